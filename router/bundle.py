@@ -1,0 +1,104 @@
+"""A bundle on disk: the exported quality model, its tokenizer and the manifest that vouches for both.
+
+    <name>/model.onnx       the graph        <name>/manifest.json   what it is, of what, and the hashes of the rest
+    <name>/tokenizer.json   its tokenizer    <name>/README.md       the model card, for people
+
+A bundle that is incomplete, altered or made for other features is refused when it is loaded, never mis-scored.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from router.errors import BundleError
+from router.features import FEATURES_VERSION
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+GRAPH_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+CARD_FILE = "README.md"
+HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE)
+_MEND = "export the bundle again or get a whole copy"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle, in memory.
+
+    Args:
+        folder: Where it was read.
+        version: `<name>+<first digits of the graph's hash>`, as logged with every decision.
+        trained_names: Models that the graph predicts, in the order of its outputs.
+        abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the average
+            prompt of its corpus.
+        graph: Bytes of the ONNX graph.
+        tokenizer: Bytes of the `tokenizer.json`.
+    """
+
+    folder: Path
+    version: str
+    trained_names: tuple[str, ...]
+    abilities: Mapping[str, float]
+    graph: bytes = field(repr=False)
+    tokenizer: bytes = field(repr=False)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and check a bundle.
+
+    Raises:
+        BundleError: A file is missing or differs from its hash, or the bundle is of another format or feature version.
+    """
+    manifest = read_manifest(folder)
+    contents = {name: _read_hashed(folder / name, manifest) for name in HASHED_FILES}
+    path = folder / MANIFEST_FILE
+    try:
+        names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
+        abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # likewise
+        version = f"{manifest['name']}+{hashlib.sha256(contents[GRAPH_FILE]).hexdigest()[:8]}"
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BundleError(f"{path}: trained_names, abilities or name is missing or malformed ({problem!r}): {_MEND}") from None
+    if not names or len(set(names)) != len(names):
+        raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
+    return Bundle(folder, version, names, abilities, contents[GRAPH_FILE], contents[TOKENIZER_FILE])
+
+
+def read_manifest(folder: Path) -> dict[str, object]:
+    """Return the manifest of a bundle of this format and feature version.
+
+    Raises:
+        BundleError: It is missing, malformed or of another version.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_bytes())
+    except OSError as problem:
+        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
+    except ValueError as problem:
+        raise BundleError(f"{path}: is not JSON ({problem}): {_MEND}") from None
+    if not isinstance(manifest, dict):
+        raise BundleError(f"{path}: is not a JSON object: {_MEND}")
+    for key, ours in (("format_version", FORMAT_VERSION), ("features_version", FEATURES_VERSION)):
+        if manifest.get(key) != ours:
+            raise BundleError(
+                f"{path}: {key} is {manifest.get(key)!r}, this program reads {ours}: train the bundle again with this version"
+            )
+    return manifest
+
+
+def _read_hashed(path: Path, manifest: Mapping[str, object]) -> bytes:
+    files = manifest.get("files")
+    wanted = files.get(path.name) if isinstance(files, Mapping) else None
+    if not isinstance(wanted, str):
+        raise BundleError(f"{path.parent / MANIFEST_FILE}: has no hash of {path.name}: {_MEND}")
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != wanted:
+        raise BundleError(f"{path}: its sha256 is {found[:12]}…, the manifest says {wanted[:12]}…: {_MEND}")
+    return content

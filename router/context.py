@@ -1,0 +1,112 @@
+"""What the decision may see of one request: its text, its shape and what the caller demands. Never a raw key or header."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from router.errors import TextError
+from router.lane import Capability, Region
+
+MAX_PROMPT_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RouteContext:
+    """The request as the quality model and the eligibility filter see it.
+
+    Args:
+        text: The conversation as text, in order, already cut to its head and tail (see `router.text_window`).
+        prompt_characters: Length of the whole conversation before it was cut.
+        prompt_tokens: Estimated input tokens of the whole conversation, images and tools included.
+        n_turns: Number of messages.
+        required: Capabilities that the request cannot do without.
+        max_output_tokens: The caller's limit on the answer; None: not given.
+    """
+
+    text: str
+    prompt_characters: int
+    prompt_tokens: int
+    n_turns: int = 1
+    required: Capability = Capability.NONE
+    max_output_tokens: int | None = None
+
+    @classmethod
+    def from_prompt(cls, prompt: object) -> "RouteContext":
+        """Build the context of a single user message, as training and the command line see prompts.
+
+        Raises:
+            TextError: The prompt is not text, is blank, or is longer than `MAX_PROMPT_CHARACTERS`.
+        """
+        from router.text_window import cut_to_window, estimate_tokens
+
+        if not isinstance(prompt, str):
+            raise TextError(f"a prompt must be text, got {type(prompt).__name__}")
+        if not prompt.strip():
+            raise TextError("a prompt must not be empty or blank")
+        if len(prompt) > MAX_PROMPT_CHARACTERS:
+            raise TextError(
+                f"a prompt may have {MAX_PROMPT_CHARACTERS:,} characters, got {len(prompt):,}: shorten it or split it"
+            )
+        return cls(cut_to_window(prompt), len(prompt), estimate_tokens(len(prompt)))
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Hard limits of the caller and the operator; a lane that breaks one is excluded, with the constraint's name as the reason.
+
+    Args:
+        pinned_lanes: Ids of the only lanes the caller accepts, because it named a model or a lane; None: no pin.
+        only_providers: Only these providers; empty: all.
+        ignored_providers: Never these providers.
+        allowed_lanes: Ids of the lanes of the caller's `models` pool; None: all.
+        region: Where inference must run; None: anywhere.
+        denies_training: Exclude lanes that train on data, or may.
+        requires_zero_retention: Exclude lanes that keep data, or may.
+        max_input_usd_per_mtok: Dearest input rate accepted; None: any.
+        max_output_usd_per_mtok: Dearest output rate accepted; None: any.
+        max_request_usd: Dearest flat price per request accepted; None: any.
+        max_cost_usd: Dearest expected cost of this request; None: any.
+        max_latency_ms: Longest expected time to the whole answer; None: any.
+    """
+
+    pinned_lanes: frozenset[str] | None = None
+    only_providers: frozenset[str] = frozenset()
+    ignored_providers: frozenset[str] = frozenset()
+    allowed_lanes: frozenset[str] | None = None
+    region: Region | None = None
+    denies_training: bool = False
+    requires_zero_retention: bool = False
+    max_input_usd_per_mtok: Decimal | None = None
+    max_output_usd_per_mtok: Decimal | None = None
+    max_request_usd: Decimal | None = None
+    max_cost_usd: float | None = None
+    max_latency_ms: float | None = None
+
+
+NO_CONSTRAINTS = Constraints()
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the caller would rather have; preferences rank lanes and never exclude one.
+
+    Args:
+        quality_bar: Least P(good answer) wanted, 0..1; None: no bar, weigh quality against cost.
+        willingness_to_pay_usd: What a good answer is worth to the caller, in USD; None: the operator's default.
+        latency_usd_per_s: What a second of waiting costs the caller, in USD.
+        preferred_max_latency_ms: Slower lanes are demoted.
+        preferred_min_tokens_per_s: Lanes with slower output are demoted.
+        preferred_providers: Ranked first, in this order.
+        lane_order: Lane id -> place in the caller's order of preference; a lane that is not in it comes last. None: no order.
+    """
+
+    quality_bar: float | None = None
+    willingness_to_pay_usd: float | None = None
+    latency_usd_per_s: float = 0.0
+    preferred_max_latency_ms: float | None = None
+    preferred_min_tokens_per_s: float | None = None
+    preferred_providers: tuple[str, ...] = ()
+    lane_order: Mapping[str, int] | None = None
+
+
+NO_PREFERENCES = Preferences()

@@ -1,0 +1,106 @@
+"""The decision: for one request, which lane answers, which would be next, how likely the draw was, and why."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.context import NO_PREFERENCES, Constraints, Preferences, RouteContext
+from router.eligibility import Exclusions, exclude_lanes
+from router.errors import NoEligibleLaneError
+from router.expectation import Expectation, LaneState, expect_outcomes
+from router.lane import Lane
+from router.lane_table import Floats, LaneTable
+from router.policies.base import Candidates, Ints, Policy
+from router.quality_model import Prediction
+from router.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for one request.
+
+    Args:
+        table: The lanes that were looked at.
+        order: Rows of the eligible lanes, the drawn one first, then the others from best to worst by the policy.
+        probabilities: With which each lane could have been drawn, shape (n_lanes,).
+        reason: Why the drawn lane.
+        policy_name: Which policy ranked.
+        expectation: What was believed of each lane.
+        exclusions: Which lanes could not answer, and why.
+    """
+
+    table: LaneTable
+    order: tuple[int, ...]
+    probabilities: Floats
+    reason: Reason
+    policy_name: str
+    expectation: Expectation
+    exclusions: Exclusions
+
+    @property
+    def chosen(self) -> Lane:
+        """The drawn lane."""
+        return self.table.lanes[self.order[0]]
+
+    @property
+    def propensity(self) -> float:
+        """The probability with which the drawn lane was drawn, in (0, 1]."""
+        return float(self.probabilities[self.order[0]])
+
+
+def decide(
+    table: LaneTable,
+    context: RouteContext,
+    prediction: Prediction,
+    state: LaneState,
+    policy: Policy,
+    rng: np.random.Generator,
+    constraints: Constraints,
+    preferences: Preferences,
+) -> Decision:
+    """Filter, rank and draw.
+
+    Raises:
+        NoEligibleLaneError: Every lane was excluded; carries the reason for each.
+    """
+    expectation = expect_outcomes(table, prediction, context, state)
+    exclusions = exclude_lanes(table, context, constraints, expectation, state)
+    if not exclusions.is_eligible.any():
+        raise NoEligibleLaneError({lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)})
+    demotion = _demotion(table, expectation, state, preferences)
+    ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences))
+    drawn = draw(ranking.probabilities, rng)
+    ranked = ranking.order.tolist()
+    order = (drawn, *(row for row in ranked if row != drawn))
+    reason = ranking.reason
+    if drawn != ranked[0]:
+        reason = Reason.EXPLORED
+    elif len(order) == 1 and reason is not Reason.PINNED:
+        reason = Reason.ONLY_CANDIDATE
+    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions)
+
+
+def draw(probabilities: Floats, rng: np.random.Generator) -> int:
+    """Draw a row with the given probabilities; a certain one costs no random number."""
+    likeliest = int(probabilities.argmax())
+    if probabilities[likeliest] == 1.0:
+        return likeliest
+    return int(rng.choice(len(probabilities), p=probabilities))
+
+
+def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints:
+    """Return how far each lane is put back by the caller's soft preferences; all zero when there are none."""
+    demotion: Ints = np.zeros(len(table), dtype=np.int64)
+    if preferences is NO_PREFERENCES:
+        return demotion
+    if preferences.preferred_max_latency_ms is not None:
+        demotion += expectation.latency_ms > preferences.preferred_max_latency_ms
+    if preferences.preferred_min_tokens_per_s is not None:
+        demotion += 1_000 / state.ms_per_token < preferences.preferred_min_tokens_per_s
+    if preferences.preferred_providers:
+        place = {provider: index for index, provider in enumerate(preferences.preferred_providers)}
+        demotion += 3 * np.array([place.get(lane.provider, len(place)) for lane in table.lanes], dtype=np.int64)
+    if preferences.lane_order is not None:
+        last = len(preferences.lane_order)
+        demotion += 1_000 * np.array([preferences.lane_order.get(lane.lane_id, last) for lane in table.lanes], dtype=np.int64)
+    return demotion

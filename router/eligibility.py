@@ -1,0 +1,118 @@
+"""Hard filters: which lanes may answer at all, and for each one that may not, the name of the constraint that removed it."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from router.context import Constraints, RouteContext
+from router.expectation import Expectation, LaneState
+from router.lane import Lane
+from router.lane_table import LaneTable
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Exclusion(StrEnum):
+    """Why a lane is not eligible, as callers and logs see it."""
+
+    PIN = "pin"
+    MODELS = "models"
+    PROVIDER = "provider"
+    CAPABILITY = "capability"
+    CONTEXT_LENGTH = "context_length"
+    OUTPUT_LENGTH = "output_length"
+    REGION = "region"
+    TRAINING = "data_collection"
+    RETENTION = "zdr"
+    MAX_PRICE = "max_price"
+    MAX_COST = "max_cost"
+    MAX_LATENCY = "max_latency"
+    COOLDOWN = "cooldown"
+
+
+class Exclusions:
+    """The exclusions of one request. Each lane keeps the first constraint that removed it, in the order they are checked."""
+
+    __slots__ = ("_reasons", "is_eligible")
+
+    def __init__(self, n_lanes: int) -> None:
+        self.is_eligible: Mask = np.ones(n_lanes, dtype=np.bool_)
+        self._reasons: list[tuple[Mask, Exclusion]] = []
+
+    def remove(self, mask: Mask, reason: Exclusion) -> None:
+        """Exclude the lanes of `mask`, shape (n_lanes,), that are still eligible."""
+        if mask.any():
+            self._reasons.append((mask & self.is_eligible, reason))
+            self.is_eligible = self.is_eligible & ~mask
+
+    def by_row(self) -> dict[int, str]:
+        """Return the reason of every excluded lane by its row; empty, and free, when all are eligible."""
+        return {int(row): str(reason) for mask, reason in self._reasons for row in np.flatnonzero(mask)}
+
+    def reason_of(self, row: int) -> Exclusion | None:
+        """Return why the lane in this row was removed, or None when it is eligible."""
+        return next((reason for mask, reason in self._reasons if mask[row]), None)
+
+
+def exclude_lanes(
+    table: LaneTable, context: RouteContext, constraints: Constraints, expectation: Expectation, state: LaneState
+) -> Exclusions:
+    """Apply every hard filter. Unknown counts as no: an undeclared capability or region never satisfies a demand for it.
+
+    Invariant: adding a constraint never makes a lane eligible.
+    """
+    exclusions = Exclusions(len(table))
+    if constraints.pinned_lanes is not None:
+        exclusions.remove(_lanes_not_in(table, constraints.pinned_lanes), Exclusion.PIN)
+    if constraints.allowed_lanes is not None:
+        exclusions.remove(_lanes_not_in(table, constraints.allowed_lanes), Exclusion.MODELS)
+    _check_identity(exclusions, table, context, constraints)
+    if context.required:
+        required = int(context.required)
+        exclusions.remove((table.capabilities & required) != required, Exclusion.CAPABILITY)
+    exclusions.remove(table.context_tokens < context.prompt_tokens + (context.max_output_tokens or 1), Exclusion.CONTEXT_LENGTH)
+    if context.max_output_tokens is not None:
+        exclusions.remove(table.max_output_tokens < context.max_output_tokens, Exclusion.OUTPUT_LENGTH)
+    if constraints.max_cost_usd is not None:
+        exclusions.remove(expectation.cost_usd > constraints.max_cost_usd, Exclusion.MAX_COST)
+    if constraints.max_latency_ms is not None:
+        exclusions.remove(expectation.latency_ms > constraints.max_latency_ms, Exclusion.MAX_LATENCY)
+    exclusions.remove(state.is_cooling, Exclusion.COOLDOWN)
+    return exclusions
+
+
+def _lanes_not_in(table: LaneTable, lane_ids: frozenset[str]) -> Mask:
+    mask = np.ones(len(table), dtype=np.bool_)
+    mask[[table.index_of[lane_id] for lane_id in lane_ids if lane_id in table.index_of]] = False
+    return mask
+
+
+def _check_identity(exclusions: Exclusions, table: LaneTable, context: RouteContext, constraints: Constraints) -> None:
+    def remove_where(is_unfit: Callable[[Lane], bool], reason: Exclusion) -> None:
+        exclusions.remove(np.fromiter((is_unfit(lane) for lane in table.lanes), dtype=np.bool_, count=len(table)), reason)
+
+    if constraints.only_providers:
+        remove_where(lambda lane: lane.provider not in constraints.only_providers, Exclusion.PROVIDER)
+    if constraints.ignored_providers:
+        remove_where(lambda lane: lane.provider in constraints.ignored_providers, Exclusion.PROVIDER)
+    if constraints.region is not None:
+        remove_where(lambda lane: lane.region != constraints.region, Exclusion.REGION)
+    if constraints.denies_training:
+        remove_where(lambda lane: lane.trains_on_data is not False, Exclusion.TRAINING)
+    if constraints.requires_zero_retention:
+        remove_where(lambda lane: lane.retains_data is not False, Exclusion.RETENTION)
+    ceilings = (constraints.max_input_usd_per_mtok, constraints.max_output_usd_per_mtok, constraints.max_request_usd)
+    if any(ceiling is not None for ceiling in ceilings):
+        remove_where(lambda lane: _is_dearer(lane, context.prompt_tokens, constraints), Exclusion.MAX_PRICE)
+
+
+def _is_dearer(lane: Lane, prompt_tokens: int, constraints: Constraints) -> bool:
+    rates = lane.price.rates_for(prompt_tokens)
+    pairs = (
+        (rates.input_usd_per_mtok, constraints.max_input_usd_per_mtok),
+        (rates.output_usd_per_mtok, constraints.max_output_usd_per_mtok),
+        (lane.price.request_usd, constraints.max_request_usd),
+    )
+    return any(ceiling is not None and rate > ceiling for rate, ceiling in pairs)

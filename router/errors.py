@@ -1,0 +1,55 @@
+"""Errors of the decision.
+
+RouterError
+├── BundleError          a bundle on disk cannot be used            (operator mends)
+├── PriceError           a price row or table is wrong              (operator mends)
+├── TextError            a prompt is not usable text                (caller mends)
+├── ConstraintError      contradictory or malformed constraints     (caller mends)
+└── NoEligibleLaneError  every lane was excluded, with the reasons  (caller mends)
+"""
+
+from collections.abc import Mapping
+
+
+class RouterError(Exception):
+    """Base of all errors of this package; never raised itself."""
+
+
+class BundleError(RouterError):
+    """A bundle is missing a file, has a wrong hash, or was made for another feature version."""
+
+
+class PriceError(RouterError):
+    """A price is negative, undated, unsourced or not a number."""
+
+
+class TextError(RouterError):
+    """A prompt is empty, too long or not text."""
+
+
+class ConstraintError(RouterError):
+    """What the caller asked for contradicts itself or is out of range.
+
+    Args:
+        message: What was wrong and how to mend it.
+        param: The request field at fault, in dotted form (`route.quality`).
+    """
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class NoEligibleLaneError(RouterError):
+    """No lane meets the constraints.
+
+    Args:
+        excluded: lane id -> the constraint that removed it.
+    """
+
+    def __init__(self, excluded: Mapping[str, str]) -> None:
+        self.excluded = dict(excluded)
+        reasons = ", ".join(f"{lane}: {why}" for lane, why in sorted(self.excluded.items())[:12])
+        more = len(self.excluded) - 12
+        tail = f" and {more} more" if more > 0 else ""
+        super().__init__(f"no lane meets the constraints of this request ({reasons or 'no lanes are configured'}{tail})")

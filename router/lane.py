@@ -1,0 +1,80 @@
+"""A lane: one way to answer a request. Provider, upstream model, account and region, with what it can do and what it costs."""
+
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Literal
+
+from router.price_table import Price
+
+Region = Literal["eu", "us", "global", "local"]
+
+
+class Capability(IntFlag):
+    """What a lane can do; a lane that does not declare a capability counts as not having it."""
+
+    NONE = 0
+    TOOLS = 1
+    IMAGES = 2
+    JSON_OBJECT = 4
+    JSON_SCHEMA = 8
+    REASONING = 16
+    LOGPROBS = 32
+    MULTIPLE_CHOICES = 64
+    """More than one choice per request (`n` > 1)."""
+    AUDIO = 128
+
+
+@dataclass(frozen=True, slots=True)
+class QualityPrior:
+    """What is believed of an upstream model that the quality model was not trained on.
+
+    Args:
+        ability: On the logit scale of the bundle's difficulty output: P(good) = sigmoid(ability - difficulty).
+        ability_std: Standard deviation of that belief, same scale.
+        source: Where the belief comes from, with its date.
+    """
+
+    ability: float
+    ability_std: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One way to answer.
+
+    Args:
+        lane_id: Unique and readable: `groq/llama-3.3-70b-versatile`, with `@account` where one provider has several accounts.
+        provider: Who hosts: the id of a row in data/providers.
+        upstream_model: The id sent on the wire.
+        vendor_model: Who made it and what it is, whoever hosts it: `meta-llama/llama-3.3-70b-instruct`.
+        account: The pool that the provider's limits belong to; cool-downs are per account.
+        price: At this provider, in this region.
+        capabilities: What it can do.
+        context_tokens: Longest prompt plus answer, in tokens; None: unknown.
+        max_output_tokens: Longest answer, in tokens; None: unknown.
+        region: Where inference runs; None: unknown, which no region constraint accepts.
+        trains_on_data: Whether the provider trains on what is sent; None: unknown, which counts as yes.
+        retains_data: Whether the provider keeps what is sent; None: unknown, which counts as yes.
+        trained_name: Name of the model in the bundle when its answers were graded there, else None.
+        prior: Used where `trained_name` is None or not in the loaded bundle.
+        typical_ttft_ms: Time to first token before any was measured; None: unknown.
+        typical_tokens_per_s: Output speed before any was measured; None: unknown.
+    """
+
+    lane_id: str
+    provider: str
+    upstream_model: str
+    vendor_model: str
+    account: str
+    price: Price
+    capabilities: Capability = Capability.NONE
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    region: Region | None = None
+    trains_on_data: bool | None = None
+    retains_data: bool | None = None
+    trained_name: str | None = None
+    prior: QualityPrior | None = None
+    typical_ttft_ms: float | None = None
+    typical_tokens_per_s: float | None = None

@@ -1,0 +1,131 @@
+"""All lanes as columns: what the decision needs of them as arrays, laid out once so that a request costs a few vector operations."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from router.lane import Lane
+
+Floats = npt.NDArray[np.float64]
+
+# A lane whose context length nobody states still serves short prompts; 4,096 tokens is the shortest context still sold in 2026.
+ASSUMED_CONTEXT_TOKENS = 4_096
+# Speed of a lane before any answer was timed and with no sourced figure: a middling hosted model.
+ASSUMED_TTFT_MS = 800.0
+ASSUMED_TOKENS_PER_S = 60.0
+# What is believed of a model about which nothing is known: an average one, give or take everything.
+UNKNOWN_ABILITY = 0.0
+UNKNOWN_ABILITY_STD = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTable:
+    """Immutable columns of all lanes; every array has shape (n_lanes,). Replaced whole when lanes, prices or the bundle change.
+
+    Args:
+        lanes: The rows.
+        lane_ids: Their ids.
+        index_of: Lane id -> row.
+        names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
+        trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
+        ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
+        smallest_tier_tokens: Prompts longer than this may be billed at another tier somewhere.
+    """
+
+    lanes: tuple[Lane, ...]
+    lane_ids: tuple[str, ...]
+    index_of: Mapping[str, int]
+    names: Mapping[str, tuple[int, ...]]
+    input_usd_per_token: Floats
+    output_usd_per_token: Floats
+    request_usd: Floats
+    capabilities: npt.NDArray[np.int64]
+    context_tokens: npt.NDArray[np.int64]
+    max_output_tokens: npt.NDArray[np.int64]
+    trained_index: npt.NDArray[np.intp]
+    has_prior_only: npt.NDArray[np.bool_]
+    ability: Floats
+    ability_std: Floats
+    typical_ttft_ms: Floats
+    typical_ms_per_token: Floats
+    smallest_tier_tokens: int | None
+
+    @classmethod
+    def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
+        """Lay out `lanes` against the models that the loaded bundle knows.
+
+        Raises:
+            ValueError: Two lanes share an id.
+        """
+        index_of = {lane.lane_id: row for row, lane in enumerate(lanes)}
+        if len(index_of) != len(lanes):
+            raise ValueError("lane ids must be unique")
+        position = {name: index for index, name in enumerate(trained_names)}
+        trained_index = np.array([position.get(lane.trained_name or "", -1) for lane in lanes], dtype=np.intp)
+        thresholds = [tier.above_prompt_tokens for lane in lanes for tier in lane.price.tiers]
+
+        def floats(values: Sequence[float]) -> Floats:
+            return np.array(values, dtype=np.float64)
+
+        return cls(
+            lanes=tuple(lanes),
+            lane_ids=tuple(index_of),
+            index_of=MappingProxyType(index_of),
+            names=_index_names(lanes),
+            input_usd_per_token=floats([float(lane.price.input_usd_per_mtok) / 1e6 for lane in lanes]),
+            output_usd_per_token=floats([float(lane.price.output_usd_per_mtok) / 1e6 for lane in lanes]),
+            request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
+            capabilities=np.array([int(lane.capabilities) for lane in lanes], dtype=np.int64),
+            context_tokens=np.array([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes], dtype=np.int64),
+            max_output_tokens=np.array([lane.max_output_tokens or np.iinfo(np.int64).max for lane in lanes], dtype=np.int64),
+            trained_index=trained_index,
+            has_prior_only=trained_index < 0,
+            ability=floats([lane.prior.ability if lane.prior else UNKNOWN_ABILITY for lane in lanes]),
+            ability_std=floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes]),
+            typical_ttft_ms=floats([_known(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
+            typical_ms_per_token=floats([1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]),
+            smallest_tier_tokens=min(thresholds, default=None),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lanes)
+
+    def rates_for(self, prompt_tokens: int) -> tuple[Floats, Floats]:
+        """Return the (input, output) USD per token that a prompt of this length is billed at, each of shape (n_lanes,)."""
+        if self.smallest_tier_tokens is None or prompt_tokens <= self.smallest_tier_tokens:
+            return self.input_usd_per_token, self.output_usd_per_token
+        rates = [lane.price.rates_for(prompt_tokens) for lane in self.lanes]
+        return (
+            np.array([float(rate.input_usd_per_mtok) / 1e6 for rate in rates]),
+            np.array([float(rate.output_usd_per_mtok) / 1e6 for rate in rates]),
+        )
+
+    def find(self, name: str) -> tuple[int, ...]:
+        """Return the rows that a caller means by `name`; empty when nothing is called that. Exact, never a prefix."""
+        return self.names.get(name, ())
+
+
+def _known(value: float | None, assumed: float) -> float:
+    return assumed if value is None else value
+
+
+def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, lane in enumerate(lanes):
+        bare = lane.vendor_model.rpartition("/")[2]
+        spellings = (
+            lane.lane_id,
+            lane.vendor_model,
+            bare,
+            lane.upstream_model,
+            f"{lane.provider}:{lane.vendor_model}",
+            f"{lane.provider}:{lane.upstream_model}",
+            f"{lane.provider}/{lane.upstream_model}",
+        )
+        for name in dict.fromkeys(spellings):
+            rows[name].append(row)
+    return MappingProxyType({name: tuple(found) for name, found in rows.items()})

@@ -1,0 +1,73 @@
+"""The quality model that serves: one ONNX graph, one call a request, on one thread.
+
+The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_features), and returns `quality`, `quality_std` and
+`completion_tokens` float32 (n_models,), and the scalars `difficulty` and `typical_completion_tokens`.
+"""
+
+import onnxruntime
+
+from router.bundle import GRAPH_FILE, Bundle
+from router.context import RouteContext
+from router.errors import BundleError
+from router.features import FEATURE_NAMES, extract_features
+from router.quality_model import Prediction
+from router.tokenizer import WordPieceTokenizer
+
+INPUT_NAMES = ("token_ids", "features")
+OUTPUT_NAMES = ("quality", "quality_std", "completion_tokens", "difficulty", "typical_completion_tokens")
+
+
+class OnnxQualityModel:
+    """Predicts with an exported bundle. Thread-safe.
+
+    Args:
+        bundle: A checked bundle.
+
+    Raises:
+        BundleError: The graph cannot be run here, or is not of the documented form.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._tokenizer = WordPieceTokenizer.from_bytes(bundle.tokenizer, bundle.folder)
+        path = bundle.folder / GRAPH_FILE
+        try:
+            self._session = onnxruntime.InferenceSession(bundle.graph, _one_thread(), providers=["CPUExecutionProvider"])
+        except Exception as problem:  # onnxruntime has no public base of its errors
+            raise BundleError(f"{path}: cannot be run ({' '.join(str(problem).split())[:200]}): export it again") from None
+        inputs = tuple(entry.name for entry in self._session.get_inputs())
+        outputs = tuple(entry.name for entry in self._session.get_outputs())
+        if inputs != INPUT_NAMES or outputs != OUTPUT_NAMES:
+            raise BundleError(f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {OUTPUT_NAMES}")
+        shapes = [list(entry.shape) for entry in (*self._session.get_inputs()[1:], *self._session.get_outputs()[:3])]
+        n_models = len(bundle.trained_names)
+        if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models]]:
+            raise BundleError(f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features and {n_models} models")
+
+    @property
+    def trained_names(self) -> tuple[str, ...]:
+        """Names of the models predicted, in the order of the arrays of a `Prediction`."""
+        return self._bundle.trained_names
+
+    @property
+    def version(self) -> str:
+        """The bundle's version, as logged with every decision."""
+        return self._bundle.version
+
+    def predict(self, context: RouteContext) -> Prediction:
+        """Return the beliefs for one request. Deterministic."""
+        features = extract_features(context)  # (1, n_features)
+        tokens = self._tokenizer.encode(context.text)  # (n_tokens,)
+        quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
+            None, {"token_ids": tokens, "features": features}
+        )
+        return Prediction(quality, quality_std, completion_tokens, float(difficulty), float(typical), features[0])
+
+
+def _one_thread() -> "onnxruntime.SessionOptions":
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    return options

@@ -1,0 +1,73 @@
+"""The policy port, and the candidates that every policy sees."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from router.context import Preferences
+from router.eligibility import Mask
+from router.expectation import Expectation
+from router.lane_table import Floats
+from router.reason import Reason
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What a policy chooses from; every array has shape (n_lanes,), and at least one lane is eligible.
+
+    Args:
+        is_eligible: Lanes that passed every hard filter.
+        demotion: 0 for lanes that meet every soft preference; a lane with a larger number comes after all with a smaller one.
+        expectation: Quality, cost and latency of each lane.
+        preferences: The caller's bar and trade-off.
+    """
+
+    is_eligible: Mask
+    demotion: Ints
+    expectation: Expectation
+    preferences: Preferences
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A policy's judgement.
+
+    Args:
+        order: Rows of the eligible lanes, best first; shape (n_eligible,).
+        probabilities: With which each lane is drawn; sums to 1, zero where not eligible; shape (n_lanes,).
+        reason: Why the best lane wins, for the response header.
+    """
+
+    order: Ints
+    probabilities: Floats
+    reason: Reason
+
+
+class Policy(Protocol):
+    """Ranks the candidates of one request. Stateless and deterministic; whoever asks draws from the probabilities."""
+
+    @property
+    def name(self) -> str:
+        """As configured and as logged."""
+        ...
+
+    def rank(self, candidates: Candidates) -> Ranking:
+        """Return the order and the probabilities of all lanes."""
+        ...
+
+
+def rank_greedily(candidates: Candidates, scores: Floats, reason: Reason, is_below_bar: Mask | None = None) -> Ranking:
+    """Return the ranking that always takes the best score: demoted lanes later, below the bar later still within their rank.
+
+    Ties go to the first row.
+    """
+    columns = (-scores, candidates.demotion) if is_below_bar is None else (-scores, is_below_bar, candidates.demotion)
+    order = np.lexsort(columns)
+    order = order[candidates.is_eligible[order]]
+    probabilities = np.zeros(len(scores))
+    probabilities[order[0]] = 1.0
+    return Ranking(order, probabilities, reason)

@@ -1,0 +1,183 @@
+"""Prices as an immutable, dated, hashed snapshot, and the arithmetic that turns tokens into money.
+
+Money is exact: `Decimal` US dollars per million tokens in, integer nano-dollars out, rounded up once per request.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_CEILING, Decimal
+from types import MappingProxyType
+
+from router.errors import PriceError
+
+NUSD_PER_USD = 1_000_000_000
+_NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK = 1_000
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of one answer, in the one shape that every dialect is turned into.
+
+    Args:
+        prompt_tokens: All input tokens, cached ones and cache writes included.
+        completion_tokens: All output tokens, reasoning included.
+        cached_tokens: The part of `prompt_tokens` read from the provider's prompt cache.
+        cache_write_tokens: The part of `prompt_tokens` written to it.
+        reasoning_tokens: The part of `completion_tokens` spent on hidden reasoning.
+        is_estimated: True when the provider sent no usage and we counted ourselves.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    is_estimated: bool = False
+
+    def __post_init__(self) -> None:
+        counts = (self.prompt_tokens, self.completion_tokens, self.cached_tokens, self.cache_write_tokens, self.reasoning_tokens)
+        if min(counts) < 0:
+            raise PriceError(f"token counts are never negative, got {counts!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTier:
+    """Rates that hold for the whole request once it has more than `above_prompt_tokens` input tokens."""
+
+    above_prompt_tokens: int
+    input_usd_per_mtok: Decimal
+    output_usd_per_mtok: Decimal
+    cached_input_usd_per_mtok: Decimal | None = None
+    cache_write_usd_per_mtok: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one upstream model costs at one provider.
+
+    Args:
+        input_usd_per_mtok: USD per million input tokens.
+        output_usd_per_mtok: USD per million output tokens.
+        source: Where the price was read: a package with its version, or a page.
+        checked_on: The day on which it was read.
+        cached_input_usd_per_mtok: USD per million cached input tokens; None: billed as ordinary input.
+        cache_write_usd_per_mtok: USD per million tokens written to the cache; None: billed as ordinary input.
+        request_usd: USD per request, besides the tokens.
+        tiers: Dearer (or cheaper) rates for long prompts, ascending.
+
+    Raises:
+        PriceError: A rate is negative, or the source is empty.
+    """
+
+    input_usd_per_mtok: Decimal
+    output_usd_per_mtok: Decimal
+    source: str
+    checked_on: date
+    cached_input_usd_per_mtok: Decimal | None = None
+    cache_write_usd_per_mtok: Decimal | None = None
+    request_usd: Decimal = _ZERO
+    tiers: tuple[PriceTier, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise PriceError("a price needs a source: say where it was read")
+        for rates in (self, *self.tiers):
+            for name in ("input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok", "cache_write_usd_per_mtok"):
+                rate = getattr(rates, name)
+                if rate is not None and not (rate.is_finite() and rate >= 0):
+                    raise PriceError(f"{name} must be a finite number of at least 0, got {rate!r}")
+        if not (self.request_usd.is_finite() and self.request_usd >= 0):
+            raise PriceError(f"request_usd must be a finite number of at least 0, got {self.request_usd!r}")
+        thresholds = [tier.above_prompt_tokens for tier in self.tiers]
+        if thresholds != sorted(set(thresholds)):
+            raise PriceError(f"tiers must ascend by above_prompt_tokens, got {thresholds!r}")
+
+    def rates_for(self, prompt_tokens: int) -> "Price | PriceTier":
+        """Return the rates that a request with this many input tokens is billed at."""
+        rates: Price | PriceTier = self
+        for tier in self.tiers:
+            if prompt_tokens > tier.above_prompt_tokens:
+                rates = tier
+        return rates
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of one request in nano-USD (10^-9 USD), split the way a bill is read. The parts add up to the total."""
+
+    total_nusd: int
+    prompt_nusd: int
+    completion_nusd: int
+    request_nusd: int
+
+    @property
+    def total_usd(self) -> Decimal:
+        """The total in US dollars, exact."""
+        return Decimal(self.total_nusd) / NUSD_PER_USD
+
+
+def quote_cost(price: Price, usage: TokenUsage) -> Cost:
+    """Return the exact cost of `usage` at `price`; the total is rounded up to a whole nano-dollar once.
+
+    The rounding remainder goes to the largest part, so that the parts sum to the total.
+    """
+    rates = price.rates_for(usage.prompt_tokens)
+    cached_rate = rates.input_usd_per_mtok if rates.cached_input_usd_per_mtok is None else rates.cached_input_usd_per_mtok
+    write_rate = rates.input_usd_per_mtok if rates.cache_write_usd_per_mtok is None else rates.cache_write_usd_per_mtok
+    plain_tokens = max(usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
+    prompt = (
+        plain_tokens * rates.input_usd_per_mtok + usage.cached_tokens * cached_rate + usage.cache_write_tokens * write_rate
+    ) * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
+    completion = usage.completion_tokens * rates.output_usd_per_mtok * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
+    request = price.request_usd * NUSD_PER_USD
+    total = int((prompt + completion + request).to_integral_value(ROUND_CEILING))
+    parts = [int(prompt), int(completion), int(request)]
+    parts[parts.index(max(parts))] += total - sum(parts)
+    return Cost(total, *parts)
+
+
+def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
+    rates = (price.input_usd_per_mtok, price.output_usd_per_mtok, price.cached_input_usd_per_mtok, price.cache_write_usd_per_mtok)
+    tiers = [
+        (
+            t.above_prompt_tokens,
+            t.input_usd_per_mtok,
+            t.output_usd_per_mtok,
+            t.cached_input_usd_per_mtok,
+            t.cache_write_usd_per_mtok,
+        )
+        for t in price.tiers
+    ]
+    numbers = [*rates, price.request_usd, *(number for tier in tiers for number in tier)]
+    return "\t".join([provider, upstream_model, *("" if n is None else format(Decimal(n).normalize(), "f") for n in numbers)])
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """An immutable snapshot of prices, keyed by exact (provider, upstream model).
+
+    `snapshot_id` is a hash of the prices alone: two tables with the same prices have the same id wherever they came from.
+    """
+
+    prices: Mapping[tuple[str, str], Price] = field(repr=False)
+    snapshot_id: str
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[str, str, Price]]) -> "PriceTable":
+        """Build a snapshot from (provider, upstream model, price) rows; a later row replaces an earlier one."""
+        prices = {(provider, upstream_model): price for provider, upstream_model, price in rows}
+        lines = "\n".join(_canonical_line(*names, prices[names]) for names in sorted(prices))
+        return cls(MappingProxyType(prices), hashlib.sha256(lines.encode()).hexdigest()[:16])
+
+    def price_of(self, provider: str, upstream_model: str) -> Price | None:
+        """Return the price of exactly this model at this provider, or None when it is unknown. Never a prefix match."""
+        return self.prices.get((provider, upstream_model))
+
+    def __len__(self) -> int:
+        return len(self.prices)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.prices)

@@ -1,0 +1,276 @@
+"""The telemetry export format: a row per upstream attempt, a row per piece of feedback. `serve` writes it, `training` reads it.
+
+The column tables name the Arrow types as plain words, so that the format can be read about without pyarrow. A column is never
+renamed or given another meaning; a change of either kind, or a new column, is a step of `TELEMETRY_SCHEMA_VERSION`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+TELEMETRY_SCHEMA_VERSION: Final = 1
+
+Float32s = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+Outcome = Literal[
+    "ok",
+    "rate_limited",
+    "upstream_error",
+    "timeout",
+    "connect_error",
+    "client_disconnected",
+    "broken_stream",
+    "refused",
+]
+"""How an attempt ended: answered; the provider's limit; a 4xx/5xx of the provider; a deadline passed; no connection; the caller
+went away; the stream ended before its end; the provider declined to answer this content."""
+
+ColumnType = Literal[
+    "string", "int32", "int64", "float32", "float64", "bool", "timestamp", "list<string>", "list<float32>", "list<candidate>"
+]
+"""`timestamp` is in microseconds, UTC. `candidate` is a struct with the fields of `CANDIDATE_COLUMNS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the export: its name, its Arrow type in words, whether it may be null (unknown), and what it means."""
+
+    name: str
+    type: ColumnType
+    is_nullable: bool
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What was believed of one lane when the decision was taken; the meanings are those of `CANDIDATE_COLUMNS`."""
+
+    lane_id: str
+    quality: float | None = None
+    quality_std: float | None = None
+    expected_completion_tokens: float | None = None
+    expected_cost_usd: float | None = None
+    expected_latency_ms: float | None = None
+    excluded_by: str | None = None
+    probability: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidateTable:
+    """All candidates of one decision as columns: the decision computes arrays, and logging them costs no object per lane.
+
+    Arrays have shape (n_lanes,) and are kept in the precision of `CANDIDATE_COLUMNS`, whichever they come in. NaN in `quality`
+    to `expected_latency_ms` is unknown and becomes null in the export. Everything here is read later, in another thread: hand
+    over arrays and mappings that nobody writes to any more, and the same `lane_ids` tuple for as long as the lanes stay the same.
+
+    Args:
+        lane_ids: All lanes, in the order of the arrays.
+        excluded_by: Index of an excluded lane -> name of the constraint that removed it; eligible lanes are absent.
+    """
+
+    lane_ids: tuple[str, ...]
+    quality: Floats
+    quality_std: Floats
+    expected_completion_tokens: Floats
+    expected_cost_usd: Floats
+    expected_latency_ms: Floats
+    excluded_by: Mapping[int, str]
+    probability: Floats
+
+    @classmethod
+    def from_candidates(cls, candidates: Iterable[Candidate]) -> "CandidateTable":
+        """Turn rows into columns; None becomes NaN."""
+        rows = list(candidates)
+        return cls(
+            lane_ids=tuple(row.lane_id for row in rows),
+            quality=np.array([_nan_if_none(row.quality) for row in rows], dtype=np.float32),
+            quality_std=np.array([_nan_if_none(row.quality_std) for row in rows], dtype=np.float32),
+            expected_completion_tokens=np.array([_nan_if_none(row.expected_completion_tokens) for row in rows], dtype=np.float32),
+            expected_cost_usd=np.array([_nan_if_none(row.expected_cost_usd) for row in rows], dtype=np.float64),
+            expected_latency_ms=np.array([_nan_if_none(row.expected_latency_ms) for row in rows], dtype=np.float32),
+            excluded_by={index: row.excluded_by for index, row in enumerate(rows) if row.excluded_by is not None},
+            probability=np.array([row.probability for row in rows], dtype=np.float64),
+        )
+
+    def to_candidates(self) -> tuple[Candidate, ...]:
+        """Turn columns into rows; NaN becomes None."""
+        columns = (
+            self.lane_ids,
+            _none_if_nan(self.quality),
+            _none_if_nan(self.quality_std),
+            _none_if_nan(self.expected_completion_tokens),
+            _none_if_nan(self.expected_cost_usd),
+            _none_if_nan(self.expected_latency_ms),
+            [self.excluded_by.get(index) for index in range(len(self.lane_ids))],
+            self.probability.tolist(),
+        )
+        return tuple(Candidate(*row) for row in zip(*columns, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        """Equal rows; two unknowns are equal."""
+        return self.to_candidates() == other.to_candidates() if isinstance(other, CandidateTable) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.lane_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AttemptRow:
+    """One upstream attempt and the decision behind it; the meanings and units are those of `ATTEMPT_COLUMNS`.
+
+    A request that falls back has several rows with the same `request_id` and `attempt` counting from 0; each repeats what
+    belongs to the request. `(request_id, attempt)` is unique: a second row with the same pair is ignored when stored.
+    """
+
+    request_id: str
+    attempt: int
+    started_at: datetime
+    account: str
+    virtual_key_id: str | None = None
+    conversation_id: str | None = None
+    tags: tuple[str, ...] = ()
+    endpoint: str
+    is_streaming: bool
+    features: Float32s | None = None
+    features_version: int | None = None
+    prompt_text: str | None = None
+    answer_text: str | None = None
+    prompt_characters: int
+    n_turns: int
+    candidates: CandidateTable | None = None
+    lane_id: str
+    provider: str
+    upstream_model: str
+    vendor_model: str
+    region: str | None = None
+    propensity: float | None = None
+    reason: str
+    policy: str | None = None
+    router_version: str | None = None
+    price_snapshot_id: str | None = None
+    quality_bar: float | None = None
+    willingness_to_pay_usd: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    usage_is_estimated: bool = False
+    cost_nusd: int | None = None
+    ttft_ms: float | None = None
+    total_ms: float | None = None
+    overhead_ms: float | None = None
+    status: int | None = None
+    outcome: Outcome
+    finish_reason: str | None = None
+    error_code: str | None = None
+    upstream_request_id: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in every column."""
+        if not isinstance(other, AttemptRow):
+            return NotImplemented
+        return all(_is_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
+
+    def __hash__(self) -> int:
+        return hash((self.request_id, self.attempt))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackRow:
+    """One thing somebody, or an automatic check, said about an answer; the meanings are those of `FEEDBACK_COLUMNS`."""
+
+    request_id: str
+    metric_name: str
+    value: float
+    comment: str | None = None
+    given_by: str
+    received_at: datetime
+
+
+CANDIDATE_COLUMNS: Final = (
+    Column("lane_id", "string", False, "The lane."),
+    Column("quality", "float32", True, "Predicted P(good answer), 0..1."),
+    Column("quality_std", "float32", True, "Standard deviation of that belief."),
+    Column("expected_completion_tokens", "float32", True, "Predicted length of the answer, in tokens."),
+    Column("expected_cost_usd", "float64", True, "Expected cost of the request in USD, prompt-cache discount included."),
+    Column("expected_latency_ms", "float32", True, "Expected time to the whole answer, in ms."),
+    Column("excluded_by", "string", True, "Name of the constraint that removed the lane; null: it was eligible."),
+    Column("probability", "float64", False, "Probability that the policy gave to the lane, 0..1; the column sums to 1."),
+)
+
+ATTEMPT_COLUMNS: Final = (
+    Column("request_id", "string", False, "The request, as in the header x-llmdeal-request-id."),
+    Column("attempt", "int32", False, "Counts the upstream calls of the request, from 0."),
+    Column("started_at", "timestamp", False, "When the attempt began."),
+    Column("account", "string", False, "The caller's account with the gateway."),
+    Column("virtual_key_id", "string", True, "Id of the virtual key used; null: the gateway asked for none."),
+    Column("conversation_id", "string", True, "Hash that all requests of one conversation share; never the text it came from."),
+    Column("tags", "list<string>", False, "The caller's tags, in the order given."),
+    Column("endpoint", "string", False, "Path that was called: /v1/chat/completions."),
+    Column("is_streaming", "bool", False, "Whether the caller asked for a stream."),
+    Column("features", "list<float32>", True, "What the quality model and the policies saw, laid out by features_version."),
+    Column("features_version", "int32", True, "Layout of features."),
+    Column("prompt_text", "string", True, "The conversation; only where the account lets content be kept."),
+    Column("answer_text", "string", True, "The answer; only where the account lets content be kept."),
+    Column("prompt_characters", "int64", False, "Length of the whole conversation in characters."),
+    Column("n_turns", "int32", False, "Number of messages in the conversation."),
+    Column("candidates", "list<candidate>", True, "Every lane looked at, also the excluded ones; null: nothing was decided."),
+    Column("lane_id", "string", False, "The lane that was called."),
+    Column("provider", "string", False, "Who hosts it."),
+    Column("upstream_model", "string", False, "The id that was sent on the wire."),
+    Column("vendor_model", "string", False, "Who made it and what it is, whoever hosts it."),
+    Column("region", "string", True, "Where inference ran; null: unknown."),
+    Column("propensity", "float64", True, "Probability with which this lane was drawn, 0..1; null: not drawn (a fallback)."),
+    Column("reason", "string", False, "Why this lane, in one word, as in the header x-llmdeal-reason."),
+    Column("policy", "string", True, "Name of the behaviour policy; null: none was asked (a pin, a fallback)."),
+    Column("router_version", "string", True, "The bundle whose predictions were used; null: none was."),
+    Column("price_snapshot_id", "string", True, "Hash of the price table that priced the attempt."),
+    Column("quality_bar", "float64", True, "Least P(good answer) wanted, 0..1; null: no bar."),
+    Column("willingness_to_pay_usd", "float64", True, "What a good answer was worth, in USD."),
+    Column("prompt_tokens", "int64", True, "All input tokens, cached ones and cache writes included."),
+    Column("completion_tokens", "int64", True, "All output tokens, reasoning included."),
+    Column("cached_tokens", "int64", True, "The part of prompt_tokens read from the provider's prompt cache."),
+    Column("cache_write_tokens", "int64", True, "The part of prompt_tokens written to it."),
+    Column("reasoning_tokens", "int64", True, "The part of completion_tokens spent on hidden reasoning."),
+    Column("usage_is_estimated", "bool", False, "Whether the gateway counted the tokens itself because the provider did not."),
+    Column("cost_nusd", "int64", True, "Cost of the attempt in nano-USD (10^-9 USD); null: unknown, 0: free."),
+    Column("ttft_ms", "float64", True, "From the call upstream to the first token of the answer, in ms."),
+    Column("total_ms", "float64", True, "From the call upstream to the end of the answer, in ms."),
+    Column("overhead_ms", "float64", True, "The gateway's own time on the request up to this attempt's end, in ms."),
+    Column("status", "int32", True, "HTTP status of the upstream; null: there was no response."),
+    Column("outcome", "string", False, "How the attempt ended: one of Outcome."),
+    Column("finish_reason", "string", True, "Why the answer ended, in OpenAI's words."),
+    Column("error_code", "string", True, "The gateway's code of the error; null: none."),
+    Column("upstream_request_id", "string", True, "The provider's id of the call, to quote to its support."),
+)
+
+FEEDBACK_COLUMNS: Final = (
+    Column("request_id", "string", False, "The request that was judged."),
+    Column("metric_name", "string", False, "What was judged: thumbs, score, schema_valid, any word of the user's."),
+    Column("value", "float64", False, "The judgement, finite; its range belongs to the metric."),
+    Column("comment", "string", True, "The giver's own words; null: none."),
+    Column("given_by", "string", False, "Id of the virtual key that gave it, or the name of an automatic check."),
+    Column("received_at", "timestamp", False, "When it arrived."),
+)
+
+
+def _nan_if_none(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _none_if_nan(values: Floats) -> list[float | None]:
+    return [None if number != number else number for number in values.tolist()]
+
+
+def _is_same(left: object, right: object) -> bool:
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        both = isinstance(left, np.ndarray) and isinstance(right, np.ndarray)
+        return both and bool(np.array_equal(left, right, equal_nan=True))  # type: ignore[arg-type]  # checked above
+    return bool(left == right)

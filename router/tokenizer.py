@@ -1,0 +1,173 @@
+"""WordPiece tokenizing of the text window in plain Python: the ids of a standard `tokenizer.json`, without the tokenizers library.
+
+Exact for the BERT family (BertNormalizer, BertPreTokenizer, WordPiece); special tokens are neither added nor recognised in text.
+"""
+
+import json
+import re
+import string
+import unicodedata
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from router.errors import BundleError
+
+MAX_TOKENS = 1_024
+"""Ids beyond these are dropped; ordinary text of the window's length has about 500."""
+
+_CACHED_SEGMENTS = 65_536
+_LONGEST_CACHED_SEGMENT = 32
+_ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
+_SEGMENT = re.compile(rf"[^ \t\n\r{_ASCII_PUNCTUATION}]+|[{_ASCII_PUNCTUATION}]")
+_CJK_RANGES = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B920, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+class _Segments(dict[str, tuple[int, ...]]):
+    """Segment -> its ids, filled on a miss and emptied when full, so that memory stays bounded whatever users send."""
+
+    def __init__(self, vocabulary: dict[str, int], unknown_id: int, prefix: str, longest_word: int, strips_accents: bool) -> None:
+        super().__init__()
+        self._vocabulary = vocabulary
+        self.unknown_id = unknown_id
+        self._unknown = (unknown_id,)
+        self._prefix = prefix
+        self._longest_word = longest_word
+        self._strips_accents = strips_accents
+
+    def __missing__(self, segment: str) -> tuple[int, ...]:
+        words = _split_segment(segment, self._strips_accents)
+        ids = tuple(chain.from_iterable(self._word_pieces(word) for word in words))
+        if len(segment) <= _LONGEST_CACHED_SEGMENT:
+            if len(self) >= _CACHED_SEGMENTS:
+                self.clear()
+            self[segment] = ids
+        return ids
+
+    def _word_pieces(self, word: str) -> tuple[int, ...]:
+        """Return the ids of `word` by greedy longest match, or the unknown id when some part matches nothing."""
+        if len(word) > self._longest_word:
+            return self._unknown
+        vocabulary, ids, start, length = self._vocabulary, [], 0, len(word)
+        while start < length:
+            prefix = self._prefix if start else ""
+            for end in range(length, start, -1):
+                piece = vocabulary.get(prefix + word[start:end])
+                if piece is not None:
+                    break
+            else:
+                return self._unknown
+            ids.append(piece)
+            start = end
+        return tuple(ids)
+
+
+class WordPieceTokenizer:
+    """Text -> token ids. Thread-safe: the cache is only touched by single dictionary operations.
+
+    Args:
+        definition: A parsed `tokenizer.json`.
+        path: Where it was read, for error messages.
+
+    Raises:
+        BundleError: It describes another kind of tokenizer.
+    """
+
+    def __init__(self, definition: object, path: Path) -> None:
+        try:
+            self._segments = _Segments(*_read_definition(definition))
+        except (KeyError, TypeError, ValueError) as problem:
+            raise BundleError(
+                f"{path}: not a lower-casing BERT WordPiece tokenizer ({problem}): use the tokenizer.json of such an encoder"
+            ) from problem
+        self._ids_of = self._segments.__getitem__
+        self._nothing = [self._segments.unknown_id]
+
+    @classmethod
+    def from_file(cls, path: Path) -> "WordPieceTokenizer":
+        """Read a `tokenizer.json`.
+
+        Raises:
+            BundleError: The file is not JSON or describes another kind of tokenizer.
+        """
+        try:
+            content = path.read_bytes()
+        except OSError as problem:
+            raise BundleError(f"{path}: cannot be read ({problem}): export the bundle again") from problem
+        return cls.from_bytes(content, path)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, path: Path) -> "WordPieceTokenizer":
+        """Build from the bytes of a `tokenizer.json` that was read from `path`.
+
+        Raises:
+            BundleError: They are not JSON or describe another kind of tokenizer.
+        """
+        try:
+            definition = json.loads(content)
+        except ValueError as problem:
+            raise BundleError(f"{path}: is not JSON ({problem}): export the bundle again") from problem
+        return cls(definition, path)
+
+    def encode(self, text: str) -> npt.NDArray[np.int64]:
+        """Return the ids of `text`, shape (n_tokens,), 1 to `MAX_TOKENS`; text without a visible character is one unknown token."""
+        ids = list(chain.from_iterable(map(self._ids_of, _SEGMENT.findall(text)))) or self._nothing
+        return np.array(ids[:MAX_TOKENS], dtype=np.int64)
+
+
+def _read_definition(definition: object) -> tuple[dict[str, int], int, str, int, bool]:
+    if not isinstance(definition, dict):
+        raise TypeError("not a JSON object")
+    pieces, normalizer = definition["model"], definition["normalizer"]
+    if pieces["type"] != "WordPiece" or definition["pre_tokenizer"]["type"] != "BertPreTokenizer":
+        raise ValueError(f"type {pieces['type']!r}")
+    if normalizer["type"] != "BertNormalizer" or not (normalizer["lowercase"] and normalizer["clean_text"]):
+        raise ValueError(f"normalizer {normalizer['type']!r}")
+    strips_accents = normalizer["strip_accents"] is not False
+    vocabulary: dict[str, int] = pieces["vocab"]
+    return (
+        vocabulary,
+        vocabulary[pieces["unk_token"]],
+        str(pieces["continuing_subword_prefix"]),
+        int(pieces["max_input_chars_per_word"]),
+        strips_accents,
+    )
+
+
+def _split_segment(segment: str, strips_accents: bool) -> list[str]:
+    """Normalize one segment as BertNormalizer does and split it as BertPreTokenizer does."""
+    if segment.isascii() and segment.isprintable():
+        return [segment.lower()]
+    cleaned = "".join(_clean_character(character) for character in segment)
+    if strips_accents:
+        cleaned = "".join(c for c in unicodedata.normalize("NFD", cleaned) if unicodedata.category(c) != "Mn")
+    # Character by character: lower-casing a whole word would turn a final sigma into another letter.
+    lowered = "".join(character.lower() for character in cleaned)
+    isolated = "".join(f" {c} " if _is_punctuation(c) else c for c in lowered)
+    return isolated.split()
+
+
+def _clean_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in "\t\n\r" or category == "Zs" or character in "\u2028\u2029":
+        return " "
+    if category in ("Cc", "Cf", "Co", "Cn", "Cs") or character == "\ufffd":
+        return ""
+    code = ord(character)
+    return f" {character} " if any(low <= code <= high for low, high in _CJK_RANGES) else character
+
+
+def _is_punctuation(character: str) -> bool:
+    # ASCII symbols count too: decomposition may bring one to light, as "<" out of "≮".
+    return unicodedata.category(character).startswith("P") or (character.isascii() and character in string.punctuation)

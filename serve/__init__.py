@@ -1,0 +1,1 @@
+"""The gateway, online: endpoints in, dialects, upstream calls, telemetry. Asks `router` which lane answers."""

@@ -1,0 +1,111 @@
+"""Wires a gateway: the only place where parts are made and handed to each other. Importing this does nothing."""
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import numpy as np
+from fastapi import FastAPI
+from router.bundle import load_bundle
+from router.onnx_quality_model import OnnxQualityModel
+
+from router.features import FEATURES_VERSION
+from router.policies.base import Policy
+from router.policies.best_value import BestValue
+from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.registry import policy_named
+from serve.attempt_recorder import AttemptRecorder
+from serve.bundle_choice import bundle_folder
+from serve.clock import Clock, SystemClock
+from serve.database_choice import database_url
+from serve.http import feedback, health, models
+from serve.http.asgi import AsgiApp
+from serve.http.chat_completions import Admission, ChatCompletions
+from serve.http.exception_handlers import install_exception_handlers
+from serve.http.hot_paths import HotPaths
+from serve.http.openapi import describe_hot_paths
+from serve.http.route import Route
+from serve.lane_assembly import assemble_lanes
+from serve.metrics import Metrics
+from serve.proxy import ChatProxy, ProxyLimits
+from serve.resource_set import ResourceSet
+from serve.routing_service import RoutingService
+from serve.settings import Settings
+from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.database import open_database
+from serve.telemetry_writer import TelemetryWriter
+from serve.virtual_keys import KeyRing
+
+
+def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock | None = None) -> FastAPI:
+    """Return a gateway that is ready to be served.
+
+    Everything an operator can get wrong is checked here, not at the first request.
+
+    Args:
+        settings: See `serve.settings.load_settings`.
+        environment: Where provider keys are looked up, as in `os.environ`.
+        clock: Time; None: the machine's.
+
+    Raises:
+        ConfigurationError: Settings, catalogue, virtual keys or database are wrong.
+        router.errors.BundleError: The quality model cannot be used.
+    """
+    clock = clock or SystemClock()
+    key_ring = KeyRing(settings.named_virtual_keys())
+    quality_model = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle)))
+    assembly = assemble_lanes(settings, environment, quality_model.trained_names, clock)
+    engine = open_database(database_url(settings.database, environment))
+    metrics = Metrics()
+    telemetry = TelemetryWriter(engine)
+    routing = RoutingService(quality_model, assembly.directory, default_policy(settings), np.random.default_rng(settings.seed))
+    recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
+    limits = ProxyLimits(max_attempts=settings.max_attempts)
+    proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
+    admission = Admission(key_ring, routing, clock, settings.max_body_bytes)
+    resources = ResourceSet(
+        clock=clock,
+        key_ring=key_ring,
+        routing=routing,
+        metrics=metrics,
+        engine=engine,
+        attempts=AttemptRepository(engine),
+        telemetry=telemetry,
+        transports=assembly.transports,
+        notices=assembly.notices,
+    )
+    app = FastAPI(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
+    app.state.resources = resources
+    for module in (models, feedback, health):
+        app.include_router(module.routes)
+    install_exception_handlers(app, metrics)
+    describe_hot_paths(app)
+    endpoints: dict[str, AsgiApp] = {
+        "/v1/chat/completions": ChatCompletions(admission, proxy, clock, quality_model.version),
+        "/v1/route": Route(admission, quality_model.version),
+    }
+    app.add_middleware(HotPaths, endpoints=endpoints, metrics=metrics)
+    return app
+
+
+def default_policy(settings: Settings) -> Policy:
+    """Return the policy that smart-route uses where the caller sets no bar."""
+    if settings.policy == "best_value":
+        return BestValue(settings.willingness_to_pay_usd)
+    if settings.policy == "cheapest_above_bar":
+        return CheapestAboveBar(settings.quality_bar)
+    return policy_named(settings.policy)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    resources: ResourceSet = app.state.resources
+    resources.telemetry.start()
+    try:
+        yield
+    finally:
+        await resources.telemetry.close()
+        for transport in resources.transports:
+            await transport.close()
+        resources.engine.dispose()

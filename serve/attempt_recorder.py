@@ -1,0 +1,124 @@
+"""Writes down what became of each attempt: a telemetry row, and the metrics."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from router.decision import Decision
+from router.price_table import TokenUsage
+from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Outcome
+from serve.call import Call
+from serve.clock import Clock
+from serve.metrics import Metrics
+from serve.upstream.attempt import Attempt
+
+ContentLogging = Literal["none", "features", "full"]
+
+
+class TelemetrySink(Protocol):
+    """Takes rows, at once and without waiting."""
+
+    def record(self, row: AttemptRow | FeedbackRow) -> bool:
+        """Take one row; False when it was dropped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecorder:
+    """Observes attempts.
+
+    Args:
+        sink: Where rows go.
+        metrics: What is counted.
+        clock: For durations.
+        content: `full` logs prompt and answer text, `features` only numbers, `none` neither.
+        router_version: Of the bundle that decides.
+        features_version: Of its features.
+    """
+
+    sink: TelemetrySink
+    metrics: Metrics
+    clock: Clock
+    content: ContentLogging
+    router_version: str
+    features_version: int
+
+    def attempt_ended(self, call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> None:
+        """Write the row; never waits and never raises."""
+        lane = call.decision.table.lanes[attempt.row]
+        total_ms = attempt.waited_ms
+        cost_nusd = _cost_nusd(call, attempt, outcome, usage)
+        overhead_ms = attempt.overhead_ms(attempt.first_byte) if attempt.first_byte is not None else None
+        is_drawn = attempt.row == call.decision.order[0]
+        has_features = self.content != "none"
+        self.metrics.note_attempt(lane.lane_id, outcome, cost_nusd, usage, attempt.ttft_ms, overhead_ms)
+        self.sink.record(
+            AttemptRow(
+                request_id=call.request_id,
+                attempt=attempt.number,
+                started_at=call.started_at,
+                account=call.holder.account,
+                virtual_key_id=call.holder.virtual_key_id,
+                conversation_id=call.conversation_id,
+                tags=call.tags,
+                endpoint=call.endpoint,
+                is_streaming=call.is_streaming,
+                features=call.prediction.features if has_features else None,
+                features_version=self.features_version if has_features else None,
+                prompt_text=call.context.text if self.content == "full" else None,
+                answer_text=attempt.answer_text if self.content == "full" else None,
+                prompt_characters=call.context.prompt_characters,
+                n_turns=call.context.n_turns,
+                candidates=candidate_table(call.decision),
+                lane_id=lane.lane_id,
+                provider=lane.provider,
+                upstream_model=lane.upstream_model,
+                vendor_model=lane.vendor_model,
+                region=lane.region,
+                propensity=call.decision.propensity if is_drawn else None,
+                reason=attempt.reason.value,
+                policy=call.decision.policy_name,
+                router_version=self.router_version,
+                price_snapshot_id=call.directory.price_snapshot_id,
+                quality_bar=call.routing.preferences.quality_bar,
+                willingness_to_pay_usd=call.routing.preferences.willingness_to_pay_usd,
+                prompt_tokens=usage.prompt_tokens if usage else None,
+                completion_tokens=usage.completion_tokens if usage else None,
+                cached_tokens=usage.cached_tokens if usage else None,
+                cache_write_tokens=usage.cache_write_tokens if usage else None,
+                reasoning_tokens=usage.reasoning_tokens if usage else None,
+                usage_is_estimated=usage.is_estimated if usage else False,
+                cost_nusd=cost_nusd,
+                ttft_ms=attempt.ttft_ms,
+                total_ms=total_ms,
+                overhead_ms=overhead_ms,
+                status=attempt.status,
+                outcome=outcome,
+                finish_reason=attempt.finish_reason,
+                error_code=attempt.error_code,
+                upstream_request_id=attempt.upstream_request_id,
+            )
+        )
+
+
+def candidate_table(decision: Decision) -> CandidateTable:
+    """Return the candidates of a decision as the log keeps them."""
+    expected = decision.expectation
+    return CandidateTable(
+        lane_ids=decision.table.lane_ids,
+        quality=expected.quality.astype(np.float32),
+        quality_std=expected.quality_std.astype(np.float32),
+        expected_completion_tokens=expected.completion_tokens.astype(np.float32),
+        expected_cost_usd=expected.cost_usd,
+        expected_latency_ms=expected.latency_ms.astype(np.float32),
+        excluded_by=decision.exclusions.by_row(),
+        probability=decision.probabilities,
+    )
+
+
+def _cost_nusd(call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> int | None:
+    """Return what the attempt cost: nothing where the provider refused it or was not reached, unknown where it fell silent."""
+    if usage is not None:
+        return call.cost(attempt.row, usage).total_nusd
+    return 0 if outcome in ("rate_limited", "connect_error", "upstream_error", "refused") else None

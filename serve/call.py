@@ -1,0 +1,75 @@
+"""One admitted request on its way: who asks, what was asked, what was decided."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from router.context import RouteContext
+from router.decision import Decision
+from router.price_table import Cost, TokenUsage, quote_cost
+from router.quality_model import Prediction
+from serve.dialects.openai.chat_request import Body, ChatRequest
+from serve.dialects.openai.usage import usage_with_cost
+from serve.lane_directory import LaneConnection, LaneDirectory
+from serve.routing_request import RoutingRequest
+from serve.virtual_keys import VirtualKeyHolder
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An admitted request and the decision on it.
+
+    Args:
+        request_id: Ours, unique, as in `x-llmdeal-request-id`.
+        holder: Whose virtual key.
+        endpoint: The path.
+        tags: For reports.
+        conversation_id: Hash that is equal for requests of one conversation; None: unknown.
+        request: The typed request.
+        body: As it came; never changed.
+        context: What the decision saw.
+        routing: How the caller wanted to be routed.
+        prediction: What the quality model believed.
+        decision: What was decided.
+        directory: The lanes that the decision's rows refer to.
+        started: Clock reading (monotonic seconds) when the request came in.
+        started_at: The same moment on the wall.
+    """
+
+    request_id: str
+    holder: VirtualKeyHolder
+    endpoint: str
+    tags: tuple[str, ...]
+    conversation_id: str | None
+    request: ChatRequest
+    body: Body
+    context: RouteContext
+    routing: RoutingRequest
+    prediction: Prediction
+    decision: Decision
+    directory: LaneDirectory
+    started: float
+    started_at: datetime
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the caller wants a stream."""
+        return bool(self.request.stream)
+
+    def connection(self, row: int) -> LaneConnection:
+        """Return how to reach the lane in this row."""
+        return self.directory.connections[row]
+
+    def cost(self, row: int, usage: TokenUsage) -> Cost:
+        """Return what these tokens cost on the lane in this row."""
+        return quote_cost(self.decision.table.lanes[row].price, usage)
+
+    def usage_block(self, row: int, upstream_usage: dict[str, Any] | None, usage: TokenUsage) -> dict[str, Any]:
+        """Return the caller's `usage`, cost included."""
+        return usage_with_cost(upstream_usage, usage, self.cost(row, usage))
+
+
+def format_usd(nusd: int) -> str:
+    """Return nano-dollars as US dollars without loss: `0.000012340`."""
+    return format(Decimal(nusd).scaleb(-9), ".9f")

@@ -1,0 +1,80 @@
+"""Upstream models: `data/models.yaml`, with what each can do, which providers offer it, and what is believed of its ability."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from router.lane import QualityPrior
+from serve.catalogue.yaml_file import CatalogueRow, read_rows
+
+
+class PriorRow(CatalogueRow):
+    """What is believed of models that the bundle was not trained on."""
+
+    ability: float = Field(description="Log odds of a good answer to the average prompt of the shipped bundle's corpus.")
+    ability_std: float = Field(gt=0)
+    basis: str = Field(min_length=10)
+    checked_on: date
+
+
+class OfferRow(CatalogueRow):
+    """A model at a provider; in the file a bare name stands for `{model: name}`."""
+
+    model: str = Field(min_length=1, description="The id sent on the wire.")
+    price_id: str | None = Field(None, description="Its id in genai-prices, where that differs.")
+    context_tokens: int | None = Field(None, ge=1, description="Where it is shorter than the model's own.")
+    max_output_tokens: int | None = Field(None, ge=1)
+
+
+def _offer(value: object) -> object:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class ModelRow(CatalogueRow):
+    """One model, whoever hosts it."""
+
+    model: str = Field(pattern=r"^[a-z0-9-]+/[a-zA-Z0-9._-]+$", description="vendor/model, the name that callers use.")
+    family: str = Field(min_length=2)
+    capabilities: tuple[str, ...] = ()
+    context_tokens: int | None = Field(None, ge=1)
+    max_output_tokens: int | None = Field(None, ge=1)
+    trained_name: str | None = Field(None, description="Its name in the shipped bundle, when its answers were graded.")
+    prior: str = Field(description="Name of an entry of `priors`.")
+    offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(min_length=1, description="Provider id -> offer.")
+
+
+class ModelCatalogue(CatalogueRow):
+    """The whole file."""
+
+    priors: Mapping[str, PriorRow]
+    models: tuple[ModelRow, ...]
+
+    @model_validator(mode="after")
+    def _check_references(self) -> "ModelCatalogue":
+        names = [row.model for row in self.models]
+        if names != sorted(set(names)):
+            misplaced = next(
+                name for name, wanted in zip(names, sorted(names), strict=True) if name != wanted or names.count(name) > 1
+            )
+            raise ValueError(f"models must be sorted and distinct: {misplaced} is misplaced or twice there")
+        for row in self.models:
+            if row.prior not in self.priors:
+                raise ValueError(f"{row.model}: there is no prior {row.prior!r}: use one of {', '.join(self.priors)}")
+        return self
+
+    def prior_of(self, row: ModelRow) -> QualityPrior:
+        """Return what is believed of a model."""
+        prior = self.priors[row.prior]
+        return QualityPrior(prior.ability, prior.ability_std, f"{row.prior}: {prior.basis} ({prior.checked_on})")
+
+
+def load_models(path: Path) -> ModelCatalogue:
+    """Read the file.
+
+    Raises:
+        ConfigurationError: It is malformed; names the line.
+    """
+    return read_rows(path, ModelCatalogue)

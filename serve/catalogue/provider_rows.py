@@ -1,0 +1,84 @@
+"""Providers: one YAML file each in `data/providers`. A provider that speaks OpenAI is data, never code."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serve.catalogue.yaml_file import CatalogueRow, read_rows
+from serve.dialects.openai.quirks import Quirks, StreamUsage
+from serve.errors import ConfigurationError
+
+Dialect = Literal["openai", "anthropic", "gemini", "bedrock"]
+SPOKEN_DIALECTS = frozenset({"openai"})
+
+
+class SourceRow(CatalogueRow):
+    """Where facts were read, and when."""
+
+    read: str = Field(min_length=3, description="Which facts.")
+    where: str = Field(min_length=3, description="Page, package with version, or 'unverified'.")
+    checked_on: date = Field(description="The day it was read.")
+
+
+class RegionRow(CatalogueRow):
+    """A host that keeps inference in one region."""
+
+    base_url: str = Field(pattern=r"^https://")
+    price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
+
+
+class QuirksRow(CatalogueRow):
+    """See `serve.dialects.openai.quirks.Quirks`."""
+
+    renamed_parameters: Mapping[str, str] = {}
+    dropped_parameters: frozenset[str] = frozenset()
+    tool_choice: Mapping[str, str] = {}
+    stream_usage: StreamUsage = "request"
+    rejects_empty_tool_calls: bool = False
+    is_reasoning_outside: bool = False
+
+    def as_quirks(self) -> Quirks:
+        """Return what the dialect works with."""
+        return Quirks(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class ProviderRow(CatalogueRow):
+    """One provider."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(min_length=2)
+    dialect: Dialect
+    base_url: str | None = Field(description="Up to the version; null: each user's own (Azure).")
+    auth_header: Literal["authorization", "api-key"] = Field("authorization", description="authorization: as a bearer token.")
+    key_env: Annotated[tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")]
+    needs_key: bool = True
+    key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
+    packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
+    headers: Mapping[str, str] = Field({}, description="Sent with every call.")
+    quirks: QuirksRow = QuirksRow()
+    adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")
+    lacks: tuple[str, ...] = Field((), description="Capabilities that none of its lanes has, whatever the model can do.")
+    region: Literal["eu", "us", "global", "local"] | None = Field(description="Where inference runs by default; null: unknown.")
+    regions: Mapping[Literal["eu", "us"], RegionRow] = {}
+    trains_on_data: bool | None = Field(description="null: unknown, which counts as yes.")
+    retains_data: bool | None = Field(description="null: unknown, which counts as yes.")
+    sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
+
+
+def load_provider_rows(folder: Path) -> tuple[ProviderRow, ...]:
+    """Return all rows, by id.
+
+    Raises:
+        ConfigurationError: A file is malformed, or its name is not its id.
+    """
+    rows = []
+    for path in sorted(folder.glob("*.yaml")):
+        row = read_rows(path, ProviderRow)
+        if row.id != path.stem:
+            raise ConfigurationError(f"{path}: id is {row.id!r}: call the file {row.id}.yaml")
+        rows.append(row)
+    return tuple(rows)

@@ -1,0 +1,67 @@
+"""The `llmdeal` command. Commands of other packages join through the entry-point group `llmdeal.commands`.
+
+That is how `train`, `predict` and `evaluate` are here while serving and training never import each other.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import typer
+
+from serve.cli.export_command import export
+from serve.cli.new_key_command import new_key
+from serve.cli.prices_command import prices
+from serve.cli.route_command import route
+from serve.cli.serve_command import serve
+from serve.cli.settings_command import settings
+
+COMMAND_GROUP = "llmdeal.commands"
+_TRAINING_HINT = "needs the training packages: pip install 'llmdeal[train]'"
+
+
+def build_command_line(wanted: str | None) -> typer.Typer:
+    """Return the command line.
+
+    Args:
+        wanted: The command about to run; commands of other packages are imported only when they are it, because theirs are heavy.
+    """
+    command_line = typer.Typer(
+        name="llmdeal",
+        help="The best quality per dollar for each LLM request, on the provider keys you already own.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for command in (serve, route, prices, export, new_key, settings):
+        command_line.command()(command)
+    for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
+        if entry_point.name == wanted:
+            command_line.command(name=entry_point.name, rich_help_panel="Training")(_load(entry_point))
+        else:
+            command_line.command(name=entry_point.name, rich_help_panel="Training", help=_HELP.get(entry_point.name, ""))(_unused)
+    return command_line
+
+
+_HELP = {
+    "train": "Fit a quality model on graded answers and export it as a bundle.",
+    "predict": "Write what a bundle predicts for every prompt and model.",
+    "evaluate": "Judge a bundle on graded answers: quality-cost curve, calibration, baselines.",
+}
+
+
+def _load(entry_point: EntryPoint) -> "typer.models.CommandFunctionType":  # type: ignore[type-var]  # typer's own bound type variable
+    try:
+        return entry_point.load()  # type: ignore[no-any-return]  # entry points are untyped
+    except ModuleNotFoundError as error:
+        typer.secho(f"llmdeal {entry_point.name}: {_TRAINING_HINT} (missing: {error.name})", err=True, fg="red")
+        raise SystemExit(2) from None
+
+
+def _unused() -> None:
+    """Stand for a command that is listed but not the one about to run."""
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    wanted = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
+    build_command_line(wanted)()

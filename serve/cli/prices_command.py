@@ -1,0 +1,56 @@
+"""`llmdeal prices`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from serve.cli.errors import one_line_errors
+
+
+def prices(
+    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
+    search: Annotated[str, typer.Option(help="Only lanes whose id contains this.")] = "",
+) -> None:
+    """List the price of every lane you can use, in USD per million tokens, with its source and date."""
+    from router.bundle import load_bundle
+    from router.onnx_quality_model import OnnxQualityModel
+
+    from serve.bundle_choice import bundle_folder
+    from serve.clock import SystemClock
+    from serve.lane_assembly import assemble_lanes
+    from serve.settings import load_settings
+
+    with one_line_errors():
+        settings = load_settings(config, os.environ)
+        trained_names = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle))).trained_names
+        assembly = assemble_lanes(settings, os.environ, trained_names, SystemClock())
+    shown = Table(
+        "lane",
+        "input",
+        "cached",
+        "output",
+        "source",
+        "checked",
+        title=f"Prices, snapshot {assembly.directory.price_snapshot_id}",
+        title_justify="left",
+    )
+    for lane in assembly.directory.table.lanes:
+        if search in lane.lane_id:
+            price = lane.price
+            cached = "" if price.cached_input_usd_per_mtok is None else str(price.cached_input_usd_per_mtok)
+            shown.add_row(
+                lane.lane_id,
+                str(price.input_usd_per_mtok),
+                cached,
+                str(price.output_usd_per_mtok),
+                price.source,
+                str(price.checked_on),
+            )
+    console = Console()
+    console.print(shown)
+    for notice in assembly.notices:
+        console.print(f"[yellow]• {notice}[/]")

@@ -1,0 +1,80 @@
+"""`llmdeal route "a prompt"`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from serve.cli.errors import one_line_errors
+
+
+def route(
+    prompt: Annotated[str, typer.Argument(help="What a user would send; '-' reads it from standard input.")],
+    quality: Annotated[float | None, typer.Option(help="Bar: least P(good answer) wanted, 0..1.", min=0, max=1)] = None,
+    willingness_to_pay: Annotated[float | None, typer.Option(help="What a good answer is worth, USD.", min=0)] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
+    most: Annotated[int, typer.Option(help="How many lanes to show.", min=1)] = 12,
+) -> None:
+    """Show which lane a prompt would take, and why; nothing is sent anywhere."""
+    import numpy as np
+    from router.bundle import load_bundle
+    from router.onnx_quality_model import OnnxQualityModel
+
+    from router.context import NO_CONSTRAINTS, Preferences, RouteContext
+    from router.decision import decide
+    from router.expectation import LaneState
+    from router.policies.cheapest_above_bar import CheapestAboveBar
+    from serve.app import default_policy
+    from serve.bundle_choice import bundle_folder
+    from serve.clock import SystemClock
+    from serve.lane_assembly import assemble_lanes
+    from serve.settings import load_settings
+
+    with one_line_errors():
+        text = typer.get_text_stream("stdin").read() if prompt == "-" else prompt
+        settings = load_settings(config, os.environ)
+        context = RouteContext.from_prompt(text)
+        quality_model = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle)))
+        table = assemble_lanes(settings, os.environ, quality_model.trained_names, SystemClock()).directory.table
+        policy = default_policy(settings) if quality is None else CheapestAboveBar()
+        decision = decide(
+            table,
+            context,
+            quality_model.predict(context),
+            LaneState.unmeasured(table),
+            policy,
+            np.random.default_rng(settings.seed),
+            NO_CONSTRAINTS,
+            Preferences(quality_bar=quality, willingness_to_pay_usd=willingness_to_pay),
+        )
+    shown = Table(
+        "",
+        "lane",
+        "P(good)",
+        "±",
+        "tokens",
+        "cost, USD",
+        "time, s",
+        title=f"{decision.reason.value} ({decision.policy_name})",
+        title_justify="left",
+    )
+    expected = decision.expectation
+    for place, row in enumerate(decision.order[:most]):
+        shown.add_row(
+            "→" if place == 0 else "",
+            table.lanes[row].lane_id,
+            f"{expected.quality[row]:.3f}",
+            f"{expected.quality_std[row]:.2f}" + (" prior" if table.has_prior_only[row] else ""),
+            f"{expected.completion_tokens[row]:.0f}",
+            f"{expected.cost_usd[row]:.6f}",
+            f"{expected.latency_ms[row] / 1_000:.1f}",
+            style="bold green" if place == 0 else None,
+        )
+    console = Console()
+    console.print(shown)
+    n_excluded = len(table) - len(decision.order)
+    if n_excluded:
+        console.print(f"[dim]{n_excluded} lanes excluded[/]")

@@ -1,0 +1,37 @@
+"""`llmdeal serve`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serve.cli.errors import one_line_errors
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option(help="Settings file; by default llmdeal.toml, where there is one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a virtual key.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 takes any free one.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Start the gateway: one OpenAI-compatible endpoint in front of all your providers."""
+    from serve.cli.welcome import print_welcome
+    from serve.redaction import RedactingFilter
+    from serve.settings import check_exposure, load_settings
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RedactingFilter())
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    with one_line_errors():
+        settings = load_settings(config, os.environ, {"host": host, "port": port})
+        check_exposure(settings)
+
+        from serve.app import create_app
+        from serve.server import GatewayServer
+
+        app = create_app(settings, os.environ)
+        server = GatewayServer(app, settings.host, settings.port)
+        server.run_until_stopped(lambda url: print_welcome(url, app.state.resources))

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, spoken by callers and by most providers."""

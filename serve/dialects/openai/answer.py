@@ -1,0 +1,52 @@
+"""An unstreamed chat completion: what we read of it, and the copy for the caller with the cost in its usage."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from router.price_table import TokenUsage
+from serve.dialects.openai.usage import Usage, estimate_usage, read_usage
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """A whole answer.
+
+    Args:
+        body: The provider's JSON.
+        usage: Its tokens; estimated where the provider sent none.
+        finish_reason: Of the first choice.
+        text: Of the first choice; None when it has none (a tool call, say).
+    """
+
+    body: dict[str, Any]
+    usage: TokenUsage
+    finish_reason: str | None
+    text: str | None
+
+
+def parse_answer(raw: bytes, prompt_tokens: int, *, is_reasoning_outside: bool = False) -> ChatAnswer:
+    """Read an answer.
+
+    Args:
+        raw: The response body.
+        prompt_tokens: Our estimate, for a provider that sends no usage.
+        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`.
+
+    Raises:
+        ValueError: Not a chat completion.
+    """
+    try:
+        body = msgspec.json.decode(raw)
+        choices = body["choices"]
+        first = choices[0] if choices else {}
+        message = first.get("message") or {}
+        block = msgspec.convert(body.get("usage"), Usage | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError, AttributeError, LookupError) as error:
+        raise ValueError(f"the provider's answer is not a chat completion: {type(error).__name__}") from None
+    usage = read_usage(block, is_reasoning_outside=is_reasoning_outside)
+    text = message.get("content") if isinstance(message.get("content"), str) else None
+    if usage is None:
+        usage = estimate_usage(prompt_tokens, len(text or "") + len(str(message.get("tool_calls") or "")))
+    return ChatAnswer(body, usage, first.get("finish_reason"), text)

@@ -1,0 +1,147 @@
+"""Relays a chat completion stream to the caller: every event byte for byte, except the one with the usage, which gains the cost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from router.price_table import TokenUsage
+from serve.dialects.openai.sse import EventSplitter, encode_event, event_data
+from serve.dialects.openai.usage import Usage, estimate_usage, read_usage
+
+DONE = b"[DONE]"
+
+UsageRenderer = Callable[[dict[str, Any] | None, TokenUsage], dict[str, Any]]
+"""(the provider's block, its tokens) -> the fields to put in the chunk: `usage`, and `llmdeal` where asked for."""
+
+
+class _Delta(Struct):
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: Raw = Raw()
+
+
+class _Choice(Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _GroqExtra(Struct):
+    usage: Usage | None = None
+
+
+class _Chunk(Struct):
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+    x_groq: _GroqExtra | None = None
+    error: Raw = Raw()
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+
+
+class ChatStreamRelay:
+    """One streamed answer on its way through. Pure: bytes in, bytes out; the caller does the waiting.
+
+    Args:
+        prompt_tokens: Our estimate, for a provider that sends no usage.
+        render_usage: Makes the usage block for the caller.
+        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`.
+    """
+
+    def __init__(self, prompt_tokens: int, render_usage: UsageRenderer, *, is_reasoning_outside: bool = False) -> None:
+        self._splitter = EventSplitter()
+        self._prompt_tokens = prompt_tokens
+        self._render_usage = render_usage
+        self._is_reasoning_outside = is_reasoning_outside
+        self._usage: TokenUsage | None = None
+        self._head = _Chunk()
+        self.characters = 0
+        self.finish_reason: str | None = None
+        self.has_content = False
+        self.is_done = False
+        self.error: bytes | None = None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens so far: the provider's count once it came, else our estimate."""
+        return self._usage or estimate_usage(self._prompt_tokens, self.characters)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer came to its end: the provider said so, or gave a finish reason."""
+        return self.error is None and (self.is_done or self.finish_reason is not None)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the caller may see once these bytes have come.
+
+        Raises:
+            ValueError: The stream is not server-sent events.
+        """
+        return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
+
+    def finish(self) -> bytes:
+        """Return what is left to send when the provider's stream has ended: an unended event, our usage chunk, `[DONE]`."""
+        rest = self._splitter.pending
+        tail = self._relay(rest + b"\n\n") if rest.strip() else b""
+        if self.error is None and self._usage is None:
+            tail += encode_event(msgspec.json.encode(self._usage_chunk()))
+        return tail + encode_event(DONE)
+
+    def break_off(self, message: str, code: str) -> bytes:
+        """Return the in-band error for a stream that broke after its first byte: an error chunk, then the end."""
+        self.error = code.encode()
+        chunk = self._usage_chunk()
+        chunk["choices"] = [{"index": 0, "delta": {}, "finish_reason": "error"}]
+        chunk["error"] = {"message": message, "type": "upstream_error", "param": None, "code": code}
+        return encode_event(msgspec.json.encode(chunk)) + encode_event(DONE)
+
+    def _relay(self, event: bytes) -> bytes:
+        data = event_data(event)
+        if data is None:
+            return event
+        if data == DONE:
+            self.is_done = True
+            return b""
+        try:
+            chunk = _decode_chunk(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return event
+        self._note(chunk)
+        block = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
+        usage = read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
+        if usage is None:
+            return event
+        self._usage = usage
+        return self._with_cost(data, usage)
+
+    def _note(self, chunk: _Chunk) -> None:
+        if self._head.id is None:
+            self._head = chunk
+        if len(chunk.error):
+            self.error = bytes(chunk.error)
+        for choice in chunk.choices or ():
+            self.finish_reason = choice.finish_reason or self.finish_reason
+            delta = choice.delta
+            if delta is not None:
+                texts = (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal)
+                self.characters += sum(len(text) for text in texts if text) + len(delta.tool_calls)
+        self.has_content = self.has_content or self.characters > 0
+
+    def _with_cost(self, data: bytes, usage: TokenUsage) -> bytes:
+        body = msgspec.json.decode(data)
+        upstream_usage = body.get("usage") or (body.get("x_groq") or {}).get("usage")
+        body.update(self._render_usage(upstream_usage, usage))
+        return encode_event(msgspec.json.encode(body))
+
+    def _usage_chunk(self) -> dict[str, Any]:
+        head = self._head
+        chunk: dict[str, Any] = {"id": head.id or "chatcmpl-llmdeal", "object": "chat.completion.chunk"}
+        chunk |= {"created": head.created or 0, "model": head.model or "", "choices": []}
+        return chunk | self._render_usage(None, self.usage)

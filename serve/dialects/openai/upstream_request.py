@@ -1,0 +1,44 @@
+"""The body that a provider gets: the caller's own, with our fields taken out and the provider's quirks applied."""
+
+import msgspec
+
+from serve.dialects.openai.chat_request import OUR_FIELDS, Body
+from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
+
+
+def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QUIRKS) -> bytes:
+    """Return the JSON to send. The caller's body is not changed: a fallback lane starts from it again."""
+    upstream = {name: value for name, value in body.items() if name not in OUR_FIELDS}
+    upstream["model"] = upstream_model
+    if upstream.get("stream"):
+        _ask_for_usage(upstream, quirks)
+    if quirks is not NO_QUIRKS:
+        _apply(quirks, upstream)
+    return msgspec.json.encode(upstream)
+
+
+def _ask_for_usage(upstream: Body, quirks: Quirks) -> None:
+    if quirks.stream_usage == "request":
+        upstream["stream_options"] = {**(upstream.get("stream_options") or {}), "include_usage": True}
+    else:
+        upstream.pop("stream_options", None)
+
+
+def _apply(quirks: Quirks, upstream: Body) -> None:
+    for ours, theirs in quirks.renamed_parameters.items():
+        if ours in upstream:
+            value = upstream.pop(ours)
+            upstream.setdefault(theirs, value)
+    for name in quirks.dropped_parameters:
+        upstream.pop(name, None)
+    choice = upstream.get("tool_choice")
+    if isinstance(choice, str) and choice in quirks.tool_choice:
+        upstream["tool_choice"] = quirks.tool_choice[choice]
+    if quirks.rejects_empty_tool_calls:
+        upstream["messages"] = [_without_empty_tool_calls(message) for message in upstream["messages"]]
+
+
+def _without_empty_tool_calls(message: Body) -> Body:
+    if message.get("tool_calls") != []:
+        return message
+    return {name: value for name, value in message.items() if name != "tool_calls"}

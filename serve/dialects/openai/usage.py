@@ -1,0 +1,87 @@
+"""Token usage in OpenAI's shape: read from any provider that speaks it, and written back with the cost beside it."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from router.price_table import Cost, TokenUsage
+from router.text_window import estimate_tokens
+
+NUSD = 1e-9
+
+
+class PromptDetails(Struct):
+    """`prompt_tokens_details`: both parts lie inside `prompt_tokens`."""
+
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class CompletionDetails(Struct):
+    """`completion_tokens_details`."""
+
+    reasoning_tokens: int | None = None
+
+
+class Usage(Struct):
+    """The `usage` block as providers send it; None is absent, 0 is zero."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's older name for cached tokens."""
+
+
+def read_usage(usage: Usage | None, *, is_reasoning_outside: bool = False) -> TokenUsage | None:
+    """Return the tokens of a usage block, or None when it says nothing about them.
+
+    Args:
+        usage: As the provider sent it.
+        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`, not inside.
+    """
+    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
+        return None
+    details = usage.prompt_tokens_details or PromptDetails()
+    cached = details.cached_tokens if details.cached_tokens is not None else usage.prompt_cache_hit_tokens
+    reasoning = (usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None) or 0
+    completion = (usage.completion_tokens or 0) + (reasoning if is_reasoning_outside else 0)
+    return TokenUsage(
+        prompt_tokens=max(usage.prompt_tokens or 0, 0),
+        completion_tokens=max(completion, 0),
+        cached_tokens=max(cached or 0, 0),
+        cache_write_tokens=max(details.cache_write_tokens or 0, 0),
+        reasoning_tokens=max(reasoning, 0),
+    )
+
+
+def estimate_usage(prompt_tokens: int, completion_characters: int) -> TokenUsage:
+    """Return a usage for an answer whose provider sent none, or that broke off, marked as estimated."""
+    return TokenUsage(prompt_tokens, estimate_tokens(completion_characters), is_estimated=True)
+
+
+def usage_with_cost(upstream_usage: dict[str, Any] | None, usage: TokenUsage, cost: Cost) -> dict[str, Any]:
+    """Return the `usage` block for the caller: the provider's own fields, plus `cost` and `cost_details` in USD.
+
+    `cost` is what leaves the account of whoever owns the provider key, whatever the provider itself reports.
+    """
+    block = dict(upstream_usage or {})
+    reported = block.get("cost")
+    if block.get("prompt_tokens") is None:
+        block["prompt_tokens"] = usage.prompt_tokens
+    if block.get("completion_tokens") is None:
+        block["completion_tokens"] = usage.completion_tokens
+    if block.get("total_tokens") is None:
+        block["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
+    block["cost"] = cost.total_nusd * NUSD
+    details = {
+        "prompt_cost": cost.prompt_nusd * NUSD,
+        "completion_cost": cost.completion_nusd * NUSD,
+        "request_cost": cost.request_nusd * NUSD,
+        "is_estimated": usage.is_estimated,
+    }
+    if reported is not None:
+        details["reported_by_provider"] = reported
+    block["cost_details"] = details
+    return block

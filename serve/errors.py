@@ -1,0 +1,174 @@
+"""Errors of the gateway, grouped by who must act; `serve.http.error_envelope` turns those of a request into HTTP.
+
+ServeError
+├── ConfigurationError       settings, catalogue or bundle are wrong      (operator; at start, never at the first request)
+│   └── StorageError         the database cannot be opened or brought to this version
+├── ExportError              a telemetry export cannot be written as asked  (operator)
+└── RequestError             a request ends with an error
+    ├── CallerError          the request is wrong
+    │   ├── BadRequestError  400
+    │   ├── BadVirtualKeyError 401
+    │   ├── ForbiddenError   403
+    │   ├── UnknownModelError 404
+    │   ├── NotFoundError    404
+    │   └── TooLargeError    413
+    ├── NoLaneError          503 (400 for a region): constraints left no lane
+    └── UpstreamError        502 every attempted lane failed, or what the one lane answered
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class ServeError(Exception):
+    """Base of all errors of this package; never raised itself."""
+
+
+class ConfigurationError(ServeError):
+    """What the operator configured cannot work; the message names what, where and the mend."""
+
+
+class StorageError(ConfigurationError):
+    """The database cannot be reached, or its tables cannot be brought to the version of this program."""
+
+
+class ExportError(ServeError):
+    """A telemetry export cannot be written where, or for the time, that was asked."""
+
+
+class RequestError(ServeError):
+    """A request ends with this error.
+
+    Args:
+        message: What was wrong and how to mend it; never a secret, a prompt or a header.
+        status: The HTTP status.
+        type: The class of error in OpenAI's envelope.
+        code: What exactly, machine-readable.
+        param: The request field at fault, if one is.
+        retry_after_s: When to try again, whole seconds, if that helps.
+    """
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(
+        self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if code is not None:
+            self.code = code
+
+
+class CallerError(RequestError):
+    """The caller must change the request."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class BadRequestError(CallerError):
+    """The body is not what the endpoint takes, or contradicts itself."""
+
+    code = "invalid_request"
+
+
+class BadVirtualKeyError(CallerError):
+    """No virtual key, or one that is not ours. The text never says which, so that nothing can be probed."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+    def __init__(self) -> None:
+        super().__init__("Missing or invalid virtual key: send one as 'Authorization: Bearer ll_live_…'.")
+
+
+class ForbiddenError(CallerError):
+    """The virtual key is valid and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class UnknownModelError(CallerError):
+    """No lane is called what the caller asked for."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class NotFoundError(CallerError):
+    """There is nothing at this path or under this id."""
+
+    status = 404
+    code = "not_found"
+
+
+class MethodNotAllowedError(CallerError):
+    """The path exists and takes another method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class TooLargeError(CallerError):
+    """The body is larger than the gateway takes."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class NoLaneError(RequestError):
+    """Every lane was excluded by a constraint."""
+
+    status = 503
+    type = "no_lane_error"
+    code = "no_eligible_lane"
+
+
+class RegionUnavailableError(NoLaneError):
+    """No lane runs in the region asked for; never a silent fallback to another."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "region_unavailable"
+
+
+class AttemptSummary(msgspec.Struct, frozen=True):
+    """One failed attempt, as listed in an error: which lane, what it answered, which of our words for it."""
+
+    lane: str
+    status: int | None
+    outcome: str
+
+
+class UpstreamError(RequestError):
+    """Every attempted lane failed.
+
+    Args:
+        message: Says so.
+        attempts: Each attempt, in order.
+    """
+
+    status = 502
+    type = "upstream_error"
+    code = "all_lanes_failed"
+
+    def __init__(
+        self,
+        message: str,
+        attempts: Sequence[AttemptSummary],
+        *,
+        status: int = 502,
+        code: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, retry_after_s=retry_after_s)
+        self.attempts = tuple(attempts)
+        self.status = status

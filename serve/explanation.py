@@ -1,0 +1,57 @@
+"""The decision in words and numbers, for a caller who asks why."""
+
+from typing import Any
+
+from router.decision import Decision
+from serve.call import Call
+from serve.upstream.attempt import Attempt
+
+_SIGNIFICANT = 6
+
+
+def explain_decision(decision: Decision) -> dict[str, Any]:
+    """Return every candidate lane with what was expected of it, the chosen one, the runner-up, and why lanes were excluded."""
+    lanes = decision.table.lanes
+    runner_up = lanes[decision.order[1]].lane_id if len(decision.order) > 1 else None
+    return {
+        "chosen": decision.chosen.lane_id,
+        "runner_up": runner_up,
+        "reason": decision.reason.value,
+        "policy": decision.policy_name,
+        "propensity": decision.propensity,
+        "candidates": [_candidate(decision, row) for row in range(len(lanes))],
+    }
+
+
+def explain(call: Call, attempt: Attempt) -> dict[str, Any]:
+    """Return the `llmdeal` object of a response: the decision, and what became of it."""
+    return {
+        "request_id": call.request_id,
+        **explain_decision(call.decision),
+        "lane": call.decision.table.lanes[attempt.row].lane_id,
+        "reason": attempt.reason.value,
+        "attempts": attempt.number + 1,
+        "difficulty": _rounded(call.prediction.difficulty),
+        "price_snapshot_id": call.directory.price_snapshot_id,
+    }
+
+
+def _candidate(decision: Decision, row: int) -> dict[str, Any]:
+    lane, expected = decision.table.lanes[row], decision.expectation
+    excluded_by = decision.exclusions.reason_of(row)
+    return {
+        "lane": lane.lane_id,
+        "model": lane.vendor_model,
+        "quality": _rounded(expected.quality[row]),
+        "quality_std": _rounded(expected.quality_std[row]),
+        "quality_basis": "prior" if decision.table.has_prior_only[row] else "trained",
+        "completion_tokens": round(float(expected.completion_tokens[row])),
+        "cost_usd": _rounded(expected.cost_usd[row]),
+        "latency_ms": round(float(expected.latency_ms[row])),
+        "excluded_by": None if excluded_by is None else excluded_by.value,
+        "probability": float(decision.probabilities[row]),
+    }
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{_SIGNIFICANT}g}")

@@ -1,0 +1,36 @@
+"""The `x-llmdeal-*` headers of an answer, and the provider's rate-limit headers under their common names."""
+
+from serve.call import format_usd
+from serve.http.asgi import RawHeaders, header_value
+from serve.upstream.attempt import Attempt
+
+RATE_LIMIT_HEADERS = tuple(
+    f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("requests", "tokens")
+)
+
+
+def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, cost_nusd: int | None) -> RawHeaders:
+    """Return the headers of an answer.
+
+    Args:
+        attempt: The one that answered.
+        router_version: Of the bundle that decided.
+        overhead_ms: Our own time until now, the provider's time taken out.
+        cost_nusd: Known for a whole answer; None for a stream, whose cost comes with its last chunk.
+    """
+    lane = attempt.call.decision.table.lanes[attempt.row]
+    headers = [
+        (b"x-llmdeal-request-id", attempt.call.request_id.encode()),
+        (b"x-llmdeal-lane", header_value(lane.lane_id)),
+        (b"x-llmdeal-provider", header_value(lane.provider)),
+        (b"x-llmdeal-model", header_value(lane.vendor_model)),
+        (b"x-llmdeal-reason", attempt.reason.value.encode()),
+        (b"x-llmdeal-attempts", str(attempt.number + 1).encode()),
+        (b"x-llmdeal-overhead-ms", f"{overhead_ms:.2f}".encode()),
+        (b"x-llmdeal-router-version", header_value(router_version)),
+    ]
+    if cost_nusd is not None:
+        headers.append((b"x-llmdeal-cost-usd", format_usd(cost_nusd).encode()))
+    upstream = attempt.upstream_headers
+    headers += [(name.encode(), header_value(upstream[name])) for name in RATE_LIMIT_HEADERS if name in upstream]
+    return headers

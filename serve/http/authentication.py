@@ -1,0 +1,21 @@
+"""Who asks, for the endpoints that are ordinary FastAPI."""
+
+from fastapi import Request
+
+from serve.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
+
+
+def authenticate(request: Request, key_ring: KeyRing) -> VirtualKeyHolder:
+    """Return who holds the virtual key of this request.
+
+    Raises:
+        BadVirtualKeyError: None was sent, or it is not one of ours.
+    """
+    authorization = request.headers.get("authorization")
+    x_api_key = request.headers.get("x-api-key")
+    return key_ring.recognise(
+        presented_key(
+            authorization.encode("latin-1") if authorization is not None else None,
+            x_api_key.encode("latin-1") if x_api_key is not None else None,
+        )
+    )

@@ -1,0 +1,39 @@
+"""Errors of the endpoints that are ordinary FastAPI, in the same envelope as the hot ones. 422 is never sent."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from serve.errors import BadRequestError, MethodNotAllowedError, NotFoundError, RequestError
+from serve.http.error_envelope import error_envelope, error_headers
+from serve.metrics import Metrics
+
+
+def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
+    """Make `app` answer every error in OpenAI's envelope."""
+
+    def respond(error: RequestError) -> JSONResponse:
+        metrics.note_error(error.code)
+        headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        return JSONResponse(error_envelope(error), error.status, headers)
+
+    @app.exception_handler(RequestError)
+    async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
+        return respond(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        param = ".".join(str(part) for part in first["loc"][1:]) or None
+        return respond(BadRequestError(f"{first['msg']} (in {param or 'the body'})", param=param))
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return respond(NotFoundError(f"there is nothing at {request.url.path!r}"))
+        if error.status_code == 405:
+            return respond(MethodNotAllowedError(f"{request.url.path} does not take {request.method}"))
+        wrapped = BadRequestError(str(error.detail))
+        wrapped.status = error.status_code
+        return respond(wrapped)

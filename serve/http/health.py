@@ -1,0 +1,60 @@
+"""`/healthz`, `/readyz` and `/metrics`: for those who run the gateway; they carry no secret and need no virtual key."""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from serve.resource_set import ResourceSet, resources_of
+
+routes = APIRouter()
+
+
+@routes.get("/healthz", summary="Is the process alive")
+async def healthz() -> dict[str, str]:
+    """Answer as long as the event loop turns."""
+    return {"status": "ok"}
+
+
+@routes.get("/readyz", summary="Can it take requests")
+async def readyz(request: Request, response: Response) -> dict[str, Any]:
+    """Answer 200 when there is a lane, a quality model and a database, else 503 with what is missing."""
+    resources = resources_of(request.app)
+    checks = {
+        "lanes": len(resources.routing.directory.table) > 0,
+        "quality_model": len(resources.routing.quality_model.trained_names) > 0,
+        "database": await asyncio.to_thread(_is_database_up, resources),
+    }
+    is_ready = all(checks.values())
+    response.status_code = 200 if is_ready else 503
+    if not is_ready:
+        response.headers["retry-after"] = "5"
+    return {
+        "status": "ready" if is_ready else "not ready",
+        "checks": checks,
+        "router_version": resources.routing.quality_model.version,
+        "lanes": len(resources.routing.directory.table),
+        "price_snapshot_id": resources.routing.directory.price_snapshot_id,
+    }
+
+
+@routes.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Return all counters in Prometheus' text format."""
+    resources = resources_of(request.app)
+    counts = resources.telemetry.counts
+    resources.metrics.telemetry_dropped.set(counts.dropped_rows)
+    resources.metrics.telemetry_queued.set(counts.queued_rows)
+    return Response(generate_latest(resources.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _is_database_up(resources: ResourceSet) -> bool:
+    try:
+        with resources.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""`GET /v1/models`: what can be asked for, with prices and capabilities of every lane."""
+
+from collections import defaultdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from router.lane import Capability, Lane
+from router.lane_table import LaneTable
+from serve.http.authentication import authenticate
+from serve.resource_set import resources_of
+from serve.routing_request import SMART_ROUTE
+
+routes = APIRouter()
+
+
+@routes.get("/v1/models", summary="List what can be asked for")
+async def list_models(request: Request) -> dict[str, Any]:
+    """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens."""
+    resources = resources_of(request.app)
+    authenticate(request, resources.key_ring)
+    table = resources.routing.directory.table
+    by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
+    for lane in table.lanes:
+        by_vendor_model[lane.vendor_model].append(lane)
+    rows = [_vendor_model(name, lanes, table) for name, lanes in sorted(by_vendor_model.items())]
+    smart = {
+        "id": SMART_ROUTE,
+        "object": "model",
+        "created": 0,
+        "owned_by": "llmdeal",
+        "lanes": [lane.lane_id for lane in table.lanes],
+    }
+    return {"object": "list", "data": [smart, *rows]}
+
+
+def _vendor_model(name: str, lanes: list[Lane], table: LaneTable) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": name.partition("/")[0],
+        "lanes": [_lane(lane, table) for lane in lanes],
+    }
+
+
+def _lane(lane: Lane, table: LaneTable) -> dict[str, Any]:
+    price = lane.price
+    return {
+        "id": lane.lane_id,
+        "provider": lane.provider,
+        "upstream_model": lane.upstream_model,
+        "region": lane.region,
+        "context_length": lane.context_tokens,
+        "max_output_tokens": lane.max_output_tokens,
+        "capabilities": sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
+        "quality_basis": "prior" if table.has_prior_only[table.index_of[lane.lane_id]] else "trained",
+        "trains_on_data": lane.trains_on_data,
+        "retains_data": lane.retains_data,
+        "pricing": {
+            "input_usd_per_mtok": str(price.input_usd_per_mtok),
+            "output_usd_per_mtok": str(price.output_usd_per_mtok),
+            "cached_input_usd_per_mtok": None
+            if price.cached_input_usd_per_mtok is None
+            else str(price.cached_input_usd_per_mtok),
+            "request_usd": str(price.request_usd),
+            "source": price.source,
+            "checked_on": price.checked_on.isoformat(),
+        },
+    }

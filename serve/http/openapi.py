@@ -1,0 +1,46 @@
+"""The hot endpoints in the OpenAPI document: FastAPI does not see them, so their schemas come from their own types."""
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from serve.dialects.openai.chat_request import ChatRequest
+
+_REF = "#/components/schemas/{name}"
+_ERRORS = {
+    "400": "The request is wrong; `param` names the field.",
+    "401": "No valid virtual key.",
+    "404": "No lane is called that.",
+    "502": "Every attempted lane failed; lists them.",
+    "503": "No lane meets the constraints; says which removed which.",
+}
+
+
+def describe_hot_paths(app: FastAPI) -> None:
+    """Add the hot endpoints to the document of `app`."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        if "/v1/chat/completions" not in document["paths"]:
+            (_,), components = msgspec.json.schema_components((ChatRequest,), ref_template=_REF)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+            document["paths"]["/v1/chat/completions"] = _post("Answer a chat, streamed or not, on the lane that wins")
+            document["paths"]["/v1/route"] = _post("Decide only: every lane with what is expected of it, and which one wins")
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
+
+
+def _post(summary: str) -> dict[str, Any]:
+    schema = {"$ref": _REF.format(name="ChatRequest")}
+    responses = {"200": {"description": "JSON, or server-sent events with `stream: true`."}}
+    responses.update({status: {"description": text} for status, text in _ERRORS.items()})
+    return {
+        "post": {
+            "summary": summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "responses": responses,
+        }
+    }

@@ -1,0 +1,37 @@
+"""`POST /v1/route`: the decision only. Takes a chat request, proxies nothing, costs nothing."""
+
+from serve.explanation import explain_decision
+from serve.http.asgi import Receive, Scope, Send, header_value, send_json
+from serve.http.chat_completions import Admission
+
+
+class Route:
+    """The endpoint.
+
+    Args:
+        admission: Turns requests into calls.
+        router_version: Of the loaded bundle.
+    """
+
+    def __init__(self, admission: Admission, router_version: str) -> None:
+        self._admission = admission
+        self._router_version = router_version
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Decide and explain."""
+        call = await self._admission.admit(scope, receive)
+        decision = call.decision
+        body = {
+            "request_id": call.request_id,
+            **explain_decision(decision),
+            "prompt_tokens": call.context.prompt_tokens,
+            "difficulty": float(f"{call.prediction.difficulty:.6g}"),
+            "router_version": self._router_version,
+            "price_snapshot_id": call.directory.price_snapshot_id,
+        }
+        headers = [
+            (b"x-llmdeal-request-id", call.request_id.encode()),
+            (b"x-llmdeal-lane", header_value(decision.chosen.lane_id)),
+            (b"x-llmdeal-reason", decision.reason.value.encode()),
+        ]
+        await send_json(send, 200, body, headers)

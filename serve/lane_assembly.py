@@ -1,0 +1,82 @@
+"""Makes the lanes of this process: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.price_table import PriceTable
+from serve.clock import Clock
+from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.errors import ConfigurationError
+from serve.lane_directory import LaneConnection, LaneDirectory
+from serve.provider_connections import ProviderConnections, connect_providers
+from serve.sandbox.lanes import sandbox_lanes
+from serve.sandbox.transport import SandboxTransport
+from serve.server_connections import server_connections
+from serve.settings import Settings
+from serve.upstream.http_transport import HttpTransport
+from serve.upstream.lane_health import LaneHealth
+from serve.upstream.transport import Deadlines, UpstreamTransport
+
+
+@dataclass(frozen=True, slots=True)
+class LaneAssembly:
+    """What `assemble_lanes` made.
+
+    Args:
+        directory: The lanes.
+        transports: To be closed by whoever runs the gateway.
+        notices: What the operator should know.
+    """
+
+    directory: LaneDirectory
+    transports: tuple[UpstreamTransport, ...]
+    notices: tuple[str, ...]
+
+
+def assemble_lanes(
+    settings: Settings, environment: Mapping[str, str], trained_names: Sequence[str], clock: Clock
+) -> LaneAssembly:
+    """Return all lanes that can be used now. Does no network call.
+
+    Raises:
+        ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
+    """
+    http = HttpTransport()
+    deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
+    today = clock.now().date()
+    from_providers: ProviderConnections = connect_providers(settings, environment, http, deadlines, clock.now())
+    connections = [*from_providers.connections, *server_connections(settings.servers, http, deadlines, today)]
+    notices = list(from_providers.notices)
+    transports: list[UpstreamTransport] = [http]
+    if settings.sandbox == "on" or (settings.sandbox == "auto" and not connections):
+        if not connections:
+            notices.insert(
+                0,
+                f"{_no_keys_notice(from_providers.key_names)} Until then answers come from the built-in sandbox and are simulated.",
+            )
+        sandbox = SandboxTransport(settings.sandbox_pace)
+        transports.append(sandbox)
+        connections += [LaneConnection(lane, "sandbox:", {}, NO_QUIRKS, sandbox, deadlines) for lane in sandbox_lanes()]
+    if not connections:
+        raise ConfigurationError(f"there is no lane: {_no_keys_notice(from_providers.key_names)} The sandbox is off.")
+    lanes = [connection.lane for connection in connections]
+    table = _table(lanes, trained_names)
+    prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
+    directory = LaneDirectory(table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id)
+    return LaneAssembly(directory, tuple(transports), tuple(notices))
+
+
+def _table(lanes: list[Lane], trained_names: Sequence[str]) -> LaneTable:
+    try:
+        return LaneTable.build(lanes, trained_names)
+    except ValueError:
+        ids = [lane.lane_id for lane in lanes]
+        twice = sorted({lane_id for lane_id in ids if ids.count(lane_id) > 1})
+        raise ConfigurationError(f"these lanes are configured twice: {', '.join(twice)}") from None
+
+
+def _no_keys_notice(key_names: Sequence[str]) -> str:
+    shown = ", ".join(key_names[:4])
+    return f"No provider key was found. Set one of {shown}, …, or add a [[servers]] entry to llmdeal.toml."

@@ -1,0 +1,48 @@
+"""The lanes of this process: what the decision sees of them, and beside it, never inside it, how to reach each one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from router.lane import Lane
+from router.lane_table import LaneTable
+from serve.dialects.openai.quirks import Quirks
+from serve.upstream.lane_health import LaneHealth
+from serve.upstream.transport import Deadlines, UpstreamTransport
+
+
+@dataclass(frozen=True, slots=True)
+class LaneConnection:
+    """How to reach a lane.
+
+    Args:
+        lane: The lane.
+        url: Of its chat endpoint.
+        headers: With the provider key; never printed.
+        quirks: Where the provider differs from the dialect.
+        transport: Who carries the bytes.
+        deadlines: Limits of one call.
+    """
+
+    lane: Lane
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    quirks: Quirks
+    transport: UpstreamTransport
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDirectory:
+    """All lanes at one moment; replaced whole when prices or lanes change, while requests under way keep theirs.
+
+    Args:
+        table: The lanes as columns.
+        connections: In the rows' order.
+        health: Cool-downs and speeds.
+        price_snapshot_id: Of the prices in the lanes.
+    """
+
+    table: LaneTable
+    connections: tuple[LaneConnection, ...]
+    health: LaneHealth
+    price_snapshot_id: str

@@ -1,0 +1,72 @@
+"""What is counted for Prometheus. One registry per application, so that tests and several apps in a process do not share."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from router.price_table import TokenUsage
+from router.telemetry_schema import Outcome
+
+_TTFT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_OVERHEAD_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
+
+
+class Metrics:
+    """Counters of one gateway; label values are lane ids, outcomes and error codes, all from closed or configured sets."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self._attempts = Counter("llmdeal_attempts", "Upstream attempts by outcome.", ("lane", "outcome"), registry=registry)
+        self._cost = Counter("llmdeal_cost_usd", "Money spent at providers, USD.", ("lane",), registry=registry)
+        self._prompt_tokens = Counter("llmdeal_prompt_tokens", "Input tokens.", ("lane",), registry=registry)
+        self._completion_tokens = Counter("llmdeal_completion_tokens", "Output tokens.", ("lane",), registry=registry)
+        self._ttft = Histogram(
+            "llmdeal_ttft_seconds", "Provider's time to first byte.", ("lane",), buckets=_TTFT_BUCKETS_S, registry=registry
+        )
+        self._overhead = Histogram(
+            "llmdeal_overhead_seconds", "Our own time until the first byte.", buckets=_OVERHEAD_BUCKETS_S, registry=registry
+        )
+        self._errors = Counter("llmdeal_request_errors", "Requests that ended with an error.", ("code",), registry=registry)
+        self.telemetry_dropped = Gauge("llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.", registry=registry)
+        self.telemetry_queued = Gauge("llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.", registry=registry)
+        # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
+        self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
+        self._attempt_children: dict[tuple[str, str], Counter] = {}
+
+    def note_attempt(
+        self,
+        lane_id: str,
+        outcome: Outcome,
+        cost_nusd: int | None,
+        usage: TokenUsage | None,
+        ttft_ms: float | None,
+        overhead_ms: float | None,
+    ) -> None:
+        """Count one attempt."""
+        attempts = self._attempt_children.get((lane_id, outcome))
+        if attempts is None:
+            attempts = self._attempt_children[lane_id, outcome] = self._attempts.labels(lane_id, outcome)
+        attempts.inc()
+        if usage is not None:
+            cost, prompt, completion, ttft = self._children(lane_id)
+            cost.inc((cost_nusd or 0) / 1e9)
+            prompt.inc(usage.prompt_tokens)
+            completion.inc(usage.completion_tokens)
+            if ttft_ms is not None:
+                ttft.observe(ttft_ms / 1_000)
+        if overhead_ms is not None:
+            self._overhead.observe(overhead_ms / 1_000)
+
+    def note_error(self, code: str) -> None:
+        """Count a request that ended with an error."""
+        self._errors.labels(code).inc()
+
+    def _children(self, lane_id: str) -> tuple[Counter, Counter, Counter, Histogram]:
+        children = self._lane_children.get(lane_id)
+        if children is None:
+            children = self._lane_children[lane_id] = (
+                self._cost.labels(lane_id),
+                self._prompt_tokens.labels(lane_id),
+                self._completion_tokens.labels(lane_id),
+                self._ttft.labels(lane_id),
+            )
+        return children

@@ -1,0 +1,30 @@
+"""Secrets never leave by a side door: one filter for logs and for the texts of upstream errors."""
+
+import logging
+import re
+
+# Prefixes of the providers' key formats and of ours; a key is its prefix and at least eight more characters.
+_SECRET = re.compile(
+    r"(?:sk-[A-Za-z0-9_-]{8,}|gsk_\w{8,}|csk-[\w-]{8,}|nvapi-[\w-]{8,}|AIza[\w-]{8,}|xai-[\w-]{8,}|fw_\w{8,}|ll_(?:live|test)_\w{8,}"
+    r"|(?i:bearer)\s+[\w.~+/=-]{8,}|(?<=[?&]key=)[^&\s]+)"
+)
+REDACTED = "[redacted]"
+
+
+def redact(text: str) -> str:
+    """Return `text` with everything that looks like a credential replaced."""
+    return _SECRET.sub(REDACTED, text)
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts every record, its arguments and its traceback, before any handler writes it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact in place; every record passes."""
+        record.msg = redact(record.getMessage())
+        record.args = None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        return True

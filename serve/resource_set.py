@@ -1,0 +1,53 @@
+"""Everything a running gateway holds, made in `create_app` and closed with it; endpoints take it from the application."""
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from serve.clock import Clock
+from serve.lane_directory import LaneDirectory
+from serve.metrics import Metrics
+from serve.routing_service import RoutingService
+from serve.storage.attempt_repository import AttemptRepository
+from serve.telemetry_writer import TelemetryWriter
+from serve.upstream.transport import UpstreamTransport
+from serve.virtual_keys import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSet:
+    """The parts of one gateway.
+
+    Args:
+        clock: Time.
+        key_ring: Virtual keys.
+        routing: The decision and the lanes.
+        metrics: Counters.
+        engine: The database.
+        attempts: Stored attempts.
+        telemetry: The writer.
+        transports: To be closed at the end.
+        notices: What the operator should know: providers without a key, the sandbox, lanes left out.
+    """
+
+    clock: Clock
+    key_ring: KeyRing
+    routing: RoutingService
+    metrics: Metrics
+    engine: Engine
+    attempts: AttemptRepository
+    telemetry: TelemetryWriter
+    transports: tuple[UpstreamTransport, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def directory(self) -> LaneDirectory:
+        """The lanes of this moment."""
+        return self.routing.directory
+
+
+def resources_of(app: FastAPI) -> ResourceSet:
+    """Return the parts of a running application."""
+    resources: ResourceSet = app.state.resources
+    return resources

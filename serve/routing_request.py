@@ -1,0 +1,155 @@
+"""What a caller asks of the routing: the `model` field, `models`, `provider`, `route` and the region header, made into constraints."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import cast
+
+from router.context import NO_CONSTRAINTS, NO_PREFERENCES, Constraints, Preferences
+from router.lane import Region
+from router.lane_table import LaneTable
+from router.policies.base import Policy
+from router.policies.cheapest import Cheapest
+from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.lowest_latency import LowestLatency
+from router.policies.pinned import Pinned
+from serve.dialects.openai.chat_request import ChatRequest, ProviderPreferences, RouteOptions
+from serve.errors import BadRequestError, UnknownModelError
+
+SMART_ROUTE = "smart-route"
+SUFFIX_POLICIES: dict[str, Policy] = {":floor": Cheapest(), ":nitro": LowestLatency()}
+_SORT_POLICIES: dict[str, Policy] = {"price": Cheapest(), "latency": LowestLatency(), "throughput": LowestLatency()}
+_REGIONS = ("eu", "us")
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRequest:
+    """How this request wants to be routed.
+
+    Args:
+        constraints: What excludes lanes.
+        preferences: What ranks them.
+        policy: Who ranks them.
+        may_fall_back: Whether another lane may answer when the drawn one fails.
+        is_explained: Whether the response carries the whole decision.
+    """
+
+    constraints: Constraints
+    preferences: Preferences
+    policy: Policy
+    may_fall_back: bool = True
+    is_explained: bool = False
+
+
+def routing_request(
+    request: ChatRequest, table: LaneTable, default_policy: Policy, region_header: str | None = None, explain_header: bool = False
+) -> RoutingRequest:
+    """Read the caller's wishes against the lanes that exist.
+
+    Raises:
+        UnknownModelError: `model` or one of `models` names no lane.
+        BadRequestError: Contradictory or unknown values.
+    """
+    route = request.route
+    is_explained = explain_header or (route is not None and route.explain)
+    if request.model == SMART_ROUTE and not (route or request.provider or request.models or region_header):
+        return RoutingRequest(NO_CONSTRAINTS, NO_PREFERENCES, default_policy, is_explained=is_explained)
+    name, suffix_policy = split_suffix(request.model, table)
+    pinned, lane_order = _pinned_lanes(name, request.models, table)
+    provider = request.provider or ProviderPreferences()
+    route = route or RouteOptions()
+    policy = suffix_policy or _policy(pinned is not None, provider, route, default_policy)
+    allowed = _rows_named(request.models, table) if pinned is None and request.models else None
+    constraints = _constraints(provider, route, _region(route, region_header), pinned, allowed)
+    preferences = Preferences(
+        quality_bar=route.quality,
+        willingness_to_pay_usd=route.willingness_to_pay,
+        preferred_max_latency_ms=None if provider.preferred_max_latency is None else provider.preferred_max_latency * 1_000,
+        preferred_min_tokens_per_s=provider.preferred_min_throughput,
+        preferred_providers=tuple(provider.order),
+        lane_order=lane_order,
+    )
+    return RoutingRequest(constraints, preferences, policy, provider.allow_fallbacks, is_explained)
+
+
+def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:
+    """Return the name without `:floor` or `:nitro`, and the policy that the suffix stands for. A lane's own colon is no suffix."""
+    if table.find(name):
+        return name, None
+    stem, colon, word = name.rpartition(":")
+    policy = SUFFIX_POLICIES.get(colon + word)
+    return (name, None) if policy is None else (stem, policy)
+
+
+def _pinned_lanes(name: str, models: list[str] | None, table: LaneTable) -> tuple[frozenset[str] | None, dict[str, int] | None]:
+    if name == SMART_ROUTE:
+        return None, None
+    order: dict[str, int] = {}
+    for place, wanted in enumerate([name, *(models or [])]):
+        for lane_id in _lanes_named(wanted, table, "model" if place == 0 else "models"):
+            order.setdefault(lane_id, place)
+    return frozenset(order), order if models else None
+
+
+def _rows_named(names: list[str], table: LaneTable) -> frozenset[str]:
+    return frozenset(lane_id for name in names for lane_id in _lanes_named(name, table, "models"))
+
+
+def _lanes_named(name: str, table: LaneTable, param: str) -> list[str]:
+    rows = table.find(name)
+    if not rows:
+        raise UnknownModelError(
+            f"no lane is called {name!r}: use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; GET /v1/models lists them",
+            param=param,
+        )
+    return [table.lanes[row].lane_id for row in rows]
+
+
+def _policy(is_pinned: bool, provider: ProviderPreferences, route: RouteOptions, default_policy: Policy) -> Policy:
+    if provider.sort is not None:
+        return _SORT_POLICIES[provider.sort]
+    if is_pinned:
+        return Pinned()
+    return CheapestAboveBar() if route.quality is not None else default_policy
+
+
+def _region(route: RouteOptions, header: str | None) -> Region | None:
+    if header is None:
+        return route.region
+    if header not in _REGIONS:
+        raise BadRequestError(
+            f"unknown region {header!r} in the header x-llmdeal-region: use 'eu' or 'us'", param="x-llmdeal-region"
+        )
+    if route.region is not None and route.region != header:
+        raise BadRequestError(
+            f"the header x-llmdeal-region says {header!r} and route.region says {route.region!r}: send one, or the same",
+            param="route.region",
+        )
+    return cast("Region", header)
+
+
+def _constraints(
+    provider: ProviderPreferences,
+    route: RouteOptions,
+    region: Region | None,
+    pinned: frozenset[str] | None,
+    allowed: frozenset[str] | None,
+) -> Constraints:
+    ceilings = provider.max_price
+    return Constraints(
+        pinned_lanes=pinned,
+        only_providers=frozenset(provider.only),
+        ignored_providers=frozenset(provider.ignore),
+        allowed_lanes=allowed,
+        region=region,
+        denies_training=provider.data_collection == "deny",
+        requires_zero_retention=provider.zdr,
+        max_input_usd_per_mtok=_decimal(ceilings.prompt if ceilings else None),
+        max_output_usd_per_mtok=_decimal(ceilings.completion if ceilings else None),
+        max_request_usd=_decimal(ceilings.request if ceilings else None),
+        max_cost_usd=route.max_cost,
+        max_latency_ms=route.max_latency_ms,
+    )
+
+
+def _decimal(number: float | None) -> Decimal | None:
+    return None if number is None else Decimal(str(number))

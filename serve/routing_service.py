@@ -1,0 +1,89 @@
+"""Routes a request against the lanes of this moment; the one place where the quality model is asked."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.context import RouteContext
+from router.decision import Decision, decide
+from router.errors import NoEligibleLaneError
+from router.policies.base import Policy
+from router.quality_model import Prediction, QualityModel
+from router.reason import Reason
+from serve.errors import NoLaneError, RegionUnavailableError
+from serve.lane_directory import LaneDirectory
+from serve.routing_request import RoutingRequest
+
+_log = logging.getLogger("llmdeal.routing")
+
+
+@dataclass(slots=True)
+class RoutingService:
+    """Holds what the decision needs.
+
+    Args:
+        quality_model: The loaded bundle.
+        directory: The lanes; replaced whole when they change.
+        default_policy: Where the caller names none.
+        rng: For policies that draw.
+    """
+
+    quality_model: QualityModel
+    directory: LaneDirectory
+    default_policy: Policy
+    rng: np.random.Generator
+
+    def route(self, context: RouteContext, request: RoutingRequest) -> tuple[Decision, Prediction]:
+        """Decide.
+
+        Raises:
+            RegionUnavailableError: The region alone leaves no lane.
+            NoLaneError: The constraints leave no lane; says which removed which.
+        """
+        prediction, reason = self._predict(context)
+        directory = self.directory
+        try:
+            decision = decide(
+                directory.table,
+                context,
+                prediction,
+                directory.health.state(),
+                request.policy,
+                self.rng,
+                request.constraints,
+                request.preferences,
+            )
+        except NoEligibleLaneError as error:
+            raise self._no_lane(error, request) from None
+        if reason is not None:
+            decision = Decision(
+                decision.table,
+                decision.order,
+                decision.probabilities,
+                reason,
+                decision.policy_name,
+                decision.expectation,
+                decision.exclusions,
+            )
+        return decision, prediction
+
+    def _predict(self, context: RouteContext) -> tuple[Prediction, Reason | None]:
+        try:
+            return self.quality_model.predict(context), None
+        except RuntimeError as error:  # onnxruntime's errors derive from it; a request is answered all the same
+            _log.error("the quality model failed, lanes are ranked by cost alone: %s", type(error).__name__)
+            n = len(self.quality_model.trained_names)
+            level = np.full(n, 0.5, dtype=np.float32)
+            nothing = np.empty(0, dtype=np.float32)
+            return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
+
+    def _no_lane(self, error: NoEligibleLaneError, request: RoutingRequest) -> NoLaneError:
+        reasons = set(error.excluded.values()) - {"pin", "models"}
+        if reasons == {"region"}:
+            return RegionUnavailableError(
+                f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"
+            )
+        rest_s = self.directory.health.seconds_until_any() if "cooldown" in reasons else None
+        code = "all_lanes_cooling" if reasons == {"cooldown"} else None
+        return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))

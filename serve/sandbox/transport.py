@@ -1,0 +1,63 @@
+"""The sandbox behind the same port as a real provider, in process: nothing leaves the machine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from router.lane import Lane
+from serve.sandbox.lanes import sandbox_lanes
+from serve.sandbox.simulated_answer import SimulatedAnswer, simulate_answer
+from serve.upstream.transport import Deadlines, UpstreamResponse
+
+
+class SandboxResponse:
+    """A simulated response that takes its time."""
+
+    status = 200
+
+    def __init__(self, answer: SimulatedAnswer, ttft_s: float, token_s: float, with_usage: bool) -> None:
+        self._answer = answer
+        self._ttft_s = ttft_s
+        self._token_s = token_s
+        self._with_usage = with_usage
+        self.headers: Mapping[str, str] = {"x-request-id": answer.answer_id}
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body once it would have been written."""
+        await asyncio.sleep(self._ttft_s + self._token_s * len(self._answer.words))
+        return self._answer.completion()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield one event per token."""
+        await asyncio.sleep(self._ttft_s)
+        yield self._answer.first_chunk()
+        for word in self._answer.words:
+            await asyncio.sleep(self._token_s)
+            yield self._answer.word_chunk(word)
+        yield self._answer.last_chunks(self._with_usage)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class SandboxTransport:
+    """Simulates the sandbox's lanes.
+
+    Args:
+        pace: Factor on all waiting times; 0 answers at once, for load tests.
+    """
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self._pace = pace
+        self._lanes: dict[str, Lane] = {lane.upstream_model: lane for lane in sandbox_lanes()}
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, deadlines: Deadlines) -> UpstreamResponse:
+        """Return the simulated response to a chat request."""
+        answer, request = simulate_answer(body)
+        lane = self._lanes[request.model]
+        ttft_s = self._pace * (lane.typical_ttft_ms or 0) / 1_000
+        token_s = self._pace / (lane.typical_tokens_per_s or 1_000)
+        with_usage = request.stream_options is not None and request.stream_options.include_usage
+        return SandboxResponse(answer, ttft_s, token_s, with_usage)
+
+    async def close(self) -> None:
+        """Nothing is held."""

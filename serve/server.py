@@ -1,0 +1,63 @@
+"""Runs the gateway under uvicorn and says where it listens once it does."""
+
+from collections.abc import Callable
+from socket import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from serve.errors import ConfigurationError
+
+_GRACEFUL_SHUTDOWN_S = 30
+
+
+class GatewayServer(uvicorn.Server):
+    """One process that serves the gateway.
+
+    Args:
+        app: The gateway.
+        host: Address to listen on.
+        port: TCP port; 0: any free one.
+    """
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="auto",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+            backlog=4096,
+        )
+        super().__init__(config)
+        self._on_ready: Callable[[str], None] = lambda url: None
+
+    def run_until_stopped(self, on_ready: Callable[[str], None]) -> None:
+        """Serve until a signal comes; `on_ready` is told the base URL as soon as connections are taken.
+
+        Raises:
+            ConfigurationError: The address cannot be bound.
+        """
+        self._on_ready = on_ready
+        try:
+            self.run()
+        except SystemExit as error:
+            # uvicorn logs why and exits; the log line names the address.
+            if error.code not in (0, None):
+                raise ConfigurationError(
+                    f"cannot listen on {self.config.host}:{self.config.port}: choose another --port, or 0 for any free one"
+                ) from None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Bind, then announce."""
+        await super().startup(sockets)
+        if self.started:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._on_ready(f"http://{host}:{port}")

@@ -1,0 +1,75 @@
+"""Lanes of the operator's own OpenAI-compatible servers, from `[[servers]]` in the settings."""
+
+from datetime import date
+from decimal import Decimal
+
+from router.lane import Lane, QualityPrior, Region
+from router.price_table import Price
+from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.errors import ConfigurationError
+from serve.lane_capabilities import capabilities_named
+from serve.lane_directory import LaneConnection
+from serve.settings import ServerModelSettings, ServerSettings
+from serve.upstream.transport import Deadlines, UpstreamTransport
+
+
+def server_connections(
+    servers: tuple[ServerSettings, ...], transport: UpstreamTransport, deadlines: Deadlines, today: date
+) -> list[LaneConnection]:
+    """Return one connection per model of each server.
+
+    Raises:
+        ConfigurationError: A capability is unknown, or a server's id is used twice.
+    """
+    ids = [server.id for server in servers]
+    for server_id in ids:
+        if ids.count(server_id) > 1:
+            raise ConfigurationError(f"two servers have the id {server_id!r}: give each its own")
+    connections = []
+    for server in servers:
+        headers = {"content-type": "application/json"}
+        if server.key is not None:
+            headers["authorization"] = f"Bearer {server.key.get_secret_value()}"
+        url = server.base_url.rstrip("/") + "/chat/completions"
+        for served in server.models:
+            lane = lane_of_server_model(
+                server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
+            )
+            connections.append(LaneConnection(lane, url, headers, NO_QUIRKS, transport, deadlines))
+    return connections
+
+
+def lane_of_server_model(
+    provider: str,
+    account: str,
+    served: ServerModelSettings,
+    region: Region | None,
+    today: date,
+    *,
+    trains_on_data: bool | None,
+    retains_data: bool | None,
+) -> Lane:
+    """Return the lane of a model that the operator listed and priced.
+
+    Raises:
+        ConfigurationError: A capability is unknown.
+    """
+    prior = None
+    if served.ability is not None:
+        prior = QualityPrior(served.ability, served.ability_std, "set by the operator")
+    return Lane(
+        lane_id=f"{account}/{served.upstream_model}",
+        provider=provider,
+        upstream_model=served.upstream_model,
+        vendor_model=served.vendor_model or f"{provider}/{served.upstream_model}",
+        account=account,
+        price=Price(Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", today),
+        capabilities=capabilities_named(served.capabilities, f"{account}: {served.upstream_model}"),
+        context_tokens=served.context_tokens,
+        max_output_tokens=served.max_output_tokens,
+        region=region,
+        trains_on_data=trains_on_data,
+        retains_data=retains_data,
+        trained_name=served.trained_name,
+        prior=prior,
+    )

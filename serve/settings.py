@@ -1,0 +1,165 @@
+"""All settings, in one frozen object: defaults, then `llmdeal.toml`, then the environment (`LLMDEAL_…`), the later one winning."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from serve.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "LLMDEAL_"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+DEFAULT_CONFIG_FILE = Path("llmdeal.toml")
+
+Price = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VirtualKeySettings(_Section):
+    """One `[[virtual_keys]]` entry."""
+
+    name: str = Field(min_length=1, max_length=64, description="What logs and reports call it.")
+    key: SecretStr = Field(description="The key itself; make one with 'llmdeal new-key'.")
+
+
+class ServerModelSettings(_Section):
+    """One model that you list and price yourself."""
+
+    upstream_model: str = Field(min_length=1, description="The id that the server knows.")
+    vendor_model: str | None = Field(None, description="vendor/model, when several lanes host the same one.")
+    input_usd_per_mtok: Price = Field("0", description="USD per million input tokens.")
+    output_usd_per_mtok: Price = Field("0", description="USD per million output tokens.")
+    context_tokens: int | None = Field(None, ge=1, description="Longest prompt plus answer, tokens.")
+    max_output_tokens: int | None = Field(None, ge=1, description="Longest answer, tokens.")
+    capabilities: tuple[str, ...] = Field(
+        (), description="tools, images, json_object, json_schema, reasoning, …; unlisted: not there."
+    )
+    trained_name: str | None = Field(None, description="Its name in the bundle, when its answers were graded there.")
+    ability: float | None = Field(None, description="Prior ability on the bundle's logit scale, when they were not.")
+    ability_std: float = Field(1.0, gt=0, description="Standard deviation of that prior.")
+
+
+class ProviderSettings(_Section):
+    """One `[providers.<id>]` entry: a key of yours at a provider of data/providers."""
+
+    key: SecretStr | None = Field(None, description="The provider key; better given in the environment.")
+    key_env: str | None = Field(None, description="Environment variable that holds it, instead of the provider's usual one.")
+    account: str | None = Field(None, description="The provider's account that limits belong to, when you have several keys.")
+    base_url: str | None = Field(None, description="Instead of the provider's own; needed where it is yours (Azure).")
+    region: Literal["eu", "us"] | None = Field(None, description="Use the provider's host of this region.")
+    models: tuple[ServerModelSettings, ...] = Field(
+        (), description="Models besides those of the catalogue: Azure deployments, Ollama models, new ones."
+    )
+    is_enabled: bool = Field(True, description="False: leave this provider out.")
+
+
+class ServerSettings(_Section):
+    """One `[[servers]]` entry: an OpenAI-compatible server of your own."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Its name, the first part of its lanes' ids.")
+    base_url: str = Field(pattern=r"^https?://", description="Up to and including /v1.")
+    key: SecretStr | None = Field(None, description="Sent as a bearer token, where the server wants one.")
+    region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
+    models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
+
+
+class Settings(_Section):
+    """Everything that can be set; top-level scalars also as `LLMDEAL_<NAME>` in the environment."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; other than loopback needs a virtual key.")
+    port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0: any free one.")
+    database: str = Field("", description="SQLAlchemy URL or SQLite file; empty: llmdeal.db in your data folder.")
+    bundle: str = Field("", description="Folder of the quality model, or its name in models/; empty: the shipped one.")
+    policy: Literal["best_value", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
+        "best_value", description="How smart-route chooses where the caller sets no bar."
+    )
+    willingness_to_pay_usd: float = Field(0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value.")
+    quality_bar: float = Field(0.7, ge=0, le=1, description="P(good answer) wanted, for cheapest_above_bar.")
+    seed: int = Field(0, ge=0, description="Of the random generator that policies draw with.")
+    telemetry_content: Literal["none", "features", "full"] = Field(
+        "features", description="What is logged of prompts: nothing, numbers only, or the text too."
+    )
+    sandbox: Literal["auto", "on", "off"] = Field("auto", description="Simulated lanes; auto: when there is no other lane.")
+    sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")
+    max_body_bytes: int = Field(20_000_000, ge=1_000, description="Largest request body, bytes.")
+    max_attempts: int = Field(4, ge=1, le=16, description="Upstream calls per request, retries and fallbacks together.")
+    connect_timeout_s: float = Field(5.0, gt=0, description="To connect to a provider, seconds.")
+    read_timeout_s: float = Field(120.0, gt=0, description="Longest silence of a provider, seconds.")
+    total_timeout_s: float = Field(600.0, gt=0, description="Longest upstream call, seconds.")
+    keys: SecretStr | None = Field(None, description="Virtual keys, comma-separated; usually given as LLMDEAL_KEYS.")
+    virtual_keys: tuple[VirtualKeySettings, ...] = Field((), description="Virtual keys, each with a name.")
+    providers: dict[str, ProviderSettings] = Field(
+        {}, description="Your keys at providers; those in the environment need no entry."
+    )
+    servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
+
+    def named_virtual_keys(self) -> list[tuple[str, str]]:
+        """Return all virtual keys as (name, key); those of `LLMDEAL_KEYS` are named env-1, env-2 and so on."""
+        loose = self.keys.get_secret_value().split(",") if self.keys else []
+        named = [(f"env-{number}", text.strip()) for number, text in enumerate(loose, start=1) if text.strip()]
+        return named + [(entry.name, entry.key.get_secret_value()) for entry in self.virtual_keys]
+
+
+def load_settings(
+    config_file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        config_file: A TOML file that must exist; None: `llmdeal.toml` in the working folder, if it is there.
+        environment: As in `os.environ`.
+        overrides: From the command line; None values count as not given.
+
+    Raises:
+        ConfigurationError: A file is missing or malformed, or a value is wrong; names it, without its value where it is a secret.
+    """
+    values = _read_toml(config_file)
+    for name, field in Settings.model_fields.items():
+        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
+        if text is not None and field.annotation not in (dict, tuple):
+            values[name] = text
+    values.update({name: value for name, value in (overrides or {}).items() if value is not None})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)
+        )
+        raise ConfigurationError(f"settings: {problems} (see 'llmdeal settings' for all names)") from None
+
+
+def _read_toml(config_file: Path | None) -> dict[str, Any]:
+    path = config_file or DEFAULT_CONFIG_FILE
+    if config_file is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: there is no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen beyond this machine while anybody could spend the operator's money.
+
+    Raises:
+        ConfigurationError: The host is not loopback and no virtual key is set.
+    """
+    if settings.host not in LOOPBACK_HOSTS and not settings.named_virtual_keys():
+        raise ConfigurationError(
+            f"refusing to listen on {settings.host!r} without a virtual key: make one with 'llmdeal new-key' and set "
+            "LLMDEAL_KEYS, or listen on 127.0.0.1"
+        )
+
+
+def default_database_file(environment: Mapping[str, str]) -> Path:
+    """Return where the embedded database lives: `$XDG_DATA_HOME/llmdeal/llmdeal.db`, else below ~/.local/share."""
+    data_home = environment.get("XDG_DATA_HOME") or os.path.join(environment.get("HOME", "."), ".local", "share")
+    return Path(data_home) / "llmdeal" / "llmdeal.db"

@@ -1,0 +1,93 @@
+"""Stores and reads attempts."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, Engine, select, tuple_
+
+from router.telemetry_schema import AttemptRow
+from serve.storage.attempt_codec import STORED_ORDER, StoredRow, decode_attempt, encode_attempt
+from serve.storage.batch_insert import BatchInsert
+from serve.storage.candidate_codec import lane_list_id_of
+from serve.storage.instant import to_microseconds
+from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
+
+_INSERT_ATTEMPTS: Final = BatchInsert(ATTEMPT_TABLE, STORED_ORDER)
+_INSERT_LANE_LISTS: Final = BatchInsert(LANE_LIST_TABLE, ("lane_list_id", "lane_ids"))
+_STABLE_ORDER: Final = (ATTEMPT_TABLE.c.started_at_us, ATTEMPT_TABLE.c.request_id, ATTEMPT_TABLE.c.attempt)
+# The lists are few and change with the lanes; the cap only bounds memory when somebody changes lanes all day.
+_MAX_KNOWN_LANE_LISTS: Final = 1_024
+
+
+class AttemptRepository:
+    """Attempts in one database. Writing is for one thread at a time; reading is not restricted."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known_lane_lists: set[tuple[str, ...]] = set()
+
+    def insert_many(self, rows: Sequence[AttemptRow]) -> None:
+        """Store all rows or none; a row whose (request_id, attempt) is there already is skipped.
+
+        Raises:
+            ValueError, TypeError: A row cannot be encoded; see `encode_attempt`.
+            sqlalchemy.exc.DBAPIError: The database refused.
+        """
+        self.insert_encoded([encode_attempt(row) for row in rows], lane_lists_of(rows))
+
+    def insert_encoded(self, stored_rows: Sequence[StoredRow], lane_lists: set[tuple[str, ...]]) -> None:
+        """Store rows that `encode_attempt` made, together with the lane lists they refer to; otherwise as `insert_many`."""
+        new_lane_lists = lane_lists - self._known_lane_lists
+        with self._engine.begin() as connection:
+            _INSERT_LANE_LISTS.execute(
+                connection, [(lane_list_id_of(lane_ids), msgspec.json.encode(lane_ids).decode()) for lane_ids in new_lane_lists]
+            )
+            _INSERT_ATTEMPTS.execute(connection, stored_rows)
+        if len(self._known_lane_lists) > _MAX_KNOWN_LANE_LISTS:
+            self._known_lane_lists.clear()
+        self._known_lane_lists |= new_lane_lists
+
+    def exists(self, request_id: str) -> bool:
+        """Return whether any attempt of this request is stored."""
+        query = select(ATTEMPT_TABLE.c.attempt).where(ATTEMPT_TABLE.c.request_id == request_id).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[AttemptRow]]:
+        """Yield attempts with since <= started_at < until, by (started_at, request_id, attempt), at most `chunk_rows` at a time.
+
+        Each chunk is a query of its own, so that a long read never holds back the writer or the clean-up of SQLite's log.
+
+        Raises:
+            TypeError: An instant has no time zone.
+        """
+        lane_lists: dict[str, tuple[str, ...]] = {}
+        query = select(ATTEMPT_TABLE).where(ATTEMPT_TABLE.c.started_at_us < to_microseconds(until)).order_by(*_STABLE_ORDER)
+        chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= to_microseconds(since)).limit(chunk_rows)
+        while True:
+            with self._engine.connect() as connection:
+                stored = connection.execute(chunk_query).mappings().all()
+                _add_lane_lists(connection, lane_lists, {row["lane_list_id"] for row in stored})
+            if not stored:
+                return
+            yield [decode_attempt(row, lane_lists) for row in stored]
+            last = stored[-1]
+            after_last = tuple_(*_STABLE_ORDER) > tuple_(last["started_at_us"], last["request_id"], last["attempt"])
+            # The first condition says nothing new; it is what lets the database start in the middle of its index.
+            chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= last["started_at_us"], after_last).limit(chunk_rows)
+
+
+def lane_lists_of(rows: Sequence[AttemptRow]) -> set[tuple[str, ...]]:
+    """Return the distinct lane lists that the candidates of `rows` refer to."""
+    # By identity first: consecutive requests share one tuple, and comparing addresses beats hashing a hundred strings.
+    by_identity = {id(row.candidates.lane_ids): row.candidates.lane_ids for row in rows if row.candidates is not None}
+    return set(by_identity.values())
+
+
+def _add_lane_lists(connection: Connection, lane_lists: dict[str, tuple[str, ...]], wanted: set[str | None]) -> None:
+    missing = [lane_list_id for lane_list_id in wanted if lane_list_id is not None and lane_list_id not in lane_lists]
+    if missing:
+        query = select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(missing))
+        lane_lists.update({row.lane_list_id: tuple(row.lane_ids) for row in connection.execute(query)})

@@ -1,0 +1,149 @@
+"""Opens the database and brings its tables to the version of this program. SQLite by default, or PostgreSQL."""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from serve.errors import StorageError
+
+HEAD_REVISION: Final = "0001"
+"""The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
+
+DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000
+SQLITE_BEGIN: Final = "sqlite_begin"
+"""Execution option of an engine or connection: how SQLite begins a transaction (`DEFERRED`, `IMMEDIATE`); others ignore it."""
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# Any number that no other user of the same PostgreSQL server is likely to lock; it only has to be the same in every process.
+_POSTGRESQL_LOCK: Final = 5_412_202_611
+
+
+def open_database(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS, must_exist: bool = False) -> Engine:
+    """Return an engine on a database whose tables are at the version of this program; missing tables are made.
+
+    The caller disposes of the engine.
+
+    Args:
+        url: Path of an SQLite file, `sqlite:///path`, or `postgresql://user:password@host/name`.
+        busy_timeout_ms: How long SQLite waits for another writer's lock, in ms.
+        must_exist: Refuse to make a new SQLite file.
+
+    Raises:
+        StorageError: The URL is malformed, the database cannot be reached, or a newer version of this program wrote it.
+    """
+    engine = create_telemetry_engine(url, busy_timeout_ms=busy_timeout_ms)
+    file = _sqlite_file(engine.url)
+    if must_exist and file is not None and not file.exists():
+        raise StorageError(f"there is no database at {file}: name the one that the gateway uses, or start the gateway first")
+    try:
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        migrate_to_head(engine)
+    except OSError as error:
+        engine.dispose()
+        raise StorageError(f"cannot make the folder of the database {file}: {error.strerror}") from error
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def create_telemetry_engine(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS) -> Engine:
+    """Return an engine without looking at the tables; arguments and errors are those of `open_database`."""
+    parsed = _parse_url(url) if "://" in url else URL.create("sqlite", database=url)
+    try:
+        # Statements never carry values into log or error texts: a prompt must not leak through a traceback.
+        engine = create_engine(parsed, hide_parameters=True)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise StorageError(f"no driver for {parsed.drivername!r}: {error}; install llmdeal[postgresql]") from error
+    if parsed.get_backend_name() == "sqlite":
+        _set_up_sqlite(engine, busy_timeout_ms)
+    return engine
+
+
+def migrate_to_head(engine: Engine) -> None:
+    """Bring the tables to `HEAD_REVISION`; does nothing, quickly, when they are there.
+
+    Several processes may do this at once: one migrates, the others wait and find it done.
+
+    Raises:
+        StorageError: The database cannot be reached, or holds a revision that this program does not know.
+    """
+    try:
+        with engine.connect() as connection:
+            if stored_revision(connection) == HEAD_REVISION:
+                return
+        with engine.connect().execution_options(**{SQLITE_BEGIN: "IMMEDIATE"}) as connection, connection.begin():
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_POSTGRESQL_LOCK})")
+            if stored_revision(connection) != HEAD_REVISION:
+                _upgrade(connection)
+    except DBAPIError as error:
+        raise StorageError(f"cannot use the database {_shown(engine.url)}: {error.orig}") from error
+
+
+def stored_revision(connection: Connection) -> str | None:
+    """Return the revision that the tables are at, or None for a database without tables of ours."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if revision is None else str(revision)
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(
+            f"the database {_shown(connection.engine.url)} is at revision {stored_revision(connection)!r}, which this version of "
+            "llmdeal does not know: upgrade llmdeal, or use another database"
+        ) from error
+
+
+def _parse_url(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StorageError("malformed database URL: write sqlite:///path/to/file.db or postgresql://user@host/name") from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StorageError("the database must be a file, for several threads share it: write sqlite:///path/to/file.db")
+    return parsed
+
+
+def _sqlite_file(url: URL) -> Path | None:
+    return Path(url.database).absolute() if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _set_up_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+        # Transactions are begun below: the driver's own rule would let schema changes slip out of them.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(SQLITE_BEGIN, 'DEFERRED')}")
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)

@@ -1,0 +1,99 @@
+"""The telemetry tables as SQLAlchemy core tables that SQLite and PostgreSQL both take.
+
+Instants are integer microseconds since 1970 UTC: exact, quick to compare, and free of every database's ideas about time zones.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+METADATA: Final = MetaData()
+
+ATTEMPT_TABLE: Final = Table(
+    "attempt",
+    METADATA,
+    Column("request_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("virtual_key_id", Text),
+    Column("conversation_id", Text),
+    Column("tags", JSON, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    Column("is_streaming", Boolean, nullable=False),
+    Column("prompt_characters", BigInteger, nullable=False),
+    Column("n_turns", Integer, nullable=False),
+    Column("lane_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("upstream_model", Text, nullable=False),
+    Column("vendor_model", Text, nullable=False),
+    Column("region", Text),
+    Column("propensity", Double),
+    Column("reason", Text, nullable=False),
+    Column("policy", Text),
+    Column("router_version", Text),
+    Column("price_snapshot_id", Text),
+    Column("quality_bar", Double),
+    Column("willingness_to_pay_usd", Double),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("usage_is_estimated", Boolean, nullable=False),
+    Column("cost_nusd", BigInteger),
+    Column("ttft_ms", Double),
+    Column("total_ms", Double),
+    Column("overhead_ms", Double),
+    Column("status", Integer),
+    Column("outcome", Text, nullable=False),
+    Column("finish_reason", Text),
+    Column("error_code", Text),
+    Column("upstream_request_id", Text),
+    Column("features_version", Integer),
+    # Blobs last: SQLite reads a row's columns in order and need not touch the overflow pages for the ones above.
+    Column("features", LargeBinary),
+    Column("lane_list_id", Text),
+    Column("candidates", LargeBinary),
+    Column("prompt_text", LargeBinary),
+    Column("answer_text", LargeBinary),
+    PrimaryKeyConstraint("request_id", "attempt", name="attempt_pk"),
+    Index("attempt_started_at", "started_at_us"),
+)
+"""One row per upstream attempt. Texts are UTF-8 blobs because PostgreSQL's text refuses the NUL that a prompt may contain."""
+
+LANE_LIST_TABLE: Final = Table(
+    "lane_list",
+    METADATA,
+    Column("lane_list_id", Text, nullable=False),
+    Column("lane_ids", JSON, nullable=False),
+    PrimaryKeyConstraint("lane_list_id", name="lane_list_pk"),
+)
+"""Lanes that decisions looked at, kept once per list: thousands of requests share one, and it outweighs all their numbers."""
+
+FEEDBACK_TABLE: Final = Table(
+    "feedback",
+    METADATA,
+    Column("request_id", Text, nullable=False),
+    Column("metric_name", Text, nullable=False),
+    Column("given_by", Text, nullable=False),
+    Column("received_at_us", BigInteger, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("comment", LargeBinary),
+    PrimaryKeyConstraint("request_id", "metric_name", "given_by", "received_at_us", name="feedback_pk"),
+    Index("feedback_received_at", "received_at_us"),
+)
+"""One row per piece of feedback; the request need not be there yet, for feedback may overtake the attempt's batch."""

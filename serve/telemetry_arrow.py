@@ -1,0 +1,105 @@
+"""The telemetry schema in Arrow, and rows as Arrow tables. Imports pyarrow, which is slow: import this only to export."""
+
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from router.telemetry_schema import (
+    ATTEMPT_COLUMNS,
+    CANDIDATE_COLUMNS,
+    FEEDBACK_COLUMNS,
+    TELEMETRY_SCHEMA_VERSION,
+    AttemptRow,
+    CandidateTable,
+    Column,
+    FeedbackRow,
+    Floats,
+)
+
+_SCALARS: Final[dict[str, pa.DataType]] = {
+    "string": pa.string(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "list<string>": pa.list_(pa.string()),
+    "list<float32>": pa.list_(pa.float32()),
+}
+_NUMBERS_OF_CANDIDATES: Final[dict[str, Callable[[CandidateTable], Floats]]] = {
+    "quality": lambda table: table.quality,
+    "quality_std": lambda table: table.quality_std,
+    "expected_completion_tokens": lambda table: table.expected_completion_tokens,
+    "expected_cost_usd": lambda table: table.expected_cost_usd,
+    "expected_latency_ms": lambda table: table.expected_latency_ms,
+    "probability": lambda table: table.probability,
+}
+
+
+def _field(column: Column) -> "pa.Field[pa.DataType]":
+    arrow_type = pa.list_(_CANDIDATE) if column.type == "list<candidate>" else _SCALARS[column.type]
+    return pa.field(column.name, arrow_type, nullable=column.is_nullable)
+
+
+def _schema(columns: Sequence[Column]) -> pa.Schema:
+    return pa.schema([_field(column) for column in columns], {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)})
+
+
+_CANDIDATE: Final = pa.struct([pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS])
+ATTEMPT_SCHEMA: Final = _schema(ATTEMPT_COLUMNS)
+FEEDBACK_SCHEMA: Final = _schema(FEEDBACK_COLUMNS)
+
+
+def attempts_to_arrow(rows: Sequence[AttemptRow]) -> pa.Table:
+    """Return the rows as a table of `ATTEMPT_SCHEMA`, in their order."""
+    arrays = [_attempt_array(field, rows) for field in ATTEMPT_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=ATTEMPT_SCHEMA)
+
+
+def feedback_to_arrow(rows: Sequence[FeedbackRow]) -> pa.Table:
+    """Return the rows as a table of `FEEDBACK_SCHEMA`, in their order."""
+    arrays = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in FEEDBACK_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=FEEDBACK_SCHEMA)
+
+
+def _attempt_array(field: "pa.Field[pa.DataType]", rows: Sequence[AttemptRow]) -> "pa.Array[Any]":
+    if field.name == "features":
+        return _feature_array([row.features for row in rows])
+    if field.name == "candidates":
+        return _candidate_array([row.candidates for row in rows])
+    return pa.array([getattr(row, field.name) for row in rows], field.type)
+
+
+def _feature_array(vectors: Sequence[npt.NDArray[np.float32] | None]) -> "pa.Array[Any]":
+    present = [vector for vector in vectors if vector is not None]
+    numbers = pa.array(np.concatenate(present) if present else np.empty(0, np.float32), pa.float32())
+    return _list_array([None if vector is None else len(vector) for vector in vectors], numbers)
+
+
+def _candidate_array(tables: Sequence[CandidateTable | None]) -> "pa.Array[Any]":
+    # Column by column over all rows at once: an object per candidate would take minutes per million rows.
+    present = [table for table in tables if table is not None]
+    children = [_candidate_child(field, present) for field in _CANDIDATE]
+    structs = pa.StructArray.from_arrays(children, fields=list(_CANDIDATE))
+    return _list_array([None if table is None else len(table.lane_ids) for table in tables], structs)
+
+
+def _candidate_child(field: "pa.Field[pa.DataType]", tables: Sequence[CandidateTable]) -> "pa.Array[Any]":
+    if field.name == "lane_id":
+        return pa.array([lane_id for table in tables for lane_id in table.lane_ids], field.type)
+    if field.name == "excluded_by":
+        return pa.array([table.excluded_by.get(index) for table in tables for index in range(len(table.lane_ids))], field.type)
+    numbers_of = _NUMBERS_OF_CANDIDATES[field.name]
+    numbers = np.concatenate([numbers_of(table) for table in tables]) if tables else np.empty(0)
+    return pa.array(numbers, field.type, from_pandas=field.nullable)
+
+
+def _list_array(lengths: Sequence[int | None], values: "pa.Array[Any]") -> "pa.Array[Any]":
+    offsets = pa.array(list(accumulate((length or 0 for length in lengths), initial=0)), pa.int32())
+    is_null = pa.array([length is None for length in lengths], pa.bool_())
+    return pa.ListArray.from_arrays(offsets, values, mask=is_null)

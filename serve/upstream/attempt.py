@@ -1,0 +1,190 @@
+"""One upstream call: opened, watched, closed exactly once, with its row written and the lane's health updated whatever happened."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
+
+import msgspec
+
+from router.price_table import TokenUsage
+from router.reason import Reason
+from router.telemetry_schema import Outcome
+from serve.call import Call
+from serve.clock import Clock
+from serve.dialects.openai.upstream_request import encode_upstream_body
+from serve.redaction import redact
+from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
+from serve.upstream.verdict import CONNECT_FAILED, DEADLINE_PASSED, STREAM_BROKEN, Verdict, judge_status, read_retry_after
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray")
+
+
+class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
+    """An attempt ended before its first byte reached the caller.
+
+    Args:
+        verdict: What it means.
+        status: The provider's HTTP status; None: no head came.
+        message: The provider's own words, redacted; for errors that the caller has to see.
+    """
+
+    def __init__(self, verdict: Verdict, status: int | None, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(verdict.code)
+        self.verdict = verdict
+        self.status = status
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class AttemptObserver(Protocol):
+    """Is told of every attempt that ended."""
+
+    def attempt_ended(self, call: Call, attempt: "Attempt", outcome: Outcome, usage: TokenUsage | None) -> None:
+        """Record it; never waits and never raises."""
+        ...
+
+
+class Attempt:
+    """One upstream call of a request.
+
+    Args:
+        call: The request.
+        row: The lane, as a row of the decision's table.
+        number: 0 for the request's first attempt.
+        reason: Why this lane.
+        clock: For durations and dates.
+        observer: Told once, at the end.
+    """
+
+    __slots__ = (
+        "_clock", "_is_ended", "_observer", "_response", "answer_text", "call", "error_code", "finish_reason", "first_byte", "number",
+        "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
+    )  # fmt: skip
+
+    def __init__(self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver) -> None:
+        self.call = call
+        self.row = row
+        self.number = number
+        self.reason = reason
+        self.sent = clock.monotonic()
+        self.first_byte: float | None = None
+        self.status: int | None = None
+        self.finish_reason: str | None = None
+        self.answer_text: str | None = None
+        self.error_code: str | None = None
+        self.upstream_headers: Mapping[str, str] = {}
+        self.upstream_request_id: str | None = None
+        self._clock = clock
+        self._observer = observer
+        self._response: UpstreamResponse | None = None
+        self._is_ended = False
+
+    @property
+    def waited_ms(self) -> float:
+        """Milliseconds since the request was sent upstream."""
+        return (self._clock.monotonic() - self.sent) * 1_000
+
+    @property
+    def ttft_ms(self) -> float | None:
+        """Milliseconds to the first byte of the answer; None: there was none."""
+        return None if self.first_byte is None else (self.first_byte - self.sent) * 1_000
+
+    def overhead_ms(self, now: float) -> float:
+        """Return our own milliseconds from the request's arrival until `now`, this attempt's wait for its first byte taken out."""
+        return max((now - self.call.started) * 1_000 - (self.ttft_ms or 0.0), 0.0)
+
+    async def open(self) -> UpstreamResponse:
+        """Send the request and return the response once its head says that it is an answer.
+
+        Raises:
+            AttemptFailed: It is not, or none came. The row is written and the lane's health updated.
+        """
+        connection = self.call.connection(self.row)
+        body = encode_upstream_body(self.call.body, connection.lane.upstream_model, connection.quirks)
+        self.sent = self._clock.monotonic()
+        try:
+            response = await connection.transport.post(connection.url, connection.headers, body, connection.deadlines)
+            self._response = response
+            self.status = response.status
+            headers = self.upstream_headers = response.headers
+            self.upstream_request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+            if response.status == 200:
+                return response
+            text = (await response.read(_MAX_ERROR_BYTES)).decode("utf-8", "replace")
+        except TransportError as error:
+            raise self.failed(verdict_on(error), str(error)) from None
+        retry_after_s = read_retry_after(headers, self._clock.now)
+        raise self.failed(judge_status(response.status), upstream_message(text), retry_after_s)
+
+    async def read(self, response: UpstreamResponse) -> bytes:
+        """Return the whole answer.
+
+        Raises:
+            AttemptFailed: It did not come to its end.
+        """
+        try:
+            raw = await response.read(MAX_ANSWER_BYTES)
+        except TransportError as error:
+            raise self.failed(verdict_on(error), str(error)) from None
+        self.first_byte = self._clock.monotonic()
+        return raw
+
+    async def first_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
+        """Return the first bytes of a stream.
+
+        Raises:
+            AttemptFailed: There were none.
+        """
+        try:
+            chunk = await anext(chunks, b"")
+        except TransportError as error:
+            raise self.failed(verdict_on(error), str(error)) from None
+        if not chunk:
+            raise self.failed(STREAM_BROKEN, "the stream ended before its first byte")
+        self.first_byte = self._clock.monotonic()
+        return chunk
+
+    def failed(self, verdict: Verdict, message: str, retry_after_s: float | None = None) -> AttemptFailed:
+        """End the attempt, rest whoever has to, and return the error to raise."""
+        self.error_code = verdict.code
+        health = self.call.directory.health
+        if verdict.rest == "account":
+            health.note_limit(self.row, retry_after_s)
+        elif verdict.rest == "credentials":
+            health.note_refused_credentials(self.row)
+        elif verdict.rest == "lane":
+            health.note_failure(self.row, retry_after_s)
+        self.end(verdict.outcome, None)
+        return AttemptFailed(verdict, self.status, redact(message), retry_after_s)
+
+    def end(self, outcome: Outcome, usage: TokenUsage | None) -> None:
+        """Close the response and tell the observer. Only the first call counts."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        if self._response is not None:
+            self._response.close()
+        if outcome == "ok" and usage is not None:
+            ttft_ms = self.ttft_ms or self.waited_ms
+            self.call.directory.health.note_success(self.row, ttft_ms, self.waited_ms, usage.completion_tokens)
+        self._observer.attempt_ended(self.call, self, outcome, usage)
+
+
+def verdict_on(error: TransportError) -> Verdict:
+    """Return what a failure of the line means."""
+    if isinstance(error, ConnectFailed):
+        return CONNECT_FAILED
+    return DEADLINE_PASSED if isinstance(error, DeadlinePassed) else STREAM_BROKEN
+
+
+def upstream_message(text: str) -> str:
+    """Return the provider's words from an error body: OpenAI's envelope, a bare `message` or `detail`, else its first line, cut."""
+    try:
+        body = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text.strip().partition("\n")[0][:300]
+    error = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or ""
+    return str(error)[:1_000]

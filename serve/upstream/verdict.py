@@ -1,0 +1,76 @@
+"""What a provider's refusal means: whose fault it is, whether another lane may do better, and who has to rest."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from router.telemetry_schema import Outcome
+
+Rest = Literal["none", "lane", "account", "credentials"]
+
+_CREDENTIAL_STATUSES = frozenset({401, 402, 403})
+_LANE_STATUSES = frozenset({404, 408, 410})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How to go on after a failed attempt.
+
+    Args:
+        outcome: For the log.
+        may_fall_back: Another lane may answer; False: the request itself is at fault and the caller must see the error.
+        rest: Who cools down.
+        code: Our word for it, for logs and errors.
+    """
+
+    outcome: Outcome
+    may_fall_back: bool
+    rest: Rest
+    code: str
+
+
+def judge_status(status: int) -> Verdict:
+    """Return the verdict on an HTTP status of at least 400 (or a redirect, which no provider's API answers with).
+
+    429: over the account's limit. 503 and Anthropic's 529: the provider is full, so only this lane rests.
+    """
+    if status == 429:
+        return Verdict("rate_limited", True, "account", "rate_limited")
+    if status in _CREDENTIAL_STATUSES:
+        return Verdict("upstream_error", True, "credentials", "provider_key_refused")
+    if status in _LANE_STATUSES or status >= 500 or status < 400:
+        return Verdict("upstream_error", True, "lane", f"upstream_{status}")
+    return Verdict("upstream_error", False, "none", f"upstream_{status}")
+
+
+CONNECT_FAILED = Verdict("connect_error", True, "lane", "connect_failed")
+DEADLINE_PASSED = Verdict("timeout", True, "lane", "timeout")
+STREAM_BROKEN = Verdict("broken_stream", True, "lane", "stream_broken")
+NOT_AN_ANSWER = Verdict("upstream_error", True, "lane", "not_an_answer")
+
+
+def read_retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
+    """Return the seconds that the provider asks to wait, from `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3); None: it does not say.
+
+    Never negative. A value that is neither a number nor a date counts as not said.
+    """
+    milliseconds = headers.get("retry-after-ms")
+    text = headers.get("retry-after")
+    try:
+        if milliseconds is not None:
+            return _seconds(float(milliseconds) / 1_000)
+        return None if text is None else _seconds(float(text))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return max(((at if at.tzinfo else at.replace(tzinfo=UTC)) - now()).total_seconds(), 0.0)
+
+
+def _seconds(number: float) -> float | None:
+    return max(number, 0.0) if math.isfinite(number) else None

@@ -1,0 +1,44 @@
+"""What every policy must keep, whatever it prefers. New policies are found by the registry."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import TRAINED_NAMES, contexts, lane_lists, predictions
+
+from router.context import Preferences, RouteContext
+from router.expectation import LaneState, expect_outcomes
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.policies.base import Candidates
+from router.policies.registry import POLICIES, policy_named
+from router.quality_model import Prediction
+
+bars = st.none() | st.floats(0, 1)
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+@given(lanes=lane_lists(), prediction=predictions(), context=contexts(), bar=bars, data=st.data())
+def test_a_policy_ranks_the_eligible_lanes_and_nothing_else(
+    name: str, lanes: list[Lane], prediction: Prediction, context: RouteContext, bar: float | None, data: st.DataObject
+) -> None:
+    table = LaneTable.build(lanes, TRAINED_NAMES)
+    eligible = np.array(data.draw(st.lists(st.booleans(), min_size=len(lanes), max_size=len(lanes)).filter(any)))
+    demotion = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(lanes), max_size=len(lanes))))
+    expectation = expect_outcomes(table, prediction, context, LaneState.unmeasured(table))
+    candidates = Candidates(eligible, demotion, expectation, Preferences(quality_bar=bar))
+    ranking = policy_named(name).rank(candidates)
+    again = policy_named(name).rank(candidates)
+    assert sorted(ranking.order.tolist()) == np.flatnonzero(eligible).tolist()
+    assert ranking.probabilities.shape == (len(lanes),)
+    assert ranking.probabilities.sum() == pytest.approx(1)
+    assert (ranking.probabilities >= 0).all()
+    assert (ranking.probabilities[~eligible] == 0).all()
+    assert demotion[ranking.order].tolist() == sorted(demotion[eligible])
+    assert (again.order == ranking.order).all()
+    assert (again.probabilities == ranking.probabilities).all()
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_a_policy_is_registered_under_its_own_name(name: str) -> None:
+    assert policy_named(name).name == name

@@ -1,0 +1,197 @@
+"""Every row of the catalogue, found by itself: what a provider, a model and a price must be to be offered."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from router.bundle import load_bundle
+from router.lane import Capability
+from serve.catalogue.model_rows import ModelCatalogue, load_models
+from serve.catalogue.packaged_prices import PackagedPrices
+from serve.catalogue.price_rows import load_own_prices
+from serve.catalogue.provider_rows import SPOKEN_DIALECTS, ProviderRow, load_provider_rows
+from serve.errors import ConfigurationError
+from serve.lane_capabilities import capabilities_named
+from serve.provider_connections import ProviderConnections, connect_providers
+from serve.resources import data_dir, models_dir
+from serve.settings import load_settings
+from serve.upstream.http_transport import HttpTransport
+from serve.upstream.transport import Deadlines
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ROWS = load_provider_rows(data_dir() / "providers")
+SPOKEN = [row for row in ROWS if row.dialect in SPOKEN_DIALECTS]
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> ModelCatalogue:
+    return load_models(data_dir() / "models.yaml")
+
+
+def connect(tmp_path: Path, environment: dict[str, str], toml: str = "") -> ProviderConnections:
+    config = tmp_path / "llmdeal.toml"
+    config.write_text(toml)
+    return connect_providers(load_settings(config, {}), environment, HttpTransport(), Deadlines(1, 1, 1), NOW)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_provider_row_is_sourced_and_reachable(row: ProviderRow) -> None:
+    assert row.base_url is None or row.base_url.startswith("https://") or row.region == "local"
+    assert all(source.checked_on <= date(2027, 1, 1) for source in row.sources)
+    capabilities_named((*row.adds, *row.lacks), row.id)
+    assert not set(row.adds) & set(row.lacks)
+    assert row.region is None or row.region not in row.regions
+
+
+@pytest.mark.parametrize("row", SPOKEN, ids=lambda row: row.id)
+def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, catalogue: ModelCatalogue) -> None:
+    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+    offered = {model.offers[row.id].model for model in catalogue.models if row.id in model.offers}
+    lanes = [connection.lane for connection in found.connections]
+    assert {lane.upstream_model for lane in lanes} == offered, "an offer without a price would be missing here"
+    if not offered and row.needs_key:
+        assert any(row.name in notice for notice in found.notices)
+    for connection in found.connections:
+        lane = connection.lane
+        assert lane.lane_id == f"{row.id}/{lane.upstream_model}"
+        assert lane.price.input_usd_per_mtok > 0
+        assert lane.price.output_usd_per_mtok > 0
+        assert lane.price.source
+        assert lane.prior is not None
+        assert connection.url.endswith("/chat/completions")
+        assert "provider-secret-1" in "".join(connection.headers.values())
+        assert "provider-secret-1" not in repr(connection)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.dialect not in SPOKEN_DIALECTS], ids=lambda row: row.id)
+def test_a_provider_of_another_dialect_is_left_out_and_said_so(row: ProviderRow, tmp_path: Path) -> None:
+    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+    assert found.connections == ()
+    assert any(row.name in notice and "not spoken yet" in notice for notice in found.notices)
+
+
+def test_models_are_offered_by_known_providers_and_trained_names_exist(catalogue: ModelCatalogue) -> None:
+    known = {row.id for row in ROWS}
+    trained = set(load_bundle(models_dir() / "llmdeal-base-1").trained_names)
+    for model in catalogue.models:
+        assert set(model.offers) <= known, model.model
+        assert model.trained_name is None or model.trained_name in trained, model.model
+        capabilities_named(model.capabilities, model.model)
+
+
+def test_no_two_models_claim_one_offer(catalogue: ModelCatalogue) -> None:
+    offers = [(provider, offer.model) for model in catalogue.models for provider, offer in model.offers.items()]
+    assert len(offers) == len(set(offers))
+
+
+def test_our_own_prices_are_for_offers(catalogue: ModelCatalogue) -> None:
+    offers = {(provider, offer.model) for model in catalogue.models for provider, offer in model.offers.items()}
+    assert set(load_own_prices(data_dir() / "prices")) <= offers
+
+
+def test_a_price_that_depends_on_the_hour_is_the_dearest_one() -> None:
+    quoted = PackagedPrices(NOW).price_of("deepseek", "deepseek-v4-pro")
+    assert quoted is not None
+    assert quoted.output_usd_per_mtok == Decimal("3.96")
+
+
+def test_a_price_with_a_start_date_holds_from_then_on() -> None:
+    prices = [PackagedPrices(datetime(2026, 10, day, tzinfo=UTC)).price_of("mistral", "mistral-large-4") for day in (15, 25, 31)]
+    assert [price.input_usd_per_mtok for price in prices if price] == [Decimal("0.68"), Decimal("1.36"), Decimal("0.7")]
+
+
+def test_a_long_prompt_is_billed_at_its_tier() -> None:
+    price = PackagedPrices(NOW).price_of("openai", "gpt-5.5")
+    assert price is not None
+    assert [price.rates_for(tokens).input_usd_per_mtok for tokens in (272_000, 272_001)] == [5, 10]
+
+
+def test_a_prefix_of_a_model_id_has_no_price() -> None:
+    assert PackagedPrices(NOW).price_of("openai", "gpt-5.") is None
+    assert PackagedPrices(NOW).price_of("nobody", "gpt-5.5") is None
+
+
+def test_a_region_brings_its_host_and_its_uplift(tmp_path: Path) -> None:
+    environment = {"OPENAI_API_KEY": "provider-secret-1"}
+    world, europe = connect(tmp_path, environment), connect(tmp_path, environment, '[providers.openai]\nregion = "eu"\n')
+    assert all(connection.url.startswith("https://eu.api.openai.com/v1/") for connection in europe.connections)
+    for there, here in zip(world.connections, europe.connections, strict=True):
+        assert here.lane.region == "eu"
+        assert here.lane.price.input_usd_per_mtok == there.lane.price.input_usd_per_mtok * Decimal("1.1")
+        assert "times 1.1" in here.lane.price.source
+
+
+def test_models_of_ones_own_join_a_provider_with_its_quirks(tmp_path: Path) -> None:
+    toml = """
+        [providers.azure]
+        key = "provider-secret-1"
+        base_url = "https://mine.openai.azure.com/openai/v1/"
+        [[providers.azure.models]]
+        upstream_model = "my-gpt-4o"
+        vendor_model = "openai/gpt-4o"
+        input_usd_per_mtok = "2.5"
+        output_usd_per_mtok = "10"
+        trained_name = "gpt-4o-2024-08-06"
+        capabilities = ["tools"]
+    """
+    (connection,) = connect(tmp_path, {}, toml).connections
+    assert connection.url == "https://mine.openai.azure.com/openai/v1/chat/completions"
+    assert connection.headers["api-key"] == "provider-secret-1"
+    assert connection.lane.lane_id == "azure/my-gpt-4o"
+    assert connection.lane.capabilities == Capability.TOOLS
+
+
+def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> None:
+    assert connect(tmp_path, {}).connections == ()
+    toml = '[providers.ollama]\n[[providers.ollama.models]]\nupstream_model = "llama3.2"\n'
+    (connection,) = connect(tmp_path, {}, toml).connections
+    assert connection.url == "http://127.0.0.1:11434/v1/chat/completions"
+    assert connection.lane.region == "local"
+    assert "authorization" not in connection.headers
+
+
+def test_an_account_of_ones_own_has_its_own_name_and_pool(tmp_path: Path) -> None:
+    found = connect(tmp_path, {"WORK_KEY": "provider-secret-1"}, '[providers.groq]\nkey_env = "WORK_KEY"\naccount = "work"\n')
+    assert {connection.lane.account for connection in found.connections} == {"groq@work"}
+    assert all(connection.lane.lane_id.startswith("groq@work/") for connection in found.connections)
+
+
+@pytest.mark.parametrize(
+    ("toml", "complaint"),
+    [
+        ("[providers.opnai]\n", "providers.opnai: unknown; known are"),
+        ('[providers.groq]\nkey = "k"\nregion = "eu"\n', "'eu' is not offered by Groq"),
+    ],
+)
+def test_settings_that_no_row_knows_are_refused(toml: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        connect(tmp_path, {}, toml)
+
+
+def test_a_provider_that_is_switched_off_stays_off(tmp_path: Path) -> None:
+    assert connect(tmp_path, {"GROQ_API_KEY": "k"}, "[providers.groq]\nis_enabled = false\n").connections == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"base_ulr": "x"}, "base_ulr: Extra inputs are not permitted"),
+        ({"dialect": "esperanto"}, "line 3: dialect"),
+        ({"sources": []}, "sources"),
+        ({"id": "other"}, "call the file other.yaml"),
+    ],
+)
+def test_a_malformed_row_is_refused_by_line_and_field(change: dict[str, object], complaint: str, tmp_path: Path) -> None:
+    row = yaml.safe_load((data_dir() / "providers" / "groq.yaml").read_text()) | change
+    (tmp_path / "groq.yaml").write_text(yaml.safe_dump(row, sort_keys=False))
+    with pytest.raises(ConfigurationError, match=complaint):
+        load_provider_rows(tmp_path)
+
+
+def test_broken_yaml_is_refused_by_line(tmp_path: Path) -> None:
+    (tmp_path / "groq.yaml").write_text("id: groq\nname: [Groq\n")
+    with pytest.raises(ConfigurationError, match=r"groq\.yaml, line \d+: not valid YAML"):
+        load_provider_rows(tmp_path)

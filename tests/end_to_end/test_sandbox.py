@@ -1,0 +1,68 @@
+"""The first minute: no key, no account, the whole product."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from fakes.gateway_thread import GatewayThread
+
+pytestmark = pytest.mark.slow
+
+EASY = "Janet has 3 apples and buys 4 more bags with 5 apples each. How many apples does she have now?"
+HARD = "Find the number of ordered pairs (a, b) of complex numbers such that a^3 b^5 = a^7 b^2 = 1."
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
+    folder: Path = tmp_path_factory.mktemp("sandbox")
+    with GatewayThread(folder, sandbox="auto", sandbox_pace=0.0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as made:
+        yield made
+
+
+def test_without_any_provider_key_the_sandbox_answers_and_says_that_it_is_one(
+    client: openai.OpenAI, gateway: GatewayThread
+) -> None:
+    answer = client.chat.completions.create(model="smart-route", messages=[{"role": "user", "content": EASY}])
+    assert "simulated" in (answer.choices[0].message.content or "")
+    assert answer.model.startswith("sandbox/")
+    assert any("OPENAI_API_KEY" in notice for notice in gateway.resources.notices)
+
+
+def test_an_easy_prompt_and_a_hard_one_take_different_lanes_because_of_what_is_predicted(client: openai.OpenAI) -> None:
+    lanes, best_quality = [], []
+    for prompt in (EASY, HARD):
+        raw = client.chat.completions.with_raw_response.create(
+            model="smart-route", messages=[{"role": "user", "content": prompt}], extra_body={"route": {"explain": True}}
+        )
+        lanes.append(raw.headers["x-llmdeal-lane"])
+        why = raw.parse().model_dump()["llmdeal"]
+        assert all(candidate["quality_basis"] == "trained" for candidate in why["candidates"])
+        best_quality.append({candidate["lane"]: candidate["quality"] for candidate in why["candidates"]})
+    assert lanes[0] != lanes[1]
+    easy, hard = best_quality
+    assert easy["sandbox/small"] > hard["sandbox/small"]
+    assert hard[lanes[1]] - hard[lanes[0]] > easy[lanes[1]] - easy[lanes[0]]
+
+
+def test_a_stream_of_the_sandbox_costs_what_the_whole_answer_costs(client: openai.OpenAI) -> None:
+    messages = [{"role": "user", "content": EASY}]
+    whole = client.chat.completions.create(model="sandbox/large", messages=messages)  # type: ignore[arg-type]
+    chunks = list(client.chat.completions.create(model="sandbox/large", messages=messages, stream=True))  # type: ignore[call-overload]
+    assert whole.usage is not None
+    assert chunks[-1].usage.model_dump()["cost"] == whole.usage.model_dump()["cost"]
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == whole.choices[0].message.content
+
+
+def test_a_token_limit_cuts_the_simulated_answer_too(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="smart-route", messages=[{"role": "user", "content": EASY}], max_tokens=5)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 5

@@ -1,0 +1,59 @@
+"""The real gateway under the real server, in a thread of the test process, so that tests can look at what it stored."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fastapi import FastAPI
+
+from router.telemetry_schema import AttemptRow
+from serve.app import create_app
+from serve.resource_set import ResourceSet
+from serve.server import GatewayServer
+from serve.settings import Settings
+
+
+class GatewayThread:
+    """A gateway that listens on a free port while the block runs."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, **settings: Any) -> None:
+        values = {"database": str(folder / "llmdeal.db"), "port": 0, "sandbox": "off", **settings}
+        self.app: FastAPI = create_app(Settings.model_validate(values), environment or {})
+        self.url = ""
+        self._ready = threading.Event()
+        self._server = GatewayServer(self.app, "127.0.0.1", 0)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    @property
+    def resources(self) -> ResourceSet:
+        resources: ResourceSet = self.app.state.resources
+        return resources
+
+    def _run(self) -> None:
+        self._server.install_signal_handlers = lambda: None  # type: ignore[method-assign,attr-defined]
+        self._server.run_until_stopped(self._announce)
+
+    def _announce(self, url: str) -> None:
+        self.url = url
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+
+    def attempts(self) -> list[AttemptRow]:
+        """Return every stored attempt, in order, once all that was recorded is stored."""
+        asyncio.run_coroutine_threadsafe(self.resources.telemetry.flush(), self._loop).result(10)
+        long_ago, far_off = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+        return [row for rows in self.resources.attempts.read(long_ago, far_off) for row in rows]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(20), "the gateway did not start"
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the gateway did not stop"

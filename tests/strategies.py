@@ -1,0 +1,109 @@
+"""Hypothesis generators shared by the property tests."""
+
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import strategies as st
+
+from router.context import Constraints, RouteContext
+from router.lane import Capability, Lane, QualityPrior
+from router.price_table import Price, TokenUsage
+from router.quality_model import Prediction
+
+TRAINED_NAMES = ("alpha", "beta", "gamma")
+
+rates = st.decimals(min_value=Decimal(0), max_value=Decimal(1000), places=6, allow_nan=False, allow_infinity=False)
+probabilities = st.floats(0, 1, width=32)
+
+
+@st.composite
+def prices(draw: st.DrawFn) -> Price:
+    return Price(
+        draw(rates),
+        draw(rates),
+        "a test",
+        date(2026, 11, 1),
+        cached_input_usd_per_mtok=draw(st.none() | rates),
+        cache_write_usd_per_mtok=draw(st.none() | rates),
+        request_usd=draw(st.sampled_from([Decimal(0), Decimal("0.005")])),
+    )
+
+
+@st.composite
+def usages(draw: st.DrawFn) -> TokenUsage:
+    prompt = draw(st.integers(0, 2_000_000))
+    cached = draw(st.integers(0, prompt))
+    return TokenUsage(prompt, draw(st.integers(0, 200_000)), cached, draw(st.integers(0, prompt - cached)))
+
+
+@st.composite
+def lanes(draw: st.DrawFn, number: int) -> Lane:
+    provider = draw(st.sampled_from(["north", "south", "east"]))
+    trained_name = draw(st.none() | st.sampled_from(TRAINED_NAMES))
+    return Lane(
+        lane_id=f"{provider}/model-{number}",
+        provider=provider,
+        upstream_model=f"model-{number}",
+        vendor_model=f"vendor/model-{number % 3}",
+        account=provider,
+        price=draw(prices()),
+        capabilities=Capability(draw(st.integers(0, 255))),
+        context_tokens=draw(st.none() | st.integers(1_000, 200_000)),
+        max_output_tokens=draw(st.none() | st.integers(100, 100_000)),
+        region=draw(st.sampled_from([None, "eu", "us", "global"])),
+        trains_on_data=draw(st.sampled_from([None, True, False])),
+        retains_data=draw(st.sampled_from([None, True, False])),
+        trained_name=trained_name,
+        prior=QualityPrior(draw(st.floats(-3, 3)), draw(st.floats(0.1, 2)), "a test") if trained_name is None else None,
+    )
+
+
+@st.composite
+def lane_lists(draw: st.DrawFn, min_size: int = 1, max_size: int = 8) -> list[Lane]:
+    size = draw(st.integers(min_size, max_size))
+    return [draw(lanes(number)) for number in range(size)]
+
+
+@st.composite
+def predictions(draw: st.DrawFn) -> Prediction:
+    n = len(TRAINED_NAMES)
+    return Prediction(
+        quality=np.array(draw(st.lists(probabilities, min_size=n, max_size=n)), dtype=np.float32),
+        quality_std=np.full(n, 0.1, dtype=np.float32),
+        completion_tokens=np.array(draw(st.lists(st.floats(1, 5_000, width=32), min_size=n, max_size=n)), dtype=np.float32),
+        difficulty=draw(st.floats(-4, 4)),
+        typical_completion_tokens=draw(st.floats(1, 2_000)),
+        features=np.zeros(2, dtype=np.float32),
+    )
+
+
+@st.composite
+def contexts(draw: st.DrawFn) -> RouteContext:
+    return RouteContext(
+        text="a prompt",
+        prompt_characters=8,
+        prompt_tokens=draw(st.integers(1, 150_000)),
+        n_turns=1,
+        required=Capability(draw(st.sampled_from([0, 1, 2, 8, 9]))),
+        max_output_tokens=draw(st.none() | st.integers(1, 60_000)),
+    )
+
+
+@st.composite
+def constraints(draw: st.DrawFn, lane_ids: list[str]) -> Constraints:
+    some_lanes = st.none() | st.frozensets(st.sampled_from(lane_ids))
+    some_providers = st.frozensets(st.sampled_from(["north", "south", "east"]), max_size=2)
+    return Constraints(
+        pinned_lanes=draw(some_lanes),
+        only_providers=draw(some_providers),
+        ignored_providers=draw(some_providers),
+        allowed_lanes=draw(some_lanes),
+        region=draw(st.sampled_from([None, "eu", "us"])),
+        denies_training=draw(st.booleans()),
+        requires_zero_retention=draw(st.booleans()),
+        max_input_usd_per_mtok=draw(st.none() | rates),
+        max_output_usd_per_mtok=draw(st.none() | rates),
+        max_cost_usd=draw(st.none() | st.floats(0, 10)),
+        max_latency_ms=draw(st.none() | st.floats(0, 100_000)),
+    )

@@ -1,0 +1,42 @@
+"""Starting quickly is a feature: what `serve.app` may cost to import, and what it may not import at all."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("timing")]
+
+HEAVY = (
+    "pandas",
+    "torch",
+    "sklearn",
+    "mlflow",
+    "lightgbm",
+    "sentence_transformers",
+    "pyarrow",
+    "alembic",
+    "genai_prices",
+    "onnx",
+)
+TIMES_FASTAPI = 4.0
+"""FastAPI, aiohttp, SQLAlchemy and onnxruntime cost about a FastAPI each."""
+
+
+def seconds_to_import(module: str) -> float:
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    return min(float(run.stdout) for run in runs)
+
+
+def test_importing_the_gateway_costs_a_few_times_what_fastapi_costs() -> None:
+    assert seconds_to_import("serve.app") < TIMES_FASTAPI * seconds_to_import("fastapi")
+
+
+def test_importing_the_gateway_imports_nothing_heavy() -> None:
+    code = f"import sys, serve.app; print([name for name in {HEAVY!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_importing_the_command_line_is_quicker_still() -> None:
+    assert seconds_to_import("serve.cli.main") < seconds_to_import("serve.app")

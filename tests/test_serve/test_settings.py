@@ -1,0 +1,63 @@
+"""Settings: where they come from, which one wins, what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from serve.errors import ConfigurationError
+from serve.settings import check_exposure, load_settings
+from serve.virtual_keys import issue_virtual_key
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "llmdeal.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_the_environment_wins_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
+    file = write(tmp_path, "port = 1111\nseed = 5\nmax_attempts = 2\n")
+    settings = load_settings(file, {"LLMDEAL_PORT": "2222", "LLMDEAL_SEED": "6"}, {"port": 3333, "host": None})
+    assert (settings.port, settings.seed, settings.max_attempts, settings.host) == (3333, 6, 2, "127.0.0.1")
+
+
+def test_virtual_keys_come_from_the_file_and_from_the_environment(tmp_path: Path) -> None:
+    one, two, three = (issue_virtual_key() for _ in range(3))
+    file = write(tmp_path, f'[[virtual_keys]]\nname = "laptop"\nkey = "{one}"\n')
+    settings = load_settings(file, {"LLMDEAL_KEYS": f"{two}, {three}"})
+    assert settings.named_virtual_keys() == [("env-1", two), ("env-2", three), ("laptop", one)]
+    assert one not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("port = 99999", "port: "),
+        ("prot = 1", "prot: "),
+        ("port = = 1", "not valid TOML"),
+        ('[[servers]]\nid = "x"\nbase_url = "ftp://x"\nmodels = [{upstream_model = "m"}]', r"servers.0.base_url"),
+        ('[[servers]]\nid = "x"\nbase_url = "http://x"\nmodels = []', r"servers.0.models"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name(text: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        load_settings(write(tmp_path, text), {})
+
+
+def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.toml: there is no such file"):
+        load_settings(tmp_path / "absent.toml", {})
+
+
+def test_a_secret_is_not_shown_when_it_is_wrong(tmp_path: Path) -> None:
+    file = write(tmp_path, '[[virtual_keys]]\nname = ""\nkey = "ll_live_secret"\n')
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(file, {})
+    assert "ll_live_secret" not in str(caught.value)
+
+
+def test_listening_beyond_this_machine_needs_a_virtual_key() -> None:
+    with pytest.raises(ConfigurationError, match="llmdeal new-key"):
+        check_exposure(load_settings(None, {}, {"host": "0.0.0.0"}))
+    check_exposure(load_settings(None, {"LLMDEAL_KEYS": issue_virtual_key()}, {"host": "0.0.0.0"}))
+    check_exposure(load_settings(None, {}))

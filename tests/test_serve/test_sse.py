@@ -1,0 +1,142 @@
+"""Event streams survive any cut of the network."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.price_table import Cost, TokenUsage
+from serve.dialects.openai.sse import EventSplitter, encode_event, event_data
+from serve.dialects.openai.stream_relay import ChatStreamRelay
+from serve.dialects.openai.usage import usage_with_cost
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
+lines = st.sampled_from(["data: ", "data:", ": ", "event: "])
+newlines = st.sampled_from(["\n", "\r\n"])
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    newline = draw(newlines)
+    events = draw(st.lists(st.lists(st.tuples(lines, texts), min_size=1, max_size=3), max_size=6))
+    return "".join("".join(f"{field}{text}{newline}" for field, text in event) + newline for event in events).encode()
+
+
+def cut(stream: bytes, places: list[int]) -> list[bytes]:
+    ends = sorted({place % (len(stream) + 1) for place in places} | {len(stream)})
+    return [stream[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@given(streams(), st.lists(st.integers(0, 10_000), max_size=8))
+def test_any_cut_of_a_stream_gives_the_same_events(stream: bytes, places: list[int]) -> None:
+    whole, pieces = EventSplitter(), EventSplitter()
+    together = whole.feed(stream)
+    apart = [event for chunk in cut(stream, places) for event in pieces.feed(chunk)]
+    assert apart == together
+    assert b"".join(together) + whole.pending == stream
+
+
+def test_data_of_several_lines_is_joined_and_comments_have_none() -> None:
+    assert event_data(b"data: a\ndata: b\n\n") == b"a\nb"
+    assert event_data(b"data:a\r\n\r\n") == b"a"
+    assert event_data(b": keep-alive\n\n") is None
+    assert event_data(encode_event(b"{}")) == b"{}"
+
+
+def test_an_event_without_end_is_a_broken_stream_and_not_an_endless_buffer() -> None:
+    splitter = EventSplitter(max_event_bytes=100)
+    with pytest.raises(ValueError, match="100 bytes"):
+        splitter.feed(b"data: " + b"x" * 200)
+
+
+def relay(**options: bool) -> ChatStreamRelay:
+    return ChatStreamRelay(
+        7, lambda block, usage: {"usage": usage_with_cost(block, usage, Cost(usage.completion_tokens * 10, 0, 0, 0))}, **options
+    )
+
+
+def chunk(content: str = "", finish_reason: str | None = None, **others: object) -> bytes:
+    body = {"id": "c1", "model": "m", "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}]}
+    return encode_event(msgspec.json.encode({**body, **others}))
+
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=8), newlines)
+def test_any_cut_is_relayed_byte_for_byte_but_for_the_usage(places: list[int], newline: str) -> None:
+    body = chunk("héllo") + b": note\n\n" + chunk("", "stop")
+    body = body.replace(b"\n", newline.encode())
+    stream = body + encode_event(msgspec.json.encode({"id": "c1", "choices": [], "usage": USAGE})) + encode_event(b"[DONE]")
+    passing = relay()
+    out = b"".join(passing.feed(piece) for piece in cut(stream, places)) + passing.finish()
+    assert out.startswith(body)
+    tail = [event_data(event) for event in EventSplitter().feed(out[len(body) :])]
+    assert tail[-1] == b"[DONE]"
+    assert len(tail) == 2
+    assert msgspec.json.decode(tail[0] or b"")["usage"]["cost"] == pytest.approx(2e-8)
+    assert passing.is_complete
+    assert passing.usage == TokenUsage(5, 2)
+
+
+@pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": None}]])
+def test_a_usage_chunk_may_have_no_choice_or_an_empty_one(choices: list[object]) -> None:
+    passing = relay()
+    passing.feed(chunk("hi", "stop") + encode_event(msgspec.json.encode({"choices": choices, "usage": USAGE})))
+    assert passing.usage == TokenUsage(5, 2)
+
+
+def test_usage_that_is_null_in_every_chunk_is_not_usage() -> None:
+    passing = relay()
+    event = chunk("hi", usage=None)
+    assert passing.feed(event) == event
+    assert passing.usage.is_estimated
+
+
+def test_usage_of_zero_tokens_is_zero_and_not_missing() -> None:
+    passing = relay()
+    passing.feed(encode_event(msgspec.json.encode({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}})))
+    assert passing.usage == TokenUsage(5, 0)
+
+
+def test_groqs_usage_beside_the_chunk_counts() -> None:
+    passing = relay()
+    passing.feed(chunk("hi", "stop", x_groq={"id": "x", "usage": USAGE}))
+    assert passing.usage == TokenUsage(5, 2)
+
+
+def test_reasoning_counted_beside_the_completion_is_added_where_the_provider_does_so() -> None:
+    block = {"prompt_tokens": 5, "completion_tokens": 2, "completion_tokens_details": {"reasoning_tokens": 30}}
+    event = encode_event(msgspec.json.encode({"choices": [], "usage": block}))
+    outside, inside = relay(is_reasoning_outside=True), relay()
+    outside.feed(event)
+    inside.feed(event)
+    assert outside.usage.completion_tokens == 32
+    assert inside.usage.completion_tokens == 2
+
+
+def test_a_stream_without_usage_ends_with_our_estimate() -> None:
+    passing = relay()
+    passing.feed(chunk("12345678") + chunk("", "stop") + encode_event(b"[DONE]"))
+    usage_event = EventSplitter().feed(passing.finish())[0]
+    usage = msgspec.json.decode(event_data(usage_event) or b"")["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 2)
+    assert usage["cost_details"]["is_estimated"] is True
+
+
+def test_a_stream_that_stops_short_is_not_complete_and_ends_with_an_error_in_band() -> None:
+    passing = relay()
+    passing.feed(chunk("half an ans"))
+    assert not passing.is_complete
+    events = [event_data(event) or b"" for event in EventSplitter().feed(passing.break_off("it broke", "stream_broken"))]
+    error = msgspec.json.decode(events[0])
+    assert error["error"]["code"] == "stream_broken"
+    assert error["choices"][0]["finish_reason"] == "error"
+    assert events[-1] == b"[DONE]"
+
+
+def test_an_error_event_of_the_provider_is_noticed() -> None:
+    passing = relay()
+    passing.feed(encode_event(b'{"error": {"message": "overloaded"}}'))
+    assert passing.error is not None
+    assert not passing.has_content

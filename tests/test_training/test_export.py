@@ -1,0 +1,94 @@
+"""The exported graph against the network, for networks of any weights, and the way back."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from router.context import RouteContext
+from router.features import FEATURE_NAMES
+from router.quality_model import Prediction
+from training.calibration import Calibration
+from training.encoding import encode_prompts
+from training.errors import ParityError
+from training.export_onnx import build_graph
+from training.fitted_model import FittedModel
+from training.fused_weights import fuse_weights, unfuse_weights
+from training.input_scaler import InputScaler
+from training.network import MODEL_WEIGHTS, TRUNK_WEIGHTS, RoutingNetwork
+from training.parity import prove_parity
+from training.settings import FitSettings
+from training.static_table import quantize_table
+
+SETTINGS = FitSettings(n_dimensions=8, n_members=3, n_hidden=6, n_factors=4)
+TOKENIZER = Path(__file__).parents[2] / "models" / "llmdeal-base-1" / "tokenizer.json"
+PROMPTS = ["What is 2 + 2?", "Prove it.\n\n(A) yes (B) no", "Größe ist 7 × 8 日本", "x" * 5000]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> FittedModel:
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    network = RoutingNetwork(8 + len(FEATURE_NAMES), 5, 3, SETTINGS).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.5)
+    table = quantize_table(random.normal(size=(30_522, 8)).astype(np.float32), TOKENIZER.read_bytes())
+    encoded = encode_prompts([RouteContext.from_prompt(prompt) for prompt in PROMPTS], table)
+    calibration = Calibration(
+        np.array([0.9, 1.0, 1.2]), np.array([0.1, -0.2, 0.0]), np.full(3, 0.02), np.array([1.1, 0.9, 1.0]), 0.8, -0.3, np.zeros(3)
+    )
+    return FittedModel(("a", "b", "c"), table, InputScaler.fit(encoded), network, calibration, SETTINGS)
+
+
+def test_the_graph_says_what_the_network_says(fitted: FittedModel) -> None:
+    encoded = encode_prompts([RouteContext.from_prompt(prompt) for prompt in PROMPTS], fitted.table)
+    beliefs = fitted.predict(encoded)
+    session = onnxruntime.InferenceSession(build_graph(fitted).SerializeToString(), providers=["CPUExecutionProvider"])
+    for row in range(len(PROMPTS)):
+        quality, std, tokens, difficulty, typical = session.run(
+            None, {"token_ids": encoded.token_ids[row], "features": encoded.features[row][None]}
+        )
+        assert quality == pytest.approx(beliefs.quality[row], abs=1e-5)
+        assert std == pytest.approx(beliefs.quality_std[row], abs=1e-5)
+        assert tokens == pytest.approx(beliefs.completion_tokens[row], rel=1e-4)
+        assert difficulty == pytest.approx(beliefs.difficulty[row], abs=1e-4)
+        assert typical == pytest.approx(beliefs.completion_tokens[row].mean(), rel=1e-4)
+
+
+def test_the_same_model_gives_the_same_bytes(fitted: FittedModel) -> None:
+    assert build_graph(fitted).SerializeToString(deterministic=True) == build_graph(fitted).SerializeToString(deterministic=True)
+
+
+def test_fused_weights_come_back_as_they_were(fitted: FittedModel) -> None:
+    back = unfuse_weights(fuse_weights(fitted.network), SETTINGS, 3)
+    assert set(back) == TRUNK_WEIGHTS | MODEL_WEIGHTS
+    for name, parameter in fitted.network.named_parameters():
+        if name in back:
+            assert back[name] == pytest.approx(parameter.detach().numpy(), abs=1e-6), name
+
+
+class _Liar:
+    trained_names, version = ("a", "b", "c"), "liar"
+
+    def __init__(self, fitted: FittedModel) -> None:
+        self._beliefs = fitted.predict(encode_prompts([RouteContext.from_prompt(PROMPTS[0])], fitted.table))
+
+    def predict(self, context: RouteContext) -> Prediction:
+        told = self._beliefs
+        return Prediction(
+            told.quality[0] + 0.01,
+            told.quality_std[0],
+            told.completion_tokens[0],
+            float(told.difficulty[0]),
+            1.0,
+            np.zeros(1, np.float32),
+        )
+
+
+def test_a_graph_that_differs_is_refused_by_row(fitted: FittedModel) -> None:
+    context = RouteContext.from_prompt(PROMPTS[0])
+    with pytest.raises(ParityError, match=r"row 0: the exported graph differs by 0\.01 in quality"):
+        prove_parity(_Liar(fitted), [context], fitted.predict(encode_prompts([context], fitted.table)))

@@ -1,0 +1,106 @@
+"""Out-of-fold beliefs: each prompt is judged by a network that saw neither it nor any near-duplicate of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from training.base_bundle import BaseBundle
+from training.calibration import Calibration, fit_calibration
+from training.corpus import Corpus
+from training.encoding import EncodedPrompts
+from training.fitted_model import Beliefs, FittedModel
+from training.fitting import FitTargets, fit_network
+from training.input_scaler import InputScaler
+from training.network_outputs import NetworkOutputs, gather_folds, run_network
+from training.settings import FitSettings
+from training.splits import assign_folds, group_near_duplicates
+from training.static_table import StaticTable
+
+Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutOfFold:
+    """What networks say about prompts that they were not fitted to.
+
+    Args:
+        outputs: One row per prompt.
+        fold: Shape (n,), of each prompt.
+    """
+
+    outputs: NetworkOutputs
+    fold: npt.NDArray[np.intp]
+
+    def calibrate(self, corpus: Corpus, base: BaseBundle | None) -> Calibration:
+        """Return the calibration that all folds together support."""
+        return fit_calibration(self.outputs, corpus.scores, corpus.completion_tokens, base.difficulty_offset if base else None)
+
+    def honest_beliefs(self, corpus: Corpus) -> Beliefs:
+        """Return beliefs whose calibration, too, was fitted on the other folds; for figures, never for serving."""
+        parts = []
+        for held_out in np.unique(self.fold):
+            kept, judged = self.fold != held_out, self.fold == held_out
+            calibration = fit_calibration(self.outputs.rows(kept), corpus.scores[kept], corpus.completion_tokens[kept])
+            parts.append((np.flatnonzero(judged), Beliefs.of(self.outputs.rows(judged), calibration)))
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+
+        def joined(name: str) -> npt.NDArray[np.float32]:
+            return np.concatenate([getattr(beliefs, name) for _, beliefs in parts])[order]
+
+        return Beliefs(joined("quality"), joined("quality_std"), joined("completion_tokens"), joined("difficulty"))
+
+
+def fit_out_of_fold(
+    corpus: Corpus, encoded: EncodedPrompts, settings: FitSettings, seed: int, base: BaseBundle | None, advance: Advance
+) -> OutOfFold:
+    """Fit one network per fold and return what each says about its own fold.
+
+    Raises:
+        SettingsError: The corpus has fewer distinct prompts than folds.
+    """
+    fold = assign_folds(group_near_duplicates(corpus.prompts), settings.n_folds, seed)
+    parts = []
+    for held_out in range(settings.n_folds):
+        kept, judged = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+        scaler = base.scaler if base else InputScaler.fit(encoded.rows(kept))
+        network = fit_network(
+            scaler.transform(encoded.rows(kept)),
+            targets_of(corpus).rows(kept),
+            settings,
+            seed,
+            _transfer(corpus, base),
+            advance,
+        )
+        parts.append((judged, run_network(network, scaler.transform(encoded.rows(judged)))))
+    return OutOfFold(gather_folds(parts), fold)
+
+
+def fit_whole(
+    corpus: Corpus,
+    encoded: EncodedPrompts,
+    table: StaticTable,
+    calibration: Calibration,
+    settings: FitSettings,
+    seed: int,
+    base: BaseBundle | None,
+    advance: Advance,
+) -> FittedModel:
+    """Fit to every prompt, with a calibration from out-of-fold outputs."""
+    scaler = base.scaler if base else InputScaler.fit(encoded)
+    inputs = scaler.transform(encoded)
+    network = fit_network(inputs, targets_of(corpus), settings, seed, _transfer(corpus, base), advance)
+    return FittedModel(corpus.trained_names, table, scaler, network, calibration, settings)
+
+
+def targets_of(corpus: Corpus) -> FitTargets:
+    """Return what the network learns of a corpus; tasks are told apart by source, as equal names may mean different things."""
+    kinds = np.char.add(np.char.add(corpus.sources, "/"), corpus.tasks)
+    names, index = np.unique(kinds, return_inverse=True)
+    return FitTargets(corpus.scores, corpus.completion_tokens, index.astype(np.intp), len(names))
+
+
+def _transfer(corpus: Corpus, base: BaseBundle | None) -> "Callable[..., None] | None":
+    return partial(base.transfer, trained_names=corpus.trained_names) if base else None

@@ -1,0 +1,38 @@
+"""Errors of training.
+
+TrainingError
+├── CorpusError      a corpus or prompts file cannot be used           (whoever made the file mends)
+├── SettingsError    options contradict each other or are out of range (caller mends)
+└── ParityError      the exported graph differs from the estimator     (we mend)
+"""
+
+from pathlib import Path
+
+
+class TrainingError(Exception):
+    """Base of all errors of this package; never raised itself."""
+
+
+class CorpusError(TrainingError):
+    """A file of a corpus is missing, malformed or contradicts itself.
+
+    Args:
+        path: The file at fault.
+        problem: What is wrong there.
+        mend: What to do about it.
+        row: Zero-based row of the first offence; None: the whole file.
+    """
+
+    def __init__(self, path: Path, problem: str, mend: str, row: int | None = None) -> None:
+        place = f"{path}" if row is None else f"{path}, row {row}"
+        super().__init__(" ".join(f"{place}: {problem}: {mend}".split()))
+        self.path = path
+        self.row = row
+
+
+class SettingsError(TrainingError):
+    """Options that cannot be followed; the message names the option and the mend."""
+
+
+class ParityError(TrainingError):
+    """The ONNX graph and the fitted estimator disagree by more than the stated tolerance."""

@@ -1,0 +1,87 @@
+"""The network that is fitted: an ensemble of small multi-task networks over the static embedding and the structural features.
+
+Each member shares one trunk between its heads, in the spirit of item response theory:
+
+    hidden      = gelu(x W1 + b1)                             what the prompt is about
+    task        = softmax(hidden Wt + bt)                     which kind of prompt it is, learned from the corpus' task column
+    factors     = gelu(hidden W2 + b2)                        latent demands of the prompt
+    difficulty  = factors . wd                                one number on the models' ability scale
+    logit_m     = ability_m - difficulty + factors . q_m + task . v_m
+    log tokens_m= tokens . l_m + task . u_m + c_m
+
+The members live in one set of arrays with a leading axis (n_members, ...), so that they are fitted and served together.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.settings import FitSettings
+
+TRUNK_WEIGHTS = frozenset({"hidden_weight", "hidden_bias", "factor_weight", "factor_bias", "difficulty_weight"})
+"""Parameters that know prompts, not models: an earlier bundle lends these whole."""
+MODEL_WEIGHTS = frozenset({"ability", "quality_factor", "tokens_factor", "tokens_bias"})
+"""Parameters with one column a model: an earlier bundle lends the columns of the models it shares."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkOutput:
+    """What the members say about a batch; every tensor has the leading shape (n_members, batch)."""
+
+    quality_logits: Tensor  # (members, batch, models)
+    difficulty: Tensor  # (members, batch, 1)
+    log_tokens: Tensor  # (members, batch, models)
+    task_logits: Tensor  # (members, batch, tasks)
+
+
+class RoutingNetwork(nn.Module):
+    """See the module's text. Heads start at zero, so that an unfitted model is the pooled one.
+
+    Args:
+        n_inputs: Width of the standardised input.
+        n_tasks: Kinds of prompts in the corpus.
+        n_trained: Models in the corpus.
+        settings: Widths, dropout and the number of members.
+    """
+
+    def __init__(self, n_inputs: int, n_tasks: int, n_trained: int, settings: FitSettings) -> None:
+        super().__init__()
+        members, hidden, factors = settings.n_members, settings.n_hidden, settings.n_factors
+        self.hidden_weight = _uniform(members, n_inputs, hidden)
+        self.hidden_bias = _zeros(members, 1, hidden)
+        self.factor_weight = _uniform(members, hidden, factors)
+        self.factor_bias = _zeros(members, 1, factors)
+        self.task_weight = _uniform(members, hidden, n_tasks)
+        self.task_bias = _zeros(members, 1, n_tasks)
+        self.difficulty_weight = _zeros(members, factors, 1)
+        self.ability = _zeros(members, 1, n_trained)
+        self.quality_factor = _zeros(members, factors, n_trained)
+        self.quality_task = _zeros(members, n_tasks, n_trained)
+        self.tokens_factor = _zeros(members, factors, n_trained)
+        self.tokens_task = _zeros(members, n_tasks, n_trained)
+        self.tokens_bias = _zeros(members, 1, n_trained)
+        self.input_dropout = nn.Dropout(settings.input_dropout)
+        self.hidden_dropout = nn.Dropout(settings.hidden_dropout)
+
+    def forward(self, inputs: Tensor) -> NetworkOutput:
+        """Return the beliefs of every member about `inputs` (batch, n_inputs)."""
+        spread = self.input_dropout(inputs.expand(self.hidden_weight.shape[0], -1, -1))  # (members, batch, inputs)
+        hidden = self.hidden_dropout(functional.gelu(spread @ self.hidden_weight + self.hidden_bias))
+        task_logits = hidden @ self.task_weight + self.task_bias
+        task = task_logits.softmax(dim=-1)
+        factors = self.hidden_dropout(functional.gelu(hidden @ self.factor_weight + self.factor_bias))
+        difficulty = factors @ self.difficulty_weight
+        logits = self.ability - difficulty + factors @ self.quality_factor + task @ self.quality_task
+        log_tokens = factors @ self.tokens_factor + task @ self.tokens_task + self.tokens_bias
+        return NetworkOutput(logits, difficulty, log_tokens, task_logits)
+
+
+def _uniform(members: int, rows: int, columns: int) -> nn.Parameter:
+    bound = rows**-0.5
+    return nn.Parameter(torch.empty(members, rows, columns).uniform_(-bound, bound))
+
+
+def _zeros(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(*shape))

@@ -1,0 +1,39 @@
+"""Progress bars on the terminal; plain lines where there is none."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+
+class TerminalProgress:
+    """Shows stages one below the other.
+
+    Args:
+        console: Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
+        """Show one stage; see `training.train.Progress`."""
+        if not self._console.is_terminal:
+            started = monotonic()
+            yield lambda amount: None
+            self._console.print(f"{title}: {monotonic() - started:.1f} s")
+            return
+        columns = (
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<30}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+        )
+        with RichProgress(*columns, TimeRemainingColumn(), console=self._console) as bars:
+            bar = bars.add_task(title, total=total)
+            yield lambda amount: bars.advance(bar, amount)
+            bars.update(bar, total=1, completed=1)

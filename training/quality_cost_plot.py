@@ -1,0 +1,58 @@
+"""The quality-cost plot: one panel a pool, mean cost against mean score, on a colour-blind-safe palette."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from training.atomic_write import replace_file
+from training.evaluation import BEST_SINGLE, NEIGHBOURS, ORACLE, OURS, RANDOM_MIX, PoolEvaluation
+from training.routing_measures import Floats
+
+# Okabe and Ito (2008), told apart by readers who do not see all colours.
+_STYLES: dict[str, dict[str, object]] = {
+    ORACLE: {"color": "#999999", "linestyle": ":", "linewidth": 1.5},
+    RANDOM_MIX: {"color": "#56B4E9", "linestyle": "--", "linewidth": 1.2},
+    NEIGHBOURS: {"color": "#E69F00", "linewidth": 1.5},
+    OURS: {"color": "#0072B2", "linewidth": 2.6},
+}
+
+
+def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: str) -> None:
+    """Write the plot as a PNG, whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure = Figure(figsize=(5.2 * len(evaluations), 4.9), layout="constrained", dpi=130)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(evaluations), squeeze=False)[0]
+    for panel, evaluation in zip(panels, evaluations, strict=True):
+        singles = evaluation.curves[BEST_SINGLE] * (1000, 100)
+        panel.scatter(*singles.T, s=22, color="#444444", zorder=3, label="single models")
+        for name, style in _STYLES.items():
+            frontier = _frontier(evaluation.curves[name]) * (1000, 100)
+            panel.plot(*frontier.T, label=name, **style)
+        panel.set_xscale("log")
+        panel.set_title(f"{evaluation.pool.source}: {len(evaluation.pool.rows):,} prompts, {len(singles)} models", fontsize=11)
+        panel.set_xlabel("mean cost of 1,000 prompts (log)")
+        panel.grid(alpha=0.25)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
+        panel.xaxis.set_major_formatter("${x:g}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
+        # Models that are far from the frontier may fall below the picture; the table has them all.
+        lowest = min(float(_frontier(evaluation.curves[name])[0, 1]) for name in (OURS, BEST_SINGLE)) * 100
+        panel.set_ylim(max(lowest - 8, 0), min(float(evaluation.curves[ORACLE][:, 1].max()) * 100 + 3, 101))
+    panels[0].set_ylabel("mean score, %")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    figure.suptitle(title, fontsize=12, fontweight="bold")
+    replace_file(path, lambda stream: figure.savefig(stream, format="png", metadata={"Software": None}))
+
+
+def _frontier(curve: Floats) -> Floats:
+    """Return the points of a curve that no other point beats at lower cost, by rising cost."""
+    order = np.lexsort((-curve[:, 1], curve[:, 0]))
+    ordered = curve[order]
+    best_before = np.maximum.accumulate(np.concatenate([[-np.inf], ordered[:-1, 1]]))
+    return ordered[ordered[:, 1] > best_before]

@@ -1,0 +1,206 @@
+"""How good a router is on graded answers: the measures, each defined once.
+
+A *pool* is every model that answered at least 93% of a source's prompts. The cost of a prompt under a model is
+characters / 4 x input price + completion tokens x output price. A router turns predicted quality and predicted cost into a choice by
+argmax(quality - trade x predicted cost); letting `trade` run from 0 (quality alone) to 10^6.5 traces its *curve* of mean cost
+against mean score.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+TRADES: Floats = np.concatenate([[0.0], np.logspace(0, 6.5, 90)])
+"""Score points given up per USD."""
+N_BUDGETS = 60
+N_BINS = 15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The prompts of one source that every model of its pool answered; `n` prompts, `m` models.
+
+    Args:
+        source: Of the prompts.
+        trained_names: The models.
+        rows: Shape (n,), of the prompts in their corpus.
+        columns: Shape (m,), of the models in their corpus.
+        score: Shape (n, m), 0..1.
+        cost: Shape (n, m), USD, of the answers that were given.
+        prompt_cost: Shape (n, m), USD; the part that is known beforehand.
+        output_usd: Shape (m,), USD per completion token.
+        has_tokens: False where the source does not give answers: then each counts as 250 tokens, predicted or not.
+    """
+
+    source: str
+    trained_names: tuple[str, ...]
+    rows: npt.NDArray[np.intp]
+    columns: npt.NDArray[np.intp]
+    score: Floats
+    cost: Floats
+    prompt_cost: Floats
+    output_usd: Floats
+    has_tokens: bool
+
+    def believed_cost(self, completion_tokens: Floats) -> Floats:
+        """Return the cost, shape (n, m), that follows from predicted completion tokens (n, m)."""
+        return self.prompt_cost + np.maximum(completion_tokens, 1) * self.output_usd if self.has_tokens else self.cost
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingMeasures:
+    """What a router achieves on a pool.
+
+    Args:
+        gap_closed: (aiq - that of the best single model within each budget) / (the oracle's aiq - the same); 1 is the oracle, 0 is
+            no better than knowing which single model to buy.
+        save_95, save_98, save_100: Cost saved against the best single model where the curve first reaches 95%, 98%, 100% of its
+            score; -1 where it never does.
+        aiq: Mean, over 60 log-spaced budgets from the cheapest to the dearest model, of the best score within the budget.
+        best_score: Highest point of the curve.
+        auc: Mean over models of the area under the ROC of quality against score >= 0.5; NaN where quality was not predicted.
+        brier: Mean squared difference of quality and score.
+        ece: Calibration error: mean |score - quality| over 15 equal bins of quality, weighted by their size.
+        cost_bias: Believed cost of all answers over their cost, less 1.
+        prompts, models: Size of the pool.
+    """
+
+    gap_closed: float
+    save_95: float
+    save_98: float
+    save_100: float
+    aiq: float
+    best_score: float
+    auc: float
+    brier: float
+    ece: float
+    cost_bias: float
+    prompts: int
+    models: int
+
+
+def measure_router(pool: Pool, quality: Floats, completion_tokens: Floats) -> RoutingMeasures:
+    """Measure predicted quality (n, m) and completion tokens (n, m) on a pool."""
+    believed = pool.believed_cost(completion_tokens)
+    measures = measure_curve(pool, trace_curve(quality, believed, pool.score, pool.cost))
+    probability = np.clip(quality, 0, 1)
+    aucs = [area_under_roc(pool.score[:, column] >= 0.5, quality[:, column]) for column in range(len(pool.trained_names))]
+    known = [area for area in aucs if not np.isnan(area)]
+    return RoutingMeasures(
+        **measures,
+        auc=float(np.mean(known)) if known else float("nan"),
+        brier=float(((probability - pool.score) ** 2).mean()),
+        ece=calibration_error(probability.ravel(), pool.score.ravel()),
+        cost_bias=float(believed.sum() / pool.cost.sum() - 1),
+        prompts=len(pool.rows),
+        models=len(pool.trained_names),
+    )
+
+
+def measure_only_choices(pool: Pool, curve: Floats) -> RoutingMeasures:
+    """Measure a router of which only the curve (k, 2) is known, because it predicts nothing."""
+    unknown = float("nan")
+    measures = measure_curve(pool, curve)
+    return RoutingMeasures(
+        **measures,
+        auc=unknown,
+        brier=unknown,
+        ece=unknown,
+        cost_bias=unknown,
+        prompts=len(pool.rows),
+        models=len(pool.trained_names),
+    )
+
+
+def measure_curve(pool: Pool, curve: Floats) -> dict[str, float]:
+    """Return the measures of a curve of (mean cost, mean score) points, shape (k, 2)."""
+    singles = single_models(pool)
+    floor = float(singles[np.lexsort((singles[:, 1], singles[:, 0]))[0], 1])
+    best_cost, best_score = singles[np.lexsort((-singles[:, 0], -singles[:, 1]))[0]]
+    budgets = np.logspace(np.log10(singles[:, 0].min()), np.log10(singles[:, 0].max()), N_BUDGETS)
+    aiq, single = _mean_within(curve, budgets, floor), _mean_within(singles, budgets, floor)
+    oracle = _mean_within(oracle_curve(pool), budgets, floor)
+
+    def saved(level: float) -> float:
+        reached = curve[curve[:, 1] >= level * best_score - 1e-12]
+        return float(1 - reached[:, 0].min() / best_cost) if len(reached) else -1.0
+
+    return {
+        "gap_closed": (aiq - single) / (oracle - single) if oracle > single else float("nan"),
+        "save_95": saved(0.95),
+        "save_98": saved(0.98),
+        "save_100": saved(1.0),
+        "aiq": aiq,
+        "best_score": float(curve[:, 1].max()),
+    }
+
+
+def trace_curve(value: Floats, believed_cost: Floats, score: Floats, cost: Floats) -> Floats:
+    """Return (mean cost, mean score) for each of `TRADES`, shape (91, 2); all arguments have shape (n, m)."""
+    rows = np.arange(len(score))
+    points = []
+    for trade in TRADES:
+        chosen = np.argmax(value - trade * believed_cost, axis=1)
+        points.append((cost[rows, chosen].mean(), score[rows, chosen].mean()))
+    return np.array(points)
+
+
+def single_models(pool: Pool) -> Floats:
+    """Return (mean cost, mean score) of always asking one model, shape (m, 2)."""
+    return np.stack([pool.cost.mean(axis=0), pool.score.mean(axis=0)], axis=1)
+
+
+def oracle_curve(pool: Pool) -> Floats:
+    """Return the curve of a router that knows every grade and every cost, shape (91, 2)."""
+    return trace_curve(pool.score - 1e-9 * pool.cost, pool.cost, pool.score, pool.cost)
+
+
+def random_mix_curve(pool: Pool, points_per_edge: int = 10) -> Floats:
+    """Return the best curve of tossing a coin between two models, whatever the prompt: the upper hull of the single models."""
+    singles = single_models(pool)
+    order = np.lexsort((-singles[:, 1], singles[:, 0]))
+    hull: list[Floats] = []
+    for point in singles[order]:
+        if hull and point[1] <= hull[-1][1]:
+            continue
+        while len(hull) > 1 and _turns_up(hull[-2], hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    mixes = [np.linspace(low, high, points_per_edge, endpoint=False) for low, high in pairwise(hull)]
+    return np.concatenate([*mixes, hull[-1][None]])
+
+
+def area_under_roc(is_hit: npt.NDArray[np.bool_], quality: Floats) -> float:
+    """Return the probability that a good answer was predicted higher than a bad one, ties counting half; NaN without both."""
+    n_hits, n_misses = int(is_hit.sum()), int((~is_hit).sum())
+    if not n_hits or not n_misses:
+        return float("nan")
+    return float((pd.Series(quality).rank().to_numpy()[is_hit].sum() - n_hits * (n_hits + 1) / 2) / (n_hits * n_misses))
+
+
+def calibration_error(quality: Floats, score: Floats) -> float:
+    """Return the mean |score - quality| over `N_BINS` equal bins of quality (n,), weighted by size."""
+    bins = np.clip((quality * N_BINS).astype(int), 0, N_BINS - 1)
+    sizes = np.bincount(bins, minlength=N_BINS)
+    difference = np.bincount(bins, weights=score - quality, minlength=N_BINS)
+    return float(np.abs(difference[sizes > 0]).sum() / len(quality))
+
+
+def _mean_within(points: Floats, budgets: Floats, floor: float) -> float:
+    return float(
+        np.mean(
+            [
+                points[points[:, 0] <= budget, 1].max(initial=-np.inf) if (points[:, 0] <= budget).any() else floor
+                for budget in budgets
+            ]
+        )
+    )
+
+
+def _turns_up(first: Floats, second: Floats, third: Floats) -> bool:
+    return bool((second[1] - first[1]) * (third[0] - first[0]) <= (third[1] - first[1]) * (second[0] - first[0]))

@@ -1,0 +1,41 @@
+"""Settings of a fit. The defaults were chosen by grouped cross-validation on the shipped bundle's corpus."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """Everything that decides a fit besides the data and the seed.
+
+    Args:
+        n_dimensions: Width of the static embedding.
+        n_members: Networks in the ensemble; their mean is the belief, their spread its uncertainty.
+        n_hidden: Width of the shared layer.
+        n_factors: Latent factors of a prompt, which every model's head reads.
+        epochs: Passes over the corpus.
+        fewest_steps: Small corpora are passed over more often, until so many steps are made.
+        batch_prompts: Prompts per step.
+        learning_rate: Peak of the one-cycle schedule.
+        weight_decay: Of AdamW.
+        input_dropout, hidden_dropout: Shares of units left out while fitting.
+        task_weight, tokens_weight, difficulty_weight: Weights of the side losses against that of quality.
+        n_folds: Of the cross-validation that calibration and the reported figures come from.
+        threads: Of torch; part of the recipe, because sums depend on it.
+    """
+
+    n_dimensions: int = 256
+    n_members: int = 4
+    n_hidden: int = 192
+    n_factors: int = 48
+    epochs: int = 20
+    fewest_steps: int = 300
+    batch_prompts: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    input_dropout: float = 0.3
+    hidden_dropout: float = 0.3
+    task_weight: float = 0.3
+    tokens_weight: float = 0.3
+    difficulty_weight: float = 0.3
+    n_folds: int = 5
+    threads: int = 2

@@ -1,0 +1,82 @@
+"""The training job: corpus in, proven bundle out."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from training.base_bundle import BaseBundle, read_base_bundle
+from training.bundle_writer import Measures, TrainingRecord, check_bundle_place, write_bundle
+from training.corpus import Corpus, read_corpus, read_prices
+from training.cross_fit import OutOfFold, fit_out_of_fold, fit_whole
+from training.encoding import EncodedPrompts, encode_prompts
+from training.errors import TrainingError
+from training.evaluation import evaluate_beliefs, flatten_measures
+from training.settings import FitSettings
+from training.static_table import StaticTable, distil_table
+
+PRICES_FILE = "prices.csv"
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def stage(self, title: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
+        """Open a stage; what it yields is called with the amount done since the last call."""
+        ...
+
+
+def train_bundle(
+    corpus_folder: Path, out: Path, base_folder: Path | None, seed: int, progress: Progress, settings: FitSettings | None = None
+) -> Measures:
+    """Fit, calibrate, export, prove and write a bundle; return its out-of-fold measures, source -> measure -> value.
+
+    Args:
+        corpus_folder: Holds `prompts.parquet`, `responses.parquet` and, for the measures, `prices.csv`.
+        out: The bundle's folder; its name becomes the bundle's.
+        base_folder: An earlier bundle to learn from; None: from scratch.
+        seed: Decides folds, initial weights and order.
+        progress: Where to show how far it is.
+        settings: None: those of the base, or the defaults.
+
+    Raises:
+        TrainingError: The corpus is unusable or too small, or the export failed its proof; nothing is written.
+        router.errors.BundleError: The base is unusable.
+    """
+    check_bundle_place(out)
+    with progress.stage("Reading the corpus", None):
+        corpus = read_corpus(corpus_folder)
+    base = read_base_bundle(base_folder) if base_folder else None
+    settings = settings or (base.settings if base else FitSettings())
+    table = _table(base, settings, progress)
+    with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
+        encoded = encode_prompts(corpus.contexts(), table, lambda: advance(1))
+    with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance:
+        out_of_fold = fit_out_of_fold(corpus, encoded, settings, seed, base, advance)
+    with progress.stage("Fitting all prompts", 1) as advance:
+        calibration = out_of_fold.calibrate(corpus, base)
+        fitted = fit_whole(corpus, encoded, table, calibration, settings, seed, base, advance)
+    with progress.stage("Measuring out of fold", None):
+        measures = _measure(corpus_folder, corpus, encoded, out_of_fold)
+    record = TrainingRecord(seed, base.version if base else None, measures)
+    with progress.stage("Exporting and proving parity", len(corpus.prompts)) as advance:
+        write_bundle(out, fitted, corpus, encoded, record, lambda: advance(1))
+    return measures
+
+
+def _table(base: BaseBundle | None, settings: FitSettings, progress: Progress) -> StaticTable:
+    if base:
+        return base.table
+    with progress.stage("Distilling the teacher", None):
+        return distil_table(settings.n_dimensions)
+
+
+def _measure(folder: Path, corpus: Corpus, encoded: EncodedPrompts, out_of_fold: OutOfFold) -> Measures:
+    if not (folder / PRICES_FILE).is_file():
+        return {}
+    prices = read_prices(folder / PRICES_FILE, corpus.trained_names)
+    try:
+        judged = evaluate_beliefs(corpus, prices, out_of_fold.honest_beliefs(corpus), encoded.embeddings, out_of_fold.fold)
+    except TrainingError:
+        return {}  # too few priced models to route between: a fit without measures is still a fit
+    return flatten_measures(judged)
