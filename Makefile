@@ -24,7 +24,7 @@ lint: $(VENV)/.all
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.all  ## requests per second, latency and memory beside other gateways; see docs/performance.md
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.run $(ARGS)
 
 model: $(VENV)/.all  ## train the shipped bundle again from the graded corpus
 	$(BIN)/llmdeal train --corpus $(CORPUS) --out models/llmdeal-base-1 --seed 0 $(ARGS)

@@ -66,7 +66,8 @@ def decide(
     expectation = expect_outcomes(table, prediction, context, state)
     exclusions = exclude_lanes(table, context, constraints, expectation, state)
     if not exclusions.is_eligible.any():
-        raise NoEligibleLaneError({lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)})
+        reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
+        raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
     demotion = _demotion(table, expectation, state, preferences)
     ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences))
     drawn = draw(ranking.probabilities, rng)

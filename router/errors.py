@@ -2,13 +2,14 @@
 
 RouterError
 ├── BundleError          a bundle on disk cannot be used            (operator mends)
+├── PredictionError      the quality model failed on a request      (we mend; lanes are ranked without it)
 ├── PriceError           a price row or table is wrong              (operator mends)
 ├── TextError            a prompt is not usable text                (caller mends)
 ├── ConstraintError      contradictory or malformed constraints     (caller mends)
 └── NoEligibleLaneError  every lane was excluded, with the reasons  (caller mends)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class RouterError(Exception):
@@ -17,6 +18,10 @@ class RouterError(Exception):
 
 class BundleError(RouterError):
     """A bundle is missing a file, has a wrong hash, or was made for another feature version."""
+
+
+class PredictionError(RouterError):
+    """The quality model could not judge a request."""
 
 
 class PriceError(RouterError):
@@ -45,11 +50,13 @@ class NoEligibleLaneError(RouterError):
 
     Args:
         excluded: lane id -> the constraint that removed it.
+        needed: Names of the capabilities that the request cannot do without.
     """
 
-    def __init__(self, excluded: Mapping[str, str]) -> None:
+    def __init__(self, excluded: Mapping[str, str], needed: Sequence[str] = ()) -> None:
         self.excluded = dict(excluded)
         reasons = ", ".join(f"{lane}: {why}" for lane, why in sorted(self.excluded.items())[:12])
         more = len(self.excluded) - 12
         tail = f" and {more} more" if more > 0 else ""
-        super().__init__(f"no lane meets the constraints of this request ({reasons or 'no lanes are configured'}{tail})")
+        needs = f"; it needs {', '.join(needed)}" if needed and "capability" in self.excluded.values() else ""
+        super().__init__(f"no lane meets the constraints of this request ({reasons or 'no lanes are configured'}{tail}){needs}")

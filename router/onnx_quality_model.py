@@ -8,7 +8,7 @@ import onnxruntime
 
 from router.bundle import GRAPH_FILE, Bundle
 from router.context import RouteContext
-from router.errors import BundleError
+from router.errors import BundleError, PredictionError
 from router.features import FEATURE_NAMES, extract_features
 from router.quality_model import Prediction
 from router.tokenizer import WordPieceTokenizer
@@ -55,12 +55,19 @@ class OnnxQualityModel:
         return self._bundle.version
 
     def predict(self, context: RouteContext) -> Prediction:
-        """Return the beliefs for one request. Deterministic."""
+        """Return the beliefs for one request. Deterministic.
+
+        Raises:
+            PredictionError: The graph failed.
+        """
         features = extract_features(context)  # (1, n_features)
         tokens = self._tokenizer.encode(context.text)  # (n_tokens,)
-        quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
-            None, {"token_ids": tokens, "features": features}
-        )
+        try:
+            quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
+                None, {"token_ids": tokens, "features": features}
+            )
+        except Exception as problem:  # onnxruntime has no public base of its errors
+            raise PredictionError(f"{self._bundle.version} failed ({type(problem).__name__})") from None
         return Prediction(quality, quality_std, completion_tokens, float(difficulty), float(typical), features[0])
 
 

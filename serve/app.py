@@ -7,10 +7,10 @@ from importlib.metadata import version
 
 import numpy as np
 from fastapi import FastAPI
-from router.bundle import load_bundle
-from router.onnx_quality_model import OnnxQualityModel
 
+from router.bundle import load_bundle
 from router.features import FEATURES_VERSION
+from router.onnx_quality_model import OnnxQualityModel
 from router.policies.base import Policy
 from router.policies.best_value import BestValue
 from router.policies.cheapest_above_bar import CheapestAboveBar
@@ -58,7 +58,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     assembly = assemble_lanes(settings, environment, quality_model.trained_names, clock)
     engine = open_database(database_url(settings.database, environment))
     metrics = Metrics()
-    telemetry = TelemetryWriter(engine)
+    telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     routing = RoutingService(quality_model, assembly.directory, default_policy(settings), np.random.default_rng(settings.seed))
     recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
     limits = ProxyLimits(max_attempts=settings.max_attempts)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-import numpy as np
-
 from router.decision import Decision
 from router.price_table import TokenUsage
 from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Outcome
@@ -51,7 +49,7 @@ class AttemptRecorder:
         cost_nusd = _cost_nusd(call, attempt, outcome, usage)
         overhead_ms = attempt.overhead_ms(attempt.first_byte) if attempt.first_byte is not None else None
         is_drawn = attempt.row == call.decision.order[0]
-        has_features = self.content != "none"
+        has_features = self.content != "none" and call.prediction.features.size > 0  # none where the quality model failed
         self.metrics.note_attempt(lane.lane_id, outcome, cost_nusd, usage, attempt.ttft_ms, overhead_ms)
         self.sink.record(
             AttemptRow(
@@ -107,11 +105,11 @@ def candidate_table(decision: Decision) -> CandidateTable:
     expected = decision.expectation
     return CandidateTable(
         lane_ids=decision.table.lane_ids,
-        quality=expected.quality.astype(np.float32),
-        quality_std=expected.quality_std.astype(np.float32),
-        expected_completion_tokens=expected.completion_tokens.astype(np.float32),
+        quality=expected.quality,
+        quality_std=expected.quality_std,
+        expected_completion_tokens=expected.completion_tokens,
         expected_cost_usd=expected.cost_usd,
-        expected_latency_ms=expected.latency_ms.astype(np.float32),
+        expected_latency_ms=expected.latency_ms,
         excluded_by=decision.exclusions.by_row(),
         probability=decision.probabilities,
     )

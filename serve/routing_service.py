@@ -7,7 +7,7 @@ import numpy as np
 
 from router.context import RouteContext
 from router.decision import Decision, decide
-from router.errors import NoEligibleLaneError
+from router.errors import NoEligibleLaneError, PredictionError
 from router.policies.base import Policy
 from router.quality_model import Prediction, QualityModel
 from router.reason import Reason
@@ -71,8 +71,8 @@ class RoutingService:
     def _predict(self, context: RouteContext) -> tuple[Prediction, Reason | None]:
         try:
             return self.quality_model.predict(context), None
-        except RuntimeError as error:  # onnxruntime's errors derive from it; a request is answered all the same
-            _log.error("the quality model failed, lanes are ranked by cost alone: %s", type(error).__name__)
+        except PredictionError as error:  # a request is answered all the same
+            _log.error("lanes are ranked by cost alone: %s", error)
             n = len(self.quality_model.trained_names)
             level = np.full(n, 0.5, dtype=np.float32)
             nothing = np.empty(0, dtype=np.float32)

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 import typer
 
 from serve.cli.export_command import export
+from serve.cli.local_command import local
 from serve.cli.new_key_command import new_key
 from serve.cli.prices_command import prices
 from serve.cli.route_command import route
@@ -32,7 +33,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, route, prices, export, new_key, settings):
+    for command in (serve, local, route, prices, export, new_key, settings):
         command_line.command()(command)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:

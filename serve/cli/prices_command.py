@@ -18,7 +18,6 @@ def prices(
     """List the price of every lane you can use, in USD per million tokens, with its source and date."""
     from router.bundle import load_bundle
     from router.onnx_quality_model import OnnxQualityModel
-
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
     from serve.lane_assembly import assemble_lanes

@@ -20,12 +20,12 @@ def route(
 ) -> None:
     """Show which lane a prompt would take, and why; nothing is sent anywhere."""
     import numpy as np
-    from router.bundle import load_bundle
-    from router.onnx_quality_model import OnnxQualityModel
 
+    from router.bundle import load_bundle
     from router.context import NO_CONSTRAINTS, Preferences, RouteContext
     from router.decision import decide
     from router.expectation import LaneState
+    from router.onnx_quality_model import OnnxQualityModel
     from router.policies.cheapest_above_bar import CheapestAboveBar
     from serve.app import default_policy
     from serve.bundle_choice import bundle_folder

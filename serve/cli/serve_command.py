@@ -1,6 +1,5 @@
 """`llmdeal serve`."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -17,14 +16,11 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Start the gateway: one OpenAI-compatible endpoint in front of all your providers."""
+    from serve.cli.logging_setup import set_up_logging
     from serve.cli.welcome import print_welcome
-    from serve.redaction import RedactingFilter
     from serve.settings import check_exposure, load_settings
 
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(RedactingFilter())
-    logging.basicConfig(level=log_level.upper(), handlers=[handler])
+    set_up_logging(log_level)
     with one_line_errors():
         settings = load_settings(config, os.environ, {"host": host, "port": port})
         check_exposure(settings)

@@ -11,9 +11,13 @@ from serve.resource_set import ResourceSet
 
 _SNIPPET = """from openai import OpenAI
 
-client = OpenAI(base_url="{url}/v1", api_key="{virtual_key}")
+client = OpenAI(
+    base_url="{url}/v1",
+    api_key="{virtual_key}",
+)
 answer = client.chat.completions.create(
-    model="smart-route", messages=[{{"role": "user", "content": "What is 17 * 23?"}}]
+    model="smart-route",
+    messages=[{{"role": "user", "content": "What is 17 * 23?"}}],
 )
 print(answer.choices[0].message.content, answer.usage)"""
 

@@ -23,7 +23,7 @@ class Feedback(BaseModel):
     request_id: Annotated[str, Field(pattern=r"^req_[0-9a-f]{24}$", description="As in the header x-llmdeal-request-id.")]
     metric_name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
     value: Annotated[bool | float, Field(description="A number; true and false count as 1 and 0.")]
-    comment: Annotated[str | None, Field(max_length=2_000)] = None
+    comment: Annotated[str | None, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = None
 
 
 @routes.post("/v1/feedback", status_code=202, summary="Say how good an answer was")

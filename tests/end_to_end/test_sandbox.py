@@ -1,11 +1,16 @@
 """The first minute: no key, no account, the whole product."""
 
+import json
+import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import openai
 import pytest
 from fakes.gateway_thread import GatewayThread
+
+from serve.resources import models_dir
 
 pytestmark = pytest.mark.slow
 
@@ -66,3 +71,22 @@ def test_a_token_limit_cuts_the_simulated_answer_too(client: openai.OpenAI) -> N
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 5
+
+
+def test_a_quality_model_that_fails_costs_the_choice_and_not_the_answer(tmp_path: Path) -> None:
+    broken = Path(shutil.copytree(models_dir() / "llmdeal-base-1", tmp_path / "broken"))
+    definition = json.loads((broken / "tokenizer.json").read_text())
+    definition["model"]["vocab"]["hello"] = 999_999  # beyond the table: the graph fails on it
+    (broken / "tokenizer.json").write_text(json.dumps(definition))
+    manifest = json.loads((broken / "manifest.json").read_text())
+    manifest["files"]["tokenizer.json"] = sha256((broken / "tokenizer.json").read_bytes()).hexdigest()
+    (broken / "manifest.json").write_text(json.dumps(manifest))
+    with (
+        GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0, bundle=str(broken)) as running,
+        openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        raw = client.chat.completions.with_raw_response.create(
+            model="smart-route", messages=[{"role": "user", "content": "hello"}]
+        )
+        assert raw.headers["x-llmdeal-reason"] == "router_unavailable"
+        assert raw.headers["x-llmdeal-lane"] == "sandbox/small"

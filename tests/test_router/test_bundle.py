@@ -11,7 +11,7 @@ import pytest
 
 from router.bundle import load_bundle
 from router.context import RouteContext
-from router.errors import BundleError
+from router.errors import BundleError, PredictionError
 from router.onnx_quality_model import OnnxQualityModel
 
 SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
@@ -91,3 +91,14 @@ def test_any_text_gets_finite_beliefs(prompt: str) -> None:
     assert np.isfinite([prediction.difficulty, prediction.typical_completion_tokens]).all()
     again = quality_model.predict(RouteContext.from_prompt(prompt))
     assert (again.quality == prediction.quality).all()
+
+
+def test_a_graph_that_fails_on_a_request_says_so(copy: Path) -> None:
+    definition = json.loads((copy / "tokenizer.json").read_text())
+    definition["model"]["vocab"]["hello"] = 999_999  # beyond the table
+    (copy / "tokenizer.json").write_text(json.dumps(definition))
+    vouch(copy, "tokenizer.json")
+    quality_model = OnnxQualityModel(load_bundle(copy))
+    quality_model.predict(RouteContext.from_prompt("good morning"))
+    with pytest.raises(PredictionError, match=r"llmdeal-base-1\+[0-9a-f]{8} failed"):
+        quality_model.predict(RouteContext.from_prompt("hello"))

@@ -7,7 +7,7 @@ from msgspec import Struct
 from router.price_table import Cost, TokenUsage
 from router.text_window import estimate_tokens
 
-NUSD = 1e-9
+NUSD_PER_USD = 1e9
 
 
 class PromptDetails(Struct):
@@ -74,11 +74,11 @@ def usage_with_cost(upstream_usage: dict[str, Any] | None, usage: TokenUsage, co
         block["completion_tokens"] = usage.completion_tokens
     if block.get("total_tokens") is None:
         block["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
-    block["cost"] = cost.total_nusd * NUSD
+    block["cost"] = cost.total_nusd / NUSD_PER_USD
     details = {
-        "prompt_cost": cost.prompt_nusd * NUSD,
-        "completion_cost": cost.completion_nusd * NUSD,
-        "request_cost": cost.request_nusd * NUSD,
+        "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
+        "completion_cost": cost.completion_nusd / NUSD_PER_USD,
+        "request_cost": cost.request_nusd / NUSD_PER_USD,
         "is_estimated": usage.is_estimated,
     }
     if reported is not None:

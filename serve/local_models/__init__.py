@@ -1,0 +1,1 @@
+"""Two small real language models on this machine, behind llama.cpp's own server: what `llmdeal local` starts."""

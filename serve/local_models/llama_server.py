@@ -1,0 +1,59 @@
+"""One model under llama.cpp's server, in a process of its own: `python -m serve.local_models.llama_server TASK`, a `ServerTask` in JSON.
+
+Prints its address on standard output when it answers. Ends when standard input closes, so that it never outlives whoever started it.
+"""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+CONTEXT_TOKENS = 4_096
+PARALLEL_ANSWERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTask:
+    """What to serve.
+
+    Args:
+        weights: The GGUF file.
+        name: What the model answers to.
+        port: TCP port on loopback; 0: any free one.
+        chat_template: In Jinja; empty: the file's own.
+        stops: Texts that end an answer.
+    """
+
+    weights: str
+    name: str
+    port: int
+    chat_template: str
+    stops: tuple[str, ...]
+
+
+def serve_until_input_closes(task: ServerTask) -> None:
+    """Load the model, announce the address, and serve."""
+    import xllamacpp
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever started this one decides
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = task.weights
+    parameters.model_alias = {task.name}
+    if task.chat_template:
+        parameters.chat_template = task.chat_template
+    parameters.antiprompt = list(task.stops)
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = task.port
+    parameters.n_ctx = CONTEXT_TOKENS * PARALLEL_ANSWERS
+    parameters.n_parallel = PARALLEL_ANSWERS
+    parameters.verbosity = 0
+    parameters.ui = False
+    server = xllamacpp.Server(parameters)
+    print(server.listening_address, flush=True)
+    sys.stdin.read()
+    os._exit(0)  # llama.cpp's threads would otherwise finish what they are writing first
+
+
+if __name__ == "__main__":
+    serve_until_input_closes(ServerTask(**json.loads(sys.argv[1])))

@@ -1,0 +1,94 @@
+"""Starting and stopping the servers of local models."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Self
+
+from serve.errors import ConfigurationError
+from serve.local_models.catalogue import LocalModel, weights_of
+from serve.local_models.llama_server import CONTEXT_TOKENS, ServerTask
+from serve.settings import ServerModelSettings, ServerSettings
+
+_STOP_S = 5.0
+
+
+@dataclass(slots=True)
+class LocalModelProcess:
+    """A running server; use it as a context manager.
+
+    Args:
+        local_model: What it serves.
+        process: Who serves.
+        url: Its address, without the version.
+    """
+
+    local_model: LocalModel
+    process: subprocess.Popen[str]
+    url: str
+
+    @classmethod
+    def start(cls, local_model: LocalModel, port: int = 0) -> "LocalModelProcess":
+        """Start a server on `port`, or on a free one, and return once it answers.
+
+        Raises:
+            ConfigurationError: A package is missing, or the server ended instead of answering.
+        """
+        task = ServerTask(str(weights_of(local_model)), local_model.name, port, local_model.chat_template, local_model.stops)
+        command = [sys.executable, "-m", ServerTask.__module__, json.dumps(asdict(task))]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout is not None
+        # llama.cpp writes lines of its own before ours; a server that fails closes its output, which ends the loop.
+        for line in process.stdout:
+            if line.startswith("http://"):
+                return cls(local_model, process, line.strip())
+        raise ConfigurationError(f"{local_model.name}: its server ended with status {process.wait()} before it answered")
+
+    def as_settings(self) -> ServerSettings:
+        """Return the server as the gateway's settings describe one."""
+        local_model = self.local_model
+        served = ServerModelSettings(
+            upstream_model=local_model.name,
+            vendor_model=local_model.vendor_model,
+            input_usd_per_mtok=local_model.input_usd_per_mtok,
+            output_usd_per_mtok=local_model.output_usd_per_mtok,
+            context_tokens=CONTEXT_TOKENS,
+            max_output_tokens=None,
+            capabilities=("json_object", "json_schema"),
+            trained_name=None,
+            ability=local_model.ability,
+            ability_std=local_model.ability_std,
+        )
+        return ServerSettings(id=local_model.server_id, base_url=f"{self.url}/v1", key=None, region=None, models=(served,))
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.process.stdout.close()
+
+
+def start_all(local_models: Sequence[LocalModel], stack: contextlib.ExitStack) -> list[LocalModelProcess]:
+    """Start a server for each model; `stack` stops them.
+
+    Raises:
+        ConfigurationError: A package is missing, or a server ended instead of answering; those started are stopped by `stack`.
+    """
+    return [stack.enter_context(LocalModelProcess.start(local_model)) for local_model in local_models]

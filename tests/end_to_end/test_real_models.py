@@ -1,0 +1,149 @@
+"""Two real language models on this machine, the gateway in front of them, and the official SDK as the client."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from fakes.gateway_thread import GatewayThread
+
+from serve.local_models.catalogue import GEMMA3, LOCAL_MODELS, SMOLLM2
+from serve.local_models.processes import LocalModelProcess, start_all
+from serve.settings import ServerSettings
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("real-models")]
+
+FRANCE = [{"role": "user", "content": "What is the capital of France?"}]
+SMOL, GEMMA = (f"{model.server_id}/{model.name}" for model in (SMOLLM2, GEMMA3))
+TOOL = {
+    "type": "function",
+    "function": {"name": "look_up", "description": "Looks up.", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[list[LocalModelProcess]]:
+    with contextlib.ExitStack() as stack:
+        yield start_all(LOCAL_MODELS, stack)
+
+
+@pytest.fixture(scope="module")
+def gateway(models: list[LocalModelProcess], tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
+    servers = [model.as_settings() for model in models]
+    with GatewayThread(tmp_path_factory.mktemp("real"), servers=servers, willingness_to_pay_usd=0.0001) as running:
+        yield running
+
+
+def sdk(gateway: GatewayThread) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
+    with sdk(gateway) as made:
+        yield made
+
+
+def test_a_real_model_answers_and_the_answer_says_what_it_cost(client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=f"{GEMMA3.vendor_model}", messages=FRANCE, max_tokens=12, temperature=0
+    )  # type: ignore[arg-type]
+    answer = raw.parse()
+    assert "Paris" in (answer.choices[0].message.content or "")
+    assert raw.headers["x-llmdeal-lane"] == GEMMA
+    assert raw.headers["x-llmdeal-reason"] == "pinned"
+    assert answer.usage is not None
+    cost = answer.usage.model_dump()["cost"]
+    assert cost == float(raw.headers["x-llmdeal-cost-usd"]) > 0
+
+
+def test_smart_route_chooses_between_real_models_and_says_why(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(
+        model="smart-route",
+        messages=FRANCE,
+        max_tokens=8,
+        extra_body={"route": {"explain": True}},  # type: ignore[arg-type]
+    )
+    why = answer.model_dump()["llmdeal"]
+    assert {candidate["lane"] for candidate in why["candidates"]} == {SMOL, GEMMA}
+    assert all(candidate["quality_basis"] == "prior" for candidate in why["candidates"])
+    assert why["chosen"] in (SMOL, GEMMA)
+
+
+@pytest.mark.parametrize("model", LOCAL_MODELS, ids=lambda model: model.name)
+def test_a_stream_arrives_in_pieces_and_ends_with_usage_and_cost(model: object, client: openai.OpenAI) -> None:
+    chunks = list(
+        client.chat.completions.create(model=model.vendor_model, messages=FRANCE, max_tokens=8, stream=True, temperature=0)  # type: ignore[attr-defined, call-overload]
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text.strip()
+    assert len(chunks) > 3
+    usage = chunks[-1].usage.model_dump()
+    assert usage["completion_tokens"] >= 2
+    assert usage["cost"] > 0
+
+
+def test_the_async_client_streams_from_both_at_once(gateway: GatewayThread) -> None:
+    async def text_of(client: openai.AsyncOpenAI, name: str) -> str:
+        stream = await client.chat.completions.create(model=name, messages=FRANCE, max_tokens=8, stream=True)  # type: ignore[call-overload]
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
+
+    async def both() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60) as client:
+            return await asyncio.gather(*(text_of(client, model.vendor_model) for model in LOCAL_MODELS))
+
+    assert all(text.strip() for text in asyncio.run(both()))
+
+
+def test_a_json_schema_is_kept_to(client: openai.OpenAI) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"], "additionalProperties": False}
+    answer = client.chat.completions.create(
+        model=SMOLLM2.vendor_model,
+        messages=[{"role": "user", "content": "Ann is 34 years old. Her age as JSON:"}],
+        response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": True}},
+        max_tokens=30,
+    )
+    assert (answer.choices[0].message.content or "").replace(" ", "").replace("\n", "").startswith('{"age":')
+
+
+def test_tools_are_refused_by_lane_and_by_name(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.chat.completions.create(model="smart-route", messages=FRANCE, tools=[TOOL])  # type: ignore[list-item, call-overload]
+    assert refused.value.status_code == 503
+    for told in (SMOL, GEMMA, "tools"):
+        assert told in refused.value.message
+
+
+def test_a_lane_killed_in_mid_stream_is_reported_in_the_stream_and_logged(tmp_path: Path) -> None:
+    with (
+        LocalModelProcess.start(SMOLLM2) as model,
+        GatewayThread(tmp_path, servers=[model.as_settings()]) as gateway,
+        sdk(gateway) as client,
+    ):
+        stream = client.chat.completions.create(
+            model="smart-route", messages=FRANCE, max_tokens=3_000, stream=True, extra_body={"ignore_eos": True}
+        )  # type: ignore[call-overload]
+        seen = [next(stream) for _ in range(4)]
+        model.kill()
+        with pytest.raises(openai.APIError, match="stream broke before its end"):
+            seen.extend(stream)
+        (row,) = gateway.attempts()
+        assert row.outcome == "broken_stream"
+        assert row.usage_is_estimated
+        assert row.cost_nusd
+
+
+def test_a_lane_that_is_down_from_the_start_is_passed_over(models: list[LocalModelProcess], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    gemma = next(model for model in models if model.local_model is GEMMA3).as_settings()
+    absent = ServerSettings.model_validate(gemma.model_dump() | {"base_url": f"http://127.0.0.1:{port}/v1"})
+    present = next(model for model in models if model.local_model is SMOLLM2).as_settings()
+    with GatewayThread(tmp_path, servers=[absent, present], policy="best_value") as gateway, sdk(gateway) as client:
+        raw = client.chat.completions.with_raw_response.create(model="smart-route", messages=FRANCE, max_tokens=8)  # type: ignore[arg-type]
+        assert raw.headers["x-llmdeal-lane"] == SMOL
+        assert raw.headers["x-llmdeal-reason"] == "fallback_error"
+        assert [row.outcome for row in gateway.attempts()] == ["connect_error", "connect_error", "ok"]
