@@ -9,9 +9,6 @@ import typer
 
 from serve.cli.errors import one_line_errors
 
-WORTH_OF_A_GOOD_ANSWER_USD = 0.0001
-"""Local answers cost millionths of a dollar. Against the usual value of an answer that is nothing, and the better model would always win."""
-
 
 def local(
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes any free one.")] = None,
@@ -19,19 +16,19 @@ def local(
 ) -> None:
     """Start two small real language models on this machine, and the gateway in front of them.
 
-    They need no account and cost electricity only, which is what their lanes' prices stand for.
+    They need no account. Their prices, 0.01 and 0.02 USD per million tokens, are nominal: local compute sends no bill.
     """
     from serve.cli.logging_setup import set_up_logging
     from serve.cli.welcome import print_welcome
     from serve.local_models.catalogue import LOCAL_MODELS
+    from serve.local_models.gateway_settings import local_settings
     from serve.local_models.processes import start_all
-    from serve.settings import check_exposure, load_settings
+    from serve.settings import check_exposure
 
     set_up_logging("info")
     with one_line_errors(), contextlib.ExitStack() as stack:
         servers = [process.as_settings() for process in start_all(LOCAL_MODELS, stack)]
-        worth = {} if "LLMDEAL_WILLINGNESS_TO_PAY_USD" in os.environ else {"willingness_to_pay_usd": WORTH_OF_A_GOOD_ANSWER_USD}
-        settings = load_settings(config, os.environ, {"port": port, "servers": servers, "sandbox": "off", **worth})
+        settings = local_settings(config, os.environ, port, servers)
         check_exposure(settings)
 
         from serve.app import create_app

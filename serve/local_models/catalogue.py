@@ -1,5 +1,6 @@
 """The local models: where the packages keep their weights, and how their lanes are described to the router."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,7 +25,7 @@ class LocalModel:
         chat_template: In Jinja, where the file brings none that fits; empty: the file's.
         stops: Texts that end an answer, besides the model's own end mark.
         ability, ability_std: Prior, on the bundle's logit scale. Both models are far smaller than any that was graded.
-        input_usd_per_mtok, output_usd_per_mtok: Electricity: 30 W at 0.30 USD per kWh, at the speed seen on two cores of 2026. Nobody sends a bill.
+        usd_per_mtok: Nominal, the same for input and output: local compute sends no bill, and two free lanes would leave nothing to weigh.
     """
 
     server_id: str
@@ -36,8 +37,7 @@ class LocalModel:
     stops: tuple[str, ...]
     ability: float
     ability_std: float
-    input_usd_per_mtok: str
-    output_usd_per_mtok: str
+    usd_per_mtok: str
 
 
 def _smollm2_weights(folder: Path) -> Path:
@@ -45,9 +45,23 @@ def _smollm2_weights(folder: Path) -> Path:
 
 
 def _gemma_weights(folder: Path) -> Path:
-    # The package brings the file in four parts and joins them in the user's cache, once, checking the sum.
-    assembled: Path = import_module(folder.name).assemble()
-    return assembled
+    # The package brings the file in four parts and joins them in the user's cache, checking the sum. It writes in place: joined under
+    # another name and then renamed, a file is never seen half-written by a second process, nor left so by an interruption.
+    package = import_module(folder.name)
+    target: Path = package.default_output_path()
+    try:
+        if target.exists():
+            package.assemble(target)
+            return target
+    except FileExistsError:
+        pass  # damaged: its sum is wrong
+    partial = target.with_suffix(f".{os.getpid()}.part")
+    try:
+        package.assemble(partial, overwrite=True)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
 
 
 # This Gemma completes text and was not taught to follow turns: shown a question and "Answer:", it completes that.
@@ -67,8 +81,7 @@ SMOLLM2 = LocalModel(
     stops=(),
     ability=-3.2,
     ability_std=0.8,
-    input_usd_per_mtok="0.012",
-    output_usd_per_mtok="0.05",
+    usd_per_mtok="0.01",
 )
 GEMMA3 = LocalModel(
     "local-gemma3",
@@ -80,8 +93,7 @@ GEMMA3 = LocalModel(
     stops=("\nQuestion:",),
     ability=-2.8,
     ability_std=0.8,
-    input_usd_per_mtok="0.02",
-    output_usd_per_mtok="0.08",
+    usd_per_mtok="0.02",
 )
 LOCAL_MODELS = (SMOLLM2, GEMMA3)
 
@@ -90,10 +102,14 @@ def weights_of(local_model: LocalModel) -> Path:
     """Return the model's GGUF file.
 
     Raises:
-        ConfigurationError: The package, or llama.cpp's, is not installed.
+        ConfigurationError: The package, or llama.cpp's, is not installed, or its weights cannot be read or joined.
     """
     _package_folder("xllamacpp", local_model)
-    return local_model.find_weights(_package_folder(local_model.package, local_model))
+    folder = _package_folder(local_model.package, local_model)
+    try:
+        return local_model.find_weights(folder)
+    except (ImportError, OSError, StopIteration, ValueError) as error:
+        raise ConfigurationError(f"{local_model.name}: no weights from the package {folder.name} ({error}): {MEND}") from error
 
 
 def _package_folder(package: str, local_model: LocalModel) -> Path:

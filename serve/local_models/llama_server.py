@@ -11,6 +11,15 @@ from dataclasses import dataclass
 
 CONTEXT_TOKENS = 4_096
 PARALLEL_ANSWERS = 2
+MOST_THREADS = 4
+
+
+def threads_for(n_cores: int) -> int:
+    """Return how many threads one server computes with: half the cores at most, as there are two servers.
+
+    llama.cpp's threads wait for each other at every layer: with as many as there are cores, one busy neighbour slows them tenfold.
+    """
+    return max(1, min(MOST_THREADS, n_cores // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +56,17 @@ def serve_until_input_closes(task: ServerTask) -> None:
     parameters.port = task.port
     parameters.n_ctx = CONTEXT_TOKENS * PARALLEL_ANSWERS
     parameters.n_parallel = PARALLEL_ANSWERS
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads_for(os.cpu_count() or 1)
     parameters.verbosity = 0
     parameters.ui = False
     server = xllamacpp.Server(parameters)
-    print(server.listening_address, flush=True)
-    sys.stdin.read()
-    os._exit(0)  # llama.cpp's threads would otherwise finish what they are writing first
+    try:
+        print(server.listening_address, flush=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: a full pipe would stop the server
+        sys.stdin.read()
+    finally:
+        # At once, also when nobody is left to hear the address: llama.cpp's threads hold up Python's own way out.
+        os._exit(0)
 
 
 if __name__ == "__main__":

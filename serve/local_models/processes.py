@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
@@ -14,6 +15,7 @@ from serve.local_models.catalogue import LocalModel, weights_of
 from serve.local_models.llama_server import CONTEXT_TOKENS, ServerTask
 from serve.settings import ServerModelSettings, ServerSettings
 
+_START_S = 120.0
 _STOP_S = 5.0
 
 
@@ -36,17 +38,25 @@ class LocalModelProcess:
         """Start a server on `port`, or on a free one, and return once it answers.
 
         Raises:
-            ConfigurationError: A package is missing, or the server ended instead of answering.
+            ConfigurationError: A package is missing, or the server did not answer in time.
         """
         task = ServerTask(str(weights_of(local_model)), local_model.name, port, local_model.chat_template, local_model.stops)
         command = [sys.executable, "-m", ServerTask.__module__, json.dumps(asdict(task))]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
-        # llama.cpp writes lines of its own before ours; a server that fails closes its output, which ends the loop.
-        for line in process.stdout:
-            if line.startswith("http://"):
-                return cls(local_model, process, line.strip())
-        raise ConfigurationError(f"{local_model.name}: its server ended with status {process.wait()} before it answered")
+        running = cls(local_model, process, "")
+        deadline = threading.Timer(_START_S, process.kill)
+        deadline.start()
+        try:
+            # llama.cpp writes lines of its own before ours; a server that fails, or is ended late, closes its output: no line is ours.
+            running.url = next((line.strip() for line in process.stdout if line.startswith("http://")), "")
+        finally:
+            deadline.cancel()
+            if not running.url:
+                running.stop()
+        if not running.url:
+            raise ConfigurationError(f"{local_model.name}: its server ended with status {process.returncode} before it answered")
+        return running
 
     def as_settings(self) -> ServerSettings:
         """Return the server as the gateway's settings describe one."""
@@ -54,8 +64,8 @@ class LocalModelProcess:
         served = ServerModelSettings(
             upstream_model=local_model.name,
             vendor_model=local_model.vendor_model,
-            input_usd_per_mtok=local_model.input_usd_per_mtok,
-            output_usd_per_mtok=local_model.output_usd_per_mtok,
+            input_usd_per_mtok=local_model.usd_per_mtok,
+            output_usd_per_mtok=local_model.usd_per_mtok,
             context_tokens=CONTEXT_TOKENS,
             max_output_tokens=None,
             capabilities=("json_object", "json_schema"),
@@ -70,10 +80,8 @@ class LocalModelProcess:
         self.process.kill()
         self.process.wait()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """End the server by closing its input, or by force where it does not heed that."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -83,6 +91,12 @@ class LocalModelProcess:
         except subprocess.TimeoutExpired:
             self.kill()
         self.process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
 
 
 def start_all(local_models: Sequence[LocalModel], stack: contextlib.ExitStack) -> list[LocalModelProcess]:

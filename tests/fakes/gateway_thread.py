@@ -34,7 +34,7 @@ class GatewayThread:
         return resources
 
     def _run(self) -> None:
-        self._server.install_signal_handlers = lambda: None  # type: ignore[method-assign,attr-defined]
+        self._server.install_signal_handlers = lambda: None
         self._server.run_until_stopped(self._announce)
 
     def _announce(self, url: str) -> None:
