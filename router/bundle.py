@@ -26,7 +26,7 @@ _MEND = "export the bundle again or get a whole copy"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle, in memory.
+    """A checked bundle. The graph stays on disk: onnxruntime would keep a second copy of bytes that it is given.
 
     Args:
         folder: Where it was read.
@@ -34,7 +34,6 @@ class Bundle:
         trained_names: Models that the graph predicts, in the order of its outputs.
         abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the average
             prompt of its corpus.
-        graph: Bytes of the ONNX graph.
         tokenizer: Bytes of the `tokenizer.json`.
     """
 
@@ -42,8 +41,12 @@ class Bundle:
     version: str
     trained_names: tuple[str, ...]
     abilities: Mapping[str, float]
-    graph: bytes = field(repr=False)
     tokenizer: bytes = field(repr=False)
+
+    @property
+    def graph_path(self) -> Path:
+        """The ONNX graph."""
+        return self.folder / GRAPH_FILE
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -53,17 +56,17 @@ def load_bundle(folder: Path) -> Bundle:
         BundleError: A file is missing or differs from its hash, or the bundle is of another format or feature version.
     """
     manifest = read_manifest(folder)
-    contents = {name: _read_hashed(folder / name, manifest) for name in HASHED_FILES}
+    hashes = {name: _check_hash(folder / name, manifest) for name in HASHED_FILES}
     path = folder / MANIFEST_FILE
     try:
         names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
         abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # likewise
-        version = f"{manifest['name']}+{hashlib.sha256(contents[GRAPH_FILE]).hexdigest()[:8]}"
+        version = f"{manifest['name']}+{hashes[GRAPH_FILE][:8]}"
     except (KeyError, TypeError, ValueError) as problem:
         raise BundleError(f"{path}: trained_names, abilities or name is missing or malformed ({problem!r}): {_MEND}") from None
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
-    return Bundle(folder, version, names, abilities, contents[GRAPH_FILE], contents[TOKENIZER_FILE])
+    return Bundle(folder, version, names, abilities, (folder / TOKENIZER_FILE).read_bytes())
 
 
 def read_manifest(folder: Path) -> dict[str, object]:
@@ -89,16 +92,16 @@ def read_manifest(folder: Path) -> dict[str, object]:
     return manifest
 
 
-def _read_hashed(path: Path, manifest: Mapping[str, object]) -> bytes:
+def _check_hash(path: Path, manifest: Mapping[str, object]) -> str:
     files = manifest.get("files")
     wanted = files.get(path.name) if isinstance(files, Mapping) else None
     if not isinstance(wanted, str):
         raise BundleError(f"{path.parent / MANIFEST_FILE}: has no hash of {path.name}: {_MEND}")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
         raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
-    found = hashlib.sha256(content).hexdigest()
     if found != wanted:
         raise BundleError(f"{path}: its sha256 is {found[:12]}…, the manifest says {wanted[:12]}…: {_MEND}")
-    return content
+    return found

@@ -6,7 +6,7 @@ The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_featu
 
 import onnxruntime
 
-from router.bundle import GRAPH_FILE, Bundle
+from router.bundle import Bundle
 from router.context import RouteContext
 from router.errors import BundleError, PredictionError
 from router.features import FEATURE_NAMES, extract_features
@@ -30,9 +30,9 @@ class OnnxQualityModel:
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
         self._tokenizer = WordPieceTokenizer.from_bytes(bundle.tokenizer, bundle.folder)
-        path = bundle.folder / GRAPH_FILE
+        path = bundle.graph_path
         try:
-            self._session = onnxruntime.InferenceSession(bundle.graph, _one_thread(), providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(str(path), _one_thread(), providers=["CPUExecutionProvider"])
         except Exception as problem:  # onnxruntime has no public base of its errors
             raise BundleError(f"{path}: cannot be run ({' '.join(str(problem).split())[:200]}): export it again") from None
         inputs = tuple(entry.name for entry in self._session.get_inputs())
@@ -64,7 +64,7 @@ class OnnxQualityModel:
         tokens = self._tokenizer.encode(context.text)  # (n_tokens,)
         try:
             quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
-                None, {"token_ids": tokens, "features": features}
+                OUTPUT_NAMES, {"token_ids": tokens, "features": features}
             )
         except Exception as problem:  # onnxruntime has no public base of its errors
             raise PredictionError(f"{self._bundle.version} failed ({type(problem).__name__})") from None

@@ -60,7 +60,7 @@ def read_base_bundle(folder: Path) -> BaseBundle:
     from onnx import numpy_helper
 
     bundle, manifest = load_bundle(folder), read_manifest(folder)
-    graph = onnx.load_from_string(bundle.graph).graph
+    graph = onnx.load(bundle.graph_path).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
     recorded = manifest.get("settings")
     try:

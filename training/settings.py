@@ -24,8 +24,8 @@ class FitSettings:
     """
 
     n_dimensions: int = 256
-    n_members: int = 4
-    n_hidden: int = 192
+    n_members: int = 3
+    n_hidden: int = 128
     n_factors: int = 48
     epochs: int = 20
     fewest_steps: int = 300

@@ -15,7 +15,7 @@ from router.bundle import load_bundle
 from router.context import RouteContext
 from router.onnx_quality_model import OnnxQualityModel
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
+pytestmark = [pytest.mark.slow]
 
 SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 EASY = "Tom finds 14 shells and then 5 more. How many shells is that in all?"
