@@ -16,11 +16,11 @@ local: $(VENV)/.local  ## two small real language models on this machine, and th
 	$(BIN)/llmdeal local $(ARGS)
 
 test: lint  ## everything that must hold before a change lands
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
-	$(BIN)/mypy router training serve
+	$(BIN)/mypy router training serve bench
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.all  ## requests per second, latency and memory beside other gateways; see docs/performance.md

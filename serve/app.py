@@ -23,7 +23,7 @@ from serve.http import feedback, health, models
 from serve.http.asgi import AsgiApp
 from serve.http.chat_completions import Admission, ChatCompletions
 from serve.http.exception_handlers import install_exception_handlers
-from serve.http.hot_paths import HotPaths
+from serve.http.hot_paths import GatewayApp
 from serve.http.openapi import describe_hot_paths
 from serve.http.route import Route
 from serve.lane_assembly import assemble_lanes
@@ -75,7 +75,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         transports=assembly.transports,
         notices=assembly.notices,
     )
-    app = FastAPI(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
+    app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
     for module in (models, feedback, health):
         app.include_router(module.routes)
@@ -85,7 +85,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         "/v1/chat/completions": ChatCompletions(admission, proxy, clock, quality_model.version),
         "/v1/route": Route(admission, quality_model.version),
     }
-    app.add_middleware(HotPaths, endpoints=endpoints, metrics=metrics)
+    app.mount_hot(endpoints, metrics)
     return app
 
 

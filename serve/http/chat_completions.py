@@ -21,6 +21,7 @@ from serve.upstream.attempt import Attempt
 from serve.virtual_keys import KeyRing, presented_key
 
 KEEP_ALIVE_S = 15.0
+WATCH_AFTER_S = 0.02
 _KEEP_ALIVE = b": keep-alive\n\n"
 _STREAM_HEADERS: RawHeaders = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -105,9 +106,7 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. When the caller goes away, the provider's call is cancelled and still logged."""
         call = await self._admission.admit(scope, receive)
-        work = asyncio.current_task()
-        assert work is not None
-        watch = asyncio.create_task(_cancel_on_disconnect(receive, work))
+        watch = _DisconnectWatch(receive)
         try:
             answer = await self._proxy.answer(call)
             if isinstance(answer, WholeAnswer):
@@ -115,11 +114,11 @@ class ChatCompletions:
             else:
                 await self._send_stream(answer, send)
         except asyncio.CancelledError:
-            if watch.done() and not watch.cancelled() and work.uncancel() == 0:
+            if watch.has_cancelled():
                 raise ClientDisconnected from None
             raise
         finally:
-            watch.cancel()
+            watch.stop()
 
     async def _send_whole(self, answer: WholeAnswer, send: Send) -> None:
         raw = msgspec.json.encode(answer.body)
@@ -179,10 +178,34 @@ class _KeepAlive:
         await self._send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
 
 
-async def _cancel_on_disconnect(receive: Receive, work: asyncio.Task[object]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    work.cancel()
+class _DisconnectWatch:
+    """Cancels the current task when the caller goes away. It begins a moment later: most quick answers never pay for it."""
+
+    def __init__(self, receive: Receive) -> None:
+        work = asyncio.current_task()
+        assert work is not None
+        self._work = work
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def has_cancelled(self) -> bool:
+        """Return whether it was this watch that cancelled the task; takes the cancellation back if so."""
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and self._work.uncancel() == 0
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._work.cancel()
 
 
 def new_request_id() -> str:

@@ -1,7 +1,12 @@
-"""Sends the hot endpoints' requests straight to them, around FastAPI, and turns every error into the dialect's envelope."""
+"""The gateway's application: FastAPI, with the hot endpoints in front of it, outside its middleware.
+
+The way through FastAPI's own layers costs more than a hot endpoint may; their errors become the dialect's envelope here.
+"""
 
 import logging
 from collections.abc import Mapping
+
+from fastapi import FastAPI
 
 from serve.errors import MethodNotAllowedError, RequestError
 from serve.http.asgi import AsgiApp, ClientDisconnected, Event, Receive, Scope, Send, send_json
@@ -11,26 +16,38 @@ from serve.metrics import Metrics
 _log = logging.getLogger("llmdeal.http")
 
 
-class HotPaths:
-    """Pure ASGI middleware.
+class GatewayApp(FastAPI):
+    """FastAPI with hot endpoints. `mount_hot` adds them; without any it is FastAPI and nothing else."""
 
-    Args:
-        app: Everything else.
-        endpoints: Path -> endpoint, all of them POST.
-        metrics: Counts errors.
-    """
+    hot_paths: "HotPaths | None" = None
 
-    def __init__(self, app: AsgiApp, endpoints: Mapping[str, AsgiApp], metrics: Metrics) -> None:
-        self._app = app
-        self._endpoints = endpoints
-        self._metrics = metrics
+    def mount_hot(self, endpoints: Mapping[str, AsgiApp], metrics: Metrics) -> None:
+        """Serve `endpoints`, path -> plain ASGI callable, all of them POST; errors are counted in `metrics`."""
+        self.hot_paths = HotPaths(endpoints, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request."""
-        endpoint = self._endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None:
-            await self._app(scope, receive, send)
-            return
+        if self.hot_paths is not None and scope["type"] == "http" and scope["path"] in self.hot_paths.endpoints:
+            await self.hot_paths(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class HotPaths:
+    """Plain ASGI.
+
+    Args:
+        endpoints: Path -> endpoint.
+        metrics: Counts errors.
+    """
+
+    def __init__(self, endpoints: Mapping[str, AsgiApp], metrics: Metrics) -> None:
+        self.endpoints = endpoints
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request for one of the endpoints."""
+        endpoint = self.endpoints[scope["path"]]
         is_begun = False
 
         async def watched_send(event: Event) -> None:

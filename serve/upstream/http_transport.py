@@ -1,4 +1,4 @@
-"""Providers over HTTP, by aiohttp: the quickest client for many small streams (figures in docs/performance.md)."""
+"""Providers over HTTP, by aiohttp; why it is this client: docs/decisions/0001-aiohttp-for-the-upstream-side.md."""
 
 from collections.abc import AsyncIterator, Mapping
 

@@ -1,0 +1,134 @@
+"""The decision by itself: the quality model over a prompt, then filter, rank and draw over 20 lanes. No server, one thread.
+
+Run as `python -m bench.decision [--json]`, pinned to a core with taskset where others share the machine.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from decimal import Decimal
+from time import perf_counter_ns
+
+import numpy as np
+
+from bench.prompts import prompt
+from router.bundle import load_bundle
+from router.context import NO_CONSTRAINTS, NO_PREFERENCES, RouteContext
+from router.decision import decide
+from router.expectation import LaneState
+from router.features import extract_features
+from router.lane import Lane, QualityPrior
+from router.lane_table import LaneTable
+from router.onnx_quality_model import OnnxQualityModel
+from router.policies.best_value import BestValue
+from router.price_table import Price
+from router.quality_model import Prediction, QualityModel
+from router.tokenizer import WordPieceTokenizer
+from serve.bundle_choice import bundle_folder
+
+N_LANES = 20
+N_PRIOR_LANES = 5
+PROMPT_WORDS = (16, 300)
+_N_PROMPTS = 256
+_PRICED_ON = date(2026, 11, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one step takes.
+
+    Args:
+        step: What was timed.
+        words: Of the prompts.
+        p50_us, p99_us: Microseconds.
+    """
+
+    step: str
+    words: int
+    p50_us: float
+    p99_us: float
+
+
+def time_decision(calls: int = 4_000) -> list[Timing]:
+    """Time the decision and its parts, for each length of prompt, over `_N_PROMPTS` different prompts in turn."""
+    bundle = load_bundle(bundle_folder(""))
+    quality_model = OnnxQualityModel(bundle)
+    tokenizer = WordPieceTokenizer.from_bytes(bundle.tokenizer, bundle.folder)
+    timings = []
+    for words in PROMPT_WORDS:
+        contexts = [RouteContext.from_prompt(prompt(number, words)) for number in range(_N_PROMPTS)]
+        steps = _steps(quality_model, tokenizer, contexts)
+        timings += [_time(step, words, run, contexts, calls) for step, run in steps.items()]
+    return timings
+
+
+def _steps(
+    quality_model: QualityModel, tokenizer: WordPieceTokenizer, contexts: Sequence[RouteContext]
+) -> dict[str, Callable[[RouteContext], object]]:
+    decide_on = _decision(quality_model)
+    predictions = {id(context): quality_model.predict(context) for context in contexts}
+    return {
+        "whole decision": lambda context: decide_on(context, quality_model.predict(context)),
+        "predict": quality_model.predict,
+        "of it, features": extract_features,
+        "of it, tokenizing": lambda context: tokenizer.encode(context.text),
+        "decide": lambda context: decide_on(context, predictions[id(context)]),
+    }
+
+
+def _decision(quality_model: QualityModel) -> Callable[[RouteContext, Prediction], object]:
+    table = LaneTable.build(_lanes(quality_model.trained_names), quality_model.trained_names)
+    state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(0)
+    return lambda context, prediction: decide(table, context, prediction, state, policy, rng, NO_CONSTRAINTS, NO_PREFERENCES)
+
+
+def _lanes(trained_names: Sequence[str]) -> list[Lane]:
+    """Return lanes at different prices, the last few of models that the bundle does not know."""
+    lanes = []
+    for number in range(N_LANES):
+        is_known = number < N_LANES - N_PRIOR_LANES
+        rate = Decimal(2**number) / 10_000
+        lane = Lane(
+            lane_id=f"provider-{number % 5}/model-{number}",
+            provider=f"provider-{number % 5}",
+            upstream_model=f"model-{number}",
+            vendor_model=f"vendor/model-{number}",
+            account="default",
+            price=Price(rate, 4 * rate, "made up", _PRICED_ON),
+            context_tokens=128_000,
+            trained_name=trained_names[number] if is_known else None,
+            prior=None if is_known else QualityPrior(0.2 * number, 1.0, "made up"),
+        )
+        lanes.append(lane)
+    return lanes
+
+
+def _time(step: str, words: int, run: Callable[[RouteContext], object], contexts: Sequence[RouteContext], calls: int) -> Timing:
+    for context in contexts:
+        run(context)
+    took_ns = np.empty(calls)
+    for number in range(calls):
+        context = contexts[number % len(contexts)]
+        started = perf_counter_ns()
+        run(context)
+        took_ns[number] = perf_counter_ns() - started
+    p50_us, p99_us = np.percentile(took_ns, (50, 99)) / 1_000
+    return Timing(step, words, float(p50_us), float(p99_us))
+
+
+def main() -> None:
+    """Print the timings."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    timings = time_decision()
+    if parser.parse_args().json:
+        print(json.dumps([asdict(timing) for timing in timings]))
+        return
+    for timing in timings:
+        print(f"{timing.words:4} words  {timing.step:18} p50 {timing.p50_us:7.1f} µs  p99 {timing.p99_us:7.1f} µs")
+
+
+if __name__ == "__main__":
+    main()

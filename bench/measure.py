@@ -1,0 +1,101 @@
+"""One round of one subject: load it in three ways, look at its memory and processor time."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.load import apply_load
+from bench.processes import ServerProcess
+from bench.subjects import Subject
+
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """How long each kind of load lasts, in seconds; the first is not counted."""
+
+    warm_up_s: float
+    many_s: float
+    single_s: float
+    streams_s: float
+
+
+FULL = Durations(warm_up_s=2, many_s=5, single_s=3, streams_s=4)
+QUICK = Durations(warm_up_s=0.5, many_s=1.5, single_s=1, streams_s=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of one subject gave; figures that cannot be are NaN.
+
+    Args:
+        per_second: Answers per second at `CONNECTIONS` connections.
+        p50_ms, p99_ms: Latency at `CONNECTIONS` connections.
+        single_p50_ms, single_p99_ms: Latency at one connection.
+        streams_per_second: Streamed answers per second at `CONNECTIONS` connections.
+        cpu_us: The server's processor time per request at `CONNECTIONS` connections, microseconds.
+        rss_mb: Resident memory after the load, MB.
+        first_answer_s: From the start of the process to its first answer.
+        n_answers: Right answers, all loads together.
+        errors: What went wrong -> how often, all loads together.
+    """
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    single_p50_ms: float
+    single_p99_ms: float
+    streams_per_second: float
+    cpu_us: float
+    rss_mb: float
+    first_answer_s: float
+    n_answers: int
+    errors: Counter[str]
+
+
+def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Round:
+    """Load a running server in three ways and look at it."""
+    warm_up = apply_load(subject.whole, CONNECTIONS, durations.warm_up_s)
+    cpu_before_s = server.cpu_s()
+    many = apply_load(subject.whole, CONNECTIONS, durations.many_s)
+    cpu_s = server.cpu_s() - cpu_before_s
+    single = apply_load(subject.whole, 1, durations.single_s)
+    streams = apply_load(subject.streamed, CONNECTIONS, durations.streams_s)
+    rss_mb = server.rss_mb()
+    loads = (warm_up, many, single, streams)
+    return Round(
+        per_second=many.per_second,
+        p50_ms=many.percentile_ms(0.5),
+        p99_ms=many.percentile_ms(0.99),
+        single_p50_ms=single.percentile_ms(0.5),
+        single_p99_ms=single.percentile_ms(0.99),
+        streams_per_second=streams.per_second,
+        cpu_us=cpu_s * 1e6 / max(len(many.latencies_ms), 1),
+        rss_mb=rss_mb,
+        first_answer_s=server.first_answer_s,
+        n_answers=sum(len(load.latencies_ms) for load in loads),
+        errors=sum((load.errors for load in loads), Counter()),
+    )
+
+
+def median_round(rounds: Sequence[Round]) -> Round:
+    """Return the median of each figure, and the sum of answers and errors."""
+
+    def median(name: str) -> float:
+        return statistics.median(float(getattr(one, name)) for one in rounds)
+
+    return Round(
+        per_second=median("per_second"),
+        p50_ms=median("p50_ms"),
+        p99_ms=median("p99_ms"),
+        single_p50_ms=median("single_p50_ms"),
+        single_p99_ms=median("single_p99_ms"),
+        streams_per_second=median("streams_per_second"),
+        cpu_us=median("cpu_us"),
+        rss_mb=median("rss_mb"),
+        first_answer_s=median("first_answer_s"),
+        n_answers=sum(one.n_answers for one in rounds),
+        errors=sum((one.errors for one in rounds), Counter()),
+    )

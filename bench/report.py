@@ -1,0 +1,128 @@
+"""What was measured, as tables: for the terminal by rich, for documents as Markdown. And the targets, met or missed."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.decision import Timing
+from bench.measure import CONNECTIONS, Round
+from bench.mock_upstream import STREAM_CHUNKS
+from bench.subjects import LITELLM, LLMDEAL, MOCK, PLAIN
+
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table.
+
+    Args:
+        name: With its unit.
+        read: Takes it from a round.
+        digits: Behind the point.
+        more_is_better: Which way the ratios run; None: no ratio is shown.
+    """
+
+    name: str
+    read: Callable[[Round], float]
+    digits: int
+    more_is_better: bool | None
+
+
+FIGURES = (
+    Figure(f"requests/s, {CONNECTIONS} connections", lambda one: one.per_second, 0, True),
+    Figure(f"p50 ms, {CONNECTIONS} connections", lambda one: one.p50_ms, 2, False),
+    Figure(f"p99 ms, {CONNECTIONS} connections", lambda one: one.p99_ms, 2, False),
+    Figure("p50 ms, 1 connection", lambda one: one.single_p50_ms, 3, False),
+    Figure("p99 ms, 1 connection", lambda one: one.single_p99_ms, 3, False),
+    Figure(f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True),
+    Figure("processor µs per request", lambda one: one.cpu_us, 0, False),
+    Figure("memory after load, MB", lambda one: one.rss_mb, 0, False),
+    Figure("start to first answer, s", lambda one: one.first_answer_s, 2, False),
+    Figure("right answers", lambda one: one.n_answers, 0, None),
+    Figure("errors", lambda one: one.errors.total(), 0, None),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A target.
+
+    Args:
+        name: What is wanted.
+        measured: What was found; NaN: not measured.
+        is_met: Whether that is enough; None where it was not measured.
+    """
+
+    name: str
+    measured: float
+    is_met: bool | None
+
+
+def goals(rounds: Mapping[str, Round]) -> list[Goal]:
+    """Judge the gateway by its targets."""
+    ours, litellm = rounds[LLMDEAL], rounds.get(LITELLM)
+    times_litellm = ours.per_second / litellm.per_second if litellm and litellm.per_second else math.nan
+    found = [
+        ("at least 2,500 requests/s", ours.per_second, ours.per_second >= 2_500),
+        ("at least 30 times LiteLLM's requests/s", times_litellm, times_litellm >= 30),
+        ("p50 at 1 connection below 1 ms", ours.single_p50_ms, ours.single_p50_ms < 1),
+        ("less than 150 MB of memory", ours.rss_mb, ours.rss_mb < 150),
+        ("first answer within 2 s", ours.first_answer_s, ours.first_answer_s <= 2),
+    ]
+    return [Goal(name, value, None if math.isnan(value) else is_met) for name, value, is_met in found]
+
+
+def figure_rows(rounds: Mapping[str, Round]) -> Rows:
+    """Return the table of all subjects, heading first, with how many times better the gateway is than the others."""
+    others = [name for name in (PLAIN, LITELLM) if name in rounds]
+    rows = [["", *rounds, *(f"vs {name}" for name in others)]]
+    for figure in FIGURES:
+        values = [f"{figure.read(one):,.{figure.digits}f}" for one in rounds.values()]
+        rows.append([figure.name, *values, *(_ratio(figure, rounds[LLMDEAL], rounds[name]) for name in others)])
+    baseline_ms = rounds[MOCK].single_p50_ms
+    added = [f"{one.single_p50_ms - baseline_ms:,.3f}" if name != MOCK else "" for name, one in rounds.items()]
+    rows.insert(6, ["added to p50, 1 connection, ms", *added, *([""] * len(others))])
+    return rows
+
+
+def goal_rows(found: Sequence[Goal]) -> Rows:
+    """Return the table of targets, heading first."""
+    words = {True: "met", False: "MISSED", None: "not measured"}
+    return [["target", "measured", ""], *([goal.name, f"{goal.measured:,.2f}", words[goal.is_met]] for goal in found)]
+
+
+def decision_rows(timings: Sequence[Timing]) -> Rows:
+    """Return the table of the decision alone, heading first."""
+    heading = ["step", "words", "p50 µs", "p99 µs"]
+    return [heading, *([timing.step, str(timing.words), f"{timing.p50_us:.0f}", f"{timing.p99_us:.0f}"] for timing in timings)]
+
+
+def print_table(console: Console, title: str, rows: Rows) -> None:
+    """Print one table."""
+    table = Table(title=title, title_justify="left")
+    for place, heading in enumerate(rows[0]):
+        table.add_column(heading, justify="right" if place else "left")
+    for row in rows[1:]:
+        table.add_row(*row)
+    console.print(table)
+
+
+def to_markdown(rows: Rows) -> str:
+    """Return one table as Markdown."""
+    heading, *body = rows
+    rule = ["---", *(["---:"] * (len(heading) - 1))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heading, rule, *body)) + "\n"
+
+
+def _ratio(figure: Figure, ours: Round, theirs: Round) -> str:
+    """Return how many times better ours is; below 1 it is worse."""
+    if figure.more_is_better is None:
+        return ""
+    above, below = figure.read(ours), figure.read(theirs)
+    if not figure.more_is_better:
+        above, below = below, above
+    return f"{above / below:,.1f}x" if below else "—"

@@ -1,0 +1,141 @@
+"""Who is measured: how each one is started in front of the mock, and how it is called."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.load import Target
+from bench.processes import free_port
+from bench.prompts import SMART_ROUTE, request_bodies
+from serve.virtual_keys import issue_virtual_key
+
+MOCK = "mock alone"
+PLAIN = "FastAPI + httpx"
+LLMDEAL = "llmdeal"
+LITELLM = "LiteLLM"
+DATABASE_FILE = "telemetry.db"
+
+# (upstream model, trained name, USD per million input and output tokens): a cheap one, a middling one, a good one, a dear one.
+_PRICED_MODELS = (
+    ("small", "llama-3.1-8b-instruct", "0.02", "0.05"),
+    ("mini", "gpt-4o-mini-2024-07-18", "0.15", "0.60"),
+    ("large", "claude-3-5-sonnet-20241022", "3.00", "15.00"),
+    ("reasoning", "o1-mini-2024-09-12", "1.10", "4.40"),
+)
+# Little enough for the prompts to be shared out among the lanes, so that the log shows that each one was decided on.
+_WILLINGNESS_TO_PAY_USD = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One server to measure.
+
+    Args:
+        name: For the report.
+        command: Starts it.
+        whole: Requests for whole answers.
+        streamed: Requests for streams.
+        environment: Set on top of ours.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    whole: Target
+    streamed: Target
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def mock_subject() -> Subject:
+    """Return the provider itself: the limit of what can be measured, and the baseline of all latencies."""
+    port = free_port()
+    return _subject(MOCK, (sys.executable, "-m", "bench.mock_upstream", "--port", str(port)), port)
+
+
+def plain_subject(upstream: str) -> Subject:
+    """Return the proxy that one writes first."""
+    port = free_port()
+    command = (sys.executable, "-m", "bench.plain_proxy", "--upstream", upstream, "--port", str(port))
+    return _subject(PLAIN, command, port)
+
+
+def llmdeal_subject(upstream: str, folder: Path) -> Subject:
+    """Return the gateway as it is run: routing over four priced lanes, a virtual key, cost, metrics and telemetry to SQLite."""
+    port = free_port()
+    config = folder / "llmdeal.toml"
+    config.write_text(_gateway_settings(upstream, folder / DATABASE_FILE))
+    start = "from serve.cli.main import run; run()"
+    command = (sys.executable, "-c", start, "serve", "--config", str(config), "--port", str(port), "--log-level", "warning")
+    virtual_key = issue_virtual_key("test")
+    return _subject(LLMDEAL, command, port, virtual_key, {"LLMDEAL_KEYS": virtual_key})
+
+
+def litellm_subject(upstream: str, folder: Path, python: str) -> Subject:
+    """Return LiteLLM's proxy, one worker, as its production guide sets it up, but without a database.
+
+    Args:
+        upstream: Base URL of the mock.
+        folder: For its settings.
+        python: Of an environment with `litellm[proxy]`.
+    """
+    port = free_port()
+    config = folder / "litellm.yaml"
+    config.write_text(_LITELLM_SETTINGS.format(model=SMART_ROUTE, upstream=upstream))
+    litellm = str(Path(python).with_name("litellm"))
+    command = (litellm, "--config", str(config), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1")
+    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    return _subject(LITELLM, command, port, "sk-bench", environment)
+
+
+def _subject(
+    name: str, command: tuple[str, ...], port: int, bearer: str = "", environment: Mapping[str, str] | None = None
+) -> Subject:
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    authorization = f"Bearer {bearer}" if bearer else ""
+    return Subject(
+        name,
+        command,
+        Target(url, authorization, request_bodies(is_streaming=False)),
+        Target(url, authorization, request_bodies(is_streaming=True), is_streaming=True),
+        environment or {},
+    )
+
+
+def _gateway_settings(upstream: str, database: Path) -> str:
+    lines = [
+        f'database = "{database}"',
+        f"willingness_to_pay_usd = {_WILLINGNESS_TO_PAY_USD}",
+        "",
+        "[[servers]]",
+        'id = "mock"',
+        f'base_url = "{upstream}"',
+        'key = "sk-mock"',
+    ]
+    for upstream_model, trained_name, input_usd, output_usd in _PRICED_MODELS:
+        lines += [
+            "",
+            "[[servers.models]]",
+            f'upstream_model = "{upstream_model}"',
+            f'trained_name = "{trained_name}"',
+            f'input_usd_per_mtok = "{input_usd}"',
+            f'output_usd_per_mtok = "{output_usd}"',
+            "context_tokens = 128000",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+_LITELLM_SETTINGS = """\
+model_list:
+  - model_name: {model}
+    litellm_params:
+      model: openai/mock
+      api_base: {upstream}
+      api_key: sk-mock
+      input_cost_per_token: 0.00000015
+      output_cost_per_token: 0.0000006
+general_settings:
+  master_key: sk-bench
+litellm_settings:
+  set_verbose: false
+  telemetry: false
+"""
