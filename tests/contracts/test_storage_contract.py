@@ -18,7 +18,7 @@ from telemetry_strategies import NOON, attempt_row, attempt_rows, candidate_tabl
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.storage.attempt_repository import AttemptRepository
-from serve.storage.database import HEAD_REVISION, migrate_to_head, open_database, stored_revision
+from serve.storage.database import HEAD_REVISION, migrate_to_head, open_database, stored_revision, upgrade_tables
 from serve.storage.feedback_repository import FeedbackRepository
 from serve.storage.tables import METADATA
 from serve.storage.telemetry_batch import TelemetryStore
@@ -98,6 +98,21 @@ def empty(engine: Engine) -> None:
             connection.execute(table.delete())
 
 
+def schema_of(engine: Engine) -> dict[str, object]:
+    """Return every table's columns, keys and indexes, as the database itself describes them."""
+    found = inspect(engine)
+    return {
+        table: (
+            [{**column, "type": str(column["type"])} for column in found.get_columns(table)],
+            found.get_pk_constraint(table),
+            found.get_foreign_keys(table),
+            found.get_unique_constraints(table),
+            sorted(found.get_indexes(table), key=lambda index: str(index["name"])),
+        )
+        for table in sorted(found.get_table_names())
+    }
+
+
 def test_an_empty_database_is_brought_to_the_newest_version(engine: Engine) -> None:
     with engine.connect() as connection:
         assert stored_revision(connection) == HEAD_REVISION
@@ -112,12 +127,19 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     assert stored_attempts(engine) == [attempt_row()]
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(engine: Engine) -> None:
+def test_the_migrations_make_the_tables_that_the_code_uses_and_that_a_new_database_gets(engine: Engine) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    made = schema_of(engine)
+    with engine.begin() as connection:
+        METADATA.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        upgrade_tables(connection)
     with engine.connect() as connection:
+        assert stored_revision(connection) == HEAD_REVISION
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    assert schema_of(engine) == made
 
 
 def test_a_second_process_finds_the_rows_of_the_first(new_url: str, open_engine: Callable[[str], Engine]) -> None:
