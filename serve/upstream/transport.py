@@ -46,7 +46,7 @@ class UpstreamResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Case-insensitive."""
+        """By name in lower case; several of one name are one value, with commas between them."""
         ...
 
     async def read(self, limit_bytes: int) -> bytes:

@@ -20,7 +20,7 @@ HEAVY = (
     "onnx",
 )
 TIMES_FASTAPI = 4.0
-"""FastAPI, aiohttp, SQLAlchemy and onnxruntime cost about a FastAPI each."""
+"""FastAPI, SQLAlchemy and onnxruntime cost about a FastAPI each."""
 
 
 def seconds_to_import(module: str) -> float:

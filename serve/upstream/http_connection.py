@@ -1,0 +1,210 @@
+"""One HTTP/1.1 connection to a provider: sends a request, takes the answer apart as its bytes arrive, keeps the deadlines.
+
+The parser is httptools (llhttp, Node.js' own); framing, chunks and keep-alive are its business (RFC 9112).
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+from serve.upstream.transport import DeadlinePassed, StreamBroken, TransportError
+
+MAX_HEAD_BYTES = 64 * 1024
+_BUFFERED_BYTES = 256 * 1024
+"""Bytes of an answer that wait for their reader before the provider is made to wait."""
+
+
+class HttpConnection(asyncio.Protocol):
+    """Carries one exchange at a time: `send`, `receive_head`, then `receive_piece` until it returns nothing.
+
+    Args:
+        on_lost: Called once, when the connection is gone.
+    """
+
+    def __init__(self, on_lost: Callable[["HttpConnection"], None]) -> None:
+        self.idle_since = 0.0
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._is_reusable = True
+        self._read_s = self._ends_at = self._active_at = 0.0
+        self._begin_exchange()
+        self._is_complete = True
+
+    def _begin_exchange(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._head_bytes = 0
+        self._has_head = False
+        self._is_complete = False
+        self._ends_with_connection = False
+        self._failure: TransportError | None = None
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._is_paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another request may be sent: the last answer was read to its end, and both sides keep the connection."""
+        is_open = self._transport is not None and not self._transport.is_closing()
+        return is_open and self._is_complete and self._is_reusable
+
+    def send(self, request: list[bytes], read_s: float, ends_at: float) -> None:
+        """Send a request.
+
+        Args:
+            request: Its head and its body.
+            read_s: Longest silence of the provider, in seconds.
+            ends_at: When the exchange must have ended, on the event loop's clock.
+        """
+        self._begin_exchange()
+        self._read_s = read_s
+        self._ends_at = ends_at
+        self._active_at = self._loop.time()
+        self._deadline = self._loop.call_at(min(self._active_at + read_s, ends_at), self._check_deadline)
+        if self._transport is None:
+            self._fail(StreamBroken("the connection broke before the request was sent"))
+        else:
+            self._transport.writelines(request)
+
+    async def receive_head(self) -> None:
+        """Return once `status` and `headers` are there.
+
+        Raises:
+            DeadlinePassed, StreamBroken: They never came.
+        """
+        while not self._has_head:
+            await self._wait()
+
+    async def receive_piece(self) -> bytes:
+        """Return the bytes of the body that have come since the last call, waiting for some; b"": that was all.
+
+        Raises:
+            DeadlinePassed, StreamBroken: It did not come to its end.
+        """
+        while not self._pieces:
+            if self._is_complete:
+                return b""
+            await self._wait()
+        piece = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._buffered = 0
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return piece
+
+    def abort(self) -> None:
+        """Cut the connection at once, which tells the provider to stop."""
+        self._stop_deadline()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, failure: TransportError) -> None:
+        if self._failure is None and not self._is_complete:
+            self._failure = failure
+        self._wake()
+
+    def _check_deadline(self) -> None:
+        """Fail when the time is up, else look again when it could be. A reader who is busy elsewhere does not make a provider late."""
+        now = self._loop.time()
+        due = min(self._ends_at, (self._active_at if self._waiter is not None else now) + self._read_s)
+        if now < due:
+            self._deadline = self._loop.call_at(due, self._check_deadline)
+            return
+        self._deadline = None
+        self._fail(DeadlinePassed(self._lateness(now)))
+        self.abort()
+
+    def _lateness(self, now: float) -> str:
+        if now >= self._ends_at:
+            return "the answer did not come to its end in time"
+        return "the provider fell silent" if self._has_head else "no answer in time"
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes apart."""
+        if self._is_complete:  # nobody asked for these
+            self._is_reusable = False
+            self.abort()
+            return
+        self._active_at = self._loop.time()
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._is_reusable = False
+            self._fail(StreamBroken(f"an answer that is not HTTP/1.1 ({type(error).__name__})"))
+            self.abort()
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End the exchange, if one is under way."""
+        self._stop_deadline()
+        self._transport = None
+        if self._has_head and self._ends_with_connection and error is None:
+            self._is_complete = True
+        self._fail(StreamBroken(f"the connection broke ({type(error).__name__ if error else 'closed by the provider'})"))
+        self._on_lost(self)
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; several of one name are one list (RFC 9110, 5.2)."""
+        self._head_bytes += len(name) + len(value)
+        if self._is_complete or self._head_bytes > MAX_HEAD_BYTES:
+            raise ValueError("an answer that nobody asked for, or one with an endless head")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        """Take the head for the answer's, unless it only informs (RFC 9110, 15.2)."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            self.headers.clear()
+            return
+        self.status = status
+        self._has_head = True
+        self._ends_with_connection = "content-length" not in self.headers and "transfer-encoding" not in self.headers
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a piece of the body."""
+        self._pieces.append(body)
+        self._buffered += len(body)
+        if self._buffered > _BUFFERED_BYTES and not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """End the exchange."""
+        if self._has_head:
+            self._is_complete = True
+            self._is_reusable = self._parser.should_keep_alive()
+            self._stop_deadline()

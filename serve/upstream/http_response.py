@@ -1,0 +1,49 @@
+"""The answer on an `HttpConnection`, as the port to providers wants it."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+
+from serve.upstream.content_coding import decoder_for
+from serve.upstream.http_connection import HttpConnection
+from serve.upstream.transport import StreamBroken
+
+
+class HttpResponse:
+    """A response from a real provider.
+
+    Args:
+        connection: Whose head has come.
+        release: Takes the connection back.
+
+    Raises:
+        StreamBroken: Its body cannot be read.
+    """
+
+    __slots__ = ("_connection", "_decode", "_release", "headers", "status")
+
+    def __init__(self, connection: HttpConnection, release: Callable[[HttpConnection], None]) -> None:
+        self._connection = connection
+        self._release = release
+        self.status = connection.status
+        self.headers: Mapping[str, str] = connection.headers
+        self._decode = decoder_for(self.headers.get("content-encoding"))
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body; see `UpstreamResponse.read`."""
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self._connection.receive_piece():
+            pieces.append(self._decode(piece) if self._decode else piece)
+            size += len(pieces[-1])
+            if size > limit_bytes:
+                raise StreamBroken(f"an answer of more than {limit_bytes} bytes")
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's bytes as they arrive; see `UpstreamResponse.chunks`."""
+        while piece := await self._connection.receive_piece():
+            if decoded := self._decode(piece) if self._decode else piece:
+                yield decoded
+
+    def close(self) -> None:
+        """Release a finished connection, cut an unfinished one."""
+        self._release(self._connection)
