@@ -65,16 +65,16 @@ def decide(
     """
     expectation = expect_outcomes(table, prediction, context, state)
     exclusions = exclude_lanes(table, context, constraints, expectation, state)
-    if not exclusions.is_eligible.any():
+    if not np.count_nonzero(exclusions.is_eligible):
         reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
         raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
     demotion = _demotion(table, expectation, state, preferences)
     ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences))
     drawn = draw(ranking.probabilities, rng)
-    ranked = ranking.order.tolist()
-    order = (drawn, *(row for row in ranked if row != drawn))
+    order = tuple(ranking.order.tolist())
     reason = ranking.reason
-    if drawn != ranked[0]:
+    if drawn != order[0]:
+        order = (drawn, *(row for row in order if row != drawn))
         reason = Reason.EXPLORED
     elif len(order) == 1 and reason is not Reason.PINNED:
         reason = Reason.ONLY_CANDIDATE
@@ -89,11 +89,11 @@ def draw(probabilities: Floats, rng: np.random.Generator) -> int:
     return int(rng.choice(len(probabilities), p=probabilities))
 
 
-def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints:
-    """Return how far each lane is put back by the caller's soft preferences; all zero when there are none."""
-    demotion: Ints = np.zeros(len(table), dtype=np.int64)
+def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints | None:
+    """Return how far each lane is put back by the caller's soft preferences; None when there are none."""
     if preferences is NO_PREFERENCES:
-        return demotion
+        return None
+    demotion: Ints = np.zeros(len(table), dtype=np.int64)
     if preferences.preferred_max_latency_ms is not None:
         demotion += expectation.latency_ms > preferences.preferred_max_latency_ms
     if preferences.preferred_min_tokens_per_s is not None:

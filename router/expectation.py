@@ -56,11 +56,11 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
     P = sigmoid((ability - difficulty) / sqrt(1 + pi/8 std^2)) (MacKay 1992, "The evidence framework applied to classification networks").
     """
     seen = table.trained_index
-    quality = prediction.quality[seen].astype(np.float64)
-    quality_std = prediction.quality_std[seen].astype(np.float64)
-    tokens = prediction.completion_tokens[seen].astype(np.float64)
-    unseen = table.has_prior_only
-    if unseen.any():
+    quality = prediction.quality.take(seen).astype(np.float64)
+    quality_std = prediction.quality_std.take(seen).astype(np.float64)
+    tokens = prediction.completion_tokens.take(seen).astype(np.float64)
+    if table.has_any_prior:
+        unseen = table.has_prior_only
         prior, prior_std = _prior_quality(table, prediction.difficulty)
         quality = np.where(unseen, prior, quality)
         quality_std = np.where(unseen, prior_std, quality_std)
@@ -73,6 +73,5 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
 
 
 def _prior_quality(table: LaneTable, difficulty: float) -> tuple[Floats, Floats]:
-    spread = np.sqrt(1 + np.pi / 8 * table.ability_std**2)
-    quality = 1 / (1 + np.exp((difficulty - table.ability) / spread))
+    quality = 1 / (1 + np.exp((difficulty - table.ability) * table.prior_steepness))
     return quality, quality * (1 - quality) * table.ability_std

@@ -20,6 +20,7 @@ ASSUMED_TOKENS_PER_S = 60.0
 # What is believed of a model about which nothing is known: an average one, give or take everything.
 UNKNOWN_ABILITY = 0.0
 UNKNOWN_ABILITY_STD = 1.5
+_NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ class LaneTable:
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
+        has_any_prior: Whether any lane's quality is a prior.
         ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
+        prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), by which a prior averaged over its uncertainty is flatter (MacKay 1992).
+        least_context_tokens, least_max_output_tokens: The smallest of all lanes: a request within them needs no closer look.
         smallest_tier_tokens: Prompts longer than this may be billed at another tier somewhere.
     """
 
@@ -48,10 +52,14 @@ class LaneTable:
     max_output_tokens: npt.NDArray[np.int64]
     trained_index: npt.NDArray[np.intp]
     has_prior_only: npt.NDArray[np.bool_]
+    has_any_prior: bool
     ability: Floats
     ability_std: Floats
+    prior_steepness: Floats
     typical_ttft_ms: Floats
     typical_ms_per_token: Floats
+    least_context_tokens: int
+    least_max_output_tokens: int
     smallest_tier_tokens: int | None
 
     @classmethod
@@ -71,6 +79,12 @@ class LaneTable:
         def floats(values: Sequence[float]) -> Floats:
             return np.array(values, dtype=np.float64)
 
+        def longest(values: Sequence[int]) -> npt.NDArray[np.int64]:
+            return np.array(values, dtype=np.int64)
+
+        ability_std = floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes])
+        context_tokens = longest([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes])
+        max_output_tokens = longest([lane.max_output_tokens or _NO_LIMIT for lane in lanes])
         return cls(
             lanes=tuple(lanes),
             lane_ids=tuple(index_of),
@@ -80,14 +94,18 @@ class LaneTable:
             output_usd_per_token=floats([float(lane.price.output_usd_per_mtok) / 1e6 for lane in lanes]),
             request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
             capabilities=np.array([int(lane.capabilities) for lane in lanes], dtype=np.int64),
-            context_tokens=np.array([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes], dtype=np.int64),
-            max_output_tokens=np.array([lane.max_output_tokens or np.iinfo(np.int64).max for lane in lanes], dtype=np.int64),
+            context_tokens=context_tokens,
+            max_output_tokens=max_output_tokens,
             trained_index=trained_index,
             has_prior_only=trained_index < 0,
+            has_any_prior=bool((trained_index < 0).any()),
             ability=floats([lane.prior.ability if lane.prior else UNKNOWN_ABILITY for lane in lanes]),
-            ability_std=floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes]),
+            ability_std=ability_std,
+            prior_steepness=1 / np.sqrt(1 + np.pi / 8 * ability_std**2),
             typical_ttft_ms=floats([_known(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
             typical_ms_per_token=floats([1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]),
+            least_context_tokens=int(context_tokens.min(initial=_NO_LIMIT)),
+            least_max_output_tokens=int(max_output_tokens.min(initial=_NO_LIMIT)),
             smallest_tier_tokens=min(thresholds, default=None),
         )
 

@@ -1,7 +1,7 @@
 """The quality model that serves: one ONNX graph, one call a request, on one thread.
 
 The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_features), and returns `quality`, `quality_std` and
-`completion_tokens` float32 (n_models,), and the scalars `difficulty` and `typical_completion_tokens`.
+`completion_tokens` float32 (n_models,), and `difficulty` and `typical_completion_tokens` float32 (1,).
 """
 
 import onnxruntime
@@ -68,7 +68,7 @@ class OnnxQualityModel:
             )
         except Exception as problem:  # onnxruntime has no public base of its errors
             raise PredictionError(f"{self._bundle.version} failed ({type(problem).__name__})") from None
-        return Prediction(quality, quality_std, completion_tokens, float(difficulty), float(typical), features[0])
+        return Prediction(quality, quality_std, completion_tokens, difficulty.item(), typical.item(), features[0])
 
 
 def _one_thread() -> "onnxruntime.SessionOptions":

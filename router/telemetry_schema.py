@@ -120,7 +120,7 @@ class CandidateTable:
         return hash(self.lane_ids)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False, kw_only=True)  # frozen would be three times as slow to make; one is made for every attempt
 class AttemptRow:
     """One upstream attempt and the decision behind it; the meanings and units are those of `ATTEMPT_COLUMNS`.
 

@@ -7,19 +7,24 @@ import json
 import re
 import string
 import unicodedata
+from array import array
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from router.errors import BundleError
 
+Value = TypeVar("Value")
+
 MAX_TOKENS = 1_024
 """Ids beyond these are dropped; ordinary text of the window's length has about 500."""
 
-_CACHED_SEGMENTS = 65_536
-_LONGEST_CACHED_SEGMENT = 32
+_CACHED_CHUNKS = 65_536
+_LONGEST_CACHED_CHUNK = 32
+_ID_BYTES = 8
 _ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
 _SEGMENT = re.compile(rf"[^ \t\n\r{_ASCII_PUNCTUATION}]+|[{_ASCII_PUNCTUATION}]")
 _CJK_RANGES = (
@@ -34,8 +39,16 @@ _CJK_RANGES = (
 )
 
 
+def _keep(cache: dict[str, Value], chunk: str, value: Value) -> None:
+    """Remember a short chunk. A full cache is emptied, so that memory stays bounded whatever users send."""
+    if len(chunk) <= _LONGEST_CACHED_CHUNK:
+        if len(cache) >= _CACHED_CHUNKS:
+            cache.clear()
+        cache[chunk] = value
+
+
 class _Segments(dict[str, tuple[int, ...]]):
-    """Segment -> its ids, filled on a miss and emptied when full, so that memory stays bounded whatever users send."""
+    """Segment, a run of letters or one mark -> its ids, filled on a miss."""
 
     def __init__(self, vocabulary: dict[str, int], unknown_id: int, prefix: str, longest_word: int, strips_accents: bool) -> None:
         super().__init__()
@@ -49,10 +62,7 @@ class _Segments(dict[str, tuple[int, ...]]):
     def __missing__(self, segment: str) -> tuple[int, ...]:
         words = _split_segment(segment, self._strips_accents)
         ids = tuple(chain.from_iterable(self._word_pieces(word) for word in words))
-        if len(segment) <= _LONGEST_CACHED_SEGMENT:
-            if len(self) >= _CACHED_SEGMENTS:
-                self.clear()
-            self[segment] = ids
+        _keep(self, segment, ids)
         return ids
 
     def _word_pieces(self, word: str) -> tuple[int, ...]:
@@ -73,8 +83,21 @@ class _Segments(dict[str, tuple[int, ...]]):
         return tuple(ids)
 
 
+class _Chunks(dict[str, bytes]):
+    """Chunk, what stands between two blanks -> its ids as the bytes of 64-bit integers, which join without making a Python integer."""
+
+    def __init__(self, segments: _Segments) -> None:
+        super().__init__()
+        self._ids_of = segments.__getitem__
+
+    def __missing__(self, chunk: str) -> bytes:
+        raw = array("q", chain.from_iterable(map(self._ids_of, _SEGMENT.findall(chunk)))).tobytes()
+        _keep(self, chunk, raw)
+        return raw
+
+
 class WordPieceTokenizer:
-    """Text -> token ids. Thread-safe: the cache is only touched by single dictionary operations.
+    """Text -> token ids. Thread-safe: its caches are only touched by single dictionary operations.
 
     Args:
         definition: A parsed `tokenizer.json`.
@@ -86,13 +109,13 @@ class WordPieceTokenizer:
 
     def __init__(self, definition: object, path: Path) -> None:
         try:
-            self._segments = _Segments(*_read_definition(definition))
+            segments = _Segments(*_read_definition(definition))
         except (KeyError, TypeError, ValueError) as problem:
             raise BundleError(
                 f"{path}: not a lower-casing BERT WordPiece tokenizer ({problem}): use the tokenizer.json of such an encoder"
             ) from problem
-        self._ids_of = self._segments.__getitem__
-        self._nothing = [self._segments.unknown_id]
+        self._ids_of = _Chunks(segments).__getitem__
+        self._nothing = array("q", [segments.unknown_id]).tobytes()
 
     @classmethod
     def from_file(cls, path: Path) -> "WordPieceTokenizer":
@@ -122,8 +145,9 @@ class WordPieceTokenizer:
 
     def encode(self, text: str) -> npt.NDArray[np.int64]:
         """Return the ids of `text`, shape (n_tokens,), 1 to `MAX_TOKENS`; text without a visible character is one unknown token."""
-        ids = list(chain.from_iterable(map(self._ids_of, _SEGMENT.findall(text)))) or self._nothing
-        return np.array(ids[:MAX_TOKENS], dtype=np.int64)
+        chunks = text.replace("\n", " ").replace("\t", " ").replace("\r", " ").split(" ")
+        raw = b"".join(map(self._ids_of, chunks)) or self._nothing
+        return np.frombuffer(raw[: MAX_TOKENS * _ID_BYTES], dtype=np.int64)
 
 
 def _read_definition(definition: object) -> tuple[dict[str, int], int, str, int, bool]:

@@ -20,8 +20,9 @@ from serve.bundle_choice import bundle_folder
 from serve.clock import Clock, SystemClock
 from serve.database_choice import database_url
 from serve.http import feedback, health, models
+from serve.http.admission import Admission
 from serve.http.asgi import AsgiApp
-from serve.http.chat_completions import Admission, ChatCompletions
+from serve.http.chat_completions import ChatCompletions
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp
 from serve.http.openapi import describe_hot_paths

@@ -46,7 +46,7 @@ class AttemptRecorder:
         """Write the row; never waits and never raises."""
         lane = call.decision.table.lanes[attempt.row]
         total_ms = attempt.waited_ms
-        cost_nusd = _cost_nusd(call, attempt, outcome, usage)
+        cost_nusd = _cost_nusd(attempt, outcome, usage)
         overhead_ms = attempt.overhead_ms(attempt.first_byte) if attempt.first_byte is not None else None
         is_drawn = attempt.row == call.decision.order[0]
         has_features = self.content != "none" and call.prediction.features.size > 0  # none where the quality model failed
@@ -115,8 +115,8 @@ def candidate_table(decision: Decision) -> CandidateTable:
     )
 
 
-def _cost_nusd(call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> int | None:
+def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> int | None:
     """Return what the attempt cost: nothing where the provider refused it or was not reached, unknown where it fell silent."""
     if usage is not None:
-        return call.cost(attempt.row, usage).total_nusd
+        return attempt.cost_of(usage).total_nusd
     return 0 if outcome in ("rate_limited", "connect_error", "upstream_error", "refused") else None

@@ -14,7 +14,7 @@ from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.openai.answer import parse_answer
 from serve.dialects.openai.stream_relay import ChatStreamRelay
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.openai.usage import estimate_usage, usage_with_cost
 from serve.errors import AttemptSummary, BadRequestError, UpstreamError
 from serve.explanation import explain
 from serve.upstream.attempt import Attempt, AttemptFailed, AttemptObserver
@@ -110,18 +110,19 @@ class ChatProxy:
         attempt.finish_reason = answer.finish_reason
         attempt.answer_text = answer.text
         body = answer.body
-        body["usage"] = call.usage_block(attempt.row, body.get("usage"), answer.usage)
+        cost = attempt.cost_of(answer.usage)
+        body["usage"] = usage_with_cost(body.get("usage"), answer.usage, cost)
         if call.routing.is_explained:
             body["llmdeal"] = explain(call, attempt)
         attempt.end("ok", answer.usage)
-        return WholeAnswer(attempt, body, call.cost(attempt.row, answer.usage))
+        return WholeAnswer(attempt, body, cost)
 
     async def _stream(self, attempt: Attempt) -> StreamedAnswer:
         call = attempt.call
 
         def render_usage(upstream_usage: dict[str, Any] | None, usage: TokenUsage) -> dict[str, Any]:
             extra = {"llmdeal": explain(call, attempt)} if call.routing.is_explained else {}
-            return {"usage": call.usage_block(attempt.row, upstream_usage, usage), **extra}
+            return {"usage": usage_with_cost(upstream_usage, usage, attempt.cost_of(usage)), **extra}
 
         quirks = call.connection(attempt.row).quirks
         relay = ChatStreamRelay(call.context.prompt_tokens, render_usage, is_reasoning_outside=quirks.is_reasoning_outside)

@@ -9,7 +9,7 @@ import torch
 
 from router.bundle import load_bundle, read_manifest
 from router.errors import BundleError
-from training.fused_weights import FusedWeights, unfuse_weights
+from training.fused_weights import FusedWeights, difficulty_offset_of, unfuse_weights
 from training.input_scaler import InputScaler
 from training.network import MODEL_WEIGHTS, TRUNK_WEIGHTS, RoutingNetwork
 from training.settings import FitSettings
@@ -67,16 +67,15 @@ def read_base_bundle(folder: Path) -> BaseBundle:
         names = {field.name for field in fields(FitSettings)}
         assert isinstance(recorded, dict)
         settings = FitSettings(**{name: value for name, value in recorded.items() if name in names})
+        fused = FusedWeights(*(arrays[entry.name] for entry in fields(FusedWeights)))
         return BaseBundle(
             bundle.version,
             bundle.trained_names,
-            StaticTable(arrays["table_rows"], arrays["table_scales"], bundle.tokenizer),
+            StaticTable(arrays["table_rows"], arrays["table_scales"][0], bundle.tokenizer),
             InputScaler(arrays["input_mean"], arrays["input_inverse_std"]),
             settings,
-            unfuse_weights(
-                FusedWeights(*(arrays[entry.name] for entry in fields(FusedWeights))), settings, len(bundle.trained_names)
-            ),
-            float(arrays["difficulty_offset"]),
+            unfuse_weights(fused, settings, len(bundle.trained_names)),
+            difficulty_offset_of(fused),
         )
     except (KeyError, TypeError, AssertionError) as problem:
         raise BundleError(f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote") from None

@@ -14,7 +14,7 @@ from router.features import FEATURE_NAMES
 from router.onnx_quality_model import INPUT_NAMES, OUTPUT_NAMES
 from training.calibration import LONGEST_LOG_TOKENS
 from training.fitted_model import FittedModel
-from training.fused_weights import fuse_weights
+from training.fused_weights import FusedWeights, fuse_weights
 from training.input_scaler import INPUT_LIMIT
 
 _OPSET = 20
@@ -25,8 +25,9 @@ Arrays = dict[str, npt.NDArray[np.generic]]
 
 def build_graph(fitted: FittedModel) -> ModelProto:
     """Return the checked graph of a fitted model. The same model gives the same bytes."""
-    arrays = _weights(fitted) | _calibration_arrays(fitted) | _shapes(fitted) | _constants()
-    nodes = [*_input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes(), *_difficulty_nodes()]
+    fused = fuse_weights(fitted.network, fitted.calibration)
+    arrays = _weights(fitted, fused) | _calibration_arrays(fitted) | _shapes(fitted, fused) | _constants()
+    nodes = [*_input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes()]
     n_models = len(fitted.trained_names)
     graph = helper.make_graph(
         nodes,
@@ -36,7 +37,7 @@ def build_graph(fitted: FittedModel) -> ModelProto:
             helper.make_tensor_value_info(INPUT_NAMES[1], TensorProto.FLOAT, [1, len(FEATURE_NAMES)]),
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [n_models] if place < 3 else [])
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [n_models] if place < 3 else [1])
             for place, name in enumerate(OUTPUT_NAMES)
         ],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
@@ -47,37 +48,32 @@ def build_graph(fitted: FittedModel) -> ModelProto:
     return model
 
 
-def _weights(fitted: FittedModel) -> Arrays:
-    fused = fuse_weights(fitted.network)
+def _weights(fitted: FittedModel, fused: FusedWeights) -> Arrays:
     return {
         "table_rows": fitted.table.rows,
-        "table_scales": fitted.table.row_scales,
+        "table_scales": fitted.table.row_scales[None],  # a row, so that their gather is one factor of a matrix product
         "input_mean": fitted.scaler.mean,
         "input_inverse_std": fitted.scaler.inverse_std,
         **{entry.name: getattr(fused, entry.name) for entry in fields(fused)},
     }
 
 
-def _shapes(fitted: FittedModel) -> Arrays:
-    members, n_hidden, n_demands = fuse_weights(fitted.network).demand_matrix.shape
+def _shapes(fitted: FittedModel, fused: FusedWeights) -> Arrays:
+    members, n_hidden, n_demands = fused.demand_matrix.shape
     n_factors, n_models = fitted.settings.n_factors, len(fitted.trained_names)
     return {
         "member_shape": np.array([members, 1, n_hidden], np.int64),
         "demand_widths": np.array([n_factors, n_demands - n_factors], np.int64),
         "head_widths": np.array([n_models, n_models, 1], np.int64),
+        "logits_end": np.array([n_models], np.int64),
     }
 
 
 def _calibration_arrays(fitted: FittedModel) -> Arrays:
     calibration = fitted.calibration
     values: dict[str, object] = {
-        "slope": calibration.slope,
-        "intercept": calibration.intercept,
-        "slope_squared": calibration.slope**2,
         "intercept_variance": calibration.intercept_variance,
         "token_scale": calibration.token_scale,
-        "difficulty_slope": calibration.difficulty_slope,
-        "difficulty_offset": calibration.difficulty_offset,
     }
     return {name: np.asarray(value, np.float32) for name, value in values.items()}
 
@@ -85,12 +81,11 @@ def _calibration_arrays(fitted: FittedModel) -> Arrays:
 def _constants() -> Arrays:
     return {
         "one": np.array(1, np.float32),
-        "tiny": np.array(1e-12, np.float32),
         "lowest_input": np.array(-INPUT_LIMIT, np.float32),
         "highest_input": np.array(INPUT_LIMIT, np.float32),
         "zero": np.array(0, np.float32),
         "longest_log_tokens": np.array(LONGEST_LOG_TOKENS, np.float32),
-        "first_axis": np.array([0], np.int64),
+        "logits_begin": np.array([0], np.int64),
         "member_axes": np.array([0, 1], np.int64),
     }
 
@@ -104,14 +99,9 @@ def _input_nodes() -> list[NodeProto]:
     return [
         _node("Gather", "table_rows token_ids", "rows_8bit"),
         _node("Cast", "rows_8bit", "rows", to=TensorProto.FLOAT),
-        _node("Gather", "table_scales token_ids", "row_weights"),
+        _node("Gather", "table_scales token_ids", "row_weights", axis=1),
         _node("MatMul", "row_weights rows", "total"),
-        _node("Mul", "total total", "squares"),
-        _node("ReduceSum", "squares first_axis", "square_length", keepdims=1),
-        _node("Add", "square_length tiny", "safe_square_length"),
-        _node("Sqrt", "safe_square_length", "length"),
-        _node("Div", "total length", "direction"),
-        _node("Unsqueeze", "direction first_axis", "embedding"),
+        _node("LpNormalization", "total", "embedding", axis=1, p=2),
         _node("Concat", "embedding features", "raw_input", axis=1),
         _node("Sub", "raw_input input_mean", "centred_input"),
         _node("Mul", "centred_input input_inverse_std", "scaled_input"),
@@ -134,7 +124,8 @@ def _network_nodes() -> list[NodeProto]:
         _node("Concat", "factors task", "prompt_view", axis=-1),
         _node("MatMul", "prompt_view head_matrix", "head_sum"),
         _node("Add", "head_sum head_offset", "heads"),
-        _split("heads head_widths", "member_logits member_log_tokens member_difficulty"),
+        _node("ReduceMean", "heads member_axes", "beliefs", keepdims=0),
+        _split("beliefs head_widths", "logits log_tokens difficulty"),
     ]
 
 
@@ -144,15 +135,12 @@ def _split(inputs: str, outputs: str) -> NodeProto:
 
 def _quality_nodes() -> list[NodeProto]:
     return [
-        _node("ReduceMean", "member_logits member_axes", "logits", keepdims=0),
-        _node("Mul", "logits slope", "sloped_logits"),
-        _node("Add", "sloped_logits intercept", "calibrated_logits"),
-        _node("Sigmoid", "calibrated_logits", "quality"),
-        _node("Sub", "member_logits logits", "deviations"),
+        _node("Sigmoid", "logits", "quality"),
+        _node("Sub", "heads beliefs", "deviations"),
         _node("Mul", "deviations deviations", "squared_deviations"),
-        _node("ReduceMean", "squared_deviations member_axes", "logit_variance", keepdims=0),
-        _node("Mul", "logit_variance slope_squared", "sloped_variance"),
-        _node("Add", "sloped_variance intercept_variance", "belief_variance"),
+        _node("ReduceMean", "squared_deviations member_axes", "variances", keepdims=0),
+        _node("Slice", "variances logits_begin logits_end", "logit_variance"),
+        _node("Add", "logit_variance intercept_variance", "belief_variance"),
         _node("Sqrt", "belief_variance", "logit_std"),
         _node("Sub", "one quality", "doubt"),
         _node("Mul", "quality doubt", "steepness"),
@@ -162,19 +150,10 @@ def _quality_nodes() -> list[NodeProto]:
 
 def _token_nodes() -> list[NodeProto]:
     return [
-        _node("ReduceMean", "member_log_tokens member_axes", "log_tokens", keepdims=0),
         _node("Clip", "log_tokens zero longest_log_tokens", "sane_log_tokens"),
         _node("Exp", "sane_log_tokens", "one_more_token"),
         _node("Sub", "one_more_token one", "unscaled_tokens"),
         _node("Mul", "unscaled_tokens token_scale", "scaled_tokens"),
         _node("Max", "scaled_tokens one", "completion_tokens"),
-        _node("ReduceMean", "completion_tokens first_axis", "typical_completion_tokens", keepdims=0),
-    ]
-
-
-def _difficulty_nodes() -> list[NodeProto]:
-    return [
-        _node("ReduceMean", "member_difficulty", "raw_difficulty", keepdims=0),
-        _node("Mul", "raw_difficulty difficulty_slope", "sloped_difficulty"),
-        _node("Add", "sloped_difficulty difficulty_offset", "difficulty"),
+        _node("ReduceMean", "completion_tokens", "typical_completion_tokens", keepdims=1),
     ]

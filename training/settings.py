@@ -23,7 +23,7 @@ class FitSettings:
         threads: Of torch; part of the recipe, because sums depend on it.
     """
 
-    n_dimensions: int = 256
+    n_dimensions: int = 128
     n_members: int = 3
     n_hidden: int = 128
     n_factors: int = 48

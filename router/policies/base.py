@@ -22,12 +22,13 @@ class Candidates:
     Args:
         is_eligible: Lanes that passed every hard filter.
         demotion: 0 for lanes that meet every soft preference; a lane with a larger number comes after all with a smaller one.
+            None: the caller has no soft preference.
         expectation: Quality, cost and latency of each lane.
         preferences: The caller's bar and trade-off.
     """
 
     is_eligible: Mask
-    demotion: Ints
+    demotion: Ints | None
     expectation: Expectation
     preferences: Preferences
 
@@ -65,9 +66,10 @@ def rank_greedily(candidates: Candidates, scores: Floats, reason: Reason, is_bel
 
     Ties go to the first row.
     """
-    columns = (-scores, candidates.demotion) if is_below_bar is None else (-scores, is_below_bar, candidates.demotion)
-    order = np.lexsort(columns)
-    order = order[candidates.is_eligible[order]]
+    keys = [-scores, *(key for key in (is_below_bar, candidates.demotion) if key is not None)]
+    order = keys[0].argsort(kind="stable") if len(keys) == 1 else np.lexsort(keys)
+    if np.count_nonzero(candidates.is_eligible) < len(order):
+        order = order[candidates.is_eligible[order]]
     probabilities = np.zeros(len(scores))
     probabilities[order[0]] = 1.0
     return Ranking(order, probabilities, reason)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from router.price_table import TokenUsage
+from router.price_table import Cost, TokenUsage
 from router.reason import Reason
 from router.telemetry_schema import Outcome
 from serve.call import Call
@@ -58,7 +58,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_is_ended", "_observer", "_response", "answer_text", "call", "error_code", "finish_reason", "first_byte", "number",
+        "_clock", "_cost", "_is_ended", "_observer", "_priced_usage", "_response", "answer_text", "call", "error_code", "finish_reason", "first_byte", "number",
         "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
@@ -78,6 +78,8 @@ class Attempt:
         self._clock = clock
         self._observer = observer
         self._response: UpstreamResponse | None = None
+        self._priced_usage: TokenUsage | None = None
+        self._cost: Cost | None = None
         self._is_ended = False
 
     @property
@@ -93,6 +95,12 @@ class Attempt:
     def overhead_ms(self, now: float) -> float:
         """Return our own milliseconds from the request's arrival until `now`, this attempt's wait for its first byte taken out."""
         return max((now - self.call.started) * 1_000 - (self.ttft_ms or 0.0), 0.0)
+
+    def cost_of(self, usage: TokenUsage) -> Cost:
+        """Return what these tokens cost on this lane. The caller, the headers and the log ask in turn: it is worked out once."""
+        if self._cost is None or self._priced_usage is not usage:
+            self._cost, self._priced_usage = self.call.cost(self.row, usage), usage
+        return self._cost
 
     async def open(self) -> UpstreamResponse:
         """Send the request and return the response once its head says that it is an answer.

@@ -1,5 +1,6 @@
 """The exported graph against the network, for networks of any weights, and the way back."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from training.encoding import encode_prompts
 from training.errors import ParityError
 from training.export_onnx import build_graph
 from training.fitted_model import FittedModel
-from training.fused_weights import fuse_weights, unfuse_weights
+from training.fused_weights import difficulty_offset_of, fuse_weights, unfuse_weights
 from training.input_scaler import InputScaler
 from training.network import MODEL_WEIGHTS, TRUNK_WEIGHTS, RoutingNetwork
+from training.network_outputs import run_network
 from training.parity import prove_parity
 from training.settings import FitSettings
 from training.static_table import quantize_table
@@ -62,12 +64,25 @@ def test_the_same_model_gives_the_same_bytes(fitted: FittedModel) -> None:
     assert build_graph(fitted).SerializeToString(deterministic=True) == build_graph(fitted).SerializeToString(deterministic=True)
 
 
-def test_fused_weights_come_back_as_they_were(fitted: FittedModel) -> None:
-    back = unfuse_weights(fuse_weights(fitted.network), SETTINGS, 3)
+def test_fused_weights_come_back_as_those_of_a_calibrated_network(fitted: FittedModel) -> None:
+    fused = fuse_weights(fitted.network, fitted.calibration)
+    back = unfuse_weights(fused, SETTINGS, 3)
     assert set(back) == TRUNK_WEIGHTS | MODEL_WEIGHTS
-    for name, parameter in fitted.network.named_parameters():
-        if name in back:
-            assert back[name] == pytest.approx(parameter.detach().numpy(), abs=1e-6), name
+    assert difficulty_offset_of(fused) == pytest.approx(fitted.calibration.difficulty_offset)
+    raw, calibrated = copy.deepcopy(fitted.network), copy.deepcopy(fitted.network)
+    with torch.no_grad():
+        for network in (raw, calibrated):
+            network.quality_task.zero_()  # tasks stay behind
+            network.tokens_task.zero_()
+        for name, parameter in calibrated.named_parameters():
+            if name in back:
+                parameter.copy_(torch.from_numpy(back[name]))
+    inputs = np.random.default_rng(1).normal(size=(4, 8 + len(FEATURE_NAMES))).astype(np.float32)
+    before, after = run_network(raw, inputs), run_network(calibrated, inputs)
+    calibration = fitted.calibration
+    assert after.logits == pytest.approx(calibration.slope * before.logits + calibration.intercept, abs=1e-4)
+    assert after.log_tokens == pytest.approx(before.log_tokens, abs=1e-5)
+    assert after.difficulty == pytest.approx(calibration.difficulty_slope * before.difficulty, abs=1e-5)
 
 
 class _Liar:

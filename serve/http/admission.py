@@ -1,0 +1,110 @@
+"""Admission, shared by all endpoints that decide: from bytes to a `Call`. On the hot path."""
+
+import hashlib
+import os
+
+from serve.call import Call
+from serve.clock import Clock
+from serve.dialects.openai.chat_request import ChatRequest, parse_chat_request
+from serve.dialects.openai.conversation import route_context
+from serve.errors import BadRequestError
+from serve.http.asgi import Receive, Scope, read_body
+from serve.routing_request import routing_request
+from serve.routing_service import RoutingService
+from serve.virtual_keys import KeyRing, presented_key
+
+_MAX_TAGS = 32
+_ID_BYTES = 12
+_IDS_PER_DRAW = 256
+
+
+class Admission:
+    """Turns a request into a `Call`: who asks, what, and which lanes may answer.
+
+    Args:
+        key_ring: The virtual keys.
+        routing: Decides.
+        clock: For durations and dates.
+        max_body_bytes: Larger bodies are refused.
+    """
+
+    def __init__(self, key_ring: KeyRing, routing: RoutingService, clock: Clock, max_body_bytes: int) -> None:
+        self._key_ring = key_ring
+        self._routing = routing
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        self._request_ids = RequestIds()
+
+    async def admit(self, scope: Scope, receive: Receive) -> Call:
+        """Authenticate, read, validate and decide.
+
+        Raises:
+            RequestError: Whatever is wrong, with its status.
+            ClientDisconnected: The caller went away.
+        """
+        started = self._clock.monotonic()
+        headers = dict(scope["headers"])
+        holder = self._key_ring.recognise(presented_key(headers.get(b"authorization"), headers.get(b"x-api-key")))
+        request, body = parse_chat_request(await read_body(receive, self._max_body_bytes))
+        context = route_context(request, body)
+        region = headers.get(b"x-llmdeal-region")
+        routing = routing_request(
+            request,
+            self._routing.directory.table,
+            self._routing.default_policy,
+            None if region is None else region.decode("latin-1"),
+            headers.get(b"x-llmdeal-explain") == b"1",
+        )
+        directory = self._routing.directory
+        decision, prediction = self._routing.route(context, routing)
+        return Call(
+            request_id=self._request_ids.take(),
+            holder=holder,
+            endpoint=scope["path"],
+            tags=_tags(headers.get(b"x-llmdeal-tags")),
+            conversation_id=_conversation_id(request, headers.get(b"x-session-id"), holder.account),
+            request=request,
+            body=body,
+            context=context,
+            routing=routing,
+            prediction=prediction,
+            decision=decision,
+            directory=directory,
+            started=started,
+            started_at=self._clock.now(),
+        )
+
+
+class RequestIds:
+    """Makes request ids: `req_` and 96 random bits in hex. Random bytes are drawn for many at once: each draw is a system call."""
+
+    def __init__(self) -> None:
+        self._drawn: list[str] = []
+
+    def take(self) -> str:
+        """Return a fresh id."""
+        if not self._drawn:
+            digits = os.urandom(_ID_BYTES * _IDS_PER_DRAW).hex()
+            self._drawn = [digits[start : start + 2 * _ID_BYTES] for start in range(0, len(digits), 2 * _ID_BYTES)]
+        return "req_" + self._drawn.pop()
+
+
+def _tags(header: bytes | None) -> tuple[str, ...]:
+    if header is None:
+        return ()
+    tags = tuple(tag.strip() for tag in header.decode("latin-1").split(",") if tag.strip())
+    if len(tags) > _MAX_TAGS:
+        raise BadRequestError(f"x-llmdeal-tags has {len(tags)} tags; the limit is {_MAX_TAGS}", param="x-llmdeal-tags")
+    return tags
+
+
+def _conversation_id(request: ChatRequest, header: bytes | None, account: str) -> str:
+    """Return a hash of the caller's session id, else its prompt cache key, else of how the conversation began."""
+    named = request.session_id or (header.decode("latin-1")[:256] if header else None) or request.prompt_cache_key
+    if named is None:
+        messages = request.messages
+        opening = [messages[0]]
+        if messages[0].role in ("system", "developer"):
+            opening += [message for message in messages if message.role == "user"][:1]
+        named = "\n".join(message.content if isinstance(message.content, str) else "" for message in opening)
+    return hashlib.blake2b(f"{account}\n{named}".encode(errors="replace"), digest_size=12).hexdigest()

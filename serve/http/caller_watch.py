@@ -1,0 +1,71 @@
+"""What runs beside an answer for the caller's sake: noticing that it went away, and keeping a quiet stream open."""
+
+import asyncio
+
+from serve.http.asgi import Receive, Send
+
+KEEP_ALIVE_S = 15.0
+WATCH_AFTER_S = 0.02
+_KEEP_ALIVE = b": keep-alive\n\n"
+
+
+class DisconnectWatch:
+    """Cancels the current task when the caller goes away. It begins a moment later: most quick answers never pay for it."""
+
+    def __init__(self, receive: Receive) -> None:
+        work = asyncio.current_task()
+        assert work is not None
+        self._work = work
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def has_cancelled(self) -> bool:
+        """Return whether it was this watch that cancelled the task; takes the cancellation back if so."""
+        task = self._task
+        return task is not None and task.done() and not task.cancelled() and self._work.uncancel() == 0
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._work.cancel()
+
+
+class StreamKeepAlive:
+    """Sends a comment line whenever a stream was quiet for `KEEP_ALIVE_S`, so that nothing in between closes it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self.is_quiet = True
+
+    def start(self) -> None:
+        """Begin, once the stream's head was sent."""
+        self._timer = self._loop.call_later(KEEP_ALIVE_S, self._tick)
+
+    def stop(self) -> None:
+        """Send nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _tick(self) -> None:
+        if self.is_quiet and (self._sending is None or self._sending.done()):
+            self._sending = self._loop.create_task(self._comment())
+        self.is_quiet = True
+        self.start()
+
+    async def _comment(self) -> None:
+        await self._send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
