@@ -12,6 +12,7 @@ from serve.metrics import Metrics
 from serve.upstream.attempt import Attempt
 
 ContentLogging = Literal["none", "features", "full"]
+_MAX_TOLD_CHARACTERS = 200
 
 
 class TelemetrySink(Protocol):
@@ -93,9 +94,9 @@ class AttemptRecorder:
                 overhead_ms=overhead_ms,
                 status=attempt.status,
                 outcome=outcome,
-                finish_reason=attempt.finish_reason,
-                error_code=attempt.error_code,
-                upstream_request_id=attempt.upstream_request_id,
+                finish_reason=_as_logged(attempt.finish_reason),
+                error_code=_as_logged(attempt.error_code),
+                upstream_request_id=_as_logged(attempt.upstream_request_id),
             )
         )
 
@@ -120,3 +121,8 @@ def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> 
     if usage is not None:
         return attempt.cost_of(usage).total_nusd
     return 0 if outcome in ("rate_limited", "connect_error", "upstream_error", "refused") else None
+
+
+def _as_logged(told: str | None) -> str | None:
+    """Return a word of the provider's as every database takes it: short, and without the NUL that PostgreSQL refuses."""
+    return None if told is None else told[:_MAX_TOLD_CHARACTERS].replace("\0", "")

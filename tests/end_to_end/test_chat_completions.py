@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from aiohttp import web
 from fakes.gateway_thread import GatewayThread
-from fakes.scripted_provider import USAGE, WORDS, ScriptedProvider, break_off, refuse, stream_events
+from fakes.scripted_provider import USAGE, WORDS, ScriptedProvider, break_off, completion, refuse, stream_events
 
 from serve.virtual_keys import issue_virtual_key
 
@@ -151,6 +152,20 @@ def test_a_refusal_falls_back_to_the_next_lane(
     failed, answered = gateway.attempts()
     assert (failed.outcome, failed.cost_nusd, failed.attempt) == (outcome, 0, 0)
     assert (answered.outcome, answered.attempt, answered.propensity) == ("ok", 1, None)
+
+
+def test_what_a_provider_says_of_itself_is_logged_short_and_without_nul(gateway: GatewayThread, first: ScriptedProvider) -> None:
+    async def say_too_much(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        told = completion(body["model"])
+        told["choices"][0]["finish_reason"] = "sto\0p" + "!" * 10_000
+        return web.json_response(told)
+
+    first.script = [say_too_much]
+    assert post(gateway).status_code == 200
+    (row,) = gateway.attempts()
+    assert row.finish_reason is not None
+    assert row.finish_reason.startswith("stop!!!")
+    assert len(row.finish_reason) < 250
 
 
 def test_a_limited_account_rests_and_the_next_request_goes_elsewhere_at_once(
