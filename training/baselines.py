@@ -1,5 +1,6 @@
 """What any router has to beat: nearest neighbours, cross-fitted on the corpus itself."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,9 @@ class NeighbourBeliefs:
 
 
 def predict_by_neighbours(corpus: Corpus, embeddings: Float32s, fold: npt.NDArray[np.intp]) -> NeighbourBeliefs:
-    """Return, for each prompt, the mean over its 100 nearest prompts in the other folds, by cosine.
+    """Return, for each prompt, the mean over its 100 nearest prompts of the same source in the other folds, by cosine.
+
+    Within the source, because only there the same models were graded: an operator who routes by neighbours would do the same.
 
     Args:
         corpus: Graded answers.
@@ -35,8 +38,11 @@ def predict_by_neighbours(corpus: Corpus, embeddings: Float32s, fold: npt.NDArra
         fold: Shape (n,).
     """
     quality, tokens = np.empty_like(corpus.scores), np.empty_like(corpus.completion_tokens)
-    for held_out in np.unique(fold):
-        known, asked = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+    for source, held_out in itertools.product(np.unique(corpus.sources), np.unique(fold)):
+        of_source = corpus.sources == source
+        known, asked = np.flatnonzero(of_source & (fold != held_out)), np.flatnonzero(of_source & (fold == held_out))
+        if not len(known):  # a source whose prompts are all alike: fall back on everything else
+            known = np.flatnonzero(fold != held_out)
         n_near = min(NEIGHBOURS, len(known))
         for start in range(0, len(asked), _BATCH_PROMPTS):
             rows = asked[start : start + _BATCH_PROMPTS]

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.network_outputs import NetworkOutputs
+from training.peers import PeerMap, fit_peer_map
 
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
@@ -23,7 +24,8 @@ class Calibration:
     """What is done to the network's outputs; `m` models.
 
     Args:
-        slope, intercept: Shape (m,); P(good) = sigmoid(slope * logit + intercept) (Platt 1999, "Probabilistic outputs for support
+        peers: What the models' logits say of one another; applied first.
+        slope, intercept: Shape (m,); P(good) = sigmoid(slope * mixed logit + intercept) (Platt 1999, "Probabilistic outputs for support
             vector machines"), each model's pair drawn towards that of all.
         intercept_variance: Shape (m,); what is unknown of the intercept because few answers were graded.
         token_scale: Shape (m,); predicted tokens are multiplied by it, so that their sum is that of the answers seen.
@@ -31,6 +33,7 @@ class Calibration:
         abilities: Shape (m,); log odds of a good answer to a prompt of difficulty 0 (Rasch 1960).
     """
 
+    peers: PeerMap
     slope: Floats
     intercept: Floats
     intercept_variance: Floats
@@ -41,12 +44,13 @@ class Calibration:
 
     def quality(self, outputs: NetworkOutputs) -> Float32s:
         """Return P(good answer), shape (n, m)."""
-        return _sigmoid(self.slope * outputs.logits + self.intercept).astype(np.float32)
+        return _sigmoid(self.slope * self.peers.apply(outputs.logits) + self.intercept).astype(np.float32)
 
     def quality_std(self, outputs: NetworkOutputs) -> Float32s:
         """Return the standard deviation of that belief, shape (n, m): the members' spread and the intercept's, by the delta method."""
         quality = self.quality(outputs)
-        spread = np.sqrt(self.slope**2 * outputs.logit_variance + self.intercept_variance)
+        variance = self.peers.apply(outputs.member_logits).var(axis=1)
+        spread = np.sqrt(self.slope**2 * variance + self.intercept_variance)
         return np.asarray(quality * (1 - quality) * spread, np.float32)
 
     def completion_tokens(self, outputs: NetworkOutputs) -> Float32s:
@@ -59,7 +63,11 @@ class Calibration:
 
 
 def fit_calibration(
-    outputs: NetworkOutputs, scores: Float32s, completion_tokens: Float32s, difficulty_offset: float | None = None
+    outputs: NetworkOutputs,
+    scores: Float32s,
+    completion_tokens: Float32s,
+    group: npt.NDArray[np.str_],
+    difficulty_offset: float | None = None,
 ) -> Calibration:
     """Fit to outputs for prompts that the network was not fitted to.
 
@@ -67,12 +75,15 @@ def fit_calibration(
         outputs: Of `n` prompts and `m` models.
         scores: Shape (n, m), 0..1; NaN where unknown.
         completion_tokens: Shape (n, m); NaN where unknown.
+        group: Shape (n,); prompts of one group were put to the same models.
         difficulty_offset: Keeps the scale of an earlier bundle; None: the mean difficulty becomes 0.
     """
-    slope, intercept, variance = _fit_platt(outputs.logits.astype(np.float64), scores)
+    peers = fit_peer_map(outputs.logits.astype(np.float64), scores, group)
+    slope, intercept, variance = _fit_platt(peers.apply(outputs.logits), scores)
     difficulty_slope, abilities = _fit_rasch(outputs.difficulty.astype(np.float64), scores)
     offset = -difficulty_slope * float(outputs.difficulty.mean()) if difficulty_offset is None else difficulty_offset
     return Calibration(
+        peers,
         slope,
         intercept,
         variance,

@@ -1,6 +1,6 @@
 """Out-of-fold beliefs: each prompt is judged by a network that saw neither it nor any near-duplicate of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,8 @@ from training.fitted_model import Beliefs, FittedModel
 from training.fitting import FitTargets, fit_network
 from training.input_scaler import InputScaler
 from training.network_outputs import NetworkOutputs, gather_folds, run_network
+from training.regret import price_pools
+from training.routing_measures import Pool
 from training.settings import FitSettings
 from training.splits import assign_folds, group_near_duplicates
 from training.static_table import StaticTable
@@ -36,14 +38,18 @@ class OutOfFold:
 
     def calibrate(self, corpus: Corpus, base: BaseBundle | None) -> Calibration:
         """Return the calibration that all folds together support."""
-        return fit_calibration(self.outputs, corpus.scores, corpus.completion_tokens, base.difficulty_offset if base else None)
+        return fit_calibration(
+            self.outputs, corpus.scores, corpus.completion_tokens, corpus.sources, base.difficulty_offset if base else None
+        )
 
     def honest_beliefs(self, corpus: Corpus) -> Beliefs:
         """Return beliefs whose calibration, too, was fitted on the other folds; for figures, never for serving."""
         parts = []
         for held_out in np.unique(self.fold):
             kept, judged = self.fold != held_out, self.fold == held_out
-            calibration = fit_calibration(self.outputs.rows(kept), corpus.scores[kept], corpus.completion_tokens[kept])
+            calibration = fit_calibration(
+                self.outputs.rows(kept), corpus.scores[kept], corpus.completion_tokens[kept], corpus.sources[kept]
+            )
             parts.append((np.flatnonzero(judged), Beliefs.of(self.outputs.rows(judged), calibration)))
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
 
@@ -54,7 +60,13 @@ class OutOfFold:
 
 
 def fit_out_of_fold(
-    corpus: Corpus, encoded: EncodedPrompts, settings: FitSettings, seed: int, base: BaseBundle | None, advance: Advance
+    corpus: Corpus,
+    encoded: EncodedPrompts,
+    pools: Sequence[Pool],
+    settings: FitSettings,
+    seed: int,
+    base: BaseBundle | None,
+    advance: Advance,
 ) -> OutOfFold:
     """Fit one network per fold and return what each says about its own fold.
 
@@ -68,7 +80,7 @@ def fit_out_of_fold(
         scaler = base.scaler if base else InputScaler.fit(encoded.rows(kept))
         network = fit_network(
             scaler.transform(encoded.rows(kept)),
-            targets_of(corpus).rows(kept),
+            targets_of(corpus, pools, kept),
             settings,
             seed,
             _transfer(corpus, base),
@@ -81,6 +93,7 @@ def fit_out_of_fold(
 def fit_whole(
     corpus: Corpus,
     encoded: EncodedPrompts,
+    pools: Sequence[Pool],
     table: StaticTable,
     calibration: Calibration,
     settings: FitSettings,
@@ -91,15 +104,18 @@ def fit_whole(
     """Fit to every prompt, with a calibration from out-of-fold outputs."""
     scaler = base.scaler if base else InputScaler.fit(encoded)
     inputs = scaler.transform(encoded)
-    network = fit_network(inputs, targets_of(corpus), settings, seed, _transfer(corpus, base), advance)
+    targets = targets_of(corpus, pools, np.arange(len(corpus.prompts)))
+    network = fit_network(inputs, targets, settings, seed, _transfer(corpus, base), advance)
     return FittedModel(corpus.trained_names, table, scaler, network, calibration, settings)
 
 
-def targets_of(corpus: Corpus) -> FitTargets:
-    """Return what the network learns of a corpus; tasks are told apart by source, as equal names may mean different things."""
+def targets_of(corpus: Corpus, pools: Sequence[Pool], rows: npt.NDArray[np.intp]) -> FitTargets:
+    """Return what the network learns of these prompts; tasks are told apart by source, as equal names may mean different things."""
     kinds = np.char.add(np.char.add(corpus.sources, "/"), corpus.tasks)
     names, index = np.unique(kinds, return_inverse=True)
-    return FitTargets(corpus.scores, corpus.completion_tokens, index.astype(np.intp), len(names))
+    priced = price_pools(pools, rows, len(corpus.prompts))
+    task_index = index.astype(np.intp)[rows]
+    return FitTargets(corpus.scores[rows], corpus.completion_tokens[rows], task_index, len(names), priced)
 
 
 def _transfer(corpus: Corpus, base: BaseBundle | None) -> "Callable[..., None] | None":

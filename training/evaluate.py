@@ -13,6 +13,7 @@ from training.cross_fit import fit_out_of_fold
 from training.encoding import encode_prompts
 from training.errors import TrainingError
 from training.evaluation import PoolEvaluation, evaluate_beliefs
+from training.pools import make_pools
 from training.predict import ask
 from training.splits import assign_folds, group_near_duplicates
 from training.train import PRICES_FILE, Progress
@@ -56,13 +57,13 @@ def evaluate_bundle(
     bundle, base = load_bundle(bundle_folder), read_base_bundle(bundle_folder)
     with progress.stage("Reading the corpus", None):
         corpus = _only_known(read_corpus(corpus_folder), bundle.trained_names, corpus_folder)
-        prices = read_prices(corpus_folder / PRICES_FILE, corpus.trained_names)
+        pools = make_pools(corpus, read_prices(corpus_folder / PRICES_FILE, corpus.trained_names))
     with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
         encoded = encode_prompts(corpus.contexts(), base.table, lambda: advance(1))
     is_seen = _was_fitted_to(bundle_folder, corpus)
     if is_seen and not is_in_sample:
         with progress.stage(f"Fitting {base.settings.n_folds} folds", base.settings.n_folds) as advance_share:
-            out_of_fold = fit_out_of_fold(corpus, encoded, base.settings, seed, None, advance_share)
+            out_of_fold = fit_out_of_fold(corpus, encoded, pools, base.settings, seed, None, advance_share)
         fold, beliefs = out_of_fold.fold, out_of_fold.honest_beliefs(corpus)
         note = (
             f"The bundle was fitted to these prompts, so its recipe was judged by cross-validation ({base.settings.n_folds} folds, "
@@ -80,8 +81,8 @@ def evaluate_bundle(
             else "The bundle has not seen this corpus; the nearest neighbours were fitted to it, over folds."
         )
     with progress.stage("Measuring", None):
-        pools = evaluate_beliefs(corpus, prices, beliefs, encoded.embeddings, fold)
-    return BundleEvaluation(bundle.version, pools, note)
+        judged = evaluate_beliefs(corpus, pools, beliefs, encoded.embeddings, fold)
+    return BundleEvaluation(bundle.version, judged, note)
 
 
 def _only_known(corpus: Corpus, trained_names: tuple[str, ...], folder: Path) -> Corpus:

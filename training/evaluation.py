@@ -1,6 +1,6 @@
 """A bundle judged on graded answers, beside what it has to beat and what nobody can."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -9,7 +9,6 @@ import numpy.typing as npt
 from training.baselines import NeighbourBeliefs, predict_by_neighbours
 from training.corpus import Corpus, Float32s
 from training.fitted_model import Beliefs
-from training.pools import make_pools
 from training.routing_measures import (
     Floats,
     Pool,
@@ -35,14 +34,9 @@ class PoolEvaluation:
 
 
 def evaluate_beliefs(
-    corpus: Corpus, prices: Float32s, beliefs: Beliefs, embeddings: Float32s, fold: npt.NDArray[np.intp]
+    corpus: Corpus, pools: Sequence[Pool], beliefs: Beliefs, embeddings: Float32s, fold: npt.NDArray[np.intp]
 ) -> list[PoolEvaluation]:
-    """Judge beliefs about a whole corpus; the neighbours are cross-fitted over `fold` on the same prompts.
-
-    Raises:
-        TrainingError: No source has a pool of priced models.
-    """
-    pools = make_pools(corpus, prices)
+    """Judge beliefs about a whole corpus; the neighbours are cross-fitted over `fold` on the same prompts."""
     neighbours = predict_by_neighbours(corpus, embeddings, fold)
     return [_evaluate_pool(pool, beliefs, neighbours) for pool in pools]
 

@@ -60,9 +60,11 @@ def _weights(fitted: FittedModel, fused: FusedWeights) -> Arrays:
 
 def _shapes(fitted: FittedModel, fused: FusedWeights) -> Arrays:
     members, n_hidden, n_demands = fused.demand_matrix.shape
+    n_length = fitted.settings.n_token_hidden
     n_factors, n_models = fitted.settings.n_factors, len(fitted.trained_names)
     return {
-        "member_shape": np.array([members, 1, n_hidden], np.int64),
+        "member_shape": np.array([members, 1, n_hidden + n_length], np.int64),
+        "layer_widths": np.array([n_hidden, n_length], np.int64),
         "demand_widths": np.array([n_factors, n_demands - n_factors], np.int64),
         "head_widths": np.array([n_models, n_models, 1], np.int64),
         "logits_end": np.array([n_models], np.int64),
@@ -115,13 +117,14 @@ def _network_nodes() -> list[NodeProto]:
         _node("MatMul", "input hidden_matrix", "hidden_sum"),
         _node("Add", "hidden_sum hidden_offset", "hidden_shifted"),
         _node("Gelu", "hidden_shifted", "hidden_row"),
-        _node("Reshape", "hidden_row member_shape", "hidden"),  # (members, 1, n_hidden)
+        _node("Reshape", "hidden_row member_shape", "layers"),  # (members, 1, n_hidden + n_token_hidden)
+        _split("layers layer_widths", "hidden length"),
         _node("MatMul", "hidden demand_matrix", "demand_sum"),
         _node("Add", "demand_sum demand_offset", "demand"),
         _split("demand demand_widths", "factor_sum task_logits"),
         _node("Gelu", "factor_sum", "factors"),
         _node("Softmax", "task_logits", "task", axis=-1),
-        _node("Concat", "factors task", "prompt_view", axis=-1),
+        _node("Concat", "factors task length", "prompt_view", axis=-1),
         _node("MatMul", "prompt_view head_matrix", "head_sum"),
         _node("Add", "head_sum head_offset", "heads"),
         _node("ReduceMean", "heads member_axes", "beliefs", keepdims=0),

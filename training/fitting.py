@@ -1,6 +1,6 @@
 """Fitting the network to a sparse matrix of grades: losses that skip what is unknown, and one fixed schedule."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.network import TRUNK_WEIGHTS, NetworkOutput, RoutingNetwork
+from training.regret import PricedPool, expected_gain
 from training.settings import FitSettings
+from training.starting_point import start_at_means
 
 Float32s = npt.NDArray[np.float32]
 _LABEL_SMOOTHING = 0.05
@@ -25,16 +27,14 @@ class FitTargets:
         completion_tokens: Shape (n, m); NaN where unknown.
         task_index: Shape (n,), 0..n_tasks - 1.
         n_tasks: Kinds of prompts.
+        pools: Priced models to choose between, over the same `n` prompts; empty where no prices are known.
     """
 
     scores: Float32s
     completion_tokens: Float32s
     task_index: npt.NDArray[np.intp]
     n_tasks: int
-
-    def rows(self, chosen: npt.NDArray[np.intp]) -> "FitTargets":
-        """Return the targets of these rows."""
-        return FitTargets(self.scores[chosen], self.completion_tokens[chosen], self.task_index[chosen], self.n_tasks)
+    pools: Sequence[PricedPool] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +68,13 @@ def fit_network(
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     network = RoutingNetwork(inputs.shape[1], targets.n_tasks, targets.scores.shape[1], settings)
-    _start_at_means(network, targets)
+    start_at_means(network, targets.scores, targets.completion_tokens, targets.task_index, settings.task_prior_answers)
     if transfer is not None:
         transfer(network)
+        network.standardise.leave_as_they_come()
     tensors, rows = _to_tensors(targets), torch.from_numpy(inputs)
     n_prompts = len(inputs)
-    batch_prompts = max(1, min(settings.batch_prompts, n_prompts // 8))
+    batch_prompts = max(2, min(settings.batch_prompts, n_prompts // 8))
     steps_per_epoch = n_prompts // batch_prompts
     epochs = max(settings.epochs, -(-settings.fewest_steps // steps_per_epoch))
     optimizer, schedule = _make_optimizer(network, settings, epochs * steps_per_epoch, is_continued=transfer is not None)
@@ -83,7 +84,13 @@ def fit_network(
         shuffled = torch.from_numpy(order.permutation(n_prompts))
         for step in range(steps_per_epoch):
             chosen = shuffled[step * batch_prompts : (step + 1) * batch_prompts]
-            loss = _loss(network(rows[chosen]), network.ability, _take(tensors, chosen), settings)
+            output = network(rows[chosen])
+            loss = _loss(output, network.ability, _take(tensors, chosen), settings)
+            loss = loss + settings.peculiarity_penalty * network.quality_factor.square().sum()
+            for pool in targets.pools:
+                gain = expected_gain(pool, chosen, output.quality_logits, output.log_tokens, settings.regret_temperature)
+                if gain is not None:
+                    loss = loss - settings.regret_weight * gain
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             optimizer.step()
@@ -104,19 +111,6 @@ def _make_optimizer(
     ]
     optimizer = torch.optim.AdamW(groups)
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=speeds, total_steps=steps + 1, pct_start=0.15)
-
-
-def _start_at_means(network: RoutingNetwork, targets: FitTargets) -> None:
-    """Set the biases to each model's mean score and mean log length, so that fitting starts from the best constant."""
-    is_graded = ~np.isnan(targets.scores)
-    hits, graded = np.where(is_graded, targets.scores, 0).sum(axis=0), is_graded.sum(axis=0)
-    rate = (hits + 1) / (graded + 2)
-    counted = ~np.isnan(targets.completion_tokens)
-    logs = np.where(counted, np.log1p(targets.completion_tokens), 0).sum(axis=0)
-    pooled = logs.sum() / max(counted.sum(), 1)
-    with torch.no_grad():
-        network.ability.add_(torch.from_numpy(np.log(rate / (1 - rate)).astype(np.float32)))
-        network.tokens_bias.add_(torch.from_numpy(((logs + pooled) / (counted.sum(axis=0) + 1)).astype(np.float32)))
 
 
 def _to_tensors(targets: FitTargets) -> _Batch:
@@ -144,7 +138,7 @@ def _loss(output: NetworkOutput, ability: Tensor, batch: _Batch, settings: FitSe
         scores = batch.scores.expand_as(logits)
         return (functional.binary_cross_entropy_with_logits(logits, scores, reduction="none") * batch.is_graded).sum() / graded
 
-    lengths = functional.smooth_l1_loss(output.log_tokens, batch.log_tokens.expand_as(output.log_tokens), reduction="none")
+    lengths = (output.log_tokens - batch.log_tokens).square() / 2
     task = functional.cross_entropy(
         output.task_logits.flatten(0, 1), batch.task_index.repeat(members), label_smoothing=_LABEL_SMOOTHING, reduction="mean"
     )

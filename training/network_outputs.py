@@ -14,30 +14,34 @@ _BATCH_PROMPTS = 2_048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkOutputs:
-    """Of `n` prompts and `m` models.
+    """Of `n` prompts and `m` models, by `k` members.
 
     Args:
-        logits: Shape (n, m), before calibration.
-        logit_variance: Shape (n, m), between members.
+        member_logits: Shape (n, k, m), before calibration.
         log_tokens: Shape (n, m), log(1 + completion tokens).
         difficulty: Shape (n,), before calibration.
         task_probabilities: Shape (n, n_tasks).
     """
 
-    logits: Float32s
-    logit_variance: Float32s
+    member_logits: Float32s
     log_tokens: Float32s
     difficulty: Float32s
     task_probabilities: Float32s
 
+    @property
+    def logits(self) -> Float32s:
+        """Mean over the members, shape (n, m)."""
+        return np.asarray(self.member_logits.mean(axis=1), np.float32)
+
+    @property
+    def logit_variance(self) -> Float32s:
+        """Variance between members, shape (n, m)."""
+        return np.asarray(self.member_logits.var(axis=1), np.float32)
+
     def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "NetworkOutputs":
         """Return the outputs for these prompts."""
         return NetworkOutputs(
-            self.logits[chosen],
-            self.logit_variance[chosen],
-            self.log_tokens[chosen],
-            self.difficulty[chosen],
-            self.task_probabilities[chosen],
+            self.member_logits[chosen], self.log_tokens[chosen], self.difficulty[chosen], self.task_probabilities[chosen]
         )
 
 
@@ -53,7 +57,7 @@ def gather_folds(parts: list[tuple[npt.NDArray[np.intp], NetworkOutputs]]) -> Ne
     joined = NetworkOutputs(
         *(
             np.concatenate([getattr(outputs, name) for _, outputs in parts])
-            for name in ("logits", "logit_variance", "log_tokens", "difficulty", "task_probabilities")
+            for name in ("member_logits", "log_tokens", "difficulty", "task_probabilities")
         )
     )
     return joined.rows(order)
@@ -63,8 +67,7 @@ def _run_batch(network: RoutingNetwork, inputs: Float32s) -> tuple[Float32s, ...
     with torch.inference_mode():
         output = network(torch.from_numpy(inputs))
         return (
-            output.quality_logits.mean(dim=0).numpy(),
-            output.quality_logits.var(dim=0, correction=0).numpy(),
+            output.quality_logits.transpose(0, 1).numpy(),
             output.log_tokens.mean(dim=0).numpy(),
             output.difficulty.mean(dim=0)[:, 0].numpy(),
             output.task_logits.softmax(dim=-1).mean(dim=0).numpy(),

@@ -22,13 +22,18 @@ def make_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
     Raises:
         TrainingError: No source has such a pool.
     """
-    pools = [pool for source in np.unique(corpus.sources) if (pool := _make_pool(corpus, prices, str(source))) is not None]
+    pools = find_pools(corpus, prices)
     if not pools:
         raise TrainingError(
             f"no source has {_FEWEST_MODELS} models that answered {ANSWERED_SHARE:.0%} of its prompts and stand in prices.csv: "
             "add their prices or grade more answers"
         )
     return pools
+
+
+def find_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
+    """Return what `make_pools` does, or nothing where there is none."""
+    return [pool for source in np.unique(corpus.sources) if (pool := _make_pool(corpus, prices, str(source))) is not None]
 
 
 def _make_pool(corpus: Corpus, prices: Float32s, source: str) -> Pool | None:

@@ -12,6 +12,7 @@ class FitSettings:
         n_members: Networks in the ensemble; their mean is the belief, their spread its uncertainty.
         n_hidden: Width of the shared layer.
         n_factors: Latent factors of a prompt, which every model's head reads.
+        n_token_hidden: Width of the layer that answer lengths are read from.
         epochs: Passes over the corpus.
         fewest_steps: Small corpora are passed over more often, until so many steps are made.
         batch_prompts: Prompts per step.
@@ -19,15 +20,20 @@ class FitSettings:
         weight_decay: Of AdamW.
         input_dropout, hidden_dropout: Shares of units left out while fitting.
         task_weight, tokens_weight, difficulty_weight: Weights of the side losses against that of quality.
+        regret_weight: Weight of what the choices between priced models would lose; see `training.regret`.
+        regret_temperature: How soft those choices are while fitting, in score points.
+        peculiarity_penalty: On the squares of what a model makes of a factor beyond its difficulty.
+        task_prior_answers: A model's mean in a task starts from its overall mean, which counts like so many answers.
         n_folds: Of the cross-validation that calibration and the reported figures come from.
         threads: Of torch; part of the recipe, because sums depend on it.
     """
 
-    n_dimensions: int = 128
-    n_members: int = 3
+    n_dimensions: int = 256
+    n_members: int = 2
     n_hidden: int = 128
     n_factors: int = 48
-    epochs: int = 20
+    n_token_hidden: int = 96
+    epochs: int = 30
     fewest_steps: int = 300
     batch_prompts: int = 256
     learning_rate: float = 2e-3
@@ -35,7 +41,11 @@ class FitSettings:
     input_dropout: float = 0.3
     hidden_dropout: float = 0.3
     task_weight: float = 0.3
-    tokens_weight: float = 0.3
+    tokens_weight: float = 1.0
     difficulty_weight: float = 0.3
+    regret_weight: float = 0.3
+    regret_temperature: float = 0.06
+    peculiarity_penalty: float = 1e-3
+    task_prior_answers: float = 20.0
     n_folds: int = 5
     threads: int = 2

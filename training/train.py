@@ -5,13 +5,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from training.base_bundle import BaseBundle, read_base_bundle
 from training.bundle_writer import Measures, TrainingRecord, check_bundle_place, write_bundle
-from training.corpus import Corpus, read_corpus, read_prices
+from training.corpus import Corpus, Float32s, read_corpus, read_prices
 from training.cross_fit import OutOfFold, fit_out_of_fold, fit_whole
 from training.encoding import EncodedPrompts, encode_prompts
-from training.errors import TrainingError
 from training.evaluation import evaluate_beliefs, flatten_measures
+from training.pools import find_pools
+from training.routing_measures import Pool
 from training.settings import FitSettings
 from training.static_table import StaticTable, distil_table
 
@@ -32,7 +35,7 @@ def train_bundle(
     """Fit, calibrate, export, prove and write a bundle; return its out-of-fold measures, source -> measure -> value.
 
     Args:
-        corpus_folder: Holds `prompts.parquet`, `responses.parquet` and, for the measures, `prices.csv`.
+        corpus_folder: Holds `prompts.parquet`, `responses.parquet` and, for the choices and the measures, `prices.csv`.
         out: The bundle's folder; its name becomes the bundle's.
         base_folder: An earlier bundle to learn from; None: from scratch.
         seed: Decides folds, initial weights and order.
@@ -46,18 +49,20 @@ def train_bundle(
     check_bundle_place(out)
     with progress.stage("Reading the corpus", None):
         corpus = read_corpus(corpus_folder)
+        prices = _read_prices(corpus_folder, corpus)
+        pools = find_pools(corpus, prices)
     base = read_base_bundle(base_folder) if base_folder else None
     settings = settings or (base.settings if base else FitSettings())
     table = _table(base, settings, progress)
     with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
         encoded = encode_prompts(corpus.contexts(), table, lambda: advance(1))
     with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance:
-        out_of_fold = fit_out_of_fold(corpus, encoded, settings, seed, base, advance)
+        out_of_fold = fit_out_of_fold(corpus, encoded, pools, settings, seed, base, advance)
     with progress.stage("Fitting all prompts", 1) as advance:
         calibration = out_of_fold.calibrate(corpus, base)
-        fitted = fit_whole(corpus, encoded, table, calibration, settings, seed, base, advance)
+        fitted = fit_whole(corpus, encoded, pools, table, calibration, settings, seed, base, advance)
     with progress.stage("Measuring out of fold", None):
-        measures = _measure(corpus_folder, corpus, encoded, out_of_fold)
+        measures = _measure(corpus, pools, encoded, out_of_fold)
     record = TrainingRecord(seed, base.version if base else None, measures)
     with progress.stage("Exporting and proving parity", len(corpus.prompts)) as advance:
         write_bundle(out, fitted, corpus, encoded, record, lambda: advance(1))
@@ -71,12 +76,16 @@ def _table(base: BaseBundle | None, settings: FitSettings, progress: Progress) -
         return distil_table(settings.n_dimensions)
 
 
-def _measure(folder: Path, corpus: Corpus, encoded: EncodedPrompts, out_of_fold: OutOfFold) -> Measures:
-    if not (folder / PRICES_FILE).is_file():
+def _read_prices(folder: Path, corpus: Corpus) -> Float32s:
+    if (folder / PRICES_FILE).is_file():
+        return read_prices(folder / PRICES_FILE, corpus.trained_names)
+    return np.full((len(corpus.trained_names), 2), np.nan, np.float32)
+
+
+def _measure(corpus: Corpus, pools: list[Pool], encoded: EncodedPrompts, out_of_fold: OutOfFold) -> Measures:
+    """Return the measures; none without priced models to route between: a fit without measures is still a fit."""
+    if not pools:
         return {}
-    prices = read_prices(folder / PRICES_FILE, corpus.trained_names)
-    try:
-        judged = evaluate_beliefs(corpus, prices, out_of_fold.honest_beliefs(corpus), encoded.embeddings, out_of_fold.fold)
-    except TrainingError:
-        return {}  # too few priced models to route between: a fit without measures is still a fit
-    return flatten_measures(judged)
+    return flatten_measures(
+        evaluate_beliefs(corpus, pools, out_of_fold.honest_beliefs(corpus), encoded.embeddings, out_of_fold.fold)
+    )

@@ -10,12 +10,15 @@ from training.network_outputs import NetworkOutputs
 def outputs_of(logits: np.ndarray, log_tokens: np.ndarray, difficulty: np.ndarray) -> NetworkOutputs:  # type: ignore[type-arg]
     n, _ = logits.shape
     return NetworkOutputs(
-        logits.astype(np.float32),
-        np.full_like(logits, 0.01, dtype=np.float32),
+        np.stack([logits - 0.1, logits + 0.1], axis=1).astype(np.float32),
         log_tokens.astype(np.float32),
         difficulty.astype(np.float32),
         np.ones((n, 1), np.float32),
     )
+
+
+def one_group(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    return np.full(len(scores), "exam")
 
 
 @pytest.fixture
@@ -33,14 +36,15 @@ def world() -> tuple[NetworkOutputs, np.ndarray, np.ndarray]:  # type: ignore[ty
 
 def test_overconfidence_is_taken_back(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
     outputs, scores, tokens = world
-    calibration = fit_calibration(outputs, scores, tokens)
-    assert calibration.slope == pytest.approx([0.5] * 3, abs=0.05)
-    assert calibration.intercept == pytest.approx([0.0] * 3, abs=0.1)
+    believed = fit_calibration(outputs, scores, tokens, one_group(scores)).quality(outputs)
+    true = 1 / (1 + np.exp(-outputs.logits / 2))
+    assert np.abs(believed - true).mean() < 0.01
+    assert np.abs(believed - true).max() < 0.05
 
 
 def test_difficulty_and_abilities_share_one_scale(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
     outputs, scores, tokens = world
-    calibration = fit_calibration(outputs, scores, tokens)
+    calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
     assert calibration.difficulty(outputs).mean() == pytest.approx(0, abs=1e-4)
     assert np.diff(calibration.abilities) == pytest.approx([-1.5, -1.5], abs=0.15)
     assert calibration.abilities[0] == pytest.approx(2.0 - 0.7, abs=0.12)
@@ -48,14 +52,14 @@ def test_difficulty_and_abilities_share_one_scale(world: tuple[NetworkOutputs, n
 
 def test_predicted_tokens_add_up_to_those_seen(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
     outputs, scores, tokens = world
-    believed = fit_calibration(outputs, scores, tokens).completion_tokens(outputs)
+    believed = fit_calibration(outputs, scores, tokens, one_group(scores)).completion_tokens(outputs)
     assert believed.sum(axis=0) == pytest.approx(tokens.sum(axis=0), rel=0.01)
 
 
 def test_few_answers_make_for_more_doubt(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
     outputs, scores, tokens = world
     scores[30:, 2] = np.nan
-    calibration = fit_calibration(outputs, scores, tokens)
+    calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
     assert calibration.intercept_variance[2] > 10 * calibration.intercept_variance[0]
 
 
@@ -65,7 +69,7 @@ def test_a_model_that_nobody_graded_or_counted_still_gets_finite_beliefs(
     outputs, scores, tokens = world
     scores[:, 1] = np.nan
     tokens[:] = np.nan
-    calibration = fit_calibration(outputs, scores, tokens)
+    calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
     assert np.isfinite(calibration.quality(outputs)).all()
     assert np.isfinite(calibration.quality_std(outputs)).all()
     assert np.isfinite(calibration.completion_tokens(outputs)).all()

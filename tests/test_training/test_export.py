@@ -21,6 +21,7 @@ from training.input_scaler import InputScaler
 from training.network import MODEL_WEIGHTS, TRUNK_WEIGHTS, RoutingNetwork
 from training.network_outputs import run_network
 from training.parity import prove_parity
+from training.peers import PeerMap
 from training.settings import FitSettings
 from training.static_table import quantize_table
 
@@ -39,8 +40,21 @@ def fitted() -> FittedModel:
             parameter.normal_(0, 0.5)
     table = quantize_table(random.normal(size=(30_522, 8)).astype(np.float32), TOKENIZER.read_bytes())
     encoded = encode_prompts([RouteContext.from_prompt(prompt) for prompt in PROMPTS], table)
+    norm = network.standardise._norm
+    assert norm is not None
+    assert norm.running_mean is not None
+    norm.running_mean.normal_(0, 1)
+    assert norm.running_var is not None
+    norm.running_var.uniform_(0.5, 2)
     calibration = Calibration(
-        np.array([0.9, 1.0, 1.2]), np.array([0.1, -0.2, 0.0]), np.full(3, 0.02), np.array([1.1, 0.9, 1.0]), 0.8, -0.3, np.zeros(3)
+        PeerMap(random.normal(size=(3, 3)), random.normal(size=3)),
+        np.array([0.9, 1.0, 1.2]),
+        np.array([0.1, -0.2, 0.0]),
+        np.full(3, 0.02),
+        np.array([1.1, 0.9, 1.0]),
+        0.8,
+        -0.3,
+        np.zeros(3),
     )
     return FittedModel(("a", "b", "c"), table, InputScaler.fit(encoded), network, calibration, SETTINGS)
 
@@ -68,21 +82,23 @@ def test_fused_weights_come_back_as_those_of_a_calibrated_network(fitted: Fitted
     fused = fuse_weights(fitted.network, fitted.calibration)
     back = unfuse_weights(fused, SETTINGS, 3)
     assert set(back) == TRUNK_WEIGHTS | MODEL_WEIGHTS
-    assert difficulty_offset_of(fused) == pytest.approx(fitted.calibration.difficulty_offset)
     raw, calibrated = copy.deepcopy(fitted.network), copy.deepcopy(fitted.network)
     with torch.no_grad():
         for network in (raw, calibrated):
             network.quality_task.zero_()  # tasks stay behind
             network.tokens_task.zero_()
+        calibrated.standardise.leave_as_they_come()
+        calibrated.difficulty_slope.zero_()
         for name, parameter in calibrated.named_parameters():
             if name in back:
                 parameter.copy_(torch.from_numpy(back[name]))
     inputs = np.random.default_rng(1).normal(size=(4, 8 + len(FEATURE_NAMES))).astype(np.float32)
     before, after = run_network(raw, inputs), run_network(calibrated, inputs)
     calibration = fitted.calibration
-    assert after.logits == pytest.approx(calibration.slope * before.logits + calibration.intercept, abs=1e-4)
+    wanted = calibration.slope * calibration.peers.apply(before.logits) + calibration.intercept
+    assert after.logits == pytest.approx(wanted, abs=1e-3)
     assert after.log_tokens == pytest.approx(before.log_tokens, abs=1e-5)
-    assert after.difficulty == pytest.approx(calibration.difficulty_slope * before.difficulty, abs=1e-5)
+    assert after.difficulty + difficulty_offset_of(fused) == pytest.approx(calibration.difficulty(before), abs=1e-3)
 
 
 class _Liar:
