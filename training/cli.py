@@ -66,15 +66,21 @@ def evaluate(
     plot: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("quality-cost.png"),
     in_sample: Annotated[bool, typer.Option(help="Judge the bundle itself on prompts that it was fitted to.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    trees: Annotated[bool, typer.Option(help="Fit LightGBM as a baseline, too: minutes more.")] = False,
+    left_out: Annotated[
+        bool, typer.Option(help="Judge each source by a network that saw none of it, too: minutes more.")
+    ] = False,
 ) -> None:
     """Judge a bundle on graded answers: quality-cost curve, calibration, baselines."""
+    from training.baselines import BASELINES, QUICK_BASELINES
     from training.evaluate import evaluate_bundle
     from training.progress import TerminalProgress
     from training.quality_cost_plot import plot_quality_cost
 
     console = Console()
     with one_line_errors("evaluate"):
-        evaluation = evaluate_bundle(bundle, corpus, in_sample, seed, TerminalProgress(console))
+        names = tuple(BASELINES) if trees else QUICK_BASELINES
+        evaluation = evaluate_bundle(bundle, corpus, in_sample, seed, TerminalProgress(console), names, left_out)
         plot_quality_cost(evaluation.pools, plot, f"Routing with {evaluation.version}")
     _print_tables(console, evaluation)
     console.print(f"[dim]{evaluation.note}[/]\n[green]Wrote {plot}[/].")
@@ -112,3 +118,23 @@ def _print_tables(console: Console, evaluation: "BundleEvaluation") -> None:
             bias = f"{row.cost_bias:+.1%}" if row.cost_bias == row.cost_bias else "–"
             table.add_row(name, f"{row.gap_closed:.3f}", *saved, f"{row.best_score:.1%}", *scored, bias)
         console.print(table)
+    console.print(_stability_table(evaluation))
+    if evaluation.left_out:
+        console.print(_left_out_table(evaluation))
+
+
+def _stability_table(evaluation: "BundleEvaluation") -> Table:
+    perturbations = list(evaluation.stability[0].kept)
+    title = "Choices that stay the same, at half of the best single model's cost"
+    table = Table("pool", *perturbations, "models in use", title=title, title_justify="left")
+    for row in evaluation.stability:
+        table.add_row(row.source, *(f"{row.kept[name]:.0%}" for name in perturbations), f"{row.n_effective:.1f}")
+    return table
+
+
+def _left_out_table(evaluation: "BundleEvaluation") -> Table:
+    title = "Sources never seen: share of the gap from a weak to the strongest model recovered by difficulty; 0.50 is a toss of a coin"
+    table = Table("source", "by difficulty", "by length of the prompt", "pairs of models", title=title, title_justify="left")
+    for row in evaluation.left_out:
+        table.add_row(row.source, f"{row.gap_recovered:.3f}", f"{row.by_length:.3f}", str(row.pairs))
+    return table

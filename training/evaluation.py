@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
-from training.baselines import NeighbourBeliefs, predict_by_neighbours
-from training.corpus import Corpus, Float32s
+from training.baselines import BaselineBeliefs
+from training.corpus import Float32s
 from training.fitted_model import Beliefs
 from training.routing_measures import (
     Floats,
@@ -21,7 +21,7 @@ from training.routing_measures import (
     trace_curve,
 )
 
-OURS, NEIGHBOURS, RANDOM_MIX, BEST_SINGLE, ORACLE = "llmdeal", "kNN-100", "random mix", "best single", "oracle"
+OURS, RANDOM_MIX, BEST_SINGLE, ORACLE = "llmdeal", "random mix", "best single", "oracle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,10 @@ class PoolEvaluation:
 
 
 def evaluate_beliefs(
-    corpus: Corpus, pools: Sequence[Pool], beliefs: Beliefs, embeddings: Float32s, fold: npt.NDArray[np.intp]
+    pools: Sequence[Pool], beliefs: Beliefs, baselines: Mapping[str, BaselineBeliefs] = MappingProxyType({})
 ) -> list[PoolEvaluation]:
-    """Judge beliefs about a whole corpus; the neighbours are cross-fitted over `fold` on the same prompts."""
-    neighbours = predict_by_neighbours(corpus, embeddings, fold)
-    return [_evaluate_pool(pool, beliefs, neighbours) for pool in pools]
+    """Judge beliefs about a whole corpus, and those of baselines by their names."""
+    return [_evaluate_pool(pool, {OURS: beliefs, **baselines}) for pool in pools]
 
 
 def flatten_measures(evaluations: list[PoolEvaluation]) -> dict[str, dict[str, float]]:
@@ -46,10 +45,10 @@ def flatten_measures(evaluations: list[PoolEvaluation]) -> dict[str, dict[str, f
     return {evaluation.pool.source: asdict(evaluation.measures[OURS]) for evaluation in evaluations}
 
 
-def _evaluate_pool(pool: Pool, beliefs: Beliefs, neighbours: NeighbourBeliefs) -> PoolEvaluation:
+def _evaluate_pool(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs]) -> PoolEvaluation:
     curves: dict[str, Floats] = {}
     measures: dict[str, RoutingMeasures] = {}
-    for name, router in ((OURS, beliefs), (NEIGHBOURS, neighbours)):
+    for name, router in routers.items():
         quality, tokens = _of_pool(pool, router.quality), _of_pool(pool, router.completion_tokens)
         curves[name] = trace_curve(quality, pool.believed_cost(tokens), pool.score, pool.cost)
         measures[name] = measure_router(pool, quality, tokens)

@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from training.atomic_write import replace_file
-from training.evaluation import BEST_SINGLE, NEIGHBOURS, ORACLE, OURS, RANDOM_MIX, PoolEvaluation
+from training.evaluation import BEST_SINGLE, ORACLE, OURS, RANDOM_MIX, PoolEvaluation
 from training.routing_measures import Floats
 
 # Okabe and Ito (2008), told apart by readers who do not see all colours.
 _STYLES: dict[str, dict[str, object]] = {
     ORACLE: {"color": "#999999", "linestyle": ":", "linewidth": 1.5},
     RANDOM_MIX: {"color": "#56B4E9", "linestyle": "--", "linewidth": 1.2},
-    NEIGHBOURS: {"color": "#E69F00", "linewidth": 1.5},
+    "kNN-100": {"color": "#E69F00", "linewidth": 1.5},
+    "linear": {"color": "#009E73", "linewidth": 1.2},
     OURS: {"color": "#0072B2", "linewidth": 2.6},
 }
 
@@ -31,6 +32,8 @@ def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: 
         singles = evaluation.curves[BEST_SINGLE] * (1000, 100)
         panel.scatter(*singles.T, s=22, color="#444444", zorder=3, label="single models")
         for name, style in _STYLES.items():
+            if name not in evaluation.curves:
+                continue
             frontier = _frontier(evaluation.curves[name]) * (1000, 100)
             panel.plot(*frontier.T, label=name, **style)
         panel.set_xscale("log")
@@ -45,7 +48,7 @@ def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: 
         lowest = min(float(_frontier(evaluation.curves[name])[0, 1]) for name in (OURS, BEST_SINGLE)) * 100
         panel.set_ylim(max(lowest - 8, 0), min(float(evaluation.curves[ORACLE][:, 1].max()) * 100 + 3, 101))
     panels[0].set_ylabel("mean score, %")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
     figure.suptitle(title, fontsize=12, fontweight="bold")
     replace_file(path, lambda stream: figure.savefig(stream, format="png", metadata={"Software": None}))
 

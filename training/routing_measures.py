@@ -6,7 +6,7 @@ argmax(quality - trade x predicted cost); letting `trade` run from 0 (quality al
 against mean score.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +46,16 @@ class Pool:
     prompt_cost: Floats
     output_usd: Floats
     has_tokens: bool
+
+    def take(self, chosen: npt.NDArray[np.intp]) -> "Pool":
+        """Return the pool of these prompts, by their places in it; one may be taken several times, as bootstraps do."""
+        return replace(
+            self,
+            rows=self.rows[chosen],
+            score=self.score[chosen],
+            cost=self.cost[chosen],
+            prompt_cost=self.prompt_cost[chosen],
+        )
 
     def believed_cost(self, completion_tokens: Floats) -> Floats:
         """Return the cost, shape (n, m), that follows from predicted completion tokens (n, m)."""
@@ -204,3 +214,18 @@ def _mean_within(points: Floats, budgets: Floats, floor: float) -> float:
 
 def _turns_up(first: Floats, second: Floats, third: Floats) -> bool:
     return bool((second[1] - first[1]) * (third[0] - first[0]) <= (third[1] - first[1]) * (second[0] - first[0]))
+
+
+def area_under_gap_recovered(hardness: Floats, strong: Floats, weak: Floats) -> float:
+    """Return the mean share of the gap between a weak and a strong model that is recovered, over all shares of prompts sent to the strong one.
+
+    Prompts go to the strong model in order of `hardness`. 0.5 is a toss of a coin, above 1 means that the two together beat the strong one
+    (APGR; Ong et al. 2024, "RouteLLM: Learning to Route LLMs with Preference Data").
+
+    Args:
+        hardness: Shape (n,); ties stay in their order.
+        strong, weak: Shape (n,), scores, 0..1.
+    """
+    gain: Floats = (strong - weak)[np.argsort(-hardness, kind="stable")]
+    recovered = np.concatenate([[0.0], np.cumsum(gain)]) / gain.sum()
+    return float(((recovered[1:] + recovered[:-1]) / 2).mean())

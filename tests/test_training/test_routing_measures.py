@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from training.routing_measures import (
     Pool,
+    area_under_gap_recovered,
     area_under_roc,
     calibration_error,
     measure_only_choices,
@@ -86,3 +87,12 @@ def test_measures_stay_in_their_ranges(pairs: list[tuple[float, bool]]) -> None:
     assert 0 <= calibration_error(quality, hits.astype(float)) <= 1
     area = area_under_roc(hits, quality)
     assert np.isnan(area) or 0 <= area <= 1
+
+
+def test_gap_recovered_is_half_for_a_coin_and_one_where_the_gap_is_found_first() -> None:
+    weak, strong = np.array([1.0, 1.0, 0.0, 0.0]), np.ones(4)
+    assert area_under_gap_recovered(np.array([0.0, 0, 1, 1]), strong, weak) == pytest.approx((0.25 + 0.75 + 1 + 1) / 4)
+    assert area_under_gap_recovered(np.array([1.0, 1, 0, 0]), strong, weak) == pytest.approx((0 + 0 + 0.25 + 0.75) / 4)
+    rng = np.random.default_rng(0)
+    scores = rng.random(20_000)
+    assert area_under_gap_recovered(rng.random(20_000), np.ones(20_000), scores) == pytest.approx(0.5, abs=0.01)

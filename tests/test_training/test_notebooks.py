@@ -1,0 +1,40 @@
+"""The notebooks run from top to bottom, here on a small corpus; the outputs that they keep are of the real one."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from fakes.tiny_corpus import tiny_tables, write_corpus
+from nbclient import NotebookClient
+
+pytestmark = [pytest.mark.slow]
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"), *tiny_tables())
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_notebook_runs_from_top_to_bottom(path: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORPUS", str(corpus))
+    monkeypatch.setenv("FOLDS", "2")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_its_outputs_and_no_error(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_there_are_notebooks() -> None:
+    assert len(NOTEBOOKS) >= 2

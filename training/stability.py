@@ -1,0 +1,115 @@
+"""Whether choices survive what does not change a question: typos, other case, other spacing, a courtesy before or after it.
+
+A router that always picks one model is perfectly stable and useless, so the diversity of its choices is told beside.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from training.fitted_model import Beliefs
+from training.routing_measures import Floats, Pool
+
+Perturbation = Callable[[str, np.random.Generator], str]
+
+_TYPOS_PER_LETTER = 0.02
+_BLANKS_DOUBLED = 0.1
+_COURTESIES = ("Please answer the following question.\n\n", "Hi! I need some help with this: ", "Question: ")
+_THANKS = ("\n\nThank you!", " Thanks in advance.", "\n")
+_TRADES: Floats = np.logspace(0, 6, 121)
+
+
+def misspell(prompt: str, rng: np.random.Generator) -> str:
+    """Swap, drop or double one letter in fifty, inside words only."""
+    letters = list(prompt)
+    for place in np.flatnonzero(rng.random(len(letters)) < _TYPOS_PER_LETTER):
+        if 0 < place < len(letters) - 1 and "".join(letters[place - 1 : place + 2]).isalpha():
+            kind = rng.integers(3)
+            if kind == 0:
+                letters[place], letters[place + 1] = letters[place + 1], letters[place]
+            else:
+                letters[place] *= 0 if kind == 1 else 2
+    return "".join(letters)
+
+
+def respace(prompt: str, rng: np.random.Generator) -> str:
+    """Double one blank in ten and end with a line break."""
+    return "".join(mark * 2 if mark == " " and rng.random() < _BLANKS_DOUBLED else mark for mark in prompt) + "\n"
+
+
+def lower_case(prompt: str, rng: np.random.Generator) -> str:
+    """Write everything small."""
+    return prompt.lower()
+
+
+def be_polite(prompt: str, rng: np.random.Generator) -> str:
+    """Ask nicely, before or after."""
+    if rng.random() < 0.5:
+        return str(rng.choice(_COURTESIES)) + prompt
+    return prompt + str(rng.choice(_THANKS))
+
+
+PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
+    {"typos": misspell, "lower case": lower_case, "spacing": respace, "courtesy": be_polite}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """Of one pool's choices.
+
+    Args:
+        source: Of the pool.
+        kept: Name of a perturbation -> share of prompts whose chosen model stays the same.
+        n_effective: Exponential of the choices' entropy: how many models are in use, as if equally.
+        prompts: How many were perturbed.
+    """
+
+    source: str
+    kept: Mapping[str, float]
+    n_effective: float
+    prompts: int
+
+
+def measure_stability(
+    pool: Pool,
+    prompts: Sequence[str],
+    believe: Callable[[Sequence[str]], Beliefs],
+    columns: Sequence[int],
+    seed: int,
+) -> Stability:
+    """Perturb prompts of a pool and compare the chosen models, where the router spends half of what the best single model costs.
+
+    Args:
+        pool: The models, and the prompts' known costs; `prompts` are those of its rows, in order.
+        prompts: `n` texts.
+        believe: Returns beliefs about texts.
+        columns: Of the pool's models in those beliefs.
+        seed: Of the perturbations.
+    """
+    plain = believe(prompts).of_models(columns)
+    trade = _trade_at_half_cost(pool, plain)
+    chosen = _choices(pool, plain, trade)
+    kept = {}
+    for name, perturb in PERTURBATIONS.items():
+        rng = np.random.default_rng(seed)
+        told = believe([perturb(prompt, rng) for prompt in prompts]).of_models(columns)
+        kept[name] = float((_choices(pool, told, trade) == chosen).mean())
+    shares = np.bincount(chosen, minlength=len(columns)) / len(chosen)
+    entropy = -sum(share * np.log(share) for share in shares if share > 0)
+    return Stability(pool.source, kept, float(np.exp(entropy)), len(prompts))
+
+
+def _choices(pool: Pool, beliefs: Beliefs, trade: float) -> npt.NDArray[np.intp]:
+    believed = pool.believed_cost(beliefs.completion_tokens.astype(np.float64))
+    return np.asarray((beliefs.quality - trade * believed).argmax(axis=1), np.intp)
+
+
+def _trade_at_half_cost(pool: Pool, beliefs: Beliefs) -> float:
+    rows = np.arange(len(pool.rows))
+    best = pool.cost[:, pool.score.mean(axis=0).argmax()].mean()
+    spent = [pool.cost[rows, _choices(pool, beliefs, trade)].mean() for trade in _TRADES]
+    return float(_TRADES[int(np.argmin(np.abs(np.array(spent) - best / 2)))])
