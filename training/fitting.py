@@ -61,7 +61,7 @@ def fit_network(
         targets: What to learn, row by row.
         settings: Widths, schedule and weights of the losses.
         seed: Of initial weights, dropout and the order of prompts.
-        transfer: Copies an earlier bundle's weights into the fresh network; its trunk then moves at a tenth of the speed.
+        transfer: Copies an earlier bundle's weights into the fresh network; its trunk is then free of weight decay.
         advance: Called after each step with the share of all steps done since the last call.
     """
     torch.set_num_threads(settings.threads)
@@ -104,13 +104,16 @@ def _make_optimizer(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     trunk = [weight for name, weight in network.named_parameters() if name in TRUNK_WEIGHTS]
     heads = [weight for name, weight in network.named_parameters() if name not in TRUNK_WEIGHTS]
-    speeds = [settings.learning_rate * (0.1 if is_continued else 1.0), settings.learning_rate]
     groups = [
-        {"params": trunk, "lr": speeds[0], "weight_decay": 0.0 if is_continued else settings.weight_decay},
-        {"params": heads, "lr": speeds[1], "weight_decay": settings.weight_decay},
+        # What an earlier bundle knows is not pulled towards nothing.
+        {"params": trunk, "weight_decay": 0.0 if is_continued else settings.weight_decay},
+        {"params": heads, "weight_decay": settings.weight_decay},
     ]
-    optimizer = torch.optim.AdamW(groups)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=speeds, total_steps=steps + 1, pct_start=0.15)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=settings.learning_rate, total_steps=steps + 1, pct_start=0.15
+    )
+    return optimizer, schedule
 
 
 def _to_tensors(targets: FitTargets) -> _Batch:
