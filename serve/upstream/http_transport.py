@@ -93,7 +93,7 @@ class HttpTransport:
             self._idle[origin].remove(connection)
 
     async def _connect(self, origin: _Origin, connect_s: float) -> HttpConnection:
-        if len(self._origins) >= MAX_CONNECTIONS:
+        if len(self._origins) >= MAX_CONNECTIONS and not self._drop_longest_idle():
             raise ConnectFailed(f"all {MAX_CONNECTIONS:,} connections are in use")
         try:
             async with asyncio.timeout(connect_s):
@@ -102,6 +102,17 @@ class HttpTransport:
             raise ConnectFailed("connecting took too long") from None
         except OSError as error:  # of TLS too
             raise ConnectFailed(f"no connection ({error.strerror or type(error).__name__})") from None
+
+    def _drop_longest_idle(self) -> bool:
+        """Cut the connection that was idle for the longest time, of any origin; False: none is idle."""
+        oldest = min(
+            (idle[0] for idle in self._idle.values() if idle), key=lambda connection: connection.idle_since, default=None
+        )
+        if oldest is None:
+            return False
+        self._forget(oldest)
+        oldest.abort()
+        return True
 
     async def _open(self, origin: _Origin) -> HttpConnection:
         connection = HttpConnection(self._forget)

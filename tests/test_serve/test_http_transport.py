@@ -196,6 +196,22 @@ def test_whoever_is_cancelled_while_waiting_hangs_up_on_the_provider() -> None:
     asyncio.run(run())
 
 
+def test_at_the_limit_an_idle_connection_makes_room_and_one_in_use_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve.upstream.http_transport.MAX_CONNECTIONS", 1)
+
+    async def run() -> None:
+        async with transport_to([HELLO]) as (transport, first), raw_server([HELLO[:-2], Pause(30)]) as second:
+            assert await fetch(transport, first.port) == b"hello"
+            held = await transport.post(f"http://127.0.0.1:{second.port}/", {}, b"", PATIENT)
+            with pytest.raises(ConnectFailed, match="all 1 connections are in use"):
+                await fetch(transport, first.port)
+            held.close()
+            await asyncio.sleep(0)
+            assert await fetch(transport, first.port) == b"hello"
+
+    asyncio.run(run())
+
+
 def run_with(transport_use: Callable[[HttpTransport], Awaitable[Outcome]]) -> Outcome:
     async def run() -> Outcome:
         transport = HttpTransport()
