@@ -4,7 +4,7 @@ That is how `train`, `predict` and `evaluate` are here while serving and trainin
 """
 
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 
 import typer
 
@@ -37,7 +37,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         command_line.command()(command)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:
-            command_line.command(name=entry_point.name, rich_help_panel="Training")(_load(entry_point))
+            command_line.command(name=entry_point.name, rich_help_panel="Training")(entry_point.load())
         else:
             command_line.command(name=entry_point.name, rich_help_panel="Training", help=_HELP.get(entry_point.name, ""))(_unused)
     return command_line
@@ -50,14 +50,6 @@ _HELP = {
 }
 
 
-def _load(entry_point: EntryPoint) -> "typer.models.CommandFunctionType":  # type: ignore[type-var]  # typer's own bound type variable
-    try:
-        return entry_point.load()  # type: ignore[no-any-return]  # entry points are untyped
-    except ModuleNotFoundError as error:
-        typer.secho(f"llmdeal {entry_point.name}: {_TRAINING_HINT} (missing: {error.name})", err=True, fg="red")
-        raise SystemExit(2) from None
-
-
 def _unused() -> None:
     """Stand for a command that is listed but not the one about to run."""
 
@@ -65,4 +57,11 @@ def _unused() -> None:
 def run() -> None:
     """Run the command line of this process."""
     wanted = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    build_command_line(wanted)()
+    try:
+        build_command_line(wanted)()
+    except ModuleNotFoundError as error:
+        # The training commands import what is heavy only once they run.
+        if wanted not in _HELP:
+            raise
+        typer.secho(f"llmdeal {wanted}: {_TRAINING_HINT} (missing: {error.name})", err=True, fg="red")
+        raise SystemExit(2) from None

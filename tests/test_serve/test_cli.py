@@ -70,6 +70,24 @@ def test_what_cannot_work_is_said_in_one_line(
     assert "Traceback" not in refused.stderr
 
 
+def test_without_the_training_packages_a_training_command_says_what_to_install(tmp_path: Path) -> None:
+    hide = "import sys; sys.modules['pandas'] = None; from serve.cli.main import run; run()"
+    arguments = ["predict", "--bundle", "bundle", "--prompts", "prompts.parquet", "--out", "beliefs.parquet"]
+    root = str(Path(__file__).parents[2])
+    refused = subprocess.run(
+        [sys.executable, "-c", hide, *arguments],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "pip install 'llmdeal[train]' (missing: pandas)" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_the_gateway_stores_what_export_reads(tmp_path: Path) -> None:
     environment = {"LLMDEAL_DATABASE": str(tmp_path / "elsewhere.db")}
     missing = llmdeal("export", "--since", "1d", "--out", "x", folder=tmp_path, environment=environment)
