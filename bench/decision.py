@@ -55,7 +55,7 @@ def time_decision(calls: int = 4_000) -> list[Timing]:
     """Time the decision and its parts, for each length of prompt, over `_N_PROMPTS` different prompts in turn."""
     bundle = load_bundle(bundle_folder(""))
     quality_model = OnnxQualityModel(bundle)
-    tokenizer = WordPieceTokenizer.from_bytes(bundle.tokenizer, bundle.folder)
+    tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
     timings = []
     for words in PROMPT_WORDS:
         contexts = [RouteContext.from_prompt(prompt(number, words)) for number in range(_N_PROMPTS)]

@@ -9,7 +9,7 @@ A bundle that is incomplete, altered or made for other features is refused when 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from router.errors import BundleError
@@ -26,7 +26,7 @@ _MEND = "export the bundle again or get a whole copy"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle. The graph stays on disk: onnxruntime would keep a second copy of bytes that it is given.
+    """A checked bundle. Its files stay on disk: onnxruntime would keep a second copy of a graph that it is given as bytes.
 
     Args:
         folder: Where it was read.
@@ -34,19 +34,22 @@ class Bundle:
         trained_names: Models that the graph predicts, in the order of its outputs.
         abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the average
             prompt of its corpus.
-        tokenizer: Bytes of the `tokenizer.json`.
     """
 
     folder: Path
     version: str
     trained_names: tuple[str, ...]
     abilities: Mapping[str, float]
-    tokenizer: bytes = field(repr=False)
 
     @property
     def graph_path(self) -> Path:
         """The ONNX graph."""
         return self.folder / GRAPH_FILE
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The `tokenizer.json`."""
+        return self.folder / TOKENIZER_FILE
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -66,7 +69,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise BundleError(f"{path}: trained_names, abilities or name is missing or malformed ({problem!r}): {_MEND}") from None
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
-    return Bundle(folder, version, names, abilities, (folder / TOKENIZER_FILE).read_bytes())
+    return Bundle(folder, version, names, abilities)
 
 
 def read_manifest(folder: Path) -> dict[str, object]:

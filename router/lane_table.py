@@ -79,12 +79,12 @@ class LaneTable:
         def floats(values: Sequence[float]) -> Floats:
             return np.array(values, dtype=np.float64)
 
-        def longest(values: Sequence[int]) -> npt.NDArray[np.int64]:
+        def integers(values: Sequence[int]) -> npt.NDArray[np.int64]:
             return np.array(values, dtype=np.int64)
 
         ability_std = floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes])
-        context_tokens = longest([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes])
-        max_output_tokens = longest([lane.max_output_tokens or _NO_LIMIT for lane in lanes])
+        context_tokens = integers([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes])
+        max_output_tokens = integers([lane.max_output_tokens or _NO_LIMIT for lane in lanes])
         return cls(
             lanes=tuple(lanes),
             lane_ids=tuple(index_of),
@@ -93,7 +93,7 @@ class LaneTable:
             input_usd_per_token=floats([float(lane.price.input_usd_per_mtok) / 1e6 for lane in lanes]),
             output_usd_per_token=floats([float(lane.price.output_usd_per_mtok) / 1e6 for lane in lanes]),
             request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
-            capabilities=np.array([int(lane.capabilities) for lane in lanes], dtype=np.int64),
+            capabilities=integers([int(lane.capabilities) for lane in lanes]),
             context_tokens=context_tokens,
             max_output_tokens=max_output_tokens,
             trained_index=trained_index,

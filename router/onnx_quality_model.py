@@ -29,7 +29,7 @@ class OnnxQualityModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
-        self._tokenizer = WordPieceTokenizer.from_bytes(bundle.tokenizer, bundle.folder)
+        self._tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
         path = bundle.graph_path
         try:
             self._session = onnxruntime.InferenceSession(str(path), _one_thread(), providers=["CPUExecutionProvider"])
@@ -39,9 +39,9 @@ class OnnxQualityModel:
         outputs = tuple(entry.name for entry in self._session.get_outputs())
         if inputs != INPUT_NAMES or outputs != OUTPUT_NAMES:
             raise BundleError(f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {OUTPUT_NAMES}")
-        shapes = [list(entry.shape) for entry in (*self._session.get_inputs()[1:], *self._session.get_outputs()[:3])]
+        shapes = [list(entry.shape) for entry in (*self._session.get_inputs()[1:], *self._session.get_outputs())]
         n_models = len(bundle.trained_names)
-        if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models]]:
+        if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models], [1], [1]]:
             raise BundleError(f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features and {n_models} models")
 
     @property

@@ -71,7 +71,7 @@ def read_base_bundle(folder: Path) -> BaseBundle:
         return BaseBundle(
             bundle.version,
             bundle.trained_names,
-            StaticTable(arrays["table_rows"], arrays["table_scales"][0], bundle.tokenizer),
+            StaticTable(arrays["table_rows"], arrays["table_scales"][0], bundle.tokenizer_path.read_bytes()),
             InputScaler(arrays["input_mean"], arrays["input_inverse_std"]),
             settings,
             unfuse_weights(fused, settings, len(bundle.trained_names)),
