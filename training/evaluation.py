@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
-import numpy as np
-
 from training.baselines import BaselineBeliefs
-from training.corpus import Float32s
 from training.fitted_model import Beliefs
 from training.routing_measures import (
     Floats,
@@ -49,7 +46,7 @@ def _evaluate_pool(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs])
     curves: dict[str, Floats] = {}
     measures: dict[str, RoutingMeasures] = {}
     for name, router in routers.items():
-        quality, tokens = _of_pool(pool, router.quality), _of_pool(pool, router.completion_tokens)
+        quality, tokens = pool.part_of(router.quality), pool.part_of(router.completion_tokens)
         curves[name] = trace_curve(quality, pool.believed_cost(tokens), pool.score, pool.cost)
         measures[name] = measure_router(pool, quality, tokens)
     choices = ((RANDOM_MIX, random_mix_curve(pool)), (BEST_SINGLE, single_models(pool)), (ORACLE, oracle_curve(pool)))
@@ -57,7 +54,3 @@ def _evaluate_pool(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs])
         curves[name] = curve
         measures[name] = measure_only_choices(pool, curve)
     return PoolEvaluation(pool, measures, curves)
-
-
-def _of_pool(pool: Pool, values: Float32s) -> Floats:
-    return values[np.ix_(pool.rows, pool.columns)].astype(np.float64)

@@ -66,13 +66,13 @@ def _judge(
     network = fit_network(scaler.transform(encoded.rows(kept)), targets_of(corpus, pools, kept), settings, seed, None, advance)
     difficulty = run_network(network, scaler.transform(encoded.rows(pool.rows))).difficulty.astype(np.float64)
     length = np.array([len(corpus.prompts[row]) for row in pool.rows], np.float64)
-    by_difficulty, by_length = (_mean_recovered(pool, hardness) for hardness in (difficulty, length))
-    return LeftOutSource(pool.source, by_difficulty, by_length, len(_pairs(pool)))
+    pairs = _pairs(pool)
 
+    def mean_recovered(hardness: Floats) -> float:
+        found = [area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in pairs]
+        return float(np.mean(found)) if found else float("nan")
 
-def _mean_recovered(pool: Pool, hardness: Floats) -> float:
-    found = [area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in _pairs(pool)]
-    return float(np.mean(found)) if found else float("nan")
+    return LeftOutSource(pool.source, mean_recovered(difficulty), mean_recovered(length), len(pairs))
 
 
 def _pairs(pool: Pool) -> list[tuple[int, int]]:

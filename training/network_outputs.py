@@ -33,11 +33,6 @@ class NetworkOutputs:
         """Mean over the members, shape (n, m)."""
         return np.asarray(self.member_logits.mean(axis=1), np.float32)
 
-    @property
-    def logit_variance(self) -> Float32s:
-        """Variance between members, shape (n, m)."""
-        return np.asarray(self.member_logits.var(axis=1), np.float32)
-
     def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "NetworkOutputs":
         """Return the outputs for these prompts."""
         return NetworkOutputs(

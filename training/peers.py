@@ -37,11 +37,6 @@ class PeerMap:
     matrix: Floats
     offset: Floats
 
-    @classmethod
-    def identity(cls, n_models: int) -> "PeerMap":
-        """Return the map that changes nothing."""
-        return cls(np.eye(n_models), np.zeros(n_models))
-
     def apply(self, logits: Floats | Float32s) -> Floats:
         """Return the mixed logits; the last axis is that of the models."""
         return np.asarray(logits @ self.matrix.T + self.offset, np.float64)

@@ -57,6 +57,10 @@ class Pool:
             prompt_cost=self.prompt_cost[chosen],
         )
 
+    def part_of(self, values: npt.NDArray[np.float32]) -> Floats:
+        """Return the pool's part, shape (n, m), of beliefs about a whole corpus, by its prompts and models."""
+        return values[np.ix_(self.rows, self.columns)].astype(np.float64)
+
     def believed_cost(self, completion_tokens: Floats) -> Floats:
         """Return the cost, shape (n, m), that follows from predicted completion tokens (n, m)."""
         return self.prompt_cost + np.maximum(completion_tokens, 1) * self.output_usd if self.has_tokens else self.cost
@@ -150,14 +154,26 @@ def measure_curve(pool: Pool, curve: Floats) -> dict[str, float]:
     }
 
 
+def choose(value: Floats, believed_cost: Floats, trade: float) -> npt.NDArray[np.intp]:
+    """Return the model that a router takes for each prompt, shape (n,), at `trade` score points per USD; arguments have shape (n, m)."""
+    chosen: npt.NDArray[np.intp] = np.argmax(value - trade * believed_cost, axis=1)
+    return chosen
+
+
 def trace_curve(value: Floats, believed_cost: Floats, score: Floats, cost: Floats) -> Floats:
     """Return (mean cost, mean score) for each of `TRADES`, shape (91, 2); all arguments have shape (n, m)."""
     rows = np.arange(len(score))
     points = []
     for trade in TRADES:
-        chosen = np.argmax(value - trade * believed_cost, axis=1)
+        chosen = choose(value, believed_cost, trade)
         points.append((cost[rows, chosen].mean(), score[rows, chosen].mean()))
     return np.array(points)
+
+
+def trade_at_cost(pool: Pool, quality: Floats, believed_cost: Floats, mean_cost: float) -> float:
+    """Return the one of `TRADES` at which a router's mean cost comes nearest to `mean_cost`, USD a prompt."""
+    spent = trace_curve(quality, believed_cost, pool.score, pool.cost)[:, 0]
+    return float(TRADES[np.abs(spent - mean_cost).argmin()])
 
 
 def single_models(pool: Pool) -> Floats:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from training.fitted_model import Beliefs
-from training.routing_measures import Floats, Pool
+from training.routing_measures import Floats, Pool, choose, trade_at_cost
 
 Perturbation = Callable[[str, np.random.Generator], str]
 
@@ -19,7 +18,6 @@ _TYPOS_PER_LETTER = 0.02
 _BLANKS_DOUBLED = 0.1
 _COURTESIES = ("Please answer the following question.\n\n", "Hi! I need some help with this: ", "Question: ")
 _THANKS = ("\n\nThank you!", " Thanks in advance.", "\n")
-_TRADES: Floats = np.logspace(0, 6, 121)
 
 
 def misspell(prompt: str, rng: np.random.Generator) -> str:
@@ -90,26 +88,21 @@ def measure_stability(
         columns: Of the pool's models in those beliefs.
         seed: Of the perturbations.
     """
-    plain = believe(prompts).of_models(columns)
-    trade = _trade_at_half_cost(pool, plain)
-    chosen = _choices(pool, plain, trade)
+    quality, believed = _believed(pool, believe(prompts), columns)
+    best_cost = pool.cost[:, pool.score.mean(axis=0).argmax()].mean()
+    trade = trade_at_cost(pool, quality, believed, best_cost / 2)
+    chosen = choose(quality, believed, trade)
     kept = {}
     for name, perturb in PERTURBATIONS.items():
         rng = np.random.default_rng(seed)
-        told = believe([perturb(prompt, rng) for prompt in prompts]).of_models(columns)
-        kept[name] = float((_choices(pool, told, trade) == chosen).mean())
+        told = _believed(pool, believe([perturb(prompt, rng) for prompt in prompts]), columns)
+        kept[name] = float((choose(*told, trade) == chosen).mean())
     shares = np.bincount(chosen, minlength=len(columns)) / len(chosen)
     entropy = -sum(share * np.log(share) for share in shares if share > 0)
     return Stability(pool.source, kept, float(np.exp(entropy)), len(prompts))
 
 
-def _choices(pool: Pool, beliefs: Beliefs, trade: float) -> npt.NDArray[np.intp]:
-    believed = pool.believed_cost(beliefs.completion_tokens.astype(np.float64))
-    return np.asarray((beliefs.quality - trade * believed).argmax(axis=1), np.intp)
-
-
-def _trade_at_half_cost(pool: Pool, beliefs: Beliefs) -> float:
-    rows = np.arange(len(pool.rows))
-    best = pool.cost[:, pool.score.mean(axis=0).argmax()].mean()
-    spent = [pool.cost[rows, _choices(pool, beliefs, trade)].mean() for trade in _TRADES]
-    return float(_TRADES[int(np.argmin(np.abs(np.array(spent) - best / 2)))])
+def _believed(pool: Pool, beliefs: Beliefs, columns: Sequence[int]) -> tuple[Floats, Floats]:
+    """Return (quality, believed cost in USD), each (n, models of the pool)."""
+    mine = beliefs.of_models(columns)
+    return mine.quality.astype(np.float64), pool.believed_cost(mine.completion_tokens.astype(np.float64))
