@@ -1,7 +1,8 @@
-"""A bundle on disk: the exported quality model, its tokenizer and the manifest that vouches for both.
+"""A bundle on disk: the exported quality model, its tokenizer, a sample of graded answers, and the manifest that vouches for all.
 
     <name>/model.onnx       the graph        <name>/manifest.json   what it is, of what, and the hashes of the rest
     <name>/tokenizer.json   its tokenizer    <name>/README.md       the model card, for people
+    <name>/reference_answers.npz             a sample of what it was fitted to, without text; see `router.reference_answers`
 
 A bundle that is incomplete, altered or made for other features is refused when it is loaded, never mis-scored.
 """
@@ -14,13 +15,15 @@ from pathlib import Path
 
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
+from router.reference_answers import ReferenceAnswers
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
+REFERENCE_FILE = "reference_answers.npz"
 CARD_FILE = "README.md"
-HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE)
+HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE, REFERENCE_FILE)
 _MEND = "export the bundle again or get a whole copy"
 
 
@@ -50,6 +53,14 @@ class Bundle:
     def tokenizer_path(self) -> Path:
         """The `tokenizer.json`."""
         return self.folder / TOKENIZER_FILE
+
+    def read_reference(self) -> ReferenceAnswers:
+        """Read the sample of graded answers.
+
+        Raises:
+            BundleError: It was altered since the bundle was checked.
+        """
+        return ReferenceAnswers.read(self.folder / REFERENCE_FILE, len(self.trained_names))
 
 
 def load_bundle(folder: Path) -> Bundle:

@@ -92,6 +92,7 @@ class Preferences:
 
     Args:
         quality_bar: Least P(good answer) wanted, 0..1; None: no bar, weigh quality against cost.
+        quality_of_best: Share of the best lane's quality that is to be kept on average, 0..1; None: no such bar.
         willingness_to_pay_usd: What a good answer is worth to the caller, in USD; None: the operator's default.
         latency_usd_per_s: What a second of waiting costs the caller, in USD.
         preferred_max_latency_ms: Slower lanes are demoted.
@@ -101,6 +102,7 @@ class Preferences:
     """
 
     quality_bar: float | None = None
+    quality_of_best: float | None = None
     willingness_to_pay_usd: float | None = None
     latency_usd_per_s: float = 0.0
     preferred_max_latency_ms: float | None = None

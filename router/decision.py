@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from router.bar import Bar
 from router.context import NO_PREFERENCES, Constraints, Preferences, RouteContext
 from router.eligibility import Exclusions, exclude_lanes
 from router.errors import NoEligibleLaneError
@@ -57,8 +58,20 @@ def decide(
     rng: np.random.Generator,
     constraints: Constraints,
     preferences: Preferences,
+    bar: Bar | None = None,
 ) -> Decision:
     """Filter, rank and draw.
+
+    Args:
+        table: The lanes.
+        context: The request.
+        prediction: What the quality model believes of it.
+        state: What is known of the lanes at this moment.
+        policy: Who ranks.
+        rng: For policies that draw.
+        constraints: What excludes lanes.
+        preferences: What ranks them.
+        bar: Solves relative bars for this table.
 
     Raises:
         NoEligibleLaneError: Every lane was excluded; carries the reason for each.
@@ -69,7 +82,7 @@ def decide(
         reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
         raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
     demotion = _demotion(table, expectation, state, preferences)
-    ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences))
+    ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences, bar))
     drawn = draw(ranking.probabilities, rng)
     order = tuple(ranking.order.tolist())
     reason = ranking.reason

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from router.context import RouteContext
 from router.lane_table import Floats, LaneTable
+from router.placement import Float32s, logit
 from router.quality_model import Prediction
 
 
@@ -50,21 +51,15 @@ class Expectation:
 
 
 def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteContext, state: LaneState) -> Expectation:
-    """Turn the quality model's beliefs about models into beliefs about lanes.
-
-    A lane whose model was never trained on gets its prior averaged over its uncertainty,
-    P = sigmoid((ability - difficulty) / sqrt(1 + pi/8 std^2)) (MacKay 1992, "The evidence framework applied to classification networks").
-    """
-    seen = table.trained_index
-    quality = prediction.quality.take(seen).astype(np.float64)
-    quality_std = prediction.quality_std.take(seen).astype(np.float64)
-    tokens = prediction.completion_tokens.take(seen).astype(np.float64)
-    if table.has_any_prior:
-        unseen = table.has_prior_only
-        prior, prior_std = _prior_quality(table, prediction.difficulty)
-        quality = np.where(unseen, prior, quality)
-        quality_std = np.where(unseen, prior_std, quality_std)
-        tokens = np.where(unseen, prediction.typical_completion_tokens, tokens)
+    """Turn the quality model's beliefs about models into beliefs about lanes."""
+    quality, quality_std, tokens = believe_of_lanes(
+        table,
+        prediction.quality,
+        prediction.quality_std,
+        prediction.completion_tokens,
+        prediction.difficulty,
+        prediction.typical_completion_tokens,
+    )
     if context.max_output_tokens is not None:
         tokens = np.minimum(tokens, context.max_output_tokens)
     input_rate, output_rate = table.rates_for(context.prompt_tokens)
@@ -72,6 +67,37 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
     return Expectation(quality, quality_std, tokens, cost, state.ttft_ms + tokens * state.ms_per_token)
 
 
-def _prior_quality(table: LaneTable, difficulty: float) -> tuple[Floats, Floats]:
-    quality = 1 / (1 + np.exp((difficulty - table.ability) * table.prior_steepness))
-    return quality, quality * (1 - quality) * table.ability_std
+def believe_of_lanes(
+    table: LaneTable,
+    quality: Float32s,
+    quality_std: Float32s,
+    completion_tokens: Float32s,
+    difficulty: float | Floats,
+    typical_completion_tokens: float | Floats,
+) -> tuple[Floats, Floats, Floats]:
+    """Return (quality, its deviation, completion tokens) of the lanes, each (..., n_lanes).
+
+    A lane whose model was never trained on gets its prior, or what its own graded answers say, averaged over its uncertainty:
+    P = sigmoid(log odds / sqrt(1 + pi/8 std^2)) (MacKay 1992, "The evidence framework applied to classification networks").
+
+    Args:
+        table: The lanes.
+        quality, quality_std, completion_tokens: Of the trained models, shape (..., n_trained).
+        difficulty, typical_completion_tokens: Of the prompts; numbers, or arrays of shape (..., 1).
+    """
+    seen = table.trained_index
+    of_lanes = quality.take(seen, axis=-1).astype(np.float64)
+    std = quality_std.take(seen, axis=-1).astype(np.float64)
+    tokens = completion_tokens.take(seen, axis=-1).astype(np.float64)
+    if table.has_any_prior:
+        log_odds = table.ability - difficulty  # (..., n_lanes)
+        typical: float | Floats = typical_completion_tokens
+        if len(table.placed_rows):
+            log_odds[..., table.placed_rows] = logit(quality) @ table.placed_weights.T + table.placed_offset
+            typical = np.exp(table.log_tokens_offset) * typical**table.log_tokens_slope
+        by_prior = 1 / (1 + np.exp(-log_odds * table.prior_steepness))
+        unseen = table.has_prior_only
+        of_lanes = np.where(unseen, by_prior, of_lanes)
+        std = np.where(unseen, by_prior * (1 - by_prior) * table.ability_std, std)
+        tokens = np.where(unseen, typical, tokens)
+    return of_lanes, std, tokens

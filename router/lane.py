@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Literal
 
+from router.placement import Placement
 from router.price_table import Price
 
 Region = Literal["eu", "us", "global", "local"]
@@ -32,11 +33,13 @@ class QualityPrior:
         ability: On the logit scale of the bundle's difficulty output: P(good) = sigmoid(ability - difficulty).
         ability_std: Standard deviation of that belief, same scale.
         source: Where the belief comes from, with its date.
+        placement: What its own graded answers say, in terms of the loaded bundle; takes the place of ability. None: it has none.
     """
 
     ability: float
     ability_std: float
     source: str
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True, slots=True)

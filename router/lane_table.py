@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,9 @@ class LaneTable:
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
         has_any_prior: Whether any lane's quality is a prior.
         ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
+        placed_rows: Shape (p,), the rows whose quality follows from the trained models' logits by a placement.
+        placed_weights, placed_offset: Shapes (p, n_trained) and (p,), of these rows; see `router.placement`.
+        log_tokens_offset, log_tokens_slope: How a lane by prior differs from the typical length; 0 and 1 where nothing is known.
         prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), by which a prior averaged over its uncertainty is flatter (MacKay 1992).
         least_context_tokens, least_max_output_tokens: The smallest of all lanes: a request within them needs no closer look.
         smallest_tier_tokens: Prompts longer than this may be billed at another tier somewhere.
@@ -55,6 +59,11 @@ class LaneTable:
     has_any_prior: bool
     ability: Floats
     ability_std: Floats
+    placed_rows: npt.NDArray[np.intp]
+    placed_weights: Floats
+    placed_offset: Floats
+    log_tokens_offset: Floats
+    log_tokens_slope: Floats
     prior_steepness: Floats
     typical_ttft_ms: Floats
     typical_ms_per_token: Floats
@@ -82,7 +91,16 @@ class LaneTable:
         def integers(values: Sequence[int]) -> npt.NDArray[np.int64]:
             return np.array(values, dtype=np.int64)
 
+        placements = {
+            row: lane.prior.placement
+            for row, lane in enumerate(lanes)
+            if trained_index[row] < 0 and lane.prior is not None and lane.prior.placement is not None
+        }
         ability_std = floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes])
+        log_tokens = np.tile([0.0, 1.0], (len(lanes), 1))
+        for row, placement in placements.items():
+            ability_std[row] = placement.logit_std
+            log_tokens[row] = placement.log_tokens_offset, placement.log_tokens_slope
         context_tokens = integers([lane.context_tokens or ASSUMED_CONTEXT_TOKENS for lane in lanes])
         max_output_tokens = integers([lane.max_output_tokens or _NO_LIMIT for lane in lanes])
         return cls(
@@ -101,6 +119,13 @@ class LaneTable:
             has_any_prior=bool((trained_index < 0).any()),
             ability=floats([lane.prior.ability if lane.prior else UNKNOWN_ABILITY for lane in lanes]),
             ability_std=ability_std,
+            placed_rows=np.array(list(placements), dtype=np.intp),
+            placed_weights=np.array([placement.weights for placement in placements.values()], np.float64).reshape(
+                len(placements), len(trained_names)
+            ),
+            placed_offset=floats([placement.offset for placement in placements.values()]),
+            log_tokens_offset=log_tokens[:, 0],
+            log_tokens_slope=log_tokens[:, 1],
             prior_steepness=1 / np.sqrt(1 + np.pi / 8 * ability_std**2),
             typical_ttft_ms=floats([_known(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
             typical_ms_per_token=floats([1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]),
@@ -121,6 +146,12 @@ class LaneTable:
             np.array([float(rate.input_usd_per_mtok) / 1e6 for rate in rates]),
             np.array([float(rate.output_usd_per_mtok) / 1e6 for rate in rates]),
         )
+
+    def quality_basis(self, row: int) -> Literal["trained", "calibrated", "prior"]:
+        """Return what a lane's quality rests on: the bundle's training, graded answers of its own, or a prior alone."""
+        if not self.has_prior_only[row]:
+            return "trained"
+        return "calibrated" if row in self.placed_rows else "prior"
 
     def find(self, name: str) -> tuple[int, ...]:
         """Return the rows that a caller means by `name`; empty when nothing is called that. Exact, never a prefix."""

@@ -14,6 +14,7 @@ from router.onnx_quality_model import OnnxQualityModel
 from router.policies.base import Policy
 from router.policies.best_value import BestValue
 from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.near_best import NearBest
 from router.policies.registry import policy_named
 from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
@@ -55,8 +56,9 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     """
     clock = clock or SystemClock()
     key_ring = KeyRing(settings.named_virtual_keys())
-    quality_model = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle)))
-    assembly = assemble_lanes(settings, environment, quality_model.trained_names, clock)
+    bundle = load_bundle(bundle_folder(settings.bundle))
+    quality_model = OnnxQualityModel(bundle)
+    assembly = assemble_lanes(settings, environment, bundle, clock)
     engine = open_database(database_url(settings.database, environment))
     metrics = Metrics()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
@@ -96,6 +98,8 @@ def default_policy(settings: Settings) -> Policy:
         return BestValue(settings.willingness_to_pay_usd)
     if settings.policy == "cheapest_above_bar":
         return CheapestAboveBar(settings.quality_bar)
+    if settings.policy == "near_best":
+        return NearBest(settings.quality_of_best)
     return policy_named(settings.policy)
 
 

@@ -44,7 +44,7 @@ def _candidate(decision: Decision, row: int) -> dict[str, Any]:
         "model": lane.vendor_model,
         "quality": _rounded(expected.quality[row]),
         "quality_std": _rounded(expected.quality_std[row]),
-        "quality_basis": "prior" if decision.table.has_prior_only[row] else "trained",
+        "quality_basis": decision.table.quality_basis(row),
         "completion_tokens": round(float(expected.completion_tokens[row])),
         "cost_usd": _rounded(expected.cost_usd[row]),
         "latency_ms": round(float(expected.latency_ms[row])),

@@ -1,11 +1,15 @@
 """Makes the lanes of this process: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from router.bar import Bar
+from router.bundle import Bundle
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import PriceTable
+from serve.calibration.calibration_file import calibrations_folder, read_calibrations
+from serve.calibration.placing import place_lanes
 from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.errors import ConfigurationError
@@ -35,9 +39,7 @@ class LaneAssembly:
     notices: tuple[str, ...]
 
 
-def assemble_lanes(
-    settings: Settings, environment: Mapping[str, str], trained_names: Sequence[str], clock: Clock
-) -> LaneAssembly:
+def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: Bundle, clock: Clock) -> LaneAssembly:
     """Return all lanes that can be used now. Does no network call.
 
     Raises:
@@ -61,10 +63,14 @@ def assemble_lanes(
         connections += [LaneConnection(lane, "sandbox:", {}, NO_QUIRKS, sandbox, deadlines) for lane in sandbox_lanes()]
     if not connections:
         raise ConfigurationError(f"there is no lane: {_no_keys_notice(from_providers.key_names)} The sandbox is off.")
-    lanes = [connection.lane for connection in connections]
-    table = _table(lanes, trained_names)
+    calibrations = read_calibrations(calibrations_folder(settings.calibrations, environment))
+    lanes = place_lanes([connection.lane for connection in connections], calibrations, bundle)
+    connections = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
+    table = _table(lanes, bundle.trained_names)
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
-    directory = LaneDirectory(table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id)
+    directory = LaneDirectory(
+        table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id, Bar(table, bundle.read_reference)
+    )
     return LaneAssembly(directory, tuple(transports), tuple(notices))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from router.bar import Bar
 from router.lane import Lane
 from router.lane_table import LaneTable
 from serve.dialects.openai.quirks import Quirks
@@ -40,9 +41,11 @@ class LaneDirectory:
         connections: In the rows' order.
         health: Cool-downs and speeds.
         price_snapshot_id: Of the prices in the lanes.
+        bar: Solves relative bars for these lanes at these prices.
     """
 
     table: LaneTable
     connections: tuple[LaneConnection, ...]
     health: LaneHealth
     price_snapshot_id: str
+    bar: Bar

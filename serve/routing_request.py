@@ -11,6 +11,7 @@ from router.policies.base import Policy
 from router.policies.cheapest import Cheapest
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
+from router.policies.near_best import NearBest
 from router.policies.pinned import Pinned
 from serve.dialects.openai.chat_request import ChatRequest, ProviderPreferences, RouteOptions
 from serve.errors import BadRequestError, UnknownModelError
@@ -62,6 +63,7 @@ def routing_request(
     constraints = _constraints(provider, route, _region(route, region_header), pinned, allowed)
     preferences = Preferences(
         quality_bar=route.quality,
+        quality_of_best=route.quality_of_best,
         willingness_to_pay_usd=route.willingness_to_pay,
         preferred_max_latency_ms=None if provider.preferred_max_latency is None else provider.preferred_max_latency * 1_000,
         preferred_min_tokens_per_s=provider.preferred_min_throughput,
@@ -109,7 +111,14 @@ def _policy(is_pinned: bool, provider: ProviderPreferences, route: RouteOptions,
         return _SORT_POLICIES[provider.sort]
     if is_pinned:
         return Pinned()
-    return CheapestAboveBar() if route.quality is not None else default_policy
+    if route.quality is not None and route.quality_of_best is not None:
+        raise BadRequestError(
+            "route.quality is a bar for each answer, route.quality_of_best one for their mean: send one of them",
+            param="route.quality_of_best",
+        )
+    if route.quality is not None:
+        return CheapestAboveBar()
+    return NearBest() if route.quality_of_best is not None else default_policy
 
 
 def _region(route: RouteOptions, header: str | None) -> Region | None:

@@ -53,6 +53,7 @@ class RoutingService:
                 self.rng,
                 request.constraints,
                 request.preferences,
+                directory.bar,
             )
         except NoEligibleLaneError as error:
             raise self._no_lane(error, request) from None

@@ -76,11 +76,15 @@ class Settings(_Section):
     port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0: any free one.")
     database: str = Field("", description="SQLAlchemy URL or SQLite file; empty: llmdeal.db in your data folder.")
     bundle: str = Field("", description="Folder of the quality model, or its name in models/; empty: the shipped one.")
-    policy: Literal["best_value", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
+    policy: Literal["best_value", "near_best", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
         "best_value", description="How smart-route chooses where the caller sets no bar."
     )
     willingness_to_pay_usd: float = Field(0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value.")
     quality_bar: float = Field(0.7, ge=0, le=1, description="P(good answer) wanted, for cheapest_above_bar.")
+    quality_of_best: float = Field(0.95, ge=0, le=1, description="Share of the best lane's mean quality to keep, for near_best.")
+    calibrations: str = Field(
+        "", description="Folder of what `llmdeal calibrate` found; empty: calibrations in your data folder."
+    )
     seed: int = Field(0, ge=0, description="Of the random generator that policies draw with.")
     telemetry_content: Literal["none", "features", "full"] = Field(
         "features", description="What is logged of prompts: nothing, numbers only, or the text too."

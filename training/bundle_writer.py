@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from router.bundle import CARD_FILE, FORMAT_VERSION, GRAPH_FILE, MANIFEST_FILE, TOKENIZER_FILE, load_bundle
+from router.bundle import CARD_FILE, FORMAT_VERSION, GRAPH_FILE, MANIFEST_FILE, REFERENCE_FILE, TOKENIZER_FILE, load_bundle
 from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
+from router.reference_answers import ReferenceAnswers
 from training.atomic_write import replace_folder
 from training.corpus import Corpus
 from training.encoding import EncodedPrompts
@@ -32,11 +33,13 @@ class TrainingRecord:
         seed: Of the fit.
         base_version: Bundle that it was fitted from; None: from scratch.
         measures: Source -> measure -> value, out of fold; empty without prices.
+        reference: The sample of graded answers that goes into the bundle.
     """
 
     seed: int
     base_version: str | None
     measures: Measures
+    reference: ReferenceAnswers
 
 
 def write_bundle(
@@ -55,7 +58,7 @@ def write_bundle(
     """
     check_bundle_place(folder)
     graph = build_graph(fitted).SerializeToString(deterministic=True)
-    files = {GRAPH_FILE: graph, TOKENIZER_FILE: fitted.table.tokenizer_json}
+    files = {GRAPH_FILE: graph, TOKENIZER_FILE: fitted.table.tokenizer_json, REFERENCE_FILE: record.reference.to_bytes()}
     manifest = _manifest(folder.name, fitted, corpus, record) | {
         "files": {name: sha256(data).hexdigest() for name, data in files.items()}
     }

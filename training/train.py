@@ -10,11 +10,11 @@ import numpy as np
 from training.base_bundle import BaseBundle, read_base_bundle
 from training.bundle_writer import Measures, TrainingRecord, check_bundle_place, write_bundle
 from training.corpus import Corpus, Float32s, read_corpus, read_prices
-from training.cross_fit import OutOfFold, fit_out_of_fold, fit_whole
+from training.cross_fit import fit_out_of_fold, fit_whole
 from training.encoding import encode_prompts
 from training.evaluation import evaluate_beliefs, flatten_measures
 from training.pools import find_pools
-from training.routing_measures import Pool
+from training.reference_sample import sample_reference
 from training.settings import FitSettings
 from training.static_table import StaticTable, distil_table
 
@@ -62,8 +62,11 @@ def train_bundle(
         calibration = out_of_fold.calibrate(corpus, base)
         fitted = fit_whole(corpus, encoded, pools, table, calibration, settings, seed, base, advance)
     with progress.stage("Measuring out of fold", None):
-        measures = _measure(corpus, pools, out_of_fold)
-    record = TrainingRecord(seed, base.version if base else None, measures)
+        honest = out_of_fold.honest_beliefs(corpus)
+        # Without priced models there is nothing to route between: a fit without measures is still a fit.
+        measures = flatten_measures(evaluate_beliefs(pools, honest)) if pools else {}
+        reference = sample_reference(corpus, honest, seed)
+    record = TrainingRecord(seed, base.version if base else None, measures, reference)
     with progress.stage("Exporting and proving parity", len(corpus.prompts)) as advance:
         write_bundle(out, fitted, corpus, encoded, record, lambda: advance(1))
     return measures
@@ -80,8 +83,3 @@ def _read_prices(folder: Path, corpus: Corpus) -> Float32s:
     if (folder / PRICES_FILE).is_file():
         return read_prices(folder / PRICES_FILE, corpus.trained_names)
     return np.full((len(corpus.trained_names), 2), np.nan, np.float32)
-
-
-def _measure(corpus: Corpus, pools: list[Pool], out_of_fold: OutOfFold) -> Measures:
-    """Return the measures; none without priced models to route between: a fit without measures is still a fit."""
-    return flatten_measures(evaluate_beliefs(pools, out_of_fold.honest_beliefs(corpus))) if pools else {}

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from router.bar import Bar
 from router.context import Preferences
 from router.eligibility import Mask
 from router.expectation import Expectation
@@ -25,12 +26,14 @@ class Candidates:
             None: the caller has no soft preference.
         expectation: Quality, cost and latency of each lane.
         preferences: The caller's bar and trade-off.
+        bar: Solves relative bars for these lanes; None: nothing is known of how the lanes compare.
     """
 
     is_eligible: Mask
     demotion: Ints | None
     expectation: Expectation
     preferences: Preferences
+    bar: Bar | None = None
 
 
 @dataclass(frozen=True, slots=True)

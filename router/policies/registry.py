@@ -9,6 +9,7 @@ from router.policies.best_value import BestValue
 from router.policies.cheapest import Cheapest
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
+from router.policies.near_best import NearBest
 from router.policies.pinned import Pinned
 
 POLICIES: Mapping[str, Callable[[], Policy]] = MappingProxyType(
@@ -17,6 +18,7 @@ POLICIES: Mapping[str, Callable[[], Policy]] = MappingProxyType(
         "cheapest": Cheapest,
         "cheapest_above_bar": CheapestAboveBar,
         "lowest_latency": LowestLatency,
+        "near_best": NearBest,
         "pinned": Pinned,
     }
 )

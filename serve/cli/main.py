@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import typer
 
+from serve.cli.calibrate_command import calibrate
 from serve.cli.export_command import export
 from serve.cli.local_command import local
 from serve.cli.new_key_command import new_key
@@ -33,7 +34,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, export, new_key, settings):
+    for command in (serve, local, route, prices, calibrate, export, new_key, settings):
         command_line.command()(command)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:

@@ -17,7 +17,6 @@ def prices(
 ) -> None:
     """List the price of every lane you can use, in USD per million tokens, with its source and date."""
     from router.bundle import load_bundle
-    from router.onnx_quality_model import OnnxQualityModel
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
     from serve.lane_assembly import assemble_lanes
@@ -25,8 +24,8 @@ def prices(
 
     with one_line_errors():
         settings = load_settings(config, os.environ)
-        trained_names = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle))).trained_names
-        assembly = assemble_lanes(settings, os.environ, trained_names, SystemClock())
+        bundle = load_bundle(bundle_folder(settings.bundle))
+        assembly = assemble_lanes(settings, os.environ, bundle, SystemClock())
     shown = Table(
         "lane",
         "input",

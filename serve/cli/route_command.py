@@ -14,6 +14,9 @@ from serve.cli.errors import one_line_errors
 def route(
     prompt: Annotated[str, typer.Argument(help="What a user would send; '-' reads it from standard input.")],
     quality: Annotated[float | None, typer.Option(help="Bar: least P(good answer) wanted, 0..1.", min=0, max=1)] = None,
+    quality_of_best: Annotated[
+        float | None, typer.Option(help="Bar: share of the best lane's mean quality to keep, 0..1.", min=0, max=1)
+    ] = None,
     willingness_to_pay: Annotated[float | None, typer.Option(help="What a good answer is worth, USD.", min=0)] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
     most: Annotated[int, typer.Option(help="How many lanes to show.", min=1)] = 12,
@@ -27,6 +30,7 @@ def route(
     from router.expectation import LaneState
     from router.onnx_quality_model import OnnxQualityModel
     from router.policies.cheapest_above_bar import CheapestAboveBar
+    from router.policies.near_best import NearBest
     from serve.app import default_policy
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
@@ -37,18 +41,24 @@ def route(
         text = typer.get_text_stream("stdin").read() if prompt == "-" else prompt
         settings = load_settings(config, os.environ)
         context = RouteContext.from_prompt(text)
-        quality_model = OnnxQualityModel(load_bundle(bundle_folder(settings.bundle)))
-        table = assemble_lanes(settings, os.environ, quality_model.trained_names, SystemClock()).directory.table
-        policy = default_policy(settings) if quality is None else CheapestAboveBar()
+        if quality is not None and quality_of_best is not None:
+            raise typer.BadParameter("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
+        bundle = load_bundle(bundle_folder(settings.bundle))
+        directory = assemble_lanes(settings, os.environ, bundle, SystemClock()).directory
+        table = directory.table
+        policy = default_policy(settings)
+        if quality is not None or quality_of_best is not None:
+            policy = CheapestAboveBar() if quality_of_best is None else NearBest()
         decision = decide(
             table,
             context,
-            quality_model.predict(context),
+            OnnxQualityModel(bundle).predict(context),
             LaneState.unmeasured(table),
             policy,
             np.random.default_rng(settings.seed),
             NO_CONSTRAINTS,
-            Preferences(quality_bar=quality, willingness_to_pay_usd=willingness_to_pay),
+            Preferences(quality_bar=quality, quality_of_best=quality_of_best, willingness_to_pay_usd=willingness_to_pay),
+            directory.bar,
         )
     shown = Table(
         "",
@@ -67,7 +77,7 @@ def route(
             "→" if place == 0 else "",
             table.lanes[row].lane_id,
             f"{expected.quality[row]:.3f}",
-            f"{expected.quality_std[row]:.2f}" + (" prior" if table.has_prior_only[row] else ""),
+            f"{expected.quality_std[row]:.2f}" + _basis(table.quality_basis(row)),
             f"{expected.completion_tokens[row]:.0f}",
             f"{expected.cost_usd[row]:.6f}",
             f"{expected.latency_ms[row] / 1_000:.1f}",
@@ -78,3 +88,7 @@ def route(
     n_excluded = len(table) - len(decision.order)
     if n_excluded:
         console.print(f"[dim]{n_excluded} lanes excluded[/]")
+
+
+def _basis(basis: str) -> str:
+    return "" if basis == "trained" else f" {basis}"

@@ -54,7 +54,7 @@ def _lane(lane: Lane, table: LaneTable) -> dict[str, Any]:
         "context_length": lane.context_tokens,
         "max_output_tokens": lane.max_output_tokens,
         "capabilities": sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
-        "quality_basis": "prior" if table.has_prior_only[table.index_of[lane.lane_id]] else "trained",
+        "quality_basis": table.quality_basis(table.index_of[lane.lane_id]),
         "trains_on_data": lane.trains_on_data,
         "retains_data": lane.retains_data,
         "pricing": {

@@ -62,10 +62,11 @@ class ProviderPreferences(Struct):
 class RouteOptions(Struct, forbid_unknown_fields=True):
     """Our `route` object: the bar and the trade-off of this request.
 
-    `quality` is P(good answer), 0..1; `willingness_to_pay` and `max_cost` are USD; `max_latency_ms` is to the whole answer.
+    `quality` is P(good answer), 0..1; `quality_of_best` a share of the best lane's mean quality, 0..1; `willingness_to_pay` and `max_cost` are USD; `max_latency_ms` is to the whole answer.
     """
 
     quality: Annotated[float, Meta(ge=0, le=1)] | None = None
+    quality_of_best: Annotated[float, Meta(ge=0, le=1)] | None = None
     willingness_to_pay: Annotated[float, Meta(ge=0, le=1_000)] | None = None
     max_cost: NonNegative | None = None
     max_latency_ms: NonNegative | None = None

@@ -1,0 +1,85 @@
+"""What a bundle carries of the answers it was fitted to: a sample of prompts with its out-of-fold beliefs and their grades, without any text.
+
+From it follow what no single prompt can tell: how much quality is lost on average at a given price of a good answer, and
+what models have in common.
+"""
+
+import io
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from router.errors import BundleError
+
+Float32s = npt.NDArray[np.float32]
+
+_UNGRADED = 255
+_GRADE_STEPS = 254
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceAnswers:
+    """`n` prompts put to `m` models; every belief comes from networks that saw neither the prompt nor a near-duplicate of it.
+
+    Args:
+        quality: Shape (n, m), P(good answer), 0..1.
+        completion_tokens: Shape (n, m), believed.
+        score: Shape (n, m), 0..1; NaN where the model was not asked.
+        difficulty: Shape (n,), on the scale of abilities.
+        prompt_tokens: Shape (n,), estimated.
+        source: Shape (n,), number of the corpus' source that a prompt comes from.
+    """
+
+    quality: Float32s
+    completion_tokens: Float32s
+    score: Float32s
+    difficulty: Float32s
+    prompt_tokens: Float32s
+    source: npt.NDArray[np.uint16]
+
+    def __len__(self) -> int:
+        return len(self.quality)
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: NumPy's `.npz`, beliefs with 16 bits, grades with 8. Equal samples give equal bytes."""
+        grade = np.where(np.isnan(self.score), _UNGRADED, np.rint(np.nan_to_num(self.score) * _GRADE_STEPS))
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            quality=self.quality.astype(np.float16),
+            completion_tokens=np.log(np.maximum(self.completion_tokens, 1)).astype(np.float16),
+            score=grade.astype(np.uint8),
+            difficulty=self.difficulty.astype(np.float32),
+            prompt_tokens=self.prompt_tokens.astype(np.float32),
+            source=self.source.astype(np.uint16),
+        )
+        return file.getvalue()
+
+    @classmethod
+    def read(cls, path: Path, n_models: int) -> "ReferenceAnswers":
+        """Read a bundle's sample.
+
+        Raises:
+            BundleError: It is not of the documented form.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                stored = {field.name: arrays[field.name] for field in fields(cls)}
+        except (OSError, KeyError, ValueError) as problem:
+            raise BundleError(f"{path}: cannot be read ({problem}): export the bundle again or get a whole copy") from None
+        shape = (len(stored["difficulty"]), n_models)
+        for name, array in stored.items():
+            wanted = shape if name in ("quality", "completion_tokens", "score") else shape[:1]
+            if array.shape != wanted:
+                raise BundleError(f"{path}: {name} has the shape {array.shape}, not {wanted}: export the bundle again")
+        score = stored["score"].astype(np.float32)
+        return cls(
+            stored["quality"].astype(np.float32),
+            np.exp(stored["completion_tokens"].astype(np.float32)),
+            np.where(score == _UNGRADED, np.nan, score / _GRADE_STEPS).astype(np.float32),
+            stored["difficulty"],
+            stored["prompt_tokens"],
+            stored["source"],
+        )

@@ -1,0 +1,85 @@
+"""What calibrating leaves on disk: the graded answers of one model, not what followed from them, so that a new bundle can read them anew."""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from serve.errors import ConfigurationError
+from serve.settings import default_database_file
+
+FORMAT_VERSION = 1
+_SUFFIX = ".json"
+
+
+class CalibrationAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One graded answer; `score` is 0..1, `completion_tokens` None where the provider does not say."""
+
+    question_id: str
+    kind: str
+    prompt: str
+    score: float
+    completion_tokens: int | None
+
+
+class CalibrationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The graded answers of one model, asked on one lane."""
+
+    format_version: int
+    vendor_model: str
+    lane_id: str
+    asked_at: datetime
+    answers: tuple[CalibrationAnswer, ...]
+
+
+def calibrations_folder(setting: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder that calibrations are kept in: the one that was set, or `calibrations` beside the default database."""
+    return Path(setting) if setting else default_database_file(environment).parent / "calibrations"
+
+
+def calibration_path(folder: Path, vendor_model: str) -> Path:
+    """Return where a model's answers are kept."""
+    return folder / (re.sub(r"[^A-Za-z0-9._-]", "--", vendor_model) + _SUFFIX)
+
+
+def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
+    """Write the file in one step, in place of an earlier one, and return where it lies.
+
+    Raises:
+        ConfigurationError: The folder cannot be written.
+    """
+    path = calibration_path(folder, calibration.vendor_model)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(calibration), indent=1) + b"\n")
+        os.replace(file.name, path)
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{path}: cannot be written ({problem.strerror}): set `calibrations` to another folder"
+        ) from None
+    return path
+
+
+def read_calibrations(folder: Path) -> list[CalibrationFile]:
+    """Return all calibrations in a folder, in order of their names; none when there is no such folder.
+
+    Raises:
+        ConfigurationError: A file is malformed or of another format.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            calibration = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
+        except (OSError, msgspec.MsgspecError) as problem:
+            raise ConfigurationError(f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it") from None
+        if calibration.format_version != FORMAT_VERSION:
+            raise ConfigurationError(
+                f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: run llmdeal calibrate again"
+            )
+        found.append(calibration)
+    return found

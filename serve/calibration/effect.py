@@ -1,0 +1,46 @@
+"""What a calibration changes: how good a lane is believed to be, and how often it would be chosen, before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.bar import LaneReference
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.reference_answers import ReferenceAnswers
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOutlook:
+    """What is believed of one lane over the bundle's reference prompts.
+
+    Args:
+        quality: Mean P(good answer).
+        logit_std: Standard deviation of its log odds.
+        completion_tokens: Mean.
+        cost_usd: Mean of a request.
+        chosen_share: Share of the prompts on which it has the best quality for its money among all lanes.
+    """
+
+    quality: float
+    logit_std: float
+    completion_tokens: float
+    cost_usd: float
+    chosen_share: float
+
+
+def lane_outlook(
+    lanes: Sequence[Lane], lane_id: str, trained_names: Sequence[str], reference: ReferenceAnswers, worth_usd: float
+) -> LaneOutlook:
+    """Return the outlook of the lane `lane_id` among `lanes`, a good answer being worth `worth_usd`."""
+    table = LaneTable.build(lanes, trained_names)
+    row, beliefs = table.index_of[lane_id], LaneReference(table, reference)
+    chosen = (worth_usd * beliefs.quality - beliefs.cost_usd).argmax(axis=1)
+    return LaneOutlook(
+        float(beliefs.quality[:, row].mean()),
+        float(table.ability_std[row]),
+        float(beliefs.completion_tokens[:, row].mean()),
+        float(beliefs.cost_usd[:, row].mean()),
+        float(np.mean(chosen == row)),
+    )

@@ -1,0 +1,110 @@
+"""A model that the bundle does not know is asked, graded and placed, and the gateway routes by what was found."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider, completion, refuse
+
+from serve.calibration.job import CalibrationResult, plan_calibration, run_calibration
+from serve.calibration.questions import load_questions
+from serve.clock import SystemClock
+from serve.errors import ConfigurationError
+from serve.resources import data_dir
+from serve.settings import Settings
+
+pytestmark = pytest.mark.slow
+BANK = data_dir() / "calibration" / "questions.jsonl"
+ANSWERS = {question.prompt: question.answer for question in load_questions(BANK)}
+
+
+async def know(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer every question rightly."""
+    answer = completion(body["model"])
+    answer["choices"][0]["message"]["content"] = f"Let me think.\nAnswer: {ANSWERS[body['messages'][-1]['content']]}"
+    return web.json_response(answer)
+
+
+async def guess(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """Answer every question wrongly."""
+    answer = completion(body["model"])
+    answer["choices"][0]["message"]["content"] = "Answer: who knows"
+    return web.json_response(answer)
+
+
+def settings_for(provider: ScriptedProvider, folder: Path) -> Settings:
+    served = [
+        {"upstream_model": "newcomer", "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.4"},
+        {
+            "upstream_model": "known",
+            "input_usd_per_mtok": "2.5",
+            "output_usd_per_mtok": "10",
+            "trained_name": "gpt-4o-2024-08-06",
+        },
+    ]
+    return Settings.model_validate(
+        {
+            "database": str(folder / "llmdeal.db"),
+            "calibrations": str(folder / "calibrations"),
+            "sandbox": "off",
+            "servers": [{"id": "mine", "base_url": provider.base_url, "models": served}],
+        }
+    )
+
+
+def calibrate(provider: ScriptedProvider, settings: Settings, count: int = 30) -> CalibrationResult:
+    plan = plan_calibration(settings, {}, SystemClock(), "mine/newcomer", "", count, BANK)
+    return asyncio.run(run_calibration(plan, settings, {}, SystemClock(), 500, 0.01, lambda: None))
+
+
+@pytest.mark.parametrize(("behaviour", "is_better"), [(know, True), (guess, False)])
+def test_answers_decide_where_a_model_stands(behaviour: Any, is_better: bool, tmp_path: Path) -> None:
+    with ScriptedProvider(script=[behaviour] * 30) as provider:
+        result = calibrate(provider, settings_for(provider, tmp_path))
+    assert [each.score for each in result.asked] == [float(is_better)] * 30
+    assert (result.after.quality > result.before.quality + 0.1) == is_better
+    assert (result.after.chosen_share > result.before.chosen_share) == is_better
+    assert result.after.logit_std < result.before.logit_std
+    kept = json.loads(result.path.read_text())
+    assert len(kept["answers"]) == 30
+    assert kept["vendor_model"] == "mine/newcomer"
+
+
+def test_the_gateway_routes_by_what_was_found(tmp_path: Path) -> None:
+    import httpx
+
+    with ScriptedProvider(script=[know] * 30) as provider:
+        settings = settings_for(provider, tmp_path)
+        calibrate(provider, settings)
+        with GatewayThread(tmp_path, **settings.model_dump(include={"servers", "calibrations"})) as gateway:
+            body = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}
+            candidates = httpx.post(f"{gateway.url}/v1/route", json=body).json()["candidates"]
+    basis = {candidate["lane"]: candidate["quality_basis"] for candidate in candidates}
+    assert basis == {"mine/newcomer": "calibrated", "mine/known": "trained"}
+
+
+def test_when_nobody_answers_nothing_is_written_and_the_reason_is_said(tmp_path: Path) -> None:
+    with ScriptedProvider(script=[refuse(401, "bad key")] * 400) as provider:
+        settings = settings_for(provider, tmp_path)
+        with pytest.raises(ConfigurationError, match="0 of 30 questions were answered, so nothing was written"):
+            calibrate(provider, settings)
+    assert not (tmp_path / "calibrations").exists()
+
+
+def test_a_trained_model_needs_no_calibration_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider:
+        settings = settings_for(provider, tmp_path)
+        for name, complaint in (("mine/known", "needs no calibration"), ("mine/absent", "no lane is called")):
+            with pytest.raises(ConfigurationError, match=complaint):
+                plan_calibration(settings, {}, SystemClock(), name, "", 10, BANK)
+
+
+def test_a_spoilt_calibration_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "calibrations").mkdir()
+    (tmp_path / "calibrations" / "x.json").write_text("{}")
+    with ScriptedProvider() as provider, pytest.raises(ConfigurationError, match=r"x\.json: is no calibration"):
+        plan_calibration(settings_for(provider, tmp_path), {}, SystemClock(), "mine/newcomer", "", 10, BANK)

@@ -1,0 +1,52 @@
+"""The check of the bar is itself checked on a world whose truth is known."""
+
+import numpy as np
+import pytest
+
+from training.bar_check import SHARES, check_bar, drift, kept_and_saved
+from training.fitted_model import Beliefs
+from training.routing_measures import Pool
+
+N = 3_000
+RNG = np.random.default_rng(5)
+CHANCE = np.clip(np.array([0.9, 0.8, 0.5, 0.3]) * RNG.uniform(0.6, 1.1, (N, 1)), 0, 1)
+SCORE = (RNG.random(CHANCE.shape) < CHANCE).astype(float)
+COST = np.tile([0.03, 0.004, 0.0005, 0.0001], (N, 1))
+POOL = Pool("made", ("a", "b", "c", "d"), np.arange(N), np.arange(4), SCORE, COST, COST, np.zeros(4), False)
+FOLD = np.arange(N) % 5
+
+
+def beliefs(quality: np.ndarray) -> Beliefs:  # type: ignore[type-arg]
+    nothing = np.ones(quality.shape, np.float32)
+    return Beliefs(quality.astype(np.float32), nothing, nothing, nothing[:, 0])
+
+
+def test_with_true_beliefs_every_bar_is_kept_and_saves() -> None:
+    checks = check_bar(POOL, beliefs(CHANCE), FOLD, seed=0)
+    assert [check.share for check in checks] == list(SHARES)
+    for check in checks:
+        assert check.kept >= check.share
+        assert check.held >= 0.9
+    assert checks[0].saved > 0.3
+
+
+def test_a_bar_that_beliefs_cannot_keep_is_reported_as_broken() -> None:
+    noise = np.random.default_rng(0).random(CHANCE.shape)
+    check = check_bar(POOL, beliefs(noise), FOLD, seed=0)[0]
+    assert check.kept < check.share
+    assert check.held < 0.5
+
+
+def test_always_the_best_model_keeps_all_and_saves_nothing() -> None:
+    quality = np.tile([0.9, 0.1, 0.1, 0.1], (N, 1))
+    assert kept_and_saved(quality, COST, SCORE, COST, 1e3) == (1.0, 0.0)
+
+
+def test_a_source_as_hard_as_was_believed_does_not_drift() -> None:
+    difficulty = RNG.normal(0, 1, N)
+    abilities = [2.0, 1.0, -0.5]
+    chance = 1 / (1 + np.exp(difficulty[:, None] - np.array(abilities)))
+    score = (np.random.default_rng(1).random(chance.shape) < chance).astype(float)
+    pool = Pool("here", ("a", "b", "c"), np.arange(N), np.arange(3), score, COST[:, :3], COST[:, :3], np.zeros(3), False)
+    kept = drift(pool, difficulty, np.random.default_rng(2).normal(0, 1, N), abilities, 0.9)
+    assert kept == pytest.approx(0.93, abs=0.04)
