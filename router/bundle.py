@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.ability_prior import AbilityPrior
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
 from router.reference_answers import ReferenceAnswers
@@ -37,12 +38,14 @@ class Bundle:
         trained_names: Models that the graph predicts, in the order of its outputs.
         abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the average
             prompt of its corpus.
+        ability_prior: What price and family say of models that it was not trained on; None: it was trained without prices.
     """
 
     folder: Path
     version: str
     trained_names: tuple[str, ...]
     abilities: Mapping[str, float]
+    ability_prior: AbilityPrior | None
 
     @property
     def graph_path(self) -> Path:
@@ -76,11 +79,14 @@ def load_bundle(folder: Path) -> Bundle:
         names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
         abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # likewise
         version = f"{manifest['name']}+{hashes[GRAPH_FILE][:8]}"
+        prior = None if manifest["ability_prior"] is None else AbilityPrior(**manifest["ability_prior"])  # type: ignore[arg-type]  # likewise
     except (KeyError, TypeError, ValueError) as problem:
-        raise BundleError(f"{path}: trained_names, abilities or name is missing or malformed ({problem!r}): {_MEND}") from None
+        raise BundleError(
+            f"{path}: trained_names, abilities, ability_prior or name is missing or malformed ({problem!r}): {_MEND}"
+        ) from None
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
-    return Bundle(folder, version, names, abilities)
+    return Bundle(folder, version, names, abilities, prior)
 
 
 def read_manifest(folder: Path) -> dict[str, object]:

@@ -26,6 +26,8 @@ _LEAST_CHANCE = 0.005
 _NEWTON_STEPS = 30
 _LENGTH_STD = 0.6
 """Of the log of an answer's length around what is expected of it; that of the shipped corpus."""
+_FARTHEST = 2.0
+"""Components count as no larger when prompts are chosen: where few prompts are, a line is least to be trusted."""
 _PRIOR_RIDGE = 0.02
 """Added to the spread of the trained models: a new one may differ from all of them."""
 
@@ -137,7 +139,7 @@ class PlacementSpace:
             quality: Shape (n, m), the trained models' beliefs about the candidates.
             count: At most `n` are returned.
         """
-        design = self.design(quality)
+        design = self.design(quality).clip(-_FARTHEST, _FARTHEST)
         spread = np.einsum("nk,kl,nl->n", design, self.covariance, design)
         chance = sigmoid((design @ self.mean) / np.sqrt(1 + np.pi / 8 * spread))
         telling = design * np.sqrt(chance * (1 - chance))[:, None]

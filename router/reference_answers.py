@@ -17,6 +17,7 @@ Float32s = npt.NDArray[np.float32]
 
 _UNGRADED = 255
 _GRADE_STEPS = 254
+_PER_MODEL = ("quality", "completion_tokens", "score", "answer_tokens")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,17 +28,23 @@ class ReferenceAnswers:
         quality: Shape (n, m), P(good answer), 0..1.
         completion_tokens: Shape (n, m), believed.
         score: Shape (n, m), 0..1; NaN where the model was not asked.
+        answer_tokens: Shape (n, m), of the answers that were given; NaN where unknown.
         difficulty: Shape (n,), on the scale of abilities.
         prompt_tokens: Shape (n,), estimated.
         source: Shape (n,), number of the corpus' source that a prompt comes from.
+        task: Shape (n,), place of the prompt's task in `task_names`.
+        task_names: Shape (n_tasks,), as `source/task`.
     """
 
     quality: Float32s
     completion_tokens: Float32s
     score: Float32s
+    answer_tokens: Float32s
     difficulty: Float32s
     prompt_tokens: Float32s
     source: npt.NDArray[np.uint16]
+    task: npt.NDArray[np.uint16]
+    task_names: npt.NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -51,9 +58,12 @@ class ReferenceAnswers:
             quality=self.quality.astype(np.float16),
             completion_tokens=np.log(np.maximum(self.completion_tokens, 1)).astype(np.float16),
             score=grade.astype(np.uint8),
+            answer_tokens=np.log(np.maximum(self.answer_tokens, 1)).astype(np.float16),
             difficulty=self.difficulty.astype(np.float32),
             prompt_tokens=self.prompt_tokens.astype(np.float32),
             source=self.source.astype(np.uint16),
+            task=self.task.astype(np.uint16),
+            task_names=self.task_names,
         )
         return file.getvalue()
 
@@ -69,9 +79,10 @@ class ReferenceAnswers:
                 stored = {field.name: arrays[field.name] for field in fields(cls)}
         except (OSError, KeyError, ValueError) as problem:
             raise BundleError(f"{path}: cannot be read ({problem}): export the bundle again or get a whole copy") from None
+        names = stored.pop("task_names")
         shape = (len(stored["difficulty"]), n_models)
         for name, array in stored.items():
-            wanted = shape if name in ("quality", "completion_tokens", "score") else shape[:1]
+            wanted = shape if name in _PER_MODEL else shape[:1]
             if array.shape != wanted:
                 raise BundleError(f"{path}: {name} has the shape {array.shape}, not {wanted}: export the bundle again")
         score = stored["score"].astype(np.float32)
@@ -79,7 +90,10 @@ class ReferenceAnswers:
             stored["quality"].astype(np.float32),
             np.exp(stored["completion_tokens"].astype(np.float32)),
             np.where(score == _UNGRADED, np.nan, score / _GRADE_STEPS).astype(np.float32),
+            np.exp(stored["answer_tokens"].astype(np.float32)),
             stored["difficulty"],
             stored["prompt_tokens"],
             stored["source"],
+            stored["task"],
+            names,
         )

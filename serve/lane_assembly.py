@@ -14,6 +14,7 @@ from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.errors import ConfigurationError
 from serve.lane_directory import LaneConnection, LaneDirectory
+from serve.price_prior import with_price_prior
 from serve.provider_connections import ProviderConnections, connect_providers
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.transport import SandboxTransport
@@ -64,7 +65,8 @@ def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: B
     if not connections:
         raise ConfigurationError(f"there is no lane: {_no_keys_notice(from_providers.key_names)} The sandbox is off.")
     calibrations = read_calibrations(calibrations_folder(settings.calibrations, environment))
-    lanes = place_lanes([connection.lane for connection in connections], calibrations, bundle)
+    known = [with_price_prior(connection.lane, bundle) for connection in connections]
+    lanes = place_lanes(known, calibrations, bundle)
     connections = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
     table = _table(lanes, bundle.trained_names)
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)

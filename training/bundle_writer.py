@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from router.ability_prior import AbilityPrior
 from router.bundle import CARD_FILE, FORMAT_VERSION, GRAPH_FILE, MANIFEST_FILE, REFERENCE_FILE, TOKENIZER_FILE, load_bundle
 from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
@@ -34,12 +35,14 @@ class TrainingRecord:
         base_version: Bundle that it was fitted from; None: from scratch.
         measures: Source -> measure -> value, out of fold; empty without prices.
         reference: The sample of graded answers that goes into the bundle.
+        ability_prior: What price and family say of other models; None without prices.
     """
 
     seed: int
     base_version: str | None
     measures: Measures
     reference: ReferenceAnswers
+    ability_prior: AbilityPrior | None
 
 
 def write_bundle(
@@ -103,6 +106,7 @@ def _manifest(name: str, fitted: FittedModel, corpus: Corpus, record: TrainingRe
             trained: round(float(ability), 4)
             for trained, ability in zip(fitted.trained_names, fitted.calibration.abilities, strict=True)
         },
+        "ability_prior": _plain(record.ability_prior),
         "graded_answers": {trained: int(count) for trained, count in zip(fitted.trained_names, graded, strict=True)},
         "teacher": TEACHER_NAME,
         "base": record.base_version,
@@ -116,6 +120,12 @@ def _manifest(name: str, fitted: FittedModel, corpus: Corpus, record: TrainingRe
         },
         "measures": {source: {name: round(value, 4) for name, value in row.items()} for source, row in record.measures.items()},
     }
+
+
+def _plain(prior: AbilityPrior | None) -> dict[str, object] | None:
+    if prior is None:
+        return None
+    return {"intercept": prior.intercept, "slope": prior.slope, "families": dict(prior.families), "std": prior.std}
 
 
 def _as_json(manifest: dict[str, object]) -> bytes:

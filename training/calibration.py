@@ -14,6 +14,8 @@ Float32s = npt.NDArray[np.float32]
 _NEWTON_STEPS = 25
 _PRIOR_ANSWERS = 50.0
 """A model's own slope and intercept outweigh the pooled ones once it has about so many graded answers."""
+_SLOPE_PRECISION = 300.0
+"""Of the belief that lengths scatter alike at every length: outweighed by some thousand answers."""
 _ABILITY_PRECISION = 0.25
 """Abilities are believed to be N(0, 2^2) before any answer was graded."""
 LONGEST_LOG_TOKENS = 11.5
@@ -28,7 +30,7 @@ class Calibration:
         slope, intercept: Shape (m,); P(good) = sigmoid(slope * mixed logit + intercept) (Platt 1999, "Probabilistic outputs for support
             vector machines"), each model's pair drawn towards that of all.
         intercept_variance: Shape (m,); what is unknown of the intercept because few answers were graded.
-        token_scale: Shape (m,); predicted tokens are multiplied by it, so that their sum is that of the answers seen.
+        length_slope, length_offset: Shape (m,); tokens = exp(slope * log length + offset), so that their sum is that of the answers seen.
         difficulty_slope, difficulty_offset: difficulty = slope * raw + offset; its mean over the corpus is 0.
         abilities: Shape (m,); log odds of a good answer to a prompt of difficulty 0 (Rasch 1960).
     """
@@ -37,7 +39,8 @@ class Calibration:
     slope: Floats
     intercept: Floats
     intercept_variance: Floats
-    token_scale: Floats
+    length_slope: Floats
+    length_offset: Floats
     difficulty_slope: float
     difficulty_offset: float
     abilities: Floats
@@ -55,7 +58,8 @@ class Calibration:
 
     def completion_tokens(self, outputs: NetworkOutputs) -> Float32s:
         """Return the expected answer length, shape (n, m), at least 1."""
-        return np.asarray(np.maximum(_unscaled_tokens(outputs) * self.token_scale, 1), np.float32)
+        calibrated = self.length_slope * outputs.log_tokens + self.length_offset
+        return np.asarray(np.exp(calibrated.clip(0, LONGEST_LOG_TOKENS)), np.float32)
 
     def difficulty(self, outputs: NetworkOutputs) -> Float32s:
         """Return the prompts' difficulty, shape (n,)."""
@@ -87,7 +91,7 @@ def fit_calibration(
         slope,
         intercept,
         variance,
-        _fit_token_scale(_unscaled_tokens(outputs), completion_tokens),
+        *_fit_lengths(outputs.log_tokens.astype(np.float64), completion_tokens),
         difficulty_slope,
         offset,
         abilities + offset,
@@ -140,19 +144,41 @@ def _fit_rasch(raw_difficulty: Floats, scores: Float32s) -> tuple[float, Floats]
     return slope, abilities
 
 
-def _fit_token_scale(predicted: Floats, completion_tokens: Float32s) -> Floats:
+def _fit_lengths(log_tokens: Floats, completion_tokens: Float32s) -> tuple[Floats, Floats]:
+    """Return (slope, offset) of each model's line from the network's log length to that of the expected tokens, each (m,).
+
+    Poisson regression, because its sums are those seen (Gourieroux, Monfort and Trognon 1984, "Pseudo maximum likelihood methods").
+    """
     is_counted = ~np.isnan(completion_tokens)
-    seen = np.where(is_counted, completion_tokens, 0).sum(axis=0)
-    believed = np.where(is_counted, predicted, 0).sum(axis=0)
-    pooled = (seen.sum() + 1) / (believed.sum() + 1)
-    # The pooled ratio counts like fifty answers, so that a handful of odd ones cannot multiply a model's length.
-    typical = _PRIOR_ANSWERS * believed / np.maximum(is_counted.sum(axis=0), 1)
-    scale = (seen + pooled * typical) / np.maximum(believed + typical, 1e-9)
-    return np.asarray(np.where(is_counted.any(axis=0), scale, pooled), np.float64)
+    n_models = log_tokens.shape[1]
+    if not is_counted.any():
+        return np.ones(n_models), np.zeros(n_models)
+    pooled = float(np.log((completion_tokens[is_counted].sum() + 1) / (np.exp(log_tokens[is_counted]).sum() + 1)))
+    lines = np.tile([1.0, pooled], (n_models, 1))
+    for column in np.flatnonzero(is_counted.any(axis=0)):
+        rows = is_counted[:, column]
+        lines[column] = _fit_length_line(log_tokens[rows, column], completion_tokens[rows, column].astype(np.float64), pooled)
+    return lines[:, 0], lines[:, 1]
 
 
-def _unscaled_tokens(outputs: NetworkOutputs) -> Floats:
-    return np.expm1(np.clip(outputs.log_tokens, 0, LONGEST_LOG_TOKENS)).astype(np.float64)
+def _fit_length_line(log_tokens: Floats, tokens: Floats, pooled: float) -> tuple[float, float]:
+    """Return (slope, offset), drawn towards (1, pooled)."""
+    middle = float(log_tokens.mean())
+    design = np.stack([log_tokens - middle, np.ones_like(log_tokens)], axis=1)  # (n, 2)
+    prior = np.array([1.0, middle + pooled])
+    line = prior.copy()
+    for _ in range(_NEWTON_STEPS):
+        expected = np.exp((design @ line).clip(-LONGEST_LOG_TOKENS, LONGEST_LOG_TOKENS))
+        # One token more or less says little where answers scatter by hundreds: information is counted in answers, not tokens.
+        scatter = max(float(((tokens - expected) ** 2 / expected).mean()), 1e-9)
+        precision = np.diag([_SLOPE_PRECISION, _PRIOR_ANSWERS * float(expected.mean()) / scatter])
+        gradient = design.T @ (tokens - expected) / scatter - precision @ (line - prior)
+        information = (design * (expected / scatter)[:, None]).T @ design + precision
+        step = np.linalg.solve(information, gradient)
+        line = line + np.clip(step, -0.5, 0.5)
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(line[0]), float(line[1] - line[0] * middle)
 
 
 def _sigmoid(logits: Floats | Float32s) -> Floats:

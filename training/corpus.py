@@ -53,6 +53,10 @@ class Corpus:
         """Return what the served path would see of each prompt."""
         return [RouteContext.from_prompt(prompt) for prompt in self.prompts]
 
+    def task_kinds(self) -> npt.NDArray[np.str_]:
+        """Return `source/task` of every prompt, shape (n,): equal names of tasks may mean different things in two sources."""
+        return np.char.add(np.char.add(self.sources, "/"), self.tasks)
+
     def of_models(self, columns: npt.NDArray[np.intp]) -> "Corpus":
         """Return the corpus of these models, with all its prompts."""
         return replace(

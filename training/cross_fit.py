@@ -110,9 +110,8 @@ def fit_whole(
 
 
 def targets_of(corpus: Corpus, pools: Sequence[Pool], rows: npt.NDArray[np.intp]) -> FitTargets:
-    """Return what the network learns of these prompts; tasks are told apart by source, as equal names may mean different things."""
-    kinds = np.char.add(np.char.add(corpus.sources, "/"), corpus.tasks)
-    names, index = np.unique(kinds, return_inverse=True)
+    """Return what the network learns of these prompts."""
+    names, index = np.unique(corpus.task_kinds(), return_inverse=True)
     priced = price_pools(pools, rows, len(corpus.prompts))
     task_index = index.astype(np.intp)[rows]
     return FitTargets(corpus.scores[rows], corpus.completion_tokens[rows], task_index, len(names), priced)

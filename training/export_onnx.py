@@ -72,12 +72,7 @@ def _shapes(fitted: FittedModel, fused: FusedWeights) -> Arrays:
 
 
 def _calibration_arrays(fitted: FittedModel) -> Arrays:
-    calibration = fitted.calibration
-    values: dict[str, object] = {
-        "intercept_variance": calibration.intercept_variance,
-        "token_scale": calibration.token_scale,
-    }
-    return {name: np.asarray(value, np.float32) for name, value in values.items()}
+    return {"intercept_variance": np.asarray(fitted.calibration.intercept_variance, np.float32)}
 
 
 def _constants() -> Arrays:
@@ -154,9 +149,6 @@ def _quality_nodes() -> list[NodeProto]:
 def _token_nodes() -> list[NodeProto]:
     return [
         _node("Clip", "log_tokens zero longest_log_tokens", "sane_log_tokens"),
-        _node("Exp", "sane_log_tokens", "one_more_token"),
-        _node("Sub", "one_more_token one", "unscaled_tokens"),
-        _node("Mul", "unscaled_tokens token_scale", "scaled_tokens"),
-        _node("Max", "scaled_tokens one", "completion_tokens"),
+        _node("Exp", "sane_log_tokens", "completion_tokens"),
         _node("ReduceMean", "completion_tokens", "typical_completion_tokens", keepdims=1),
     ]

@@ -2,7 +2,7 @@
 
 hidden  (n_inputs, members * (n_hidden + n_token_hidden))         both first layers of every member side by side
 demand  (members, n_hidden, n_factors + n_tasks)                  factors and task of a member
-head    (members, n_factors + n_tasks + n_token_hidden, 2 m + 1)  calibrated logits, log tokens and calibrated difficulty of the `m` models
+head    (members, n_factors + n_tasks + n_token_hidden, 2 m + 1)  calibrated logits, log tokens and difficulty of the `m` models
 
 Standardised factors, the peers' map and calibration are lines, and so is the head: folding them into it spares the graph as many
 operators, of about a microsecond each.
@@ -43,6 +43,8 @@ def fuse_weights(network: RoutingNetwork, calibration: Calibration) -> FusedWeig
     peers, slope = calibration.peers, calibration.slope
     heads[..., :n_models] = heads[..., :n_models] @ peers.matrix.T * slope
     offsets[..., :n_models] = peers.apply(offsets[..., :n_models]) * slope + calibration.intercept
+    heads[..., n_models:-1] *= calibration.length_slope
+    offsets[..., n_models:-1] = offsets[..., n_models:-1] * calibration.length_slope + calibration.length_offset
     heads[..., -1] *= calibration.difficulty_slope
     offsets[..., -1] = offsets[..., -1] * calibration.difficulty_slope + calibration.difficulty_offset
     hidden = np.concatenate([raw["hidden_weight"], raw["length_weight"]], axis=2)

@@ -20,6 +20,7 @@ def sample_reference(corpus: Corpus, honest: Beliefs, seed: int) -> ReferenceAns
     """
     rng = np.random.default_rng(seed)
     names, source = np.unique(corpus.sources, return_inverse=True)
+    kinds, task = np.unique(corpus.task_kinds(), return_inverse=True)
     parts = []
     for number in range(len(names)):
         rows = np.flatnonzero((source == number) & ~corpus.is_near_duplicate)
@@ -29,7 +30,10 @@ def sample_reference(corpus: Corpus, honest: Beliefs, seed: int) -> ReferenceAns
         quality=honest.quality[drawn],
         completion_tokens=honest.completion_tokens[drawn],
         score=corpus.scores[drawn],
+        answer_tokens=corpus.completion_tokens[drawn],
         difficulty=honest.difficulty[drawn],
         prompt_tokens=np.array([estimate_tokens(len(corpus.prompts[row])) for row in drawn], np.float32),
         source=source[drawn].astype(np.uint16),
+        task=task[drawn].astype(np.uint16),
+        task_names=kinds,
     )

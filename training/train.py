@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from router.ability_prior import AbilityPrior
 from training.base_bundle import BaseBundle, read_base_bundle
 from training.bundle_writer import Measures, TrainingRecord, check_bundle_place, write_bundle
 from training.corpus import Corpus, Float32s, read_corpus, read_prices
@@ -66,7 +67,8 @@ def train_bundle(
         # Without priced models there is nothing to route between: a fit without measures is still a fit.
         measures = flatten_measures(evaluate_beliefs(pools, honest)) if pools else {}
         reference = sample_reference(corpus, honest, seed)
-    record = TrainingRecord(seed, base.version if base else None, measures, reference)
+        ability_prior = AbilityPrior.fit(corpus.trained_names, calibration.abilities.tolist(), prices[:, 1].tolist())
+    record = TrainingRecord(seed, base.version if base else None, measures, reference, ability_prior)
     with progress.stage("Exporting and proving parity", len(corpus.prompts)) as advance:
         write_bundle(out, fitted, corpus, encoded, record, lambda: advance(1))
     return measures

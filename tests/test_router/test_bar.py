@@ -92,9 +92,12 @@ def made_reference() -> ReferenceAnswers:
         EVERY.astype(np.float32),
         np.full(EVERY.shape, 100, np.float32),
         SCORE.astype(np.float32),
+        np.full(EVERY.shape, np.nan, np.float32),
         np.zeros(N, np.float32),
         np.full(N, 50, np.float32),
         np.zeros(N, np.uint16),
+        np.zeros(N, np.uint16),
+        np.array(["made/all"]),
     )
 
 

@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no hashes": (lambda folder: rewrite(folder, files={}), r"has no hash of model\.onnx"),
     "no names": (lambda folder: rewrite(folder, trained_names=[]), "trained_names must be distinct"),
     "one name too few": (lambda folder: rewrite(folder, trained_names=["gpt-4o-2024-08-06"]), "not those of"),
-    "no abilities": (lambda folder: rewrite(folder, abilities=None), "abilities or name is missing or malformed"),
+    "no abilities": (lambda folder: rewrite(folder, abilities=None), "abilities, ability_prior or name is missing or malformed"),
     "not a graph": (replace_graph, r"model\.onnx: cannot be run"),
     "not a tokenizer": (
         lambda folder: ((folder / "tokenizer.json").write_text("{}"), vouch(folder, "tokenizer.json")),

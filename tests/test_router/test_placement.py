@@ -22,9 +22,12 @@ def made_reference() -> ReferenceAnswers:
         chance.astype(np.float32),
         length.astype(np.float32),
         score,
+        length.astype(np.float32),
         hardness.astype(np.float32),
         nothing,
         nothing.astype(np.uint16),
+        nothing.astype(np.uint16),
+        np.array(["made/all"]),
     )
 
 

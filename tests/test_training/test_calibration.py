@@ -56,6 +56,19 @@ def test_predicted_tokens_add_up_to_those_seen(world: tuple[NetworkOutputs, np.n
     assert believed.sum(axis=0) == pytest.approx(tokens.sum(axis=0), rel=0.01)
 
 
+def test_lengths_that_scatter_upwards_are_believed_longer_where_they_scatter_more(
+    world: tuple[NetworkOutputs, np.ndarray, np.ndarray],  # type: ignore[type-arg]
+) -> None:
+    _, scores, _ = world
+    random = np.random.default_rng(4)
+    believed = random.normal(4, 1, scores.shape)
+    tokens = np.exp(believed + random.normal(size=scores.shape) * np.maximum(believed - 4, 0) / 2).astype(np.float32)
+    outputs = outputs_of(np.zeros(scores.shape), believed, random.normal(size=len(scores)))
+    calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
+    assert (calibration.length_slope > 1).all()
+    assert calibration.completion_tokens(outputs).sum(axis=0) == pytest.approx(tokens.sum(axis=0), rel=0.05)
+
+
 def test_few_answers_make_for_more_doubt(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
     outputs, scores, tokens = world
     scores[30:, 2] = np.nan

@@ -52,6 +52,7 @@ def fitted() -> FittedModel:
         np.array([0.1, -0.2, 0.0]),
         np.full(3, 0.02),
         np.array([1.1, 0.9, 1.0]),
+        np.array([0.2, -0.1, 0.0]),
         0.8,
         -0.3,
         np.zeros(3),
@@ -97,7 +98,8 @@ def test_fused_weights_come_back_as_those_of_a_calibrated_network(fitted: Fitted
     calibration = fitted.calibration
     wanted = calibration.slope * calibration.peers.apply(before.logits) + calibration.intercept
     assert after.logits == pytest.approx(wanted, abs=1e-3)
-    assert after.log_tokens == pytest.approx(before.log_tokens, abs=1e-5)
+    lengths = calibration.length_slope * before.log_tokens + calibration.length_offset
+    assert after.log_tokens == pytest.approx(lengths, abs=1e-4)
     assert after.difficulty + difficulty_offset_of(fused) == pytest.approx(calibration.difficulty(before), abs=1e-3)
 
 
