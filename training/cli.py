@@ -3,17 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from router.errors import RouterError
 from training.errors import TrainingError
-
-if TYPE_CHECKING:
-    from training.evaluate import BundleEvaluation
 
 BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle.")]
 CorpusFolder = Annotated[Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and prices.csv.")]
@@ -63,27 +59,47 @@ def predict(
 def evaluate(
     bundle: BundleFolder,
     corpus: CorpusFolder,
-    plot: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("quality-cost.png"),
+    plot: Annotated[Path, typer.Option(help="PNG file to write: quality against cost.")] = Path("quality-cost.png"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the whole report to: report.html, its pictures, figures.json.")
+    ] = None,
     in_sample: Annotated[bool, typer.Option(help="Judge the bundle itself on prompts that it was fitted to.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
     trees: Annotated[bool, typer.Option(help="Fit LightGBM as a baseline, too: minutes more.")] = False,
     left_out: Annotated[
         bool, typer.Option(help="Judge each source by a network that saw none of it, too: minutes more.")
     ] = False,
+    new_models: Annotated[
+        bool, typer.Option(help="Judge each model as a new one that is placed by 50 answers, too: minutes more.")
+    ] = False,
+    ablations: Annotated[bool, typer.Option(help="Judge the recipe with each part taken out, too: many minutes more.")] = False,
 ) -> None:
-    """Judge a bundle on graded answers: quality-cost curve, calibration, baselines."""
+    """Judge a bundle on graded answers: quality against cost, calibration, bars, baselines."""
+    import sys
+
     from training.baselines import BASELINES, QUICK_BASELINES
-    from training.evaluate import evaluate_bundle
+    from training.evaluate import EvaluationScope, evaluate_bundle
     from training.progress import TerminalProgress
-    from training.quality_cost_plot import plot_quality_cost
+    from training.report.page import PAGE_FILE, write_report
+    from training.report.quality_cost_plot import plot_quality_cost
+    from training.report.terminal import print_evaluation
 
     console = Console()
     with one_line_errors("evaluate"):
         names = tuple(BASELINES) if trees else QUICK_BASELINES
-        evaluation = evaluate_bundle(bundle, corpus, in_sample, seed, TerminalProgress(console), names, left_out)
+        scope = EvaluationScope(in_sample, seed, names, left_out, new_models, ablations)
+        evaluation = evaluate_bundle(bundle, corpus, scope, TerminalProgress(console))
         plot_quality_cost(evaluation.pools, plot, f"Routing with {evaluation.version}")
-    _print_tables(console, evaluation)
-    console.print(f"[dim]{evaluation.note}[/]\n[green]Wrote {plot}[/].")
+        if out is not None:
+            write_report(evaluation, out, " ".join(["llmdeal", *sys.argv[1:]]))
+    print_evaluation(_wide(console), evaluation)
+    written = plot if out is None else f"{plot} and {out / PAGE_FILE}"
+    console.print(f"[dim]{evaluation.note}[/]\n[green]Wrote {written}[/].")
+
+
+def _wide(console: Console) -> Console:
+    """Return a console whose tables are not squeezed where nobody looks at a terminal."""
+    return console if console.is_terminal else Console(width=max(console.width, 140))
 
 
 @contextmanager
@@ -94,47 +110,3 @@ def one_line_errors(command: str) -> Iterator[None]:
     except (TrainingError, RouterError) as error:
         typer.secho(f"llmdeal {command}: {error}", err=True, fg="red")
         raise SystemExit(2) from None
-
-
-def _print_tables(console: Console, evaluation: "BundleEvaluation") -> None:
-    headings = (
-        "router",
-        "gap closed",
-        "saved at 95%",
-        "at 98%",
-        "at 100%",
-        "best score",
-        "AUC",
-        "Brier",
-        "calibration",
-        "cost bias",
-    )
-    for judged in evaluation.pools:
-        title = f"{judged.pool.source}: {len(judged.pool.rows):,} prompts, {len(judged.pool.trained_names)} models"
-        table = Table(*headings, title=title, title_justify="left")
-        for name, row in judged.measures.items():
-            saved = [f"{share:.0%}" if share != -1 else "never" for share in (row.save_95, row.save_98, row.save_100)]
-            scored = [f"{value:.3f}" if value == value else "–" for value in (row.auc, row.brier, row.ece)]
-            bias = f"{row.cost_bias:+.1%}" if row.cost_bias == row.cost_bias else "–"
-            table.add_row(name, f"{row.gap_closed:.3f}", *saved, f"{row.best_score:.1%}", *scored, bias)
-        console.print(table)
-    console.print(_stability_table(evaluation))
-    if evaluation.left_out:
-        console.print(_left_out_table(evaluation))
-
-
-def _stability_table(evaluation: "BundleEvaluation") -> Table:
-    perturbations = list(evaluation.stability[0].kept)
-    title = "Choices that stay the same, at half of the best single model's cost"
-    table = Table("pool", *perturbations, "models in use", title=title, title_justify="left")
-    for row in evaluation.stability:
-        table.add_row(row.source, *(f"{row.kept[name]:.0%}" for name in perturbations), f"{row.n_effective:.1f}")
-    return table
-
-
-def _left_out_table(evaluation: "BundleEvaluation") -> Table:
-    title = "Sources never seen: share of the gap from a weak to the strongest model recovered by difficulty; 0.50 is a toss of a coin"
-    table = Table("source", "by difficulty", "by length of the prompt", "pairs of models", title=title, title_justify="left")
-    for row in evaluation.left_out:
-        table.add_row(row.source, f"{row.gap_recovered:.3f}", f"{row.by_length:.3f}", str(row.pairs))
-    return table

@@ -1,6 +1,6 @@
 """The evaluation job: a bundle against graded answers, honest about whether it has seen them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +11,22 @@ from router.bundle import load_bundle, read_manifest
 from router.context import RouteContext
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
+from training.ablations import N_ABLATION_FITS, judge_ablations
+from training.bar_check import BarCheck, check_bar
 from training.base_bundle import read_base_bundle
 from training.baselines import BASELINES, QUICK_BASELINES, BaselineBeliefs, cross_fit_baseline
+from training.bootstrap import PoolConfidence, redraw
+from training.breakdowns import DifficultyRegret, Reliability, TaskRow, by_difficulty, by_task, reliability
 from training.corpus import Corpus, read_corpus, read_prices
 from training.cross_fit import fit_out_of_fold
+from training.decision_cost import DecisionCost, time_decisions
 from training.encoding import EncodedPrompts, encode_prompts
 from training.errors import TrainingError
-from training.evaluation import PoolEvaluation, evaluate_beliefs
+from training.evaluation import OURS, PoolEvaluation, evaluate_beliefs
 from training.fitted_model import Beliefs
 from training.input_scaler import InputScaler
 from training.left_out import LeftOutSource, judge_left_out
+from training.new_models import N_ROUNDS, NewModels, judge_new_models
 from training.pools import make_pools
 from training.predict import ask
 from training.routing_measures import Pool
@@ -30,6 +36,7 @@ from training.train import PRICES_FILE, Progress
 
 _BASELINE_FOLDS = 5
 _STABILITY_PROMPTS = 500
+_TIMED_LANES = 20
 _CROSS_VALIDATED = (
     "The bundle was fitted to these prompts, so its recipe was judged by cross-validation ({n_folds} folds, "
     "near-duplicates kept together). --in-sample judges the bundle itself."
@@ -39,33 +46,71 @@ _NOT_SEEN = "The bundle has not seen this corpus; the baselines were fitted to i
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationScope:
+    """What is judged.
+
+    Args:
+        is_in_sample: Judge the bundle itself, even on prompts that it was fitted to.
+        seed: Of the folds and of whatever is drawn.
+        baselines: Names from `training.baselines.BASELINES`.
+        leaves_out: Judge each source by a network that saw none of it, too.
+        adds_models: Judge each model as a new one that is placed by a few answers, too.
+        ablates: Judge the recipe with each of its parts taken out, too.
+    """
+
+    is_in_sample: bool = False
+    seed: int = 0
+    baselines: Sequence[str] = QUICK_BASELINES
+    leaves_out: bool = False
+    adds_models: bool = False
+    ablates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """A pool, looked at from all sides.
+
+    Args:
+        judged: Measures and curves of every router.
+        confidence: How far they may be luck.
+        tasks, regret, reliability: Where the router is good and where not.
+        bars: How relative bars fare on prompts that they were not solved on.
+        stability: Of the bundle itself, which has to choose alike, whether it has seen the prompts or not.
+    """
+
+    judged: PoolEvaluation
+    confidence: PoolConfidence
+    tasks: list[TaskRow]
+    regret: DifficultyRegret
+    reliability: Reliability
+    bars: list[BarCheck]
+    stability: Stability
+
+
+@dataclass(frozen=True, slots=True)
 class BundleEvaluation:
     """What came out.
 
     Args:
         version: Of the bundle.
         pools: One entry per pool.
-        stability: One entry per pool; always of the bundle itself, which has to choose alike, whether it has seen the prompts or not.
+        decision: What a decision takes here.
         left_out: One entry per pool, where asked for.
+        new_models: One entry per pool, where asked for.
+        ablations: Part taken out -> source -> measure -> value, where asked for.
         note: How the figures are to be read.
     """
 
     version: str
-    pools: list[PoolEvaluation]
-    stability: list[Stability]
+    pools: list[PoolReport]
+    decision: DecisionCost
     left_out: list[LeftOutSource]
+    new_models: list[NewModels]
+    ablations: dict[str, dict[str, dict[str, float]]]
     note: str
 
 
-def evaluate_bundle(
-    bundle_folder: Path,
-    corpus_folder: Path,
-    is_in_sample: bool,
-    seed: int,
-    progress: Progress,
-    baselines: Sequence[str] = QUICK_BASELINES,
-    leaves_out: bool = False,
-) -> BundleEvaluation:
+def evaluate_bundle(bundle_folder: Path, corpus_folder: Path, scope: EvaluationScope, progress: Progress) -> BundleEvaluation:
     """Judge a bundle on a corpus.
 
     A corpus that the bundle was fitted to flatters it, so there the recipe is judged by cross-validation instead of the bundle itself.
@@ -73,45 +118,77 @@ def evaluate_bundle(
     Args:
         bundle_folder: The bundle.
         corpus_folder: `prompts.parquet`, `responses.parquet` and `prices.csv`.
-        is_in_sample: Judge the bundle itself, even on prompts that it was fitted to.
-        seed: Of the folds, for cross-validation and for the baselines.
+        scope: How far to go.
         progress: Where to show how far it is.
-        baselines: Names from `training.baselines.BASELINES`.
-        leaves_out: Judge each source by a network that saw none of it, too.
 
     Raises:
         TrainingError: The corpus is unusable, has no pool of priced models, or shares no model with the bundle.
         router.errors.BundleError: The bundle is unusable.
     """
     bundle, base = load_bundle(bundle_folder), read_base_bundle(bundle_folder)
+    settings, seed = base.settings, scope.seed
     with progress.stage("Reading the corpus", None):
         corpus = _only_known(read_corpus(corpus_folder), bundle.trained_names, corpus_folder)
-        pools = make_pools(corpus, read_prices(corpus_folder / PRICES_FILE, corpus.trained_names))
+        prices = read_prices(corpus_folder / PRICES_FILE, corpus.trained_names)
+        pools = make_pools(corpus, prices)
     with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
         encoded = encode_prompts(corpus.contexts(), base.table, lambda: advance(1))
     served = OnnxQualityModel(bundle)
     is_seen = _was_fitted_to(bundle_folder, corpus)
-    if is_seen and not is_in_sample:
-        with progress.stage(f"Fitting {base.settings.n_folds} folds", base.settings.n_folds) as advance_share:
-            out_of_fold = fit_out_of_fold(corpus, encoded, pools, base.settings, seed, None, advance_share)
+    if is_seen and not scope.is_in_sample:
+        with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance_share:
+            out_of_fold = fit_out_of_fold(corpus, encoded, pools, settings, seed, None, advance_share)
         fold, beliefs = out_of_fold.fold, out_of_fold.honest_beliefs(corpus)
-        note = _CROSS_VALIDATED.format(n_folds=base.settings.n_folds)
+        note = _CROSS_VALIDATED.format(n_folds=settings.n_folds)
     else:
         fold = assign_folds(group_near_duplicates(corpus.prompts), _BASELINE_FOLDS, seed)
         columns = [bundle.trained_names.index(name) for name in corpus.trained_names]
         with progress.stage("Predicting", len(corpus.prompts)) as advance:
             beliefs = ask(served, corpus.contexts(), lambda: advance(1)).of_models(columns)
         note = _IN_SAMPLE if is_seen else _NOT_SEEN
-    beaten = _fit_baselines(baselines, corpus, encoded, fold, progress)
-    with progress.stage("Measuring", None):
-        judged = evaluate_beliefs(pools, beliefs, beaten)
-    with progress.stage("Perturbing prompts", None):
-        stability = [_stability(served, corpus, pool, seed) for pool in pools]
+    beaten = _fit_baselines(scope.baselines, corpus, encoded, fold, progress)
+    judged = evaluate_beliefs(pools, beliefs, beaten)
+    with progress.stage("Looking at each pool", len(pools)) as advance:
+        reports = [_report(each, corpus, beliefs, beaten, fold, served, seed, advance) for each in judged]
+    decision = time_decisions(served, corpus.prompts, max((pool.trained_names for pool in pools), key=len)[:_TIMED_LANES], seed)
     left_out: list[LeftOutSource] = []
-    if leaves_out:
+    if scope.leaves_out:
         with progress.stage("Leaving sources out", len(pools)) as advance_share:
-            left_out = judge_left_out(corpus, encoded, pools, base.settings, seed, advance_share)
-    return BundleEvaluation(bundle.version, judged, stability, left_out, note)
+            left_out = judge_left_out(corpus, encoded, pools, settings, seed, advance_share)
+    new_models: list[NewModels] = []
+    if scope.adds_models:
+        with progress.stage("Leaving models out", N_ROUNDS * settings.n_folds) as advance_share:
+            new_models = judge_new_models(corpus, encoded, pools, prices, beliefs, settings, seed, advance_share)
+    ablations: dict[str, dict[str, dict[str, float]]] = {}
+    if scope.ablates:
+        with progress.stage("Taking parts out", N_ABLATION_FITS * settings.n_folds) as advance_share:
+            ablations = judge_ablations(corpus, encoded, pools, settings, seed, advance_share)
+    return BundleEvaluation(bundle.version, reports, decision, left_out, new_models, ablations, note)
+
+
+def _report(
+    judged: PoolEvaluation,
+    corpus: Corpus,
+    beliefs: Beliefs,
+    beaten: Mapping[str, BaselineBeliefs],
+    fold: npt.NDArray[np.intp],
+    served: QualityModel,
+    seed: int,
+    advance: Callable[[float], None],
+) -> PoolReport:
+    pool = judged.pool
+    routers: dict[str, Beliefs | BaselineBeliefs] = {OURS: beliefs, **beaten}
+    report = PoolReport(
+        judged,
+        redraw(pool, routers, seed),
+        by_task(pool, beliefs, corpus.tasks),
+        by_difficulty(pool, routers, beliefs.difficulty.astype(np.float64)),
+        reliability(pool, beliefs),
+        check_bar(pool, beliefs, fold, seed),
+        _stability(served, corpus, pool, seed),
+    )
+    advance(1)
+    return report
 
 
 def _fit_baselines(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.bar_check import drift
 from training.corpus import Corpus
 from training.cross_fit import targets_of
 from training.encoding import EncodedPrompts
@@ -17,6 +18,7 @@ from training.network_outputs import run_network
 from training.routing_measures import Floats, Pool, area_under_gap_recovered
 from training.settings import FitSettings
 
+BAR_SHARE = 0.95
 _WEAKER_SHARE = 2 / 3
 _LEAST_GAP = 0.05
 
@@ -30,12 +32,14 @@ class LeftOutSource:
         gap_recovered: See `area_under_gap_recovered`; between the strongest model and each of the weaker two thirds, averaged.
         by_length: The same when the longest prompts count as the hardest.
         pairs: How many pairs of models were averaged.
+        kept: Share of the best model's mean score that a bar of `BAR_SHARE` keeps; see `training.bar_check.drift`.
     """
 
     source: str
     gap_recovered: float
     by_length: float
     pairs: int
+    kept: float
 
 
 def judge_left_out(
@@ -72,7 +76,11 @@ def _judge(
         found = [area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in pairs]
         return float(np.mean(found)) if found else float("nan")
 
-    return LeftOutSource(pool.source, mean_recovered(difficulty), mean_recovered(length), len(pairs))
+    elsewhere = run_network(network, scaler.transform(encoded.rows(kept))).difficulty.astype(np.float64)
+    chance = pool.score.mean(axis=0).clip(0.01, 0.99)
+    abilities = np.log(chance / (1 - chance)) + difficulty.mean()
+    kept_share = drift(pool, difficulty, elsewhere, abilities.tolist(), BAR_SHARE)
+    return LeftOutSource(pool.source, mean_recovered(difficulty), mean_recovered(length), len(pairs), kept_share)
 
 
 def _pairs(pool: Pool) -> list[tuple[int, int]]:

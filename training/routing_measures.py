@@ -134,24 +134,48 @@ def measure_only_choices(pool: Pool, curve: Floats) -> RoutingMeasures:
 def measure_curve(pool: Pool, curve: Floats) -> dict[str, float]:
     """Return the measures of a curve of (mean cost, mean score) points, shape (k, 2)."""
     singles = single_models(pool)
-    floor = float(singles[np.lexsort((singles[:, 1], singles[:, 0]))[0], 1])
     best_cost, best_score = singles[np.lexsort((-singles[:, 0], -singles[:, 1]))[0]]
-    budgets = np.logspace(np.log10(singles[:, 0].min()), np.log10(singles[:, 0].max()), N_BUDGETS)
-    aiq, single = _mean_within(curve, budgets, floor), _mean_within(singles, budgets, floor)
-    oracle = _mean_within(oracle_curve(pool), budgets, floor)
 
     def saved(level: float) -> float:
         reached = curve[curve[:, 1] >= level * best_score - 1e-12]
         return float(1 - reached[:, 0].min() / best_cost) if len(reached) else -1.0
 
     return {
-        "gap_closed": (aiq - single) / (oracle - single) if oracle > single else float("nan"),
+        "gap_closed": gap_closed(curve, singles, oracle_curve(pool)),
         "save_95": saved(0.95),
         "save_98": saved(0.98),
         "save_100": saved(1.0),
-        "aiq": aiq,
+        "aiq": _aiq(curve, singles),
         "best_score": float(curve[:, 1].max()),
     }
+
+
+def gap_closed(curve: Floats, singles: Floats, oracle: Floats) -> float:
+    """Return the share of the way from the best single model within each budget to the oracle; NaN where there is no way to go.
+
+    Args:
+        curve, singles, oracle: (mean cost, mean score) points, each of shape (k, 2).
+    """
+    single, best = _aiq(singles, singles), _aiq(oracle, singles)
+    return (_aiq(curve, singles) - single) / (best - single) if best > single else float("nan")
+
+
+def log_budgets(single_costs: Floats) -> Floats:
+    """Return 60 budgets from the cheapest to the dearest single model, evenly by their logarithm."""
+    return np.logspace(np.log10(single_costs.min()), np.log10(single_costs.max()), N_BUDGETS)
+
+
+def scores_within(points: Floats, budgets: Floats, floor: float) -> Floats:
+    """Return the best score that (cost, score) points (k, 2) reach within each budget; `floor` where none is affordable."""
+    order = np.argsort(points[:, 0], kind="stable")
+    best = np.maximum.accumulate(points[order, 1])
+    affordable = np.searchsorted(points[order, 0], budgets, side="right")
+    return np.where(affordable > 0, best[np.maximum(affordable - 1, 0)], floor)
+
+
+def _aiq(points: Floats, singles: Floats) -> float:
+    cheapest = float(singles[np.lexsort((singles[:, 1], singles[:, 0]))[0], 1])
+    return float(scores_within(points, log_budgets(singles[:, 0]), cheapest).mean())
 
 
 def choose(value: Floats, believed_cost: Floats, trade: float) -> npt.NDArray[np.intp]:
@@ -215,17 +239,6 @@ def calibration_error(quality: Floats, score: Floats) -> float:
     sizes = np.bincount(bins, minlength=N_BINS)
     difference = np.bincount(bins, weights=score - quality, minlength=N_BINS)
     return float(np.abs(difference[sizes > 0]).sum() / len(quality))
-
-
-def _mean_within(points: Floats, budgets: Floats, floor: float) -> float:
-    return float(
-        np.mean(
-            [
-                points[points[:, 0] <= budget, 1].max(initial=-np.inf) if (points[:, 0] <= budget).any() else floor
-                for budget in budgets
-            ]
-        )
-    )
 
 
 def _turns_up(first: Floats, second: Floats, third: Floats) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from training.atomic_write import replace_file
-from training.evaluation import BEST_SINGLE, ORACLE, OURS, RANDOM_MIX, PoolEvaluation
+from training.evaluate import PoolReport
+from training.evaluation import BEST_SINGLE, ORACLE, OURS, RANDOM_MIX
 from training.routing_measures import Floats
 
 # Okabe and Ito (2008), told apart by readers who do not see all colours.
@@ -14,21 +15,23 @@ _STYLES: dict[str, dict[str, object]] = {
     ORACLE: {"color": "#999999", "linestyle": ":", "linewidth": 1.5},
     RANDOM_MIX: {"color": "#56B4E9", "linestyle": "--", "linewidth": 1.2},
     "kNN-100": {"color": "#E69F00", "linewidth": 1.5},
+    "clusters-60": {"color": "#CC79A7", "linewidth": 1.2},
     "linear": {"color": "#009E73", "linewidth": 1.2},
     OURS: {"color": "#0072B2", "linewidth": 2.6},
 }
 
 
-def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: str) -> None:
-    """Write the plot as a PNG, whole or not at all."""
+def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> None:
+    """Write the plot as a PNG, whole or not at all; the shade is where 90% of redraws of the prompts put our own line."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = Figure(figsize=(5.2 * len(evaluations), 4.9), layout="constrained", dpi=130)
+    figure = Figure(figsize=(5.2 * len(reports), 4.9), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(evaluations), squeeze=False)[0]
-    for panel, evaluation in zip(panels, evaluations, strict=True):
+    panels = figure.subplots(1, len(reports), squeeze=False)[0]
+    for panel, report in zip(panels, reports, strict=True):
+        evaluation, confidence = report.judged, report.confidence
         singles = evaluation.curves[BEST_SINGLE] * (1000, 100)
         panel.scatter(*singles.T, s=22, color="#444444", zorder=3, label="single models")
         for name, style in _STYLES.items():
@@ -36,6 +39,9 @@ def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: 
                 continue
             frontier = _frontier(evaluation.curves[name]) * (1000, 100)
             panel.plot(*frontier.T, label=name, **style)
+        drawn = confidence.budgets <= evaluation.curves[OURS][:, 0].max()  # beyond its last point a curve has nothing to say
+        low, high = confidence.band[:, drawn] * 100
+        panel.fill_between(confidence.budgets[drawn] * 1000, low, high, color=_STYLES[OURS]["color"], alpha=0.15, linewidth=0)
         panel.set_xscale("log")
         panel.set_title(f"{evaluation.pool.source}: {len(evaluation.pool.rows):,} prompts, {len(singles)} models", fontsize=11)
         panel.set_xlabel("mean cost of 1,000 prompts (log)")
@@ -48,7 +54,7 @@ def plot_quality_cost(evaluations: Sequence[PoolEvaluation], path: Path, title: 
         lowest = min(float(_frontier(evaluation.curves[name])[0, 1]) for name in (OURS, BEST_SINGLE)) * 100
         panel.set_ylim(max(lowest - 8, 0), min(float(evaluation.curves[ORACLE][:, 1].max()) * 100 + 3, 101))
     panels[0].set_ylabel("mean score, %")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False)
     figure.suptitle(title, fontsize=12, fontweight="bold")
     replace_file(path, lambda stream: figure.savefig(stream, format="png", metadata={"Software": None}))
 
