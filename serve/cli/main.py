@@ -16,6 +16,7 @@ from serve.cli.prices_command import prices
 from serve.cli.route_command import route
 from serve.cli.serve_command import serve
 from serve.cli.settings_command import settings
+from serve.cli.workloads_command import workloads
 
 COMMAND_GROUP = "llmdeal.commands"
 _TRAINING_HINT = "needs the training packages: pip install 'llmdeal[train]'"
@@ -34,7 +35,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, calibrate, export, new_key, settings):
+    for command in (serve, local, route, prices, workloads, calibrate, export, new_key, settings):
         command_line.command()(command)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:
