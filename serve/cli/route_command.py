@@ -34,6 +34,7 @@ def route(
     from serve.app import default_policy
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
+    from serve.errors import ConfigurationError
     from serve.lane_assembly import assemble_lanes
     from serve.settings import load_settings
 
@@ -42,7 +43,7 @@ def route(
         settings = load_settings(config, os.environ)
         context = RouteContext.from_prompt(text)
         if quality is not None and quality_of_best is not None:
-            raise typer.BadParameter("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
+            raise ConfigurationError("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
         bundle = load_bundle(bundle_folder(settings.bundle))
         directory = assemble_lanes(settings, os.environ, bundle, SystemClock()).directory
         table = directory.table

@@ -289,6 +289,8 @@ def test_a_stranger_gets_the_same_text_whatever_is_wrong(
         ({"models": ["vendor/unknown"]}, 404, "model_not_found", "models"),
         ({"messages": []}, 400, "invalid_request", "messages"),
         ({"route": {"region": "eu"}}, 400, "region_unavailable", "route.region"),
+        ({"route": {"quality": 0.5, "quality_of_best": 0.9}}, 400, "invalid_request", "route.quality_of_best"),
+        ({"route": {"quality_of_best": 1.5}}, 400, "invalid_request", "route.quality_of_best"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 503, "no_eligible_lane", None),
         ({"provider": {"only": ["elsewhere"]}}, 503, "no_eligible_lane", None),
         ({"provider": {"max_price": {"prompt": 0.01}}}, 503, "no_eligible_lane", None),

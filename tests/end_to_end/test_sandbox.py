@@ -56,6 +56,25 @@ def test_an_easy_prompt_and_a_hard_one_take_different_lanes_because_of_what_is_p
     assert hard[lanes[1]] - hard[lanes[0]] > easy[lanes[1]] - easy[lanes[0]]
 
 
+def test_a_lower_share_of_the_best_is_cheaper_and_gives_less(client: openai.OpenAI) -> None:
+    expected = []
+    for share in (0.5, 0.8, 0.95, 1.0):
+        total_usd = quality = 0.0
+        for prompt in (EASY, HARD):
+            answer = client.chat.completions.create(
+                model="smart-route",
+                messages=[{"role": "user", "content": prompt}],
+                extra_body={"route": {"quality_of_best": share, "explain": True}},
+            )
+            why = answer.model_dump()["llmdeal"]
+            assert why["policy"] == "near_best"
+            (chosen,) = [candidate for candidate in why["candidates"] if candidate["lane"] == why["chosen"]]
+            total_usd, quality = total_usd + chosen["cost_usd"], quality + chosen["quality"]
+        expected.append((total_usd, quality))
+    assert expected == sorted(expected)
+    assert expected[0][0] < expected[-1][0]
+
+
 def test_a_stream_of_the_sandbox_costs_what_the_whole_answer_costs(client: openai.OpenAI) -> None:
     messages = [{"role": "user", "content": EASY}]
     whole = client.chat.completions.create(model="sandbox/large", messages=messages)  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ def llmdeal(*arguments: str, folder: Path, environment: Mapping[str, str] | None
 def test_help_lists_every_command_with_a_line_each(tmp_path: Path) -> None:
     shown = llmdeal("--help", folder=tmp_path)
     assert shown.returncode == 0
-    for command in ("serve", "route", "prices", "export", "new-key", "settings", "local"):
+    for command in ("serve", "route", "prices", "workloads", "calibrate", "export", "new-key", "settings", "local"):
         assert f" {command} " in shown.stdout
 
 
@@ -57,6 +57,9 @@ def test_prices_name_their_source(tmp_path: Path) -> None:
         (["serve"], {"LLMDEAL_KEYS": "ll_live_oops"}, "not of the form"),
         (["serve"], {"LLMDEAL_DATABASE": "nonsense://x"}, "nonsense"),
         (["route", "  "], {}, "must not be empty"),
+        (["route", "x", "--quality", "0.5", "--quality-of-best", "0.9"], {}, "give one of them"),
+        (["calibrate", "nobody/x"], {}, "no lane is called 'nobody/x'"),
+        (["calibrate", "sandbox/small"], {}, "needs no calibration"),
         (["export", "--since", "never", "--out", "x"], {}, "never"),
     ],
 )
