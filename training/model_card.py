@@ -29,8 +29,8 @@ The manifest holds the hashes of the files and the number of graded answers of e
 ## How good it is
 {_measures_table(manifest["measures"])}
 ## What it does not know
-- **Models that are not listed below.** They get a prior from `data/models.yaml` and the difficulty of the prompt, with a wider
-  uncertainty; the explanation of each request says so.
+- **Models that are not listed below.** They get a prior from `data/models.yaml`, or from their price and family, and the difficulty of the prompt, with a
+  wider uncertainty; the explanation of each request says so. `llmdeal calibrate` replaces the prior by graded answers.
 - **Other kinds of requests.** The prompts are exam questions, mathematics, code, trivia and reasoning, in English. Conversations,
   long documents, tool use, images, other languages and matters of taste were not graded; there its probabilities are extrapolations.
 - **What its graders missed.** Grades come from matching answers with references. Where a source's matcher is strict, as with trivia,

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.atomic_write import replace_file
 from training.evaluate import PoolReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#E69F00", "#777777"
 _COLOURS = {"llmdeal": _BLUE, "kNN-100": _ORANGE, "best single": _GREY}
@@ -48,7 +53,7 @@ def plot_regret(reports: Sequence[PoolReport], path: Path) -> None:
     _save(figure, path)
 
 
-def _panels(count: int):  # type: ignore[no-untyped-def]  # matplotlib's own types are not complete
+def _panels(count: int) -> "tuple[Figure, Sequence[Axes]]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -61,5 +66,5 @@ def _panels(count: int):  # type: ignore[no-untyped-def]  # matplotlib's own typ
     return figure, panels
 
 
-def _save(figure, path: Path) -> None:  # type: ignore[no-untyped-def]  # see above
+def _save(figure: "Figure", path: Path) -> None:
     replace_file(path, lambda stream: figure.savefig(stream, format="png", metadata={"Software": None}))
