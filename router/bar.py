@@ -1,14 +1,17 @@
-"""The relative bar: how little a good answer may be worth so that the lanes together still keep a share of the best one's quality.
+"""The relative bar: the cheapest rule by which the lanes together still keep a share of the best one's quality.
 
 No single request can keep "95% of the best": some answers are worse and others better. What can be kept is the mean, so the bar is
 solved once for a set of lanes, their prices and the bundle's reference answers, and each request is then routed at the willingness to pay that
 came out. The smaller that is, the cheaper the routing and the lower its quality; it is lowered step by step for as long as the share is kept
 with confidence, each step being tested before the next is looked at, so that many steps need no correction (fixed-sequence testing; Angelopoulos,
-Bates, Candes, Jordan and Lei 2021, "Learn then Test: Calibrating predictive algorithms to achieve risk control").
+Bates, Candes, Jordan and Lei 2021, "Learn then Test: Calibrating predictive algorithms to achieve risk control"). Where no step can be
+trusted to, or only one that is dearer than it, one lane answers everything: the best.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +37,25 @@ _SHARE_DIGITS = 3
 Mask = npt.NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True)
+class BarRule:
+    """How requests are routed so that a share of the best lane's quality is kept.
+
+    Args:
+        willingness_to_pay_usd: What a good answer counts as worth when quality is weighed against cost, USD.
+        lane: Row of the one lane that answers everything, where weighing would not keep the share; None: weigh.
+    """
+
+    willingness_to_pay_usd: float
+    lane: int | None = None
+
+    def choose(self, quality: Floats, cost_usd: Floats) -> npt.NDArray[np.intp]:
+        """Return the lane for each prompt, shape (n,), from beliefs of shape (n, n_lanes)."""
+        if self.lane is not None:
+            return np.full(len(quality), self.lane, np.intp)
+        return np.asarray((self.willingness_to_pay_usd * quality - cost_usd).argmax(axis=1), np.intp)
+
+
 class Bar:
     """Solves relative bars for a table of lanes; each set of eligible lanes once.
 
@@ -46,8 +68,8 @@ class Bar:
         self._beliefs = cache(lambda: LaneReference(table, read_reference()))
         self._solved = lru_cache(_CACHED_SETS)(self._solve)
 
-    def willingness_to_pay_usd(self, is_eligible: Mask, share: float) -> float:
-        """Return what a good answer has to be worth so that these lanes keep `share` of the best one's mean score, USD.
+    def rule(self, is_eligible: Mask, share: float) -> BarRule:
+        """Return the cheapest rule by which these lanes keep `share` of the best one's mean score; its lane is a row of the whole table.
 
         Over `HORIZON_REQUESTS` prompts like the reference ones, with confidence `CONFIDENCE`; where they cannot, as much as they can.
 
@@ -57,11 +79,12 @@ class Bar:
         """
         return self._solved(is_eligible.tobytes(), round(share, _SHARE_DIGITS))
 
-    def _solve(self, eligible: bytes, share: float) -> float:
+    def _solve(self, eligible: bytes, share: float) -> BarRule:
         beliefs, lanes = self._beliefs(), np.flatnonzero(np.frombuffer(eligible, np.bool_))
         groups = telling_groups(beliefs.is_graded[:, lanes], beliefs.source)
         quality, cost, score = (values[:, lanes] for values in (beliefs.quality, beliefs.cost_usd, beliefs.score))
-        return solve_willingness_to_pay(quality, cost, score, groups, share)
+        rule = solve_bar(quality, cost, score, groups, share)
+        return rule if rule.lane is None else replace(rule, lane=int(lanes[rule.lane]))
 
 
 class LaneReference:
@@ -91,12 +114,11 @@ def telling_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[npt.
     return telling or [np.arange(len(source))]
 
 
-def solve_willingness_to_pay(
-    quality: Floats, cost_usd: Floats, score: Floats, groups: list[npt.NDArray[np.intp]], share: float
-) -> float:
-    """Return the last step of `LADDER_USD` up to which every group keeps `share` of its best lane's mean score.
+def solve_bar(quality: Floats, cost_usd: Floats, score: Floats, groups: list[npt.NDArray[np.intp]], share: float) -> BarRule:
+    """Return the cheapest rule by which every group keeps `share` of its best lane's mean score.
 
-    Where not even quality alone does for sure, the step that keeps most, as dear lanes are no use for being dear.
+    That is the last step of `LADDER_USD` up to which all do, or the lane that keeps most by itself, where that one does and is cheaper. Where
+    neither does for sure, the rule that comes closest.
 
     Args:
         quality, cost_usd, score: Shape (n, n_lanes); beliefs and, of the same prompts, grades.
@@ -105,20 +127,21 @@ def solve_willingness_to_pay(
     """
     wanted = [share * score[rows, int(score[rows].mean(axis=0).argmax())] for rows in groups]
 
-    def least_surplus(worth: float, quantile: float) -> float:
-        chosen = (worth * quality - cost_usd).argmax(axis=1)
-        return min(_lower_bound(score[rows, chosen[rows]] - least, quantile) for rows, least in zip(groups, wanted, strict=True))
+    def least_surplus(rule: BarRule) -> float:
+        chosen = rule.choose(quality, cost_usd)
+        return min(_lower_bound(score[rows, chosen[rows]] - least) for rows, least in zip(groups, wanted, strict=True))
 
-    kept = None
-    for worth in LADDER_USD:
-        if least_surplus(worth, _NORMAL_QUANTILE) < 0:
-            break
-        kept = worth
-    if kept is None:
-        kept = max(reversed(LADDER_USD), key=lambda worth: least_surplus(worth, 0.0))
-    return float(kept)
+    def mean_cost(rule: BarRule) -> float:
+        return float(cost_usd[np.arange(len(cost_usd)), rule.choose(quality, cost_usd)].mean())
+
+    steps = [BarRule(float(worth)) for worth in LADDER_USD]
+    keeping = list(takewhile(lambda rule: least_surplus(rule) >= 0, steps))
+    lanes = (BarRule(QUALITY_ALONE_USD, lane) for lane in range(quality.shape[1]))
+    alone = max(lanes, key=lambda rule: (least_surplus(rule), -mean_cost(rule)))
+    kept = keeping[-1:] + [alone] * (least_surplus(alone) >= 0)
+    return min(kept, key=mean_cost) if kept else max([alone, *reversed(steps)], key=least_surplus)
 
 
-def _lower_bound(surplus: Floats, quantile: float) -> float:
+def _lower_bound(surplus: Floats) -> float:
     spread = surplus.std() * np.sqrt(1 / len(surplus) + 1 / HORIZON_REQUESTS)
-    return float(surplus.mean() - quantile * spread)
+    return float(surplus.mean() - _NORMAL_QUANTILE * spread)

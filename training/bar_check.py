@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router.bar import QUALITY_ALONE_USD, solve_willingness_to_pay
+from router.bar import BarRule, solve_bar
 from training.fitted_model import Beliefs
 from training.routing_measures import Floats, Pool
 
@@ -78,15 +78,15 @@ def _try(
     """Return (share kept, cost saved) on the held-out prompts by a bar that was solved on the others."""
     solving = np.flatnonzero(~is_held_out)[:: max(1, int((~is_held_out).sum()) // _SOLVING_PROMPTS)]
     part = np.ix_(solving, models)
-    worth = solve_willingness_to_pay(quality[part], cost[part], pool.score[part], [np.arange(len(solving))], share)
+    rule = solve_bar(quality[part], cost[part], pool.score[part], [np.arange(len(solving))], share)
     part = np.ix_(np.flatnonzero(is_held_out), models)
-    return kept_and_saved(quality[part], cost[part], pool.score[part], pool.cost[part], worth)
+    return kept_and_saved(quality[part], cost[part], pool.score[part], pool.cost[part], rule)
 
 
-def kept_and_saved(quality: Floats, believed_cost: Floats, score: Floats, cost: Floats, worth_usd: float) -> tuple[float, float]:
-    """Return (share of the best model's mean score, share of its cost saved) at a willingness to pay; arguments have shape (n, m)."""
+def kept_and_saved(quality: Floats, believed_cost: Floats, score: Floats, cost: Floats, rule: BarRule) -> tuple[float, float]:
+    """Return (share of the best model's mean score, share of its cost saved) by a rule; arrays have shape (n, m)."""
     rows = np.arange(len(quality))
-    chosen = (min(worth_usd, QUALITY_ALONE_USD) * quality - believed_cost).argmax(axis=1)
+    chosen = rule.choose(quality, believed_cost)
     best = int(score.mean(axis=0).argmax())
     kept = float(score[rows, chosen].mean() / max(score[:, best].mean(), 1e-9))
     return kept, float(1 - cost[rows, chosen].mean() / max(cost[:, best].mean(), 1e-12))
@@ -110,5 +110,5 @@ def drift(pool: Pool, difficulty: Floats, elsewhere: Floats, abilities: Sequence
 
     here, there = believed(difficulty), believed(elsewhere)
     prices = pool.cost.mean(axis=0)
-    worth = solve_willingness_to_pay(there, np.tile(prices, (len(there), 1)), there, [np.arange(len(there))], share)
-    return kept_and_saved(here, np.tile(prices, (len(here), 1)), pool.score, pool.cost, worth)[0]
+    rule = solve_bar(there, np.tile(prices, (len(there), 1)), there, [np.arange(len(there))], share)
+    return kept_and_saved(here, np.tile(prices, (len(here), 1)), pool.score, pool.cost, rule)[0]

@@ -1,5 +1,6 @@
 """A relative bar is kept on prompts like those it was solved on, at the least cost that keeps it."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -7,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from router.bar import LADDER_USD, Bar, solve_willingness_to_pay, telling_groups
+from router.bar import QUALITY_ALONE_USD, Bar, BarRule, solve_bar, telling_groups
 from router.lane import Lane, QualityPrior
 from router.lane_table import LaneTable
 from router.placement import Placement
@@ -25,8 +26,7 @@ SOLVING, TRYING = slice(0, N // 2), slice(N // 2, N)
 
 def kept_and_cost(share: float) -> tuple[float, float]:
     """Return (share of the best lane's mean score, mean cost) on the half that the bar was not solved on."""
-    worth = solve_willingness_to_pay(EVERY[SOLVING], COST[SOLVING], SCORE[SOLVING], ALL, share)
-    chosen = (worth * EVERY[TRYING] - COST[TRYING]).argmax(axis=1)
+    chosen = solve_bar(EVERY[SOLVING], COST[SOLVING], SCORE[SOLVING], ALL, share).choose(EVERY[TRYING], COST[TRYING])
     rows = np.arange(N // 2)
     return SCORE[TRYING][rows, chosen].mean() / SCORE[TRYING][:, 0].mean(), COST[TRYING][rows, chosen].mean()
 
@@ -47,17 +47,31 @@ def test_every_source_has_to_keep_the_share() -> None:
     easy, hard = np.flatnonzero(EVERY[SOLVING][:, 0] == 0.95), np.flatnonzero(EVERY[SOLVING][:, 0] < 0.95)
     spread = EVERY[SOLVING].copy()
     spread[hard, 1:] = spread[hard, :1] - 0.001  # on the hard ones all lanes are believed alike, and are not
-    together = solve_willingness_to_pay(spread, COST[SOLVING], SCORE[SOLVING], [np.arange(N // 2)], 0.85)
-    apart = solve_willingness_to_pay(spread, COST[SOLVING], SCORE[SOLVING], [easy, hard], 0.85)
-    assert apart >= together
+    together = solve_bar(spread, COST[SOLVING], SCORE[SOLVING], [np.arange(N // 2)], 0.85)
+    apart = solve_bar(spread, COST[SOLVING], SCORE[SOLVING], [easy, hard], 0.85)
+    assert apart.willingness_to_pay_usd >= together.willingness_to_pay_usd
 
 
-def test_where_the_best_cannot_be_kept_as_much_as_possible_is() -> None:
-    believed = EVERY[SOLVING][:, ::-1]  # upside down
-    worth = solve_willingness_to_pay(believed, COST[SOLVING], SCORE[SOLVING], ALL, 1.0)
-    scores = [SCORE[SOLVING][np.arange(N // 2), (step * believed - COST[SOLVING]).argmax(axis=1)].mean() for step in LADDER_USD]
-    chosen = (worth * believed - COST[SOLVING]).argmax(axis=1)
-    assert SCORE[SOLVING][np.arange(N // 2), chosen].mean() == pytest.approx(max(scores))
+def test_where_beliefs_mislead_the_best_lane_answers_everything() -> None:
+    upside_down = EVERY[SOLVING][:, ::-1]
+    assert solve_bar(upside_down, COST[SOLVING], SCORE[SOLVING], ALL, 0.95) == BarRule(QUALITY_ALONE_USD, lane=0)
+
+
+def test_a_lane_alone_answers_everything_where_weighing_would_be_dearer() -> None:
+    """Weighing goes from the dear lane straight to the bad one, as the good and cheap one is believed no better than that."""
+    score = np.column_stack([SCORE[SOLVING][:, 0], SCORE[SOLVING][:, 0], SCORE[SOLVING][:, 2]])
+    believed = np.tile([0.9, 0.5, 0.5], (N // 2, 1))
+    assert solve_bar(believed, COST[SOLVING], score, ALL, 0.9).lane == 1
+
+
+def test_where_no_rule_keeps_the_share_the_closest_one_is_taken() -> None:
+    easy, hard = np.flatnonzero(EVERY[SOLVING][:, 0] == 0.95), np.flatnonzero(EVERY[SOLVING][:, 0] < 0.95)
+    score = np.zeros((N // 2, 2))
+    score[easy, 0] = 1  # one lane answers all easy prompts, the other nine tenths of the hard ones, and beliefs tell nothing
+    score[hard[: int(0.9 * len(hard))], 1] = 1
+    believed = np.full((N // 2, 2), 0.5)
+    rule = solve_bar(believed, COST[SOLVING][:, :2], score, [easy, hard], 0.95)
+    assert rule.choose(believed, COST[SOLVING][:, :2]).tolist() == [0] * (N // 2)
 
 
 def test_sources_on_which_few_lanes_were_graded_tell_nothing() -> None:
@@ -110,11 +124,11 @@ def test_a_bar_is_solved_once_for_each_set_of_lanes_and_reads_the_reference_once
 
     bar = Bar(made_table(), read)
     assert not readings
-    first = bar.willingness_to_pay_usd(np.array([True, True, True, False]), 0.9)
-    assert first == bar.willingness_to_pay_usd(np.array([True, True, True, False]), 0.9)
+    first = bar.rule(np.array([True, True, True, False]), 0.9)
+    assert first == bar.rule(np.array([True, True, True, False]), 0.9)
     # A calibrated lane as good as the dearest and far cheaper makes dear answers needless.
-    with_calibrated = bar.willingness_to_pay_usd(np.array([True, True, True, True]), 0.9)
-    assert with_calibrated < first
+    with_calibrated = bar.rule(np.array([True, True, True, True]), 0.9)
+    assert with_calibrated.willingness_to_pay_usd < first.willingness_to_pay_usd
     assert len(readings) == 1
 
 
@@ -128,3 +142,8 @@ def test_the_sample_survives_the_way_to_disk(tmp_path_factory: pytest.TempPathFa
     np.testing.assert_allclose(read.quality, reference.quality, atol=5e-4)
     np.testing.assert_allclose(read.completion_tokens, reference.completion_tokens, rtol=5e-3)
     np.testing.assert_array_equal(np.isnan(read.score), np.isnan(reference.score))
+
+
+def test_the_lane_that_answers_everything_is_a_row_of_the_whole_table() -> None:
+    upside_down = replace(made_reference(), quality=EVERY[:, ::-1].astype(np.float32))
+    assert Bar(made_table(), lambda: upside_down).rule(np.array([False, True, True, False]), 1.0).lane == 1

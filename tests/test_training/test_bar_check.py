@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from router.bar import QUALITY_ALONE_USD, BarRule
 from training.bar_check import SHARES, check_bar, drift, kept_and_saved
 from training.fitted_model import Beliefs
 from training.routing_measures import Pool
@@ -30,16 +31,26 @@ def test_with_true_beliefs_every_bar_is_kept_and_saves() -> None:
     assert checks[0].saved > 0.3
 
 
-def test_a_bar_that_beliefs_cannot_keep_is_reported_as_broken() -> None:
+def test_beliefs_that_tell_nothing_keep_the_bar_by_asking_the_best_model_alone() -> None:
     noise = np.random.default_rng(0).random(CHANCE.shape)
-    check = check_bar(POOL, beliefs(noise), FOLD, seed=0)[0]
+    check = check_bar(POOL, beliefs(noise), FOLD, seed=0)[-1]
+    assert check.kept == 1.0
+    assert check.saved == 0.0
+
+
+def test_a_bar_is_reported_as_broken_where_what_it_was_solved_on_misleads() -> None:
+    is_turned = FOLD == 0
+    score = SCORE.copy()
+    score[is_turned] = SCORE[is_turned][:, ::-1]
+    turned = Pool("made", POOL.trained_names, POOL.rows, POOL.columns, score, COST, COST, np.zeros(4), False)
+    check = check_bar(turned, beliefs(CHANCE), FOLD, seed=0)[-1]
     assert check.kept < check.share
-    assert check.held < 0.5
+    assert check.held < 0.9
 
 
 def test_always_the_best_model_keeps_all_and_saves_nothing() -> None:
-    quality = np.tile([0.9, 0.1, 0.1, 0.1], (N, 1))
-    assert kept_and_saved(quality, COST, SCORE, COST, 1e3) == (1.0, 0.0)
+    quality = np.tile([0.1, 0.1, 0.1, 0.9], (N, 1))
+    assert kept_and_saved(quality, COST, SCORE, COST, BarRule(QUALITY_ALONE_USD, lane=0)) == (1.0, 0.0)
 
 
 def test_a_source_as_hard_as_was_believed_does_not_drift() -> None:
