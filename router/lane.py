@@ -23,6 +23,18 @@ class Capability(IntFlag):
     MULTIPLE_CHOICES = 64
     """More than one choice per request (`n` > 1)."""
     AUDIO = 128
+    DOCUMENTS = 256
+    """PDF files as input."""
+    CHAT_DIALECT = 512
+    """Speaks OpenAI's chat completions itself: for what no other dialect has."""
+    MESSAGES_DIALECT = 1_024
+    """Speaks Anthropic's Messages itself: for what no other dialect has."""
+    CLAUDE_THOUGHTS = 2_048
+    """Reads thoughts that Claude signed or encrypted: conversations that carry them cannot go on elsewhere."""
+    GEMINI_THOUGHTS = 4_096
+    """Reads thoughts that Gemini signed."""
+    OPENAI_THOUGHTS = 8_192
+    """Reads thoughts that OpenAI encrypted."""
 
 
 @dataclass(frozen=True, slots=True)

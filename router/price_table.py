@@ -28,6 +28,7 @@ class TokenUsage:
         cache_write_tokens: The part of `prompt_tokens` written to it.
         reasoning_tokens: The part of `completion_tokens` spent on hidden reasoning.
         is_estimated: True when the provider sent no usage and we counted ourselves.
+        cache_write_1h_tokens: The part of `cache_write_tokens` that is kept for an hour, at Anthropic's dearer rate.
     """
 
     prompt_tokens: int
@@ -36,9 +37,17 @@ class TokenUsage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     is_estimated: bool = False
+    cache_write_1h_tokens: int = 0
 
     def __post_init__(self) -> None:
-        counts = (self.prompt_tokens, self.completion_tokens, self.cached_tokens, self.cache_write_tokens, self.reasoning_tokens)
+        counts = (
+            self.prompt_tokens,
+            self.completion_tokens,
+            self.cached_tokens,
+            self.cache_write_tokens,
+            self.reasoning_tokens,
+            self.cache_write_1h_tokens,
+        )
         if min(counts) < 0:
             raise PriceError(f"token counts are never negative, got {counts!r}")
 
@@ -67,6 +76,7 @@ class Price:
         cache_write_usd_per_mtok: USD per million tokens written to the cache; None: billed as ordinary input.
         request_usd: USD per request, besides the tokens.
         tiers: Dearer (or cheaper) rates for long prompts, ascending.
+        cache_write_1h_factor: What a cache write that is kept for an hour costs, in times the input rate; None: like any other write.
 
     Raises:
         PriceError: A rate is negative, or the source is empty.
@@ -80,6 +90,7 @@ class Price:
     cache_write_usd_per_mtok: Decimal | None = None
     request_usd: Decimal = _ZERO
     tiers: tuple[PriceTier, ...] = ()
+    cache_write_1h_factor: Decimal | None = None
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -128,8 +139,13 @@ def quote_cost(price: Price, usage: TokenUsage) -> Cost:
     cached_rate = rates.input_usd_per_mtok if rates.cached_input_usd_per_mtok is None else rates.cached_input_usd_per_mtok
     write_rate = rates.input_usd_per_mtok if rates.cache_write_usd_per_mtok is None else rates.cache_write_usd_per_mtok
     plain_tokens = max(usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
+    hour_rate = write_rate if price.cache_write_1h_factor is None else rates.input_usd_per_mtok * price.cache_write_1h_factor
+    written, for_an_hour = usage.cache_write_tokens - usage.cache_write_1h_tokens, usage.cache_write_1h_tokens
     prompt = (
-        plain_tokens * rates.input_usd_per_mtok + usage.cached_tokens * cached_rate + usage.cache_write_tokens * write_rate
+        plain_tokens * rates.input_usd_per_mtok
+        + usage.cached_tokens * cached_rate
+        + written * write_rate
+        + for_an_hour * hour_rate
     ) * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
     completion = usage.completion_tokens * rates.output_usd_per_mtok * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
     request = price.request_usd * NUSD_PER_USD
@@ -152,6 +168,8 @@ def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
         for t in price.tiers
     ]
     numbers = [*rates, price.request_usd, *(number for tier in tiers for number in tier)]
+    if price.cache_write_1h_factor is not None:
+        numbers.append(price.cache_write_1h_factor)
     return "\t".join([provider, upstream_model, *("" if n is None else format(Decimal(n).normalize(), "f") for n in numbers)])
 
 

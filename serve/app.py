@@ -22,10 +22,11 @@ from serve.clock import Clock, SystemClock
 from serve.database_choice import database_url
 from serve.http import feedback, health, models
 from serve.http.admission import Admission
-from serve.http.asgi import AsgiApp
-from serve.http.chat_completions import ChatCompletions
+from serve.http.answering import Answering
+from serve.http.count_tokens import CountTokens
+from serve.http.doors import CHAT, MESSAGES
 from serve.http.exception_handlers import install_exception_handlers
-from serve.http.hot_paths import GatewayApp
+from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.openapi import describe_hot_paths
 from serve.http.route import Route
 from serve.lane_assembly import assemble_lanes
@@ -84,8 +85,10 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
     describe_hot_paths(app)
-    endpoints: dict[str, AsgiApp] = {
-        "/v1/chat/completions": ChatCompletions(admission, proxy, clock, quality_model.version),
+    endpoints: dict[str, HotEndpoint] = {
+        "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),
+        "/v1/messages": Answering(MESSAGES, admission, proxy, clock, quality_model.version),
+        "/v1/messages/count_tokens": CountTokens(admission),
         "/v1/route": Route(admission, quality_model.version),
     }
     app.mount_hot(endpoints, metrics)

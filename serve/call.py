@@ -7,7 +7,9 @@ from router.context import RouteContext
 from router.decision import Decision
 from router.price_table import NUSD_PER_USD, Cost, TokenUsage, quote_cost
 from router.quality_model import Prediction
-from serve.dialects.openai.chat_request import Body, ChatRequest
+from serve.dialects.exchange import Exchange
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.registry import exchange_between
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.routing_request import RoutingRequest
 from serve.virtual_keys import VirtualKeyHolder
@@ -23,9 +25,7 @@ class Call:
         endpoint: The path.
         tags: For reports.
         conversation_id: Hash that is equal for requests of one conversation; None: unknown.
-        request: The typed request.
-        body: As it came; never changed.
-        context: What the decision saw.
+        inquiry: What was asked.
         routing: How the caller wanted to be routed.
         prediction: What the quality model believed.
         decision: What was decided.
@@ -39,9 +39,7 @@ class Call:
     endpoint: str
     tags: tuple[str, ...]
     conversation_id: str | None
-    request: ChatRequest
-    body: Body
-    context: RouteContext
+    inquiry: Inquiry
     routing: RoutingRequest
     prediction: Prediction
     decision: Decision
@@ -52,11 +50,20 @@ class Call:
     @property
     def is_streaming(self) -> bool:
         """Whether the caller wants a stream."""
-        return bool(self.request.stream)
+        return self.inquiry.is_streaming
+
+    @property
+    def context(self) -> RouteContext:
+        """What the decision saw."""
+        return self.inquiry.context
 
     def connection(self, row: int) -> LaneConnection:
         """Return how to reach the lane in this row."""
         return self.directory.connections[row]
+
+    def exchange(self, row: int) -> Exchange:
+        """Return what carries this call to the lane in this row, and its answer back."""
+        return exchange_between(self.inquiry.dialect, self.directory.connections[row].dialect)
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""

@@ -17,7 +17,9 @@ class LaneConnection:
 
     Args:
         lane: The lane.
-        url: Of its chat endpoint.
+        dialect: That it speaks.
+        url: Where it answers.
+        stream_url: Where it streams.
         headers: With the provider key; never printed.
         quirks: Where the provider differs from the dialect.
         transport: Who carries the bytes.
@@ -25,7 +27,9 @@ class LaneConnection:
     """
 
     lane: Lane
+    dialect: str
     url: str
+    stream_url: str
     headers: Mapping[str, str] = field(repr=False)
     quirks: Quirks
     transport: UpstreamTransport

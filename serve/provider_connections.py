@@ -1,7 +1,7 @@
 """Lanes of the providers whose key is there: rows of the catalogue, keys of the environment or the settings, prices of the day."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,7 +9,8 @@ from router.lane import Lane
 from router.price_table import Price, PriceTier
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_rows import load_own_prices
-from serve.catalogue.provider_rows import SPOKEN_DIALECTS, ProviderRow, load_provider_rows
+from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS, capabilities_of_dialect, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -77,14 +78,22 @@ def connect_providers(
                 notices.append(
                     f"{account.row.name}: no model is listed for it; list yours under [[providers.{account.row.id}.models]]."
                 )
-            url = f"{account.base_url.rstrip('/')}/chat/completions"
-            quirks = account.row.quirks.as_quirks()
-            connections += [LaneConnection(lane, url, account.headers, quirks, transport, deadlines) for lane in lanes]
+            connections += [_connect(account, lane, catalogue, transport, deadlines) for lane in lanes]
     asked = sorted(
         (row for row in rows if row.dialect in SPOKEN_DIALECTS and row.needs_key),
         key=lambda row: (_MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR), row.id),
     )
     return ProviderConnections(tuple(connections), tuple(notices), tuple(row.key_env[0] for row in asked))
+
+
+def _connect(
+    account: _Account, lane: Lane, catalogue: ModelCatalogue, transport: UpstreamTransport, deadlines: Deadlines
+) -> LaneConnection:
+    row = account.row
+    quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
+    lane = replace(lane, capabilities=lane.capabilities | capabilities_of_dialect(row.dialect, lane.vendor_model, quirks))
+    urls = endpoint_urls(row.dialect, account.base_url)
+    return LaneConnection(lane, row.dialect, *urls, account.headers, quirks, transport, deadlines)
 
 
 def _check_known(settings: Settings, rows: tuple[ProviderRow, ...]) -> None:
@@ -115,7 +124,7 @@ def _open_account(row: ProviderRow, settings: Settings, environment: Mapping[str
     if base_url is None:
         notices.append(f"{row.name}: a key was found, but its address is yours alone; set providers.{row.id}.base_url.")
         return None
-    headers = {"content-type": "application/json", **row.headers}
+    headers = {"content-type": "application/json", **DIALECT_HEADERS.get(row.dialect, {}), **row.headers}
     if provider_key:
         headers[row.auth_header] = f"Bearer {provider_key}" if row.auth_header == "authorization" else provider_key
     return _Account(row, configured, base_url, price_factor, headers)
@@ -181,7 +190,7 @@ def _lane(account: _Account, model: ModelRow, offer: OfferRow, price: Price, cat
         upstream_model=offer.model,
         vendor_model=model.model,
         account=account.name,
-        price=price,
+        price=replace(price, cache_write_1h_factor=row.cache_write_1h_factor),
         capabilities=capabilities & ~capabilities_named(row.lacks, f"data/providers/{row.id}.yaml"),
         context_tokens=offer.context_tokens or model.context_tokens,
         max_output_tokens=offer.max_output_tokens or model.max_output_tokens,
@@ -215,15 +224,15 @@ def _scaled(price: Price, factor: Decimal) -> Price:
     def times(rate: Decimal | None) -> Decimal | None:
         return None if rate is None else rate * factor
 
-    return Price(
-        price.input_usd_per_mtok * factor,
-        price.output_usd_per_mtok * factor,
-        f"{price.source}, times {factor} for the region",
-        price.checked_on,
-        times(price.cached_input_usd_per_mtok),
-        times(price.cache_write_usd_per_mtok),
-        price.request_usd * factor,
-        tuple(
+    return replace(
+        price,
+        input_usd_per_mtok=price.input_usd_per_mtok * factor,
+        output_usd_per_mtok=price.output_usd_per_mtok * factor,
+        source=f"{price.source}, times {factor} for the region",
+        cached_input_usd_per_mtok=times(price.cached_input_usd_per_mtok),
+        cache_write_usd_per_mtok=times(price.cache_write_usd_per_mtok),
+        request_usd=price.request_usd * factor,
+        tiers=tuple(
             PriceTier(
                 tier.above_prompt_tokens,
                 tier.input_usd_per_mtok * factor,

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from router.price_table import Cost, TokenUsage
@@ -12,9 +13,8 @@ from router.reason import Reason
 from router.telemetry_schema import Outcome
 from serve.call import Call
 from serve.clock import Clock
-from serve.dialects.openai.answer import parse_answer
-from serve.dialects.openai.stream_relay import ChatStreamRelay
-from serve.dialects.openai.usage import estimate_usage, usage_with_cost
+from serve.dialects.exchange import Bill, StreamRelay
+from serve.dialects.openai.usage import estimate_usage
 from serve.errors import AttemptSummary, BadRequestError, UpstreamError
 from serve.explanation import explain
 from serve.upstream.attempt import Attempt, AttemptFailed, AttemptObserver
@@ -102,30 +102,21 @@ class ChatProxy:
     async def _whole(self, attempt: Attempt) -> WholeAnswer:
         call = attempt.call
         raw = await attempt.read(await attempt.open())
-        quirks = call.connection(attempt.row).quirks
         try:
-            answer = parse_answer(raw, call.context.prompt_tokens, is_reasoning_outside=quirks.is_reasoning_outside)
+            reply = attempt.exchange.read_whole(raw, call.context.prompt_tokens, call.connection(attempt.row).quirks)
         except ValueError as error:
             raise attempt.failed(NOT_AN_ANSWER, str(error)) from None
-        attempt.finish_reason = answer.finish_reason
-        attempt.answer_text = answer.text
-        body = answer.body
-        cost = attempt.cost_of(answer.usage)
-        body["usage"] = usage_with_cost(body.get("usage"), answer.usage, cost)
-        if call.routing.is_explained:
-            body["llmdeal"] = explain(call, attempt)
-        attempt.end("ok", answer.usage)
-        return WholeAnswer(attempt, body, cost)
+        attempt.finish_reason = reply.finish_reason
+        attempt.answer_text = reply.text
+        bill = _bill(attempt, reply.usage)
+        body = reply.body(bill)
+        attempt.end("ok", reply.usage)
+        return WholeAnswer(attempt, body, bill.cost)
 
     async def _stream(self, attempt: Attempt) -> StreamedAnswer:
         call = attempt.call
-
-        def render_usage(upstream_usage: dict[str, Any] | None, usage: TokenUsage) -> dict[str, Any]:
-            extra = {"llmdeal": explain(call, attempt)} if call.routing.is_explained else {}
-            return {"usage": usage_with_cost(upstream_usage, usage, attempt.cost_of(usage)), **extra}
-
         quirks = call.connection(attempt.row).quirks
-        relay = ChatStreamRelay(call.context.prompt_tokens, render_usage, is_reasoning_outside=quirks.is_reasoning_outside)
+        relay = attempt.exchange.relay(call.context.prompt_tokens, partial(_bill, attempt), quirks)
         response = await attempt.open()
         chunks = response.chunks()
         try:
@@ -137,8 +128,13 @@ class ChatProxy:
         return StreamedAnswer(attempt, _relay_events(attempt, relay, first, chunks))
 
 
+def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
+    """Return what is added to the answer; the explanation only where the caller asked for it."""
+    return Bill(attempt.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None)
+
+
 async def _relay_events(
-    attempt: Attempt, relay: ChatStreamRelay, first: bytes, chunks: AsyncIterator[bytes]
+    attempt: Attempt, relay: StreamRelay, first: bytes, chunks: AsyncIterator[bytes]
 ) -> AsyncGenerator[bytes, None]:
     """Yield what the caller sees; settles and logs at the end, also when the caller goes away in between."""
     outcome: Outcome = "client_disconnected"
@@ -172,7 +168,7 @@ async def _drain(chunks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-def _broken(relay: ChatStreamRelay) -> bytes:
+def _broken(relay: StreamRelay) -> bytes:
     return relay.break_off("The provider's stream broke before its end; what came so far was charged.", "stream_broken")
 
 

@@ -13,7 +13,7 @@ from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
 from router.policies.near_best import NearBest
 from router.policies.pinned import Pinned
-from serve.dialects.openai.chat_request import ChatRequest, ProviderPreferences, RouteOptions
+from serve.dialects.routing_fields import ProviderPreferences, RouteOptions, RoutingFields
 from serve.errors import BadRequestError, UnknownModelError
 
 SMART_ROUTE = "smart-route"
@@ -42,7 +42,11 @@ class RoutingRequest:
 
 
 def routing_request(
-    request: ChatRequest, table: LaneTable, default_policy: Policy, region_header: str | None = None, explain_header: bool = False
+    request: RoutingFields,
+    table: LaneTable,
+    default_policy: Policy,
+    region_header: str | None = None,
+    explain_header: bool = False,
 ) -> RoutingRequest:
     """Read the caller's wishes against the lanes that exist.
 

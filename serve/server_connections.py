@@ -1,11 +1,13 @@
-"""Lanes of the operator's own OpenAI-compatible servers, from `[[servers]]` in the settings."""
+"""Lanes of the operator's own servers, from `[[servers]]` in the settings."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
 from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.registry import DIALECT_HEADERS, capabilities_of_dialect, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -27,15 +29,18 @@ def server_connections(
             raise ConfigurationError(f"two servers have the id {server_id!r}: give each its own")
     connections = []
     for server in servers:
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **DIALECT_HEADERS.get(server.dialect, {})}
         if server.key is not None:
-            headers["authorization"] = f"Bearer {server.key.get_secret_value()}"
-        url = server.base_url.rstrip("/") + "/chat/completions"
+            secret = server.key.get_secret_value()
+            headers |= {"x-api-key": secret} if server.dialect == "anthropic" else {"authorization": f"Bearer {secret}"}
+        urls = endpoint_urls(server.dialect, server.base_url)
         for served in server.models:
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
-            connections.append(LaneConnection(lane, url, headers, NO_QUIRKS, transport, deadlines))
+            own = capabilities_of_dialect(server.dialect, lane.vendor_model, NO_QUIRKS)
+            lane = replace(lane, capabilities=lane.capabilities | own)
+            connections.append(LaneConnection(lane, server.dialect, *urls, headers, NO_QUIRKS, transport, deadlines))
     return connections
 
 

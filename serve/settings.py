@@ -60,11 +60,14 @@ class ProviderSettings(_Section):
 
 
 class ServerSettings(_Section):
-    """One `[[servers]]` entry: an OpenAI-compatible server of your own."""
+    """One `[[servers]]` entry: a server of your own."""
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Its name, the first part of its lanes' ids.")
     base_url: str = Field(pattern=r"^https?://", description="Up to and including /v1.")
-    key: SecretStr | None = Field(None, description="Sent as a bearer token, where the server wants one.")
+    dialect: Literal["openai", "anthropic"] = Field(
+        "openai", description="openai: /chat/completions under the base URL; anthropic: /messages."
+    )
+    key: SecretStr | None = Field(None, description="Sent as a bearer token, or as x-api-key, where the server wants one.")
     region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
 

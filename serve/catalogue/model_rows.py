@@ -1,6 +1,7 @@
 """Upstream models: `data/models.yaml`, with what each can do, which providers offer it, and what is believed of its ability."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from router.lane import QualityPrior
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
+from serve.dialects.openai.quirks import Quirks
 
 
 class PriorRow(CatalogueRow):
@@ -41,6 +43,10 @@ class ModelRow(CatalogueRow):
     capabilities: tuple[str, ...] = ()
     context_tokens: int | None = Field(None, ge=1)
     max_output_tokens: int | None = Field(None, ge=1)
+    refuses: frozenset[str] = Field(frozenset(), description="Parameters that it answers with an error: never sent to it.")
+    takes_thinking_budget: bool = Field(
+        False, description="Claude before Opus 4.6: thinking is limited in tokens, not by effort."
+    )
     trained_name: str | None = Field(None, description="Its name in the shipped bundle, when its answers were graded.")
     prior: str = Field(description="Name of an entry of `priors`.")
     offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(min_length=1, description="Provider id -> offer.")
@@ -64,6 +70,14 @@ class ModelCatalogue(CatalogueRow):
             if row.prior not in self.priors:
                 raise ValueError(f"{row.model}: there is no prior {row.prior!r}: use one of {', '.join(self.priors)}")
         return self
+
+    def quirks_of(self, vendor_model: str, of_provider: Quirks) -> Quirks:
+        """Return a provider's quirks, and what this model adds to them."""
+        row = next((row for row in self.models if row.model == vendor_model), None)
+        if row is None or not (row.refuses or row.takes_thinking_budget):
+            return of_provider
+        dropped = of_provider.dropped_parameters | row.refuses
+        return replace(of_provider, dropped_parameters=dropped, takes_thinking_budget=row.takes_thinking_budget)
 
     def prior_of(self, row: ModelRow) -> QualityPrior:
         """Return what is believed of a model."""

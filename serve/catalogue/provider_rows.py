@@ -13,7 +13,6 @@ from serve.dialects.openai.quirks import Quirks, StreamUsage
 from serve.errors import ConfigurationError
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock"]
-SPOKEN_DIALECTS = frozenset({"openai"})
 
 
 class SourceRow(CatalogueRow):
@@ -40,6 +39,9 @@ class QuirksRow(CatalogueRow):
     stream_usage: StreamUsage = "request"
     rejects_empty_tool_calls: bool = False
     is_reasoning_outside: bool = False
+    keeps_cache_control: bool = False
+    keeps_reasoning_details: bool = False
+    extra_parameters: frozenset[str] = frozenset()
 
     def as_quirks(self) -> Quirks:
         """Return what the dialect works with."""
@@ -53,11 +55,18 @@ class ProviderRow(CatalogueRow):
     name: str = Field(min_length=2)
     dialect: Dialect
     base_url: str | None = Field(description="Up to the version; null: each user's own (Azure).")
-    auth_header: Literal["authorization", "api-key"] = Field("authorization", description="authorization: as a bearer token.")
+    auth_header: Literal["authorization", "api-key", "x-api-key"] = Field(
+        "authorization", description="authorization: as a bearer token."
+    )
     key_env: Annotated[tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")]
     needs_key: bool = True
     key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
+    cache_write_1h_factor: Decimal | None = Field(
+        None,
+        gt=0,
+        description="What writing to the prompt cache for an hour costs, in times the input rate; null: like any other write.",
+    )
     headers: Mapping[str, str] = Field({}, description="Sent with every call.")
     quirks: QuirksRow = QuirksRow()
     adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")

@@ -5,10 +5,10 @@ import os
 
 from serve.call import Call
 from serve.clock import Clock
-from serve.dialects.openai.chat_request import ChatRequest, parse_chat_request
-from serve.dialects.openai.conversation import route_context
+from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError
 from serve.http.asgi import Receive, Scope, read_body
+from serve.http.doors import Door
 from serve.routing_request import routing_request
 from serve.routing_service import RoutingService
 from serve.virtual_keys import KeyRing, presented_key
@@ -35,8 +35,12 @@ class Admission:
         self._max_body_bytes = max_body_bytes
         self._request_ids = RequestIds()
 
-    async def admit(self, scope: Scope, receive: Receive) -> Call:
+    async def admit(self, scope: Scope, receive: Receive, door: Door) -> Call:
         """Authenticate, read, validate and decide.
+
+        Args:
+            scope, receive: Of ASGI.
+            door: Where the request came in.
 
         Raises:
             RequestError: Whatever is wrong, with its status.
@@ -45,27 +49,27 @@ class Admission:
         started = self._clock.monotonic()
         headers = dict(scope["headers"])
         holder = self._key_ring.recognise(presented_key(headers.get(b"authorization"), headers.get(b"x-api-key")))
-        request, body = parse_chat_request(await read_body(receive, self._max_body_bytes))
-        context = route_context(request, body)
+        inquiry = door.read(await read_body(receive, self._max_body_bytes))
+        for name in door.passed_headers:
+            if name in headers:
+                inquiry.passed_headers[name.decode()] = headers[name].decode("latin-1")
         region = headers.get(b"x-llmdeal-region")
         routing = routing_request(
-            request,
+            inquiry.fields,
             self._routing.directory.table,
             self._routing.default_policy,
             None if region is None else region.decode("latin-1"),
             headers.get(b"x-llmdeal-explain") == b"1",
         )
         directory = self._routing.directory
-        decision, prediction = self._routing.route(context, routing)
+        decision, prediction = self._routing.route(inquiry.context, routing)
         return Call(
             request_id=self._request_ids.take(),
             holder=holder,
             endpoint=scope["path"],
             tags=_tags(headers.get(b"x-llmdeal-tags")),
-            conversation_id=_conversation_id(request, headers.get(b"x-session-id"), holder.account),
-            request=request,
-            body=body,
-            context=context,
+            conversation_id=_conversation_id(inquiry, headers.get(b"x-session-id"), holder.account),
+            inquiry=inquiry,
             routing=routing,
             prediction=prediction,
             decision=decision,
@@ -98,13 +102,7 @@ def _tags(header: bytes | None) -> tuple[str, ...]:
     return tags
 
 
-def _conversation_id(request: ChatRequest, header: bytes | None, account: str) -> str:
-    """Return a hash of the caller's session id, else its prompt cache key, else of how the conversation began."""
-    named = request.session_id or (header.decode("latin-1")[:256] if header else None) or request.prompt_cache_key
-    if named is None:
-        messages = request.messages
-        opening = [messages[0]]
-        if messages[0].role in ("system", "developer"):
-            opening += [message for message in messages if message.role == "user"][:1]
-        named = "\n".join(message.content if isinstance(message.content, str) else "" for message in opening)
+def _conversation_id(inquiry: Inquiry, header: bytes | None, account: str) -> str:
+    """Return a hash of the caller's session id, else of what its door says a conversation is known by."""
+    named = inquiry.fields.session_id or (header.decode("latin-1")[:256] if header else None) or inquiry.opening
     return hashlib.blake2b(f"{account}\n{named}".encode(errors="replace"), digest_size=12).hexdigest()

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`, one table for every door of that dialect."""
+"""Errors as each door's dialect has them: OpenAI's `{"error": {"message", "type", "param", "code"}}`, Anthropic's `{"type": "error", "error": …}`."""
 
 from typing import Any
 
@@ -14,6 +14,26 @@ def error_envelope(error: RequestError) -> dict[str, Any]:
             {"lane": attempt.lane, "status": attempt.status, "outcome": attempt.outcome} for attempt in error.attempts
         ]
     return {"error": envelope}
+
+
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+"""platform.claude.com/docs, "Errors", and the types of the package anthropic 2.12.0, read 2026-11-23."""
+
+
+def messages_error_envelope(error: RequestError) -> dict[str, Any]:
+    """Return the body for an error in Anthropic's dialect; our code and the field at fault stand beside its own two fields."""
+    told = error_envelope(error)["error"]
+    told["type"] = _ANTHROPIC_TYPES.get(error.status, "api_error")
+    return {"type": "error", "error": told}
 
 
 def error_headers(error: RequestError) -> RawHeaders:

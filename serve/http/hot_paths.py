@@ -5,15 +5,30 @@ The way through FastAPI's own layers costs more than a hot endpoint may; their e
 
 import logging
 from collections.abc import Mapping
+from typing import Protocol
 
 from fastapi import FastAPI
 
 from serve.errors import MethodNotAllowedError, RequestError
-from serve.http.asgi import AsgiApp, ClientDisconnected, Event, Receive, Scope, Send, send_json
-from serve.http.error_envelope import error_envelope, error_headers
+from serve.http.asgi import ClientDisconnected, Event, Receive, Scope, Send, send_json
+from serve.http.doors import Door
+from serve.http.error_envelope import error_headers
 from serve.metrics import Metrics
 
 _log = logging.getLogger("llmdeal.http")
+
+
+class HotEndpoint(Protocol):
+    """Plain ASGI, with the door it belongs to."""
+
+    @property
+    def door(self) -> Door:
+        """Whose error envelope it answers with."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
 
 
 class GatewayApp(FastAPI):
@@ -21,8 +36,8 @@ class GatewayApp(FastAPI):
 
     hot_paths: "HotPaths | None" = None
 
-    def mount_hot(self, endpoints: Mapping[str, AsgiApp], metrics: Metrics) -> None:
-        """Serve `endpoints`, path -> plain ASGI callable, all of them POST; errors are counted in `metrics`."""
+    def mount_hot(self, endpoints: Mapping[str, HotEndpoint], metrics: Metrics) -> None:
+        """Serve `endpoints`, path -> endpoint, all of them POST; errors are counted in `metrics`."""
         self.hot_paths = HotPaths(endpoints, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +56,7 @@ class HotPaths:
         metrics: Counts errors.
     """
 
-    def __init__(self, endpoints: Mapping[str, AsgiApp], metrics: Metrics) -> None:
+    def __init__(self, endpoints: Mapping[str, HotEndpoint], metrics: Metrics) -> None:
         self.endpoints = endpoints
         self._metrics = metrics
 
@@ -63,11 +78,12 @@ class HotPaths:
             return
         except RequestError as error:
             self._metrics.note_error(error.code)
-            await send_json(send, error.status, error_envelope(error), error_headers(error))
+            await send_json(send, error.status, endpoint.door.error_envelope(error), error_headers(error))
         except Exception as error:
             # The process edge: a defect of ours is logged once and the caller learns that it was not their fault.
             _log.exception("internal error on %s", scope["path"])
             self._metrics.note_error("internal_error")
             if is_begun:
                 raise
-            await send_json(send, 500, error_envelope(RequestError(f"internal error ({type(error).__name__}); it was logged")))
+            ours = RequestError(f"internal error ({type(error).__name__}); it was logged")
+            await send_json(send, 500, endpoint.door.error_envelope(ours))

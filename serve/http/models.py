@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what can be asked for, with prices and capabilities of every lane."""
+"""`GET /v1/models`: what can be asked for, with prices and capabilities of every lane. The shape is OpenAI's and Anthropic's at once."""
 
 from collections import defaultdict
 from typing import Any
@@ -24,23 +24,23 @@ async def list_models(request: Request) -> dict[str, Any]:
     for lane in table.lanes:
         by_vendor_model[lane.vendor_model].append(lane)
     rows = [_vendor_model(name, lanes, table) for name, lanes in sorted(by_vendor_model.items())]
-    smart = {
-        "id": SMART_ROUTE,
-        "object": "model",
-        "created": 0,
-        "owned_by": "llmdeal",
-        "lanes": [lane.lane_id for lane in table.lanes],
-    }
-    return {"object": "list", "data": [smart, *rows]}
+    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in table.lanes]}, *rows]
+    return {"object": "list", "data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
 
 
 def _vendor_model(name: str, lanes: list[Lane], table: LaneTable) -> dict[str, Any]:
+    return {**_entry(name, name.partition("/")[0]), "lanes": [_lane(lane, table) for lane in lanes]}
+
+
+def _entry(name: str, owner: str) -> dict[str, Any]:
     return {
         "id": name,
         "object": "model",
         "created": 0,
-        "owned_by": name.partition("/")[0],
-        "lanes": [_lane(lane, table) for lane in lanes],
+        "owned_by": owner,
+        "type": "model",
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
     }
 
 

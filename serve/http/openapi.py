@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from serve.dialects.anthropic.messages_request import CountTokensRequest, MessagesRequest
 from serve.dialects.openai.chat_request import ChatRequest
 
 _REF = "#/components/schemas/{name}"
@@ -24,17 +25,19 @@ def describe_hot_paths(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         if "/v1/chat/completions" not in document["paths"]:
-            (_,), components = msgspec.json.schema_components((ChatRequest,), ref_template=_REF)
+            _, components = msgspec.json.schema_components((ChatRequest, MessagesRequest, CountTokensRequest), ref_template=_REF)
             document.setdefault("components", {}).setdefault("schemas", {}).update(components)
             document["paths"]["/v1/chat/completions"] = _post("Answer a chat, streamed or not, on the lane that wins")
+            document["paths"]["/v1/messages"] = _post("The same in Anthropic's dialect", "MessagesRequest")
+            document["paths"]["/v1/messages/count_tokens"] = _post("Count the tokens of a request", "CountTokensRequest")
             document["paths"]["/v1/route"] = _post("Decide only: every lane with what is expected of it, and which one wins")
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
 
 
-def _post(summary: str) -> dict[str, Any]:
-    schema = {"$ref": _REF.format(name="ChatRequest")}
+def _post(summary: str, request: str = "ChatRequest") -> dict[str, Any]:
+    schema = {"$ref": _REF.format(name=request)}
     responses = {"200": {"description": "JSON, or server-sent events with `stream: true`."}}
     responses.update({status: {"description": text} for status, text in _ERRORS.items()})
     return {

@@ -3,15 +3,18 @@
 from serve.explanation import explain_decision
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
+from serve.http.doors import CHAT
 
 
 class Route:
-    """The endpoint.
+    """The endpoint; it takes what `/v1/chat/completions` takes.
 
     Args:
         admission: Turns requests into calls.
         router_version: Of the loaded bundle.
     """
+
+    door = CHAT
 
     def __init__(self, admission: Admission, router_version: str) -> None:
         self._admission = admission
@@ -19,7 +22,7 @@ class Route:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide and explain."""
-        call = await self._admission.admit(scope, receive)
+        call = await self._admission.admit(scope, receive, self.door)
         decision = call.decision
         body = {
             "request_id": call.request_id,

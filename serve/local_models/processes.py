@@ -73,7 +73,9 @@ class LocalModelProcess:
             ability=local_model.ability,
             ability_std=local_model.ability_std,
         )
-        return ServerSettings(id=local_model.server_id, base_url=f"{self.url}/v1", key=None, region=None, models=(served,))
+        return ServerSettings(
+            id=local_model.server_id, base_url=f"{self.url}/v1", dialect="openai", key=None, region=None, models=(served,)
+        )
 
     def kill(self) -> None:
         """End the server at once, as a crash would."""

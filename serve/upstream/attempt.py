@@ -10,7 +10,7 @@ from router.reason import Reason
 from router.telemetry_schema import Outcome
 from serve.call import Call
 from serve.clock import Clock
-from serve.dialects.openai.upstream_request import encode_upstream_body
+from serve.dialects.exchange import Exchange
 from serve.redaction import redact
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import CONNECT_FAILED, DEADLINE_PASSED, STREAM_BROKEN, Verdict, judge_status, read_retry_after
@@ -58,13 +58,14 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_is_ended", "_observer", "_priced_usage", "_response", "answer_text", "call", "error_code", "finish_reason", "first_byte", "number",
+        "_clock", "_cost", "_is_ended", "_observer", "_priced_usage", "_response", "answer_text", "call", "error_code", "exchange", "finish_reason", "first_byte", "number",
         "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
     def __init__(self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver) -> None:
         self.call = call
         self.row = row
+        self.exchange: Exchange = call.exchange(row)
         self.number = number
         self.reason = reason
         self.sent = clock.monotonic()
@@ -107,22 +108,28 @@ class Attempt:
 
         Raises:
             AttemptFailed: It is not, or none came. The row is written and the lane's health updated.
+            BadRequestError: The request is malformed where only translation looks; nothing was sent.
         """
+        inquiry = self.call.inquiry
         connection = self.call.connection(self.row)
-        body = encode_upstream_body(self.call.body, connection.lane.upstream_model, connection.quirks)
+        body = self.exchange.encode_request(inquiry, connection.lane, connection.quirks)
+        url = connection.stream_url if inquiry.is_streaming else connection.url
+        headers = connection.headers
+        if inquiry.passed_headers and inquiry.dialect == connection.dialect:
+            headers = {**headers, **inquiry.passed_headers}
         self.sent = self._clock.monotonic()
         try:
-            response = await connection.transport.post(connection.url, connection.headers, body, connection.deadlines)
+            response = await connection.transport.post(url, headers, body, connection.deadlines)
             self._response = response
             self.status = response.status
-            headers = self.upstream_headers = response.headers
-            self.upstream_request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
+            answered = self.upstream_headers = response.headers
+            self.upstream_request_id = next((answered[name] for name in _REQUEST_ID_HEADERS if name in answered), None)
             if response.status == 200:
                 return response
             text = (await response.read(_MAX_ERROR_BYTES)).decode("utf-8", "replace")
         except TransportError as error:
             raise self.failed(verdict_on(error), str(error)) from None
-        retry_after_s = read_retry_after(headers, self._clock.now)
+        retry_after_s = read_retry_after(self.upstream_headers, self._clock.now)
         raise self.failed(judge_status(response.status), upstream_message(text), retry_after_s)
 
     async def read(self, response: UpstreamResponse) -> bytes:

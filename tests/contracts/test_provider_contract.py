@@ -12,7 +12,8 @@ from router.lane import Capability
 from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
-from serve.catalogue.provider_rows import SPOKEN_DIALECTS, ProviderRow, load_provider_rows
+from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dialects.registry import SPOKEN_DIALECTS
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.provider_connections import ProviderConnections, connect_providers
@@ -61,7 +62,8 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert lane.price.output_usd_per_mtok > 0
         assert lane.price.source
         assert lane.prior is not None
-        assert connection.url.endswith("/chat/completions")
+        assert connection.url.startswith("https://")
+        assert connection.lane.capabilities & (Capability.CHAT_DIALECT | Capability.MESSAGES_DIALECT)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
 
@@ -141,7 +143,7 @@ def test_models_of_ones_own_join_a_provider_with_its_quirks(tmp_path: Path) -> N
     assert connection.url == "https://mine.openai.azure.com/openai/v1/chat/completions"
     assert connection.headers["api-key"] == "provider-secret-1"
     assert connection.lane.lane_id == "azure/my-gpt-4o"
-    assert connection.lane.capabilities == Capability.TOOLS
+    assert connection.lane.capabilities == Capability.TOOLS | Capability.CHAT_DIALECT
 
 
 def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
 
+RECORDED = Path(__file__).parents[1] / "fixtures" / "upstream"
 Behaviour = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
@@ -58,6 +60,23 @@ def refuse(status: int, message: str = "no", headers: dict[str, str] | None = No
     return behaviour
 
 
+def recorded(name: str, status: int = 200, pieces: int = 1) -> Behaviour:
+    """Answer with a recorded body; a stream comes in so many pieces, cut anywhere."""
+    raw = (RECORDED / name).read_bytes()
+
+    async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if not name.endswith(".sse"):
+            return web.Response(body=raw, status=status, content_type="application/json")
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        step = -(-len(raw) // pieces)
+        for start in range(0, len(raw), step):
+            await response.write(raw[start : start + step])
+        return response
+
+    return behaviour
+
+
 async def break_off(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Stream half an answer, then cut the line."""
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
@@ -76,6 +95,7 @@ class ScriptedProvider:
     script: list[Behaviour] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     hang_ended: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
@@ -107,6 +127,7 @@ class ScriptedProvider:
         body = await request.json()
         self.requests.append(body)
         self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         behaviour = self.script.pop(0) if self.script else answer
         return await behaviour(request, body)
 
@@ -116,7 +137,7 @@ class ScriptedProvider:
 
         async def start() -> None:
             app = web.Application(client_max_size=32_000_000)
-            app.router.add_post("/v1/chat/completions", self._handle)
+            app.router.add_post("/v1/{path:.*}", self._handle)
             self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", 0)

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.price_table import Cost, TokenUsage
-from serve.dialects.openai.sse import EventSplitter, encode_event, event_data
+from serve.dialects.exchange import Bill
 from serve.dialects.openai.stream_relay import ChatStreamRelay
-from serve.dialects.openai.usage import usage_with_cost
+from serve.dialects.sse import EventSplitter, encode_event, event_data
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=20)
 lines = st.sampled_from(["data: ", "data:", ": ", "event: "])
@@ -50,9 +50,7 @@ def test_an_event_without_end_is_a_broken_stream_and_not_an_endless_buffer() -> 
 
 
 def relay(**options: bool) -> ChatStreamRelay:
-    return ChatStreamRelay(
-        7, lambda block, usage: {"usage": usage_with_cost(block, usage, Cost(usage.completion_tokens * 10, 0, 0, 0))}, **options
-    )
+    return ChatStreamRelay(7, lambda usage: Bill(Cost(usage.completion_tokens * 10, 0, 0, 0)), **options)
 
 
 def chunk(content: str = "", finish_reason: str | None = None, **others: object) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from router.price_table import TokenUsage
-from serve.dialects.openai.usage import Usage, estimate_usage, read_usage
+from serve.dialects.exchange import Bill
+from serve.dialects.openai.usage import Usage, estimate_usage, read_usage, usage_with_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,16 +15,24 @@ class ChatAnswer:
     """A whole answer.
 
     Args:
-        body: The provider's JSON.
+        raw_body: The provider's JSON.
         usage: Its tokens; estimated where the provider sent none.
         finish_reason: Of the first choice.
         text: Of the first choice; None when it has none (a tool call, say).
     """
 
-    body: dict[str, Any]
+    raw_body: dict[str, Any]
     usage: TokenUsage
     finish_reason: str | None
     text: str | None
+
+    def body(self, bill: Bill) -> dict[str, Any]:
+        """Return the provider's JSON with the cost in its usage."""
+        body = self.raw_body
+        body["usage"] = usage_with_cost(body.get("usage"), self.usage, bill.cost)
+        if bill.explanation is not None:
+            body["llmdeal"] = bill.explanation
+        return body
 
 
 def parse_answer(raw: bytes, prompt_tokens: int, *, is_reasoning_outside: bool = False) -> ChatAnswer:

@@ -3,7 +3,11 @@
 from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
 from router.text_window import cut_to_window, estimate_tokens
-from serve.dialects.openai.chat_request import Body, ChatRequest, Message
+from serve.dialects.inquiry import Body, Inquiry
+from serve.dialects.openai.chat_request import ChatRequest, ContentPart, Message, parse_chat_request
+from serve.dialects.openai.reasoning_details import capability_of_format
+from serve.dialects.openai.request_reader import read_request
+from serve.dialects.routing_fields import OUR_FIELDS
 from serve.errors import BadRequestError, TooLargeError
 
 # What an image costs in input tokens, roughly, at the default detail of the big providers (their pricing pages, 2026-11).
@@ -14,6 +18,39 @@ TOKENS_PER_MESSAGE = 4
 _IMAGE_TYPES = frozenset({"image_url", "image", "input_image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
 _QUIET_EFFORTS = frozenset({"none", "minimal"})
+_CARRIED_PARTS = frozenset({"text", "refusal", "image_url", "input_audio", "file"})
+_CARRIED_FIELDS = frozenset(
+    {
+        "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
+        "seed", "frequency_penalty", "presence_penalty", "stop", "response_format", "reasoning_effort", "reasoning", "user", "stream",
+        "stream_options", "n", "logprobs", "metadata", "store", "service_tier", "prompt_cache_key", "safety_identifier", *OUR_FIELDS,
+    }
+)  # fmt: skip
+"""Fields that other dialects have too, that change nothing essential, or that a capability of their own stands for."""
+_CARRIED_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+
+
+def read_chat_request(raw: bytes) -> Inquiry:
+    """Return what the door makes of a chat completion request.
+
+    Raises:
+        BadRequestError: Not such a request; names the field.
+        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+    """
+    request, body = parse_chat_request(raw)
+    context = route_context(request, body)
+    return Inquiry("openai", request, body, context, _opening(request), bool(request.stream), read_request)
+
+
+def _opening(request: ChatRequest) -> str:
+    """Return the caller's own name for the conversation, else how it began."""
+    if request.prompt_cache_key is not None:
+        return request.prompt_cache_key
+    messages = request.messages
+    opening = [messages[0]]
+    if messages[0].role in ("system", "developer"):
+        opening += [message for message in messages if message.role == "user"][:1]
+    return "\n".join(message.content if isinstance(message.content, str) else "" for message in opening)
 
 
 def route_context(request: ChatRequest, body: Body) -> RouteContext:
@@ -27,6 +64,7 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
     texts: list[str] = []
     n_images = 0
     has_audio = False
+    required = Capability.NONE
     for message in messages:
         content = message.content
         if isinstance(content, str):
@@ -35,6 +73,12 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
             texts += [part.text for part in content if part.text]
             n_images += sum(part.type in _IMAGE_TYPES for part in content)
             has_audio = has_audio or any(part.type in _AUDIO_TYPES for part in content)
+            required |= _required_by_parts(content)
+        if message.reasoning_details:
+            for detail in message.reasoning_details:
+                required |= capability_of_format(detail.format) if detail.signature or detail.data else Capability.NONE
+        if message.role not in _CARRIED_ROLES:
+            required |= Capability.CHAT_DIALECT
     text = texts[0] if len(texts) == 1 else "\n".join(texts)
     if not text.strip() and not n_images and not has_audio and not _has_tool_turn(messages):
         raise BadRequestError("the messages hold no text, image or audio to answer", param="messages")
@@ -51,7 +95,7 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
         + n_images * TOKENS_PER_IMAGE
         + len(messages) * TOKENS_PER_MESSAGE,
         n_turns=len(messages),
-        required=_required_capabilities(request, n_images > 0, has_audio),
+        required=required | _required_capabilities(request, body, n_images > 0, has_audio),
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
     )
 
@@ -60,10 +104,25 @@ def _has_tool_turn(messages: list[Message]) -> bool:
     return any(message.tool_calls or message.role in ("tool", "function") for message in messages)
 
 
-def _required_capabilities(request: ChatRequest, has_images: bool, has_audio: bool) -> Capability:
+def _required_by_parts(content: list[ContentPart]) -> Capability:
     required = Capability.NONE
+    for part in content:
+        if part.type == "file":
+            # A file that was uploaded to a provider is known to that one alone.
+            required |= Capability.DOCUMENTS if part.file is None or part.file.file_id is None else Capability.CHAT_DIALECT
+        elif part.type not in _CARRIED_PARTS:
+            required |= Capability.CHAT_DIALECT
+    return required
+
+
+def _required_capabilities(request: ChatRequest, body: Body, has_images: bool, has_audio: bool) -> Capability:
+    required = Capability.NONE
+    if not body.keys() <= _CARRIED_FIELDS:
+        required |= Capability.CHAT_DIALECT
     if request.tools or request.functions:
         required |= Capability.TOOLS
+        if any(tool.type != "function" for tool in request.tools or ()):
+            required |= Capability.CHAT_DIALECT
     if has_images:
         required |= Capability.IMAGES
     if has_audio:

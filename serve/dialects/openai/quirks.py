@@ -20,6 +20,10 @@ class Quirks:
             `rejects_option`: the option is refused.
         rejects_empty_tool_calls: Messages with `tool_calls: []` are refused, so the field is left out.
         is_reasoning_outside: Reasoning tokens are counted beside `completion_tokens`.
+        keeps_cache_control: Anthropic's `cache_control` on parts and tools is understood.
+        keeps_reasoning_details: OpenRouter's `reasoning_details` are understood.
+        takes_thinking_budget: Claude is told how many tokens to think, not how hard: models before Opus 4.6.
+        extra_parameters: Taken besides OpenAI's own, for instance `top_k`.
     """
 
     renamed_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -28,6 +32,10 @@ class Quirks:
     stream_usage: StreamUsage = "request"
     rejects_empty_tool_calls: bool = False
     is_reasoning_outside: bool = False
+    keeps_cache_control: bool = False
+    keeps_reasoning_details: bool = False
+    takes_thinking_budget: bool = False
+    extra_parameters: frozenset[str] = frozenset()
 
 
 NO_QUIRKS = Quirks()

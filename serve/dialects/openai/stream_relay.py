@@ -1,19 +1,16 @@
 """Relays a chat completion stream to the caller: every event byte for byte, except the one with the usage, which gains the cost."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from router.price_table import TokenUsage
-from serve.dialects.openai.sse import EventSplitter, encode_event, event_data
-from serve.dialects.openai.usage import Usage, estimate_usage, read_usage
+from serve.dialects.exchange import Settle
+from serve.dialects.openai.usage import Usage, estimate_usage, read_usage, usage_with_cost
+from serve.dialects.sse import EventSplitter, encode_event, event_data
 
 DONE = b"[DONE]"
-
-UsageRenderer = Callable[[dict[str, Any] | None, TokenUsage], dict[str, Any]]
-"""(the provider's block, its tokens) -> the fields to put in the chunk: `usage`, and `llmdeal` where asked for."""
 
 
 class _Delta(Struct):
@@ -51,14 +48,14 @@ class ChatStreamRelay:
 
     Args:
         prompt_tokens: Our estimate, for a provider that sends no usage.
-        render_usage: Makes the usage block for the caller.
+        settle: Says what tokens cost.
         is_reasoning_outside: The provider counts reasoning beside `completion_tokens`.
     """
 
-    def __init__(self, prompt_tokens: int, render_usage: UsageRenderer, *, is_reasoning_outside: bool = False) -> None:
+    def __init__(self, prompt_tokens: int, settle: Settle, *, is_reasoning_outside: bool = False) -> None:
         self._splitter = EventSplitter()
         self._prompt_tokens = prompt_tokens
-        self._render_usage = render_usage
+        self._settle = settle
         self._is_reasoning_outside = is_reasoning_outside
         self._usage: TokenUsage | None = None
         self._head = _Chunk()
@@ -66,7 +63,7 @@ class ChatStreamRelay:
         self.finish_reason: str | None = None
         self.has_content = False
         self.is_done = False
-        self.error: bytes | None = None
+        self.error: str | None = None
 
     @property
     def usage(self) -> TokenUsage:
@@ -96,7 +93,7 @@ class ChatStreamRelay:
 
     def break_off(self, message: str, code: str) -> bytes:
         """Return the in-band error for a stream that broke after its first byte: an error chunk, then the end."""
-        self.error = code.encode()
+        self.error = code
         chunk = self._usage_chunk()
         chunk["choices"] = [{"index": 0, "delta": {}, "finish_reason": "error"}]
         chunk["error"] = {"message": message, "type": "upstream_error", "param": None, "code": code}
@@ -125,7 +122,7 @@ class ChatStreamRelay:
         if self._head.id is None:
             self._head = chunk
         if len(chunk.error):
-            self.error = bytes(chunk.error)
+            self.error = bytes(chunk.error).decode()
         for choice in chunk.choices or ():
             self.finish_reason = choice.finish_reason or self.finish_reason
             delta = choice.delta
@@ -133,6 +130,11 @@ class ChatStreamRelay:
                 texts = (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal)
                 self.characters += sum(len(text) for text in texts if text) + len(delta.tool_calls)
         self.has_content = self.has_content or self.characters > 0
+
+    def _render_usage(self, upstream_usage: dict[str, Any] | None, usage: TokenUsage) -> dict[str, Any]:
+        bill = self._settle(usage)
+        fields: dict[str, Any] = {"usage": usage_with_cost(upstream_usage, usage, bill.cost)}
+        return fields if bill.explanation is None else {**fields, "llmdeal": bill.explanation}
 
     def _with_cost(self, data: bytes, usage: TokenUsage) -> bytes:
         body = msgspec.json.decode(data)

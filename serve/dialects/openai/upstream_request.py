@@ -2,8 +2,9 @@
 
 import msgspec
 
-from serve.dialects.openai.chat_request import OUR_FIELDS, Body
+from serve.dialects.inquiry import Body
 from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
+from serve.dialects.routing_fields import OUR_FIELDS
 
 
 def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QUIRKS) -> bytes:

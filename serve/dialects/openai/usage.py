@@ -61,6 +61,20 @@ def estimate_usage(prompt_tokens: int, completion_characters: int) -> TokenUsage
     return TokenUsage(prompt_tokens, estimate_tokens(completion_characters), is_estimated=True)
 
 
+def usage_block(usage: TokenUsage) -> dict[str, Any]:
+    """Return tokens in OpenAI's shape."""
+    block: dict[str, Any] = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+    if usage.cache_write_tokens:
+        block["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write_tokens
+    return block
+
+
 def usage_with_cost(upstream_usage: dict[str, Any] | None, usage: TokenUsage, cost: Cost) -> dict[str, Any]:
     """Return the `usage` block for the caller: the provider's own fields, plus `cost` and `cost_details` in USD.
 

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`. Plain ASGI: this is the hot path."""
+"""Endpoints that answer: `POST /v1/chat/completions`, `POST /v1/messages`. Plain ASGI: this is the hot path."""
 
 import asyncio
 from contextlib import aclosing
@@ -10,6 +10,7 @@ from serve.http.admission import Admission
 from serve.http.answer_headers import answer_headers
 from serve.http.asgi import JSON, ClientDisconnected, RawHeaders, Receive, Scope, Send
 from serve.http.caller_watch import DisconnectWatch, StreamKeepAlive
+from serve.http.doors import Door
 from serve.proxy import ChatProxy, StreamedAnswer, WholeAnswer
 from serve.upstream.attempt import Attempt
 
@@ -20,17 +21,19 @@ _STREAM_HEADERS: RawHeaders = [
 ]
 
 
-class ChatCompletions:
-    """The endpoint.
+class Answering:
+    """One endpoint.
 
     Args:
+        door: Its dialect.
         admission: Turns requests into calls.
         proxy: Answers calls.
         clock: For durations.
         router_version: Of the loaded bundle, for the header.
     """
 
-    def __init__(self, admission: Admission, proxy: ChatProxy, clock: Clock, router_version: str) -> None:
+    def __init__(self, door: Door, admission: Admission, proxy: ChatProxy, clock: Clock, router_version: str) -> None:
+        self.door = door
         self._admission = admission
         self._proxy = proxy
         self._clock = clock
@@ -38,7 +41,7 @@ class ChatCompletions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. When the caller goes away, the provider's call is cancelled and still logged."""
-        call = await self._admission.admit(scope, receive)
+        call = await self._admission.admit(scope, receive, self.door)
         watch = DisconnectWatch(receive)
         try:
             answer = await self._proxy.answer(call)

@@ -1,0 +1,1 @@
+"""Anthropic's Messages, spoken by its SDKs and by Claude-style agents, and by Anthropic itself."""

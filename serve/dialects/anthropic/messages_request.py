@@ -1,0 +1,187 @@
+"""A Messages request, validated once at the door and typed as far as routing looks. Fields we do not know travel on untouched."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from router.context import MAX_PROMPT_CHARACTERS, RouteContext
+from router.lane import Capability
+from router.text_window import cut_to_window, estimate_tokens
+from serve.dialects.anthropic.request_reader import read_request
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.json_body import decode_body, typed
+from serve.dialects.openai.conversation import TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE
+from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
+from serve.errors import BadRequestError, TooLargeError
+
+_CARRIED_FIELDS = frozenset(
+    {
+        "model", "messages", "max_tokens", "system", "tools", "tool_choice", "temperature", "top_p", "top_k", "stop_sequences", "thinking",
+        "output_config", "metadata", "stream", "service_tier", *OUR_FIELDS,
+    }
+)  # fmt: skip
+"""Fields that other dialects have too, or that change nothing essential."""
+_CARRIED_BLOCKS = frozenset({"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"})
+_CARRIED_SOURCES = frozenset({None, "base64", "url", "text"})
+
+
+class _Source(Struct):
+    type: str | None = None
+    data: str | None = None
+    media_type: str | None = None
+
+
+class _Block(Struct):
+    type: str = "text"
+    text: str | None = None
+    source: _Source | None = None
+    content: "str | list[_Block] | None" = None
+    thinking: str | None = None
+    signature: str | None = None
+    input: Any = None
+
+
+class _Message(Struct):
+    role: str
+    content: str | list[_Block]
+
+
+class _Tool(Struct):
+    type: str | None = None
+    name: str | None = None
+
+
+class _Thinking(Struct):
+    type: str
+
+
+class _Format(Struct):
+    type: str
+
+
+class _OutputConfig(Struct):
+    effort: str | None = None
+    format: _Format | None = None
+
+
+class MessagesRequest(RoutingFields, kw_only=True):
+    """What routing needs of a Messages request."""
+
+    messages: Annotated[list[_Message], Meta(min_length=1)]
+    max_tokens: Annotated[int, Meta(ge=1)]
+    system: str | list[_Block] | None = None
+    tools: list[_Tool] | None = None
+    thinking: _Thinking | None = None
+    output_config: _OutputConfig | None = None
+    stream: bool | None = None
+
+
+class CountTokensRequest(MessagesRequest, kw_only=True):
+    """A Messages request whose tokens are to be counted: it has no limit."""
+
+    max_tokens: int | None = None  # type: ignore[assignment]  # the one field that a count leaves out
+
+
+def read_messages_request(raw: bytes) -> Inquiry:
+    """Return what the door makes of a Messages request.
+
+    Raises:
+        BadRequestError: Not such a request; names the field.
+        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+    """
+    body = decode_body(raw)
+    return _inquiry(typed(body, MessagesRequest), body)
+
+
+def read_count_request(raw: bytes) -> Inquiry:
+    """Return what the door makes of a request to count tokens; see `read_messages_request`."""
+    body = decode_body(raw)
+    return _inquiry(typed(body, CountTokensRequest), body)
+
+
+def _inquiry(request: MessagesRequest, body: dict[str, Any]) -> Inquiry:
+    seen = _Seen()
+    seen.look_at(request.system)
+    seen.look_at(request.messages[0].content)
+    opening = seen.text()
+    for message in request.messages[1:]:
+        seen.look_at(message.content)
+    text = seen.text()
+    if not text.strip() and not seen.n_images and not seen.n_results:
+        raise BadRequestError("the messages hold no text or image to answer", param="messages")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise TooLargeError(
+            f"the messages have {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split",
+            param="messages",
+        )
+    tool_characters = len(str(body["tools"])) if request.tools else 0
+    context = RouteContext(
+        text=cut_to_window(text),
+        prompt_characters=len(text),
+        prompt_tokens=estimate_tokens(len(text) + tool_characters + seen.other_characters)
+        + seen.n_images * TOKENS_PER_IMAGE
+        + len(request.messages) * TOKENS_PER_MESSAGE,
+        n_turns=len(request.messages),
+        required=_required(request, body, seen),
+        max_output_tokens=request.max_tokens,
+    )
+    return Inquiry("anthropic", request, body, context, opening, bool(request.stream), read_request)
+
+
+class _Seen:
+    """What a conversation holds."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.n_images = 0
+        self.n_results = 0
+        self.other_characters = 0
+        self.required = Capability.NONE
+
+    def text(self) -> str:
+        """Return all text so far."""
+        return "\n".join(self.texts)
+
+    def look_at(self, content: str | list[_Block] | None) -> None:
+        """Take a message's content into account."""
+        if content is None:
+            return
+        if isinstance(content, str):
+            self.texts.append(content)
+            return
+        for block in content:
+            self._look_at_block(block)
+
+    def _look_at_block(self, block: _Block) -> None:
+        if block.text:
+            self.texts.append(block.text)
+        if block.type == "image":
+            self.n_images += 1
+            self.required |= Capability.IMAGES
+        elif block.type == "document":
+            self.required |= Capability.DOCUMENTS if block.source is None or block.source.type != "text" else Capability.NONE
+            self.other_characters += len((block.source.data if block.source else None) or "") // 8
+        elif block.type == "tool_result":
+            self.n_results += 1
+            self.look_at(block.content)
+        elif block.type == "tool_use":
+            self.other_characters += len(str(block.input))
+        elif block.type in ("thinking", "redacted_thinking") and (block.signature or block.type == "redacted_thinking"):
+            self.required |= Capability.CLAUDE_THOUGHTS
+        if block.type not in _CARRIED_BLOCKS or (block.source is not None and block.source.type not in _CARRIED_SOURCES):
+            self.required |= Capability.MESSAGES_DIALECT
+
+
+def _required(request: MessagesRequest, body: dict[str, Any], seen: _Seen) -> Capability:
+    required = seen.required
+    if not body.keys() <= _CARRIED_FIELDS:
+        required |= Capability.MESSAGES_DIALECT
+    if request.tools:
+        required |= Capability.TOOLS
+        if any(tool.type not in (None, "custom") for tool in request.tools):  # tools that the provider itself runs
+            required |= Capability.MESSAGES_DIALECT
+    if request.thinking is not None and request.thinking.type != "disabled":
+        required |= Capability.REASONING
+    if request.output_config is not None and request.output_config.format is not None:
+        required |= Capability.JSON_SCHEMA
+    return required

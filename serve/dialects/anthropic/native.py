@@ -1,0 +1,141 @@
+"""Messages on both sides: what comes is passed on, and only what must change is changed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.anthropic.caller import broken_stream
+from serve.dialects.anthropic.thinking import as_taken
+from serve.dialects.anthropic.upstream import StreamEvent, decode_event, read_message
+from serve.dialects.anthropic.usage import Usage, cost_fields, read_usage, usage_block
+from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.routing_fields import OUR_FIELDS
+from serve.dialects.sse import EventSplitter, event_data
+
+_DELTAS_WITH_TEXT = ("text", "thinking", "partial_json")
+
+
+class NativeMessages:
+    """See `serve.dialects.exchange.Exchange`."""
+
+    def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the caller's body, ours taken out and what this model would refuse rewritten."""
+        body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
+        body["model"] = lane.upstream_model
+        as_taken(body, takes_budget=quirks.takes_thinking_budget)
+        for name in quirks.dropped_parameters:
+            body.pop(name, None)
+        return msgspec.json.encode(body)
+
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+        """Read a message."""
+        message = read_message(raw)
+        text = "".join(block.text or "" for block in message.content) or None
+        usage = read_usage(message.usage) or estimate_usage(prompt_tokens, len(text or ""))
+        return MessagesReply(msgspec.json.decode(raw), usage, message.stop_reason, text)
+
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+        """Return a relay that passes events on byte for byte, but for the one with the final usage."""
+        return MessagesStreamRelay(prompt_tokens, settle)
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesReply:
+    """A whole answer; see `serve.dialects.exchange.WholeReply`."""
+
+    raw_body: dict[str, Any]
+    usage: TokenUsage
+    finish_reason: str | None
+    text: str | None
+
+    def body(self, bill: Bill) -> dict[str, Any]:
+        """Return the provider's JSON with the cost in its usage."""
+        body = self.raw_body
+        body["usage"] = {**(body.get("usage") or usage_block(self.usage)), **cost_fields(self.usage, bill)}
+        if bill.explanation is not None:
+            body["llmdeal"] = bill.explanation
+        return body
+
+
+class MessagesStreamRelay:
+    """One stream on its way through; see `serve.dialects.exchange.StreamRelay`."""
+
+    def __init__(self, prompt_tokens: int, settle: Settle) -> None:
+        self._splitter = EventSplitter()
+        self._prompt_tokens = prompt_tokens
+        self._settle = settle
+        self._block = Usage()
+        self._characters = 0
+        self.finish_reason: str | None = None
+        self.has_content = False
+        self.is_done = False
+        self.error: str | None = None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens so far; the answer's are estimated until the provider has counted them."""
+        counted = read_usage(self._block)
+        if counted is None or (self.finish_reason is None and self._characters):
+            prompt_tokens = counted.prompt_tokens if counted else self._prompt_tokens
+            return estimate_usage(prompt_tokens, self._characters)
+        return counted
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer came to its end."""
+        return self.error is None and (self.is_done or self.finish_reason is not None)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the caller may see once these bytes have come."""
+        return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
+
+    def finish(self) -> bytes:
+        """Return what is left to send: nothing but an unended event, as the dialect's own end was passed on."""
+        rest = self._splitter.pending
+        return self._relay(rest + b"\n\n") if rest.strip() else b""
+
+    def break_off(self, message: str, code: str) -> bytes:
+        """Return the in-band error."""
+        self.error = code
+        usage = self.usage
+        return broken_stream(message, code, usage, self._settle(usage))
+
+    def _relay(self, raw: bytes) -> bytes:
+        data = event_data(raw)
+        if data is None:
+            return raw
+        try:
+            event = decode_event(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return raw
+        self._note(event)
+        return self._with_cost(data) if event.type == "message_delta" and self.finish_reason is not None else raw
+
+    def _note(self, event: StreamEvent) -> None:
+        if event.type == "content_block_delta" and event.delta is not None:
+            self.has_content = True
+            self._characters += sum(len(getattr(event.delta, name) or "") for name in _DELTAS_WITH_TEXT)
+        elif event.type == "message_start" and event.message is not None and event.message.usage is not None:
+            self._block = self._block.updated(event.message.usage)
+        elif event.type == "message_delta":
+            self._block = self._block.updated(event.usage or Usage())
+            self.finish_reason = (event.delta.stop_reason if event.delta else None) or self.finish_reason
+        elif event.type == "message_stop":
+            self.is_done = True
+        elif event.type == "error":
+            self.error = (event.error.message if event.error else None) or "the provider failed"
+
+    def _with_cost(self, data: bytes) -> bytes:
+        body = msgspec.json.decode(data)
+        usage = self.usage
+        bill = self._settle(usage)
+        body["usage"] = {**(body.get("usage") or {}), **cost_fields(usage, bill)}
+        if bill.explanation is not None:
+            body["llmdeal"] = bill.explanation
+        return b"event: message_delta\ndata: " + msgspec.json.encode(body) + b"\n\n"

@@ -1,0 +1,146 @@
+"""Reads a Messages request into no provider's dialect."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, part_of_block
+from serve.dialects.inquiry import Body
+from serve.dialects.json_body import typed
+from serve.dialects.neutral.parts import Part, TextPart
+from serve.dialects.neutral.request import (
+    Effort,
+    NeutralRequest,
+    OutputFormat,
+    Reasoning,
+    Sampling,
+    Tool,
+    ToolChoice,
+    Turn,
+    merged_turns,
+)
+
+
+class _Message(Struct):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Block]
+
+
+class _Tool(Struct):
+    name: str
+    input_schema: dict[str, Any]
+    description: str | None = None
+    strict: bool | None = None
+    cache_control: CacheControl | None = None
+
+
+class _ToolChoice(Struct):
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class _Thinking(Struct):
+    type: str
+    budget_tokens: int | None = None
+    display: str | None = None
+
+
+class _Format(Struct):
+    schema: dict[str, Any]
+
+
+class _OutputConfig(Struct):
+    effort: Effort | None = None
+    format: _Format | None = None
+
+
+class _Metadata(Struct):
+    user_id: str | None = None
+
+
+class _Body(Struct):
+    messages: list[_Message]
+    max_tokens: int | None = None
+    system: str | list[TextBlock] | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: _ToolChoice | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: list[str] | None = None
+    thinking: _Thinking | None = None
+    output_config: _OutputConfig | None = None
+    metadata: _Metadata | None = None
+    stream: bool | None = None
+
+
+def read_request(body: Body) -> NeutralRequest:
+    """Return the request that a Messages body holds.
+
+    Raises:
+        BadRequestError: Something in it cannot be carried to another dialect, or is malformed; names the field.
+    """
+    view = typed(body, _Body)
+    turns, system = [], list(_system(view.system))
+    for place, message in enumerate(view.messages):
+        parts = _parts(message.content, f"messages[{place}]")
+        if message.role == "system":
+            system += [part for part in parts if isinstance(part, TextPart)]
+        else:
+            turns.append(Turn(message.role, parts))
+    choice, config = view.tool_choice, view.output_config or _OutputConfig()
+    return NeutralRequest(
+        system=tuple(system),
+        turns=merged_turns(turns),
+        tools=tuple(
+            Tool(tool.name, tool.description, tool.input_schema, tool.strict, _ttl_of(tool.cache_control))
+            for tool in view.tools or ()
+        ),
+        tool_choice=_tool_choice(choice),
+        is_parallel=None if choice is None or choice.disable_parallel_tool_use is None else not choice.disable_parallel_tool_use,
+        max_output_tokens=view.max_tokens,
+        sampling=Sampling(view.temperature, view.top_p, view.top_k),
+        stop=tuple(view.stop_sequences or ()),
+        output_format=None if config.format is None else OutputFormat(config.format.schema, is_strict=True),
+        reasoning=_reasoning(view.thinking, config.effort),
+        user_id=None if view.metadata is None else view.metadata.user_id,
+        is_streaming=bool(view.stream),
+    )
+
+
+def _system(system: str | list[TextBlock] | None) -> tuple[TextPart, ...]:
+    if not system:
+        return ()
+    if isinstance(system, str):
+        return (TextPart(system),)
+    return tuple(TextPart(block.text, _ttl_of(block.cache_control)) for block in system)
+
+
+def _ttl_of(control: CacheControl | None) -> Literal["5m", "1h"] | None:
+    return None if control is None else control.ttl or "5m"
+
+
+def _parts(content: str | list[Block], where: str) -> tuple[Part, ...]:
+    if isinstance(content, str):
+        return (TextPart(content),) if content else ()
+    return tuple(part_of_block(block, f"{where}.content[{place}]") for place, block in enumerate(content))
+
+
+def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:
+    if choice is None:
+        return None
+    if choice.type == "tool":
+        return ToolChoice("named", choice.name)
+    return ToolChoice("required" if choice.type == "any" else choice.type)
+
+
+def _reasoning(thinking: _Thinking | None, effort: Effort | None) -> Reasoning | None:
+    if thinking is None:
+        return None if effort is None else Reasoning(effort)
+    if thinking.type == "disabled":
+        return Reasoning("none")
+    is_shown = thinking.display != "omitted"
+    if thinking.budget_tokens is not None:
+        return Reasoning(effort, thinking.budget_tokens, is_shown)
+    return Reasoning(effort or "medium", None, is_shown)

@@ -1,0 +1,68 @@
+"""How much Claude is asked to think: newer models by effort (`adaptive`), older ones by a budget of tokens.
+
+Sources: the package anthropic 2.12.0; openrouter.ai/docs, "Claude 4.7 migration guide" and "Reasoning tokens" (shares of the limit for each
+effort); read 2026-11-23. Models from Opus 4.7 on refuse budgets, those before 4.6 refuse `adaptive`.
+"""
+
+from serve.dialects.inquiry import Body
+from serve.dialects.neutral.request import Effort, Reasoning
+
+_SHARES: dict[str, float] = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
+_LEAST_BUDGET_TOKENS = 1_024
+_MOST_BUDGET_TOKENS = 128_000
+_LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2_048, 8_192
+
+
+def set_thinking(body: Body, reasoning: Reasoning, *, takes_budget: bool) -> None:
+    """Ask for thinking in `body`, the way the model takes it.
+
+    A call that has to be made leaves no room for thought (the API refuses both at once), nor does a limit below the least budget.
+    """
+    is_forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
+    if is_forced:
+        return
+    if reasoning.is_off:
+        body["thinking"] = {"type": "disabled"}
+        return
+    if takes_budget:
+        _set_budget(body, reasoning)
+        return
+    body["thinking"] = {"type": "adaptive", **({} if reasoning.is_shown else {"display": "omitted"})}
+    effort = reasoning.effort or _effort_of_budget(reasoning.budget_tokens)
+    if effort is not None:
+        body["output_config"] = {**body.get("output_config", {}), "effort": "low" if effort == "minimal" else effort}
+
+
+def as_taken(body: Body, *, takes_budget: bool) -> None:
+    """Rewrite the `thinking` of a caller's own body where the model would refuse it."""
+    thinking = body.get("thinking")
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if not isinstance(thinking, dict) or (kind == "enabled") == takes_budget or kind not in ("enabled", "adaptive"):
+        return
+    config = body.get("output_config")
+    effort = config.get("effort") if isinstance(config, dict) else None
+    if not takes_budget:
+        set_thinking(
+            body, Reasoning(effort, thinking.get("budget_tokens"), thinking.get("display") != "omitted"), takes_budget=False
+        )
+        return
+    set_thinking(body, Reasoning(effort or "medium"), takes_budget=True)
+    if isinstance(config, dict):
+        body["output_config"] = {name: value for name, value in config.items() if name != "effort"}
+
+
+def _set_budget(body: Body, reasoning: Reasoning) -> None:
+    limit = int(body["max_tokens"])
+    budget = reasoning.budget_tokens or int(limit * _SHARES[reasoning.effort or "medium"])
+    budget = max(min(budget, _MOST_BUDGET_TOKENS), _LEAST_BUDGET_TOKENS)
+    if budget >= limit:
+        return
+    body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    for name in ("temperature", "top_k"):  # refused while thinking
+        body.pop(name, None)
+
+
+def _effort_of_budget(budget_tokens: int | None) -> Effort | None:
+    if budget_tokens is None:
+        return None
+    return "low" if budget_tokens <= _LOW_BUDGET_TOKENS else "medium" if budget_tokens <= _MEDIUM_BUDGET_TOKENS else "high"

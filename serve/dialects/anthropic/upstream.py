@@ -1,0 +1,229 @@
+"""Messages as Anthropic speaks them to callers of other dialects."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from router.lane import Lane
+from serve.dialects.anthropic.blocks import VENDOR
+from serve.dialects.anthropic.request_writer import write_request
+from serve.dialects.anthropic.usage import Usage, read_usage
+from serve.dialects.neutral.answer import (
+    AnswerEvent,
+    Began,
+    Counted,
+    Failed,
+    Finished,
+    FinishReason,
+    NeutralAnswer,
+    ReasoningDelta,
+    ReasoningHidden,
+    ReasoningSigned,
+    TextDelta,
+    ToolArguments,
+    ToolCallBegan,
+)
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.sse import EventSplitter, event_data
+
+_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop_sequence",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "model_context_window_exceeded": "context_length",
+    "pause_turn": "pause",
+}
+
+
+class Block(Struct):
+    """A content block of an answer; which fields it has depends on its type."""
+
+    type: str
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: Any = None
+
+
+class Message(Struct):
+    """An answer, or how it begins."""
+
+    id: str = ""
+    model: str = ""
+    content: list[Block] = []
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    usage: Usage | None = None
+
+
+class Delta(Struct):
+    """A piece of a block, or how the message ends."""
+
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    partial_json: str | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+
+
+class Problem(Struct):
+    """An error."""
+
+    type: str | None = None
+    message: str | None = None
+
+
+class StreamEvent(Struct):
+    """Any event of the stream."""
+
+    type: str
+    message: Message | None = None
+    index: int = 0
+    content_block: Block | None = None
+    delta: Delta | None = None
+    usage: Usage | None = None
+    error: Problem | None = None
+
+
+_decode_message = msgspec.json.Decoder(Message).decode
+decode_event = msgspec.json.Decoder(StreamEvent).decode
+
+
+class MessagesUpstream:
+    """See `serve.dialects.translation.UpstreamDialect`."""
+
+    def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the body to send."""
+        return msgspec.json.encode(write_request(request, lane, quirks))
+
+    def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
+        """Return a whole answer.
+
+        Raises:
+            ValueError: It is none.
+        """
+        message = read_message(raw)
+        return NeutralAnswer(
+            message.id,
+            message.model,
+            tuple(part for block in message.content if (part := _part(block)) is not None),
+            reason_of(message.stop_reason),
+            read_usage(message.usage),
+            message.stop_sequence,
+        )
+
+    def stream_reader(self, quirks: Quirks) -> "MessagesStreamReader":
+        """Return a reader for one stream."""
+        return MessagesStreamReader()
+
+
+class MessagesStreamReader:
+    """See `serve.dialects.translation.StreamReader`."""
+
+    def __init__(self) -> None:
+        self._splitter = EventSplitter()
+        self._usage = Usage()
+        self._numbers: dict[int, int] = {}  # index of a block -> number of the call in it
+        self.is_done = False
+
+    def feed(self, chunk: bytes) -> list[AnswerEvent]:
+        """Return the events that these bytes complete."""
+        events: list[AnswerEvent] = []
+        for raw in self._splitter.feed(chunk):
+            data = event_data(raw)
+            if data is None:
+                continue
+            try:
+                event = decode_event(data)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise ValueError(f"an event is none of a Messages stream: {type(error).__name__}") from None
+            self._read(event, events)
+        return events
+
+    def _read(self, event: StreamEvent, events: list[AnswerEvent]) -> None:
+        if event.type == "content_block_delta" and event.delta is not None:
+            self._read_delta(event.delta, event.index, events)
+        elif event.type == "content_block_start" and event.content_block is not None:
+            self._read_start(event.content_block, event.index, events)
+        elif event.type == "message_start" and event.message is not None:
+            self._count(event.message.usage)
+            events.append(Began(event.message.id, event.message.model, read_usage(self._usage)))
+        elif event.type == "message_delta":
+            self._count(event.usage)
+            if (usage := read_usage(self._usage)) is not None:
+                events.append(Counted(usage))
+            if event.delta is not None and event.delta.stop_reason is not None:
+                events.append(Finished(reason_of(event.delta.stop_reason), event.delta.stop_sequence))
+        elif event.type == "message_stop":
+            self.is_done = True
+        elif event.type == "error":
+            events.append(Failed((event.error.message if event.error else None) or "the provider failed"))
+
+    def _count(self, usage: Usage | None) -> None:
+        if usage is not None:
+            self._usage = self._usage.updated(usage)
+
+    def _read_start(self, block: Block, index: int, events: list[AnswerEvent]) -> None:
+        if block.type == "tool_use":
+            number = self._numbers[index] = len(self._numbers)
+            events.append(ToolCallBegan(number, block.id or f"toolu_{number}", block.name or ""))
+            if block.input:  # some back-ends send all arguments at once
+                events.append(ToolArguments(number, msgspec.json.encode(block.input).decode()))
+        elif block.type == "redacted_thinking" and block.data:
+            events.append(ReasoningHidden(block.data, VENDOR))
+        elif block.type == "text" and block.text:
+            events.append(TextDelta(block.text))
+        elif block.type == "thinking" and block.thinking:
+            events.append(ReasoningDelta(block.thinking))
+
+    def _read_delta(self, delta: Delta, index: int, events: list[AnswerEvent]) -> None:
+        if delta.text:
+            events.append(TextDelta(delta.text))
+        elif delta.partial_json:
+            events.append(ToolArguments(self._numbers.get(index, 0), delta.partial_json))
+        elif delta.thinking:
+            events.append(ReasoningDelta(delta.thinking))
+        elif delta.signature:
+            events.append(ReasoningSigned(delta.signature, VENDOR))
+
+
+def read_message(raw: bytes) -> Message:
+    """Return a whole answer, typed.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        message = _decode_message(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"the provider's answer is not a message: {type(error).__name__}") from None
+    if message.stop_reason is None and not message.content:
+        raise ValueError("the provider's answer is not a message: it has neither content nor a stop reason")
+    return message
+
+
+def reason_of(told: str | None) -> FinishReason:
+    """Return why an answer ended."""
+    return _REASONS.get(told or "end_turn", "stop")
+
+
+def _part(block: Block) -> AssistantPart | None:
+    if block.type == "text":
+        return TextPart(block.text or "")
+    if block.type == "tool_use":
+        return ToolCallPart(block.id or "", block.name or "", msgspec.json.encode(block.input or {}).decode())
+    if block.type == "thinking":
+        return ReasoningPart(block.thinking or "", block.signature, vendor=VENDOR if block.signature else None)
+    if block.type == "redacted_thinking":
+        return ReasoningPart("", encrypted=block.data, vendor=VENDOR)
+    return None

@@ -1,0 +1,78 @@
+"""Token usage in Anthropic's shape, where the parts of a prompt lie beside each other: plain, read from the cache, written to it."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from router.price_table import NUSD_PER_USD, TokenUsage
+from serve.dialects.exchange import Bill
+
+
+class CacheCreation(Struct):
+    """Tokens written to the cache, by how long they are kept."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class OutputDetails(Struct):
+    """`output_tokens_details`; inside `output_tokens`."""
+
+    thinking_tokens: int | None = None
+
+
+class Usage(Struct):
+    """The `usage` block; None is absent, 0 is zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    output_tokens_details: OutputDetails | None = None
+
+    def updated(self, later: "Usage") -> "Usage":
+        """Return this block with what a later one says in its place: streams tell the prompt first and the answer last."""
+        mine, theirs = self.__struct_fields__, later
+        return Usage(*(told if (told := getattr(theirs, name)) is not None else getattr(self, name) for name in mine))
+
+
+def read_usage(usage: Usage | None) -> TokenUsage | None:
+    """Return the tokens of a usage block, or None when it says nothing about them."""
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+        return None
+    cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    for_an_hour = usage.cache_creation.ephemeral_1h_input_tokens or 0 if usage.cache_creation else 0
+    thoughts = usage.output_tokens_details.thinking_tokens or 0 if usage.output_tokens_details else 0
+    return TokenUsage(
+        prompt_tokens=max((usage.input_tokens or 0) + cached + written, 0),
+        completion_tokens=max(usage.output_tokens or 0, 0),
+        cached_tokens=max(cached, 0),
+        cache_write_tokens=max(written, 0),
+        reasoning_tokens=max(thoughts, 0),
+        cache_write_1h_tokens=max(min(for_an_hour, written), 0),
+    )
+
+
+def usage_block(usage: TokenUsage) -> dict[str, Any]:
+    """Return tokens in Anthropic's shape."""
+    return {
+        "input_tokens": max(usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens, 0),
+        "output_tokens": usage.completion_tokens,
+        "cache_read_input_tokens": usage.cached_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+    }
+
+
+def cost_fields(usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+    """Return `cost` and `cost_details`, in USD, for a usage block."""
+    cost = bill.cost
+    return {
+        "cost": cost.total_nusd / NUSD_PER_USD,
+        "cost_details": {
+            "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
+            "completion_cost": cost.completion_nusd / NUSD_PER_USD,
+            "request_cost": cost.request_nusd / NUSD_PER_USD,
+            "is_estimated": usage.is_estimated,
+        },
+    }

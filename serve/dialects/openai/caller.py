@@ -1,0 +1,139 @@
+"""Chat completions as callers hear them from providers of other dialects."""
+
+import time
+from typing import Any
+
+import msgspec
+
+from router.price_table import TokenUsage
+from serve.dialects.exchange import Bill
+from serve.dialects.neutral.answer import (
+    AnswerEvent,
+    Began,
+    Finished,
+    NeutralAnswer,
+    ReasoningDelta,
+    ReasoningHidden,
+    ReasoningSigned,
+    TextDelta,
+    ToolArguments,
+    ToolCallBegan,
+)
+from serve.dialects.neutral.parts import ReasoningPart, ToolCallPart, joined_text
+from serve.dialects.openai.reasoning_details import call_signature_detail, details_of_part
+from serve.dialects.openai.usage import usage_block, usage_with_cost
+from serve.dialects.sse import encode_event
+
+_REASONS = {"stop_sequence": "stop", "context_length": "length", "pause": "stop"}
+_DONE = encode_event(b"[DONE]")
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatCaller:
+    """See `serve.dialects.translation.CallerDialect`."""
+
+    def write_answer(self, answer: NeutralAnswer, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+        """Return a chat completion."""
+        choice = {"index": 0, "message": _message(answer), "logprobs": None, "finish_reason": _reason(answer.finish_reason)}
+        body = {**_head(answer.answer_id, answer.upstream_model, "chat.completion"), "choices": [choice]}
+        return body | _billed(usage, bill)
+
+    def stream_writer(self) -> "ChatStreamWriter":
+        """Return a writer for one stream."""
+        return ChatStreamWriter()
+
+
+class ChatStreamWriter:
+    """See `serve.dialects.translation.StreamWriter`."""
+
+    def __init__(self) -> None:
+        self._head = _head("", "", "chat.completion.chunk")
+        self._thoughts = 0
+        self._call_ids: list[str] = []
+
+    def write(self, event: AnswerEvent) -> bytes:
+        """Return one chunk for one event."""
+        if isinstance(event, TextDelta):
+            return self._chunk({"content": event.text})
+        if isinstance(event, ToolArguments):
+            return self._chunk({"tool_calls": [{"index": event.number, "function": {"arguments": event.json}}]})
+        if isinstance(event, ReasoningDelta):
+            thought = ReasoningPart(event.text)
+            return self._chunk({"reasoning_content": event.text, "reasoning_details": [details_of_part(thought, self._thoughts)]})
+        if isinstance(event, ReasoningSigned):
+            return self._signed(ReasoningPart("", event.signature, vendor=event.vendor))
+        if isinstance(event, ReasoningHidden):
+            return self._signed(ReasoningPart("", encrypted=event.encrypted, vendor=event.vendor))
+        if isinstance(event, ToolCallBegan):
+            return self._call(event)
+        if isinstance(event, Began):
+            self._head = _head(event.answer_id, event.upstream_model, "chat.completion.chunk")
+            return self._chunk({"role": "assistant", "content": ""})
+        return self._chunk({}, _reason(event.reason)) if isinstance(event, Finished) else b""
+
+    def finish(self, usage: TokenUsage, bill: Bill) -> bytes:
+        """Return the chunk with the usage, and the end."""
+        return encode_event(_encode({**self._head, "choices": [], **_billed(usage, bill)})) + _DONE
+
+    def break_off(self, message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
+        """Return an error chunk, and the end."""
+        error = {"message": message, "type": "upstream_error", "param": None, "code": code}
+        choices = [{"index": 0, "delta": {}, "finish_reason": "error"}]
+        return encode_event(_encode({**self._head, "choices": choices, **_billed(usage, bill), "error": error})) + _DONE
+
+    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return encode_event(_encode({**self._head, "choices": [choice]}))
+
+    def _signed(self, thought: ReasoningPart) -> bytes:
+        detail = details_of_part(thought, self._thoughts)
+        self._thoughts += 1
+        return self._chunk({"reasoning_details": [detail]})
+
+    def _call(self, event: ToolCallBegan) -> bytes:
+        call = {
+            "index": event.number,
+            "id": event.call_id,
+            "type": "function",
+            "function": {"name": event.name, "arguments": ""},
+        }
+        delta: dict[str, Any] = {"tool_calls": [call]}
+        if event.signature is not None:
+            delta["reasoning_details"] = [call_signature_detail(event.call_id, event.signature, self._thoughts)]
+            self._thoughts += 1
+        return self._chunk(delta)
+
+
+def _head(answer_id: str, upstream_model: str, kind: str) -> dict[str, Any]:
+    return {"id": answer_id or "chatcmpl-llmdeal", "object": kind, "created": int(time.time()), "model": upstream_model}
+
+
+def _message(answer: NeutralAnswer) -> dict[str, Any]:
+    calls = [part for part in answer.parts if isinstance(part, ToolCallPart)]
+    thoughts = [part for part in answer.parts if isinstance(part, ReasoningPart)]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": joined_text(answer.parts) or (None if calls else ""),
+        "refusal": None,
+    }
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    details = [details_of_part(part, index) for index, part in enumerate(thoughts)]
+    details += [call_signature_detail(call.call_id, call.signature, len(details)) for call in calls if call.signature is not None]
+    if details:
+        message["reasoning_details"] = details
+    if shown := "".join(part.text for part in thoughts):
+        message["reasoning_content"] = shown
+    return message
+
+
+def _billed(usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+    fields: dict[str, Any] = {"usage": usage_with_cost(usage_block(usage), usage, bill.cost)}
+    return fields if bill.explanation is None else {**fields, "llmdeal": bill.explanation}
+
+
+def _reason(reason: str) -> str:
+    return _REASONS.get(reason, reason)

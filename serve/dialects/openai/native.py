@@ -1,0 +1,25 @@
+"""Chat completions on both sides: what comes is passed on, and only what must change is changed."""
+
+from router.lane import Lane
+from serve.dialects.exchange import Settle, StreamRelay, WholeReply
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.openai.answer import parse_answer
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.openai.stream_relay import ChatStreamRelay
+from serve.dialects.openai.upstream_request import encode_upstream_body
+
+
+class NativeChat:
+    """See `serve.dialects.exchange.Exchange`."""
+
+    def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the caller's body, ours taken out and the provider's quirks applied."""
+        return encode_upstream_body(inquiry.body, lane.upstream_model, quirks)
+
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+        """Read a chat completion."""
+        return parse_answer(raw, prompt_tokens, is_reasoning_outside=quirks.is_reasoning_outside)
+
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+        """Return a relay that passes events on byte for byte, but for the one with the usage."""
+        return ChatStreamRelay(prompt_tokens, settle, is_reasoning_outside=quirks.is_reasoning_outside)

@@ -1,0 +1,80 @@
+"""`reasoning_details`: thoughts with the proofs that their vendors want to see again, as OpenRouter writes them.
+
+Format: openrouter.ai/docs, "Reasoning tokens", read 2026-11-23. Clients send them back as they came.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from router.lane import Capability
+from serve.dialects.neutral.parts import ReasoningPart
+
+_FORMATS = {"anthropic": "anthropic-claude-v1", "google": "google-gemini-v1", "openai": "openai-responses-v1"}
+_CAPABILITIES = {
+    "anthropic": Capability.CLAUDE_THOUGHTS,
+    "google": Capability.GEMINI_THOUGHTS,
+    "openai": Capability.OPENAI_THOUGHTS,
+}
+_VENDORS = {name: vendor for vendor, name in _FORMATS.items()}
+
+
+class ReasoningDetail(Struct):
+    """One entry."""
+
+    type: str
+    text: str | None = None
+    summary: str | None = None
+    data: str | None = None
+    signature: str | None = None
+    format: str | None = None
+    id: str | None = None
+
+    @property
+    def is_call_signature(self) -> bool:
+        """Whether it belongs to the tool call of the same id (Gemini signs calls, not thoughts)."""
+        return self.type == "reasoning.encrypted" and self.format == _FORMATS["google"] and self.id is not None
+
+
+def vendor_of_format(name: str | None) -> str | None:
+    """Return who can read thoughts of this format; None: anybody, as they are not signed."""
+    return None if name is None else _VENDORS.get(name, name)
+
+
+def capability_of_format(name: str | None) -> Capability:
+    """Return what a lane needs to read such thoughts; of a vendor that we do not know, only the same provider's dialect can be trusted to."""
+    vendor = vendor_of_format(name)
+    return Capability.CHAT_DIALECT if vendor is None else _CAPABILITIES.get(vendor, Capability.CHAT_DIALECT)
+
+
+def parts_of_details(details: Iterable[ReasoningDetail]) -> tuple[ReasoningPart, ...]:
+    """Return the thoughts, those that belong to a tool call left out; pieces of one thought, as a stream sends them, become one again."""
+    parts: list[ReasoningPart] = []
+    text = ""
+    for detail in details:
+        if detail.is_call_signature:
+            continue
+        text += detail.text or detail.summary or ""
+        if detail.signature is not None:
+            parts.append(ReasoningPart(text, detail.signature, vendor=vendor_of_format(detail.format)))
+            text = ""
+        elif detail.data is not None:
+            parts += [ReasoningPart(text)] if text else []
+            parts.append(ReasoningPart("", encrypted=detail.data, vendor=vendor_of_format(detail.format)))
+            text = ""
+    return (*parts, ReasoningPart(text)) if text else tuple(parts)
+
+
+def details_of_part(part: ReasoningPart, index: int) -> dict[str, Any]:
+    """Return one thought as an entry."""
+    name = None if part.vendor is None else _FORMATS.get(part.vendor, part.vendor)
+    if part.encrypted is not None:
+        return {"type": "reasoning.encrypted", "data": part.encrypted, "format": name, "index": index}
+    entry = {"type": "reasoning.text", "text": part.text, "index": index}
+    return entry if part.signature is None else {**entry, "signature": part.signature, "format": name}
+
+
+def call_signature_detail(call_id: str, signature: str, index: int) -> dict[str, Any]:
+    """Return the entry that carries a tool call's signature."""
+    return {"type": "reasoning.encrypted", "data": signature, "id": call_id, "format": _FORMATS["google"], "index": index}

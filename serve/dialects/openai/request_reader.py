@@ -1,0 +1,271 @@
+"""Reads a chat completion request into no provider's dialect."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from serve.dialects.inquiry import Body
+from serve.dialects.json_body import typed
+from serve.dialects.media_url import media_of_url
+from serve.dialects.neutral.parts import (
+    CacheTtl,
+    MediaPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from serve.dialects.neutral.request import (
+    Effort,
+    NeutralRequest,
+    OutputFormat,
+    Reasoning,
+    Sampling,
+    Tool,
+    ToolChoice,
+    Turn,
+    merged_turns,
+)
+from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details
+from serve.errors import BadRequestError
+
+
+class _CacheControl(Struct):
+    ttl: CacheTtl = "5m"
+
+
+class _Text(Struct, tag_field="type", tag="text"):
+    text: str
+    cache_control: _CacheControl | None = None
+
+
+class _Refusal(Struct, tag_field="type", tag="refusal"):
+    refusal: str
+
+
+class _ImageUrl(Struct):
+    url: str
+    detail: str | None = None
+
+
+class _Image(Struct, tag_field="type", tag="image_url"):
+    image_url: _ImageUrl
+    cache_control: _CacheControl | None = None
+
+
+class _Sound(Struct):
+    data: str
+    format: str
+
+
+class _Audio(Struct, tag_field="type", tag="input_audio"):
+    input_audio: _Sound
+
+
+class _Document(Struct):
+    file_data: str
+    filename: str | None = None
+
+
+class _File(Struct, tag_field="type", tag="file"):
+    file: _Document
+    cache_control: _CacheControl | None = None
+
+
+_Content = str | list[_Text | _Refusal | _Image | _Audio | _File] | None
+
+
+class _Function(Struct):
+    name: str
+    arguments: str = "{}"
+
+
+class _ToolCall(Struct):
+    id: str
+    function: _Function
+
+
+class _Message(Struct):
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: _Content = None
+    tool_calls: list[_ToolCall] | None = None
+    tool_call_id: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+
+
+class _Signature(Struct):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class _Tool(Struct):
+    function: _Signature
+    type: Literal["function"] = "function"
+    cache_control: _CacheControl | None = None
+
+
+class _NamedFunction(Struct):
+    name: str
+
+
+class _NamedTool(Struct):
+    function: _NamedFunction
+
+
+class _JsonSchema(Struct):
+    name: str = "answer"
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class _Format(Struct):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: _JsonSchema | None = None
+
+
+class _Reasoning(Struct):
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    exclude: bool = False
+    enabled: bool | None = None
+
+
+class _Body(Struct):
+    messages: list[_Message]
+    tools: list[_Tool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | _NamedTool | None = None
+    parallel_tool_calls: bool | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: str | list[str] | None = None
+    response_format: _Format | None = None
+    reasoning_effort: Effort | None = None
+    reasoning: _Reasoning | None = None
+    user: str | None = None
+    stream: bool | None = None
+
+
+def read_request(body: Body) -> NeutralRequest:
+    """Return the request that a chat completion body holds.
+
+    Raises:
+        BadRequestError: Something in it cannot be carried to another dialect, or is malformed; names the field.
+    """
+    view = typed(body, _Body)
+    system: list[TextPart] = []
+    turns: list[Turn] = []
+    for place, message in enumerate(view.messages):
+        where = f"messages[{place}]"
+        if message.role in ("system", "developer"):
+            system += [part for part in _parts(message.content, where) if isinstance(part, TextPart)]
+        elif message.role == "assistant":
+            turns.append(Turn("assistant", _assistant_parts(message, where)))
+        else:
+            turns.append(Turn("user", _tool_result(message, where) if message.role == "tool" else _parts(message.content, where)))
+    return NeutralRequest(
+        system=tuple(system),
+        turns=merged_turns(turns),
+        tools=tuple(_tool(tool) for tool in view.tools or ()),
+        tool_choice=_tool_choice(view.tool_choice),
+        is_parallel=view.parallel_tool_calls,
+        max_output_tokens=view.max_completion_tokens or view.max_tokens,
+        sampling=Sampling(view.temperature, view.top_p, view.top_k, view.seed, view.frequency_penalty, view.presence_penalty),
+        stop=(view.stop,) if isinstance(view.stop, str) else tuple(view.stop or ()),
+        output_format=_output_format(view.response_format),
+        reasoning=_reasoning(view),
+        user_id=view.user,
+        is_streaming=bool(view.stream),
+    )
+
+
+def _parts(content: _Content, where: str) -> tuple[Part, ...]:
+    if content is None:
+        return ()
+    if isinstance(content, str):
+        return (TextPart(content),) if content else ()
+    return tuple(_part(part, f"{where}.content[{place}]") for place, part in enumerate(content))
+
+
+def _part(part: _Text | _Refusal | _Image | _Audio | _File, where: str) -> TextPart | MediaPart:
+    if isinstance(part, _Text):
+        return TextPart(part.text, _ttl(part.cache_control))
+    if isinstance(part, _Refusal):
+        return TextPart(part.refusal)
+    if isinstance(part, _Audio):
+        return MediaPart("audio", f"audio/{part.input_audio.format}", part.input_audio.data)
+    if isinstance(part, _Image):
+        found = media_of_url(part.image_url.url, f"{where}.image_url.url")
+        return MediaPart("image", *found, detail=part.image_url.detail, cache=_ttl(part.cache_control))
+    found = media_of_url(part.file.file_data, f"{where}.file.file_data")
+    return MediaPart("document", *found, name=part.file.filename, cache=_ttl(part.cache_control))
+
+
+def _ttl(control: _CacheControl | None) -> CacheTtl | None:
+    return None if control is None else control.ttl
+
+
+def _assistant_parts(message: _Message, where: str) -> tuple[Part, ...]:
+    thoughts: tuple[Part, ...] = parts_of_details(message.reasoning_details or ())
+    if not thoughts and (unsigned := message.reasoning or message.reasoning_content):
+        thoughts = (ReasoningPart(unsigned),)
+    signatures = {detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature}
+    calls = tuple(
+        ToolCallPart(call.id, call.function.name, call.function.arguments or "{}", signatures.get(call.id))
+        for call in message.tool_calls or ()
+    )
+    return (*thoughts, *_parts(message.content, where), *calls)
+
+
+def _tool_result(message: _Message, where: str) -> tuple[Part, ...]:
+    if message.tool_call_id is None:
+        raise BadRequestError("a message of role 'tool' needs a tool_call_id", param=f"{where}.tool_call_id")
+    content = tuple(part for part in _parts(message.content, where) if isinstance(part, TextPart | MediaPart))
+    return (ToolResultPart(message.tool_call_id, content),)
+
+
+def _tool(tool: _Tool) -> Tool:
+    signature = tool.function
+    parameters = signature.parameters or {"type": "object", "properties": {}}
+    return Tool(signature.name, signature.description, parameters, signature.strict, _ttl(tool.cache_control))
+
+
+def _tool_choice(choice: str | _NamedTool | None) -> ToolChoice | None:
+    if choice is None:
+        return None
+    if isinstance(choice, _NamedTool):
+        return ToolChoice("named", choice.function.name)
+    return msgspec.convert({"mode": choice}, ToolChoice)
+
+
+def _output_format(wanted: _Format | None) -> OutputFormat | None:
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.type == "json_object":
+        return OutputFormat(None)
+    described = wanted.json_schema
+    if described is None or described.schema is None:
+        raise BadRequestError("json_schema needs a schema", param="response_format.json_schema.schema")
+    return OutputFormat(described.schema, described.name, described.strict)
+
+
+def _reasoning(view: _Body) -> Reasoning | None:
+    wanted = view.reasoning
+    if wanted is None:
+        return None if view.reasoning_effort is None else Reasoning(view.reasoning_effort)
+    if wanted.enabled is False:
+        return Reasoning("none")
+    return Reasoning(
+        wanted.effort or (None if wanted.max_tokens else view.reasoning_effort), wanted.max_tokens, not wanted.exclude
+    )

@@ -1,0 +1,234 @@
+"""Chat completions as providers speak them to callers of other dialects."""
+
+from typing import Any, cast
+
+import msgspec
+from msgspec import Struct
+
+from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.neutral.answer import (
+    AnswerEvent,
+    Began,
+    Counted,
+    Failed,
+    Finished,
+    FinishReason,
+    NeutralAnswer,
+    ReasoningDelta,
+    ReasoningHidden,
+    ReasoningSigned,
+    TextDelta,
+    ToolArguments,
+    ToolCallBegan,
+)
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details, vendor_of_format
+from serve.dialects.openai.request_writer import write_request
+from serve.dialects.openai.upstream_request import encode_upstream_body
+from serve.dialects.openai.usage import Usage, read_usage
+from serve.dialects.sse import EventSplitter, event_data
+
+_DONE = b"[DONE]"
+_REASONS: dict[str, FinishReason] = {
+    "stop": "stop",
+    "eos": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Said(Struct):
+    """A message, or a piece of one."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[ReasoningDetail] | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(Struct):
+    message: _Said | None = None
+    delta: _Said | None = None
+    finish_reason: str | None = None
+
+
+class _Problem(Struct):
+    message: str | None = None
+
+
+class _GroqExtra(Struct):
+    usage: Usage | None = None
+
+
+class _Completion(Struct):
+    """A chat completion, or a chunk of one."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+    x_groq: _GroqExtra | None = None
+    error: _Problem | str | None = None
+
+
+_decode = msgspec.json.Decoder(_Completion).decode
+
+
+class ChatUpstream:
+    """See `serve.dialects.translation.UpstreamDialect`."""
+
+    def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the body to send."""
+        return encode_upstream_body(write_request(request, quirks), lane.upstream_model, quirks)
+
+    def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
+        """Return a whole answer.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            completion = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(f"the provider's answer is not a chat completion: {type(error).__name__}") from None
+        if not completion.choices or completion.choices[0].message is None:
+            raise ValueError("the provider's answer is not a chat completion: it has no message")
+        choice = completion.choices[0]
+        parts = _parts(cast("_Said", choice.message))
+        return NeutralAnswer(
+            completion.id or "",
+            completion.model or "",
+            parts,
+            _reason(choice.finish_reason, any(isinstance(part, ToolCallPart) for part in parts)),
+            read_usage(completion.usage, is_reasoning_outside=quirks.is_reasoning_outside),
+        )
+
+    def stream_reader(self, quirks: Quirks) -> "ChatStreamReader":
+        """Return a reader for one stream."""
+        return ChatStreamReader(is_reasoning_outside=quirks.is_reasoning_outside)
+
+
+class ChatStreamReader:
+    """See `serve.dialects.translation.StreamReader`."""
+
+    def __init__(self, *, is_reasoning_outside: bool = False) -> None:
+        self._splitter = EventSplitter()
+        self._is_reasoning_outside = is_reasoning_outside
+        self._has_begun = False
+        self._numbers: dict[int, int] = {}  # a provider's index -> ours
+        self._call_ids: list[str] = []
+        self.is_done = False
+
+    def feed(self, chunk: bytes) -> list[AnswerEvent]:
+        """Return the events that these bytes complete."""
+        events: list[AnswerEvent] = []
+        for event in self._splitter.feed(chunk):
+            data = event_data(event)
+            if data is None:
+                continue
+            if data == _DONE:
+                self.is_done = True
+                continue
+            try:
+                piece = _decode(data)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise ValueError(f"a chunk is no chat completion chunk: {type(error).__name__}") from None
+            self._read(piece, events)
+        return events
+
+    def _read(self, piece: _Completion, events: list[AnswerEvent]) -> None:
+        if piece.error is not None:
+            events.append(Failed(piece.error if isinstance(piece.error, str) else piece.error.message or "the provider failed"))
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            events.append(Began(piece.id or "", piece.model or ""))
+        choice = piece.choices[0] if piece.choices else None
+        if choice is not None:
+            # Some back-ends end with a whole message instead of a delta.
+            said = choice.delta or choice.message
+            if said is not None:
+                self._read_said(said, events)
+            if choice.finish_reason is not None:
+                events.append(Finished(_reason(choice.finish_reason, bool(self._call_ids))))
+        usage = self._usage_of(piece)
+        if usage is not None:
+            events.append(Counted(usage))
+
+    def _read_said(self, said: _Said, events: list[AnswerEvent]) -> None:
+        if said.reasoning_details:
+            self._read_details(said.reasoning_details, events)
+        elif thought := said.reasoning_content or said.reasoning:
+            events.append(ReasoningDelta(thought))
+        if text := said.content or said.refusal:
+            events.append(TextDelta(text))
+        for call in said.tool_calls or ():
+            self._read_call(call, events)
+
+    def _read_details(self, details: list[ReasoningDetail], events: list[AnswerEvent]) -> None:
+        for detail in details:
+            vendor = vendor_of_format(detail.format) or ""
+            if text := detail.text or detail.summary:
+                events.append(ReasoningDelta(text))
+            if detail.signature:
+                events.append(ReasoningSigned(detail.signature, vendor))
+            if detail.data and not detail.is_call_signature:
+                events.append(ReasoningHidden(detail.data, vendor))
+
+    def _read_call(self, call: _ToolCall, events: list[AnswerEvent]) -> None:
+        function = call.function or _Function()
+        index = call.index or 0
+        number = self._numbers.get(index)
+        # Some providers give every call the index 0: a new id is a new call.
+        if number is None or (call.id and function.name and call.id != self._call_ids[number]):
+            number = len(self._call_ids)
+            self._numbers[index] = number
+            self._call_ids.append(call.id or f"call_{number}")
+            events.append(ToolCallBegan(number, self._call_ids[number], function.name or ""))
+        if function.arguments:
+            events.append(ToolArguments(number, function.arguments))
+
+    def _usage_of(self, piece: _Completion) -> TokenUsage | None:
+        block = piece.usage or (piece.x_groq.usage if piece.x_groq else None)
+        return read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
+
+
+def _parts(said: _Said) -> tuple[AssistantPart, ...]:
+    parts: list[AssistantPart] = list(parts_of_details(said.reasoning_details or ()))
+    if not parts and (thought := said.reasoning_content or said.reasoning):
+        parts.append(ReasoningPart(thought))
+    if text := said.content or said.refusal:
+        parts.append(TextPart(text))
+    signatures: dict[Any, str | None] = {
+        detail.id: detail.data for detail in said.reasoning_details or () if detail.is_call_signature
+    }
+    for number, call in enumerate(said.tool_calls or ()):
+        function = call.function or _Function()
+        call_id = call.id or f"call_{number}"
+        parts.append(ToolCallPart(call_id, function.name or "", function.arguments or "{}", signatures.get(call_id)))
+    return tuple(parts)
+
+
+def _reason(told: str | None, has_calls: bool) -> FinishReason:
+    """Return why an answer ended; some back-ends say `stop` after tool calls."""
+    reason = _REASONS.get(told or "stop", "stop")
+    return "tool_calls" if has_calls and reason == "stop" else reason

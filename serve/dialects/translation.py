@@ -1,0 +1,201 @@
+"""Calls between two dialects: what one is read into is what the other is written from, for requests, answers and streams."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.neutral.answer import (
+    AnswerEvent,
+    Counted,
+    Failed,
+    Finished,
+    NeutralAnswer,
+    ReasoningDelta,
+    TextDelta,
+    ToolArguments,
+    ToolCallBegan,
+)
+from serve.dialects.neutral.parts import joined_text
+from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.openai.usage import estimate_usage
+
+
+class StreamReader(Protocol):
+    """Reads one provider's stream."""
+
+    is_done: bool
+
+    def feed(self, chunk: bytes) -> list[AnswerEvent]:
+        """Return the events that these bytes complete.
+
+        Raises:
+            ValueError: They are not of the dialect.
+        """
+        ...
+
+
+class StreamWriter(Protocol):
+    """Writes one stream for a caller."""
+
+    def write(self, event: AnswerEvent) -> bytes:
+        """Return what the caller sees of an event; may be nothing yet."""
+        ...
+
+    def finish(self, usage: TokenUsage, bill: Bill) -> bytes:
+        """Return the end of a complete stream, with its tokens and what they cost."""
+        ...
+
+    def break_off(self, message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
+        """Return the end of a broken stream."""
+        ...
+
+
+class UpstreamDialect(Protocol):
+    """A dialect as providers speak it."""
+
+    def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the body to send."""
+        ...
+
+    def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
+        """Return a whole answer.
+
+        Raises:
+            ValueError: It is none.
+        """
+        ...
+
+    def stream_reader(self, quirks: Quirks) -> StreamReader:
+        """Return a reader for one stream."""
+        ...
+
+
+class CallerDialect(Protocol):
+    """A dialect as callers hear it."""
+
+    def write_answer(self, answer: NeutralAnswer, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+        """Return the body of a whole answer."""
+        ...
+
+    def stream_writer(self) -> StreamWriter:
+        """Return a writer for one stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedReply:
+    """A whole answer on its way from one dialect to the other."""
+
+    answer: NeutralAnswer
+    usage: TokenUsage
+    caller: CallerDialect
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why it ended."""
+        return self.answer.finish_reason
+
+    @property
+    def text(self) -> str | None:
+        """What was said."""
+        return joined_text(self.answer.parts) or None
+
+    def body(self, bill: Bill) -> dict[str, Any]:
+        """Return the body for the caller."""
+        return self.caller.write_answer(self.answer, self.usage, bill)
+
+
+class TranslatedStream:
+    """One stream on its way from one dialect to the other; see `serve.dialects.exchange.StreamRelay`."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter, prompt_tokens: int, settle: Settle) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._prompt_tokens = prompt_tokens
+        self._settle = settle
+        self._usage: TokenUsage | None = None
+        self._characters = 0
+        self.finish_reason: str | None = None
+        self.has_content = False
+        self.error: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the provider said that nothing more comes."""
+        return self._reader.is_done
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens so far."""
+        return self._usage or estimate_usage(self._prompt_tokens, self._characters)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer came to its end."""
+        return self.error is None and self.finish_reason is not None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the caller may see once these bytes have come."""
+        out = []
+        for event in self._reader.feed(chunk):
+            self._note(event)
+            if self.error is not None:
+                break
+            out.append(self._writer.write(event))
+        return b"".join(out)
+
+    def finish(self) -> bytes:
+        """Return the end of the stream."""
+        usage = self.usage
+        return self._writer.finish(usage, self._settle(usage))
+
+    def break_off(self, message: str, code: str) -> bytes:
+        """Return the end of a stream that broke."""
+        self.error = code
+        usage = self.usage
+        return self._writer.break_off(message, code, usage, self._settle(usage))
+
+    def _note(self, event: AnswerEvent) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            self._characters += len(event.text)
+            self.has_content = True
+        elif isinstance(event, ToolArguments):
+            self._characters += len(event.json)
+        elif isinstance(event, ToolCallBegan):
+            self.has_content = True
+        elif isinstance(event, Counted):
+            self._usage = event.usage
+        elif isinstance(event, Finished):
+            self.finish_reason = event.reason
+        elif isinstance(event, Failed):
+            self.error = event.message
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """See `serve.dialects.exchange.Exchange`."""
+
+    caller: CallerDialect
+    upstream: UpstreamDialect
+
+    def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the caller's request in the provider's dialect."""
+        return self.upstream.encode_request(inquiry.neutral, lane, quirks)
+
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+        """Read an answer."""
+        answer = self.upstream.read_answer(raw, quirks)
+        usage = answer.usage or estimate_usage(prompt_tokens, _characters(answer))
+        return TranslatedReply(answer, usage, self.caller)
+
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+        """Return a relay for one stream."""
+        return TranslatedStream(self.upstream.stream_reader(quirks), self.caller.stream_writer(), prompt_tokens, settle)
+
+
+def _characters(answer: NeutralAnswer) -> int:
+    return sum(len(getattr(part, "text", "") or getattr(part, "arguments", "")) for part in answer.parts)

@@ -1,0 +1,64 @@
+"""`POST /v1/messages/count_tokens`: how long a Messages request is, on the lane that it would take."""
+
+import logging
+
+import msgspec
+
+from serve.call import Call
+from serve.http.admission import Admission
+from serve.http.asgi import Receive, Scope, Send, header_value, send_json
+from serve.http.doors import COUNT_TOKENS
+from serve.upstream.transport import TransportError
+
+_log = logging.getLogger("llmdeal.count_tokens")
+_MAX_ANSWER_BYTES = 64 * 1024
+_DIALECT = "anthropic"
+
+
+class _Count(msgspec.Struct):
+    input_tokens: int
+
+
+class CountTokens:
+    """The endpoint. A lane that speaks the dialect counts for itself; for all others our estimate is given, and the header says so.
+
+    Args:
+        admission: Turns requests into calls.
+    """
+
+    door = COUNT_TOKENS
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count."""
+        call = await self._admission.admit(scope, receive, self.door)
+        counted = await _ask_lane(call)
+        tokens = call.context.prompt_tokens if counted is None else counted
+        headers = [
+            (b"x-llmdeal-request-id", call.request_id.encode()),
+            (b"x-llmdeal-lane", header_value(call.decision.chosen.lane_id)),
+            (b"x-llmdeal-token-count", b"estimated" if counted is None else b"exact"),
+        ]
+        await send_json(send, 200, {"input_tokens": tokens}, headers)
+
+
+async def _ask_lane(call: Call) -> int | None:
+    """Return what the chosen lane counts; None where it cannot, or does not answer."""
+    row = call.decision.order[0]
+    connection = call.connection(row)
+    if connection.dialect != _DIALECT:
+        return None
+    body = call.exchange(row).encode_request(call.inquiry, connection.lane, connection.quirks)
+    headers = {**connection.headers, **call.inquiry.passed_headers}
+    try:
+        response = await connection.transport.post(f"{connection.url}/count_tokens", headers, body, connection.deadlines)
+        try:
+            raw = await response.read(_MAX_ANSWER_BYTES)
+            return msgspec.json.decode(raw, type=_Count).input_tokens if response.status == 200 else None
+        finally:
+            response.close()
+    except (TransportError, msgspec.MsgspecError) as error:
+        _log.info("%s did not count: %s", connection.lane.lane_id, type(error).__name__)
+        return None

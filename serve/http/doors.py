@@ -1,0 +1,33 @@
+"""The doors: what each reads, how it says that something went wrong, and which of the caller's headers go on to a provider of its dialect."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from serve.dialects.anthropic.messages_request import read_count_request, read_messages_request
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.openai.conversation import read_chat_request
+from serve.errors import RequestError
+from serve.http.error_envelope import error_envelope, messages_error_envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One dialect as callers speak it.
+
+    Args:
+        read: Reads the bytes of a request; raises BadRequestError or TooLargeError.
+        error_envelope: Makes the body for an error.
+        passed_headers: Names, in lower case, of headers that a provider of the same dialect gets to see.
+    """
+
+    read: Callable[[bytes], Inquiry]
+    error_envelope: Callable[[RequestError], dict[str, Any]]
+    passed_headers: tuple[bytes, ...] = ()
+
+
+_ANTHROPIC_HEADERS = (b"anthropic-beta", b"anthropic-version")
+
+CHAT = Door(read_chat_request, error_envelope)
+MESSAGES = Door(read_messages_request, messages_error_envelope, _ANTHROPIC_HEADERS)
+COUNT_TOKENS = Door(read_count_request, messages_error_envelope, _ANTHROPIC_HEADERS)

@@ -1,0 +1,26 @@
+"""The snippets of the pages about the doors do what they say, on a gateway that was started with nothing but its defaults."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+from fakes.gateway_thread import GatewayThread
+
+pytestmark = pytest.mark.slow
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "doors").glob("*.md"))
+SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_snippet_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
+    snippets = SNIPPET.findall(page.read_text(encoding="utf-8"))
+    assert snippets
+    with GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0) as gateway:
+        for snippet in snippets:
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                exec(snippet.replace("http://127.0.0.1:8000", gateway.url), {})
+            assert "simulated" in said.getvalue()
