@@ -35,6 +35,8 @@ class Capability(IntFlag):
     """Reads thoughts that Gemini signed."""
     OPENAI_THOUGHTS = 8_192
     """Reads thoughts that OpenAI encrypted."""
+    MEDIA_URLS = 16_384
+    """Fetches images and documents from URLs itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def connect_providers(
                 )
             connections += [_connect(account, lane, catalogue, transport, deadlines) for lane in lanes]
     asked = sorted(
-        (row for row in rows if row.dialect in SPOKEN_DIALECTS and row.needs_key),
+        (row for row in rows if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"),
         key=lambda row: (_MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR), row.id),
     )
     return ProviderConnections(tuple(connections), tuple(notices), tuple(row.key_env[0] for row in asked))
@@ -92,7 +92,7 @@ def _connect(
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
     lane = replace(lane, capabilities=lane.capabilities | capabilities_of_dialect(row.dialect, lane.vendor_model, quirks))
-    urls = endpoint_urls(row.dialect, account.base_url)
+    urls = endpoint_urls(row.dialect, account.base_url, lane.upstream_model)
     return LaneConnection(lane, row.dialect, *urls, account.headers, quirks, transport, deadlines)
 
 
@@ -119,6 +119,9 @@ def _open_account(row: ProviderRow, settings: Settings, environment: Mapping[str
         return None
     if row.dialect not in SPOKEN_DIALECTS:
         notices.append(f"{row.name}: a key was found, but its {row.dialect} dialect is not spoken yet; its lanes are left out.")
+        return None
+    if row.credentials != "key":
+        notices.append(f"{row.name}: signing in with a service account is not possible yet; its lanes are left out.")
         return None
     base_url, price_factor = _host(row, configured)
     if base_url is None:

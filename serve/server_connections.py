@@ -7,7 +7,7 @@ from decimal import Decimal
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
 from serve.dialects.openai.quirks import NO_QUIRKS
-from serve.dialects.registry import DIALECT_HEADERS, capabilities_of_dialect, endpoint_urls
+from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialect, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -32,12 +32,13 @@ def server_connections(
         headers = {"content-type": "application/json", **DIALECT_HEADERS.get(server.dialect, {})}
         if server.key is not None:
             secret = server.key.get_secret_value()
-            headers |= {"x-api-key": secret} if server.dialect == "anthropic" else {"authorization": f"Bearer {secret}"}
-        urls = endpoint_urls(server.dialect, server.base_url)
+            own_header = KEY_HEADERS.get(server.dialect)
+            headers |= {"authorization": f"Bearer {secret}"} if own_header is None else {own_header: secret}
         for served in server.models:
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
+            urls = endpoint_urls(server.dialect, server.base_url, lane.upstream_model)
             own = capabilities_of_dialect(server.dialect, lane.vendor_model, NO_QUIRKS)
             lane = replace(lane, capabilities=lane.capabilities | own)
             connections.append(LaneConnection(lane, server.dialect, *urls, headers, NO_QUIRKS, transport, deadlines))

@@ -64,10 +64,13 @@ class ServerSettings(_Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Its name, the first part of its lanes' ids.")
     base_url: str = Field(pattern=r"^https?://", description="Up to and including /v1.")
-    dialect: Literal["openai", "anthropic"] = Field(
-        "openai", description="openai: /chat/completions under the base URL; anthropic: /messages."
+    dialect: Literal["openai", "anthropic", "gemini"] = Field(
+        "openai",
+        description="openai: /chat/completions under the base URL; anthropic: /messages; gemini: /models/…:generateContent.",
     )
-    key: SecretStr | None = Field(None, description="Sent as a bearer token, or as x-api-key, where the server wants one.")
+    key: SecretStr | None = Field(
+        None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."
+    )
     region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
 

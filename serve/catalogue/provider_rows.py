@@ -55,11 +55,14 @@ class ProviderRow(CatalogueRow):
     name: str = Field(min_length=2)
     dialect: Dialect
     base_url: str | None = Field(description="Up to the version; null: each user's own (Azure).")
-    auth_header: Literal["authorization", "api-key", "x-api-key"] = Field(
+    auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."
     )
     key_env: Annotated[tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")]
     needs_key: bool = True
+    credentials: Literal["key", "google"] = Field(
+        "key", description="key: sent as it is. google: a service account that signs in for tokens."
+    )
     key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
     cache_write_1h_factor: Decimal | None = Field(

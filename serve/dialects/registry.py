@@ -1,12 +1,14 @@
 """Which dialects there are, and what carries calls between any two of them."""
 
 from functools import cache
+from urllib.parse import quote
 
 from router.lane import Capability
 from serve.dialects.anthropic.caller import MessagesCaller
 from serve.dialects.anthropic.native import NativeMessages
 from serve.dialects.anthropic.upstream import MessagesUpstream
 from serve.dialects.exchange import Exchange
+from serve.dialects.gemini.upstream import GeminiUpstream
 from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.native import NativeChat
 from serve.dialects.openai.quirks import Quirks
@@ -15,12 +17,23 @@ from serve.dialects.translation import CallerDialect, Translation, UpstreamDiale
 
 NATIVE: dict[str, Exchange] = {"openai": NativeChat(), "anthropic": NativeMessages()}
 CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller()}
-UPSTREAMS: dict[str, UpstreamDialect] = {"openai": ChatUpstream(), "anthropic": MessagesUpstream()}
+UPSTREAMS: dict[str, UpstreamDialect] = {"openai": ChatUpstream(), "anthropic": MessagesUpstream(), "gemini": GeminiUpstream()}
 SPOKEN_DIALECTS = frozenset(UPSTREAMS)
-_PATHS = {"openai": "/chat/completions", "anthropic": "/messages"}
+_PATHS = {
+    "openai": ("/chat/completions", "/chat/completions"),
+    "anthropic": ("/messages", "/messages"),
+    "gemini": ("/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"),
+}
+"""Below the base URL: where a provider answers, and where it streams."""
 DIALECT_HEADERS = {"anthropic": {"anthropic-version": "2023-06-01"}}
 """Sent with every call of a dialect."""
-_OWN_CAPABILITIES = {"openai": Capability.CHAT_DIALECT, "anthropic": Capability.MESSAGES_DIALECT}
+KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
+"""Where the key stands, when it is not a bearer token."""
+_OWN_CAPABILITIES = {
+    "openai": Capability.CHAT_DIALECT | Capability.MEDIA_URLS,
+    "anthropic": Capability.MESSAGES_DIALECT | Capability.MEDIA_URLS,
+    "gemini": Capability.JSON_OBJECT,
+}
 _THOUGHTS = {"anthropic": Capability.CLAUDE_THOUGHTS, "google": Capability.GEMINI_THOUGHTS, "openai": Capability.OPENAI_THOUGHTS}
 
 
@@ -32,10 +45,11 @@ def exchange_between(caller: str, upstream: str) -> Exchange:
     return Translation(CALLERS[caller], UPSTREAMS[upstream])
 
 
-def endpoint_urls(dialect: str, base_url: str) -> tuple[str, str]:
+def endpoint_urls(dialect: str, base_url: str, upstream_model: str) -> tuple[str, str]:
     """Return where a provider of this dialect answers, and where it streams."""
-    url = base_url.rstrip("/") + _PATHS[dialect]
-    return url, url
+    whole, stream = (path.format(model=quote(upstream_model, safe="/:@")) for path in _PATHS[dialect])
+    root = base_url.rstrip("/")
+    return root + whole, root + stream
 
 
 def capabilities_of_dialect(dialect: str, vendor_model: str, quirks: Quirks) -> Capability:

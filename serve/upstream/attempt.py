@@ -13,7 +13,15 @@ from serve.clock import Clock
 from serve.dialects.exchange import Exchange
 from serve.redaction import redact
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
-from serve.upstream.verdict import CONNECT_FAILED, DEADLINE_PASSED, STREAM_BROKEN, Verdict, judge_status, read_retry_after
+from serve.upstream.verdict import (
+    CONNECT_FAILED,
+    DEADLINE_PASSED,
+    STREAM_BROKEN,
+    Verdict,
+    judge_status,
+    read_retry_after,
+    read_retry_delay,
+)
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
@@ -130,6 +138,8 @@ class Attempt:
         except TransportError as error:
             raise self.failed(verdict_on(error), str(error)) from None
         retry_after_s = read_retry_after(self.upstream_headers, self._clock.now)
+        if retry_after_s is None:
+            retry_after_s = read_retry_delay(text)
         raise self.failed(judge_status(response.status), upstream_message(text), retry_after_s)
 
     async def read(self, response: UpstreamResponse) -> bytes:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+import msgspec
+
 from router.telemetry_schema import Outcome
 
 Rest = Literal["none", "lane", "account", "credentials"]
@@ -70,6 +72,28 @@ def read_retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) ->
     except ValueError:
         return None
     return max(((at if at.tzinfo else at.replace(tzinfo=UTC)) - now()).total_seconds(), 0.0)
+
+
+class _RetryInfo(msgspec.Struct, rename="camel"):
+    retry_delay: str | None = None
+
+
+class _ErrorDetails(msgspec.Struct):
+    details: list[_RetryInfo] = []
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorDetails
+
+
+def read_retry_delay(text: str) -> float | None:
+    """Return the seconds that Google's error body asks to wait (`google.rpc.RetryInfo`, `"retryDelay": "34.07s"`); None: it does not say."""
+    try:
+        details = msgspec.json.decode(text, type=_ErrorBody).error.details
+        told = next((detail.retry_delay for detail in details if detail.retry_delay), None)
+        return None if told is None else _seconds(float(told.removesuffix("s")))
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def _seconds(number: float) -> float | None:

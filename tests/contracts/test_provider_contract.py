@@ -13,7 +13,7 @@ from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import SPOKEN_DIALECTS
+from serve.dialects.registry import SPOKEN_DIALECTS, capabilities_of_dialect, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.provider_connections import ProviderConnections, connect_providers
@@ -24,7 +24,7 @@ from serve.upstream.transport import Deadlines
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROWS = load_provider_rows(data_dir() / "providers")
-SPOKEN = [row for row in ROWS if row.dialect in SPOKEN_DIALECTS]
+SPOKEN = [row for row in ROWS if row.dialect in SPOKEN_DIALECTS and row.credentials == "key"]
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +63,17 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert lane.price.source
         assert lane.prior is not None
         assert connection.url.startswith("https://")
-        assert connection.lane.capabilities & (Capability.CHAT_DIALECT | Capability.MESSAGES_DIALECT)
+        assert capabilities_of_dialect(row.dialect, lane.vendor_model, connection.quirks) in lane.capabilities
+        assert (connection.url, connection.stream_url) == endpoint_urls(row.dialect, row.base_url or "", lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.dialect not in SPOKEN_DIALECTS], ids=lambda row: row.id)
-def test_a_provider_of_another_dialect_is_left_out_and_said_so(row: ProviderRow, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", [row for row in ROWS if row not in SPOKEN], ids=lambda row: row.id)
+def test_a_provider_that_cannot_be_spoken_to_is_left_out_and_said_so(row: ProviderRow, tmp_path: Path) -> None:
     found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     assert found.connections == ()
-    assert any(row.name in notice and "not spoken yet" in notice for notice in found.notices)
+    assert any(row.name in notice and "yet; its lanes are left out" in notice for notice in found.notices)
 
 
 def test_models_are_offered_by_known_providers_and_trained_names_exist(catalogue: ModelCatalogue) -> None:
@@ -143,7 +144,7 @@ def test_models_of_ones_own_join_a_provider_with_its_quirks(tmp_path: Path) -> N
     assert connection.url == "https://mine.openai.azure.com/openai/v1/chat/completions"
     assert connection.headers["api-key"] == "provider-secret-1"
     assert connection.lane.lane_id == "azure/my-gpt-4o"
-    assert connection.lane.capabilities == Capability.TOOLS | Capability.CHAT_DIALECT
+    assert connection.lane.capabilities == Capability.TOOLS | Capability.CHAT_DIALECT | Capability.MEDIA_URLS
 
 
 def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from router.lane import Lane
 from router.price_table import Price
 from serve.dialects.anthropic import request_reader as messages_reader
 from serve.dialects.anthropic import request_writer as messages_writer
+from serve.dialects.gemini import request_writer as gemini_writer
 from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Turn
 from serve.dialects.openai import request_reader as chat_reader
@@ -192,6 +193,72 @@ def test_documents_and_images_keep_their_kind() -> None:
     assert file["file"] == {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "a.pdf"}
     assert image["image_url"] == {"url": "https://example.com/a.png"}
     assert as_messages(chat_reader.read_request(as_chat(request)))["messages"][0]["content"] == blocks
+
+
+def as_gemini(request: NeutralRequest, quirks: Quirks = NO_QUIRKS) -> dict[str, Any]:
+    return gemini_writer.write_request(request, quirks)
+
+
+def called(signature: str | None) -> NeutralRequest:
+    google = {} if signature is None else {"extra_content": {"google": {"thought_signature": signature}}}
+    calls = [
+        {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}, **google},
+        {"id": "c2", "type": "function", "function": {"name": "weather", "arguments": "{}"}},
+    ]
+    return from_chat(
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        tools=[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
+        tool_choice={"type": "function", "function": {"name": "weather"}},
+    )
+
+
+@pytest.mark.parametrize(("signature", "sent"), [("sig", "sig"), (None, "skip_thought_signature_validator")])
+def test_gemini_sees_its_signature_again_or_is_told_that_there_is_none(signature: str | None, sent: str) -> None:
+    body = as_gemini(called(signature))
+    assert body["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
+    assert body["contents"][1] == {
+        "role": "model",
+        "parts": [
+            {"functionCall": {"id": "c1", "name": "weather", "args": {"city": "Paris"}}, "thoughtSignature": sent},
+            {"functionCall": {"id": "c2", "name": "weather", "args": {}}},
+        ],
+    }
+    result = {"functionResponse": {"id": "c1", "name": "weather", "response": {"result": "sunny"}}}
+    assert body["contents"][2] == {"role": "user", "parts": [result]}
+    assert body["tools"] == [{"functionDeclarations": [{"name": "weather", "parametersJsonSchema": {"type": "object"}}]}]
+    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather"]}}
+
+
+def test_gemini_is_told_how_to_draw_to_stop_to_think_and_what_to_write() -> None:
+    request = from_chat(
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]},
+        temperature=1.5,
+        top_p=0.9,
+        seed=7,
+        stop="END",
+        max_tokens=99,
+        reasoning_effort="high",
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+    )
+    body = as_gemini(request)
+    assert body["contents"] == [{"role": "user", "parts": [{"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}]
+    assert body["generationConfig"] == {
+        "temperature": 1.5,
+        "topP": 0.9,
+        "seed": 7,
+        "maxOutputTokens": 99,
+        "stopSequences": ["END"],
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"type": "object"},
+        "thinkingConfig": {"includeThoughts": True, "thinkingLevel": "high"},
+    }
+    assert as_gemini(request, BUDGETED)["generationConfig"]["thinkingConfig"] == {
+        "includeThoughts": True,
+        "thinkingBudget": 24_576,
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import Price
 from serve.upstream.lane_health import DEFAULT_LIMIT_REST_S, LaneHealth
-from serve.upstream.verdict import judge_status, read_retry_after
+from serve.upstream.verdict import judge_status, read_retry_after, read_retry_delay
 
 PRICE = Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1))
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -126,3 +126,17 @@ def test_a_status_says_whose_fault_it_was(status: int, outcome: str, may_fall_ba
 )
 def test_how_long_to_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
     assert read_retry_after(headers, lambda: NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('{"error": {"details": [{"@type": "x"}, {"@type": "google.rpc.RetryInfo", "retryDelay": "34.07s"}]}}', 34.07),
+        ('{"error": {"details": [{"retryDelay": "soon"}]}}', None),
+        ('{"error": {"message": "no"}}', None),
+        ('{"error": "no"}', None),
+        ("<html>", None),
+    ],
+)
+def test_googles_body_says_how_long_to_wait(text: str, seconds: float | None) -> None:
+    assert read_retry_delay(text) == seconds

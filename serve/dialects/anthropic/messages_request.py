@@ -155,6 +155,8 @@ class _Seen:
     def _look_at_block(self, block: _Block) -> None:
         if block.text:
             self.texts.append(block.text)
+        if block.source is not None and block.source.type == "url":
+            self.required |= Capability.MEDIA_URLS
         if block.type == "image":
             self.n_images += 1
             self.required |= Capability.IMAGES

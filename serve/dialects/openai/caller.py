@@ -91,7 +91,7 @@ class ChatStreamWriter:
         return self._chunk({"reasoning_details": [detail]})
 
     def _call(self, event: ToolCallBegan) -> bytes:
-        call = {
+        call: dict[str, Any] = {
             "index": event.number,
             "id": event.call_id,
             "type": "function",
@@ -99,6 +99,7 @@ class ChatStreamWriter:
         }
         delta: dict[str, Any] = {"tool_calls": [call]}
         if event.signature is not None:
+            call["extra_content"] = {"google": {"thought_signature": event.signature}}
             delta["reasoning_details"] = [call_signature_detail(event.call_id, event.signature, self._thoughts)]
             self._thoughts += 1
         return self._chunk(delta)
@@ -117,10 +118,7 @@ def _message(answer: NeutralAnswer) -> dict[str, Any]:
         "refusal": None,
     }
     if calls:
-        message["tool_calls"] = [
-            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
+        message["tool_calls"] = [_call(call) for call in calls]
     details = [details_of_part(part, index) for index, part in enumerate(thoughts)]
     details += [call_signature_detail(call.call_id, call.signature, len(details)) for call in calls if call.signature is not None]
     if details:
@@ -128,6 +126,16 @@ def _message(answer: NeutralAnswer) -> dict[str, Any]:
     if shown := "".join(part.text for part in thoughts):
         message["reasoning_content"] = shown
     return message
+
+
+def _call(call: ToolCallPart) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "id": call.call_id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+    # Where Google's own OpenAI-compatible endpoint keeps signatures, so that its clients send them back.
+    return written if call.signature is None else {**written, "extra_content": {"google": {"thought_signature": call.signature}}}
 
 
 def _billed(usage: TokenUsage, bill: Bill) -> dict[str, Any]:

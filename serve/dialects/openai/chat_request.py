@@ -18,12 +18,37 @@ class FileReference(Struct):
     file_id: str | None = None
 
 
+class ImageReference(Struct):
+    """The `image_url` of a content part."""
+
+    url: str | None = None
+
+
 class ContentPart(Struct):
     """One part of a message: text, an image, audio, a file. Only what routing looks at is typed."""
 
     type: str = "text"
     text: str | None = None
     file: FileReference | None = None
+    image_url: ImageReference | str | None = None
+
+
+class GoogleExtra(Struct):
+    """`extra_content.google` of a tool call."""
+
+    thought_signature: str | None = None
+
+
+class ExtraContent(Struct):
+    """`extra_content` of a tool call: where Google's own OpenAI-compatible endpoint keeps signatures."""
+
+    google: GoogleExtra | None = None
+
+
+class CalledTool(Struct):
+    """One of `tool_calls`."""
+
+    extra_content: ExtraContent | None = None
 
 
 class Message(Struct):
@@ -31,7 +56,7 @@ class Message(Struct):
 
     role: str
     content: str | list[ContentPart] | None = None
-    tool_calls: list[Any] | None = None
+    tool_calls: list[CalledTool] | None = None
     reasoning_details: list[ReasoningDetail] | None = None
 
 

@@ -77,6 +77,8 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
         if message.reasoning_details:
             for detail in message.reasoning_details:
                 required |= capability_of_format(detail.format) if detail.signature or detail.data else Capability.NONE
+        if message.tool_calls and any(call.extra_content and call.extra_content.google for call in message.tool_calls):
+            required |= Capability.GEMINI_THOUGHTS
         if message.role not in _CARRIED_ROLES:
             required |= Capability.CHAT_DIALECT
     text = texts[0] if len(texts) == 1 else "\n".join(texts)
@@ -110,6 +112,9 @@ def _required_by_parts(content: list[ContentPart]) -> Capability:
         if part.type == "file":
             # A file that was uploaded to a provider is known to that one alone.
             required |= Capability.DOCUMENTS if part.file is None or part.file.file_id is None else Capability.CHAT_DIALECT
+        elif part.type == "image_url":
+            url = part.image_url if isinstance(part.image_url, str) else part.image_url and part.image_url.url
+            required |= Capability.MEDIA_URLS if url and not url.startswith("data:") else Capability.NONE
         elif part.type not in _CARRIED_PARTS:
             required |= Capability.CHAT_DIALECT
     return required

@@ -28,6 +28,7 @@ from serve.dialects.neutral.request import (
     Turn,
     merged_turns,
 )
+from serve.dialects.openai.chat_request import ExtraContent
 from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details
 from serve.errors import BadRequestError
 
@@ -85,6 +86,11 @@ class _Function(Struct):
 class _ToolCall(Struct):
     id: str
     function: _Function
+    extra_content: ExtraContent | None = None
+
+    @property
+    def signature(self) -> str | None:
+        return self.extra_content.google.thought_signature if self.extra_content and self.extra_content.google else None
 
 
 class _Message(Struct):
@@ -222,7 +228,7 @@ def _assistant_parts(message: _Message, where: str) -> tuple[Part, ...]:
         thoughts = (ReasoningPart(unsigned),)
     signatures = {detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature}
     calls = tuple(
-        ToolCallPart(call.id, call.function.name, call.function.arguments or "{}", signatures.get(call.id))
+        ToolCallPart(call.id, call.function.name, call.function.arguments or "{}", call.signature or signatures.get(call.id))
         for call in message.tool_calls or ()
     )
     return (*thoughts, *_parts(message.content, where), *calls)

@@ -1,0 +1,1 @@
+"""Google's generateContent, spoken by Gemini (AI Studio and Vertex)."""

@@ -1,0 +1,220 @@
+"""generateContent as Gemini speaks it to callers of other dialects."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.gemini.request_writer import write_request
+from serve.dialects.neutral.answer import (
+    AnswerEvent,
+    Began,
+    Counted,
+    Failed,
+    Finished,
+    FinishReason,
+    NeutralAnswer,
+    ReasoningDelta,
+    TextDelta,
+    ToolArguments,
+    ToolCallBegan,
+)
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.sse import EventSplitter, event_data
+
+_FILTERED = frozenset(
+    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR", "LANGUAGE", "JAILBREAK"}
+)
+_BROKEN = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"})
+
+
+class _Call(Struct):
+    name: str = ""
+    id: str | None = None
+    args: dict[str, Any] | None = None
+
+
+class _Part(Struct, rename="camel"):
+    text: str | None = None
+    thought: bool = False
+    thought_signature: str | None = None
+    function_call: _Call | None = None
+
+
+class _Content(Struct):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(Struct, rename="camel"):
+    content: _Content | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(Struct, rename="camel"):
+    prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+
+
+class _Feedback(Struct, rename="camel"):
+    block_reason: str | None = None
+
+
+class _Problem(Struct):
+    message: str = "the provider failed"
+
+
+class _Response(Struct, rename="camel"):
+    candidates: list[_Candidate] | None = None
+    usage_metadata: _Usage | None = None
+    prompt_feedback: _Feedback | None = None
+    model_version: str = ""
+    response_id: str = ""
+    error: _Problem | None = field(default=None)
+
+
+_decode = msgspec.json.Decoder(_Response).decode
+
+
+class GeminiUpstream:
+    """See `serve.dialects.translation.UpstreamDialect`."""
+
+    def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the body to send; the model is in the URL."""
+        return msgspec.json.encode(write_request(request, quirks))
+
+    def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
+        """Return a whole answer.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            response = _decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(f"the provider's answer is not a generateContent response: {type(error).__name__}") from None
+        told = _told_reason(response)
+        if told is None and not response.candidates:
+            raise ValueError("the provider's answer is not a generateContent response: it has no candidate")
+        _refuse_broken(told)
+        parts = _parts(response)
+        has_calls = any(isinstance(part, ToolCallPart) for part in parts)
+        return NeutralAnswer(
+            response.response_id, response.model_version, parts, _reason(told, has_calls), _usage(response.usage_metadata)
+        )
+
+    def stream_reader(self, quirks: Quirks) -> "GeminiStreamReader":
+        """Return a reader for one stream."""
+        return GeminiStreamReader()
+
+
+class GeminiStreamReader:
+    """See `serve.dialects.translation.StreamReader`. The dialect has no mark for the end: the stream just ends."""
+
+    is_done = False
+
+    def __init__(self) -> None:
+        self._splitter = EventSplitter()
+        self._has_begun = False
+        self._n_calls = 0
+
+    def feed(self, chunk: bytes) -> list[AnswerEvent]:
+        """Return the events that these bytes complete."""
+        events: list[AnswerEvent] = []
+        for raw in self._splitter.feed(chunk):
+            data = event_data(raw)
+            if data is None:
+                continue
+            try:
+                response = _decode(data)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise ValueError(f"an event is none of a generateContent stream: {type(error).__name__}") from None
+            self._read(response, events)
+        return events
+
+    def _read(self, response: _Response, events: list[AnswerEvent]) -> None:
+        if response.error is not None:
+            events.append(Failed(response.error.message))
+            return
+        if not self._has_begun:
+            self._has_begun = True
+            events.append(Began(response.response_id, response.model_version, _usage(response.usage_metadata)))
+        for part in _raw_parts(response):
+            if part.function_call is not None:
+                self._read_call(part, part.function_call, events)
+            elif part.text:
+                events.append(ReasoningDelta(part.text) if part.thought else TextDelta(part.text))
+        if (usage := _usage(response.usage_metadata)) is not None:
+            events.append(Counted(usage))
+        told = _told_reason(response)
+        if told in _BROKEN:
+            events.append(Failed(f"the model's answer was broken ({told.lower()})"))
+        elif told is not None:
+            events.append(Finished(_reason(told, self._n_calls > 0)))
+
+    def _read_call(self, part: _Part, call: _Call, events: list[AnswerEvent]) -> None:
+        number, self._n_calls = self._n_calls, self._n_calls + 1
+        events.append(ToolCallBegan(number, _call_id(call, number), call.name, part.thought_signature))
+        events.append(ToolArguments(number, msgspec.json.encode(call.args or {}).decode()))
+
+
+def _raw_parts(response: _Response) -> list[_Part]:
+    candidate = response.candidates[0] if response.candidates else None
+    return (candidate.content.parts or []) if candidate is not None and candidate.content is not None else []
+
+
+def _parts(response: _Response) -> tuple[AssistantPart, ...]:
+    parts: list[AssistantPart] = []
+    n_calls = 0
+    for part in _raw_parts(response):
+        if part.function_call is not None:
+            call = part.function_call
+            arguments = msgspec.json.encode(call.args or {}).decode()
+            parts.append(ToolCallPart(_call_id(call, n_calls), call.name, arguments, part.thought_signature))
+            n_calls += 1
+        elif part.text:
+            parts.append(ReasoningPart(part.text) if part.thought else TextPart(part.text))
+    return tuple(parts)
+
+
+def _call_id(call: _Call, number: int) -> str:
+    """Return a call's id; older models give none, and the other dialects have no call without."""
+    return call.id or f"call_{number}_{call.name}"
+
+
+def _told_reason(response: _Response) -> str | None:
+    if response.candidates and response.candidates[0].finish_reason:
+        return response.candidates[0].finish_reason
+    return response.prompt_feedback.block_reason if response.prompt_feedback else None
+
+
+def _reason(told: str | None, has_calls: bool) -> FinishReason:
+    if told in _FILTERED:
+        return "content_filter"
+    if told == "MAX_TOKENS":
+        return "length"
+    return "tool_calls" if has_calls else "stop"
+
+
+def _refuse_broken(told: str | None) -> None:
+    if told in _BROKEN:
+        raise ValueError(f"the model's answer was broken ({told.lower()})")
+
+
+def _usage(usage: _Usage | None) -> TokenUsage | None:
+    """Return the tokens: thoughts lie outside the candidates' here, cached ones inside the prompt's."""
+    if usage is None or (usage.prompt_token_count is None and usage.candidates_token_count is None):
+        return None
+    thoughts = max(usage.thoughts_token_count or 0, 0)
+    return TokenUsage(
+        prompt_tokens=max((usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0), 0),
+        completion_tokens=max(usage.candidates_token_count or 0, 0) + thoughts,
+        cached_tokens=max(usage.cached_content_token_count or 0, 0),
+        reasoning_tokens=thoughts,
+    )
