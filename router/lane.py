@@ -37,6 +37,8 @@ class Capability(IntFlag):
     """Reads thoughts that OpenAI encrypted."""
     MEDIA_URLS = 16_384
     """Fetches images and documents from URLs itself."""
+    RESPONSES_DIALECT = 32_768
+    """Speaks OpenAI's Responses itself: for what no other dialect has."""
 
 
 @dataclass(frozen=True, slots=True)

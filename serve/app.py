@@ -24,7 +24,7 @@ from serve.http import feedback, health, models
 from serve.http.admission import Admission
 from serve.http.answering import Answering
 from serve.http.count_tokens import CountTokens
-from serve.http.doors import CHAT, MESSAGES
+from serve.http.doors import CHAT, MESSAGES, RESPONSES
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.openapi import describe_hot_paths
@@ -87,6 +87,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     describe_hot_paths(app)
     endpoints: dict[str, HotEndpoint] = {
         "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),
+        "/v1/responses": Answering(RESPONSES, admission, proxy, clock, quality_model.version),
         "/v1/messages": Answering(MESSAGES, admission, proxy, clock, quality_model.version),
         "/v1/messages/count_tokens": CountTokens(admission),
         "/v1/route": Route(admission, quality_model.version),

@@ -63,7 +63,8 @@ class Call:
 
     def exchange(self, row: int) -> Exchange:
         """Return what carries this call to the lane in this row, and its answer back."""
-        return exchange_between(self.inquiry.dialect, self.directory.connections[row].dialect)
+        caller = self.inquiry.dialect
+        return exchange_between(caller, self.directory.connections[row].dialect_for(caller))
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""

@@ -62,7 +62,8 @@ def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: B
         sandbox = SandboxTransport(settings.sandbox_pace)
         transports.append(sandbox)
         connections += [
-            LaneConnection(lane, "openai", "sandbox:", "sandbox:", {}, NO_QUIRKS, sandbox, deadlines) for lane in sandbox_lanes()
+            LaneConnection(lane, {"openai": ("sandbox:", "sandbox:")}, {}, NO_QUIRKS, sandbox, deadlines)
+            for lane in sandbox_lanes()
         ]
     if not connections:
         raise ConfigurationError(f"there is no lane: {_no_keys_notice(from_providers.key_names)} The sandbox is off.")

@@ -17,9 +17,7 @@ class LaneConnection:
 
     Args:
         lane: The lane.
-        dialect: That it speaks.
-        url: Where it answers.
-        stream_url: Where it streams.
+        endpoints: Dialect that it speaks -> where it answers and where it streams; the first is for callers of dialects that it does not speak.
         headers: With the provider key; never printed.
         quirks: Where the provider differs from the dialect.
         transport: Who carries the bytes.
@@ -27,13 +25,15 @@ class LaneConnection:
     """
 
     lane: Lane
-    dialect: str
-    url: str
-    stream_url: str
+    endpoints: Mapping[str, tuple[str, str]]
     headers: Mapping[str, str] = field(repr=False)
     quirks: Quirks
     transport: UpstreamTransport
     deadlines: Deadlines
+
+    def dialect_for(self, caller: str) -> str:
+        """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""
+        return caller if caller in self.endpoints else next(iter(self.endpoints))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from router.price_table import Price, PriceTier
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS, capabilities_of_dialect, endpoint_urls
+from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -91,9 +91,10 @@ def _connect(
 ) -> LaneConnection:
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
-    lane = replace(lane, capabilities=lane.capabilities | capabilities_of_dialect(row.dialect, lane.vendor_model, quirks))
-    urls = endpoint_urls(row.dialect, account.base_url, lane.upstream_model)
-    return LaneConnection(lane, row.dialect, *urls, account.headers, quirks, transport, deadlines)
+    dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
+    lane = replace(lane, capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks))
+    endpoints = {dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model) for dialect in dialects}
+    return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines)
 
 
 def _check_known(settings: Settings, rows: tuple[ProviderRow, ...]) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
 from serve.dialects.openai.quirks import NO_QUIRKS
-from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialect, endpoint_urls
+from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialects, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -38,10 +38,11 @@ def server_connections(
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
-            urls = endpoint_urls(server.dialect, server.base_url, lane.upstream_model)
-            own = capabilities_of_dialect(server.dialect, lane.vendor_model, NO_QUIRKS)
+            dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
+            own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
             lane = replace(lane, capabilities=lane.capabilities | own)
-            connections.append(LaneConnection(lane, server.dialect, *urls, headers, NO_QUIRKS, transport, deadlines))
+            endpoints = {dialect: endpoint_urls(dialect, server.base_url, lane.upstream_model) for dialect in dialects}
+            connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines))
     return connections
 
 

@@ -68,6 +68,9 @@ class ServerSettings(_Section):
         "openai",
         description="openai: /chat/completions under the base URL; anthropic: /messages; gemini: /models/…:generateContent.",
     )
+    also_speaks: tuple[Literal["openai", "anthropic", "responses"], ...] = Field(
+        (), description="Further dialects under the same base URL, for callers that use them: anthropic, responses."
+    )
     key: SecretStr | None = Field(
         None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."
     )

@@ -40,7 +40,7 @@ class QuirksRow(CatalogueRow):
     rejects_empty_tool_calls: bool = False
     is_reasoning_outside: bool = False
     keeps_cache_control: bool = False
-    keeps_reasoning_details: bool = False
+    kept_thoughts: frozenset[str] = frozenset()
     extra_parameters: frozenset[str] = frozenset()
 
     def as_quirks(self) -> Quirks:
@@ -54,6 +54,9 @@ class ProviderRow(CatalogueRow):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     name: str = Field(min_length=2)
     dialect: Dialect
+    also_speaks: tuple[Literal["anthropic", "responses"], ...] = Field(
+        (), description="Further dialects under the same base URL and key."
+    )
     base_url: str | None = Field(description="Up to the version; null: each user's own (Azure).")
     auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."

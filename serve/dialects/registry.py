@@ -1,5 +1,6 @@
 """Which dialects there are, and what carries calls between any two of them."""
 
+from collections.abc import Iterable
 from functools import cache
 from urllib.parse import quote
 
@@ -13,15 +14,19 @@ from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.native import NativeChat
 from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.upstream import ChatUpstream
+from serve.dialects.responses.caller import ResponsesCaller
+from serve.dialects.responses.native import NativeResponses
+from serve.dialects.thoughts import THOUGHTS_OF_VENDOR
 from serve.dialects.translation import CallerDialect, Translation, UpstreamDialect
 
-NATIVE: dict[str, Exchange] = {"openai": NativeChat(), "anthropic": NativeMessages()}
-CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller()}
+NATIVE: dict[str, Exchange] = {"openai": NativeChat(), "anthropic": NativeMessages(), "responses": NativeResponses()}
+CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller(), "responses": ResponsesCaller()}
 UPSTREAMS: dict[str, UpstreamDialect] = {"openai": ChatUpstream(), "anthropic": MessagesUpstream(), "gemini": GeminiUpstream()}
 SPOKEN_DIALECTS = frozenset(UPSTREAMS)
 _PATHS = {
     "openai": ("/chat/completions", "/chat/completions"),
     "anthropic": ("/messages", "/messages"),
+    "responses": ("/responses", "/responses"),
     "gemini": ("/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"),
 }
 """Below the base URL: where a provider answers, and where it streams."""
@@ -32,9 +37,9 @@ KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 _OWN_CAPABILITIES = {
     "openai": Capability.CHAT_DIALECT | Capability.MEDIA_URLS,
     "anthropic": Capability.MESSAGES_DIALECT | Capability.MEDIA_URLS,
+    "responses": Capability.RESPONSES_DIALECT | Capability.MEDIA_URLS,
     "gemini": Capability.JSON_OBJECT,
 }
-_THOUGHTS = {"anthropic": Capability.CLAUDE_THOUGHTS, "google": Capability.GEMINI_THOUGHTS, "openai": Capability.OPENAI_THOUGHTS}
 
 
 @cache
@@ -52,10 +57,12 @@ def endpoint_urls(dialect: str, base_url: str, upstream_model: str) -> tuple[str
     return root + whole, root + stream
 
 
-def capabilities_of_dialect(dialect: str, vendor_model: str, quirks: Quirks) -> Capability:
-    """Return what a lane can do because of the dialect it speaks, whatever the model can do."""
-    capabilities = _OWN_CAPABILITIES[dialect]
+def capabilities_of_dialects(dialects: Iterable[str], vendor_model: str, quirks: Quirks) -> Capability:
+    """Return what a lane can do because of the dialects it speaks, whatever the model can do."""
     vendor = vendor_model.partition("/")[0]
-    if dialect != "openai" or quirks.keeps_reasoning_details:  # others leave proofs of thoughts out
-        capabilities |= _THOUGHTS.get(vendor, Capability.NONE)
+    capabilities = Capability.NONE
+    for dialect in dialects:
+        capabilities |= _OWN_CAPABILITIES[dialect]
+        if dialect != "openai" or quirks.keeps_reasoning_details:  # chat completions leave proofs of thoughts out
+            capabilities |= THOUGHTS_OF_VENDOR.get(vendor, Capability.NONE)
     return capabilities

@@ -48,12 +48,14 @@ async def _ask_lane(call: Call) -> int | None:
     """Return what the chosen lane counts; None where it cannot, or does not answer."""
     row = call.decision.order[0]
     connection = call.connection(row)
-    if connection.dialect != _DIALECT:
+    if _DIALECT not in connection.endpoints:
         return None
     body = call.exchange(row).encode_request(call.inquiry, connection.lane, connection.quirks)
     headers = {**connection.headers, **call.inquiry.passed_headers}
     try:
-        response = await connection.transport.post(f"{connection.url}/count_tokens", headers, body, connection.deadlines)
+        response = await connection.transport.post(
+            f"{connection.endpoints[_DIALECT][0]}/count_tokens", headers, body, connection.deadlines
+        )
         try:
             raw = await response.read(_MAX_ANSWER_BYTES)
             return msgspec.json.decode(raw, type=_Count).input_tokens if response.status == 200 else None

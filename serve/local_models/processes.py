@@ -74,7 +74,13 @@ class LocalModelProcess:
             ability_std=local_model.ability_std,
         )
         return ServerSettings(
-            id=local_model.server_id, base_url=f"{self.url}/v1", dialect="openai", key=None, region=None, models=(served,)
+            id=local_model.server_id,
+            base_url=f"{self.url}/v1",
+            dialect="openai",
+            also_speaks=(),
+            key=None,
+            region=None,
+            models=(served,),
         )
 
     def kill(self) -> None:

@@ -121,9 +121,10 @@ class Attempt:
         inquiry = self.call.inquiry
         connection = self.call.connection(self.row)
         body = self.exchange.encode_request(inquiry, connection.lane, connection.quirks)
-        url = connection.stream_url if inquiry.is_streaming else connection.url
+        dialect = connection.dialect_for(inquiry.dialect)
+        url = connection.endpoints[dialect][inquiry.is_streaming]
         headers = connection.headers
-        if inquiry.passed_headers and inquiry.dialect == connection.dialect:
+        if inquiry.passed_headers and dialect == inquiry.dialect:
             headers = {**headers, **inquiry.passed_headers}
         self.sent = self._clock.monotonic()
         try:

@@ -13,7 +13,7 @@ from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import SPOKEN_DIALECTS, capabilities_of_dialect, endpoint_urls
+from serve.dialects.registry import SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.provider_connections import ProviderConnections, connect_providers
@@ -62,9 +62,11 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert lane.price.output_usd_per_mtok > 0
         assert lane.price.source
         assert lane.prior is not None
-        assert connection.url.startswith("https://")
-        assert capabilities_of_dialect(row.dialect, lane.vendor_model, connection.quirks) in lane.capabilities
-        assert (connection.url, connection.stream_url) == endpoint_urls(row.dialect, row.base_url or "", lane.upstream_model)
+        assert all(url.startswith("https://") for urls in connection.endpoints.values() for url in urls)
+        assert (
+            capabilities_of_dialects([row.dialect, *row.also_speaks], lane.vendor_model, connection.quirks) in lane.capabilities
+        )
+        assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, row.base_url or "", lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
 
@@ -120,7 +122,7 @@ def test_a_prefix_of_a_model_id_has_no_price() -> None:
 def test_a_region_brings_its_host_and_its_uplift(tmp_path: Path) -> None:
     environment = {"OPENAI_API_KEY": "provider-secret-1"}
     world, europe = connect(tmp_path, environment), connect(tmp_path, environment, '[providers.openai]\nregion = "eu"\n')
-    assert all(connection.url.startswith("https://eu.api.openai.com/v1/") for connection in europe.connections)
+    assert all(connection.endpoints["openai"][0].startswith("https://eu.api.openai.com/v1/") for connection in europe.connections)
     for there, here in zip(world.connections, europe.connections, strict=True):
         assert here.lane.region == "eu"
         assert here.lane.price.input_usd_per_mtok == there.lane.price.input_usd_per_mtok * Decimal("1.1")
@@ -141,7 +143,7 @@ def test_models_of_ones_own_join_a_provider_with_its_quirks(tmp_path: Path) -> N
         capabilities = ["tools"]
     """
     (connection,) = connect(tmp_path, {}, toml).connections
-    assert connection.url == "https://mine.openai.azure.com/openai/v1/chat/completions"
+    assert connection.endpoints["openai"][0] == "https://mine.openai.azure.com/openai/v1/chat/completions"
     assert connection.headers["api-key"] == "provider-secret-1"
     assert connection.lane.lane_id == "azure/my-gpt-4o"
     assert connection.lane.capabilities == Capability.TOOLS | Capability.CHAT_DIALECT | Capability.MEDIA_URLS
@@ -151,7 +153,7 @@ def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> No
     assert connect(tmp_path, {}).connections == ()
     toml = '[providers.ollama]\n[[providers.ollama.models]]\nupstream_model = "llama3.2"\n'
     (connection,) = connect(tmp_path, {}, toml).connections
-    assert connection.url == "http://127.0.0.1:11434/v1/chat/completions"
+    assert connection.endpoints["openai"][0] == "http://127.0.0.1:11434/v1/chat/completions"
     assert connection.lane.region == "local"
     assert "authorization" not in connection.headers
 

@@ -23,7 +23,9 @@ from serve.errors import BadRequestError
 
 LANE = Lane("a/m", "a", "claude-x", "anthropic/claude-x", "a", Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1)))
 BUDGETED = Quirks(takes_thinking_budget=True)
-OPENROUTER = Quirks(keeps_cache_control=True, keeps_reasoning_details=True, extra_parameters=frozenset({"top_k"}))
+OPENROUTER = Quirks(
+    keeps_cache_control=True, kept_thoughts=frozenset({"reasoning_details"}), extra_parameters=frozenset({"top_k"})
+)
 
 
 def as_messages(request: NeutralRequest, quirks: Quirks = NO_QUIRKS) -> dict[str, Any]:

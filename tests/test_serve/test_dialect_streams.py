@@ -172,6 +172,7 @@ def test_a_stream_written_in_a_dialect_is_read_back_as_it_was(answer: NeutralAns
         assert reader.is_done
 
 
+READABLE = sorted(CALLERS.keys() & UPSTREAMS.keys())
 STREAMS = {
     "openai": ["llama-cpp/chat-stream.sse", "openai/parallel-tools.sse", "openai/usage-with-empty-choice.sse"],
     "anthropic": ["llama-cpp/messages-stream.sse", "anthropic/stream.sse", "anthropic/thinking-and-tools.sse"],
@@ -190,7 +191,7 @@ def relay_whole(relay: StreamRelay, raw: bytes) -> bytes:
     return out + relay.finish()
 
 
-@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("caller", READABLE)
 @pytest.mark.parametrize("upstream", UPSTREAMS)
 def test_every_pair_of_dialects_carries_streams_with_their_cost(caller: str, upstream: str) -> None:
     for name in STREAMS[upstream]:

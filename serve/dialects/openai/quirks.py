@@ -21,7 +21,7 @@ class Quirks:
         rejects_empty_tool_calls: Messages with `tool_calls: []` are refused, so the field is left out.
         is_reasoning_outside: Reasoning tokens are counted beside `completion_tokens`.
         keeps_cache_control: Anthropic's `cache_control` on parts and tools is understood.
-        keeps_reasoning_details: OpenRouter's `reasoning_details` are understood.
+        kept_thoughts: Fields of earlier answers that are understood: `reasoning_details` (OpenRouter), `reasoning_content` (DeepSeek, vLLM).
         takes_thinking_budget: Claude is told how many tokens to think, not how hard: models before Opus 4.6.
         extra_parameters: Taken besides OpenAI's own, for instance `top_k`.
     """
@@ -33,9 +33,14 @@ class Quirks:
     rejects_empty_tool_calls: bool = False
     is_reasoning_outside: bool = False
     keeps_cache_control: bool = False
-    keeps_reasoning_details: bool = False
+    kept_thoughts: frozenset[str] = frozenset()
     takes_thinking_budget: bool = False
     extra_parameters: frozenset[str] = frozenset()
+
+    @property
+    def keeps_reasoning_details(self) -> bool:
+        """Whether thoughts may be sent back with their vendors' signatures."""
+        return "reasoning_details" in self.kept_thoughts
 
 
 NO_QUIRKS = Quirks()

@@ -10,13 +10,9 @@ from msgspec import Struct
 
 from router.lane import Capability
 from serve.dialects.neutral.parts import ReasoningPart
+from serve.dialects.thoughts import capability_of_vendor
 
 _FORMATS = {"anthropic": "anthropic-claude-v1", "google": "google-gemini-v1", "openai": "openai-responses-v1"}
-_CAPABILITIES = {
-    "anthropic": Capability.CLAUDE_THOUGHTS,
-    "google": Capability.GEMINI_THOUGHTS,
-    "openai": Capability.OPENAI_THOUGHTS,
-}
 _VENDORS = {name: vendor for vendor, name in _FORMATS.items()}
 
 
@@ -43,9 +39,8 @@ def vendor_of_format(name: str | None) -> str | None:
 
 
 def capability_of_format(name: str | None) -> Capability:
-    """Return what a lane needs to read such thoughts; of a vendor that we do not know, only the same provider's dialect can be trusted to."""
-    vendor = vendor_of_format(name)
-    return Capability.CHAT_DIALECT if vendor is None else _CAPABILITIES.get(vendor, Capability.CHAT_DIALECT)
+    """Return what a lane needs to read such thoughts."""
+    return capability_of_vendor(vendor_of_format(name))
 
 
 def parts_of_details(details: Iterable[ReasoningDetail]) -> tuple[ReasoningPart, ...]:

@@ -6,6 +6,8 @@ from serve.dialects.inquiry import Body
 from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 
+_THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details", "extra_content"})
+
 
 def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QUIRKS) -> bytes:
     """Return the JSON to send. The caller's body is not changed: a fallback lane starts from it again."""
@@ -15,6 +17,7 @@ def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QU
         _ask_for_usage(upstream, quirks)
     if quirks is not NO_QUIRKS:
         _apply(quirks, upstream)
+    _leave_thoughts_out(upstream, quirks)
     return msgspec.json.encode(upstream)
 
 
@@ -23,6 +26,30 @@ def _ask_for_usage(upstream: Body, quirks: Quirks) -> None:
         upstream["stream_options"] = {**(upstream.get("stream_options") or {}), "include_usage": True}
     else:
         upstream.pop("stream_options", None)
+
+
+def _leave_thoughts_out(upstream: Body, quirks: Quirks) -> None:
+    """Take out of earlier answers what providers refuse that did not write it: thoughts, and other vendors' signatures."""
+    foreign = _THOUGHTS - quirks.kept_thoughts
+    messages = upstream.get("messages") or ()
+    if not any(_carries(message, foreign) for message in messages):
+        return
+    upstream["messages"] = [_without(message, foreign) if _carries(message, foreign) else message for message in messages]
+
+
+def _carries(message: Body, foreign: frozenset[str]) -> bool:
+    return not foreign.isdisjoint(message) or (
+        "extra_content" in foreign and any("extra_content" in call for call in message.get("tool_calls") or ())
+    )
+
+
+def _without(message: Body, foreign: frozenset[str]) -> Body:
+    kept = {name: value for name, value in message.items() if name not in foreign}
+    if kept.get("tool_calls") and "extra_content" in foreign:
+        kept["tool_calls"] = [
+            {name: value for name, value in call.items() if name != "extra_content"} for call in kept["tool_calls"]
+        ]
+    return kept
 
 
 def _apply(quirks: Quirks, upstream: Body) -> None:

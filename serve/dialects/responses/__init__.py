@@ -1,0 +1,1 @@
+"""OpenAI's Responses, stateless: the whole conversation comes with every request."""

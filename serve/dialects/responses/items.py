@@ -1,0 +1,91 @@
+"""The items of a Responses request, as far as they can be carried to other dialects.
+
+Source: the types of the package openai 3.54.0, read 2026-11-23.
+"""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from serve.dialects.media_url import media_of_url
+from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.responses.carried_thoughts import CarriedThought, carried_by
+from serve.errors import BadRequestError
+
+
+class Content(Struct):
+    """A piece of a message's content; which fields it has depends on its type."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+    detail: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class Item(Struct):
+    """An item of the input; which fields it has depends on its type, which a message may leave out."""
+
+    type: str = "message"
+    role: Literal["user", "assistant", "system", "developer"] | None = None
+    content: str | list[Content] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | list[Content] | None = None
+    summary: list[Content] | None = None
+    encrypted_content: str | None = None
+
+
+def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[TextPart | MediaPart, ...]:
+    """Return a message's content in no provider's dialect.
+
+    Raises:
+        BadRequestError: A piece cannot be carried.
+    """
+    if content is None or isinstance(content, str):
+        return (TextPart(content),) if content else ()
+    return tuple(_part(piece, f"{where}[{place}]") for place, piece in enumerate(content))
+
+
+def part_of_item(item: Item, where: str) -> Part | CarriedThought:
+    """Return a call, a result or a thought in no provider's dialect; the signature of a call is for its call, which follows.
+
+    Raises:
+        BadRequestError: The item lacks what it needs.
+    """
+    if item.type == "function_call":
+        if item.call_id is None or item.name is None:
+            raise BadRequestError("a function_call needs a call_id and a name", param=where)
+        return ToolCallPart(item.call_id, item.name, item.arguments or "{}")
+    if item.type == "function_call_output":
+        if item.call_id is None:
+            raise BadRequestError("a function_call_output needs a call_id", param=where)
+        return ToolResultPart(item.call_id, parts_of_content(item.output, f"{where}.output"))
+    text = "".join(piece.text or "" for piece in item.summary or ())
+    if item.encrypted_content is None:
+        return ReasoningPart(text)
+    try:
+        carried = carried_by(item.encrypted_content)
+    except ValueError as error:
+        raise BadRequestError(str(error), param=f"{where}.encrypted_content") from None
+    if carried.kind == "call":
+        return carried
+    if carried.kind == "hidden":
+        return ReasoningPart(text, encrypted=carried.data, vendor=carried.vendor)
+    return ReasoningPart(text, carried.data, vendor=carried.vendor)
+
+
+def _part(piece: Content, where: str) -> TextPart | MediaPart:
+    if piece.type == "input_image" and piece.image_url is not None:
+        return MediaPart("image", *media_of_url(piece.image_url, f"{where}.image_url"), detail=piece.detail)
+    if piece.type == "input_file" and (url := piece.file_data or piece.file_url) is not None:
+        return MediaPart("document", *media_of_url(url, f"{where}.file_data"), name=piece.filename)
+    text: Any = piece.text if piece.text is not None else piece.refusal
+    if text is None:
+        raise BadRequestError(f"content of type {piece.type!r} cannot be carried to other providers", param=where)
+    return TextPart(text)

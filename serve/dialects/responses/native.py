@@ -1,0 +1,173 @@
+"""Responses on both sides: what comes is passed on, and only what must change is changed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.openai.quirks import Quirks
+from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.responses.usage import Usage, read_usage, usage_with_cost
+from serve.dialects.routing_fields import OUR_FIELDS
+from serve.dialects.sse import EventSplitter, event_data
+
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class _Piece(Struct):
+    text: str | None = None
+
+
+class _Item(Struct):
+    type: str
+    content: list[_Piece] | None = None
+    arguments: str | None = None
+
+
+class _Response(Struct):
+    object: str | None = None
+    status: str | None = None
+    output: list[_Item] | None = None
+    usage: Usage | None = None
+    error: Raw = Raw()
+
+
+class _Event(Struct):
+    type: str
+    delta: str | None = None
+    response: _Response | None = None
+    message: str | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_response = msgspec.json.Decoder(_Response).decode
+
+
+class NativeResponses:
+    """See `serve.dialects.exchange.Exchange`."""
+
+    def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
+        """Return the caller's body, ours taken out. Nothing is stored unless the caller asks for it: another provider may answer next time."""
+        body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
+        body["model"] = lane.upstream_model
+        body.setdefault("store", False)
+        for name in quirks.dropped_parameters:
+            body.pop(name, None)
+        return msgspec.json.encode(body)
+
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+        """Read a response."""
+        try:
+            response = _decode_response(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ValueError(f"the provider's answer is not a response: {type(error).__name__}") from None
+        if response.output is None or response.status == "failed":
+            raise ValueError("the provider's answer is not a response: it has no output")
+        text = "".join(piece.text or "" for item in response.output for piece in item.content or () if item.type == "message")
+        arguments = sum(len(item.arguments or "") for item in response.output)
+        usage = read_usage(response.usage) or estimate_usage(prompt_tokens, len(text) + arguments)
+        return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)
+
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+        """Return a relay that passes events on byte for byte, but for the last one, which has the usage."""
+        return ResponsesStreamRelay(prompt_tokens, settle)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponsesReply:
+    """A whole answer; see `serve.dialects.exchange.WholeReply`."""
+
+    raw_body: dict[str, Any]
+    usage: TokenUsage
+    finish_reason: str | None
+    text: str | None
+
+    def body(self, bill: Bill) -> dict[str, Any]:
+        """Return the provider's JSON with the cost in its usage."""
+        return with_cost(self.raw_body, self.usage, bill)
+
+
+class ResponsesStreamRelay:
+    """One stream on its way through; see `serve.dialects.exchange.StreamRelay`."""
+
+    def __init__(self, prompt_tokens: int, settle: Settle) -> None:
+        self._splitter = EventSplitter()
+        self._prompt_tokens = prompt_tokens
+        self._settle = settle
+        self._usage: TokenUsage | None = None
+        self._characters = 0
+        self.finish_reason: str | None = None
+        self.has_content = False
+        self.error: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the provider said that nothing more comes."""
+        return self.finish_reason is not None
+
+    @property
+    def usage(self) -> TokenUsage:
+        """The tokens so far."""
+        return self._usage or estimate_usage(self._prompt_tokens, self._characters)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer came to its end."""
+        return self.error is None and self.finish_reason is not None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what the caller may see once these bytes have come."""
+        return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
+
+    def finish(self) -> bytes:
+        """Return what is left to send: nothing, as the dialect's own end was passed on."""
+        return b""
+
+    def break_off(self, message: str, code: str) -> bytes:
+        """Return the in-band error."""
+        self.error = code
+        block = usage_with_cost(None, self.usage, self._settle(self.usage))
+        error = {"code": "server_error", "message": f"{message} ({code})"}
+        response = {"object": "response", "status": "failed", "output": [], "error": error, "usage": block}
+        return _encode_event("response.failed", {"type": "response.failed", "response": response})
+
+    def _relay(self, raw: bytes) -> bytes:
+        data = event_data(raw)
+        if data is None:
+            return raw
+        try:
+            event = _decode_event(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return raw
+        if event.delta is not None:
+            self.has_content = True
+            self._characters += len(event.delta)
+        if event.type == "error":
+            self.error = event.message or "the provider failed"
+        if event.type not in _ENDS or event.response is None:
+            return raw
+        self._usage = read_usage(event.response.usage)
+        if event.type == "response.failed":
+            self.error = "the provider failed"
+            return raw
+        self.finish_reason = event.response.status or "completed"
+        body = msgspec.json.decode(data)
+        with_cost(body["response"], self.usage, self._settle(self.usage))
+        return _encode_event(event.type, body)
+
+
+def with_cost(response: dict[str, Any], usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+    """Return a response with the cost in its usage; changed in place."""
+    response["usage"] = usage_with_cost(response.get("usage"), usage, bill)
+    if bill.explanation is not None:
+        response["llmdeal"] = bill.explanation
+    return response
+
+
+def _encode_event(kind: str, body: dict[str, Any]) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + msgspec.json.encode(body) + b"\n\n"

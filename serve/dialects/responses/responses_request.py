@@ -1,0 +1,169 @@
+"""A Responses request, validated once at the door and typed as far as routing looks. Fields we do not know travel on untouched."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from router.context import MAX_PROMPT_CHARACTERS, RouteContext
+from router.lane import Capability
+from router.text_window import cut_to_window, estimate_tokens
+from serve.dialects.inquiry import Inquiry
+from serve.dialects.json_body import decode_body, typed
+from serve.dialects.openai.conversation import TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE
+from serve.dialects.responses.carried_thoughts import carried_by
+from serve.dialects.responses.items import Content, Item
+from serve.dialects.responses.request_reader import read_request
+from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
+from serve.dialects.thoughts import capability_of_vendor
+from serve.errors import BadRequestError, TooLargeError
+
+_CARRIED_FIELDS = frozenset(
+    {
+        "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning",
+        "text", "user", "stream", "store", "include", "metadata", "service_tier", "truncation", "prompt_cache_key", "safety_identifier",
+        "stream_options", *OUR_FIELDS,
+    }
+)  # fmt: skip
+"""Fields that other dialects have too, or that change nothing essential."""
+_STATE = ("previous_response_id", "conversation", "background")
+_CARRIED_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
+_CARRIED_CONTENT = frozenset(
+    {"input_text", "output_text", "text", "refusal", "input_image", "input_file", "summary_text", "reasoning_text"}
+)
+_QUIET_EFFORTS = frozenset({None, "none", "minimal"})
+
+
+class _Tool(Struct):
+    type: str = "function"
+
+
+class _Reasoning(Struct):
+    effort: str | None = None
+
+
+class _Format(Struct):
+    type: str
+
+
+class _Text(Struct):
+    format: _Format | None = None
+
+
+class ResponsesRequest(RoutingFields, kw_only=True):
+    """What routing needs of a Responses request."""
+
+    input: str | Annotated[list[Item], Meta(min_length=1)]
+    instructions: str | None = None
+    tools: list[_Tool] | None = None
+    max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
+    reasoning: _Reasoning | None = None
+    text: _Text | None = None
+    stream: bool | None = None
+    prompt_cache_key: str | None = None
+
+
+def read_responses_request(raw: bytes) -> Inquiry:
+    """Return what the door makes of a Responses request.
+
+    Raises:
+        BadRequestError: Not such a request, or one that leans on state; names the field.
+        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+    """
+    body = decode_body(raw)
+    for name in _STATE:
+        if body.get(name):
+            raise BadRequestError(
+                f"{name} leans on what a provider keeps, and another may answer next time: send the whole conversation in input",
+                param=name,
+            )
+    request = typed(body, ResponsesRequest)
+    seen = _Seen()
+    seen.texts += [request.instructions] if request.instructions else []
+    items = [Item(role="user", content=request.input)] if isinstance(request.input, str) else request.input
+    seen.look_at(items[0])
+    opening = request.prompt_cache_key or seen.text()
+    for item in items[1:]:
+        seen.look_at(item)
+    text = seen.text()
+    if not text.strip() and not seen.n_images and not seen.n_results:
+        raise BadRequestError("the input holds no text or image to answer", param="input")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise TooLargeError(
+            f"the input has {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split", param="input"
+        )
+    tool_characters = len(str(body["tools"])) if request.tools else 0
+    context = RouteContext(
+        text=cut_to_window(text),
+        prompt_characters=len(text),
+        prompt_tokens=estimate_tokens(len(text) + tool_characters + seen.other_characters)
+        + seen.n_images * TOKENS_PER_IMAGE
+        + len(items) * TOKENS_PER_MESSAGE,
+        n_turns=len(items),
+        required=_required(request, body, seen),
+        max_output_tokens=request.max_output_tokens,
+    )
+    return Inquiry("responses", request, body, context, opening, bool(request.stream), read_request)
+
+
+class _Seen:
+    """What a conversation holds."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.n_images = 0
+        self.n_results = 0
+        self.other_characters = 0
+        self.required = Capability.NONE
+
+    def text(self) -> str:
+        """Return all text so far."""
+        return "\n".join(self.texts)
+
+    def look_at(self, item: Item) -> None:
+        """Take an item into account."""
+        if item.type not in _CARRIED_ITEMS:
+            self.required |= Capability.RESPONSES_DIALECT
+        self.n_results += item.type == "function_call_output"
+        self.other_characters += len(item.arguments or "")
+        for content in (item.content, item.output):
+            if isinstance(content, str):
+                self.texts.append(content)
+            for piece in content if isinstance(content, list) else ():
+                self._look_at_piece(piece)
+        if item.type == "reasoning" and item.encrypted_content:
+            try:
+                self.required |= capability_of_vendor(carried_by(item.encrypted_content).vendor)
+            except ValueError as error:
+                raise BadRequestError(str(error), param="input") from None
+
+    def _look_at_piece(self, piece: Content) -> None:
+        if piece.text:
+            self.texts.append(piece.text)
+        url = piece.image_url or piece.file_url
+        if url and not url.startswith("data:"):
+            self.required |= Capability.MEDIA_URLS
+        if piece.type == "input_image":
+            self.n_images += 1
+            self.required |= Capability.IMAGES
+        elif piece.type == "input_file":
+            self.required |= Capability.DOCUMENTS
+        if piece.type not in _CARRIED_CONTENT or piece.file_id is not None:
+            self.required |= Capability.RESPONSES_DIALECT
+
+
+def _required(request: ResponsesRequest, body: dict[str, Any], seen: _Seen) -> Capability:
+    required = seen.required
+    if not body.keys() <= _CARRIED_FIELDS:
+        required |= Capability.RESPONSES_DIALECT
+    if request.tools:
+        required |= Capability.TOOLS
+        if any(tool.type != "function" for tool in request.tools):  # tools that the provider itself runs
+            required |= Capability.RESPONSES_DIALECT
+    if request.reasoning is not None and request.reasoning.effort not in _QUIET_EFFORTS:
+        required |= Capability.REASONING
+    wanted = request.text.format.type if request.text and request.text.format else None
+    if wanted == "json_schema":
+        required |= Capability.JSON_SCHEMA
+    elif wanted == "json_object":
+        required |= Capability.JSON_OBJECT
+    return required

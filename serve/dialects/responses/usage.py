@@ -1,0 +1,64 @@
+"""Token usage in the shape of Responses."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from router.price_table import NUSD_PER_USD, TokenUsage
+from serve.dialects.exchange import Bill
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class Usage(Struct):
+    """The `usage` block; None is absent, 0 is zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+def read_usage(usage: Usage | None) -> TokenUsage | None:
+    """Return the tokens of a usage block, or None when it says nothing about them."""
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+        return None
+    prompt, completion = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
+    return TokenUsage(
+        prompt_tokens=max(usage.input_tokens or 0, 0),
+        completion_tokens=max(usage.output_tokens or 0, 0),
+        cached_tokens=max(prompt.cached_tokens or 0, 0),
+        cache_write_tokens=max(prompt.cache_write_tokens or 0, 0),
+        reasoning_tokens=max(completion.reasoning_tokens or 0, 0),
+    )
+
+
+def usage_with_cost(upstream: dict[str, Any] | None, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
+    """Return the block for the caller: the provider's own, or ours, plus `cost` and `cost_details` in USD."""
+    block = (
+        dict(upstream)
+        if upstream
+        else {
+            "input_tokens": usage.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": usage.cache_write_tokens},
+            "output_tokens": usage.completion_tokens,
+            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        }
+    )
+    cost = bill.cost
+    block["cost"] = cost.total_nusd / NUSD_PER_USD
+    block["cost_details"] = {
+        "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
+        "completion_cost": cost.completion_nusd / NUSD_PER_USD,
+        "request_cost": cost.request_nusd / NUSD_PER_USD,
+        "is_estimated": usage.is_estimated,
+    }
+    return block
