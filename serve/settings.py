@@ -64,9 +64,9 @@ class ServerSettings(_Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Its name, the first part of its lanes' ids.")
     base_url: str = Field(pattern=r"^https?://", description="Up to and including /v1.")
-    dialect: Literal["openai", "anthropic", "gemini"] = Field(
+    dialect: Literal["openai", "anthropic", "gemini", "bedrock"] = Field(
         "openai",
-        description="openai: /chat/completions under the base URL; anthropic: /messages; gemini: /models/…:generateContent.",
+        description="openai: /chat/completions under the base URL; anthropic: /messages; gemini: /models/…:generateContent; bedrock: /model/…/converse.",
     )
     also_speaks: tuple[Literal["openai", "anthropic", "responses"], ...] = Field(
         (), description="Further dialects under the same base URL, for callers that use them: anthropic, responses."

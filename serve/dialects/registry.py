@@ -8,6 +8,7 @@ from router.lane import Capability
 from serve.dialects.anthropic.caller import MessagesCaller
 from serve.dialects.anthropic.native import NativeMessages
 from serve.dialects.anthropic.upstream import MessagesUpstream
+from serve.dialects.bedrock.upstream import ConverseUpstream
 from serve.dialects.exchange import Exchange
 from serve.dialects.gemini.upstream import GeminiUpstream
 from serve.dialects.openai.caller import ChatCaller
@@ -21,13 +22,19 @@ from serve.dialects.translation import CallerDialect, Translation, UpstreamDiale
 
 NATIVE: dict[str, Exchange] = {"openai": NativeChat(), "anthropic": NativeMessages(), "responses": NativeResponses()}
 CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller(), "responses": ResponsesCaller()}
-UPSTREAMS: dict[str, UpstreamDialect] = {"openai": ChatUpstream(), "anthropic": MessagesUpstream(), "gemini": GeminiUpstream()}
+UPSTREAMS: dict[str, UpstreamDialect] = {
+    "openai": ChatUpstream(),
+    "anthropic": MessagesUpstream(),
+    "gemini": GeminiUpstream(),
+    "bedrock": ConverseUpstream(),
+}
 SPOKEN_DIALECTS = frozenset(UPSTREAMS)
 _PATHS = {
     "openai": ("/chat/completions", "/chat/completions"),
     "anthropic": ("/messages", "/messages"),
     "responses": ("/responses", "/responses"),
     "gemini": ("/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"),
+    "bedrock": ("/model/{model}/converse", "/model/{model}/converse-stream"),
 }
 """Below the base URL: where a provider answers, and where it streams."""
 DIALECT_HEADERS = {"anthropic": {"anthropic-version": "2023-06-01"}}
@@ -39,6 +46,7 @@ _OWN_CAPABILITIES = {
     "anthropic": Capability.MESSAGES_DIALECT | Capability.MEDIA_URLS,
     "responses": Capability.RESPONSES_DIALECT | Capability.MEDIA_URLS,
     "gemini": Capability.JSON_OBJECT,
+    "bedrock": Capability.NONE,
 }
 
 
@@ -52,7 +60,7 @@ def exchange_between(caller: str, upstream: str) -> Exchange:
 
 def endpoint_urls(dialect: str, base_url: str, upstream_model: str) -> tuple[str, str]:
     """Return where a provider of this dialect answers, and where it streams."""
-    whole, stream = (path.format(model=quote(upstream_model, safe="/:@")) for path in _PATHS[dialect])
+    whole, stream = (path.format(model=quote(upstream_model, safe="")) for path in _PATHS[dialect])
     root = base_url.rstrip("/")
     return root + whole, root + stream
 

@@ -17,6 +17,7 @@ QUESTION = "What is the weather in Paris and in Zürich?"
 PARAMETERS: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOL: Any = {"type": "function", "name": "weather", "description": "Weather.", "parameters": PARAMETERS}
 CLAUDE, GEMINI, GPT, LOCAL = "claude/claude-x", "gemini/gemini-x", "gpt/gpt-x", "local/gemma"
+BEDROCK = "bedrock/global.claude-x:0"
 INPUTS = ['{"city":"Paris","days":2}', '{"city":"Zürich"}']
 
 
@@ -38,6 +39,7 @@ def gateway(provider: ScriptedProvider, tmp_path: Path) -> Iterator[GatewayThrea
         server(CLAUDE, "anthropic/claude-x", "anthropic"),
         server(GEMINI, "google/gemini-x", "gemini"),
         server(GPT, "openai/gpt-x", "openai"),
+        server(BEDROCK, "anthropic/claude-y", "bedrock"),
         server(LOCAL, "google/gemma", "openai", also_speaks=["responses"]),
     ]
     with GatewayThread(tmp_path, servers=servers, read_timeout_s=2.0) as running:
@@ -70,12 +72,18 @@ def test_a_lane_that_speaks_responses_gets_the_request_as_it_came(
 
 @pytest.mark.parametrize(
     ("lane", "body"),
-    [(CLAUDE, "anthropic/thinking-and-tools"), (GEMINI, "gemini/thinking-and-tools"), (GPT, "openai/parallel-tools")],
+    [
+        (CLAUDE, "anthropic/thinking-and-tools"),
+        (GEMINI, "gemini/thinking-and-tools"),
+        (BEDROCK, "bedrock/thinking-and-tools"),
+        (GPT, "openai/parallel-tools"),
+    ],
 )
 def test_every_other_lane_answers_too_and_costs_the_same_streamed_or_not(
     client: openai.OpenAI, provider: ScriptedProvider, gateway: GatewayThread, lane: str, body: str
 ) -> None:
-    provider.script = [recorded(f"{body}.json"), recorded(f"{body}.sse", pieces=29)]
+    stream_body = f"{body}.eventstream" if lane == BEDROCK else f"{body}.sse"
+    provider.script = [recorded(f"{body}.json"), recorded(stream_body, pieces=29)]
     whole = client.responses.create(model=lane, input=QUESTION, tools=[TOOL], instructions="Be brief.")
     with client.responses.stream(model=lane, input=QUESTION, tools=[TOOL]) as stream:
         streamed = stream.get_final_response()
@@ -190,3 +198,24 @@ def test_thoughts_that_openai_encrypted_stay_with_lanes_that_can_read_them(gatew
     answer = httpx.post(f"{gateway.url}/v1/responses", json={"model": "smart-route", "input": items})
     assert answer.status_code == 503
     assert "openai_thoughts" in answer.json()["error"]["message"]
+
+
+def test_bedrock_is_asked_by_path_and_bearer_and_its_refusals_are_understood(
+    client: openai.OpenAI, provider: ScriptedProvider, gateway: GatewayThread
+) -> None:
+    provider.script = [
+        recorded("bedrock/answer.json"),
+        recorded("bedrock/stream.eventstream"),
+        recorded("bedrock/broken.eventstream"),
+        recorded("bedrock/error-429.json", 429),
+        recorded("openai/parallel-tools.json"),
+    ]
+    assert client.responses.create(model=BEDROCK, input=QUESTION).output_text == "Paris."
+    events = list(client.responses.create(model=BEDROCK, input=QUESTION, stream=True))
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == "Paris."
+    assert list(client.responses.create(model=BEDROCK, input=QUESTION, stream=True))[-1].type == "response.failed"
+    client.responses.create(model=BEDROCK, input=QUESTION, extra_body={"models": [GPT]})
+    base = "/v1/model/global.claude-x:0/converse"
+    assert provider.paths[:3] == [base, f"{base}-stream", f"{base}-stream"]
+    assert provider.requests[0] == {"messages": [{"role": "user", "content": [{"text": QUESTION}]}]}
+    assert [row.outcome for row in gateway.attempts()] == ["ok", "ok", "broken_stream", "rate_limited", "ok"]

@@ -65,7 +65,7 @@ def recorded(name: str, status: int = 200, pieces: int = 1) -> Behaviour:
     raw = (RECORDED / name).read_bytes()
 
     async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        if not name.endswith(".sse"):
+        if name.endswith(".json"):
             return web.Response(body=raw, status=status, content_type="application/json")
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)

@@ -13,6 +13,7 @@ from router.lane import Lane
 from router.price_table import Price
 from serve.dialects.anthropic import request_reader as messages_reader
 from serve.dialects.anthropic import request_writer as messages_writer
+from serve.dialects.bedrock import request_writer as bedrock_writer
 from serve.dialects.gemini import request_writer as gemini_writer
 from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Turn
@@ -260,6 +261,48 @@ def test_gemini_is_told_how_to_draw_to_stop_to_think_and_what_to_write() -> None
     assert as_gemini(request, BUDGETED)["generationConfig"]["thinkingConfig"] == {
         "includeThoughts": True,
         "thinkingBudget": 24_576,
+    }
+
+
+def test_bedrock_is_told_all_that_converse_has_a_field_for() -> None:
+    request = from_messages(
+        {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": "AA"}}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "sig"},
+                {"type": "tool_use", "id": "t.1", "name": "f", "input": {"a": 1}},
+            ],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t.1", "content": "no", "is_error": True}]},
+        system=[{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+        tools=[{"name": "f", "input_schema": {"type": "object"}}],
+        tool_choice={"type": "auto"},
+        thinking={"type": "adaptive"},
+        output_config={"effort": "high"},
+        stop_sequences=["END"],
+        top_k=5,
+    )
+    body = bedrock_writer.write_request(request, LANE, Quirks(keeps_cache_control=True))
+    assert body == {
+        "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}],
+        "messages": [
+            {"role": "user", "content": [{"image": {"format": "jpeg", "source": {"bytes": "AA"}}}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}},
+                    {"toolUse": {"toolUseId": "t_1", "name": "f", "input": {"a": 1}}},
+                ],
+            },
+            {"role": "user", "content": [{"toolResult": {"toolUseId": "t_1", "content": [{"text": "no"}], "status": "error"}}]},
+        ],
+        "inferenceConfig": {"maxTokens": 100, "stopSequences": ["END"]},
+        "toolConfig": {
+            "tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}],
+            "toolChoice": {"auto": {}},
+        },
+        "additionalModelRequestFields": {"top_k": 5, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
     }
 
 

@@ -16,12 +16,15 @@ from router.price_table import Cost, TokenUsage
 from serve.dialects.anthropic.caller import MessagesCaller
 from serve.dialects.anthropic.native import NativeMessages
 from serve.dialects.anthropic.upstream import MessagesUpstream
+from serve.dialects.bedrock.event_stream import MessageSplitter, StreamMessage, encode_message
+from serve.dialects.bedrock.upstream import ConverseUpstream
 from serve.dialects.exchange import Bill, StreamRelay
 from serve.dialects.gemini.upstream import GeminiUpstream
 from serve.dialects.neutral.answer import (
     AnswerEvent,
     Began,
     Counted,
+    Failed,
     Finished,
     NeutralAnswer,
     ReasoningDelta,
@@ -118,6 +121,8 @@ WHOLE_AND_STREAM = [
     (MessagesUpstream(), "anthropic/thinking-and-tools.json", "anthropic/thinking-and-tools.sse"),
     (GeminiUpstream(), "gemini/answer.json", "gemini/stream.sse"),
     (GeminiUpstream(), "gemini/thinking-and-tools.json", "gemini/thinking-and-tools.sse"),
+    (ConverseUpstream(), "bedrock/answer.json", "bedrock/stream.eventstream"),
+    (ConverseUpstream(), "bedrock/thinking-and-tools.json", "bedrock/thinking-and-tools.eventstream"),
 ]
 
 
@@ -177,11 +182,13 @@ STREAMS = {
     "openai": ["llama-cpp/chat-stream.sse", "openai/parallel-tools.sse", "openai/usage-with-empty-choice.sse"],
     "anthropic": ["llama-cpp/messages-stream.sse", "anthropic/stream.sse", "anthropic/thinking-and-tools.sse"],
     "gemini": ["gemini/stream.sse", "gemini/thinking-and-tools.sse"],
+    "bedrock": ["bedrock/stream.eventstream", "bedrock/thinking-and-tools.eventstream"],
 }
 WHOLES = {
     "openai": ["llama-cpp/chat-answer.json", "openai/parallel-tools.json"],
     "anthropic": ["llama-cpp/messages-answer.json", "anthropic/answer.json", "anthropic/thinking-and-tools.json"],
     "gemini": ["gemini/answer.json", "gemini/thinking-and-tools.json"],
+    "bedrock": ["bedrock/answer.json", "bedrock/thinking-and-tools.json"],
 }
 
 
@@ -277,6 +284,41 @@ def test_a_stream_that_stops_short_is_charged_for_what_came() -> None:
         assert relay.usage.completion_tokens > 0
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.dictionaries(st.text("abc:-", min_size=1, max_size=9), st.text(max_size=9), max_size=3), st.binary(max_size=40)
+        ),
+        max_size=5,
+    ),
+    st.lists(st.integers(0, 10_000), max_size=8),
+)
+def test_any_cut_of_amazons_event_stream_gives_the_same_messages(
+    messages: list[tuple[dict[str, str], bytes]], places: list[int]
+) -> None:
+    raw = b"".join(encode_message(headers, payload) for headers, payload in messages)
+    splitter = MessageSplitter()
+    found = [message for piece in pieces(raw, places) for message in splitter.feed(piece)]
+    assert found == [StreamMessage(headers, payload) for headers, payload in messages]
+
+
+@given(st.data())
+def test_a_damaged_event_stream_is_noticed(data: st.DataObject) -> None:
+    raw = bytearray(encode_message({":event-type": "messageStart"}, b'{"role": "assistant"}'))
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
+    splitter = MessageSplitter()
+    try:
+        assert splitter.feed(bytes(raw)) == []  # a longer message was announced, and its first checksum tells
+    except ValueError:
+        return
+    pytest.fail("nothing was noticed")
+
+
+def test_an_exception_in_amazons_stream_is_a_failure() -> None:
+    raw = encode_message({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "Too many"}')
+    assert ConverseUpstream().stream_reader(NO_QUIRKS).feed(raw) == [Failed("Too many")]
+
+
 NOT_ANSWERS: list[Callable[[], object]] = [
     lambda: ChatUpstream().read_answer(b"<html>", NO_QUIRKS),
     lambda: ChatUpstream().read_answer(b'{"choices": []}', NO_QUIRKS),
@@ -285,6 +327,8 @@ NOT_ANSWERS: list[Callable[[], object]] = [
     lambda: GeminiUpstream().read_answer(b"{}", NO_QUIRKS),
     lambda: GeminiUpstream().read_answer(recorded("gemini/malformed-call.json"), NO_QUIRKS),
     lambda: GeminiUpstream().stream_reader(NO_QUIRKS).feed(b"data: <html>\n\n"),
+    lambda: ConverseUpstream().read_answer(b"{}", NO_QUIRKS),
+    lambda: ConverseUpstream().stream_reader(NO_QUIRKS).feed(b"data: <html>\n\n"),
     lambda: ChatUpstream().stream_reader(NO_QUIRKS).feed(b"data: <html>\n\n"),
     lambda: MessagesUpstream().stream_reader(NO_QUIRKS).feed(b"data: <html>\n\n"),
 ]
@@ -292,5 +336,5 @@ NOT_ANSWERS: list[Callable[[], object]] = [
 
 @pytest.mark.parametrize("read", NOT_ANSWERS)
 def test_what_is_no_answer_is_not_taken_for_one(read: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"not a|no chat|none of|was broken"):
+    with pytest.raises(ValueError, match=r"not a|not of|not Amazon|no chat|none of|was broken"):
         read()

@@ -84,10 +84,15 @@ def _block(part: Part) -> Body | None:
     if isinstance(part, MediaPart):
         return _media(part)
     if isinstance(part, ToolCallPart):
-        call: Body = {"type": "tool_use", "id": _id(part.call_id), "name": part.name, "input": _arguments(part.arguments)}
+        call: Body = {
+            "type": "tool_use",
+            "id": letters_of_id(part.call_id),
+            "name": part.name,
+            "input": _arguments(part.arguments),
+        }
         return _cached(call, part.cache)
     if isinstance(part, ToolResultPart):
-        result: Body = {"type": "tool_result", "tool_use_id": _id(part.call_id)}
+        result: Body = {"type": "tool_result", "tool_use_id": letters_of_id(part.call_id)}
         if part.content:
             result["content"] = [block for inner in part.content if (block := _block(inner)) is not None]
         if part.is_error:
@@ -121,7 +126,7 @@ def _cached(block: Body, ttl: CacheTtl | None) -> Body:
     return block
 
 
-def _id(call_id: str) -> str:
+def letters_of_id(call_id: str) -> str:
     """Return an id of the letters that the dialect takes; the same one for a call and its result."""
     return _NOT_AN_ID.sub("_", call_id) or "call"
 

@@ -1,0 +1,1 @@
+"""Amazon's Converse, spoken by Bedrock for the models of every vendor it hosts."""
