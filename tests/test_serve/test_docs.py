@@ -8,8 +8,10 @@ from fastapi.routing import APIRoute
 from router.policies.registry import POLICIES
 from router.reason import Reason
 from serve import errors
+from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.http import feedback, health, models
-from serve.settings import Settings
+from serve.resources import data_dir
+from serve.settings import Settings, load_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -45,3 +47,20 @@ def test_every_setting_is_in_the_settings_page(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_every_policy_is_in_the_settings_page(name: str) -> None:
     assert f"`{name}`" in (DOCS / "settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("row", load_provider_rows(data_dir() / "providers"), ids=lambda row: row.id)
+def test_every_provider_is_in_the_table(row: ProviderRow) -> None:
+    page = (DOCS / "providers.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if f"| `{row.id}` |" in line)
+    assert line.startswith(f"| {row.name} |")
+    assert row.credentials != "key" or not row.needs_key or f"`{row.key_env[0]}`" in line
+
+
+def test_the_configuration_of_the_migration_guide_is_one(tmp_path: Path) -> None:
+    page = (DOCS / "migrating.md").read_text(encoding="utf-8")
+    config = tmp_path / "llmdeal.toml"
+    config.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    settings = load_settings(config, {})
+    assert settings.providers["openai"].region == "eu"
+    assert settings.servers[0].models[0].upstream_model == "qwen3-32b"
