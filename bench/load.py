@@ -25,16 +25,20 @@ class Target:
     """Where to send what.
 
     Args:
-        url: Of the chat completions endpoint.
+        url: Of the endpoint.
         authorization: Value of that header; empty: none is sent.
         bodies: Sent in turn.
         is_streaming: Whether the bodies ask for streams.
+        whole_marks: What a whole answer holds.
+        end_mark: What stands at the end of a stream.
     """
 
     url: str
     authorization: str
     bodies: Sequence[bytes]
     is_streaming: bool = False
+    whole_marks: tuple[bytes, ...] = (b'"choices"', b'"usage"')
+    end_mark: bytes = b"data: [DONE]"
 
     def requests(self) -> list[bytes]:
         """Return the bytes of each request."""
@@ -95,7 +99,7 @@ class _Lines:
 
     def __init__(self, target: Target, ends_at: float, all_closed: asyncio.Future[None], connections: int) -> None:
         self.requests = target.requests()
-        self.is_streaming = target.is_streaming
+        self.target = target
         self.ends_at = ends_at
         self.all_closed = all_closed
         self.n_open = connections
@@ -162,7 +166,7 @@ class _Connection(asyncio.Protocol):
 
     def _note_answer(self, now: float) -> None:
         answer = b"".join(self._parts)
-        problem = _problem_with(answer, self._lines.is_streaming)
+        problem = _problem_with(answer, self._lines.target)
         if problem is None:
             self._lines.latencies_ms.append((now - self._sent) * 1_000)
         else:
@@ -176,11 +180,11 @@ def _length_of(first_bytes: bytes) -> int | None:
     return len(head) + len(separator) + int(rest.partition(b"\r\n")[0]) if named else None
 
 
-def _problem_with(answer: bytes, is_streaming: bool) -> str | None:
+def _problem_with(answer: bytes, target: Target) -> str | None:
     if not answer.startswith(b"HTTP/1.1 200 "):
         return "status " + answer[9:12].decode("latin-1")
-    if is_streaming:
+    if target.is_streaming:
         # A gateway may say more than the provider did (its own usage, say), never less.
-        is_whole = answer.count(b"data: ") > STREAM_CHUNKS - 2 and b"data: [DONE]" in answer
+        is_whole = answer.count(b"data: ") > STREAM_CHUNKS - 2 and target.end_mark in answer
         return None if is_whole else "incomplete stream"
-    return None if b'"choices"' in answer and b'"usage"' in answer else "not a completion"
+    return None if all(mark in answer for mark in target.whole_marks) else "not an answer"

@@ -1,5 +1,6 @@
 """One round of one subject: load it in three ways, look at its memory and processor time."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class Round:
         p50_ms, p99_ms: Latency at `CONNECTIONS` connections.
         single_p50_ms, single_p99_ms: Latency at one connection.
         streams_per_second: Streamed answers per second at `CONNECTIONS` connections.
+        across_per_second: Streamed answers per second at `CONNECTIONS` connections, Anthropic's dialect asked and OpenAI's answering.
         cpu_us: The server's processor time per request at `CONNECTIONS` connections, microseconds.
         rss_mb: Resident memory after the load, MB.
         first_answer_s: From the start of the process to its first answer.
@@ -48,6 +50,7 @@ class Round:
     single_p50_ms: float
     single_p99_ms: float
     streams_per_second: float
+    across_per_second: float
     cpu_us: float
     rss_mb: float
     first_answer_s: float
@@ -63,8 +66,9 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
     cpu_s = server.cpu_s() - cpu_before_s
     single = apply_load(subject.whole, 1, durations.single_s)
     streams = apply_load(subject.streamed, CONNECTIONS, durations.streams_s)
+    across = apply_load(subject.across, CONNECTIONS, durations.streams_s) if subject.across else None
     rss_mb = server.rss_mb()
-    loads = (warm_up, many, single, streams)
+    loads = [warm_up, many, single, streams, *([across] if across else [])]
     return Round(
         per_second=many.per_second,
         p50_ms=many.percentile_ms(0.5),
@@ -72,6 +76,7 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
         single_p50_ms=single.percentile_ms(0.5),
         single_p99_ms=single.percentile_ms(0.99),
         streams_per_second=streams.per_second,
+        across_per_second=across.per_second if across else math.nan,
         cpu_us=cpu_s * 1e6 / max(len(many.latencies_ms), 1),
         rss_mb=rss_mb,
         first_answer_s=server.first_answer_s,
@@ -93,6 +98,7 @@ def median_round(rounds: Sequence[Round]) -> Round:
         single_p50_ms=median("single_p50_ms"),
         single_p99_ms=median("single_p99_ms"),
         streams_per_second=median("streams_per_second"),
+        across_per_second=median("across_per_second"),
         cpu_us=median("cpu_us"),
         rss_mb=median("rss_mb"),
         first_answer_s=median("first_answer_s"),

@@ -45,6 +45,23 @@ def request_bodies(*, is_streaming: bool) -> list[bytes]:
     return [_body(prompt(number, WORDS_PER_PROMPT), is_streaming) for number in range(N_BODIES)]
 
 
+def messages_bodies() -> list[bytes]:
+    """Return the same requests for streams in Anthropic's dialect."""
+    return [_messages_body(prompt(number, WORDS_PER_PROMPT)) for number in range(N_BODIES)]
+
+
+def _messages_body(text: str) -> bytes:
+    messages = [{"role": "user", "content": text}]
+    body = {
+        "model": SMART_ROUTE,
+        "system": "You are a careful assistant.",
+        "messages": messages,
+        "max_tokens": 400,
+        "stream": True,
+    }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _body(text: str, is_streaming: bool) -> bytes:
     messages = [{"role": "system", "content": "You are a careful assistant."}, {"role": "user", "content": text}]
     body = {"model": SMART_ROUTE, "messages": messages, "temperature": 0.2, "max_tokens": 400}

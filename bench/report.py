@@ -39,6 +39,7 @@ FIGURES = (
     Figure("p50 ms, 1 connection", lambda one: one.single_p50_ms, 3, False),
     Figure("p99 ms, 1 connection", lambda one: one.single_p99_ms, 3, False),
     Figure(f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True),
+    Figure("the same across two dialects", lambda one: one.across_per_second, 0, None),
     Figure("processor µs per request", lambda one: one.cpu_us, 0, False),
     Figure("memory after load, MB", lambda one: one.rss_mb, 0, False),
     Figure("start to first answer, s", lambda one: one.first_answer_s, 2, False),
@@ -69,6 +70,8 @@ def goals(rounds: Mapping[str, Round]) -> list[Goal]:
     found = [
         ("at least 2,500 requests/s", ours.per_second, ours.per_second >= 2_500),
         ("at least 30 times LiteLLM's requests/s", times_litellm, times_litellm >= 30),
+        ("at least 1,200 streams/s, one dialect", ours.streams_per_second, ours.streams_per_second >= 1_200),
+        ("at least 600 streams/s across two", ours.across_per_second, ours.across_per_second >= 600),
         ("p50 at 1 connection below 1 ms", ours.single_p50_ms, ours.single_p50_ms < 1),
         ("less than 150 MB of memory", ours.rss_mb, ours.rss_mb < 150),
         ("first answer within 2 s", ours.first_answer_s, ours.first_answer_s <= 2),
@@ -81,7 +84,7 @@ def figure_rows(rounds: Mapping[str, Round]) -> Rows:
     others = [name for name in (PLAIN, LITELLM) if name in rounds]
     rows = [["", *rounds, *(f"vs {name}" for name in others)]]
     for figure in FIGURES:
-        values = [f"{figure.read(one):,.{figure.digits}f}" for one in rounds.values()]
+        values = [_shown(figure.read(one), figure.digits) for one in rounds.values()]
         rows.append([figure.name, *values, *(_ratio(figure, rounds[LLMDEAL], rounds[name]) for name in others)])
     baseline_ms = rounds[MOCK].single_p50_ms
     added = [f"{one.single_p50_ms - baseline_ms:,.3f}" if name != MOCK else "" for name, one in rounds.items()]
@@ -116,6 +119,10 @@ def to_markdown(rows: Rows) -> str:
     heading, *body = rows
     rule = ["---", *(["---:"] * (len(heading) - 1))]
     return "\n".join(f"| {' | '.join(row)} |" for row in (heading, rule, *body)) + "\n"
+
+
+def _shown(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _ratio(figure: Figure, ours: Round, theirs: Round) -> str:

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.load import Target
 from bench.processes import free_port
-from bench.prompts import SMART_ROUTE, request_bodies
+from bench.prompts import SMART_ROUTE, messages_bodies, request_bodies
 from serve.virtual_keys import issue_virtual_key
 
 MOCK = "mock alone"
@@ -37,6 +37,7 @@ class Subject:
         whole: Requests for whole answers.
         streamed: Requests for streams.
         environment: Set on top of ours.
+        across: Requests for streams in another dialect than the provider's; None: it speaks no other.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     whole: Target
     streamed: Target
     environment: Mapping[str, str] = field(default_factory=dict)
+    across: Target | None = None
 
 
 def mock_subject() -> Subject:
@@ -67,7 +69,15 @@ def llmdeal_subject(upstream: str, folder: Path) -> Subject:
     start = "from serve.cli.main import run; run()"
     command = (sys.executable, "-c", start, "serve", "--config", str(config), "--port", str(port), "--log-level", "warning")
     virtual_key = issue_virtual_key("test")
-    return _subject(LLMDEAL, command, port, virtual_key, {"LLMDEAL_KEYS": virtual_key})
+    subject = _subject(LLMDEAL, command, port, virtual_key, {"LLMDEAL_KEYS": virtual_key})
+    across = Target(
+        f"http://127.0.0.1:{port}/v1/messages",
+        f"Bearer {virtual_key}",
+        messages_bodies(),
+        is_streaming=True,
+        end_mark=b"event: message_stop",
+    )
+    return replace(subject, across=across)
 
 
 def litellm_subject(upstream: str, folder: Path, python: str) -> Subject:
