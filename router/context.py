@@ -62,6 +62,7 @@ class Constraints:
         region: Where inference must run; None: anywhere.
         denies_training: Exclude lanes that train on data, or may.
         requires_zero_retention: Exclude lanes that keep data, or may.
+        required_parameters: Names of the request's parameters that the lane must not refuse.
         max_input_usd_per_mtok: Dearest input rate accepted; None: any.
         max_output_usd_per_mtok: Dearest output rate accepted; None: any.
         max_request_usd: Dearest flat price per request accepted; None: any.
@@ -76,6 +77,7 @@ class Constraints:
     region: Region | None = None
     denies_training: bool = False
     requires_zero_retention: bool = False
+    required_parameters: frozenset[str] = frozenset()
     max_input_usd_per_mtok: Decimal | None = None
     max_output_usd_per_mtok: Decimal | None = None
     max_request_usd: Decimal | None = None

@@ -21,6 +21,7 @@ class Exclusion(StrEnum):
     MODELS = "models"
     PROVIDER = "provider"
     CAPABILITY = "capability"
+    PARAMETERS = "parameters"
     CONTEXT_LENGTH = "context_length"
     OUTPUT_LENGTH = "output_length"
     REGION = "region"
@@ -106,6 +107,8 @@ def _check_identity(exclusions: Exclusions, table: LaneTable, context: RouteCont
         remove_where(lambda lane: lane.trains_on_data is not False, Exclusion.TRAINING)
     if constraints.requires_zero_retention:
         remove_where(lambda lane: lane.retains_data is not False, Exclusion.RETENTION)
+    if constraints.required_parameters:
+        remove_where(lambda lane: bool(lane.refused_parameters & constraints.required_parameters), Exclusion.PARAMETERS)
     ceilings = (constraints.max_input_usd_per_mtok, constraints.max_output_usd_per_mtok, constraints.max_request_usd)
     if any(ceiling is not None for ceiling in ceilings):
         remove_where(lambda lane: _is_dearer(lane, context.prompt_tokens, constraints), Exclusion.MAX_PRICE)

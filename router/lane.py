@@ -77,6 +77,7 @@ class Lane:
         retains_data: Whether the provider keeps what is sent; None: unknown, which counts as yes.
         trained_name: Name of the model in the bundle when its answers were graded there, else None.
         prior: Used where `trained_name` is None or not in the loaded bundle.
+        refused_parameters: Of a request, which this lane answers with an error, so that they are never sent to it.
         typical_ttft_ms: Time to first token before any was measured; None: unknown.
         typical_tokens_per_s: Output speed before any was measured; None: unknown.
     """
@@ -95,5 +96,6 @@ class Lane:
     retains_data: bool | None = None
     trained_name: str | None = None
     prior: QualityPrior | None = None
+    refused_parameters: frozenset[str] = frozenset()
     typical_ttft_ms: float | None = None
     typical_tokens_per_s: float | None = None

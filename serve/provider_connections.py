@@ -10,7 +10,13 @@ from router.price_table import Price, PriceTier
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
+from serve.dialects.registry import (
+    DIALECT_HEADERS,
+    SPOKEN_DIALECTS,
+    capabilities_of_dialects,
+    endpoint_urls,
+    parameters_refused_by,
+)
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -92,7 +98,11 @@ def _connect(
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
     dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
-    lane = replace(lane, capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks))
+    lane = replace(
+        lane,
+        capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks),
+        refused_parameters=parameters_refused_by(row.dialect, quirks),
+    )
     endpoints = {dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model) for dialect in dialects}
     return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines)
 

@@ -1,6 +1,7 @@
 """What a caller asks of the routing: the `model` field, `models`, `provider`, `route` and the region header, made into constraints."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import cast
 
@@ -47,8 +48,17 @@ def routing_request(
     default_policy: Policy,
     region_header: str | None = None,
     explain_header: bool = False,
+    given_parameters: Collection[str] = (),
 ) -> RoutingRequest:
     """Read the caller's wishes against the lanes that exist.
+
+    Args:
+        request: The fields that are meant for us.
+        table: The lanes.
+        default_policy: For `smart-route` without a bar.
+        region_header: Of the request, if it has one.
+        explain_header: Whether a header asks for the explanation.
+        given_parameters: Names of all fields of the body, for `provider.require_parameters`.
 
     Raises:
         UnknownModelError: `model` or one of `models` names no lane.
@@ -65,6 +75,8 @@ def routing_request(
     policy = suffix_policy or _policy(pinned is not None, provider, route, default_policy)
     allowed = _rows_named(request.models, table) if pinned is None and request.models else None
     constraints = _constraints(provider, route, _region(route, region_header), pinned, allowed)
+    if provider.require_parameters:
+        constraints = replace(constraints, required_parameters=frozenset(given_parameters))
     preferences = Preferences(
         quality_bar=route.quality,
         quality_of_best=route.quality_of_best,

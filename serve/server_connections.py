@@ -7,7 +7,7 @@ from decimal import Decimal
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
 from serve.dialects.openai.quirks import NO_QUIRKS
-from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialects, endpoint_urls
+from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialects, endpoint_urls, parameters_refused_by
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -40,7 +40,8 @@ def server_connections(
             )
             dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
             own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
-            lane = replace(lane, capabilities=lane.capabilities | own)
+            refused = parameters_refused_by(server.dialect, NO_QUIRKS)
+            lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
             endpoints = {dialect: endpoint_urls(dialect, server.base_url, lane.upstream_model) for dialect in dialects}
             connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines))
     return connections

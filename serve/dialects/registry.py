@@ -41,6 +41,13 @@ DIALECT_HEADERS = {"anthropic": {"anthropic-version": "2023-06-01"}}
 """Sent with every call of a dialect."""
 KEY_HEADERS = {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}
 """Where the key stands, when it is not a bearer token."""
+_NOT_IN_DIALECT = {
+    "openai": frozenset({"top_k"}),
+    "anthropic": frozenset({"seed", "frequency_penalty", "presence_penalty"}),
+    "gemini": frozenset[str](),
+    "bedrock": frozenset({"seed", "frequency_penalty", "presence_penalty"}),
+}
+"""Parameters of a request that the dialect has no word for."""
 _OWN_CAPABILITIES = {
     "openai": Capability.CHAT_DIALECT | Capability.MEDIA_URLS,
     "anthropic": Capability.MESSAGES_DIALECT | Capability.MEDIA_URLS,
@@ -63,6 +70,11 @@ def endpoint_urls(dialect: str, base_url: str, upstream_model: str) -> tuple[str
     whole, stream = (path.format(model=quote(upstream_model, safe="")) for path in _PATHS[dialect])
     root = base_url.rstrip("/")
     return root + whole, root + stream
+
+
+def parameters_refused_by(dialect: str, quirks: Quirks) -> frozenset[str]:
+    """Return the sampling parameters that never reach a provider: its dialect has no word for them, or it answers them with an error."""
+    return (_NOT_IN_DIALECT[dialect] - quirks.extra_parameters) | quirks.dropped_parameters
 
 
 def capabilities_of_dialects(dialects: Iterable[str], vendor_model: str, quirks: Quirks) -> Capability:

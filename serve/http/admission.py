@@ -60,6 +60,7 @@ class Admission:
             self._routing.default_policy,
             None if region is None else region.decode("latin-1"),
             headers.get(b"x-llmdeal-explain") == b"1",
+            inquiry.body.keys(),
         )
         directory = self._routing.directory
         decision, prediction = self._routing.route(inquiry.context, routing)

@@ -273,6 +273,25 @@ def test_tokens_are_counted_by_the_lane_or_estimated_and_said_so(
     assert gateway.attempts() == []
 
 
+@pytest.mark.parametrize(("parameter", "lane"), [("seed", GPT), ("top_k", CLAUDE)])
+def test_a_parameter_that_is_required_goes_where_it_can_be_sent(
+    gateway: GatewayThread, claude: ScriptedProvider, gpt: ScriptedProvider, parameter: str, lane: str
+) -> None:
+    claude.script, gpt.script = [recorded("anthropic/answer.json")] * 3, [recorded("openai/parallel-tools.json")] * 3
+
+    def ask(**fields: Any) -> httpx.Response:
+        body = {"messages": QUESTION, parameter: 7, **fields}
+        return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers={"x-api-key": VIRTUAL_KEY})
+
+    required = {"provider": {"require_parameters": True}}
+    assert ask(model="smart-route", **required).headers["x-llmdeal-lane"] == lane
+    other = GPT if lane == CLAUDE else CLAUDE
+    refused = ask(model=other, **required)
+    assert refused.status_code == 503
+    assert "parameters" in refused.json()["error"]["message"]
+    assert ask(model=other).status_code == 200
+
+
 def test_both_sdks_list_what_can_be_asked_for(client: anthropic.Anthropic, chat: openai.OpenAI) -> None:
     names = ["smart-route", "anthropic/claude-x", "openai/gpt-x"]
     assert [entry.id for entry in client.models.list()] == names
