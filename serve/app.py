@@ -24,7 +24,7 @@ from serve.http import feedback, health, models
 from serve.http.admission import Admission
 from serve.http.answering import Answering
 from serve.http.count_tokens import CountTokens
-from serve.http.doors import CHAT, MESSAGES, RESPONSES
+from serve.http.doors import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.openapi import describe_hot_paths
@@ -38,6 +38,7 @@ from serve.settings import Settings
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
 from serve.telemetry_writer import TelemetryWriter
+from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
 
 
@@ -68,10 +69,13 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     limits = ProxyLimits(max_attempts=settings.max_attempts)
     proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
     admission = Admission(key_ring, routing, clock, settings.max_body_bytes)
+    vectors = vector_routing(assembly.embeddings, quality_model.version, np.random.default_rng(settings.seed))
+    vector_admission = Admission(key_ring, vectors, clock, settings.max_body_bytes)
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,
         routing=routing,
+        vectors=vectors,
         metrics=metrics,
         engine=engine,
         attempts=AttemptRepository(engine),
@@ -90,6 +94,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         "/v1/responses": Answering(RESPONSES, admission, proxy, clock, quality_model.version),
         "/v1/messages": Answering(MESSAGES, admission, proxy, clock, quality_model.version),
         "/v1/messages/count_tokens": CountTokens(admission),
+        "/v1/embeddings": Answering(EMBEDDINGS, vector_admission, proxy, clock, quality_model.version),
         "/v1/route": Route(admission, quality_model.version),
     }
     app.mount_hot(endpoints, metrics)

@@ -12,6 +12,7 @@ from serve.calibration.calibration_file import calibrations_folder, read_calibra
 from serve.calibration.placing import place_lanes
 from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.price_prior import with_price_prior
@@ -30,12 +31,14 @@ class LaneAssembly:
     """What `assemble_lanes` made.
 
     Args:
-        directory: The lanes.
+        directory: The lanes that answer.
+        embeddings: The lanes that make vectors.
         transports: To be closed by whoever runs the gateway.
         notices: What the operator should know.
     """
 
     directory: LaneDirectory
+    embeddings: LaneDirectory
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
 
@@ -50,7 +53,9 @@ def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: B
     deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
     today = clock.now().date()
     from_providers: ProviderConnections = connect_providers(settings, environment, http, deadlines, clock.now())
-    connections = [*from_providers.connections, *server_connections(settings.servers, http, deadlines, today)]
+    found = [*from_providers.connections, *server_connections(settings.servers, http, deadlines, today)]
+    connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
+    embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
     notices = list(from_providers.notices)
     transports: list[UpstreamTransport] = [http]
     if settings.sandbox == "on" or (settings.sandbox == "auto" and not connections):
@@ -71,12 +76,18 @@ def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: B
     known = [with_price_prior(connection.lane, bundle) for connection in connections]
     lanes = place_lanes(known, calibrations, bundle)
     connections = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
-    table = _table(lanes, bundle.trained_names)
+    directory = _directory(connections, bundle.trained_names, bundle, clock)
+    return LaneAssembly(directory, _directory(embeddings, (), bundle, clock), tuple(transports), tuple(notices))
+
+
+def _directory(
+    connections: Sequence[LaneConnection], trained_names: Sequence[str], bundle: Bundle, clock: Clock
+) -> LaneDirectory:
+    lanes = [connection.lane for connection in connections]
+    table = _table(lanes, trained_names)
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
-    directory = LaneDirectory(
-        table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id, Bar(table, bundle.read_reference)
-    )
-    return LaneAssembly(directory, tuple(transports), tuple(notices))
+    bar = Bar(table, bundle.read_reference)
+    return LaneDirectory(table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id, bar)
 
 
 def _table(lanes: list[Lane], trained_names: Sequence[str]) -> LaneTable:

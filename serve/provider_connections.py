@@ -7,11 +7,14 @@ from decimal import Decimal
 
 from router.lane import Lane
 from router.price_table import Price, PriceTier
+from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
-from serve.catalogue.price_rows import load_own_prices
+from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.registry import (
     DIALECT_HEADERS,
+    EMBEDDINGS,
     SPOKEN_DIALECTS,
     capabilities_of_dialects,
     endpoint_urls,
@@ -57,6 +60,13 @@ class _Account:
     def name(self) -> str:
         return f"{self.row.id}@{self.configured.account}" if self.configured.account else self.row.id
 
+    @property
+    def own_embeddings(self) -> frozenset[str]:
+        """Ids of the lanes that the operator listed as embedding models."""
+        return frozenset(
+            f"{self.name}/{served.upstream_model}" for served in self.configured.models if served.kind == "embedding"
+        )
+
 
 def connect_providers(
     settings: Settings,
@@ -77,8 +87,10 @@ def connect_providers(
     connections: list[LaneConnection] = []
     if accounts:
         catalogue = load_models(data_dir() / "models.yaml")
-        prices = _PriceSources(now)
+        prices = PriceSources(now)
+        embeddings = load_embeddings(data_dir() / "embeddings.yaml")
         for account in accounts:
+            connections += _embedding_connections(account, embeddings, prices, transport, deadlines)
             lanes = [*_catalogue_lanes(account, catalogue, prices, notices), *_own_lanes(account, now)]
             if not lanes:
                 notices.append(
@@ -97,6 +109,9 @@ def _connect(
 ) -> LaneConnection:
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
+    if lane.lane_id in account.own_embeddings:
+        endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, lane.upstream_model)}
+        return LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines)
     dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
     lane = replace(
         lane,
@@ -163,24 +178,33 @@ def _host(row: ProviderRow, configured: ProviderSettings) -> tuple[str | None, D
     return configured.base_url or region.base_url, region.price_factor
 
 
-class _PriceSources:
-    """Our own price files first, then the packaged ones."""
+def _embedding_connections(
+    account: _Account, catalogue: EmbeddingCatalogue, prices: PriceSources, transport: UpstreamTransport, deadlines: Deadlines
+) -> Iterator[LaneConnection]:
+    """Yield the embedding models that the catalogue knows at a provider."""
+    row = account.row
+    for model in catalogue.models:
+        model_id = model.offers.get(row.id)
+        price = None if model_id is None else prices.embedding_price_of(row, model_id)
+        if model_id is None or price is None:
+            continue
+        lane = Lane(
+            lane_id=f"{account.name}/{model_id}",
+            provider=row.id,
+            upstream_model=model_id,
+            vendor_model=model.model,
+            account=account.name,
+            price=_scaled(price, account.price_factor),
+            context_tokens=model.context_tokens,
+            region=account.configured.region or row.region,
+            trains_on_data=row.trains_on_data,
+            retains_data=row.retains_data,
+        )
+        endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, model_id)}
+        yield LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines)
 
-    def __init__(self, now: datetime) -> None:
-        # Imported here: without a provider key nobody waits for it.
-        from serve.catalogue.packaged_prices import PackagedPrices
 
-        self._own = load_own_prices(data_dir() / "prices")
-        self._packaged = PackagedPrices(now)
-
-    def price_of(self, row: ProviderRow, offer: OfferRow) -> Price | None:
-        own = self._own.get((row.id, offer.model))
-        if own is not None or row.packaged_prices is None:
-            return own
-        return self._packaged.price_of(row.packaged_prices, offer.price_id or offer.model)
-
-
-def _catalogue_lanes(account: _Account, catalogue: ModelCatalogue, prices: _PriceSources, notices: list[str]) -> Iterator[Lane]:
+def _catalogue_lanes(account: _Account, catalogue: ModelCatalogue, prices: PriceSources, notices: list[str]) -> Iterator[Lane]:
     unpriced = []
     for model in catalogue.models:
         offer = model.offers.get(account.row.id)

@@ -23,6 +23,7 @@ class ResourceSet:
         clock: Time.
         key_ring: Virtual keys.
         routing: The decision and the lanes.
+        vectors: The same for embeddings.
         metrics: Counters.
         engine: The database.
         attempts: Stored attempts.
@@ -34,6 +35,7 @@ class ResourceSet:
     clock: Clock
     key_ring: KeyRing
     routing: RoutingService
+    vectors: RoutingService
     metrics: Metrics
     engine: Engine
     attempts: AttemptRepository

@@ -7,7 +7,14 @@ from decimal import Decimal
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
 from serve.dialects.openai.quirks import NO_QUIRKS
-from serve.dialects.registry import DIALECT_HEADERS, KEY_HEADERS, capabilities_of_dialects, endpoint_urls, parameters_refused_by
+from serve.dialects.registry import (
+    DIALECT_HEADERS,
+    EMBEDDINGS,
+    KEY_HEADERS,
+    capabilities_of_dialects,
+    endpoint_urls,
+    parameters_refused_by,
+)
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
@@ -38,6 +45,10 @@ def server_connections(
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
+            if served.kind == "embedding":
+                endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, server.base_url, lane.upstream_model)}
+                connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines))
+                continue
             dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
             own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
             refused = parameters_refused_by(server.dialect, NO_QUIRKS)

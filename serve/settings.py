@@ -32,6 +32,7 @@ class ServerModelSettings(_Section):
     """One model that you list and price yourself."""
 
     upstream_model: str = Field(min_length=1, description="The id that the server knows.")
+    kind: Literal["chat", "embedding"] = Field("chat", description="embedding: it makes vectors, for /v1/embeddings alone.")
     vendor_model: str | None = Field(None, description="vendor/model, when several lanes host the same one.")
     input_usd_per_mtok: Price = Field("0", description="USD per million input tokens.")
     output_usd_per_mtok: Price = Field("0", description="USD per million output tokens.")

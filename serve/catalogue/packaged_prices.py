@@ -30,13 +30,18 @@ class PackagedPrices:
         model = self._models.get(provider, {}).get(model_id)
         return model.context_window if model else None
 
-    def price_of(self, provider: str, model_id: str) -> Price | None:
-        """Return the price of exactly this model, by the package's ids; None where it is not there or has no text rates."""
+    def price_of(self, provider: str, model_id: str, *, has_output: bool = True) -> Price | None:
+        """Return the price of exactly this model, by the package's ids; None where it is not there or has no text rates.
+
+        Args:
+            provider, model_id: In the package.
+            has_output: False for embeddings, which give no tokens: they need no rate for them.
+        """
         model = self._models.get(provider, {}).get(model_id)
         if model is None:
             return None
         rates = max((self._rates_at(model, hour) for hour in range(24)), key=_dearness)
-        return _as_price(rates, self._source, self._moment)
+        return _as_price(rates, self._source, self._moment, has_output=has_output)
 
     def _rates_at(self, model: ModelInfo, hour: int) -> ModelPrice:
         midnight = self._moment.replace(hour=0, minute=30, second=0, microsecond=0)
@@ -47,11 +52,11 @@ def _dearness(rates: ModelPrice) -> Decimal:
     return sum((_base(getattr(rates, name, None)) or _ZERO for name in _RATES[:2]), _ZERO)
 
 
-def _as_price(rates: ModelPrice, source: str, moment: datetime) -> Price | None:
+def _as_price(rates: ModelPrice, source: str, moment: datetime, *, has_output: bool) -> Price | None:
     found = {name: getattr(rates, name, None) for name in _RATES}
     thresholds = sorted({tier.start for rate in found.values() if isinstance(rate, TieredPrices) for tier in rate.tiers})
     base = {name: _base(rate) for name, rate in found.items()}
-    input_rate, output_rate = base["input_mtok"], base["output_mtok"]
+    input_rate, output_rate = base["input_mtok"], base["output_mtok"] if has_output else _ZERO
     if input_rate is None or output_rate is None:
         return None
     per_thousand_requests = getattr(rates, "requests_kcount", None) or _ZERO

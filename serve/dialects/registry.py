@@ -9,6 +9,7 @@ from serve.dialects.anthropic.caller import MessagesCaller
 from serve.dialects.anthropic.native import NativeMessages
 from serve.dialects.anthropic.upstream import MessagesUpstream
 from serve.dialects.bedrock.upstream import ConverseUpstream
+from serve.dialects.embeddings.native import NativeEmbeddings
 from serve.dialects.exchange import Exchange
 from serve.dialects.gemini.upstream import GeminiUpstream
 from serve.dialects.openai.caller import ChatCaller
@@ -20,7 +21,14 @@ from serve.dialects.responses.native import NativeResponses
 from serve.dialects.thoughts import THOUGHTS_OF_VENDOR
 from serve.dialects.translation import CallerDialect, Translation, UpstreamDialect
 
-NATIVE: dict[str, Exchange] = {"openai": NativeChat(), "anthropic": NativeMessages(), "responses": NativeResponses()}
+EMBEDDINGS = "embeddings"
+"""A dialect of its own: its lanes answer nothing else."""
+NATIVE: dict[str, Exchange] = {
+    "openai": NativeChat(),
+    "anthropic": NativeMessages(),
+    "responses": NativeResponses(),
+    EMBEDDINGS: NativeEmbeddings(),
+}
 CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller(), "responses": ResponsesCaller()}
 UPSTREAMS: dict[str, UpstreamDialect] = {
     "openai": ChatUpstream(),
@@ -33,6 +41,7 @@ _PATHS = {
     "openai": ("/chat/completions", "/chat/completions"),
     "anthropic": ("/messages", "/messages"),
     "responses": ("/responses", "/responses"),
+    EMBEDDINGS: ("/embeddings", "/embeddings"),
     "gemini": ("/models/{model}:generateContent", "/models/{model}:streamGenerateContent?alt=sse"),
     "bedrock": ("/model/{model}/converse", "/model/{model}/converse-stream"),
 }

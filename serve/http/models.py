@@ -20,12 +20,16 @@ async def list_models(request: Request) -> dict[str, Any]:
     resources = resources_of(request.app)
     authenticate(request, resources.key_ring)
     table = resources.routing.directory.table
+    rows = [*_rows(table), *_rows(resources.vectors.directory.table)]
+    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in table.lanes]}, *rows]
+    return {"object": "list", "data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+
+
+def _rows(table: LaneTable) -> list[dict[str, Any]]:
     by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
     for lane in table.lanes:
         by_vendor_model[lane.vendor_model].append(lane)
-    rows = [_vendor_model(name, lanes, table) for name, lanes in sorted(by_vendor_model.items())]
-    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in table.lanes]}, *rows]
-    return {"object": "list", "data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+    return [_vendor_model(name, lanes, table) for name, lanes in sorted(by_vendor_model.items())]
 
 
 def _vendor_model(name: str, lanes: list[Lane], table: LaneTable) -> dict[str, Any]:

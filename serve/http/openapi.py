@@ -6,6 +6,7 @@ import msgspec
 from fastapi import FastAPI
 
 from serve.dialects.anthropic.messages_request import CountTokensRequest, MessagesRequest
+from serve.dialects.embeddings.embeddings_request import EmbeddingsRequest
 from serve.dialects.openai.chat_request import ChatRequest
 from serve.dialects.responses.responses_request import ResponsesRequest
 
@@ -27,10 +28,11 @@ def describe_hot_paths(app: FastAPI) -> None:
         document = generate()
         if "/v1/chat/completions" not in document["paths"]:
             _, components = msgspec.json.schema_components(
-                (ChatRequest, ResponsesRequest, MessagesRequest, CountTokensRequest), ref_template=_REF
+                (ChatRequest, EmbeddingsRequest, ResponsesRequest, MessagesRequest, CountTokensRequest), ref_template=_REF
             )
             document.setdefault("components", {}).setdefault("schemas", {}).update(components)
             document["paths"]["/v1/chat/completions"] = _post("Answer a chat, streamed or not, on the lane that wins")
+            document["paths"]["/v1/embeddings"] = _post("Make vectors with the model named", "EmbeddingsRequest")
             document["paths"]["/v1/responses"] = _post("The same in the dialect of Responses, stateless", "ResponsesRequest")
             document["paths"]["/v1/messages"] = _post("The same in Anthropic's dialect", "MessagesRequest")
             document["paths"]["/v1/messages/count_tokens"] = _post("Count the tokens of a request", "CountTokensRequest")

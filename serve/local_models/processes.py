@@ -62,6 +62,7 @@ class LocalModelProcess:
         """Return the server as the gateway's settings describe one."""
         local_model = self.local_model
         served = ServerModelSettings(
+            kind="chat",
             upstream_model=local_model.name,
             vendor_model=local_model.vendor_model,
             input_usd_per_mtok=local_model.usd_per_mtok,

@@ -9,11 +9,12 @@ import yaml
 
 from router.bundle import load_bundle
 from router.lane import Capability
+from serve.catalogue.embedding_rows import load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
+from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.provider_connections import ProviderConnections, connect_providers
@@ -51,11 +52,12 @@ def test_a_provider_row_is_sourced_and_reachable(row: ProviderRow) -> None:
 def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, catalogue: ModelCatalogue) -> None:
     found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     offered = {model.offers[row.id].model for model in catalogue.models if row.id in model.offers}
-    lanes = [connection.lane for connection in found.connections]
+    chats = [connection for connection in found.connections if EMBEDDINGS not in connection.endpoints]
+    lanes = [connection.lane for connection in chats]
     assert {lane.upstream_model for lane in lanes} == offered, "an offer without a price would be missing here"
     if not offered and row.needs_key:
         assert any(row.name in notice for notice in found.notices)
-    for connection in found.connections:
+    for connection in chats:
         lane = connection.lane
         assert lane.lane_id == f"{row.id}/{lane.upstream_model}"
         assert lane.price.input_usd_per_mtok > 0
@@ -69,6 +71,20 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, row.base_url or "", lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
+
+
+@pytest.mark.parametrize("row", SPOKEN, ids=lambda row: row.id)
+def test_vectors_that_the_catalogue_offers_are_priced_lanes_of_their_own(row: ProviderRow, tmp_path: Path) -> None:
+    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+    models = load_embeddings(data_dir() / "embeddings.yaml").models
+    vectors = [connection for connection in found.connections if EMBEDDINGS in connection.endpoints]
+    assert {connection.lane.upstream_model for connection in vectors} == {
+        model.offers[row.id] for model in models if row.id in model.offers
+    }
+    for connection in vectors:
+        assert list(connection.endpoints) == [EMBEDDINGS]
+        assert connection.lane.price.input_usd_per_mtok > 0
+        assert connection.lane.price.output_usd_per_mtok == 0
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row not in SPOKEN], ids=lambda row: row.id)
@@ -122,7 +138,12 @@ def test_a_prefix_of_a_model_id_has_no_price() -> None:
 def test_a_region_brings_its_host_and_its_uplift(tmp_path: Path) -> None:
     environment = {"OPENAI_API_KEY": "provider-secret-1"}
     world, europe = connect(tmp_path, environment), connect(tmp_path, environment, '[providers.openai]\nregion = "eu"\n')
-    assert all(connection.endpoints["openai"][0].startswith("https://eu.api.openai.com/v1/") for connection in europe.connections)
+    assert all(
+        url.startswith("https://eu.api.openai.com/v1/")
+        for connection in europe.connections
+        for urls in connection.endpoints.values()
+        for url in urls
+    )
     for there, here in zip(world.connections, europe.connections, strict=True):
         assert here.lane.region == "eu"
         assert here.lane.price.input_usd_per_mtok == there.lane.price.input_usd_per_mtok * Decimal("1.1")

@@ -17,7 +17,9 @@ SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_snippet_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
     snippets = SNIPPET.findall(page.read_text(encoding="utf-8"))
-    assert snippets
+    if not snippets:
+        assert page.stem == "openai-embeddings", "the sandbox makes no vectors; every other page has a snippet"
+        return
     with GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0) as gateway:
         for snippet in snippets:
             said = io.StringIO()

@@ -35,7 +35,15 @@ def test_every_endpoint_is_in_the_api_page() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     paths = [route.path for module in (feedback, health, models) for route in module.routes.routes if isinstance(route, APIRoute)]
     assert len(paths) >= 5
-    for path in [*paths, "/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/v1/route"]:
+    for path in [
+        *paths,
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/route",
+    ]:
         assert f" {path}`" in page, path
 
 

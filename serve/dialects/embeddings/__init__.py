@@ -1,0 +1,1 @@
+"""OpenAI's embeddings, spoken by everybody who offers any in its dialect."""

@@ -1,0 +1,36 @@
+"""Routing of embeddings: the model is the caller's choice, and nothing is there to be predicted."""
+
+import numpy as np
+
+from router.context import RouteContext
+from router.policies.cheapest import Cheapest
+from router.quality_model import Prediction
+from serve.lane_directory import LaneDirectory
+from serve.routing_service import RoutingService
+
+_NOTHING = np.empty(0, np.float32)
+_NO_BELIEF = np.zeros(1, np.float32)  # of one model that no lane has: beliefs about none cannot be looked up
+
+
+class NoQualityModel:
+    """Believes nothing: vectors are not good or bad answers."""
+
+    trained_names = ("none",)
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def predict(self, context: RouteContext) -> Prediction:
+        """Return no beliefs, and an answer of no length."""
+        return Prediction(_NO_BELIEF, _NO_BELIEF, _NO_BELIEF, 0.0, 0.0, _NOTHING)
+
+
+def vector_routing(directory: LaneDirectory, version: str, rng: np.random.Generator) -> RoutingService:
+    """Return the routing for the lanes that make vectors: the cheapest one that hosts the model, and then the others.
+
+    Args:
+        directory: Those lanes.
+        version: Of the bundle that routes the other requests; logged with these too.
+        rng: For policies that draw.
+    """
+    return RoutingService(NoQualityModel(version), directory, Cheapest(), rng)
