@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 from fakes.gateway_thread import GatewayThread
@@ -35,7 +36,9 @@ def models() -> Iterator[list[LocalModelProcess]]:
 
 @pytest.fixture(scope="module")
 def gateway(models: list[LocalModelProcess], tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
-    servers = [model.as_settings() for model in models]
+    smol, gemma = (model.as_settings() for model in models)
+    # One is asked in the caller's own dialect, the other by translation.
+    servers = [smol, gemma.model_copy(update={"also_speaks": ("anthropic", "responses")})]
     with GatewayThread(tmp_path_factory.mktemp("real"), servers=servers, willingness_to_pay_usd=0.0001) as running:
         yield running
 
@@ -162,3 +165,36 @@ def test_a_lane_that_is_down_from_the_start_is_passed_over(models: list[LocalMod
             assert raw.headers["x-llmdeal-reason"] == "fallback_error"
             assert raw.headers["x-llmdeal-attempts"] == "3"  # a connection that fails is tried once more before the next lane
             assert [row.outcome for row in gateway.attempts()] == ["connect_error", "connect_error", "ok"]
+
+
+@pytest.mark.parametrize("lane", [SMOL, GEMMA])
+def test_anthropics_sdk_talks_to_real_models_with_and_without_translation(gateway: GatewayThread, lane: str) -> None:
+    with anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0, timeout=60) as client:
+        whole = client.messages.create(model=lane, max_tokens=12, messages=FRANCE, extra_body={"temperature": 0})
+        with client.messages.stream(model=lane, max_tokens=12, messages=FRANCE, extra_body={"temperature": 0}) as stream:
+            text = "".join(stream.text_stream)
+            streamed = stream.get_final_message()
+        counted = client.messages.with_raw_response.count_tokens(model=lane, messages=FRANCE)
+    assert whole.content[0].type == "text"
+    assert whole.content[0].text
+    assert text
+    assert whole.usage.model_dump()["cost"] >= 0
+    assert (streamed.usage.output_tokens or 0) > 0
+    assert counted.headers["x-llmdeal-token-count"] == ("exact" if lane == GEMMA else "estimated")
+    assert counted.parse().input_tokens > 5
+
+
+@pytest.mark.parametrize("lane", [SMOL, GEMMA])
+def test_responses_come_from_real_models_with_and_without_translation(client: openai.OpenAI, lane: str) -> None:
+    whole = client.responses.create(model=lane, input="What is the capital of France?", max_output_tokens=12, temperature=0)
+    assert whole.output_text
+    events = list(
+        client.responses.create(
+            model=lane, input="What is the capital of France?", max_output_tokens=12, temperature=0, stream=True
+        )
+    )
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    last = events[-1]
+    assert last.type in ("response.completed", "response.incomplete")
+    assert last.response.usage is not None
+    assert last.response.usage.output_tokens > 0
