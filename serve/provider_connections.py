@@ -109,6 +109,9 @@ def _connect(
 ) -> LaneConnection:
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
+    region = row.regions.get(account.configured.region) if account.configured.region else None
+    if region is not None and region.added_fields:
+        quirks = replace(quirks, added_fields=region.added_fields)
     if lane.lane_id in account.own_embeddings:
         endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, lane.upstream_model)}
         return LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines)
@@ -175,7 +178,7 @@ def _host(row: ProviderRow, configured: ProviderSettings) -> tuple[str | None, D
         raise ConfigurationError(
             f"providers.{row.id}.region: {configured.region!r} is not offered by {row.name} (offered: {offered})"
         )
-    return configured.base_url or region.base_url, region.price_factor
+    return configured.base_url or region.base_url or row.base_url, region.price_factor
 
 
 def _embedding_connections(

@@ -24,9 +24,10 @@ class SourceRow(CatalogueRow):
 
 
 class RegionRow(CatalogueRow):
-    """A host that keeps inference in one region."""
+    """How inference is kept in one region: by a host, or by a word in the request."""
 
-    base_url: str = Field(pattern=r"^https://")
+    base_url: str | None = Field(None, pattern=r"^https://", description="null: the provider's usual one.")
+    added_fields: Mapping[str, str] = Field({}, description="Put into every body.")
     price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
 
 

@@ -1,5 +1,6 @@
 """Every row of the catalogue, found by itself: what a provider, a model and a price must be to be offered."""
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,9 @@ from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls
+from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls, exchange_between
 from serve.errors import ConfigurationError
+from serve.http.doors import CHAT, MESSAGES
 from serve.lane_capabilities import capabilities_named
 from serve.provider_connections import ProviderConnections, connect_providers
 from serve.resources import data_dir, models_dir
@@ -148,6 +150,22 @@ def test_a_region_brings_its_host_and_its_uplift(tmp_path: Path) -> None:
         assert here.lane.region == "eu"
         assert here.lane.price.input_usd_per_mtok == there.lane.price.input_usd_per_mtok * Decimal("1.1")
         assert "times 1.1" in here.lane.price.source
+
+
+def test_a_region_may_be_a_word_in_the_request(tmp_path: Path) -> None:
+    environment = {"ANTHROPIC_API_KEY": "provider-secret-1"}
+    world = connect(tmp_path, environment).connections
+    america = connect(tmp_path, environment, '[providers.anthropic]\nregion = "us"\n').connections
+    for there, here in zip(world, america, strict=True):
+        assert here.lane.region == "us"
+        assert here.endpoints == there.endpoints
+        assert here.lane.price.output_usd_per_mtok == there.lane.price.output_usd_per_mtok * Decimal("1.1")
+        body = b'{"model": "smart-route", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}'
+        for door in (MESSAGES, CHAT):
+            inquiry = door.read(body)
+            exchange = exchange_between(inquiry.dialect, "anthropic")
+            sent = [json.loads(exchange.encode_request(inquiry, lane.lane, lane.quirks)) for lane in (there, here)]
+            assert [each.get("inference_geo") for each in sent] == [None, "us"]
 
 
 def test_models_of_ones_own_join_a_provider_with_its_quirks(tmp_path: Path) -> None:

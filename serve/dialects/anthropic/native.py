@@ -31,6 +31,7 @@ class NativeMessages:
         as_taken(body, takes_budget=quirks.takes_thinking_budget)
         for name in quirks.dropped_parameters:
             body.pop(name, None)
+        body.update(quirks.added_fields)
         return msgspec.json.encode(body)
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:

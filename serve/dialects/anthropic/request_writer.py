@@ -59,6 +59,7 @@ def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
         set_thinking(body, request.reasoning, takes_budget=quirks.takes_thinking_budget)
     for name in quirks.dropped_parameters:
         body.pop(name, None)
+    body.update(quirks.added_fields)
     return body
 
 

@@ -23,6 +23,7 @@ class Quirks:
         keeps_cache_control: Anthropic's `cache_control` on parts and tools is understood.
         kept_thoughts: Fields of earlier answers that are understood: `reasoning_details` (OpenRouter), `reasoning_content` (DeepSeek, vLLM).
         takes_thinking_budget: Claude is told how many tokens to think, not how hard: models before Opus 4.6.
+        added_fields: Put into every body, for instance where inference has to run.
         extra_parameters: Taken besides OpenAI's own, for instance `top_k`.
     """
 
@@ -35,6 +36,7 @@ class Quirks:
     keeps_cache_control: bool = False
     kept_thoughts: frozenset[str] = frozenset()
     takes_thinking_budget: bool = False
+    added_fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extra_parameters: frozenset[str] = frozenset()
 
     @property
