@@ -141,7 +141,7 @@ async def _relay_events(
     try:
         if first:
             yield first
-        while not relay.is_done and (chunk := await anext(chunks, None)):
+        while not relay.is_done and relay.error is None and (chunk := await anext(chunks, None)):
             if out := relay.feed(chunk):
                 yield out
         if relay.is_complete:

@@ -149,9 +149,10 @@ class TranslatedStream:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """Return the end of the stream."""
+        """Return the end of the stream, what an event without an end says included."""
+        rest = self.feed(b"\n\n")
         usage = self.usage
-        return self._writer.finish(usage, self._settle(usage))
+        return rest + self._writer.finish(usage, self._settle(usage))
 
     def break_off(self, message: str, code: str) -> bytes:
         """Return the end of a stream that broke."""

@@ -1,5 +1,6 @@
 """Anthropic's door through its own SDK, and Anthropic's lanes behind OpenAI's door: the real gateway, real HTTP, recorded bodies."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import openai
 import pytest
 from aiohttp import web
 from fakes.gateway_thread import GatewayThread
-from fakes.scripted_provider import ScriptedProvider, break_off, recorded, refuse
+from fakes.scripted_provider import RECORDED, ScriptedProvider, break_off, recorded, refuse
 
 from serve.virtual_keys import issue_virtual_key
 
@@ -239,6 +240,29 @@ def test_a_message_that_breaks_off_ends_in_an_error_event(
     assert row.outcome == "broken_stream"
     assert row.usage_is_estimated
     assert row.cost_nusd
+
+
+@pytest.mark.parametrize("door", ["/v1/messages", "/v1/chat/completions"])
+def test_an_error_inside_a_stream_ends_it_even_when_the_provider_stays_on_the_line(
+    gateway: GatewayThread, claude: ScriptedProvider, door: str
+) -> None:
+    async def fail_and_stay(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        raw = (RECORDED / "anthropic" / "overloaded.sse").read_bytes()
+        cut = raw.index(b"event: error")
+        await response.write(raw[:cut])
+        await asyncio.sleep(0.05)
+        await response.write(raw[cut:])
+        await asyncio.sleep(30)
+        return response
+
+    claude.script = [fail_and_stay]
+    body = {"model": CLAUDE, "max_tokens": 10, "messages": QUESTION, "stream": True}
+    answer = httpx.post(f"{gateway.url}{door}", json=body, headers={"x-api-key": VIRTUAL_KEY}, timeout=20)
+    assert "error" in answer.text
+    # A wait for more would have ended by the time-out, and the log would say so.
+    assert [(row.outcome, row.error_code) for row in gateway.attempts()] == [("broken_stream", None)]
 
 
 def test_a_stream_that_begins_with_an_error_goes_to_the_next_lane(

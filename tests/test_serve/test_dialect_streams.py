@@ -275,6 +275,14 @@ def test_a_stream_that_fails_inside_says_so_in_the_callers_dialect() -> None:
         assert mark in relay.break_off("broken", "stream_broken")
 
 
+def test_a_last_event_without_its_end_is_read_all_the_same() -> None:
+    raw = recorded("openai/parallel-tools.sse").removesuffix(b"\n\ndata: [DONE]\n\n")
+    relay = exchange_between("anthropic", "openai").relay(ESTIMATE, bill_of, NO_QUIRKS)
+    out = relay_whole(relay, raw)
+    assert relay.usage == TokenUsage(525, 89, 400, 100, 20)
+    assert b'"output_tokens":89' in out
+
+
 def test_a_stream_that_stops_short_is_charged_for_what_came() -> None:
     for caller in CALLERS:
         relay = exchange_between(caller, "anthropic").relay(ESTIMATE, bill_of, NO_QUIRKS)
