@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from serve.cli.errors import one_line_errors
 
@@ -63,22 +63,21 @@ def route(
         )
     shown = Table(
         "",
-        "lane",
+        Column("lane", overflow="fold", min_width=28),  # folded, as half a name names nothing
         "P(good)",
-        "±",
         "tokens",
-        "cost, USD",
-        "time, s",
+        "USD",
+        "s",
         title=f"{decision.reason.value} ({decision.policy_name})",
         title_justify="left",
+        padding=(0, 1, 0, 0),  # so that 80 columns are enough
     )
     expected = decision.expectation
     for place, row in enumerate(decision.order[:most]):
         shown.add_row(
             "→" if place == 0 else "",
             table.lanes[row].lane_id,
-            f"{expected.quality[row]:.3f}",
-            f"{expected.quality_std[row]:.2f}" + _basis(table.quality_basis(row)),
+            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}" + _basis(table.quality_basis(row)),
             f"{expected.completion_tokens[row]:.0f}",
             f"{expected.cost_usd[row]:.6f}",
             f"{expected.latency_ms[row] / 1_000:.1f}",
