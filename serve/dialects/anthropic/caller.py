@@ -6,7 +6,8 @@ import msgspec
 
 from router.price_table import TokenUsage
 from serve.dialects.anthropic.blocks import VENDOR
-from serve.dialects.anthropic.usage import cost_fields, usage_block
+from serve.dialects.anthropic.usage import usage_block
+from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill
 from serve.dialects.neutral.answer import (
     AnswerEvent,
@@ -21,7 +22,7 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import AssistantPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import AssistantPart, TextPart, ToolCallPart, arguments_object
 
 _REASONS: dict[FinishReason, str] = {
     "stop": "end_turn",
@@ -45,7 +46,7 @@ class MessagesCaller:
             "content": [block for part in answer.parts if (block := _block(part)) is not None],
             "stop_reason": _REASONS[answer.finish_reason],
             "stop_sequence": answer.stop_sequence,
-            "usage": usage_block(usage) | cost_fields(usage, bill),
+            "usage": usage_block(usage) | cost_fields(usage, bill.cost),
         }
         return body if bill.explanation is None else {**body, "llmdeal": bill.explanation}
 
@@ -97,7 +98,7 @@ class MessagesStreamWriter:
         delta: dict[str, Any] = {
             "type": "message_delta",
             "delta": {"stop_reason": self._reason, "stop_sequence": self._stop_sequence},
-            "usage": usage_block(usage) | cost_fields(usage, bill),
+            "usage": usage_block(usage) | cost_fields(usage, bill.cost),
         }
         if bill.explanation is not None:
             delta["llmdeal"] = bill.explanation
@@ -145,7 +146,7 @@ class MessagesStreamWriter:
 def broken_stream(message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
     """Return the in-band error of the dialect, which is the last event; what was used by then is said in it."""
     error = {"type": "api_error", "message": message, "code": code}
-    body = {"type": "error", "error": error, "usage": usage_block(usage) | cost_fields(usage, bill)}
+    body = {"type": "error", "error": error, "usage": usage_block(usage) | cost_fields(usage, bill.cost)}
     return _event("error", body)
 
 
@@ -161,16 +162,8 @@ def _block(part: AssistantPart) -> dict[str, Any] | None:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text} if part.text else None
     if isinstance(part, ToolCallPart):
-        return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": _input(part.arguments)}
+        return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": arguments_object(part.arguments)}
     if part.encrypted is not None:
         return {"type": "redacted_thinking", "data": part.encrypted} if part.vendor == VENDOR else None
     signature = part.signature if part.vendor == VENDOR else None
     return {"type": "thinking", "thinking": part.text, "signature": signature or ""}
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
-        value = arguments
-    return value if isinstance(value, dict) else {"arguments": value}

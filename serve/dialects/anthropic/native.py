@@ -10,7 +10,8 @@ from router.price_table import TokenUsage
 from serve.dialects.anthropic.caller import broken_stream
 from serve.dialects.anthropic.thinking import as_taken
 from serve.dialects.anthropic.upstream import StreamEvent, decode_event, read_message
-from serve.dialects.anthropic.usage import Usage, cost_fields, read_usage, usage_block
+from serve.dialects.anthropic.usage import Usage, read_usage, usage_block
+from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.quirks import Quirks
@@ -58,7 +59,7 @@ class MessagesReply:
     def body(self, bill: Bill) -> dict[str, Any]:
         """Return the provider's JSON with the cost in its usage."""
         body = self.raw_body
-        body["usage"] = {**(body.get("usage") or usage_block(self.usage)), **cost_fields(self.usage, bill)}
+        body["usage"] = {**(body.get("usage") or usage_block(self.usage)), **cost_fields(self.usage, bill.cost)}
         if bill.explanation is not None:
             body["llmdeal"] = bill.explanation
         return body
@@ -136,7 +137,7 @@ class MessagesStreamRelay:
         body = msgspec.json.decode(data)
         usage = self.usage
         bill = self._settle(usage)
-        body["usage"] = {**(body.get("usage") or {}), **cost_fields(usage, bill)}
+        body["usage"] = {**(body.get("usage") or {}), **cost_fields(usage, bill.cost)}
         if bill.explanation is not None:
             body["llmdeal"] = bill.explanation
         return b"event: message_delta\ndata: " + msgspec.json.encode(body) + b"\n\n"

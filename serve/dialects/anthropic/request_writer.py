@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from router.lane import Lane
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.thinking import set_thinking
@@ -18,6 +16,7 @@ from serve.dialects.neutral.parts import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    arguments_object,
 )
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
 from serve.dialects.openai.quirks import Quirks
@@ -89,7 +88,7 @@ def _block(part: Part) -> Body | None:
             "type": "tool_use",
             "id": letters_of_id(part.call_id),
             "name": part.name,
-            "input": _arguments(part.arguments),
+            "input": arguments_object(part.arguments),
         }
         return _cached(call, part.cache)
     if isinstance(part, ToolResultPart):
@@ -130,15 +129,6 @@ def _cached(block: Body, ttl: CacheTtl | None) -> Body:
 def letters_of_id(call_id: str) -> str:
     """Return an id of the letters that the dialect takes; the same one for a call and its result."""
     return _NOT_AN_ID.sub("_", call_id) or "call"
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Return a call's arguments as an object; what a model wrote wrongly is kept as text."""
-    try:
-        value = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        value = text
-    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _tool(tool: Tool) -> Body:

@@ -4,8 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from router.price_table import NUSD_PER_USD, TokenUsage
-from serve.dialects.exchange import Bill
+from router.price_table import TokenUsage
 
 
 class CacheCreation(Struct):
@@ -61,18 +60,4 @@ def usage_block(usage: TokenUsage) -> dict[str, Any]:
         "output_tokens": usage.completion_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-    }
-
-
-def cost_fields(usage: TokenUsage, bill: Bill) -> dict[str, Any]:
-    """Return `cost` and `cost_details`, in USD, for a usage block."""
-    cost = bill.cost
-    return {
-        "cost": cost.total_nusd / NUSD_PER_USD,
-        "cost_details": {
-            "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
-            "completion_cost": cost.completion_nusd / NUSD_PER_USD,
-            "request_cost": cost.request_nusd / NUSD_PER_USD,
-            "is_estimated": usage.is_estimated,
-        },
     }

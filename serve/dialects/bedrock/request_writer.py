@@ -4,15 +4,12 @@ Source: docs.aws.amazon.com, Bedrock API reference, "Converse", read 2026-11-23.
 """
 
 import re
-from typing import Any
-
-import msgspec
 
 from router.lane import Lane
 from serve.dialects.anthropic.request_writer import letters_of_id
 from serve.dialects.anthropic.thinking import set_thinking
 from serve.dialects.inquiry import Body
-from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, arguments_object
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
 from serve.dialects.openai.quirks import Quirks
 
@@ -50,7 +47,7 @@ def _blocks(part: Part, quirks: Quirks) -> list[Body]:
     if isinstance(part, MediaPart):
         return _cached(_media(part), part.cache, quirks)
     if isinstance(part, ToolCallPart):
-        call = {"toolUseId": letters_of_id(part.call_id), "name": part.name, "input": _arguments(part.arguments)}
+        call = {"toolUseId": letters_of_id(part.call_id), "name": part.name, "input": arguments_object(part.arguments)}
         return _cached({"toolUse": call}, part.cache, quirks)
     if isinstance(part, ToolResultPart):
         content = [block for inner in part.content for block in _blocks(inner, quirks)] or [{"text": "(empty)"}]
@@ -75,14 +72,6 @@ def _media(part: MediaPart) -> Body:
     if part.kind == "document":
         return {"document": {"format": form, "name": _NOT_A_NAME.sub(" ", part.name or "document"), "source": source}}
     return {"image": {"format": "jpeg" if form == "jpg" else form, "source": source}}
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        value = text
-    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _inference_config(request: NeutralRequest, quirks: Quirks) -> Body:

@@ -4,12 +4,9 @@ Sources: ai.google.dev/api/generate-content, ai.google.dev/gemini-api/docs/thoug
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from serve.dialects.inquiry import Body
-from serve.dialects.neutral.parts import MediaPart, Part, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.neutral.parts import MediaPart, Part, TextPart, ToolCallPart, ToolResultPart, arguments_object
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Tool, ToolChoice, Turn
 from serve.dialects.openai.quirks import Quirks
 
@@ -56,7 +53,7 @@ def _parts(parts: Sequence[Part], names: Mapping[str, str]) -> list[Body]:
         elif isinstance(part, MediaPart):
             written.append(_media(part))
         elif isinstance(part, ToolCallPart):
-            block: Body = {"functionCall": {"id": part.call_id, "name": part.name, "args": _arguments(part.arguments)}}
+            block: Body = {"functionCall": {"id": part.call_id, "name": part.name, "args": arguments_object(part.arguments)}}
             signature = part.signature or (None if has_call else NO_SIGNATURE)  # only the first of parallel calls is signed
             written.append(block if signature is None else {**block, "thoughtSignature": signature})
             has_call = True
@@ -82,14 +79,6 @@ def _result(part: ToolResultPart, names: Mapping[str, str]) -> Body:
     if media:
         response["parts"] = media
     return {"functionResponse": response}
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        value = text
-    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def _declaration(tool: Tool) -> Body:

@@ -1,7 +1,9 @@
 """What messages are made of."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 CacheTtl = Literal["5m", "1h"]
 """How long a provider is asked to keep what was read so far in its prompt cache."""
@@ -104,3 +106,12 @@ Part = TextPart | MediaPart | ToolResultPart | ReasoningPart | ToolCallPart
 def joined_text(parts: "tuple[Part, ...]") -> str:
     """Return the text of all text parts, one after the other."""
     return "".join(part.text for part in parts if isinstance(part, TextPart))
+
+
+def arguments_object(text: str) -> dict[str, Any]:
+    """Return a call's arguments as an object, which most dialects want; what a model wrote wrongly is kept, under one name."""
+    try:
+        value = msgspec.json.decode(text or "{}")
+    except msgspec.DecodeError:
+        value = text
+    return value if isinstance(value, dict) else {"arguments": value}

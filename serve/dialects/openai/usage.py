@@ -6,8 +6,7 @@ from msgspec import Struct
 
 from router.price_table import Cost, TokenUsage
 from router.text_window import estimate_tokens
-
-NUSD_PER_USD = 1e9
+from serve.dialects.cost_fields import cost_fields
 
 
 class PromptDetails(Struct):
@@ -88,14 +87,7 @@ def usage_with_cost(upstream_usage: dict[str, Any] | None, usage: TokenUsage, co
         block["completion_tokens"] = usage.completion_tokens
     if block.get("total_tokens") is None:
         block["total_tokens"] = usage.prompt_tokens + usage.completion_tokens
-    block["cost"] = cost.total_nusd / NUSD_PER_USD
-    details = {
-        "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
-        "completion_cost": cost.completion_nusd / NUSD_PER_USD,
-        "request_cost": cost.request_nusd / NUSD_PER_USD,
-        "is_estimated": usage.is_estimated,
-    }
+    block |= cost_fields(usage, cost)
     if reported is not None:
-        details["reported_by_provider"] = reported
-    block["cost_details"] = details
+        block["cost_details"]["reported_by_provider"] = reported
     return block

@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from router.price_table import NUSD_PER_USD, TokenUsage
+from router.price_table import TokenUsage
+from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill
 
 
@@ -53,12 +54,4 @@ def usage_with_cost(upstream: dict[str, Any] | None, usage: TokenUsage, bill: Bi
             "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         }
     )
-    cost = bill.cost
-    block["cost"] = cost.total_nusd / NUSD_PER_USD
-    block["cost_details"] = {
-        "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
-        "completion_cost": cost.completion_nusd / NUSD_PER_USD,
-        "request_cost": cost.request_nusd / NUSD_PER_USD,
-        "is_estimated": usage.is_estimated,
-    }
-    return block
+    return block | cost_fields(usage, bill.cost)

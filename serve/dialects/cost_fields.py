@@ -1,0 +1,18 @@
+"""What a usage block gains in every dialect: `cost`, what leaves the account of whoever owns the provider key, and how it is made up."""
+
+from typing import Any
+
+from router.price_table import NUSD_PER_USD, Cost, TokenUsage
+
+
+def cost_fields(usage: TokenUsage, cost: Cost) -> dict[str, Any]:
+    """Return `cost` and `cost_details`, in USD."""
+    return {
+        "cost": cost.total_nusd / NUSD_PER_USD,
+        "cost_details": {
+            "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
+            "completion_cost": cost.completion_nusd / NUSD_PER_USD,
+            "request_cost": cost.request_nusd / NUSD_PER_USD,
+            "is_estimated": usage.is_estimated,
+        },
+    }
