@@ -4,15 +4,13 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
-from router.text_window import cut_to_window, estimate_tokens
 from serve.dialects.anthropic.request_reader import read_request
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import decode_body, typed
-from serve.dialects.openai.conversation import TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
-from serve.errors import BadRequestError, TooLargeError
+from serve.dialects.seen_conversation import seen_conversation
+from serve.errors import BadRequestError
 
 _CARRIED_FIELDS = frozenset(
     {
@@ -109,19 +107,12 @@ def _inquiry(request: MessagesRequest, body: dict[str, Any]) -> Inquiry:
     text = seen.text()
     if not text.strip() and not seen.n_images and not seen.n_results:
         raise BadRequestError("the messages hold no text or image to answer", param="messages")
-    if len(text) > MAX_PROMPT_CHARACTERS:
-        raise TooLargeError(
-            f"the messages have {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split",
-            param="messages",
-        )
-    tool_characters = len(str(body["tools"])) if request.tools else 0
-    context = RouteContext(
-        text=cut_to_window(text),
-        prompt_characters=len(text),
-        prompt_tokens=estimate_tokens(len(text) + tool_characters + seen.other_characters)
-        + seen.n_images * TOKENS_PER_IMAGE
-        + len(request.messages) * TOKENS_PER_MESSAGE,
-        n_turns=len(request.messages),
+    context = seen_conversation(
+        text,
+        "messages",
+        n_messages=len(request.messages),
+        n_images=seen.n_images,
+        other_characters=seen.other_characters + (len(str(body["tools"])) if request.tools else 0),
         required=_required(request, body, seen),
         max_output_tokens=request.max_tokens,
     )

@@ -1,19 +1,14 @@
 """A chat request as the decision sees it: the whole conversation as text, its shape, and what it cannot do without."""
 
-from router.context import MAX_PROMPT_CHARACTERS, RouteContext
+from router.context import RouteContext
 from router.lane import Capability
-from router.text_window import cut_to_window, estimate_tokens
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.openai.chat_request import ChatRequest, ContentPart, Message, parse_chat_request
 from serve.dialects.openai.reasoning_details import capability_of_format
 from serve.dialects.openai.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS
-from serve.errors import BadRequestError, TooLargeError
-
-# What an image costs in input tokens, roughly, at the default detail of the big providers (their pricing pages, 2026-11).
-TOKENS_PER_IMAGE = 800
-# Role markers and separators around each message in the chat templates in use.
-TOKENS_PER_MESSAGE = 4
+from serve.dialects.seen_conversation import seen_conversation
+from serve.errors import BadRequestError
 
 _IMAGE_TYPES = frozenset({"image_url", "image", "input_image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
@@ -84,19 +79,12 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
     text = texts[0] if len(texts) == 1 else "\n".join(texts)
     if not text.strip() and not n_images and not has_audio and not _has_tool_turn(messages):
         raise BadRequestError("the messages hold no text, image or audio to answer", param="messages")
-    if len(text) > MAX_PROMPT_CHARACTERS:
-        raise TooLargeError(
-            f"the messages have {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split",
-            param="messages",
-        )
-    tool_characters = len(str(body["tools"])) if request.tools else 0
-    return RouteContext(
-        text=cut_to_window(text),
-        prompt_characters=len(text),
-        prompt_tokens=estimate_tokens(len(text) + tool_characters)
-        + n_images * TOKENS_PER_IMAGE
-        + len(messages) * TOKENS_PER_MESSAGE,
-        n_turns=len(messages),
+    return seen_conversation(
+        text,
+        "messages",
+        n_messages=len(messages),
+        n_images=n_images,
+        other_characters=len(str(body["tools"])) if request.tools else 0,
         required=required | _required_capabilities(request, body, n_images > 0, has_audio),
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
     )

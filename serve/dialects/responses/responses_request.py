@@ -4,18 +4,16 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
-from router.text_window import cut_to_window, estimate_tokens
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import decode_body, typed
-from serve.dialects.openai.conversation import TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE
 from serve.dialects.responses.carried_thoughts import carried_by
 from serve.dialects.responses.items import Content, Item
 from serve.dialects.responses.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
+from serve.dialects.seen_conversation import seen_conversation
 from serve.dialects.thoughts import capability_of_vendor
-from serve.errors import BadRequestError, TooLargeError
+from serve.errors import BadRequestError
 
 _CARRIED_FIELDS = frozenset(
     {
@@ -87,18 +85,12 @@ def read_responses_request(raw: bytes) -> Inquiry:
     text = seen.text()
     if not text.strip() and not seen.n_images and not seen.n_results:
         raise BadRequestError("the input holds no text or image to answer", param="input")
-    if len(text) > MAX_PROMPT_CHARACTERS:
-        raise TooLargeError(
-            f"the input has {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split", param="input"
-        )
-    tool_characters = len(str(body["tools"])) if request.tools else 0
-    context = RouteContext(
-        text=cut_to_window(text),
-        prompt_characters=len(text),
-        prompt_tokens=estimate_tokens(len(text) + tool_characters + seen.other_characters)
-        + seen.n_images * TOKENS_PER_IMAGE
-        + len(items) * TOKENS_PER_MESSAGE,
-        n_turns=len(items),
+    context = seen_conversation(
+        text,
+        "input",
+        n_messages=len(items),
+        n_images=seen.n_images,
+        other_characters=seen.other_characters + (len(str(body["tools"])) if request.tools else 0),
         required=_required(request, body, seen),
         max_output_tokens=request.max_output_tokens,
     )
