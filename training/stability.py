@@ -1,8 +1,9 @@
-"""Whether choices survive what does not change a question: typos, other case, other spacing, a courtesy before or after it.
+"""Whether choices survive what does not change a question: typos, other case, other spacing, a courtesy before or after it, other words for it.
 
 A router that always picks one model is perfectly stable and useless, so the diversity of its choices is told beside.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,6 +19,30 @@ _TYPOS_PER_LETTER = 0.02
 _BLANKS_DOUBLED = 0.1
 _COURTESIES = ("Please answer the following question.\n\n", "Hi! I need some help with this: ", "Question: ")
 _THANKS = ("\n\nThank you!", " Thanks in advance.", "\n")
+_OTHER_WORDS = MappingProxyType(
+    {
+        "how many": "what number of", "how much": "what amount of", "what is": "tell me", "what are": "tell me", "which of the following": "which one of these",
+        "of the following": "of these", "find": "determine", "calculate": "work out", "compute": "work out", "determine": "find out",
+        "show that": "prove that", "suppose": "assume", "assume": "suppose", "in order to": "to", "therefore": "so", "because": "since",
+        "each": "every", "every": "each", "buys": "purchases", "begin": "start", "begins": "starts", "large": "big", "small": "little",
+        "correct": "right", "people": "persons", "must": "has to", "about": "roughly", "write a": "implement a", "given": "with",
+        "return": "give back", "returns": "gives back", "gave": "handed", "altogether": "in all", "in total": "in all", "another": "one more",
+        "following": "next", "often": "frequently", "a person": "somebody", "usually": "as a rule", "who was": "name the one who was",
+    }
+)  # fmt: skip
+_OTHER_WORDS_PATTERN = re.compile(
+    r"\b(" + "|".join(sorted(map(re.escape, _OTHER_WORDS), key=len, reverse=True)) + r")\b", re.IGNORECASE
+)
+
+
+def reword(prompt: str, rng: np.random.Generator) -> str:
+    """Say it in other words, as far as a list of them goes; numbers, names and formulas stay as they are."""
+
+    def other(found: re.Match[str]) -> str:
+        told = _OTHER_WORDS[found[0].lower()]
+        return told[0].upper() + told[1:] if found[0][0].isupper() else told
+
+    return _OTHER_WORDS_PATTERN.sub(other, prompt)
 
 
 def misspell(prompt: str, rng: np.random.Generator) -> str:
@@ -51,7 +76,7 @@ def be_polite(prompt: str, rng: np.random.Generator) -> str:
 
 
 PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
-    {"typos": misspell, "lower case": lower_case, "spacing": respace, "courtesy": be_polite}
+    {"typos": misspell, "lower case": lower_case, "spacing": respace, "courtesy": be_polite, "other words": reword}
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from training.fitted_model import Beliefs
 from training.routing_measures import Pool
-from training.stability import PERTURBATIONS, Stability, measure_stability
+from training.stability import PERTURBATIONS, Stability, measure_stability, reword
 
 PROMPTS = [f"What is the {word} of {number} APPLES and pears?" for number in range(40) for word in ("sum", "price")]
 
@@ -47,3 +47,9 @@ def test_a_perturbation_changes_the_text_a_little_and_the_same_way_each_time(nam
     assert first == again
     assert first != text
     assert len(text) - 20 < len(first) < len(text) + 60
+
+
+def test_other_words_leave_numbers_names_and_most_of_the_sentence_alone() -> None:
+    told = reword("How many apples does Ann buy, if each of 17 costs $3? Find the total.", np.random.default_rng(0))
+    assert told == "What number of apples does Ann buy, if every of 17 costs $3? Determine the total."
+    assert reword("nothing to say otherwise", np.random.default_rng(0)) == "nothing to say otherwise"
