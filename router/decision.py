@@ -1,6 +1,6 @@
 """The decision: for one request, which lane answers, which would be next, how likely the draw was, and why."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,7 +82,8 @@ def decide(
         reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
         raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
     demotion = _demotion(table, expectation, state, preferences)
-    ranking = policy.rank(Candidates(exclusions.is_eligible, demotion, expectation, preferences, bar))
+    candidates = Candidates(exclusions.is_eligible, demotion, expectation, preferences, bar)
+    ranking = policy.rank(candidates)
     drawn = draw(ranking.probabilities, rng)
     order = tuple(ranking.order.tolist())
     reason = ranking.reason
@@ -91,6 +92,8 @@ def decide(
         reason = Reason.EXPLORED
     elif len(order) == 1 and reason is not Reason.PINNED:
         reason = Reason.ONLY_CANDIDATE
+    elif reason is not Reason.PINNED and _is_kept_by_its_cache(drawn, policy, candidates):
+        reason = Reason.AFFINITY
     return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions)
 
 
@@ -100,6 +103,15 @@ def draw(probabilities: Floats, rng: np.random.Generator) -> int:
     if probabilities[likeliest] == 1.0:
         return likeliest
     return int(rng.choice(len(probabilities), p=probabilities))
+
+
+def _is_kept_by_its_cache(row: int, policy: Policy, candidates: Candidates) -> bool:
+    """Return whether this best lane would not be the best one if its prompt cache did not hold the conversation."""
+    discount = candidates.expectation.cache_discount_usd
+    if discount is None or not discount[row]:
+        return False
+    cold = replace(candidates.expectation, cost_usd=candidates.expectation.cost_usd + discount, cache_discount_usd=None)
+    return int(policy.rank(replace(candidates, expectation=cold)).order[0]) != row
 
 
 def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints | None:

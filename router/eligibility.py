@@ -9,7 +9,7 @@ import numpy.typing as npt
 from router.context import NO_CONSTRAINTS, Constraints, RouteContext
 from router.expectation import Expectation, LaneState
 from router.lane import Lane
-from router.lane_table import LaneTable
+from router.lane_table import Floats, LaneTable
 
 Mask = npt.NDArray[np.bool_]
 
@@ -30,6 +30,8 @@ class Exclusion(StrEnum):
     MAX_PRICE = "max_price"
     MAX_COST = "max_cost"
     MAX_LATENCY = "max_latency"
+    RATE_LIMIT = "rate_limit"
+    """What is left of the account's token limit is less than the request is expected to take."""
     COOLDOWN = "cooldown"
 
 
@@ -83,8 +85,18 @@ def exclude_lanes(
         exclusions.remove(expectation.cost_usd > constraints.max_cost_usd, Exclusion.MAX_COST)
     if constraints.max_latency_ms is not None:
         exclusions.remove(expectation.latency_ms > constraints.max_latency_ms, Exclusion.MAX_LATENCY)
+    if state.tokens_left is not None:
+        exclusions.remove(tokens_counted(context, expectation, state) > state.tokens_left, Exclusion.RATE_LIMIT)
     exclusions.remove(state.is_cooling, Exclusion.COOLDOWN)
     return exclusions
+
+
+def tokens_counted(context: RouteContext, expectation: Expectation, state: LaneState) -> Floats:
+    """Return the tokens that each lane's provider will hold against its limit for this request, shape (n_lanes,)."""
+    expected = context.prompt_tokens + expectation.completion_tokens
+    if context.max_output_tokens is None or state.counts_max_output is None:
+        return expected
+    return np.where(state.counts_max_output, context.prompt_tokens + context.max_output_tokens, expected)
 
 
 def _lanes_not_in(table: LaneTable, lane_ids: frozenset[str]) -> Mask:

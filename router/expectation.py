@@ -10,6 +10,9 @@ from router.lane_table import Floats, LaneTable
 from router.placement import Float32s, logit
 from router.quality_model import Prediction
 
+# A lane that fails always would take for ever; nobody knows a lane that badly.
+_LARGEST_ERROR_RATE = 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
@@ -19,11 +22,19 @@ class LaneState:
         is_cooling: The lane's account rests after a limit or a failure.
         ttft_ms: Time to first token, milliseconds.
         ms_per_token: Time per output token, milliseconds.
+        error_rate: Share of recent attempts that the lane failed, 0..1; None: nothing was observed.
+        tokens_left: What is left of the lane's token limit; infinite where none is known. None: none is known anywhere.
+        counts_max_output: The lane's provider counts the largest answer allowed against that limit, not the one it gives; None: none does.
+        cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: none is.
     """
 
     is_cooling: npt.NDArray[np.bool_]
     ttft_ms: Floats
     ms_per_token: Floats
+    error_rate: Floats | None = None
+    tokens_left: Floats | None = None
+    counts_max_output: npt.NDArray[np.bool_] | None = None
+    cached_tokens: Floats | None = None
 
     @classmethod
     def unmeasured(cls, table: LaneTable) -> "LaneState":
@@ -40,7 +51,8 @@ class Expectation:
         quality_std: Standard deviation of that belief.
         completion_tokens: Expected output tokens.
         cost_usd: Expected cost in USD. A float, for ranking; bills are computed by `price_table.quote_cost`.
-        latency_ms: Expected milliseconds to the whole answer.
+        latency_ms: Expected milliseconds to the whole answer, further tries included where the lane fails at times.
+        cache_discount_usd: What `cost_usd` is lower by because the lane's prompt cache holds the conversation; None: none does.
     """
 
     quality: Floats
@@ -48,6 +60,7 @@ class Expectation:
     completion_tokens: Floats
     cost_usd: Floats
     latency_ms: Floats
+    cache_discount_usd: Floats | None = None
 
 
 def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteContext, state: LaneState) -> Expectation:
@@ -64,7 +77,13 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         tokens = np.minimum(tokens, context.max_output_tokens)
     input_rate, output_rate = table.rates_for(context.prompt_tokens)
     cost = context.prompt_tokens * input_rate + tokens * output_rate + table.request_usd
-    return Expectation(quality, quality_std, tokens, cost, state.ttft_ms + tokens * state.ms_per_token)
+    latency = state.ttft_ms + tokens * state.ms_per_token
+    if state.error_rate is not None:
+        latency = latency / (1 - np.minimum(state.error_rate, _LARGEST_ERROR_RATE))
+    if state.cached_tokens is None:
+        return Expectation(quality, quality_std, tokens, cost, latency)
+    discount = state.cached_tokens * input_rate * (1 - table.cached_rate_share)
+    return Expectation(quality, quality_std, tokens, cost - discount, latency, discount)
 
 
 def believe_of_lanes(

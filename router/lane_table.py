@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.lane import Lane
+from router.price_table import Price
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,6 +34,7 @@ class LaneTable:
         lane_ids: Their ids.
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
+        cached_rate_share: What a cached input token costs, as a share of an ordinary one; 1 where the prompt cache is not priced.
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
         has_any_prior: Whether any lane's quality is a prior.
         ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
@@ -51,6 +53,7 @@ class LaneTable:
     input_usd_per_token: Floats
     output_usd_per_token: Floats
     request_usd: Floats
+    cached_rate_share: Floats
     capabilities: npt.NDArray[np.int64]
     context_tokens: npt.NDArray[np.int64]
     max_output_tokens: npt.NDArray[np.int64]
@@ -111,6 +114,7 @@ class LaneTable:
             input_usd_per_token=floats([float(lane.price.input_usd_per_mtok) / 1e6 for lane in lanes]),
             output_usd_per_token=floats([float(lane.price.output_usd_per_mtok) / 1e6 for lane in lanes]),
             request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
+            cached_rate_share=floats([_cached_rate_share(lane.price) for lane in lanes]),
             capabilities=integers([int(lane.capabilities) for lane in lanes]),
             context_tokens=context_tokens,
             max_output_tokens=max_output_tokens,
@@ -160,6 +164,12 @@ class LaneTable:
 
 def _known(value: float | None, assumed: float) -> float:
     return assumed if value is None else value
+
+
+def _cached_rate_share(price: Price) -> float:
+    if price.cached_input_usd_per_mtok is None or not price.input_usd_per_mtok:
+        return 1.0
+    return float(price.cached_input_usd_per_mtok / price.input_usd_per_mtok)
 
 
 def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:

@@ -18,5 +18,7 @@ class Reason(StrEnum):
     EXPLORED = "explored"
     FALLBACK_RATE_LIMITED = "fallback_rate_limited"
     FALLBACK_ERROR = "fallback_error"
+    FALLBACK_SLOW = "fallback_slow"
+    """The lanes asked before were slow to begin."""
     FALLBACK_BUDGET = "fallback_budget"
     ROUTER_UNAVAILABLE = "router_unavailable"

@@ -30,14 +30,16 @@ from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.openapi import describe_hot_paths
 from serve.http.route import Route
 from serve.lane_assembly import assemble_lanes
+from serve.lane_metrics import LaneMetrics
 from serve.metrics import Metrics
-from serve.proxy import ChatProxy, ProxyLimits
+from serve.proxy import ChatProxy
 from serve.resource_set import ResourceSet
 from serve.routing_service import RoutingService
 from serve.settings import Settings
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
 from serve.telemetry_writer import TelemetryWriter
+from serve.upstream.attempt_series import ProxyLimits
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
 
@@ -66,11 +68,16 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     routing = RoutingService(quality_model, assembly.directory, default_policy(settings), np.random.default_rng(settings.seed))
     recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
-    limits = ProxyLimits(max_attempts=settings.max_attempts)
+    limits = ProxyLimits(
+        max_attempts=settings.max_attempts,
+        first_token_patience_s=None if settings.slow_start == "wait" else settings.slow_start_after_s,
+        is_racing=settings.slow_start == "race",
+    )
     proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
     admission = Admission(key_ring, routing, clock, settings.max_body_bytes)
     vectors = vector_routing(assembly.embeddings, quality_model.version, np.random.default_rng(settings.seed))
     vector_admission = Admission(key_ring, vectors, clock, settings.max_body_bytes)
+    metrics.registry.register(LaneMetrics(lambda: (routing.directory, vectors.directory)))
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,

@@ -24,7 +24,7 @@ class Call:
         holder: Whose virtual key.
         endpoint: The path.
         tags: For reports.
-        conversation_id: Hash that is equal for requests of one conversation; None: unknown.
+        conversation_id: Hash that is equal for requests of one conversation.
         inquiry: What was asked.
         routing: How the caller wanted to be routed.
         prediction: What the quality model believed.
@@ -38,7 +38,7 @@ class Call:
     holder: VirtualKeyHolder
     endpoint: str
     tags: tuple[str, ...]
-    conversation_id: str | None
+    conversation_id: str
     inquiry: Inquiry
     routing: RoutingRequest
     prediction: Prediction
@@ -65,6 +65,11 @@ class Call:
         """Return what carries this call to the lane in this row, and its answer back."""
         caller = self.inquiry.dialect
         return exchange_between(caller, self.directory.connections[row].dialect_for(caller))
+
+    def tokens_counted(self, row: int) -> float:
+        """Return the tokens that the provider of the lane in this row will hold against its limit for this call."""
+        expected = float(self.decision.expectation.completion_tokens[row])
+        return self.directory.health.tokens_counted(row, self.context.prompt_tokens, expected, self.context.max_output_tokens)
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""

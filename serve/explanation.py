@@ -1,17 +1,20 @@
 """The decision in words and numbers, for a caller who asks why."""
 
+from dataclasses import asdict
 from typing import Any
 
 from router.decision import Decision
 from serve.call import Call
 from serve.upstream.attempt import Attempt
+from serve.upstream.lane_health import LaneHealth, LaneVitals
 
 _SIGNIFICANT = 6
 
 
-def explain_decision(decision: Decision) -> dict[str, Any]:
-    """Return every candidate lane with what was expected of it, the chosen one, the runner-up, and why lanes were excluded."""
+def explain_decision(decision: Decision, health: LaneHealth) -> dict[str, Any]:
+    """Return every candidate lane with what was expected of it and how it fares now, the chosen one, the runner-up, and why lanes were excluded."""
     lanes = decision.table.lanes
+    vitals = health.vitals()
     runner_up = lanes[decision.order[1]].lane_id if len(decision.order) > 1 else None
     return {
         "chosen": decision.chosen.lane_id,
@@ -19,7 +22,7 @@ def explain_decision(decision: Decision) -> dict[str, Any]:
         "reason": decision.reason.value,
         "policy": decision.policy_name,
         "propensity": decision.propensity,
-        "candidates": [_candidate(decision, row) for row in range(len(lanes))],
+        "candidates": [{**_candidate(decision, row), "now": _vitals(vitals[row])} for row in range(len(lanes))],
     }
 
 
@@ -27,7 +30,7 @@ def explain(call: Call, attempt: Attempt) -> dict[str, Any]:
     """Return the `llmdeal` object of a response: the decision, and what became of it."""
     return {
         "request_id": call.request_id,
-        **explain_decision(call.decision),
+        **explain_decision(call.decision, call.directory.health),
         "lane": call.decision.table.lanes[attempt.row].lane_id,
         "reason": attempt.reason.value,
         "attempts": attempt.number + 1,
@@ -47,10 +50,15 @@ def _candidate(decision: Decision, row: int) -> dict[str, Any]:
         "quality_basis": decision.table.quality_basis(row),
         "completion_tokens": round(float(expected.completion_tokens[row])),
         "cost_usd": _rounded(expected.cost_usd[row]),
+        "cache_discount_usd": 0.0 if expected.cache_discount_usd is None else _rounded(expected.cache_discount_usd[row]),
         "latency_ms": round(float(expected.latency_ms[row])),
         "excluded_by": None if excluded_by is None else excluded_by.value,
         "probability": float(decision.probabilities[row]),
     }
+
+
+def _vitals(vitals: LaneVitals) -> dict[str, float | None]:
+    return {name: None if value is None else _rounded(value) for name, value in asdict(vitals).items()}
 
 
 def _rounded(number: float) -> float:

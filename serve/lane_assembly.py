@@ -24,6 +24,7 @@ from serve.settings import Settings
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.warm_caches import WarmCaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,10 @@ def _directory(
     table = _table(lanes, trained_names)
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
     bar = Bar(table, bundle.read_reference)
-    return LaneDirectory(table, tuple(connections), LaneHealth(table, clock.monotonic), prices.snapshot_id, bar)
+    terms = [connection.terms for connection in connections]
+    health = LaneHealth(table, clock.monotonic, terms)
+    warm_caches = WarmCaches([term.prompt_cache for term in terms], clock.monotonic)
+    return LaneDirectory(table, tuple(connections), health, warm_caches, prices.snapshot_id, bar)
 
 
 def _table(lanes: list[Lane], trained_names: Sequence[str]) -> LaneTable:

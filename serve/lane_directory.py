@@ -9,6 +9,8 @@ from router.lane_table import LaneTable
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
+from serve.upstream.warm_caches import WarmCaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class LaneConnection:
         quirks: Where the provider differs from the dialect.
         transport: Who carries the bytes.
         deadlines: Limits of one call.
+        terms: How the provider limits, refuses and caches.
     """
 
     lane: Lane
@@ -30,6 +33,7 @@ class LaneConnection:
     quirks: Quirks
     transport: UpstreamTransport
     deadlines: Deadlines
+    terms: UpstreamTerms = NO_TERMS
 
     def dialect_for(self, caller: str) -> str:
         """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""
@@ -43,7 +47,8 @@ class LaneDirectory:
     Args:
         table: The lanes as columns.
         connections: In the rows' order.
-        health: Cool-downs and speeds.
+        health: Cool-downs, limits and speeds.
+        warm_caches: Whose prompt caches hold which conversation.
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
     """
@@ -51,5 +56,6 @@ class LaneDirectory:
     table: LaneTable
     connections: tuple[LaneConnection, ...]
     health: LaneHealth
+    warm_caches: WarmCaches
     price_snapshot_id: str
     bar: Bar

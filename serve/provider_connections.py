@@ -27,6 +27,7 @@ from serve.resources import data_dir
 from serve.server_connections import lane_of_server_model
 from serve.settings import ProviderSettings, Settings
 from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import UpstreamTerms
 
 _MOST_ASKED_FOR = ("openai", "openrouter", "groq", "together")
 
@@ -59,6 +60,11 @@ class _Account:
     @property
     def name(self) -> str:
         return f"{self.row.id}@{self.configured.account}" if self.configured.account else self.row.id
+
+    @property
+    def terms(self) -> UpstreamTerms:
+        """How the provider limits, refuses and caches on this account."""
+        return self.row.terms(self.configured.requests_per_minute, self.configured.tokens_per_minute)
 
     @property
     def own_embeddings(self) -> frozenset[str]:
@@ -114,7 +120,7 @@ def _connect(
         quirks = replace(quirks, added_fields=region.added_fields)
     if lane.lane_id in account.own_embeddings:
         endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, lane.upstream_model)}
-        return LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines)
+        return LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms)
     dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
     lane = replace(
         lane,
@@ -122,7 +128,7 @@ def _connect(
         refused_parameters=parameters_refused_by(row.dialect, quirks),
     )
     endpoints = {dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model) for dialect in dialects}
-    return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines)
+    return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines, account.terms)
 
 
 def _check_known(settings: Settings, rows: tuple[ProviderRow, ...]) -> None:
@@ -204,7 +210,7 @@ def _embedding_connections(
             retains_data=row.retains_data,
         )
         endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, model_id)}
-        yield LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines)
+        yield LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms)
 
 
 def _catalogue_lanes(account: _Account, catalogue: ModelCatalogue, prices: PriceSources, notices: list[str]) -> Iterator[Lane]:

@@ -1,7 +1,7 @@
 """Routes a request against the lanes of this moment; the one place where the quality model is asked."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from serve.errors import NoLaneError, RegionUnavailableError
 from serve.lane_directory import LaneDirectory
 from serve.routing_request import RoutingRequest
 
+_RESTS = frozenset({"cooldown", "rate_limit"})
 _log = logging.getLogger("llmdeal.routing")
 
 
@@ -34,8 +35,13 @@ class RoutingService:
     default_policy: Policy
     rng: np.random.Generator
 
-    def route(self, context: RouteContext, request: RoutingRequest) -> tuple[Decision, Prediction]:
+    def route(self, context: RouteContext, request: RoutingRequest, conversation_id: str) -> tuple[Decision, Prediction]:
         """Decide.
+
+        Args:
+            context: The request.
+            request: How it wants to be routed.
+            conversation_id: For the lanes whose prompt caches may hold it.
 
         Raises:
             RegionUnavailableError: The region alone leaves no lane.
@@ -43,12 +49,16 @@ class RoutingService:
         """
         prediction, reason = self._predict(context)
         directory = self.directory
+        state = directory.health.state()
+        cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
+        if cached_tokens is not None:
+            state = replace(state, cached_tokens=cached_tokens)
         try:
             decision = decide(
                 directory.table,
                 context,
                 prediction,
-                directory.health.state(),
+                state,
                 request.policy,
                 self.rng,
                 request.constraints,
@@ -56,7 +66,7 @@ class RoutingService:
                 directory.bar,
             )
         except NoEligibleLaneError as error:
-            raise self._no_lane(error, request) from None
+            raise self._no_lane(error, context, request) from None
         if reason is not None:
             decision = Decision(
                 decision.table,
@@ -79,12 +89,13 @@ class RoutingService:
             nothing = np.empty(0, dtype=np.float32)
             return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
 
-    def _no_lane(self, error: NoEligibleLaneError, request: RoutingRequest) -> NoLaneError:
+    def _no_lane(self, error: NoEligibleLaneError, context: RouteContext, request: RoutingRequest) -> NoLaneError:
         reasons = set(error.excluded.values()) - {"pin", "models"}
         if reasons == {"region"}:
             return RegionUnavailableError(
                 f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"
             )
-        rest_s = self.directory.health.seconds_until_any() if "cooldown" in reasons else None
-        code = "all_lanes_cooling" if reasons == {"cooldown"} else None
+        is_resting = bool(reasons & _RESTS)
+        rest_s = self.directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
+        code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
         return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))

@@ -20,6 +20,7 @@ from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
 from serve.settings import ServerModelSettings, ServerSettings
 from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import UpstreamTerms
 
 
 def server_connections(
@@ -41,20 +42,21 @@ def server_connections(
             secret = server.key.get_secret_value()
             own_header = KEY_HEADERS.get(server.dialect)
             headers |= {"authorization": f"Bearer {secret}"} if own_header is None else {own_header: secret}
+        terms = UpstreamTerms(requests_per_minute=server.requests_per_minute, tokens_per_minute=server.tokens_per_minute)
         for served in server.models:
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
             if served.kind == "embedding":
                 endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, server.base_url, lane.upstream_model)}
-                connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines))
+                connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
                 continue
             dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
             own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
             refused = parameters_refused_by(server.dialect, NO_QUIRKS)
             lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
             endpoints = {dialect: endpoint_urls(dialect, server.base_url, lane.upstream_model) for dialect in dialects}
-            connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines))
+            connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
     return connections
 
 

@@ -54,6 +54,10 @@ class ProviderSettings(_Section):
     account: str | None = Field(None, description="The provider's account that limits belong to, when you have several keys.")
     base_url: str | None = Field(None, description="Instead of the provider's own; needed where it is yours (Azure).")
     region: Literal["eu", "us"] | None = Field(None, description="Use the provider's host of this region.")
+    requests_per_minute: float | None = Field(
+        default=None, ge=1, description="The account's limit where you know it; else as the provider's headers say."
+    )
+    tokens_per_minute: float | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
     models: tuple[ServerModelSettings, ...] = Field(
         (), description="Models besides those of the catalogue: Azure deployments, Ollama models, new ones."
     )
@@ -76,6 +80,10 @@ class ServerSettings(_Section):
         None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."
     )
     region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
+    requests_per_minute: float | None = Field(
+        default=None, ge=1, description="Send it no more than that; else as its headers say."
+    )
+    tokens_per_minute: float | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
 
 
@@ -103,6 +111,13 @@ class Settings(_Section):
     sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="Largest request body, bytes.")
     max_attempts: int = Field(4, ge=1, le=16, description="Upstream calls per request, retries and fallbacks together.")
+    slow_start: Literal["wait", "race", "fall_back"] = Field(
+        "wait",
+        description="When a stream is slow to begin: wait; race: ask the next lane too, the first to begin answers (both are paid); fall_back: give up on the slow one.",
+    )
+    slow_start_after_s: float = Field(
+        5.0, gt=0, description="How long a stream may take to begin before it counts as slow, seconds."
+    )
     connect_timeout_s: float = Field(5.0, gt=0, description="To connect to a provider, seconds.")
     read_timeout_s: float = Field(120.0, gt=0, description="Longest silence of a provider, seconds.")
     total_timeout_s: float = Field(600.0, gt=0, description="Longest upstream call, seconds.")

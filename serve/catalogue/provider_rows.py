@@ -11,6 +11,9 @@ from pydantic import Field
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.openai.quirks import Quirks, StreamUsage
 from serve.errors import ConfigurationError
+from serve.upstream.refusals import Refusal, RefusalMeaning
+from serve.upstream.upstream_terms import UpstreamTerms
+from serve.upstream.warm_caches import PromptCache
 
 Dialect = Literal["openai", "anthropic", "gemini", "bedrock"]
 
@@ -49,6 +52,22 @@ class QuirksRow(CatalogueRow):
         return Quirks(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
+class RefusalRow(CatalogueRow):
+    """See `serve.upstream.refusals.Refusal`."""
+
+    status: int = Field(ge=400, le=599)
+    says: str = Field("", description="A word of the body, or of the header x-amzn-errortype; empty: any body.")
+    means: RefusalMeaning
+
+
+class PromptCacheRow(CatalogueRow):
+    """See `serve.upstream.warm_caches.PromptCache`."""
+
+    is_automatic: bool = Field(description="false: only what the request marks is cached.")
+    least_tokens: int = Field(ge=1, description="Shorter prompts are not cached.")
+    lifetime_s: float = Field(gt=0, description="Seconds after the last use; the least that the provider states.")
+
+
 class ProviderRow(CatalogueRow):
     """One provider."""
 
@@ -76,6 +95,16 @@ class ProviderRow(CatalogueRow):
     )
     headers: Mapping[str, str] = Field({}, description="Sent with every call.")
     quirks: QuirksRow = QuirksRow()
+    limits_each_model: bool = Field(
+        False, description="Every model has rate limits of its own; false: the account's models share them."
+    )
+    counts_max_output: bool = Field(
+        False, description="The largest answer allowed is held against the token limit, not the one that is given."
+    )
+    refusals: tuple[RefusalRow, ...] = Field(
+        (), description="What some refusals mean, besides their status; the first that fits."
+    )
+    prompt_cache: PromptCacheRow | None = Field(None, description="null: there is none, or nobody says how it works.")
     adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")
     lacks: tuple[str, ...] = Field((), description="Capabilities that none of its lanes has, whatever the model can do.")
     region: Literal["eu", "us", "global", "local"] | None = Field(description="Where inference runs by default; null: unknown.")
@@ -83,6 +112,18 @@ class ProviderRow(CatalogueRow):
     trains_on_data: bool | None = Field(description="null: unknown, which counts as yes.")
     retains_data: bool | None = Field(description="null: unknown, which counts as yes.")
     sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
+
+    def terms(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> UpstreamTerms:
+        """Return how the provider limits, refuses and caches, on an account with these limits (None: not known)."""
+        cache = self.prompt_cache
+        return UpstreamTerms(
+            limits_each_model=self.limits_each_model,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            counts_max_output=self.counts_max_output,
+            refusals=tuple(Refusal(row.status, row.says, row.means) for row in self.refusals),
+            prompt_cache=None if cache is None else PromptCache(cache.is_automatic, cache.least_tokens, cache.lifetime_s),
+        )
 
 
 def load_provider_rows(folder: Path) -> tuple[ProviderRow, ...]:

@@ -63,13 +63,14 @@ class Admission:
             inquiry.body.keys(),
         )
         directory = self._routing.directory
-        decision, prediction = self._routing.route(inquiry.context, routing)
+        conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
+        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id)
         return Call(
             request_id=self._request_ids.take(),
             holder=holder,
             endpoint=scope["path"],
             tags=_tags(headers.get(b"x-llmdeal-tags")),
-            conversation_id=_conversation_id(inquiry, headers.get(b"x-session-id"), holder.account),
+            conversation_id=conversation_id,
             inquiry=inquiry,
             routing=routing,
             prediction=prediction,

@@ -3,10 +3,7 @@
 from serve.call import format_usd
 from serve.http.asgi import RawHeaders, header_value
 from serve.upstream.attempt import Attempt
-
-RATE_LIMIT_HEADERS = tuple(
-    f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("requests", "tokens")
-)
+from serve.upstream.rate_limit_headers import rate_limit_headers
 
 
 def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, cost_nusd: int | None) -> RawHeaders:
@@ -31,6 +28,6 @@ def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, co
     ]
     if cost_nusd is not None:
         headers.append((b"x-llmdeal-cost-usd", format_usd(cost_nusd).encode()))
-    upstream = attempt.upstream_headers
-    headers += [(name.encode(), header_value(upstream[name])) for name in RATE_LIMIT_HEADERS if name in upstream]
+    if attempt.rate_limits is not None:
+        headers += [(name.encode(), text.encode()) for name, text in rate_limit_headers(attempt.rate_limits)]
     return headers

@@ -26,7 +26,7 @@ class Route:
         decision = call.decision
         body = {
             "request_id": call.request_id,
-            **explain_decision(decision),
+            **explain_decision(decision, call.directory.health),
             "prompt_tokens": call.context.prompt_tokens,
             "difficulty": float(f"{call.prediction.difficulty:.6g}"),
             "router_version": self._router_version,

@@ -12,13 +12,14 @@ from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.exchange import Exchange
 from serve.redaction import redact
+from serve.upstream.rate_limit_headers import RateLimits, read_rate_limits
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import (
     CONNECT_FAILED,
     DEADLINE_PASSED,
     STREAM_BROKEN,
     Verdict,
-    judge_status,
+    judge_refusal,
     read_retry_after,
     read_retry_delay,
 )
@@ -66,8 +67,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_is_ended", "_observer", "_priced_usage", "_response", "answer_text", "call", "error_code", "exchange", "finish_reason", "first_byte", "number",
-        "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
+        "_clock", "_cost", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
+        "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
     def __init__(self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver) -> None:
@@ -83,6 +84,7 @@ class Attempt:
         self.answer_text: str | None = None
         self.error_code: str | None = None
         self.upstream_headers: Mapping[str, str] = {}
+        self.rate_limits: RateLimits | None = None
         self.upstream_request_id: str | None = None
         self._clock = clock
         self._observer = observer
@@ -90,6 +92,8 @@ class Attempt:
         self._priced_usage: TokenUsage | None = None
         self._cost: Cost | None = None
         self._is_ended = False
+        self._is_pending = False
+        self._tokens_kept: float | None = None
 
     @property
     def waited_ms(self) -> float:
@@ -126,12 +130,18 @@ class Attempt:
         headers = connection.headers
         if inquiry.passed_headers and dialect == inquiry.dialect:
             headers = {**headers, **inquiry.passed_headers}
+        health = self.call.directory.health
+        self._tokens_kept = kept = self.call.tokens_counted(self.row)
+        health.note_sent(self.row, kept)
+        self._is_pending = True
         self.sent = self._clock.monotonic()
         try:
             response = await connection.transport.post(url, headers, body, connection.deadlines)
             self._response = response
             self.status = response.status
             answered = self.upstream_headers = response.headers
+            self.rate_limits = read_rate_limits(answered, self._clock.now)
+            self._no_longer_pending()
             self.upstream_request_id = next((answered[name] for name in _REQUEST_ID_HEADERS if name in answered), None)
             if response.status == 200:
                 return response
@@ -141,7 +151,8 @@ class Attempt:
         retry_after_s = read_retry_after(self.upstream_headers, self._clock.now)
         if retry_after_s is None:
             retry_after_s = read_retry_delay(text)
-        raise self.failed(judge_status(response.status), upstream_message(text), retry_after_s)
+        verdict = judge_refusal(response.status, text, self.upstream_headers, connection.terms.refusals)
+        raise self.failed(verdict, upstream_message(text), retry_after_s)
 
     async def read(self, response: UpstreamResponse) -> bytes:
         """Return the whole answer.
@@ -191,10 +202,24 @@ class Attempt:
         self._is_ended = True
         if self._response is not None:
             self._response.close()
+        self._settle_limits(usage)
         if outcome == "ok" and usage is not None:
             ttft_ms = self.ttft_ms or self.waited_ms
-            self.call.directory.health.note_success(self.row, ttft_ms, self.waited_ms, usage.completion_tokens)
+            directory = self.call.directory
+            directory.health.note_success(self.row, ttft_ms, self.waited_ms, usage.completion_tokens)
+            directory.warm_caches.note_answer(self.call.conversation_id, self.row, usage)
         self._observer.attempt_ended(self.call, self, outcome, usage)
+
+    def _no_longer_pending(self) -> None:
+        if self._is_pending and self._tokens_kept is not None:
+            self._is_pending = False
+            self.call.directory.health.note_answered(self.row, self._tokens_kept, self.rate_limits)
+
+    def _settle_limits(self, usage: TokenUsage | None) -> None:
+        if self._tokens_kept is not None:
+            self._no_longer_pending()
+            used = 0 if usage is None else usage.prompt_tokens + usage.completion_tokens
+            self.call.directory.health.note_used(self.row, self._tokens_kept, used)
 
 
 def verdict_on(error: TransportError) -> Verdict:

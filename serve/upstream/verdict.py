@@ -1,15 +1,17 @@
 """What a provider's refusal means: whose fault it is, whether another lane may do better, and who has to rest."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
 from router.telemetry_schema import Outcome
+from serve.upstream.refusals import Refusal, RefusalMeaning
 
 Rest = Literal["none", "lane", "account", "credentials"]
 
@@ -46,6 +48,31 @@ def judge_status(status: int) -> Verdict:
     if status in _LANE_STATUSES or status >= 500 or status < 400:
         return Verdict("upstream_error", True, "lane", f"upstream_{status}")
     return Verdict("upstream_error", False, "none", f"upstream_{status}")
+
+
+_OF_MEANING: Mapping[RefusalMeaning, Verdict] = MappingProxyType(
+    {
+        "over_limit": Verdict("rate_limited", True, "account", "rate_limited"),
+        "full": Verdict("upstream_error", True, "lane", "provider_full"),
+        "no_credit": Verdict("upstream_error", True, "credentials", "no_credit"),
+        "bad_request": Verdict("upstream_error", False, "none", "request_refused"),
+    }
+)
+
+
+def judge_refusal(status: int, text: str, headers: Mapping[str, str], known: Sequence[Refusal]) -> Verdict:
+    """Return the verdict on a response that is no answer: what the provider is known to mean by it, else what its status says.
+
+    Args:
+        status: At least 400, or a redirect.
+        text: The body.
+        headers: By name in lower case.
+        known: Refusals of this provider that mean something of their own; the first one that fits counts.
+    """
+    for refusal in known:
+        if refusal.status == status and (refusal.says in text or refusal.says in headers.get("x-amzn-errortype", "")):
+            return _OF_MEANING[refusal.means]
+    return judge_status(status)
 
 
 CONNECT_FAILED = Verdict("connect_error", True, "lane", "connect_failed")

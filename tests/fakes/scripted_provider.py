@@ -53,9 +53,28 @@ async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
     return response
 
 
-def refuse(status: int, message: str = "no", headers: dict[str, str] | None = None) -> Behaviour:
+def refuse(status: int, message: str = "no", headers: dict[str, str] | None = None, code: str = "y") -> Behaviour:
     async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        return web.json_response({"error": {"message": message, "type": "x", "code": "y"}}, status=status, headers=headers)
+        return web.json_response({"error": {"message": message, "type": "x", "code": code}}, status=status, headers=headers)
+
+    return behaviour
+
+
+def answer_with(headers: dict[str, str] | None = None, **usage: object) -> Behaviour:
+    """Answer whole, with these headers and this usage."""
+
+    async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.json_response(completion(body["model"], usage={**USAGE, **usage}), headers=headers)
+
+    return behaviour
+
+
+def answer_after(event: threading.Event) -> Behaviour:
+    """Answer once something has happened."""
+
+    async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        assert await asyncio.to_thread(event.wait, 10)
+        return await answer(request, body)
 
     return behaviour
 
@@ -96,6 +115,7 @@ class ScriptedProvider:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    was_asked: threading.Event = field(default_factory=threading.Event)
     hang_ended: threading.Event = field(default_factory=threading.Event)
     port: int = 0
 
@@ -128,6 +148,7 @@ class ScriptedProvider:
         self.requests.append(body)
         self.headers.append(dict(request.headers))
         self.paths.append(request.path)
+        self.was_asked.set()
         behaviour = self.script.pop(0) if self.script else answer
         return await behaviour(request, body)
 

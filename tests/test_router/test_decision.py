@@ -172,6 +172,53 @@ def test_every_policy_returns_probabilities_over_the_eligible_lanes_only(
     assert excluded == {lane.lane_id for lane in lanes}
 
 
+def decide_in(
+    state: LaneState, table: LaneTable, believed: Prediction, context: RouteContext, policy: str = "best_value"
+) -> Decision:
+    rng = np.random.default_rng(0)
+    return decide(table, context, believed, state, policy_named(policy), rng, NO_CONSTRAINTS, NO_PREFERENCES)
+
+
+def test_a_conversation_stays_where_its_prompt_cache_makes_it_cheaper_and_the_reason_says_so() -> None:
+    cached = replace(MIDDLE.price, cached_input_usd_per_mtok=Decimal("0.1"))
+    table = LaneTable.build([replace(MIDDLE, price=cached), lane("near", "0.7", "beta")], TRAINED_NAMES)
+    context, believed = RouteContext("a long talk", 11, 20_000), prediction(0.5, 0.9, 0.5)
+    cold = LaneState.unmeasured(table)
+    assert decide_in(cold, table, believed, context).chosen.lane_id == "p/near"
+    warm = decide_in(replace(cold, cached_tokens=np.array([18_000.0, 0.0])), table, believed, context)
+    assert (warm.chosen.lane_id, warm.reason) == ("p/middle", Reason.AFFINITY)
+    assert warm.expectation.cache_discount_usd is not None
+    assert warm.expectation.cache_discount_usd.tolist() == pytest.approx([18_000 * 0.9e-6, 0])
+    lukewarm = decide_in(replace(cold, cached_tokens=np.array([2_000.0, 0.0])), table, believed, context)
+    assert (lukewarm.chosen.lane_id, lukewarm.reason) == ("p/near", Reason.BEST_QUALITY_PER_DOLLAR)
+
+
+def test_a_warm_cache_that_changes_nothing_is_not_the_reason() -> None:
+    cached = replace(CHEAP.price, cached_input_usd_per_mtok=Decimal("0.01"))
+    table = LaneTable.build([replace(CHEAP, price=cached), DEAR], TRAINED_NAMES)
+    warm = replace(LaneState.unmeasured(table), cached_tokens=np.array([90.0, 0.0]))
+    decision = decide_in(warm, table, prediction(0.9, 0.9, 0.9), CONTEXT)
+    assert (decision.chosen.lane_id, decision.reason) == ("p/cheap", Reason.BEST_QUALITY_PER_DOLLAR)
+
+
+def test_a_lane_without_tokens_enough_is_left_out_and_the_largest_answer_counts_where_it_is_counted() -> None:
+    table = LaneTable.build([CHEAP, DEAR], TRAINED_NAMES)
+    believed, context = prediction(0.9, 0.9, 0.9), RouteContext("a prompt", 8, 100, max_output_tokens=1_000)
+    state = replace(LaneState.unmeasured(table), tokens_left=np.array([300.0, np.inf]))
+    assert decide_in(state, table, believed, context).chosen == CHEAP  # 100 in, 100 expected out
+    counted = decide_in(replace(state, counts_max_output=np.array([True, False])), table, believed, context)
+    assert counted.chosen == DEAR
+    assert counted.exclusions.by_row() == {0: "rate_limit"}
+
+
+def test_a_lane_that_often_fails_is_expected_to_take_longer() -> None:
+    table = LaneTable.build([CHEAP, MIDDLE], TRAINED_NAMES)
+    state = replace(LaneState.unmeasured(table), error_rate=np.array([0.5, 0.0]))
+    decision = decide_in(state, table, prediction(0.9, 0.9, 0.9), CONTEXT, "lowest_latency")
+    assert decision.chosen == MIDDLE
+    assert decision.expectation.latency_ms[0] == pytest.approx(2 * decision.expectation.latency_ms[1])
+
+
 def assert_sound(decision: Decision) -> None:
     eligible = decision.exclusions.is_eligible
     assert decision.probabilities.sum() == pytest.approx(1)

@@ -10,9 +10,16 @@ from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import Price
 from serve.upstream.lane_health import DEFAULT_LIMIT_REST_S, LaneHealth
-from serve.upstream.verdict import judge_status, read_retry_after, read_retry_delay
+from serve.upstream.rate_limit_headers import RateLimits, Window
+from serve.upstream.refusals import Refusal
+from serve.upstream.upstream_terms import UpstreamTerms
+from serve.upstream.verdict import judge_refusal, judge_status, read_retry_after, read_retry_delay
 
 PRICE = Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1))
+LANES = [
+    Lane(f"p/{name}", "p", name, f"v/{name}", account, PRICE)
+    for name, account in [("one", "org"), ("two", "org"), ("three", "other")]
+]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -31,9 +38,7 @@ def clock() -> StillClock:
 
 @pytest.fixture
 def health(clock: StillClock) -> LaneHealth:
-    names = [("one", "org"), ("two", "org"), ("three", "other")]
-    lanes = [Lane(f"p/{name}", "p", name, f"v/{name}", account, PRICE) for name, account in names]
-    return LaneHealth(LaneTable.build(lanes, ()), clock.monotonic)
+    return LaneHealth(LaneTable.build(LANES, ()), clock.monotonic)
 
 
 def cooling(health: LaneHealth) -> list[bool]:
@@ -81,13 +86,94 @@ def test_no_rest_is_endless(health: LaneHealth, clock: StillClock) -> None:
     assert not cooling(health)[0]
 
 
-def test_speeds_follow_what_was_measured(health: LaneHealth) -> None:
+def test_speeds_follow_what_was_measured(health: LaneHealth, clock: StillClock) -> None:
     before = health.state().ttft_ms[0]
     for _ in range(60):
         health.note_success(0, 100.0, 1_100.0, 100)
+    clock.seconds += 0.1
     assert health.state().ttft_ms[0] == pytest.approx(100, rel=0.05)
     assert health.state().ms_per_token[0] == pytest.approx(10, rel=0.05)
     assert health.state().ttft_ms[1] == before
+
+
+def test_where_every_model_has_its_own_limits_a_limit_rests_that_model_alone(clock: StillClock) -> None:
+    terms = [UpstreamTerms(limits_each_model=True)] * 3
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    health.note_limit(0, 30.0)
+    assert cooling(health) == [True, False, False]
+    health.note_refused_credentials(0)
+    assert cooling(health) == [True, True, False]
+
+
+def test_lanes_of_one_account_share_its_limits(clock: StillClock) -> None:
+    terms = [UpstreamTerms(tokens_per_minute=1_000, requests_per_minute=2), UpstreamTerms(), UpstreamTerms()]
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    assert health.may_be_asked(1, 5_000)  # a full bucket takes any request, for the provider to judge
+    health.note_sent(0, 400.0)
+    assert not health.may_be_asked(1, 601)
+    assert health.may_be_asked(1, 600)
+    assert health.may_be_asked(2, 5_000)
+    assert health.seconds_until_any(900) == pytest.approx(18)
+    health.note_sent(1, 100.0)
+    assert cooling(health) == [True, True, False]  # two requests were all that the minute has
+    clock.seconds += 30
+    assert cooling(health) == [False, False, False]
+
+
+def test_what_the_provider_says_is_left_counts_for_the_whole_pool(health: LaneHealth) -> None:
+    health.note_sent(0, 50.0)
+    health.note_answered(0, 50.0, RateLimits(None, Window(1_000, 70, 60.0)))
+    tokens_left = health.state().tokens_left
+    assert tokens_left is not None
+    assert tokens_left.tolist() == [70, 70, float("inf")]
+    assert [vital.tokens_left for vital in health.vitals()] == [70, 70, None]
+
+
+def test_the_largest_answer_is_kept_where_the_provider_counts_it(clock: StillClock) -> None:
+    terms = [UpstreamTerms(counts_max_output=True), UpstreamTerms(), UpstreamTerms()]
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    assert health.tokens_counted(0, 100, 50.0, 4_000) == 4_100
+    assert health.tokens_counted(1, 100, 50.0, 4_000) == 150
+    assert health.tokens_counted(0, 100, 50.0, None) == 150
+
+
+def test_failures_are_forgotten_as_time_goes_by(health: LaneHealth, clock: StillClock) -> None:
+    for _ in range(6):
+        health.note_failure(0)
+    clock.seconds += 1
+    high = health.vitals()[0].error_rate
+    clock.seconds += 3_600
+    low = health.vitals()[0].error_rate
+    assert high > 0.5 > 0.05 > low > 0
+    assert health.vitals()[1].error_rate == 0
+
+
+def test_a_lane_that_was_too_slow_to_be_waited_for_is_known_to_be_slow(health: LaneHealth, clock: StillClock) -> None:
+    health.note_slow(0, 9_000.0)
+    health.note_slow(1, 1.0)  # says nothing: it was believed to be slower than that
+    clock.seconds += 1
+    assert health.vitals()[0].ttft_ms > 5_000
+    assert health.vitals()[1].ttft_ms == health.vitals()[2].ttft_ms
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "headers", "code", "rest"),
+    [
+        (429, '{"error": {"code": "insufficient_quota"}}', {}, "no_credit", "credentials"),
+        (429, '{"error": {"code": "rate_limit_exceeded"}}', {}, "rate_limited", "account"),
+        (429, "", {"x-amzn-errortype": "ModelNotReadyException:http://"}, "provider_full", "lane"),
+        (400, '{"error": "a budget of ours"}', {}, "no_credit", "credentials"),
+        (503, "insufficient_quota", {}, "upstream_503", "lane"),
+    ],
+)
+def test_a_provider_may_mean_something_of_its_own(status: int, text: str, headers: dict[str, str], code: str, rest: str) -> None:
+    known = [
+        Refusal(429, "insufficient_quota", "no_credit"),
+        Refusal(429, "ModelNotReady", "full"),
+        Refusal(400, "budget", "no_credit"),
+    ]
+    verdict = judge_refusal(status, text, headers, known)
+    assert (verdict.code, verdict.rest, verdict.may_fall_back) == (code, rest, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""How fast each lane has been and how often it failed, the recent past counting most."""
+
+import numpy as np
+
+from router.lane_table import Floats
+
+HALF_LIFE_S = 600.0
+"""What was seen ten minutes ago counts half."""
+# Never more than twenty observations' worth, so that a lane that changes is known again after a few dozen answers.
+_LARGEST_WEIGHT = 20.0
+# A single measured speed counts for more than an assumed one; a single failure is not yet a failing lane.
+_TYPICAL_WEIGHT = 0.1
+_NO_ERROR_WEIGHT = 4.0
+
+
+class DecayedMeans:
+    """One figure per lane: a mean whose observations lose half their weight with every half-life.
+
+    Args:
+        prior: What is believed before anything was seen, shape (n_lanes,).
+        prior_weight: How many observations that belief is worth.
+    """
+
+    def __init__(self, prior: Floats, prior_weight: float) -> None:
+        self._prior = prior
+        self._prior_weight = prior_weight
+        self._mean = prior.copy()
+        self._weight = np.zeros(len(prior))
+        self._at_s = np.zeros(len(prior))
+
+    def note(self, row: int, value: float, now_s: float) -> None:
+        """Take one observation in."""
+        weight = self._weight[row] * 0.5 ** ((now_s - self._at_s[row]) / HALF_LIFE_S)
+        weight = min(weight, _LARGEST_WEIGHT - 1)
+        self._mean[row] = (self._mean[row] * weight + value) / (weight + 1)
+        self._weight[row] = weight + 1
+        self._at_s[row] = now_s
+
+    def read(self, now_s: float) -> Floats:
+        """Return the figures, shape (n_lanes,): what was seen, drawn towards the prior as it fades."""
+        weight = self._weight * np.exp2((self._at_s - now_s) / HALF_LIFE_S)
+        return (self._mean * weight + self._prior * self._prior_weight) / (weight + self._prior_weight)
+
+
+class LaneStatistics:
+    """Speeds and failures of all lanes.
+
+    Args:
+        typical_ttft_ms, typical_ms_per_token: What is believed of a lane that was never timed, shape (n_lanes,).
+    """
+
+    # Reading costs a few microseconds, so decisions in quick succession share one reading.
+    _FRESH_S = 0.1
+
+    def __init__(self, typical_ttft_ms: Floats, typical_ms_per_token: Floats) -> None:
+        self._ttft_ms = DecayedMeans(typical_ttft_ms, _TYPICAL_WEIGHT)
+        self._ms_per_token = DecayedMeans(typical_ms_per_token, _TYPICAL_WEIGHT)
+        self._error_rate = DecayedMeans(np.zeros(len(typical_ttft_ms)), _NO_ERROR_WEIGHT)
+        self._read_at_s = -np.inf
+        self._reading: tuple[Floats, Floats, Floats] = (typical_ttft_ms, typical_ms_per_token, np.zeros(len(typical_ttft_ms)))
+
+    def note_answer(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int, now_s: float) -> None:
+        """Learn from an answer: that the lane works, and how fast."""
+        self._error_rate.note(row, 0.0, now_s)
+        self._ttft_ms.note(row, ttft_ms, now_s)
+        if completion_tokens > 1:
+            self._ms_per_token.note(row, max(total_ms - ttft_ms, 0.0) / completion_tokens, now_s)
+
+    def note_slow(self, row: int, waited_ms: float, now_s: float) -> None:
+        """Learn that an answer had not begun after so long; says nothing where the lane is known to be slower than that."""
+        if waited_ms > self._ttft_ms.read(now_s)[row]:
+            self._ttft_ms.note(row, waited_ms, now_s)
+
+    def note_error(self, row: int, now_s: float) -> None:
+        """Learn from an attempt that gave no answer for a reason that lies with the lane."""
+        self._error_rate.note(row, 1.0, now_s)
+
+    def read(self, now_s: float) -> tuple[Floats, Floats, Floats]:
+        """Return (milliseconds to the first token, milliseconds per token, share of failures 0..1), each of shape (n_lanes,)."""
+        if now_s - self._read_at_s >= self._FRESH_S:
+            self._reading = (self._ttft_ms.read(now_s), self._ms_per_token.read(now_s), self._error_rate.read(now_s))
+            self._read_at_s = now_s
+        return self._reading
