@@ -43,6 +43,18 @@ class _Chunk(Struct):
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 
 
+def _characters(delta: _Delta) -> int:
+    """Return how much a piece of an answer says; one by one, because this is asked of every piece of every stream."""
+    n = len(delta.tool_calls)
+    if delta.content:
+        n += len(delta.content)
+    if delta.reasoning_content or delta.reasoning:
+        n += len(delta.reasoning_content or delta.reasoning or "")
+    if delta.refusal:
+        n += len(delta.refusal)
+    return n
+
+
 class ChatStreamRelay:
     """One streamed answer on its way through. Pure: bytes in, bytes out; the caller does the waiting.
 
@@ -81,7 +93,8 @@ class ChatStreamRelay:
         Raises:
             ValueError: The stream is not server-sent events.
         """
-        return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
+        events = self._splitter.feed(chunk)
+        return self._relay(events[0]) if len(events) == 1 else b"".join([self._relay(event) for event in events])
 
     def finish(self) -> bytes:
         """Return what is left to send when the provider's stream has ended: an unended event, our usage chunk, `[DONE]`."""
@@ -111,6 +124,8 @@ class ChatStreamRelay:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return event
         self._note(chunk)
+        if chunk.usage is None and chunk.x_groq is None:
+            return event
         block = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         usage = read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
         if usage is None:
@@ -124,12 +139,11 @@ class ChatStreamRelay:
         if len(chunk.error):
             self.error = bytes(chunk.error).decode()
         for choice in chunk.choices or ():
-            self.finish_reason = choice.finish_reason or self.finish_reason
-            delta = choice.delta
-            if delta is not None:
-                texts = (delta.content, delta.reasoning_content or delta.reasoning, delta.refusal)
-                self.characters += sum(len(text) for text in texts if text) + len(delta.tool_calls)
-        self.has_content = self.has_content or self.characters > 0
+            if choice.finish_reason is not None:
+                self.finish_reason = choice.finish_reason or self.finish_reason
+            if choice.delta is not None:
+                self.characters += _characters(choice.delta)
+        self.has_content = self.characters > 0
 
     def _render_usage(self, upstream_usage: dict[str, Any] | None, usage: TokenUsage) -> dict[str, Any]:
         bill = self._settle(usage)
