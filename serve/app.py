@@ -27,7 +27,7 @@ from serve.http.count_tokens import CountTokens
 from serve.http.doors import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
-from serve.http.openapi import describe_hot_paths
+from serve.http.openapi import describe_endpoints
 from serve.http.route import Route
 from serve.lane_assembly import assemble_lanes
 from serve.lane_metrics import LaneMetrics
@@ -95,7 +95,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     for module in (models, feedback, health):
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
-    describe_hot_paths(app)
+    describe_endpoints(app, needs_virtual_key=len(key_ring) > 0)
     endpoints: dict[str, HotEndpoint] = {
         "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),
         "/v1/responses": Answering(RESPONSES, admission, proxy, clock, quality_model.version),

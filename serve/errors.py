@@ -111,10 +111,19 @@ class NotFoundError(CallerError):
 
 
 class MethodNotAllowedError(CallerError):
-    """The path exists and takes another method."""
+    """The path exists and takes another method.
+
+    Args:
+        message: Says so.
+        allowed: The methods that it takes, as the header `Allow` lists them (RFC 9110, 15.5.6).
+    """
 
     status = 405
     code = "method_not_allowed"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class TooLargeError(CallerError):

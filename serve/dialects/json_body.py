@@ -1,13 +1,16 @@
 """JSON bodies of callers, read once, with errors that name the field."""
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from serve.dialects.inquiry import Body
 from serve.errors import BadRequestError
 
 Typed = TypeVar("Typed")
+PositiveInt = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+"""A count as far as all readers of JSON agree on integers (RFC 8259, 6)."""
 
 
 def decode_body(raw: bytes) -> Body:

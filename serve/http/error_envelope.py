@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serve.errors import RequestError, UpstreamError
+from serve.errors import MethodNotAllowedError, RequestError, UpstreamError
 from serve.http.asgi import RawHeaders
 
 
@@ -37,7 +37,9 @@ def messages_error_envelope(error: RequestError) -> dict[str, Any]:
 
 
 def error_headers(error: RequestError) -> RawHeaders:
-    """Return the headers that belong to an error: `Retry-After` on every 429 and 503, and wherever waiting helps."""
+    """Return the headers that belong to an error: `Retry-After` on every 429 and 503 and wherever waiting helps, `Allow` on a 405."""
+    if isinstance(error, MethodNotAllowedError):
+        return [(b"allow", error.allowed.encode())]
     retry_after_s = error.retry_after_s
     if retry_after_s is None and error.status in (429, 503):
         retry_after_s = 1

@@ -25,6 +25,8 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return respond(BadRequestError(f"the body is not valid JSON: {first['ctx']['error']}", code="invalid_json"))
         param = ".".join(str(part) for part in first["loc"][1:]) or None
         return respond(BadRequestError(f"{first['msg']} (in {param or 'the body'})", param=param))
 
@@ -33,7 +35,8 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
         if error.status_code == 404:
             return respond(NotFoundError(f"there is nothing at {request.url.path!r}"))
         if error.status_code == 405:
-            return respond(MethodNotAllowedError(f"{request.url.path} does not take {request.method}"))
+            allowed = (error.headers or {}).get("Allow", "GET")
+            return respond(MethodNotAllowedError(f"{request.url.path} does not take {request.method}", allowed))
         wrapped = BadRequestError(str(error.detail))
         wrapped.status = error.status_code
         return respond(wrapped)

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from router.telemetry_schema import FeedbackRow
 from serve.errors import BadRequestError, NotFoundError
 from serve.http.authentication import authenticate
+from serve.http.openapi import answered_with, error_answers
+from serve.http.openapi_answers import FeedbackAnswer
 from serve.resource_set import resources_of
 
 routes = APIRouter()
@@ -26,7 +28,13 @@ class Feedback(BaseModel):
     comment: Annotated[str | None, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = None
 
 
-@routes.post("/v1/feedback", status_code=202, summary="Say how good an answer was")
+@routes.post(
+    "/v1/feedback",
+    status_code=202,
+    summary="Say how good an answer was",
+    response_model=None,
+    responses={202: answered_with(FeedbackAnswer), **error_answers(400, 401, 404)},
+)
 async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
     """Store one piece of feedback. It may come late and more than once; all of it is kept.
 

@@ -8,6 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from serve.http.openapi import answered_with
+from serve.http.openapi_answers import ReadyAnswer
 from serve.resource_set import ResourceSet, resources_of
 
 routes = APIRouter()
@@ -19,7 +21,12 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@routes.get("/readyz", summary="Can it take requests")
+@routes.get(
+    "/readyz",
+    summary="Can it take requests",
+    response_model=None,
+    responses={200: answered_with(ReadyAnswer), 503: answered_with(ReadyAnswer, "Not now.")},
+)
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
     """Answer 200 when there is a lane, a quality model and a database, else 503 with what is missing."""
     resources = resources_of(request.app)
@@ -41,7 +48,12 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     }
 
 
-@routes.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+@routes.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request) -> Response:
     """Return all counters in Prometheus' text format."""
     resources = resources_of(request.app)

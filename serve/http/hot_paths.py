@@ -72,7 +72,7 @@ class HotPaths:
 
         try:
             if scope["method"] != "POST":
-                raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}")
+                raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}", "POST")
             await endpoint(scope, receive, watched_send)
         except ClientDisconnected:
             return

@@ -8,13 +8,20 @@ from fastapi import APIRouter, Request
 from router.lane import Capability, Lane
 from router.lane_table import LaneTable
 from serve.http.authentication import authenticate
+from serve.http.openapi import answered_with, error_answers
+from serve.http.openapi_answers import ModelsAnswer
 from serve.resource_set import resources_of
 from serve.routing_request import SMART_ROUTE
 
 routes = APIRouter()
 
 
-@routes.get("/v1/models", summary="List what can be asked for")
+@routes.get(
+    "/v1/models",
+    summary="List what can be asked for",
+    response_model=None,
+    responses={200: answered_with(ModelsAnswer), **error_answers(401)},
+)
 async def list_models(request: Request) -> dict[str, Any]:
     """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens."""
     resources = resources_of(request.app)

@@ -1,55 +1,194 @@
-"""The hot endpoints in the OpenAPI document: FastAPI does not see them, so their schemas come from their own types."""
+"""The OpenAPI document. FastAPI does not see the hot endpoints, so their schemas come from their own types; errors are described here for all."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
+from msgspec import Struct
 
 from serve.dialects.anthropic.messages_request import CountTokensRequest, MessagesRequest
 from serve.dialects.embeddings.embeddings_request import EmbeddingsRequest
 from serve.dialects.openai.chat_request import ChatRequest
 from serve.dialects.responses.responses_request import ResponsesRequest
+from serve.http.openapi_answers import (
+    ChatAnswer,
+    CountAnswer,
+    ErrorAnswer,
+    FeedbackAnswer,
+    MessageAnswer,
+    MessagesErrorAnswer,
+    ModelsAnswer,
+    ReadyAnswer,
+    ResponseAnswer,
+    RouteAnswer,
+    StreamEvent,
+    VectorsAnswer,
+)
+
+Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
 _ERRORS = {
     "400": "The request is wrong; `param` names the field.",
     "401": "No valid virtual key.",
     "404": "No lane is called that.",
+    "413": "The body or its text is too large.",
+    "4XX": "The provider says that the request is wrong: its status, its words.",
+    "500": "A defect of ours; it was logged.",
     "502": "Every attempted lane failed; lists them.",
-    "503": "No lane meets the constraints; says which removed which.",
+    "503": "No lane meets the constraints, says which removed which; or all of them rest.",
+    "504": "Every attempted lane timed out.",
+}
+_DECIDED_ONLY = frozenset({"400", "401", "404", "413", "500", "503"})
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key, `ll_live_…`."},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, as Anthropic's SDKs send it."},
+}
+_PARAMETERS: list[Json] = [
+    {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+    for name, text, schema in (
+        ("x-llmdeal-region", "The same as `route.region`.", {"type": "string", "enum": ["eu", "us"]}),
+        ("x-llmdeal-explain", "`1`: the answer says how it was decided.", {"type": "string"}),
+        ("x-llmdeal-tags", "At most 32, separated by commas; for the log.", {"type": "string"}),
+        ("x-session-id", "Names the conversation; its first 256 characters count.", {"type": "string"}),
+    )
+]
+_ALWAYS_HEADERS = {"request-id": "For feedback and the log.", "lane": "Who answered."}
+_ANSWER_HEADERS = _ALWAYS_HEADERS | {
+    "provider": "Who hosts it.",
+    "model": "Who made it and what it is.",
+    "reason": "Why this lane, in one word.",
+    "attempts": "Upstream calls made.",
+    "overhead-ms": "Our own time, the provider's taken out.",
+    "router-version": "The quality model that decided.",
 }
 
 
-def describe_hot_paths(app: FastAPI) -> None:
-    """Add the hot endpoints to the document of `app`."""
+@dataclass(frozen=True, slots=True)
+class _HotEndpoint:
+    """How a hot endpoint is described. The request types say what the gateway looks at; fields beyond them travel on."""
+
+    summary: str
+    request: type[Struct]
+    answer: type[Struct]
+    envelope: type[Struct] = ErrorAnswer
+    can_stream: bool = False
+    errors: frozenset[str] = frozenset(_ERRORS)
+    headers: tuple[str, ...] = tuple(_ANSWER_HEADERS)
+
+
+HOT_ENDPOINTS = {
+    "/v1/chat/completions": _HotEndpoint(
+        "Answer a chat, streamed or not, on the lane that wins", ChatRequest, ChatAnswer, can_stream=True
+    ),
+    "/v1/embeddings": _HotEndpoint("Make vectors with the model named", EmbeddingsRequest, VectorsAnswer),
+    "/v1/responses": _HotEndpoint(
+        "The same in the dialect of Responses, stateless", ResponsesRequest, ResponseAnswer, can_stream=True
+    ),
+    "/v1/messages": _HotEndpoint(
+        "The same in Anthropic's dialect", MessagesRequest, MessageAnswer, MessagesErrorAnswer, can_stream=True
+    ),
+    "/v1/messages/count_tokens": _HotEndpoint(
+        "Count the tokens of a request",
+        CountTokensRequest,
+        CountAnswer,
+        MessagesErrorAnswer,
+        errors=_DECIDED_ONLY,
+        headers=(*_ALWAYS_HEADERS, "token-count"),
+    ),
+    "/v1/route": _HotEndpoint(
+        "Decide only: every lane with what is expected of it, and which one wins",
+        ChatRequest,
+        RouteAnswer,
+        errors=_DECIDED_ONLY,
+        headers=(*_ALWAYS_HEADERS, "reason"),
+    ),
+}
+
+
+def answered_with(answer: type[Struct], description: str = "As asked.") -> Json:
+    """Return how a response is described that holds such an answer."""
+    return {"description": description, "content": {"application/json": {"schema": _ref(answer)}}}
+
+
+def error_answers(*statuses: int) -> dict[int | str, Json]:
+    """Return how the errors of an ordinary FastAPI endpoint are described."""
+    return {status: answered_with(ErrorAnswer, _ERRORS[str(status)]) for status in statuses}
+
+
+def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
+    """Complete the document of `app`.
+
+    Args:
+        app: With its ordinary endpoints included.
+        needs_virtual_key: Whether any virtual key is configured; else everybody may ask.
+    """
     generate = app.openapi
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> Json:
         document = generate()
         if "/v1/chat/completions" not in document["paths"]:
-            _, components = msgspec.json.schema_components(
-                (ChatRequest, EmbeddingsRequest, ResponsesRequest, MessagesRequest, CountTokensRequest), ref_template=_REF
-            )
-            document.setdefault("components", {}).setdefault("schemas", {}).update(components)
-            document["paths"]["/v1/chat/completions"] = _post("Answer a chat, streamed or not, on the lane that wins")
-            document["paths"]["/v1/embeddings"] = _post("Make vectors with the model named", "EmbeddingsRequest")
-            document["paths"]["/v1/responses"] = _post("The same in the dialect of Responses, stateless", "ResponsesRequest")
-            document["paths"]["/v1/messages"] = _post("The same in Anthropic's dialect", "MessagesRequest")
-            document["paths"]["/v1/messages/count_tokens"] = _post("Count the tokens of a request", "CountTokensRequest")
-            document["paths"]["/v1/route"] = _post("Decide only: every lane with what is expected of it, and which one wins")
+            document["paths"] |= {path: {"post": _operation(path, endpoint)} for path, endpoint in HOT_ENDPOINTS.items()}
+            _add_components(document)
+            _drop_unprocessable(document)
+            if needs_virtual_key:
+                _add_security(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the schema
 
 
-def _post(summary: str, request: str = "ChatRequest") -> dict[str, Any]:
-    schema = {"$ref": _REF.format(name=request)}
-    responses = {"200": {"description": "JSON, or server-sent events with `stream: true`."}}
-    responses.update({status: {"description": text} for status, text in _ERRORS.items()})
+def _operation(path: str, endpoint: _HotEndpoint) -> Json:
+    answered = answered_with(
+        endpoint.answer, "JSON, or server-sent events with `stream: true`." if endpoint.can_stream else "JSON."
+    )
+    if endpoint.can_stream:
+        answered["content"]["text/event-stream"] = {"itemSchema": _ref(StreamEvent)}
+    answered["headers"] = {f"x-llmdeal-{name}": _header(name) for name in endpoint.headers}
+    errors = {status: answered_with(endpoint.envelope, text) for status, text in _ERRORS.items() if status in endpoint.errors}
     return {
-        "post": {
-            "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-            "responses": responses,
-        }
+        "summary": endpoint.summary,
+        "operationId": path.removeprefix("/v1/").replace("/", "_"),
+        "parameters": _PARAMETERS,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(endpoint.request)}}},
+        "responses": {"200": answered, **errors},
     }
+
+
+def _header(name: str) -> Json:
+    text = _ANSWER_HEADERS.get(name, "`exact` where the lane counted, else `estimated`.")
+    return {"description": text, "required": True, "schema": {"type": "string"}}
+
+
+def _ref(schema: type[Struct]) -> Json:
+    return {"$ref": _REF.format(name=schema.__name__)}
+
+
+def _add_components(document: Json) -> None:
+    described = [shape for each in HOT_ENDPOINTS.values() for shape in (each.request, each.answer, each.envelope)]
+    shapes = dict.fromkeys([*described, ModelsAnswer, FeedbackAnswer, ReadyAnswer, StreamEvent])
+    _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
+    document.setdefault("components", {}).setdefault("schemas", {}).update(components)
+
+
+def _drop_unprocessable(document: Json) -> None:
+    """Take out the 422 that FastAPI describes by itself and that the gateway never sends."""
+    for _, operation in _operations(document):
+        operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
+def _add_security(document: Json) -> None:
+    document["components"]["securitySchemes"] = _SECURITY_SCHEMES
+    for path, operation in _operations(document):
+        if path.startswith("/v1/"):
+            operation["security"] = [{name: []} for name in _SECURITY_SCHEMES]
+
+
+def _operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            yield path, operation

@@ -109,9 +109,10 @@ async def break_off(request: web.Request, body: dict[str, Any]) -> web.StreamRes
 
 @dataclass
 class ScriptedProvider:
-    """Runs in a thread of its own. `script` holds what to do with the next requests; when it is empty, answer."""
+    """Runs in a thread of its own. `script` holds what to do with the next requests; when it is empty, `usually`."""
 
     script: list[Behaviour] = field(default_factory=list)
+    usually: Behaviour = answer
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -149,7 +150,7 @@ class ScriptedProvider:
         self.headers.append(dict(request.headers))
         self.paths.append(request.path)
         self.was_asked.set()
-        behaviour = self.script.pop(0) if self.script else answer
+        behaviour = self.script.pop(0) if self.script else self.usually
         return await behaviour(request, body)
 
     def __enter__(self) -> Self:

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from router.lane import Capability
 from serve.dialects.anthropic.request_reader import read_request
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.json_body import decode_body, typed
+from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
 from serve.dialects.seen_conversation import seen_conversation
 from serve.errors import BadRequestError
@@ -66,7 +66,7 @@ class MessagesRequest(RoutingFields, kw_only=True):
     """What routing needs of a Messages request."""
 
     messages: Annotated[list[_Message], Meta(min_length=1)]
-    max_tokens: Annotated[int, Meta(ge=1)]
+    max_tokens: PositiveInt
     system: str | list[_Block] | None = None
     tools: list[_Tool] | None = None
     thinking: _Thinking | None = None

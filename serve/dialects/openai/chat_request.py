@@ -5,11 +5,9 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from serve.dialects.inquiry import Body
-from serve.dialects.json_body import decode_body, typed
+from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.openai.reasoning_details import ReasoningDetail
 from serve.dialects.routing_fields import RoutingFields
-
-TokenLimit = Annotated[int, Meta(ge=1)]
 
 
 class FileReference(Struct):
@@ -84,9 +82,9 @@ class ChatRequest(RoutingFields, kw_only=True):
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: TokenLimit | None = None
-    max_completion_tokens: TokenLimit | None = None
-    n: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: PositiveInt | None = None
+    max_completion_tokens: PositiveInt | None = None
+    n: PositiveInt | None = None
     tools: list[OfferedTool] | None = None
     functions: list[Any] | None = None
     response_format: ResponseFormat | None = None

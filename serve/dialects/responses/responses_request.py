@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from router.lane import Capability
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.json_body import decode_body, typed
+from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.responses.carried_thoughts import carried_by
 from serve.dialects.responses.items import Content, Item
 from serve.dialects.responses.request_reader import read_request
@@ -53,7 +53,7 @@ class ResponsesRequest(RoutingFields, kw_only=True):
     input: str | Annotated[list[Item], Meta(min_length=1)]
     instructions: str | None = None
     tools: list[_Tool] | None = None
-    max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_output_tokens: PositiveInt | None = None
     reasoning: _Reasoning | None = None
     text: _Text | None = None
     stream: bool | None = None
