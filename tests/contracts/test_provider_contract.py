@@ -1,6 +1,7 @@
 """Every row of the catalogue, found by itself: what a provider, a model and a price must be to be offered."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -239,3 +240,23 @@ def test_broken_yaml_is_refused_by_line(tmp_path: Path) -> None:
     (tmp_path / "groq.yaml").write_text("id: groq\nname: [Groq\n")
     with pytest.raises(ConfigurationError, match=r"groq\.yaml, line \d+: not valid YAML"):
         load_provider_rows(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda text: text.replace("prices:", "prices: {", 1), r"line \d+"),
+        (lambda text: text.replace("checked_on", "checked_upon", 1), "checked_on"),
+        (lambda text: text.replace('input: "', 'input: "-', 1), "input"),
+    ],
+    ids=["a brace too many", "no date", "a negative rate"],
+)
+def test_a_spoilt_price_file_stops_the_start_and_brings_no_other_prices_back(
+    spoil: Callable[[str], str], complaint: str, tmp_path: Path
+) -> None:
+    file = min((data_dir() / "prices").glob("*.yaml"))
+    (tmp_path / file.name).write_text(file.read_text())
+    assert load_own_prices(tmp_path)
+    (tmp_path / file.name).write_text(spoil(file.read_text()))
+    with pytest.raises(ConfigurationError, match=rf"{file.name}.*{complaint}"):
+        load_own_prices(tmp_path)

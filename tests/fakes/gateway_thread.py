@@ -48,6 +48,17 @@ class GatewayThread:
         long_ago, far_off = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
         return [row for rows in self.resources.attempts.read(long_ago, far_off) for row in rows]
 
+    def stop_listening(self) -> None:
+        """Begin to stop, and return once no new connection is taken."""
+        self._server.should_exit = True
+        for listener in self._server.servers:
+            asyncio.run_coroutine_threadsafe(self._closed(listener), self._loop).result(10)
+
+    @staticmethod
+    async def _closed(listener: asyncio.Server) -> None:
+        while listener.is_serving():  # noqa: ASYNC110 - uvicorn looks at its flag every tenth of a second and has no event for it
+            await asyncio.sleep(0.01)
+
     def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(20), "the gateway did not start"

@@ -1,5 +1,6 @@
 """What can be set, asked for or returned is documented."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from serve.http import feedback, health, models
 from serve.resources import data_dir
 from serve.settings import Settings, load_settings
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def codes() -> list[str]:
@@ -72,3 +74,13 @@ def test_the_configuration_of_the_migration_guide_is_one(tmp_path: Path) -> None
     settings = load_settings(config, {})
     assert settings.providers["openai"].region == "eu"
     assert settings.servers[0].models[0].upstream_model == "qwen3-32b"
+
+
+def test_every_trap_names_tests_that_exist() -> None:
+    rows = [line for line in (DOCS / "traps.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 15
+    for row in rows:
+        shown_by = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)
+        assert shown_by, row
+        for path, name in shown_by:
+            assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
