@@ -122,10 +122,10 @@ async def _relay_events(
     outcome: Outcome = "client_disconnected"
     try:
         if first:
-            yield first
+            yield _shown(attempt, relay, first)
         while not relay.is_done and relay.error is None and (chunk := await anext(chunks, None)):
             if out := relay.feed(chunk):
-                yield out
+                yield _shown(attempt, relay, out)
         if relay.is_complete:
             outcome = "ok"
             yield relay.finish()
@@ -140,6 +140,11 @@ async def _relay_events(
     finally:
         attempt.finish_reason = relay.finish_reason
         attempt.end(outcome, relay.usage)
+
+
+def _shown(attempt: Attempt, relay: StreamRelay, out: bytes) -> bytes:
+    """Return what the caller sees of a stream: all of it, but for what a provider says of itself when it fails."""
+    return out if relay.error is None else attempt.redacted(out.decode("utf-8", "replace")).encode()
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

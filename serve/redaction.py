@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable, Mapping
 
 # Prefixes of the providers' key formats and of ours; a key is its prefix and at least eight more characters.
 _SECRET = re.compile(
@@ -11,9 +12,19 @@ _SECRET = re.compile(
 REDACTED = "[redacted]"
 
 
-def redact(text: str) -> str:
-    """Return `text` with everything that looks like a credential replaced."""
+_CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return `text` with these secrets, and everything that looks like a credential, replaced."""
+    for secret in secrets:
+        text = text.replace(secret, REDACTED)
     return _SECRET.sub(REDACTED, text)
+
+
+def secrets_in(headers: Mapping[str, str]) -> list[str]:
+    """Return the credentials that these request headers carry: not every provider's keys have a form that can be recognised."""
+    return [value.removeprefix("Bearer ") for name, value in headers.items() if value and name.lower() in _CREDENTIAL_HEADERS]
 
 
 class RedactingFilter(logging.Filter):

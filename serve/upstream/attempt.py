@@ -11,7 +11,7 @@ from router.telemetry_schema import Outcome
 from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.exchange import Exchange
-from serve.redaction import redact
+from serve.redaction import redact, secrets_in
 from serve.upstream.rate_limit_headers import RateLimits, read_rate_limits
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import (
@@ -193,7 +193,11 @@ class Attempt:
         elif verdict.rest == "lane":
             health.note_failure(self.row, retry_after_s)
         self.end(verdict.outcome, None)
-        return AttemptFailed(verdict, self.status, redact(message), retry_after_s)
+        return AttemptFailed(verdict, self.status, self.redacted(message), retry_after_s)
+
+    def redacted(self, text: str) -> str:
+        """Return words of the provider without the key that it was sent."""
+        return redact(text, secrets_in(self.call.connection(self.row).headers))
 
     def end(self, outcome: Outcome, usage: TokenUsage | None) -> None:
         """Close the response and tell the observer. Only the first call counts."""

@@ -1,8 +1,10 @@
 """What other gateways fell into, through the public doors. docs/traps.md lists these tests and those that stand elsewhere."""
 
 import asyncio
+import json
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import httpx
 import pytest
 from aiohttp import web
 from fakes.gateway_thread import GatewayThread
-from fakes.scripted_provider import RECORDED, ScriptedProvider, recorded, refuse, stream_events
+from fakes.scripted_provider import RECORDED, Behaviour, ScriptedProvider, recorded, refuse, stream_events
 from starlette.middleware.base import BaseHTTPMiddleware
+
+from serve.dialects.bedrock.event_stream import encode_message
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +36,7 @@ DOORS: dict[str, dict[str, Any]] = {
     "/v1/messages": {"messages": QUESTION, "max_tokens": 99},
     "/v1/responses": {"input": QUESTION},
 }
+CANARY = "4f1d9c0ab7e2c0ffee5ec2e7d00dfeed"  # of no provider's form: nothing but knowing it can tell that it is a key
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def server(lane: str, vendor_model: str, dialect: str, base_url: str) -> dict[st
     name, _, upstream_model = lane.partition("/")
     model = {"upstream_model": upstream_model, "vendor_model": vendor_model, "capabilities": ["tools", "reasoning"]}
     prices = {"input_usd_per_mtok": "2", "output_usd_per_mtok": "8"}
-    return {"id": name, "base_url": base_url, "dialect": dialect, "models": [{**model, **prices}]}
+    return {"id": name, "base_url": base_url, "dialect": dialect, "key": CANARY, "models": [{**model, **prices}]}
 
 
 @pytest.fixture
@@ -166,6 +171,62 @@ def test_a_stream_under_way_is_finished_before_its_client_is_closed(provider: Sc
             gateway.stop_listening()
             may_go_on.set()
             assert (first + b"".join(chunks)).endswith(b"data: [DONE]\n\n")
+
+
+def failing_stream(lane: str) -> bytes:
+    """A stream that begins well and then says the key in an error of its dialect."""
+    error = {"message": f"bad key {CANARY}"}
+    if lane == BEDROCK:
+        begun = encode_message({":message-type": "event", ":event-type": "messageStart"}, b'{"role": "assistant"}')
+        delta = encode_message(
+            {":message-type": "event", ":event-type": "contentBlockDelta"}, b'{"contentBlockIndex": 0, "delta": {"text": "Par"}}'
+        )
+        failure = {":message-type": "exception", ":exception-type": "throttlingException"}
+        return begun + delta + encode_message(failure, json.dumps(error).encode())
+    if lane == CLAUDE:
+        begun = (RECORDED / "anthropic" / "stream.sse").read_bytes().partition(b"event: content_block_stop")[0]
+        return begun + f"event: error\ndata: {json.dumps({'type': 'error', 'error': error})}\n\n".encode()
+    gemini = (RECORDED / "gemini" / "stream.sse").read_bytes().partition(b"\n\n")[0] + b"\n\n"
+    return (gemini if lane == GEMINI else stream_events("x")[0]) + f"data: {json.dumps({'error': error})}\n\n".encode()
+
+
+def answer_with(raw: bytes) -> Behaviour:
+    async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.Response(body=raw, headers={"content-type": "text/event-stream", "x-request-id": "up-1", "x-echo": CANARY})
+
+    return behaviour
+
+
+WAYS: dict[str, Callable[[str], Behaviour]] = {
+    **{
+        f"status {status}": lambda lane, status=status: refuse(status, f"your key {CANARY} (Bearer {CANARY}) is wrong")
+        for status in (400, 401, 403, 404, 413, 422, 429, 500, 503)
+    },
+    "an error in the stream": lambda lane: answer_with(failing_stream(lane)),
+    "no answer at all": lambda lane: answer_with(f"<html>{CANARY}</html>".encode()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("lane", RECORDINGS)
+def test_a_provider_key_takes_no_way_out_whatever_the_provider_says(
+    way: str, lane: str, provider: ScriptedProvider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    provider.usually = WAYS[way](lane)
+    requests = [(door, is_streaming) for door in DOORS for is_streaming in (False, True)]
+    lanes = [lane.replace("/", f"-{number}/") for number in range(len(requests))]  # one that failed would rest
+    servers = [server(each, VENDOR_MODELS[lane], DIALECTS[lane], provider.base_url) for each in lanes]
+    with GatewayThread(tmp_path, servers=servers) as gateway:
+        for each, (door, is_streaming) in zip(lanes, requests, strict=True):
+            answer = httpx.post(f"{gateway.url}{door}", json={"model": each, "stream": is_streaming, **DOORS[door]})
+            assert CANARY not in answer.text
+            assert CANARY not in str(answer.headers)
+        for page in ("/v1/models", "/metrics", "/readyz", "/openapi.json"):
+            assert CANARY not in httpx.get(f"{gateway.url}{page}").text
+        assert CANARY not in str(gateway.attempts())
+    assert [CANARY in str(headers) for headers in provider.headers] == [True] * len(requests)  # each lane was sent it
+    assert CANARY not in caplog.text
 
 
 def test_no_middleware_of_starlettes_slow_kind_is_in_the_way(gateway: GatewayThread) -> None:
