@@ -1,16 +1,22 @@
 """Embeddings through OpenAI's SDK: the real gateway, real HTTP to a provider that does as it is told, and a real model."""
 
+import base64
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+import numpy as np
 import openai
 import pytest
 from aiohttp import web
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, refuse
+from fakes.vector_server import NAME, vector_server
+
+from serve.local_models.catalogue import SMOLLM2
 
 pytestmark = pytest.mark.slow
 
@@ -129,3 +135,51 @@ def test_the_catalogue_offers_vectors_with_a_provider_key(tmp_path: Path) -> Non
         (small,) = [entry for entry in data if entry["id"] == "openai/text-embedding-3-small"]
         assert small["lanes"][0]["pricing"]["input_usd_per_mtok"] == "0.02"
         assert small["lanes"][0]["pricing"]["output_usd_per_mtok"] == "0"
+
+
+@dataclass
+class RealVectors:
+    """A real model, the gateway in front of it, and OpenAI's SDK."""
+
+    base_url: str
+    gateway: GatewayThread
+    client: openai.OpenAI
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[RealVectors]:
+    served = {"kind": "embedding", "upstream_model": NAME, "vendor_model": SMOLLM2.vendor_model, "input_usd_per_mtok": "0.5"}
+    with vector_server(SMOLLM2) as base_url:
+        servers = [{"id": "box", "base_url": base_url, "models": [served]}]
+        with (
+            GatewayThread(tmp_path, servers=servers, sandbox="on") as running,
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as made,
+        ):
+            yield RealVectors(base_url, running, made)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_a_real_model_makes_vectors_that_say_what_they_cost(encoding: Literal["float", "base64"], real: RealVectors) -> None:
+    texts = ["The cat sits on the mat.", "A cat is on the rug.", "Quarterly tax returns are due."]
+    raw = real.client.embeddings.with_raw_response.create(model=SMOLLM2.vendor_model, input=texts, encoding_format=encoding)
+    direct = httpx.post(f"{real.base_url}/embeddings", json={"model": NAME, "input": texts, "encoding_format": "float"}).json()
+    answer = raw.parse()
+    given: Any = [entry.embedding for entry in answer.data]
+    if encoding == "base64":  # asked for by name, the SDK hands it on as it came
+        given = [np.frombuffer(base64.b64decode(each), np.float32) for each in given]
+    assert np.allclose(given, [entry["embedding"] for entry in direct["data"]], atol=1e-6)
+    assert np.dot(given[0], given[1]) > np.dot(given[0], given[2])
+    counted = direct["usage"]["prompt_tokens"]
+    [row] = real.gateway.attempts()
+    assert answer.usage.prompt_tokens == row.prompt_tokens == counted > 10
+    assert row.cost_nusd == counted * 500
+    assert raw.headers["x-llmdeal-cost-usd"] == f"{counted * 0.5e-6:.9f}"
+    assert answer.usage.model_dump()["cost"] == pytest.approx(counted * 0.5e-6)
+
+
+@pytest.mark.real
+def test_where_the_sdk_chooses_the_encoding_numbers_come_out(real: RealVectors) -> None:
+    answer = real.client.embeddings.create(model=SMOLLM2.vendor_model, input="The cat sits on the mat.")
+    assert len(answer.data[0].embedding) == 576
+    assert np.linalg.norm(answer.data[0].embedding) == pytest.approx(1, abs=1e-3)
