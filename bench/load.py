@@ -18,6 +18,7 @@ from bench.mock_upstream import STREAM_CHUNKS
 
 _GRACE_S = 30.0
 _END_OF_CHUNKS = b"\r\n0\r\n\r\n"
+_CHUNK = b"data: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,37 @@ class LoadResult:
         seconds: From the first request to the last answer.
         latencies_ms: From the request to the end of its answer, sorted; right answers only.
         errors: What went wrong -> how often.
+        first_chunks_ms: From the request to the first chunk of its stream, sorted; right answers only.
+        n_chunks: Chunks of streams, right answers only.
     """
 
     seconds: float
     latencies_ms: list[float]
     errors: Counter[str]
+    first_chunks_ms: list[float]
+    n_chunks: int
 
     @property
     def per_second(self) -> float:
         """Right answers per second."""
         return len(self.latencies_ms) / self.seconds
 
+    @property
+    def chunks_per_second(self) -> float:
+        """Chunks per second."""
+        return self.n_chunks / self.seconds
+
     def percentile_ms(self, share: float) -> float:
         """Return the latency that this share (0..1) of the answers did not exceed; NaN when there was no answer."""
-        if not self.latencies_ms:
-            return math.nan
-        return self.latencies_ms[min(int(share * len(self.latencies_ms)), len(self.latencies_ms) - 1)]
+        return _percentile(self.latencies_ms, share)
+
+    def first_chunk_ms(self, share: float) -> float:
+        """Return the wait for the first chunk that this share (0..1) of the streams did not exceed; NaN when there was no stream."""
+        return _percentile(self.first_chunks_ms, share)
+
+
+def _percentile(numbers: Sequence[float], share: float) -> float:
+    return numbers[min(int(share * len(numbers)), len(numbers) - 1)] if numbers else math.nan
 
 
 def apply_load(target: Target, connections: int, seconds: float) -> LoadResult:
@@ -91,7 +107,9 @@ async def _apply(target: Target, connections: int, seconds: float) -> LoadResult
         await asyncio.wait_for(lines.all_closed, seconds + _GRACE_S)
     except TimeoutError:
         lines.errors["no answer"] += lines.n_open
-    return LoadResult(perf_counter() - started, sorted(lines.latencies_ms), lines.errors)
+    return LoadResult(
+        perf_counter() - started, sorted(lines.latencies_ms), lines.errors, sorted(lines.first_chunks_ms), lines.n_chunks
+    )
 
 
 class _Lines:
@@ -106,6 +124,8 @@ class _Lines:
         self.n_sent = 0
         self.latencies_ms: list[float] = []
         self.errors: Counter[str] = Counter()
+        self.first_chunks_ms: list[float] = []
+        self.n_chunks = 0
 
     def next_request(self) -> bytes:
         self.n_sent += 1
@@ -125,6 +145,7 @@ class _Connection(asyncio.Protocol):
         self._n_expected: int | None = None
         self._sent = 0.0
         self._is_waiting = False
+        self._first_chunk: float | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,6 +159,8 @@ class _Connection(asyncio.Protocol):
             self._n_expected = _length_of(data)
         self._parts.append(data)
         self._n_bytes += len(data)
+        if self._first_chunk is None and self._lines.target.is_streaming and _CHUNK in data:
+            self._first_chunk = now
         if self._n_expected is None:
             tail = data if len(data) >= len(_END_OF_CHUNKS) else b"".join(self._parts[-len(_END_OF_CHUNKS) :])
             is_complete = tail.endswith(_END_OF_CHUNKS)
@@ -161,16 +184,21 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._is_waiting = True
+        self._first_chunk = None
         self._sent = now
         self._transport.write(self._lines.next_request())
 
     def _note_answer(self, now: float) -> None:
         answer = b"".join(self._parts)
         problem = _problem_with(answer, self._lines.target)
-        if problem is None:
-            self._lines.latencies_ms.append((now - self._sent) * 1_000)
-        else:
-            self._lines.errors[problem] += 1
+        lines = self._lines
+        if problem is not None:
+            lines.errors[problem] += 1
+            return
+        lines.latencies_ms.append((now - self._sent) * 1_000)
+        if self._first_chunk is not None:
+            lines.first_chunks_ms.append((self._first_chunk - self._sent) * 1_000)
+            lines.n_chunks += answer.count(_CHUNK)
 
 
 def _length_of(first_bytes: bytes) -> int | None:
@@ -185,6 +213,6 @@ def _problem_with(answer: bytes, target: Target) -> str | None:
         return "status " + answer[9:12].decode("latin-1")
     if target.is_streaming:
         # A gateway may say more than the provider did (its own usage, say), never less.
-        is_whole = answer.count(b"data: ") > STREAM_CHUNKS - 2 and target.end_mark in answer
+        is_whole = answer.count(_CHUNK) > STREAM_CHUNKS - 2 and target.end_mark in answer
         return None if is_whole else "incomplete stream"
     return None if all(mark in answer for mark in target.whole_marks) else "not an answer"

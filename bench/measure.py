@@ -1,4 +1,4 @@
-"""One round of one subject: load it in three ways, look at its memory and processor time."""
+"""One round of one subject: load it in several ways, look at its memory and processor time."""
 
 import math
 import statistics
@@ -21,10 +21,11 @@ class Durations:
     many_s: float
     single_s: float
     streams_s: float
+    single_streams_s: float
 
 
-FULL = Durations(warm_up_s=2, many_s=5, single_s=3, streams_s=4)
-QUICK = Durations(warm_up_s=0.5, many_s=1.5, single_s=1, streams_s=1)
+FULL = Durations(warm_up_s=2, many_s=5, single_s=3, streams_s=4, single_streams_s=2)
+QUICK = Durations(warm_up_s=0.5, many_s=1.5, single_s=1, streams_s=1, single_streams_s=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Round:
         single_p50_ms, single_p99_ms: Latency at one connection.
         streams_per_second: Streamed answers per second at `CONNECTIONS` connections.
         across_per_second: Streamed answers per second at `CONNECTIONS` connections, Anthropic's dialect asked and OpenAI's answering.
+        chunks_per_second: Chunks of these streams, the provider's dialect asked, per second.
+        first_chunk_p50_ms: From the request to the first chunk of its stream at one connection.
         cpu_us: The server's processor time per request at `CONNECTIONS` connections, microseconds.
         rss_mb: Resident memory after the load, MB.
         first_answer_s: From the start of the process to its first answer.
@@ -51,6 +54,8 @@ class Round:
     single_p99_ms: float
     streams_per_second: float
     across_per_second: float
+    chunks_per_second: float
+    first_chunk_p50_ms: float
     cpu_us: float
     rss_mb: float
     first_answer_s: float
@@ -59,7 +64,7 @@ class Round:
 
 
 def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Round:
-    """Load a running server in three ways and look at it."""
+    """Load a running server in several ways and look at it."""
     warm_up = apply_load(subject.whole, CONNECTIONS, durations.warm_up_s)
     cpu_before_s = server.cpu_s()
     many = apply_load(subject.whole, CONNECTIONS, durations.many_s)
@@ -67,8 +72,9 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
     single = apply_load(subject.whole, 1, durations.single_s)
     streams = apply_load(subject.streamed, CONNECTIONS, durations.streams_s)
     across = apply_load(subject.across, CONNECTIONS, durations.streams_s) if subject.across else None
+    single_streams = apply_load(subject.streamed, 1, durations.single_streams_s)
     rss_mb = server.rss_mb()
-    loads = [warm_up, many, single, streams, *([across] if across else [])]
+    loads = [warm_up, many, single, streams, single_streams, *([across] if across else [])]
     return Round(
         per_second=many.per_second,
         p50_ms=many.percentile_ms(0.5),
@@ -77,6 +83,8 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
         single_p99_ms=single.percentile_ms(0.99),
         streams_per_second=streams.per_second,
         across_per_second=across.per_second if across else math.nan,
+        chunks_per_second=streams.chunks_per_second,
+        first_chunk_p50_ms=single_streams.first_chunk_ms(0.5),
         cpu_us=cpu_s * 1e6 / max(len(many.latencies_ms), 1),
         rss_mb=rss_mb,
         first_answer_s=server.first_answer_s,
@@ -99,6 +107,8 @@ def median_round(rounds: Sequence[Round]) -> Round:
         single_p99_ms=median("single_p99_ms"),
         streams_per_second=median("streams_per_second"),
         across_per_second=median("across_per_second"),
+        chunks_per_second=median("chunks_per_second"),
+        first_chunk_p50_ms=median("first_chunk_p50_ms"),
         cpu_us=median("cpu_us"),
         rss_mb=median("rss_mb"),
         first_answer_s=median("first_answer_s"),

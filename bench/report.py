@@ -24,22 +24,26 @@ class Figure:
         read: Takes it from a round.
         digits: Behind the point.
         more_is_better: Which way the ratios run; None: no ratio is shown.
+        added: Name of a row below it: what each subject adds to the mock alone; empty: none.
     """
 
     name: str
     read: Callable[[Round], float]
     digits: int
     more_is_better: bool | None
+    added: str = ""
 
 
 FIGURES = (
     Figure(f"requests/s, {CONNECTIONS} connections", lambda one: one.per_second, 0, True),
     Figure(f"p50 ms, {CONNECTIONS} connections", lambda one: one.p50_ms, 2, False),
     Figure(f"p99 ms, {CONNECTIONS} connections", lambda one: one.p99_ms, 2, False),
-    Figure("p50 ms, 1 connection", lambda one: one.single_p50_ms, 3, False),
+    Figure("p50 ms, 1 connection", lambda one: one.single_p50_ms, 3, False, "added to p50, 1 connection, ms"),
     Figure("p99 ms, 1 connection", lambda one: one.single_p99_ms, 3, False),
     Figure(f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True),
     Figure("the same across two dialects", lambda one: one.across_per_second, 0, None),
+    Figure(f"chunks/s passed on, {CONNECTIONS} connections", lambda one: one.chunks_per_second, 0, True),
+    Figure("p50 to the first chunk ms, 1 connection", lambda one: one.first_chunk_p50_ms, 3, False, "added to it, ms"),
     Figure("processor µs per request", lambda one: one.cpu_us, 0, False),
     Figure("memory after load, MB", lambda one: one.rss_mb, 0, False),
     Figure("start to first answer, s", lambda one: one.first_answer_s, 2, False),
@@ -86,10 +90,14 @@ def figure_rows(rounds: Mapping[str, Round]) -> Rows:
     for figure in FIGURES:
         values = [_shown(figure.read(one), figure.digits) for one in rounds.values()]
         rows.append([figure.name, *values, *(_ratio(figure, rounds[LLMDEAL], rounds[name]) for name in others)])
-    baseline_ms = rounds[MOCK].single_p50_ms
-    added = [f"{one.single_p50_ms - baseline_ms:,.3f}" if name != MOCK else "" for name, one in rounds.items()]
-    rows.insert(6, ["added to p50, 1 connection, ms", *added, *([""] * len(others))])
+        if figure.added:
+            rows.append([figure.added, *_added(figure, rounds), *([""] * len(others))])
     return rows
+
+
+def _added(figure: Figure, rounds: Mapping[str, Round]) -> list[str]:
+    baseline = figure.read(rounds[MOCK])
+    return ["" if name == MOCK else _shown(figure.read(one) - baseline, figure.digits) for name, one in rounds.items()]
 
 
 def goal_rows(found: Sequence[Goal]) -> Rows:
