@@ -33,6 +33,9 @@ BODIES = {
     "gemini": ("gemini/thinking-and-tools.json", "gemini/answer.json", "Paris."),
 }
 
+SIGNATURES = {"anthropic": ["c2lnbmF0dXJl"], "gemini": ["c2ln"]}
+"""Of these bodies' thoughts and calls, which the Anthropic class sends back."""
+
 
 @pytest.fixture(scope="module")
 def real_servers() -> Iterator[list[Any]]:
@@ -143,3 +146,4 @@ def test_pydantic_ai_runs_an_agent_with_a_tool_at_every_door(desk: Desk, dialect
     assert desk.answered() == [(door, "tools/caller") for door in doors.values() for _ in range(2)]
     results = [str(body) for body in desk.provider.requests[1::2]]
     assert all("2 sunny day(s) in Paris" in body and "1 sunny day(s) in Zürich" in body for body in results)
+    assert all(f"'{signature}'" in results[-1] for signature in SIGNATURES.get(dialect, ()))

@@ -110,6 +110,31 @@ def test_the_signature_of_a_call_comes_back_and_keeps_the_conversation_with_gemi
     }
 
 
+@pytest.mark.parametrize("kind", ["json", "sse"])
+def test_the_signature_of_a_call_comes_back_through_anthropics_door_too(
+    messages: anthropic.Anthropic, gemini: ScriptedProvider, gpt: ScriptedProvider, kind: str
+) -> None:
+    gemini.script = [recorded(f"gemini/thinking-and-tools.{kind}", pieces=11), recorded("gemini/answer.json")]
+    if kind == "json":
+        first = messages.messages.create(model=GEMINI, max_tokens=99, messages=QUESTION, tools=[TOOL])
+    else:
+        with messages.messages.stream(model=GEMINI, max_tokens=99, messages=QUESTION, tools=[TOOL]) as stream:
+            first = stream.get_final_message()
+    said: Any = [block.model_dump(exclude_none=True) for block in first.content]
+    results: Any = [
+        {"type": "tool_result", "tool_use_id": block.id, "content": "sunny"}
+        for block in first.content
+        if block.type == "tool_use"
+    ]
+    conversation: Any = [*QUESTION, {"role": "assistant", "content": said}, {"role": "user", "content": results}]
+    raw = messages.messages.with_raw_response.create(model="smart-route", max_tokens=99, messages=conversation, tools=[TOOL])
+    assert raw.headers["x-llmdeal-lane"] == GEMINI
+    assert gpt.requests == []
+    calls = gemini.requests[1]["contents"][1]["parts"][-2:]
+    assert [call["functionCall"]["id"] for call in calls] == ["fc1", "fc2"]
+    assert [call.get("thoughtSignature") for call in calls] == ["c2ln", None]
+
+
 @pytest.mark.parametrize("status", [401, 429, 503])
 def test_a_refusal_by_gemini_sends_the_request_to_the_next_lane(
     chat: openai.OpenAI, gemini: ScriptedProvider, gpt: ScriptedProvider, gateway: GatewayThread, status: int

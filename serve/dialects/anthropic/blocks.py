@@ -8,6 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from serve.dialects.carried_thoughts import CarriedThought, carried_by
 from serve.dialects.neutral.parts import CacheTtl, MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.errors import BadRequestError
 
@@ -86,6 +87,20 @@ class ToolResultBlock(Struct, tag_field="type", tag="tool_result"):
 
 
 Block = TextBlock | ImageBlock | DocumentBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock | ToolResultBlock
+
+
+def carried_in(block: Block, where: str) -> CarriedThought | None:
+    """Return what a redacted thought carries; None: the block is none.
+
+    Raises:
+        BadRequestError: It is marked as ours and was changed on the way.
+    """
+    if not isinstance(block, RedactedThinkingBlock):
+        return None
+    try:
+        return carried_by(block.data, VENDOR)
+    except ValueError as error:
+        raise BadRequestError(str(error), param=f"{where}.data") from None
 
 
 def part_of_block(block: Block, where: str) -> Part:

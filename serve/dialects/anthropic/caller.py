@@ -7,6 +7,7 @@ import msgspec
 from router.price_table import TokenUsage
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.usage import usage_block
+from serve.dialects.carried_thoughts import carried_call
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill
 from serve.dialects.neutral.answer import (
@@ -43,7 +44,7 @@ class MessagesCaller:
         """Return a message."""
         body = {
             **_head(answer.answer_id, answer.upstream_model),
-            "content": [block for part in answer.parts if (block := _block(part)) is not None],
+            "content": [block for part in answer.parts for block in _blocks(part)],
             "stop_reason": _REASONS[answer.finish_reason],
             "stop_sequence": answer.stop_sequence,
             "usage": usage_block(usage) | cost_fields(usage, bill.cost),
@@ -133,6 +134,8 @@ class MessagesStreamWriter:
 
     def _call(self, event: ToolCallBegan) -> bytes:
         out = self._close()
+        if event.signature is not None:
+            out += self._start("redacted_thinking", _signature_of_call(event.call_id, event.signature)) + self._close()
         out += self._start("tool_use", {"type": "tool_use", "id": event.call_id, "name": event.name, "input": {}})
         self._open_call = event.number
         return out
@@ -158,12 +161,18 @@ def _head(answer_id: str, upstream_model: str) -> dict[str, Any]:
     return {"id": answer_id or "msg_llmdeal", "type": "message", "role": "assistant", "model": upstream_model}
 
 
-def _block(part: AssistantPart) -> dict[str, Any] | None:
+def _blocks(part: AssistantPart) -> list[dict[str, Any]]:
     if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text} if part.text else None
+        return [{"type": "text", "text": part.text}] if part.text else []
     if isinstance(part, ToolCallPart):
-        return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": arguments_object(part.arguments)}
+        call = {"type": "tool_use", "id": part.call_id, "name": part.name, "input": arguments_object(part.arguments)}
+        return [call] if part.signature is None else [_signature_of_call(part.call_id, part.signature), call]
     if part.encrypted is not None:
-        return {"type": "redacted_thinking", "data": part.encrypted} if part.vendor == VENDOR else None
+        return [{"type": "redacted_thinking", "data": part.encrypted}] if part.vendor == VENDOR else []
     signature = part.signature if part.vendor == VENDOR else None
-    return {"type": "thinking", "thinking": part.text, "signature": signature or ""}
+    return [{"type": "thinking", "thinking": part.text, "signature": signature or ""}]
+
+
+def _signature_of_call(call_id: str, signature: str) -> dict[str, Any]:
+    """Return the block that carries a call's signature to the caller and back: clients send redacted thoughts back unread."""
+    return {"type": "redacted_thinking", "data": carried_call(call_id, signature)}

@@ -5,11 +5,14 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from router.lane import Capability
+from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.request_reader import read_request
+from serve.dialects.carried_thoughts import carried_by
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
 from serve.dialects.seen_conversation import seen_conversation
+from serve.dialects.thoughts import capability_of_vendor
 from serve.errors import BadRequestError
 
 _CARRIED_FIELDS = frozenset(
@@ -36,6 +39,7 @@ class _Block(Struct):
     content: "str | list[_Block] | None" = None
     thinking: str | None = None
     signature: str | None = None
+    data: str | None = None
     input: Any = None
 
 
@@ -159,10 +163,19 @@ class _Seen:
             self.look_at(block.content)
         elif block.type == "tool_use":
             self.other_characters += len(str(block.input))
-        elif block.type in ("thinking", "redacted_thinking") and (block.signature or block.type == "redacted_thinking"):
+        elif block.type == "thinking" and block.signature:
             self.required |= Capability.CLAUDE_THOUGHTS
+        elif block.type == "redacted_thinking":
+            self.required |= _needed_for(block.data or "")
         if block.type not in _CARRIED_BLOCKS or (block.source is not None and block.source.type not in _CARRIED_SOURCES):
             self.required |= Capability.MESSAGES_DIALECT
+
+
+def _needed_for(redacted: str) -> Capability:
+    try:
+        return capability_of_vendor(carried_by(redacted, VENDOR).vendor)
+    except ValueError as error:
+        raise BadRequestError(str(error), param="messages") from None
 
 
 def _required(request: MessagesRequest, body: dict[str, Any], seen: _Seen) -> Capability:

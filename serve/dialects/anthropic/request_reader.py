@@ -1,13 +1,14 @@
 """Reads a Messages request into no provider's dialect."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, part_of_block
+from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, carried_in, part_of_block
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
-from serve.dialects.neutral.parts import Part, TextPart
+from serve.dialects.neutral.parts import Part, TextPart, ToolCallPart
 from serve.dialects.neutral.request import (
     Effort,
     NeutralRequest,
@@ -124,7 +125,19 @@ def _ttl_of(control: CacheControl | None) -> Literal["5m", "1h"] | None:
 def _parts(content: str | list[Block], where: str) -> tuple[Part, ...]:
     if isinstance(content, str):
         return (TextPart(content),) if content else ()
-    return tuple(part_of_block(block, f"{where}.content[{place}]") for place, block in enumerate(content))
+    parts: list[Part] = []
+    signatures: dict[str | None, str] = {}
+    for place, block in enumerate(content):
+        here = f"{where}.content[{place}]"
+        carried = carried_in(block, here)
+        if carried is not None and carried.kind == "call":  # for its call, which follows
+            signatures[carried.call_id] = carried.data
+            continue
+        part = part_of_block(block, here)
+        if isinstance(part, ToolCallPart) and part.call_id in signatures:
+            part = replace(part, signature=signatures[part.call_id])
+        parts.append(part)
+    return tuple(parts)
 
 
 def _tool_choice(choice: _ToolChoice | None) -> ToolChoice | None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from router.price_table import TokenUsage
+from serve.dialects.carried_thoughts import carried_call, carried_for
 from serve.dialects.exchange import Bill
 from serve.dialects.neutral.answer import (
     AnswerEvent,
@@ -22,7 +23,6 @@ from serve.dialects.neutral.answer import (
     ToolCallBegan,
 )
 from serve.dialects.neutral.parts import ReasoningPart, TextPart, ToolCallPart
-from serve.dialects.responses.carried_thoughts import CarriedThought, carried_for
 from serve.dialects.responses.usage import usage_with_cost
 
 _INCOMPLETE: dict[FinishReason, str] = {
@@ -30,7 +30,6 @@ _INCOMPLETE: dict[FinishReason, str] = {
     "context_length": "max_output_tokens",
     "content_filter": "content_filter",
 }
-_GOOGLE = "google"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -253,5 +252,4 @@ def _reasoning(item_id: str, part: ReasoningPart) -> dict[str, Any]:
 
 def _call_signature(call_id: str, signature: str) -> dict[str, Any]:
     """Return the item that carries the signature of the call that follows it."""
-    carried = CarriedThought(_GOOGLE, "call", signature, call_id).encode()
-    return {"id": _id("rs"), "type": "reasoning", "summary": [], "encrypted_content": carried}
+    return {"id": _id("rs"), "type": "reasoning", "summary": [], "encrypted_content": carried_call(call_id, signature)}

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from serve.dialects.carried_thoughts import OPENAI, CarriedThought, carried_by
 from serve.dialects.media_url import media_of_url
 from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from serve.dialects.responses.carried_thoughts import CarriedThought, carried_by
 from serve.errors import BadRequestError
 
 
@@ -70,7 +70,7 @@ def part_of_item(item: Item, where: str) -> Part | CarriedThought:
     if item.encrypted_content is None:
         return ReasoningPart(text)
     try:
-        carried = carried_by(item.encrypted_content)
+        carried = carried_by(item.encrypted_content, OPENAI)
     except ValueError as error:
         raise BadRequestError(str(error), param=f"{where}.encrypted_content") from None
     if carried.kind == "call":

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from serve.dialects.carried_thoughts import CarriedThought
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
 from serve.dialects.neutral.parts import Part, TextPart, ToolCallPart
@@ -20,7 +21,6 @@ from serve.dialects.neutral.request import (
     Turn,
     merged_turns,
 )
-from serve.dialects.responses.carried_thoughts import CarriedThought
 from serve.dialects.responses.items import Item, part_of_item, parts_of_content
 from serve.errors import BadRequestError
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from router.lane import Capability
+from serve.dialects.carried_thoughts import OPENAI, carried_by
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
-from serve.dialects.responses.carried_thoughts import carried_by
 from serve.dialects.responses.items import Content, Item
 from serve.dialects.responses.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
@@ -124,7 +124,7 @@ class _Seen:
                 self._look_at_piece(piece)
         if item.type == "reasoning" and item.encrypted_content:
             try:
-                self.required |= capability_of_vendor(carried_by(item.encrypted_content).vendor)
+                self.required |= capability_of_vendor(carried_by(item.encrypted_content, OPENAI).vendor)
             except ValueError as error:
                 raise BadRequestError(str(error), param="input") from None
 

@@ -1,7 +1,9 @@
-"""Proofs of other vendors' thoughts, in the one field that clients of this dialect send back unread: `encrypted_content` of a reasoning item."""
+"""Proofs of other vendors' thoughts, in a field that clients of a dialect send back unread.
+
+Responses: `encrypted_content` of a reasoning item. Messages: `data` of a redacted thought.
+"""
 
 import base64
-import binascii
 from typing import Literal
 
 import msgspec
@@ -11,7 +13,7 @@ from serve.dialects.neutral.parts import ReasoningPart
 
 _MARK = "llmdeal."
 OPENAI = "openai"
-"""Whose thoughts `encrypted_content` holds where it is not marked."""
+_GOOGLE = "google"
 
 
 class CarriedThought(Struct):
@@ -30,22 +32,31 @@ class CarriedThought(Struct):
     call_id: str | None = None
 
     def encode(self) -> str:
-        """Return it as `encrypted_content`."""
+        """Return it as the field holds it."""
         return _MARK + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
 
 
-def carried_by(encrypted_content: str) -> CarriedThought:
-    """Return what `encrypted_content` carries; what is not marked as ours is OpenAI's own.
+def carried_call(call_id: str, signature: str) -> str:
+    """Return the signature of a call, as the field holds it: only Gemini signs calls."""
+    return CarriedThought(_GOOGLE, "call", signature, call_id).encode()
+
+
+def carried_by(field: str, owner: str) -> CarriedThought:
+    """Return what the field carries.
+
+    Args:
+        field: As it came.
+        owner: Whose thoughts it holds where it is not marked as ours.
 
     Raises:
         ValueError: It is marked as ours and was changed on the way.
     """
-    if not encrypted_content.startswith(_MARK):
-        return CarriedThought(OPENAI, "hidden", encrypted_content)
+    if not field.startswith(_MARK):
+        return CarriedThought(owner, "hidden", field)
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(encrypted_content[len(_MARK) :]), type=CarriedThought)
-    except (binascii.Error, msgspec.MsgspecError) as error:
-        raise ValueError(f"encrypted_content was changed on the way ({type(error).__name__}): send it back as it came") from None
+        return msgspec.json.decode(base64.urlsafe_b64decode(field[len(_MARK) :]), type=CarriedThought)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise ValueError(f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came") from None
 
 
 def carried_for(part: ReasoningPart) -> str | None:
