@@ -57,9 +57,22 @@ class Candidate(Struct):
     quality_basis: Literal["trained", "calibrated", "prior"]
     completion_tokens: int
     cost_usd: float
+    cache_discount_usd: float
     latency_ms: int
     excluded_by: str | None
     probability: float
+    now: "Vitals"
+
+
+class Vitals(Struct):
+    """How a lane fares now; `null` is unknown."""
+
+    rests_for_s: float
+    ttft_ms: float
+    ms_per_token: float
+    error_rate: float
+    requests_left: float | None
+    tokens_left: float | None
 
 
 class DecisionAnswer(Struct):
