@@ -19,6 +19,8 @@ class Exclusion(StrEnum):
 
     PIN = "pin"
     MODELS = "models"
+    THOUGHTS = "thoughts"
+    """The conversation carries thoughts that another account, or another service, has to read."""
     PROVIDER = "provider"
     CAPABILITY = "capability"
     PARAMETERS = "parameters"
@@ -71,6 +73,8 @@ def exclude_lanes(
         exclusions.remove(_lanes_not_in(table, constraints.pinned_lanes), Exclusion.PIN)
     if constraints.allowed_lanes is not None:
         exclusions.remove(_lanes_not_in(table, constraints.allowed_lanes), Exclusion.MODELS)
+    if constraints.readers is not None:
+        exclusions.remove(_lanes_not_in(table, constraints.readers), Exclusion.THOUGHTS)
     if constraints is not NO_CONSTRAINTS:
         _check_identity(exclusions, table, context, constraints)
     if context.required:

@@ -23,6 +23,7 @@ from serve.server_connections import server_connections
 from serve.settings import Settings
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.lane_health import LaneHealth
+from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.warm_caches import WarmCaches
 
@@ -91,7 +92,7 @@ def _directory(
     terms = [connection.terms for connection in connections]
     health = LaneHealth(table, clock.monotonic, terms)
     warm_caches = WarmCaches([term.prompt_cache for term in terms], clock.monotonic)
-    return LaneDirectory(table, tuple(connections), health, warm_caches, prices.snapshot_id, bar)
+    return LaneDirectory(table, tuple(connections), health, warm_caches, ThoughtHomes(table), prices.snapshot_id, bar)
 
 
 def _table(lanes: list[Lane], trained_names: Sequence[str]) -> LaneTable:

@@ -8,6 +8,7 @@ from router.lane import Lane
 from router.lane_table import LaneTable
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
+from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
 from serve.upstream.warm_caches import WarmCaches
@@ -49,6 +50,7 @@ class LaneDirectory:
         connections: In the rows' order.
         health: Cool-downs, limits and speeds.
         warm_caches: Whose prompt caches hold which conversation.
+        thought_homes: Who can read the thoughts of which conversation.
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
     """
@@ -57,5 +59,6 @@ class LaneDirectory:
     connections: tuple[LaneConnection, ...]
     health: LaneHealth
     warm_caches: WarmCaches
+    thought_homes: ThoughtHomes
     price_snapshot_id: str
     bar: Bar

@@ -41,7 +41,7 @@ class RoutingService:
         Args:
             context: The request.
             request: How it wants to be routed.
-            conversation_id: For the lanes whose prompt caches may hold it.
+            conversation_id: For the lanes whose prompt caches may hold it, and those that can read its thoughts.
 
         Raises:
             RegionUnavailableError: The region alone leaves no lane.
@@ -53,6 +53,10 @@ class RoutingService:
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
         if cached_tokens is not None:
             state = replace(state, cached_tokens=cached_tokens)
+        constraints = request.constraints
+        if constraints.pinned_lanes is None:  # a pin is never overridden
+            readers = directory.thought_homes.readers(conversation_id, context.required)
+            constraints = constraints if readers is None else replace(constraints, readers=readers)
         try:
             decision = decide(
                 directory.table,
@@ -61,7 +65,7 @@ class RoutingService:
                 state,
                 request.policy,
                 self.rng,
-                request.constraints,
+                constraints,
                 request.preferences,
                 directory.bar,
             )

@@ -212,6 +212,7 @@ class Attempt:
             directory = self.call.directory
             directory.health.note_success(self.row, ttft_ms, self.waited_ms, usage.completion_tokens)
             directory.warm_caches.note_answer(self.call.conversation_id, self.row, usage)
+            directory.thought_homes.note_answer(self.call.conversation_id, self.row)
         self._observer.attempt_ended(self.call, self, outcome, usage)
 
     def _no_longer_pending(self) -> None:

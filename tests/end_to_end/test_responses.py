@@ -219,3 +219,29 @@ def test_bedrock_is_asked_by_path_and_bearer_and_its_refusals_are_understood(
     assert provider.paths[:3] == [base, f"{base}-stream", f"{base}-stream"]
     assert provider.requests[0] == {"messages": [{"role": "user", "content": [{"text": QUESTION}]}]}
     assert [row.outcome for row in gateway.attempts()] == ["ok", "ok", "broken_stream", "rate_limited", "ok"]
+
+
+def test_a_conversation_with_encrypted_thoughts_stays_with_the_account_that_can_read_them(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    def account(name: str, price: str) -> dict[str, Any]:
+        model = {"upstream_model": "gpt", "vendor_model": "openai/gpt", "input_usd_per_mtok": price}
+        return {"id": name, "base_url": provider.base_url, "also_speaks": ["responses"], "models": [model]}
+
+    provider.usually = recorded("llama-cpp/responses-answer.json")
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAA"}
+    opening, more = {"role": "user", "content": QUESTION}, {"role": "user", "content": "go on"}
+    with GatewayThread(tmp_path, servers=[account("cheap", "1"), account("dear", "2")], policy="cheapest") as gateway:
+
+        def ask(model: str, *items: dict[str, Any]) -> httpx.Response:
+            body = {"model": model, "input": [opening, *items], "route": {"explain": True}}
+            return httpx.post(f"{gateway.url}/v1/responses", json=body)
+
+        assert ask("dear/gpt").headers["x-llmdeal-lane"] == "dear/gpt"
+        assert ask("smart-route", more).headers["x-llmdeal-lane"] == "cheap/gpt"  # nothing to read
+        assert ask("dear/gpt", more).headers["x-llmdeal-lane"] == "dear/gpt"
+        stays = ask("smart-route", thought, more)
+        assert stays.headers["x-llmdeal-lane"] == "dear/gpt"
+        excluded = {each["lane"]: each["excluded_by"] for each in stays.json()["llmdeal"]["candidates"]}
+        assert excluded == {"cheap/gpt": "thoughts", "dear/gpt": None}
+        assert ask("cheap/gpt", thought, more).headers["x-llmdeal-lane"] == "cheap/gpt"  # a pin is never overridden
