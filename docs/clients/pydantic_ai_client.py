@@ -29,4 +29,4 @@ for name, model in models.items():
     asked: list[str] = []
     agent = Agent(model, instructions="Answer in one sentence.", tools=[weather])
     result = agent.run_sync("What is the weather in Paris and in Zürich?", model_settings={"max_tokens": 500})
-    print(f"{name}: {result.output.strip()} (asked for {', '.join(asked)}; {result.usage.total_tokens} tokens)")
+    print(f"{name}: {result.output.strip()} (asked for {', '.join(sorted(asked))}; {result.usage.total_tokens} tokens)")
