@@ -1,5 +1,6 @@
 """Wires a gateway: the only place where parts are made and handed to each other. Importing this does nothing."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
+from serve.upstream.signing.signer import keep_fresh
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
 
@@ -89,6 +91,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         telemetry=telemetry,
         transports=assembly.transports,
         notices=assembly.notices,
+        signers=assembly.signers,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
@@ -123,9 +126,13 @@ def default_policy(settings: Settings) -> Policy:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: ResourceSet = app.state.resources
     resources.telemetry.start()
+    refreshing = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
     try:
         yield
     finally:
+        for task in refreshing:
+            task.cancel()
+        await asyncio.gather(*refreshing, return_exceptions=True)
         await resources.telemetry.close()
         for transport in resources.transports:
             await transport.close()

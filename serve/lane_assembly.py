@@ -23,6 +23,7 @@ from serve.server_connections import server_connections
 from serve.settings import Settings
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.lane_health import LaneHealth
+from serve.upstream.signing.signer import Signer
 from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.warm_caches import WarmCaches
@@ -37,12 +38,14 @@ class LaneAssembly:
         embeddings: The lanes that make vectors.
         transports: To be closed by whoever runs the gateway.
         notices: What the operator should know.
+        signers: Credentials to be kept fresh by whoever runs the gateway.
     """
 
     directory: LaneDirectory
     embeddings: LaneDirectory
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
+    signers: tuple[Signer, ...]
 
 
 def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: Bundle, clock: Clock) -> LaneAssembly:
@@ -79,7 +82,8 @@ def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: B
     lanes = place_lanes(known, calibrations, bundle)
     connections = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
     directory = _directory(connections, bundle.trained_names, bundle, clock)
-    return LaneAssembly(directory, _directory(embeddings, (), bundle, clock), tuple(transports), tuple(notices))
+    vectors = _directory(embeddings, (), bundle, clock)
+    return LaneAssembly(directory, vectors, tuple(transports), tuple(notices), from_providers.signers)
 
 
 def _directory(

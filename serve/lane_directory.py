@@ -8,6 +8,7 @@ from router.lane import Lane
 from router.lane_table import LaneTable
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
+from serve.upstream.signing.signer import Signer
 from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
@@ -21,11 +22,12 @@ class LaneConnection:
     Args:
         lane: The lane.
         endpoints: Dialect that it speaks -> where it answers and where it streams; the first is for callers of dialects that it does not speak.
-        headers: With the provider key; never printed.
+        headers: With the provider key, if that is all it takes; never printed.
         quirks: Where the provider differs from the dialect.
         transport: Who carries the bytes.
         deadlines: Limits of one call.
         terms: How the provider limits, refuses and caches.
+        signer: Adds the credentials to each request; None: the headers have them.
     """
 
     lane: Lane
@@ -35,6 +37,7 @@ class LaneConnection:
     transport: UpstreamTransport
     deadlines: Deadlines
     terms: UpstreamTerms = NO_TERMS
+    signer: Signer | None = None
 
     def dialect_for(self, caller: str) -> str:
         """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""

@@ -11,6 +11,7 @@ from serve.metrics import Metrics
 from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
 from serve.telemetry_writer import TelemetryWriter
+from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import UpstreamTransport
 from serve.virtual_keys import KeyRing
 
@@ -30,6 +31,7 @@ class ResourceSet:
         telemetry: The writer.
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
+        signers: Credentials that expire.
     """
 
     clock: Clock
@@ -42,6 +44,7 @@ class ResourceSet:
     telemetry: TelemetryWriter
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
+    signers: tuple[Signer, ...]
 
     @property
     def directory(self) -> LaneDirectory:

@@ -54,6 +54,14 @@ class ProviderSettings(_Section):
     account: str | None = Field(None, description="The provider's account that limits belong to, when you have several keys.")
     base_url: str | None = Field(None, description="Instead of the provider's own; needed where it is yours (Azure).")
     region: Literal["eu", "us"] | None = Field(None, description="Use the provider's host of this region.")
+    trains_on_data: bool | None = Field(None, description="What your agreement with the provider says; absent: as the catalogue.")
+    retains_data: bool | None = Field(None, description="The same for keeping what is sent.")
+    credentials: Literal["key", "aws", "google"] | None = Field(
+        None, description="How to sign in, where a cloud takes more than a key: aws signs each request, google fetches tokens."
+    )
+    project: str | None = Field(None, description="Of Google Cloud; absent: the service account's.")
+    location: str | None = Field(None, description="Where a cloud runs it, in its own words: eu-central-1, europe-west4, global.")
+    profile: str | None = Field(None, description="Of the shared AWS configuration, for credentials = aws.")
     requests_per_minute: float | None = Field(
         default=None, ge=1, description="The account's limit where you know it; else as the provider's headers say."
     )

@@ -31,6 +31,19 @@ class RegionRow(CatalogueRow):
 
     base_url: str | None = Field(None, pattern=r"^https://", description="null: the provider's usual one.")
     added_fields: Mapping[str, str] = Field({}, description="Put into every body.")
+    model_prefix: str | None = Field(
+        None, description="In place of `global.` before model ids: an inference profile of the region."
+    )
+    price_prefix: str | None = Field(None, description="The same for the id that prices are known by; null: the model's own.")
+    location: str | None = Field(None, description="The provider's own name for where requests enter; null: as for all.")
+    price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
+
+
+class PlaceRow(CatalogueRow):
+    """Where a cloud runs inference, by its own name for the place."""
+
+    region: Literal["eu", "us", "global"] | None = Field(description="null: neither, or unknown.")
+    base_url: str | None = Field(None, pattern=r"^https://", description="null: the provider's usual one.")
     price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
 
 
@@ -46,6 +59,7 @@ class QuirksRow(CatalogueRow):
     keeps_cache_control: bool = False
     kept_thoughts: frozenset[str] = frozenset()
     extra_parameters: frozenset[str] = frozenset()
+    added_fields: Mapping[str, str] = {}
 
     def as_quirks(self) -> Quirks:
         """Return what the dialect works with."""
@@ -77,14 +91,22 @@ class ProviderRow(CatalogueRow):
     also_speaks: tuple[Literal["anthropic", "responses"], ...] = Field(
         (), description="Further dialects under the same base URL and key."
     )
-    base_url: str | None = Field(description="Up to the version; null: each user's own (Azure).")
+    base_url: str | None = Field(
+        description="Up to the version, with {project} and {location} where it has them; null: each user's own (Azure)."
+    )
+    paths: Mapping[str, tuple[str, str]] = Field(
+        {}, description="Dialect -> where it answers and where it streams, with {model}; unlisted: as the dialect does."
+    )
+    location: str | None = Field(None, description="What {location} is where nobody says.")
+    location_env: tuple[str, ...] = Field((), description="Environment variables that say.")
+    places: Mapping[str, PlaceRow] = Field({}, description="What is known of locations; of others, no region.")
     auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."
     )
     key_env: Annotated[tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")]
     needs_key: bool = True
-    credentials: Literal["key", "google"] = Field(
-        "key", description="key: sent as it is. google: a service account that signs in for tokens."
+    credentials: Literal["key", "aws", "google"] = Field(
+        "key", description="key: sent as it is. aws: requests are signed. google: a service account signs in for tokens."
     )
     key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")

@@ -1,7 +1,8 @@
 """Which dialects there are, and what carries calls between any two of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
+from types import MappingProxyType
 from urllib.parse import quote
 
 from router.lane import Capability
@@ -74,9 +75,11 @@ def exchange_between(caller: str, upstream: str) -> Exchange:
     return Translation(CALLERS[caller], UPSTREAMS[upstream])
 
 
-def endpoint_urls(dialect: str, base_url: str, upstream_model: str) -> tuple[str, str]:
-    """Return where a provider of this dialect answers, and where it streams."""
-    whole, stream = (path.format(model=quote(upstream_model, safe="")) for path in _PATHS[dialect])
+def endpoint_urls(
+    dialect: str, base_url: str, upstream_model: str, paths: Mapping[str, tuple[str, str]] = MappingProxyType({})
+) -> tuple[str, str]:
+    """Return where a provider of this dialect answers, and where it streams; `paths` are its own, where it has them."""
+    whole, stream = (path.format(model=quote(upstream_model, safe="")) for path in paths.get(dialect) or _PATHS[dialect])
     root = base_url.rstrip("/")
     return root + whole, root + stream
 

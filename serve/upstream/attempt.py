@@ -13,10 +13,12 @@ from serve.clock import Clock
 from serve.dialects.exchange import Exchange
 from serve.redaction import redact, secrets_in
 from serve.upstream.rate_limit_headers import RateLimits, read_rate_limits
+from serve.upstream.signing.signer import CredentialsUnavailable
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import (
     CONNECT_FAILED,
     DEADLINE_PASSED,
+    NO_CREDENTIALS,
     STREAM_BROKEN,
     Verdict,
     judge_refusal,
@@ -67,7 +69,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
+        "_clock", "_cost", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
         "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
@@ -93,6 +95,7 @@ class Attempt:
         self._cost: Cost | None = None
         self._is_ended = False
         self._is_pending = False
+        self._signed_headers: Mapping[str, str] | None = None
         self._tokens_kept: float | None = None
 
     @property
@@ -130,6 +133,12 @@ class Attempt:
         headers = connection.headers
         if inquiry.passed_headers and dialect == inquiry.dialect:
             headers = {**headers, **inquiry.passed_headers}
+        if connection.signer is not None:
+            try:
+                headers = connection.signer.sign(url, headers, body)
+            except CredentialsUnavailable as error:
+                raise self.failed(NO_CREDENTIALS, str(error)) from None
+            self._signed_headers = headers
         health = self.call.directory.health
         self._tokens_kept = kept = self.call.tokens_counted(self.row)
         health.note_sent(self.row, kept)
@@ -197,7 +206,8 @@ class Attempt:
 
     def redacted(self, text: str) -> str:
         """Return words of the provider without the key that it was sent."""
-        return redact(text, secrets_in(self.call.connection(self.row).headers))
+        sent = self._signed_headers or self.call.connection(self.row).headers
+        return redact(text, secrets_in(sent))
 
     def end(self, outcome: Outcome, usage: TokenUsage | None) -> None:
         """Close the response and tell the observer. Only the first call counts."""

@@ -5,12 +5,19 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from router.bundle import load_bundle
+from router.context import Constraints, RouteContext
+from router.eligibility import exclude_lanes
+from router.expectation import LaneState, expect_outcomes
 from router.lane import Capability
+from router.lane_table import LaneTable
+from router.quality_model import Prediction
 from serve.catalogue.embedding_rows import load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
@@ -71,7 +78,8 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert (
             capabilities_of_dialects([row.dialect, *row.also_speaks], lane.vendor_model, connection.quirks) in lane.capabilities
         )
-        assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, row.base_url or "", lane.upstream_model)
+        base_url = (row.base_url or "").replace("{location}", row.location or "")
+        assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, base_url, lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
 
@@ -91,10 +99,54 @@ def test_vectors_that_the_catalogue_offers_are_priced_lanes_of_their_own(row: Pr
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row not in SPOKEN], ids=lambda row: row.id)
-def test_a_provider_that_cannot_be_spoken_to_is_left_out_and_said_so(row: ProviderRow, tmp_path: Path) -> None:
-    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+def test_credentials_that_serve_for_more_are_not_used_unasked(row: ProviderRow, tmp_path: Path) -> None:
+    found = connect(tmp_path, {row.key_env[0]: "/a/file.json"})
     assert found.connections == ()
-    assert any(row.name in notice and "yet; its lanes are left out" in notice for notice in found.notices)
+    assert found.signers == ()
+    assert any(row.name in notice and f"[providers.{row.id}]" in notice for notice in found.notices)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_provider_row_says_where_it_runs_and_what_it_keeps_or_that_nobody_knows(row: ProviderRow, tmp_path: Path) -> None:
+    """Lanes of which it is not known satisfy no demand: region, training and retention all fail closed."""
+    settings = (
+        f"[providers.{row.id}]\nbase_url = 'https://somewhere.test/v1'\n[[providers.{row.id}.models]]\nupstream_model = 'x'\n"
+    )
+    if row.credentials != "key":
+        return
+    [connection] = [
+        connection
+        for connection in connect(tmp_path, {row.key_env[0]: "k"}, settings).connections
+        if connection.lane.upstream_model == "x"
+    ]
+    table = LaneTable.build([connection.lane], ())
+    context, state = RouteContext("a prompt", 8, 10), LaneState.unmeasured(table)
+    beliefs = np.ones(1, np.float32)
+    expectation = expect_outcomes(table, Prediction(beliefs, beliefs, beliefs, 0.0, 10.0, beliefs), context, state)
+
+    def excluded_by(**wanted: Any) -> dict[int, str]:
+        return exclude_lanes(table, context, Constraints(**wanted), expectation, state).by_row()
+
+    for region in ("eu", "us"):
+        assert excluded_by(region=region) == {0: "region"}, "a region holds only where it was asked for and is offered"
+    assert excluded_by(denies_training=True) == ({} if row.trains_on_data is False else {0: "data_collection"})
+    assert excluded_by(requires_zero_retention=True) == ({} if row.retains_data is False else {0: "zdr"})
+
+
+@pytest.mark.parametrize(
+    ("row", "region"), [(row, region) for row in SPOKEN for region in row.regions], ids=lambda item: getattr(item, "id", item)
+)
+def test_a_region_that_is_offered_is_in_the_lane_and_its_uplift_in_the_price(
+    row: ProviderRow, region: str, tmp_path: Path
+) -> None:
+    environment = {row.key_env[0]: "k"}
+    plain = {c.lane.vendor_model: c.lane for c in connect(tmp_path, environment).connections}
+    there = connect(tmp_path, environment, f"[providers.{row.id}]\nregion = '{region}'\n").connections
+    assert there or not plain
+    for connection in there:
+        assert connection.lane.region == region
+        rate, usual = connection.lane.price.input_usd_per_mtok, plain[connection.lane.vendor_model].price.input_usd_per_mtok
+        assert rate == usual * row.regions[region].price_factor or (row.id == "bedrock" and rate > usual)
 
 
 def test_models_are_offered_by_known_providers_and_trained_names_exist(catalogue: ModelCatalogue) -> None:

@@ -114,6 +114,7 @@ class ScriptedProvider:
     script: list[Behaviour] = field(default_factory=list)
     usually: Behaviour = answer
     requests: list[dict[str, Any]] = field(default_factory=list)
+    raw_bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     was_asked: threading.Event = field(default_factory=threading.Event)
@@ -145,6 +146,7 @@ class ScriptedProvider:
             self.hang_ended.set()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self.raw_bodies.append(await request.read())
         body = await request.json()
         self.requests.append(body)
         self.headers.append(dict(request.headers))

@@ -67,6 +67,19 @@ def test_every_provider_is_in_the_table(row: ProviderRow) -> None:
     assert row.credentials != "key" or not row.needs_key or f"`{row.key_env[0]}`" in line
 
 
+@pytest.mark.parametrize("row", load_provider_rows(data_dir() / "providers"), ids=lambda row: row.id)
+def test_the_table_of_regions_says_what_the_rows_say(row: ProviderRow) -> None:
+    page = (DOCS / "regions.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith(f"| `{row.id}` |"))
+    _, _, as_it_is, eu, us, _ = (cell.strip() for cell in line.split("|"))
+    assert as_it_is == ("global" if row.id == "bedrock" else row.region or "unknown")
+    for region, cell in (("eu", eu), ("us", us)):
+        offered = row.regions.get(region)  # type: ignore[call-overload]
+        assert bool(cell) == (offered is not None or row.base_url is None), (row.id, region)
+        assert ("×" in cell) == (offered is not None and offered.price_factor != 1)
+        assert offered is None or offered.price_factor == 1 or cell.endswith(f"×{offered.price_factor}")
+
+
 def test_the_configuration_of_the_migration_guide_is_one(tmp_path: Path) -> None:
     page = (DOCS / "migrating.md").read_text(encoding="utf-8")
     config = tmp_path / "llmdeal.toml"

@@ -1,0 +1,50 @@
+"""The port to credentials that change, and the loop that keeps them fresh off the request path."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+_log = logging.getLogger("llmdeal.credentials")
+RETRY_S = 10.0
+"""How long after a failure credentials are asked for again."""
+
+
+class CredentialsUnavailable(Exception):  # noqa: N818 - reads as what happened
+    """There are no credentials to sign with now; the message names the mend and never a secret."""
+
+
+class Signer(Protocol):
+    """Signs requests for one account."""
+
+    @property
+    def name(self) -> str:
+        """For logs: whose credentials."""
+        ...
+
+    def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        """Return all headers of a POST, credentials included; never waits for anything.
+
+        Raises:
+            CredentialsUnavailable: There are none yet, or they expired.
+        """
+        ...
+
+    def refresh(self) -> float:
+        """Fetch credentials; blocks, so it runs in a thread. Return the seconds after which to do it again.
+
+        Raises:
+            CredentialsUnavailable: None could be had.
+        """
+        ...
+
+
+async def keep_fresh(signer: Signer) -> None:
+    """Refresh a signer's credentials, again and again, until cancelled."""
+    while True:
+        try:
+            wait_s = await asyncio.to_thread(signer.refresh)
+        except CredentialsUnavailable as error:
+            _log.error("%s: %s", signer.name, error)
+            wait_s = RETRY_S
+        await asyncio.sleep(wait_s)
