@@ -1,0 +1,322 @@
+"""The one choke point for money: an attempt is held for before it is sent, and settled once, whatever becomes of it."""
+
+import asyncio
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import DBAPIError
+
+from serve.clock import Clock
+from serve.money.budget import BudgetRule, Charge, Nusd
+from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, ProgressRecord, abandoned_journals
+from serve.money.period import Period, month_of
+from serve.money.purses import Purses, ScopePeriod
+from serve.storage.budget_repository import BudgetRepository
+from serve.storage.instant import to_microseconds
+
+_log = logging.getLogger("llmdeal.money")
+_UTC = ZoneInfo("UTC")
+# A lease is to last for some requests, or a small part of the month's budget if that is more.
+_LEASE_REQUESTS = 32
+_LEASE_SHARE = 200
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperTimes:
+    """How often the keeper speaks to the database, in seconds.
+
+    Args:
+        settle_s: Between two batches of settled attempts.
+        rules_s: Between two looks at the caps.
+        idle_s: A lease that nobody spent from for so long is given back.
+        refused_s: For how long a refusal is believed before the database is asked again.
+        watch_s: Between two signs of life, and two looks for workers that are gone.
+        silent_s: A worker that was not heard of for so long is gone.
+    """
+
+    settle_s: float = 0.2
+    rules_s: float = 1.0
+    idle_s: float = 2.0
+    refused_s: float = 0.25
+    watch_s: float = 15.0
+    silent_s: float = 120.0
+
+
+class BudgetSpent(Exception):  # noqa: N818 - reads as what happened
+    """A budget has not enough left for an attempt.
+
+    Args:
+        scope: Which.
+        resets_at: When its next month begins.
+    """
+
+    def __init__(self, scope: str, resets_at: datetime) -> None:
+        super().__init__(scope)
+        self.scope = scope
+        self.resets_at = resets_at
+
+
+@dataclass(slots=True, eq=False)
+class Hold:
+    """What is reserved for one attempt.
+
+    Args:
+        charge_id: The request's id and the attempt's number.
+        amount_nusd: The most that it is expected to cost.
+        limited: The budgets that it is held in.
+        periods: Every scope that pays, limited or not -> its month.
+        lane_id, price_snapshot_id: For the ledger.
+    """
+
+    charge_id: str
+    amount_nusd: Nusd
+    limited: tuple[ScopePeriod, ...]
+    periods: tuple[ScopePeriod, ...]
+    lane_id: str
+    price_snapshot_id: str
+    is_ended: bool = False
+
+
+class BudgetKeeper:
+    """Keeps the budgets of one worker process.
+
+    The database is asked for a lease when a purse runs low, and told of settled attempts in batches; both off the event loop. A request
+    waits for it only where a budget is nearly spent. Scopes without a cap are not held for, only written down.
+
+    Args:
+        repository: The budgets.
+        journals: Folder of the workers' journals.
+        clock: For months, and for what is believed how long.
+        times: How often the database is spoken to.
+        worker_id: Unique; None: a fresh one.
+    """
+
+    def __init__(
+        self,
+        repository: BudgetRepository,
+        journals: Path,
+        clock: Clock,
+        times: KeeperTimes | None = None,
+        worker_id: str | None = None,
+    ) -> None:
+        self.worker_id = worker_id or uuid.uuid4().hex
+        self._repository = repository
+        self._journals = journals
+        self._clock = clock
+        self._times = times or KeeperTimes()
+        self._purses = Purses()
+        self._rules: dict[str, BudgetRule] = {}
+        self._months: dict[str, Period] = {}
+        self._refusals: dict[ScopePeriod, tuple[Nusd, float]] = {}
+        self._settled: list[Charge] = []
+        self._locks: dict[ScopePeriod, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refills: dict[ScopePeriod, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        # One thread: the order of leases and settlements of this worker is the order in which they were asked for.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")
+        self._journal: ChargeJournal | None = None
+
+    def read_rules(self) -> None:
+        """Read the caps; blocks. Later changes are seen within `KeeperTimes.rules_s`."""
+        self._set_rules(self._repository.rules())
+
+    async def start(self) -> None:
+        """Settle for workers that are gone, then begin; call once, before the first hold."""
+        self._journal = ChargeJournal(self._journals, self.worker_id)
+        await self._in_thread(self.sweep)
+        await self._in_thread(self.read_rules)
+        loops = (
+            (self.flush, self._times.settle_s),
+            (self._refresh, self._times.rules_s),
+            (self._keep_watch, self._times.watch_s),
+        )
+        self._tasks = [asyncio.create_task(_every(seconds, work)) for work, seconds in loops]
+
+    async def close(self) -> None:
+        """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start."""
+        for task in [*self._tasks, *self._refills.values()]:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        with suppress(DBAPIError):
+            await self.flush()
+            await self._in_thread(lambda: self._repository.end_leases(self.worker_id))
+        self._thread.shutdown()
+        if self._journal is not None:
+            self._journal.close()
+
+    def limits(self, scope: str) -> bool:
+        """Return whether a scope has a cap."""
+        return scope in self._rules
+
+    def is_spent(self, scope: str, amount: Nusd) -> bool:
+        """Return whether a budget is known, at this moment, to have less than `amount` left."""
+        if not self._refusals or scope not in self._rules:
+            return False
+        refused = self._refusals.get((scope, self._month(scope).name))
+        return refused is not None and amount >= refused[0] and self._clock.monotonic() < refused[1]
+
+    async def hold(self, charge_id: str, scopes: Sequence[str], amount: Nusd, lane_id: str, price_snapshot_id: str) -> Hold:
+        """Reserve for an attempt in all budgets that limit it, or in none.
+
+        Args:
+            charge_id: Unique among all attempts ever.
+            scopes: Who pays, limited or not; in the same order for every attempt.
+            amount: The most that it is expected to cost.
+            lane_id, price_snapshot_id: For the ledger.
+
+        Raises:
+            BudgetSpent: One of them has not enough left.
+        """
+        periods = tuple((scope, self._month(scope).name) for scope in scopes)
+        limited = tuple(key for key in periods if key[0] in self._rules)
+        while (lacking := self._purses.hold(limited, amount, self._clock.monotonic())) is not None:
+            await self._fill(lacking, amount)
+        for key in limited:
+            if key not in self._refills and self._purses.runs_low(key) and not self.is_spent(key[0], amount):
+                self._refills[key] = asyncio.create_task(self._refill(key, amount))
+        hold = Hold(charge_id, amount, limited, periods, lane_id, price_snapshot_id)
+        self._written.write(HoldRecord(charge_id, amount, periods, lane_id, price_snapshot_id))
+        return hold
+
+    def progress(self, hold: Hold, amount: Nusd) -> None:
+        """Note what an attempt has cost so far: it is charged if the process should be killed."""
+        self._written.write(ProgressRecord(hold.charge_id, amount))
+
+    def settle(self, hold: Hold, amount: Nusd | None, *, is_estimated: bool = False) -> None:
+        """End a hold, once; later calls do nothing.
+
+        Args:
+            hold: As `hold` returned it.
+            amount: What the attempt cost, also where that is more than was held; None: nothing is charged.
+            is_estimated: Nobody said what it cost.
+        """
+        if hold.is_ended:
+            return
+        hold.is_ended = True
+        at_us = to_microseconds(self._clock.now())
+        self._written.write(EndRecord(hold.charge_id, amount, at_us, is_estimated))
+        self._purses.settle(hold.limited, hold.amount_nusd, amount or 0)
+        if amount is None:
+            self._written.forget([hold.charge_id])
+        else:
+            told = (hold.periods, at_us, is_estimated, hold.lane_id, hold.price_snapshot_id)
+            self._settled.append(Charge(hold.charge_id, amount, *told))
+
+    async def flush(self) -> None:
+        """Write settled attempts into the ledger and give idle leases back; after a failure the same is tried again next time."""
+        charges, self._settled = self._settled, []
+        returned = self._purses.take_idle(self._clock.monotonic() - self._times.idle_s)
+        if not charges and not returned:
+            return
+        now_us = to_microseconds(self._clock.now())
+        try:
+            stood = await self._in_thread(lambda: self._repository.settle(self.worker_id, charges, returned, now_us))
+        except DBAPIError as error:
+            self._settled = charges + self._settled
+            for key, amount in returned.items():
+                self._purses.add(key, amount, self._clock.monotonic())
+            _log.error("the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__)
+            return
+        self._written.forget(charge.charge_id for charge in charges)
+        if not stood:
+            self._purses.empty()
+            _log.warning("this worker had been given up by others: its leases are gone, what it spent is in the ledger")
+
+    def sweep(self) -> None:
+        """Settle for workers that are gone: by their journals, or, where these are gone too, by what was left of their leases. Blocks."""
+        now_us = to_microseconds(self._clock.now())
+        self._journals.mkdir(parents=True, exist_ok=True)
+        with abandoned_journals(self._journals, now_us) as found:
+            for recovered in found:
+                self._repository.recover(recovered.worker_id, recovered.charges, now_us)
+                if recovered.n_open:
+                    _log.warning("%d attempts of a worker that ended in the middle were charged by estimate", recovered.n_open)
+        for worker_id in self._repository.silent_workers(now_us - int(self._times.silent_s * 1e6)):
+            lost = self._repository.write_off(worker_id, now_us)
+            _log.warning("worker %s is gone with its journal: %d nano-dollars of its leases count as spent", worker_id, lost)
+
+    @property
+    def _written(self) -> ChargeJournal:
+        assert self._journal is not None, "start() comes first"
+        return self._journal
+
+    def _month(self, scope: str) -> Period:
+        rule = self._rules.get(scope)
+        zone = _UTC if rule is None else rule.time_zone
+        known = self._months.get(zone.key)
+        now = self._clock.now()
+        if known is None or not known.starts_at <= now < known.ends_at:
+            known = self._months[zone.key] = month_of(now, zone)
+        return known
+
+    async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
+        """Get a lease for a purse that has not enough, while others that lack the same wait.
+
+        Raises:
+            BudgetSpent: There is not enough left.
+        """
+        async with self._locks[key]:
+            missing = self._purses.missing(key, amount)
+            if missing and (self.is_spent(key[0], amount) or not await self._lease(key, missing, amount)):
+                raise BudgetSpent(key[0], self._month(key[0]).ends_at)
+
+    async def _refill(self, key: ScopePeriod, amount: Nusd) -> None:
+        try:
+            async with self._locks[key]:
+                await self._lease(key, amount, amount)
+        except DBAPIError as error:
+            _log.error("no lease could be had: %s", type(error.orig).__name__)
+        finally:
+            self._refills.pop(key, None)
+
+    async def _lease(self, key: ScopePeriod, least: Nusd, amount: Nusd) -> bool:
+        """Lease enough for some requests of this size; return False, and remember it a moment, where not even `least` can be had."""
+        scope, period = key
+        rule = self._rules.get(scope)
+        wanted = max(amount * _LEASE_REQUESTS, rule.cap_nusd // _LEASE_SHARE if rule else 0)
+        now_us = to_microseconds(self._clock.now())
+        given = await self._in_thread(lambda: self._repository.lease(self.worker_id, scope, period, least, wanted, now_us))
+        if given:
+            self._purses.add(key, given, self._clock.monotonic())
+        else:
+            self._refusals[key] = (amount, self._clock.monotonic() + self._times.refused_s)
+        return given > 0
+
+    async def _refresh(self) -> None:
+        rules = await self._in_thread(self._repository.rules)
+        self._set_rules(rules)
+
+    async def _keep_watch(self) -> None:
+        now_us = to_microseconds(self._clock.now())
+        await self._in_thread(lambda: self._repository.renew(self.worker_id, now_us))
+        await self._in_thread(self.sweep)
+
+    def _set_rules(self, rules: Sequence[BudgetRule]) -> None:
+        changed = {rule.scope: rule for rule in rules}
+        if changed != self._rules:
+            self._rules = changed
+            self._refusals.clear()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do `work` again and again; a database that is away is tried again next time."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except DBAPIError as error:
+            _log.error("the database of the budgets is away: %s", type(error.orig).__name__)

@@ -1,0 +1,187 @@
+"""What a worker holds and has settled, written to a file before a provider is asked, so that `kill -9` loses and doubles nothing.
+
+One append to the page cache per event: it survives the process, not the machine's power. What the machine loses is found by the leases
+that nobody renews (`BudgetRepository.write_off`).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from serve.money.budget import Charge, Nusd
+from serve.money.file_lock import try_lock
+
+_SUFFIX: Final = ".journal"
+_LARGEST_BYTES: Final = 4_000_000
+
+
+class HoldRecord(msgspec.Struct, frozen=True, tag="hold"):
+    """An attempt is about to be sent and may cost as much as `amount_nusd`."""
+
+    charge_id: str
+    amount_nusd: int
+    periods: tuple[tuple[str, str], ...]
+    lane_id: str
+    price_snapshot_id: str
+
+
+class ProgressRecord(msgspec.Struct, frozen=True, tag="progress"):
+    """An attempt has cost `amount_nusd` so far."""
+
+    charge_id: str
+    amount_nusd: int
+
+
+class EndRecord(msgspec.Struct, frozen=True, tag="end"):
+    """An attempt has ended. `amount_nusd` None: nothing is charged."""
+
+    charge_id: str
+    amount_nusd: int | None
+    at_us: int
+    is_estimated: bool
+
+
+Record = HoldRecord | ProgressRecord | EndRecord
+_decode = msgspec.json.Decoder(Record).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What the journal of a worker that is gone says.
+
+    Args:
+        worker_id: Whose.
+        charges: Everything that it may have spent: what it settled, and for what it held, the last known cost or the whole hold.
+        n_open: How many of these had not been settled.
+    """
+
+    worker_id: str
+    charges: tuple[Charge, ...]
+    n_open: int
+
+
+class ChargeJournal:
+    """The journal of one living worker; locked for as long as it lives.
+
+    Args:
+        folder: Of all journals; made when it is missing.
+        worker_id: Whose.
+        largest_bytes: It is written anew, with what is still needed, once it is larger.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, worker_id: str, largest_bytes: int = _LARGEST_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._worker_id = worker_id
+        self._largest_bytes = largest_bytes
+        self._number = 0
+        self._size = 0
+        self._needed: dict[str, list[Record]] = {}
+        self._file = self._open()
+
+    def write(self, record: Record) -> None:
+        """Append a record; about five microseconds."""
+        line = _encode(record) + b"\n"
+        os.write(self._file, line)
+        self._size += len(line)
+        self._needed.setdefault(record.charge_id, []).append(record)
+
+    def forget(self, charge_ids: Iterable[str]) -> None:
+        """Let go of attempts that are in the ledger now."""
+        for charge_id in charge_ids:
+            self._needed.pop(charge_id, None)
+        if self._size > self._largest_bytes:
+            self._start_anew()
+
+    def close(self) -> None:
+        """Close the journal of a worker that ends well; a journal that nobody needs is removed."""
+        os.close(self._file)
+        if not self._needed:
+            self._path(self._number).unlink()
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{self._worker_id}.{number}{_SUFFIX}"
+
+    def _open(self) -> int:
+        while True:
+            file = os.open(self._path(self._number), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+            if try_lock(file):
+                return file
+            os.close(file)  # somebody took the new file for an abandoned one, and will remove it
+            self._number += 1
+
+    def _start_anew(self) -> None:
+        """Write what is still needed into a new file, then remove the old one; a crash in between leaves both, which say the same."""
+        old_file, old_path = self._file, self._path(self._number)
+        self._number += 1
+        self._size = 0
+        self._file = self._open()
+        for records in list(self._needed.values()):
+            lines = b"".join(_encode(record) + b"\n" for record in records)
+            os.write(self._file, lines)
+            self._size += len(lines)
+        os.close(old_file)
+        old_path.unlink()
+
+
+@contextlib.contextmanager
+def abandoned_journals(folder: Path, now_us: int) -> Iterator[list[Recovered]]:
+    """Yield what the journals of workers that are gone say, and remove these journals if the block ends well.
+
+    A journal whose worker lives is locked and left alone; so is one that another process is recovering.
+    """
+    found: dict[str, list[tuple[int, Path]]] = {}
+    alive: set[str] = set()
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        worker_id = path.name.rpartition(".")[0].rpartition(".")[0]
+        with contextlib.suppress(FileNotFoundError):
+            file = os.open(path, os.O_RDWR)
+            if try_lock(file):
+                found.setdefault(worker_id, []).append((file, path))
+            else:
+                alive.add(worker_id)
+                os.close(file)
+    try:
+        gone = {worker_id: files for worker_id, files in found.items() if worker_id not in alive}
+        yield [_recover(worker_id, [path for _, path in files], now_us) for worker_id, files in gone.items()]
+        for _, path in (entry for files in gone.values() for entry in files):
+            path.unlink(missing_ok=True)
+    finally:
+        for file, _ in (entry for files in found.values() for entry in files):
+            os.close(file)
+
+
+def _recover(worker_id: str, paths: list[Path], now_us: int) -> Recovered:
+    holds: dict[str, HoldRecord] = {}
+    so_far: dict[str, Nusd] = {}
+    ends: dict[str, EndRecord] = {}
+    for record in (record for path in paths for record in _read(path)):
+        if isinstance(record, HoldRecord):
+            holds[record.charge_id] = record
+        elif isinstance(record, ProgressRecord):
+            so_far[record.charge_id] = record.amount_nusd
+        else:
+            ends[record.charge_id] = record
+    charges = []
+    for charge_id, hold in holds.items():
+        end = ends.get(charge_id) or EndRecord(charge_id, so_far.get(charge_id, hold.amount_nusd), now_us, True)
+        if end.amount_nusd is not None:
+            told = (hold.periods, end.at_us, end.is_estimated, hold.lane_id, hold.price_snapshot_id)
+            charges.append(Charge(charge_id, end.amount_nusd, *told))
+    return Recovered(worker_id, tuple(charges), len(holds.keys() - ends.keys()))
+
+
+def _read(path: Path) -> Iterator[Record]:
+    """Yield the records of a journal; the last one may be cut where the process was killed, and says nothing then."""
+    for line in path.read_bytes().split(b"\n"):
+        with contextlib.suppress(msgspec.MsgspecError):
+            yield _decode(line)

@@ -1,0 +1,251 @@
+"""Budgets, leases and the ledger in one database; every method is one transaction."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd
+from serve.storage.database import SQLITE_BEGIN
+from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, WRITE_OFF_TABLE
+
+_BUDGET: Final = BUDGET_TABLE.c
+_LEASE: Final = LEASE_TABLE.c
+_RULE: Final = BUDGET_RULE_TABLE.c
+_ROWS_A_STATEMENT: Final = 100
+ScopePeriod = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _LeaseRow:
+    scope: str
+    period: str
+    remaining_nusd: Nusd
+
+
+class BudgetRepository:
+    """The one place where money in the database changes.
+
+    Several processes, on one machine or many, work on the same budgets. Rows are always locked in the order of (scope, period), so
+    that no two transactions wait for each other.
+
+    Args:
+        engine: SQLite or PostgreSQL.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        # A transaction that will write says so at once: SQLite refuses one that finds out later that somebody else wrote.
+        self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def set_rule(self, rule: BudgetRule) -> None:
+        """Set or change a scope's monthly cap; it holds at once, for the month under way too."""
+        values = {"scope": rule.scope, "cap_nusd": rule.cap_nusd, "time_zone": rule.time_zone.key}
+        statement = self._insert(BUDGET_RULE_TABLE).values(values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
+
+    def remove_rule(self, scope: str) -> None:
+        """Lift a scope's cap; what it spent stays written down."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(BUDGET_RULE_TABLE).where(_RULE.scope == scope))
+
+    def rules(self) -> list[BudgetRule]:
+        """Return all caps, by scope."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(BUDGET_RULE_TABLE).order_by(_RULE.scope)).all()
+        return [BudgetRule(row.scope, row.cap_nusd, ZoneInfo(row.time_zone)) for row in rows]
+
+    def states(self, scopes: Iterable[ScopePeriod]) -> list[BudgetState]:
+        """Return the state of each (scope, period), zero where nothing was spent yet."""
+        found = []
+        with self._engine.connect() as connection:
+            for scope, period in scopes:
+                cap = connection.execute(select(_RULE.cap_nusd).where(_RULE.scope == scope)).scalar()
+                row = connection.execute(select(BUDGET_TABLE).where(_BUDGET.scope == scope, _BUDGET.period == period)).first()
+                found.append(BudgetState(scope, period, cap, row.spent_nusd if row else 0, row.leased_nusd if row else 0))
+        return found
+
+    def lease(self, worker_id: str, scope: str, period: str, least: Nusd, wanted: Nusd, now_us: int) -> Nusd:
+        """Hand a worker a slice of a budget; return how much: between `least` and `wanted`, or 0 where not even `least` is left.
+
+        Args:
+            worker_id: Who spends it.
+            scope, period: Of which budget; it has a rule.
+            least: What the request at hand needs.
+            wanted: What would spare further questions; given only as far as it leaves other workers half of what is left.
+            now_us: Microseconds since 1970 UTC.
+        """
+        with self._engine.begin() as connection:
+            cap = connection.execute(select(_RULE.cap_nusd).where(_RULE.scope == scope)).scalar()
+            if cap is None:
+                return wanted
+            left = int(cap) - self._lock_budget(connection, scope, period)
+            if left < least:
+                return 0
+            given = max(least, min(wanted, left // 2))
+            self._change_budget(connection, scope, period, spent=0, leased=given)
+            added = {"worker_id": worker_id, "scope": scope, "period": period, "remaining_nusd": given, "renewed_at_us": now_us}
+            statement = self._insert(LEASE_TABLE).values(added)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["worker_id", "scope", "period"],
+                    set_={"remaining_nusd": _LEASE.remaining_nusd + given, "renewed_at_us": now_us},
+                )
+            )
+        return given
+
+    def settle(self, worker_id: str, charges: Sequence[Charge], returned: Mapping[ScopePeriod, Nusd], now_us: int) -> bool:
+        """Write charges into the ledger, pay them out of the worker's leases, and take back what it returns.
+
+        A charge that is in the ledger already changes nothing, so a batch may be settled again after a failure.
+
+        Args:
+            worker_id: Who spent it.
+            charges: What attempts cost.
+            returned: (scope, period) -> what the worker no longer needs of its lease.
+            now_us: Microseconds since 1970 UTC.
+
+        Returns:
+            Whether the worker's leases still stood; False: it had been given up, and must spend nothing of what it believed to have.
+        """
+        with self._engine.begin() as connection:
+            was_given_up = self._take_back_write_offs(connection, worker_id)
+            self._settle(connection, worker_id, charges, returned, now_us)
+            return not was_given_up
+
+    def recover(self, worker_id: str, charges: Sequence[Charge], now_us: int) -> None:
+        """Enter all that a worker that is gone has spent, and end its leases; a write-off of them is taken back."""
+        with self._engine.begin() as connection:
+            self._take_back_write_offs(connection, worker_id)
+            self._settle(connection, worker_id, charges, {}, now_us)
+            self._end_leases(connection, worker_id)
+
+    def renew(self, worker_id: str, now_us: int) -> None:
+        """Say that the worker is alive."""
+        with self._engine.begin() as connection:
+            connection.execute(update(LEASE_TABLE).where(_LEASE.worker_id == worker_id).values(renewed_at_us=now_us))
+
+    def end_leases(self, worker_id: str) -> None:
+        """Give back all that is left of a worker's leases: it ended, and everything it spent is in the ledger."""
+        with self._engine.begin() as connection:
+            self._end_leases(connection, worker_id)
+
+    def silent_workers(self, silent_since_us: int) -> list[str]:
+        """Return the workers that hold leases and have not said for so long that they are alive."""
+        query = select(_LEASE.worker_id).group_by(_LEASE.worker_id).having(func.max(_LEASE.renewed_at_us) < silent_since_us)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query.order_by(_LEASE.worker_id)).scalars())
+
+    def write_off(self, worker_id: str, now_us: int) -> Nusd:
+        """Charge what is left of the leases of a worker that is gone with its journal: it may have been spent. Return how much."""
+        with self._engine.begin() as connection:
+            leases = self._leases_of(connection, worker_id)
+            for row in leases:
+                charge_id = f"lost:{worker_id}:{row.period}"
+                lost = Charge(charge_id, row.remaining_nusd, ((row.scope, row.period),), now_us, True, "unknown", "unknown")
+                self._lock_budget(connection, row.scope, row.period)
+                entered = self._enter(connection, [lost])[row.scope, row.period]
+                self._change_budget(connection, row.scope, row.period, spent=entered, leased=-row.remaining_nusd)
+                connection.execute(WRITE_OFF_TABLE.insert().values((worker_id, row.scope, row.period, charge_id)))
+            connection.execute(delete(LEASE_TABLE).where(_LEASE.worker_id == worker_id))
+            return sum((row.remaining_nusd for row in leases), 0)
+
+    def ledger_total(self, scope: str, period: str) -> Nusd:
+        """Return the sum of a month's entries; equal to the budget's `spent_nusd`, and here to prove it."""
+        query = select(func.coalesce(func.sum(LEDGER_TABLE.c.amount_nusd), 0)).where(
+            LEDGER_TABLE.c.scope == scope, LEDGER_TABLE.c.period == period
+        )
+        with self._engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def _settle(
+        self,
+        connection: Connection,
+        worker_id: str,
+        charges: Sequence[Charge],
+        returned: Mapping[ScopePeriod, Nusd],
+        now_us: int,
+    ) -> None:
+        spent = self._enter(connection, charges)
+        for scope, period in sorted(spent.keys() | returned.keys()):
+            self._lock_budget(connection, scope, period)
+            paid, back = spent.get((scope, period), 0), returned.get((scope, period), 0)
+            freed = self._take_from_lease(connection, (worker_id, scope, period), paid + back, now_us)
+            self._change_budget(connection, scope, period, spent=paid, leased=-freed)
+
+    def _end_leases(self, connection: Connection, worker_id: str) -> None:
+        for row in self._leases_of(connection, worker_id):
+            self._lock_budget(connection, row.scope, row.period)
+            self._change_budget(connection, row.scope, row.period, spent=0, leased=-row.remaining_nusd)
+        connection.execute(delete(LEASE_TABLE).where(_LEASE.worker_id == worker_id))
+
+    def _take_back_write_offs(self, connection: Connection, worker_id: str) -> bool:
+        """Take the entries back that stand for what a worker may have spent; return whether there were any."""
+        written_off = select(WRITE_OFF_TABLE).where(WRITE_OFF_TABLE.c.worker_id == worker_id)
+        rows = connection.execute(written_off.order_by(WRITE_OFF_TABLE.c.scope, WRITE_OFF_TABLE.c.period)).all()
+        for row in rows:
+            self._lock_budget(connection, row.scope, row.period)
+            entry = delete(LEDGER_TABLE).where(LEDGER_TABLE.c.charge_id == row.charge_id, LEDGER_TABLE.c.scope == row.scope)
+            amount = connection.execute(entry.returning(LEDGER_TABLE.c.amount_nusd)).scalar_one()
+            self._change_budget(connection, row.scope, row.period, spent=-amount, leased=0)
+        if rows:
+            connection.execute(delete(WRITE_OFF_TABLE).where(WRITE_OFF_TABLE.c.worker_id == worker_id))
+        return bool(rows)
+
+    def _enter(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
+        """Add the entries that are not there yet; return what they sum to."""
+        added: dict[ScopePeriod, Nusd] = defaultdict(int)
+        rows = [
+            {
+                "charge_id": charge.charge_id,
+                "scope": scope,
+                "period": period,
+                "amount_nusd": charge.amount_nusd,
+                "at_us": charge.at_us,
+                "is_estimated": charge.is_estimated,
+                "lane_id": charge.lane_id,
+                "price_snapshot_id": charge.price_snapshot_id,
+            }
+            for charge in charges
+            for scope, period in charge.periods
+        ]
+        for start in range(0, len(rows), _ROWS_A_STATEMENT):
+            statement = self._insert(LEDGER_TABLE).values(rows[start : start + _ROWS_A_STATEMENT]).on_conflict_do_nothing()
+            entered = statement.returning(LEDGER_TABLE.c.scope, LEDGER_TABLE.c.period, LEDGER_TABLE.c.amount_nusd)
+            for scope, period, amount in connection.execute(entered):
+                added[scope, period] += amount
+        return added
+
+    def _lock_budget(self, connection: Connection, scope: str, period: str) -> Nusd:
+        """Make sure that the row is there and keep it until the transaction ends; return what is spent or leased of it."""
+        first = {"scope": scope, "period": period, "spent_nusd": 0, "leased_nusd": 0}
+        connection.execute(self._insert(BUDGET_TABLE).values(first).on_conflict_do_nothing())
+        query = select(_BUDGET.spent_nusd + _BUDGET.leased_nusd).where(_BUDGET.scope == scope, _BUDGET.period == period)
+        return int(connection.execute(query.with_for_update()).scalar_one())
+
+    def _change_budget(self, connection: Connection, scope: str, period: str, *, spent: Nusd, leased: Nusd) -> None:
+        connection.execute(
+            update(BUDGET_TABLE)
+            .where(_BUDGET.scope == scope, _BUDGET.period == period)
+            .values(spent_nusd=_BUDGET.spent_nusd + spent, leased_nusd=_BUDGET.leased_nusd + leased)
+        )
+
+    def _take_from_lease(self, connection: Connection, lease: tuple[str, str, str], amount: Nusd, now_us: int) -> Nusd:
+        """Take as much of `amount` as the lease has left; return how much that was."""
+        where = (_LEASE.worker_id == lease[0], _LEASE.scope == lease[1], _LEASE.period == lease[2])
+        remaining = connection.execute(select(_LEASE.remaining_nusd).where(*where).with_for_update()).scalar()
+        if remaining is None:
+            return 0
+        taken = min(int(remaining), amount)
+        connection.execute(update(LEASE_TABLE).where(*where).values(remaining_nusd=remaining - taken, renewed_at_us=now_us))
+        return taken
+
+    def _leases_of(self, connection: Connection, worker_id: str) -> list[_LeaseRow]:
+        query = select(_LEASE.scope, _LEASE.period, _LEASE.remaining_nusd).where(_LEASE.worker_id == worker_id)
+        rows = connection.execute(query.order_by(_LEASE.scope, _LEASE.period)).all()
+        return [_LeaseRow(*row) for row in rows]

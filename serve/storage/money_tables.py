@@ -1,0 +1,71 @@
+"""The tables of budgets and of the ledger. Money is integer nano-dollars; no row is ever a float."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, PrimaryKeyConstraint, Table, Text
+
+from serve.storage.tables import METADATA
+
+BUDGET_RULE_TABLE: Final = Table(
+    "budget_rule",
+    METADATA,
+    Column("scope", Text, nullable=False),
+    Column("cap_nusd", BigInteger, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    PrimaryKeyConstraint("scope", name="budget_rule_pk"),
+    CheckConstraint("cap_nusd >= 0", name="budget_rule_cap"),
+)
+"""How much a scope may spend in a month; a scope without a row has no limit."""
+
+BUDGET_TABLE: Final = Table(
+    "budget",
+    METADATA,
+    Column("scope", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("spent_nusd", BigInteger, nullable=False),
+    Column("leased_nusd", BigInteger, nullable=False),
+    PrimaryKeyConstraint("scope", "period", name="budget_pk"),
+    CheckConstraint("spent_nusd >= 0 AND leased_nusd >= 0", name="budget_amounts"),
+)
+"""One month of a scope. `spent_nusd` is the sum of its ledger entries, at every moment that a reader can see."""
+
+LEASE_TABLE: Final = Table(
+    "budget_lease",
+    METADATA,
+    Column("worker_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("remaining_nusd", BigInteger, nullable=False),
+    Column("renewed_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("worker_id", "scope", "period", name="budget_lease_pk"),
+    CheckConstraint("remaining_nusd >= 0", name="budget_lease_amount"),
+)
+"""What a worker may spend without asking again. The leases of a budget add up to its `leased_nusd`."""
+
+WRITE_OFF_TABLE: Final = Table(
+    "budget_write_off",
+    METADATA,
+    Column("worker_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("charge_id", Text, nullable=False),
+    PrimaryKeyConstraint("worker_id", "scope", "period", name="budget_write_off_pk"),
+)
+"""Leases of workers that were given up; should one be heard of again, its entry is taken back and what it really spent is entered."""
+
+LEDGER_TABLE: Final = Table(
+    "ledger_entry",
+    METADATA,
+    Column("charge_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("amount_nusd", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("is_estimated", Boolean, nullable=False),
+    Column("lane_id", Text, nullable=False),
+    Column("price_snapshot_id", Text, nullable=False),
+    PrimaryKeyConstraint("charge_id", "scope", name="ledger_entry_pk"),
+    Index("ledger_entry_of_period", "scope", "period", "at_us"),
+    CheckConstraint("amount_nusd >= 0", name="ledger_entry_amount"),
+)
+"""One row for every scope that pays for an attempt. Rows are added and never changed; only a write-off may be taken back."""
