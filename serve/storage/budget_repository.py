@@ -1,15 +1,17 @@
 """Budgets, leases and the ledger in one database; every method is one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd
+from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
 from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, WRITE_OFF_TABLE
 
@@ -17,6 +19,10 @@ _BUDGET: Final = BUDGET_TABLE.c
 _LEASE: Final = LEASE_TABLE.c
 _RULE: Final = BUDGET_RULE_TABLE.c
 _ROWS_A_STATEMENT: Final = 100
+_LEDGER_COLUMNS: Final = (
+    "charge_id", "scope", "period", "amount_nusd", "at_us", "is_estimated", "lane_id", "price_snapshot_id",
+)  # fmt: skip
+_INSERT_FRESH: Final = BatchInsert(LEDGER_TABLE, _LEDGER_COLUMNS, skips_existing=False)
 ScopePeriod = tuple[str, str]
 
 
@@ -113,16 +119,16 @@ class BudgetRepository:
         Returns:
             Whether the worker's leases still stood; False: it had been given up, and must spend nothing of what it believed to have.
         """
-        with self._engine.begin() as connection:
-            was_given_up = self._take_back_write_offs(connection, worker_id)
-            self._settle(connection, worker_id, charges, returned, now_us)
-            return not was_given_up
+        try:
+            return self._settle_all(worker_id, charges, returned, now_us, self._enter_fresh)
+        except IntegrityError:  # a batch that failed half-way was stored after all
+            return self._settle_all(worker_id, charges, returned, now_us, self._enter)
 
     def recover(self, worker_id: str, charges: Sequence[Charge], now_us: int) -> None:
         """Enter all that a worker that is gone has spent, and end its leases; a write-off of them is taken back."""
         with self._engine.begin() as connection:
             self._take_back_write_offs(connection, worker_id)
-            self._settle(connection, worker_id, charges, {}, now_us)
+            self._pay(connection, worker_id, self._enter(connection, charges), {}, now_us)
             self._end_leases(connection, worker_id)
 
     def renew(self, worker_id: str, now_us: int) -> None:
@@ -163,15 +169,27 @@ class BudgetRepository:
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def _settle(
+    def _settle_all(
         self,
-        connection: Connection,
         worker_id: str,
         charges: Sequence[Charge],
         returned: Mapping[ScopePeriod, Nusd],
         now_us: int,
+        enter: Callable[[Connection, Sequence[Charge]], dict[ScopePeriod, Nusd]],
+    ) -> bool:
+        with self._engine.begin() as connection:
+            was_given_up = self._take_back_write_offs(connection, worker_id)
+            self._pay(connection, worker_id, enter(connection, charges), returned, now_us)
+            return not was_given_up
+
+    def _pay(
+        self,
+        connection: Connection,
+        worker_id: str,
+        spent: Mapping[ScopePeriod, Nusd],
+        returned: Mapping[ScopePeriod, Nusd],
+        now_us: int,
     ) -> None:
-        spent = self._enter(connection, charges)
         for scope, period in sorted(spent.keys() | returned.keys()):
             self._lock_budget(connection, scope, period)
             paid, back = spent.get((scope, period), 0), returned.get((scope, period), 0)
@@ -197,22 +215,24 @@ class BudgetRepository:
             connection.execute(delete(WRITE_OFF_TABLE).where(WRITE_OFF_TABLE.c.worker_id == worker_id))
         return bool(rows)
 
+    def _enter_fresh(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
+        """Add entries none of which is there yet, quickly; return what they sum to.
+
+        Raises:
+            IntegrityError: One is there.
+        """
+        rows = [(*entry, *_told(charge)) for charge in charges for entry in _entries(charge)]
+        _INSERT_FRESH.execute(connection, rows)
+        added: dict[ScopePeriod, Nusd] = defaultdict(int)
+        for _, scope, period, amount in (entry for charge in charges for entry in _entries(charge)):
+            added[scope, period] += amount
+        return added
+
     def _enter(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
-        """Add the entries that are not there yet; return what they sum to."""
+        """Add the entries that are not there yet; return what these sum to."""
         added: dict[ScopePeriod, Nusd] = defaultdict(int)
         rows = [
-            {
-                "charge_id": charge.charge_id,
-                "scope": scope,
-                "period": period,
-                "amount_nusd": charge.amount_nusd,
-                "at_us": charge.at_us,
-                "is_estimated": charge.is_estimated,
-                "lane_id": charge.lane_id,
-                "price_snapshot_id": charge.price_snapshot_id,
-            }
-            for charge in charges
-            for scope, period in charge.periods
+            dict(zip(_LEDGER_COLUMNS, (*entry, *_told(charge)), strict=True)) for charge in charges for entry in _entries(charge)
         ]
         for start in range(0, len(rows), _ROWS_A_STATEMENT):
             statement = self._insert(LEDGER_TABLE).values(rows[start : start + _ROWS_A_STATEMENT]).on_conflict_do_nothing()
@@ -249,3 +269,11 @@ class BudgetRepository:
         query = select(_LEASE.scope, _LEASE.period, _LEASE.remaining_nusd).where(_LEASE.worker_id == worker_id)
         rows = connection.execute(query.order_by(_LEASE.scope, _LEASE.period)).all()
         return [_LeaseRow(*row) for row in rows]
+
+
+def _entries(charge: Charge) -> list[tuple[str, str, str, Nusd]]:
+    return [(charge.charge_id, scope, period, charge.amount_nusd) for scope, period in charge.periods]
+
+
+def _told(charge: Charge) -> tuple[int, bool, str, str]:
+    return charge.at_us, charge.is_estimated, charge.lane_id, charge.price_snapshot_id
