@@ -32,6 +32,8 @@ class Exclusion(StrEnum):
     MAX_PRICE = "max_price"
     MAX_COST = "max_cost"
     MAX_LATENCY = "max_latency"
+    BUDGET = "budget"
+    """The budget of the lane's provider key has not enough left."""
     RATE_LIMIT = "rate_limit"
     """What is left of the account's token limit is less than the request is expected to take."""
     COOLDOWN = "cooldown"
@@ -89,6 +91,8 @@ def exclude_lanes(
         exclusions.remove(expectation.cost_usd > constraints.max_cost_usd, Exclusion.MAX_COST)
     if constraints.max_latency_ms is not None:
         exclusions.remove(expectation.latency_ms > constraints.max_latency_ms, Exclusion.MAX_LATENCY)
+    if state.is_over_budget is not None:
+        exclusions.remove(state.is_over_budget, Exclusion.BUDGET)
     if state.tokens_left is not None:
         exclusions.remove(tokens_counted(context, expectation, state) > state.tokens_left, Exclusion.RATE_LIMIT)
     exclusions.remove(state.is_cooling, Exclusion.COOLDOWN)

@@ -25,6 +25,7 @@ class LaneState:
         error_rate: Share of recent attempts that the lane failed, 0..1; None: nothing was observed.
         tokens_left: What is left of the lane's token limit; infinite where none is known. None: none is known anywhere.
         counts_max_output: The lane's provider counts the largest answer allowed against that limit, not the one it gives; None: none does.
+        is_over_budget: The budget of the lane's provider key has not enough left for this request; None: all have.
         cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: none is.
     """
 
@@ -34,6 +35,7 @@ class LaneState:
     error_rate: Floats | None = None
     tokens_left: Floats | None = None
     counts_max_output: npt.NDArray[np.bool_] | None = None
+    is_over_budget: npt.NDArray[np.bool_] | None = None
     cached_tokens: Floats | None = None
 
     @classmethod

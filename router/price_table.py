@@ -155,6 +155,19 @@ def quote_cost(price: Price, usage: TokenUsage) -> Cost:
     return Cost(total, *parts)
 
 
+def quote_most(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
+    """Return the most that so many tokens can cost, in nano-USD: every input token at the dearest of the input rates."""
+    rates = price.rates_for(prompt_tokens)
+    dearest = rates.input_usd_per_mtok
+    if rates.cache_write_usd_per_mtok is not None:
+        dearest = max(dearest, rates.cache_write_usd_per_mtok)
+    if price.cache_write_1h_factor is not None:
+        dearest = max(dearest, rates.input_usd_per_mtok * price.cache_write_1h_factor)
+    tokens = prompt_tokens * dearest + completion_tokens * rates.output_usd_per_mtok
+    most = tokens * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK + price.request_usd * NUSD_PER_USD
+    return int(most.to_integral_value(ROUND_CEILING))
+
+
 def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
     rates = (price.input_usd_per_mtok, price.output_usd_per_mtok, price.cached_input_usd_per_mtok, price.cache_write_usd_per_mtok)
     tiers = [

@@ -20,7 +20,7 @@ from router.policies.registry import policy_named
 from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
 from serve.clock import Clock, SystemClock
-from serve.database_choice import database_url
+from serve.database_choice import database_url, journal_folder
 from serve.http import feedback, health, models
 from serve.http.admission import Admission
 from serve.http.answering import Answering
@@ -33,11 +33,15 @@ from serve.http.route import Route
 from serve.lane_assembly import assemble_lanes
 from serve.lane_metrics import LaneMetrics
 from serve.metrics import Metrics
+from serve.money.budget_keeper import BudgetKeeper
+from serve.money.configured_budgets import configured_budgets
+from serve.money.spending import Spending
 from serve.proxy import ChatProxy
 from serve.resource_set import ResourceSet
 from serve.routing_service import RoutingService
 from serve.settings import Settings
 from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
@@ -68,7 +72,12 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     engine = open_database(database_url(settings.database, environment))
     metrics = Metrics()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
-    routing = RoutingService(quality_model, assembly.directory, default_policy(settings), np.random.default_rng(settings.seed))
+    budgets = BudgetRepository(engine)
+    budgets.follow_settings(configured_budgets(settings))
+    keeper = BudgetKeeper(budgets, journal_folder(settings.database, environment), clock)
+    spending = Spending(keeper, settings.hold_output_tokens)
+    rng = np.random.default_rng(settings.seed)
+    routing = RoutingService(quality_model, assembly.directory, default_policy(settings), rng, spending)
     recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
@@ -76,9 +85,9 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         is_racing=settings.slow_start == "race",
     )
     proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
-    admission = Admission(key_ring, routing, clock, settings.max_body_bytes)
-    vectors = vector_routing(assembly.embeddings, quality_model.version, np.random.default_rng(settings.seed))
-    vector_admission = Admission(key_ring, vectors, clock, settings.max_body_bytes)
+    admission = Admission(key_ring, routing, clock, spending, settings.max_body_bytes)
+    vectors = vector_routing(assembly.embeddings, quality_model.version, np.random.default_rng(settings.seed), spending)
+    vector_admission = Admission(key_ring, vectors, clock, spending, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics(lambda: (routing.directory, vectors.directory)))
     resources = ResourceSet(
         clock=clock,
@@ -89,6 +98,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         engine=engine,
         attempts=AttemptRepository(engine),
         telemetry=telemetry,
+        budgets=keeper,
         transports=assembly.transports,
         notices=assembly.notices,
         signers=assembly.signers,
@@ -127,6 +137,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: ResourceSet = app.state.resources
     resources.telemetry.start()
     refreshing = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
+    await resources.budgets.start()
     try:
         yield
     finally:
@@ -134,6 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*refreshing, return_exceptions=True)
         await resources.telemetry.close()
+        await resources.budgets.close()
         for transport in resources.transports:
             await transport.close()
         resources.engine.dispose()

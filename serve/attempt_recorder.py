@@ -9,7 +9,7 @@ from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Out
 from serve.call import Call
 from serve.clock import Clock
 from serve.metrics import Metrics
-from serve.upstream.attempt import Attempt
+from serve.upstream.attempt import UNCHARGED_OUTCOMES, Attempt
 
 ContentLogging = Literal["none", "features", "full"]
 _MAX_TOLD_CHARACTERS = 200
@@ -120,7 +120,7 @@ def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> 
     """Return what the attempt cost: nothing where the provider refused it or was not reached, unknown where it fell silent."""
     if usage is not None:
         return attempt.cost_of(usage).total_nusd
-    return 0 if outcome in ("rate_limited", "connect_error", "upstream_error", "refused") else None
+    return 0 if outcome in UNCHARGED_OUTCOMES else None
 
 
 def _as_logged(told: str | None) -> str | None:

@@ -11,6 +11,8 @@ from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.registry import exchange_between
 from serve.lane_directory import LaneConnection, LaneDirectory
+from serve.money.budget_keeper import Hold
+from serve.money.spending import Spending
 from serve.routing_request import RoutingRequest
 from serve.virtual_keys import VirtualKeyHolder
 
@@ -30,6 +32,7 @@ class Call:
         prediction: What the quality model believed.
         decision: What was decided.
         directory: The lanes that the decision's rows refer to.
+        spending: Who pays.
         started: Clock reading (monotonic seconds) when the request came in.
         started_at: The same moment on the wall.
     """
@@ -44,6 +47,7 @@ class Call:
     prediction: Prediction
     decision: Decision
     directory: LaneDirectory
+    spending: Spending
     started: float
     started_at: datetime
 
@@ -70,6 +74,16 @@ class Call:
         """Return the tokens that the provider of the lane in this row will hold against its limit for this call."""
         expected = float(self.decision.expectation.completion_tokens[row])
         return self.directory.health.tokens_counted(row, self.context.prompt_tokens, expected, self.context.max_output_tokens)
+
+    async def hold(self, row: int, number: int) -> Hold:
+        """Reserve for an attempt on the lane in this row.
+
+        Raises:
+            BudgetSpent: A budget has not enough left.
+        """
+        lane = self.decision.table.lanes[row]
+        charge_id = f"{self.request_id}/{number}"
+        return await self.spending.hold(charge_id, self.holder, lane, self.context, self.directory.price_snapshot_id)
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""

@@ -21,3 +21,10 @@ def database_url(setting: str, environment: Mapping[str, str]) -> str:
     except OSError as error:
         raise ConfigurationError(f"database {file}: cannot make its folder: {error.strerror}") from None
     return f"sqlite:///{file.absolute()}"
+
+
+def journal_folder(setting: str, environment: Mapping[str, str]) -> Path:
+    """Return where workers keep their journals of money: beside the SQLite file, or in the data folder of this machine."""
+    is_other_file = bool(setting) and "://" not in setting
+    file = Path(setting) if is_other_file else default_database_file(environment)
+    return file.absolute().parent / "journals"

@@ -8,6 +8,7 @@ ServeError
     ├── CallerError          the request is wrong
     │   ├── BadRequestError  400
     │   ├── BadVirtualKeyError 401
+    │   ├── BudgetSpentError 402
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
@@ -17,6 +18,7 @@ ServeError
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -86,6 +88,14 @@ class BadVirtualKeyError(CallerError):
 
     def __init__(self) -> None:
         super().__init__("Missing or invalid virtual key: send one as 'Authorization: Bearer ll_live_…'.")
+
+
+class BudgetSpentError(CallerError):
+    """A budget is spent, and no lane is left that another one pays for."""
+
+    status = 402
+    type = "billing_error"
+    code = "budget_spent"
 
 
 class ForbiddenError(CallerError):
@@ -181,3 +191,11 @@ class UpstreamError(RequestError):
         super().__init__(message, code=code, retry_after_s=retry_after_s)
         self.attempts = tuple(attempts)
         self.status = status
+
+
+def budget_spent_error(scope: str, resets_at: datetime) -> BudgetSpentError:
+    """Return the error that names a spent budget and when it begins anew."""
+    return BudgetSpentError(
+        f"the monthly budget of {scope} has not enough left for this request, and no other lane may answer; "
+        f"it begins anew at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
+    )

@@ -22,6 +22,7 @@ from serve.upstream.verdict import NOT_AN_ANSWER, STREAM_BROKEN
 
 _RETRY_PAUSE_S = 0.05
 _DRAIN_S = 0.2
+_CHUNKS_BETWEEN_NOTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,13 @@ async def _relay_events(
     try:
         if first:
             yield _shown(attempt, relay, first)
+        n_chunks = 0
         while not relay.is_done and relay.error is None and (chunk := await anext(chunks, None)):
             if out := relay.feed(chunk):
                 yield _shown(attempt, relay, out)
+            n_chunks += 1
+            if n_chunks % _CHUNKS_BETWEEN_NOTES == 0:
+                attempt.note_progress(relay.usage)
         if relay.is_complete:
             outcome = "ok"
             yield relay.finish()

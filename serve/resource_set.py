@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from serve.clock import Clock
 from serve.lane_directory import LaneDirectory
 from serve.metrics import Metrics
+from serve.money.budget_keeper import BudgetKeeper
 from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
 from serve.telemetry_writer import TelemetryWriter
@@ -29,6 +30,7 @@ class ResourceSet:
         engine: The database.
         attempts: Stored attempts.
         telemetry: The writer.
+        budgets: The keeper of the budgets.
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
         signers: Credentials that expire.
@@ -42,6 +44,7 @@ class ResourceSet:
     engine: Engine
     attempts: AttemptRepository
     telemetry: TelemetryWriter
+    budgets: BudgetKeeper
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
     signers: tuple[Signer, ...]

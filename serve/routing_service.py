@@ -11,8 +11,9 @@ from router.errors import NoEligibleLaneError, PredictionError
 from router.policies.base import Policy
 from router.quality_model import Prediction, QualityModel
 from router.reason import Reason
-from serve.errors import NoLaneError, RegionUnavailableError
+from serve.errors import BudgetSpentError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
 from serve.lane_directory import LaneDirectory
+from serve.money.spending import Spending
 from serve.routing_request import RoutingRequest
 
 _RESTS = frozenset({"cooldown", "rate_limit"})
@@ -28,12 +29,14 @@ class RoutingService:
         directory: The lanes; replaced whole when they change.
         default_policy: Where the caller names none.
         rng: For policies that draw.
+        spending: Who pays.
     """
 
     quality_model: QualityModel
     directory: LaneDirectory
     default_policy: Policy
     rng: np.random.Generator
+    spending: Spending
 
     def route(self, context: RouteContext, request: RoutingRequest, conversation_id: str) -> tuple[Decision, Prediction]:
         """Decide.
@@ -46,6 +49,7 @@ class RoutingService:
         Raises:
             RegionUnavailableError: The region alone leaves no lane.
             NoLaneError: The constraints leave no lane; says which removed which.
+            BudgetSpentError: Only lanes whose budgets are spent are left.
         """
         prediction, reason = self._predict(context)
         directory = self.directory
@@ -57,6 +61,9 @@ class RoutingService:
         if constraints.pinned_lanes is None:  # a pin is never overridden
             readers = directory.thought_homes.readers(conversation_id, context.required)
             constraints = constraints if readers is None else replace(constraints, readers=readers)
+        is_over_budget = self.spending.over_budget(directory.table, context)
+        if is_over_budget is not None:
+            state = replace(state, is_over_budget=is_over_budget)
         try:
             decision = decide(
                 directory.table,
@@ -93,13 +100,23 @@ class RoutingService:
             nothing = np.empty(0, dtype=np.float32)
             return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
 
-    def _no_lane(self, error: NoEligibleLaneError, context: RouteContext, request: RoutingRequest) -> NoLaneError:
+    def _no_lane(self, error: NoEligibleLaneError, context: RouteContext, request: RoutingRequest) -> RequestError:
         reasons = set(error.excluded.values()) - {"pin", "models"}
         if reasons == {"region"}:
             return RegionUnavailableError(
                 f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"
             )
+        if "budget" in reasons and not reasons & _RESTS:
+            return self._budget_spent(error)
         is_resting = bool(reasons & _RESTS)
         rest_s = self.directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
         code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
         return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))
+
+    def _budget_spent(self, error: NoEligibleLaneError) -> BudgetSpentError:
+        table = self.directory.table
+        payers = {
+            self.spending.payer_of(table.lanes[table.index_of[lane]]) for lane, why in error.excluded.items() if why == "budget"
+        }
+        scope = min(payers, key=self.spending.resets_at)
+        return budget_spent_error(scope, self.spending.resets_at(scope))

@@ -26,6 +26,9 @@ class VirtualKeySettings(_Section):
 
     name: str = Field(min_length=1, max_length=64, description="What logs and reports call it.")
     key: SecretStr = Field(description="The key itself; make one with 'llmdeal new-key'.")
+    monthly_budget_usd: Price | None = Field(
+        default=None, description="The most that it may spend in a calendar month, USD; absent: no limit."
+    )
 
 
 class ServerModelSettings(_Section):
@@ -62,6 +65,9 @@ class ProviderSettings(_Section):
     project: str | None = Field(None, description="Of Google Cloud; absent: the service account's.")
     location: str | None = Field(None, description="Where a cloud runs it, in its own words: eu-central-1, europe-west4, global.")
     profile: str | None = Field(None, description="Of the shared AWS configuration, for credentials = aws.")
+    monthly_budget_usd: Price | None = Field(
+        default=None, description="The most that may be spent there in a calendar month, USD; absent: no limit."
+    )
     requests_per_minute: float | None = Field(
         default=None, ge=1, description="The account's limit where you know it; else as the provider's headers say."
     )
@@ -88,6 +94,9 @@ class ServerSettings(_Section):
         None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."
     )
     region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
+    monthly_budget_usd: Price | None = Field(
+        default=None, description="The most that may be spent there in a calendar month, USD; absent: no limit."
+    )
     requests_per_minute: float | None = Field(
         default=None, ge=1, description="Send it no more than that; else as its headers say."
     )
@@ -119,6 +128,13 @@ class Settings(_Section):
     sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="Largest request body, bytes.")
     max_attempts: int = Field(4, ge=1, le=16, description="Upstream calls per request, retries and fallbacks together.")
+    monthly_budget_usd: Price | None = Field(
+        default=None, description="The most that everything may cost in a calendar month, USD; absent: no limit."
+    )
+    time_zone: str = Field("UTC", description="Whose calendar months budgets follow, as in the IANA database: Europe/Berlin.")
+    hold_output_tokens: int = Field(
+        4_096, ge=1, description="Output tokens that are reserved for at most, where a request does not say how many it wants."
+    )
     slow_start: Literal["wait", "race", "fall_back"] = Field(
         "wait",
         description="When a stream is slow to begin: wait; race: ask the next lane too, the first to begin answers (both are paid); fall_back: give up on the slow one.",

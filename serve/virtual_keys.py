@@ -57,7 +57,9 @@ class VirtualKeyHolder:
     account: str
 
 
-ANONYMOUS = VirtualKeyHolder("anonymous", "local")
+DEFAULT_ACCOUNT = "default"
+"""The account of whoever is not in another one."""
+ANONYMOUS = VirtualKeyHolder("anonymous", DEFAULT_ACCOUNT)
 """Who calls when no virtual key is configured; only ever reached over loopback."""
 
 
@@ -83,7 +85,7 @@ class KeyRing:
                     f"the virtual key named {name!r} is not of the form {VIRTUAL_KEY_PATTERN} with a valid checksum: "
                     "make one with 'llmdeal new-key'"
                 )
-            self._holders[self._digest(text)] = VirtualKeyHolder(name, "default")
+            self._holders[self._digest(text)] = VirtualKeyHolder(name, DEFAULT_ACCOUNT)
 
     def __len__(self) -> int:
         return len(self._holders)

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import typer
 
+from serve.cli.budgets_command import budgets
 from serve.cli.calibrate_command import calibrate
 from serve.cli.export_command import export
 from serve.cli.local_command import local
@@ -37,6 +38,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     )
     for command in (serve, local, route, prices, workloads, calibrate, export, new_key, settings):
         command_line.command()(command)
+    command_line.add_typer(budgets, name="budgets")
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:
             command_line.command(name=entry_point.name, rich_help_panel="Training")(entry_point.load())

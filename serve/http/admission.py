@@ -9,6 +9,7 @@ from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
+from serve.money.spending import Spending
 from serve.routing_request import routing_request
 from serve.routing_service import RoutingService
 from serve.virtual_keys import KeyRing, presented_key
@@ -25,13 +26,15 @@ class Admission:
         key_ring: The virtual keys.
         routing: Decides.
         clock: For durations and dates.
+        spending: Who pays.
         max_body_bytes: Larger bodies are refused.
     """
 
-    def __init__(self, key_ring: KeyRing, routing: RoutingService, clock: Clock, max_body_bytes: int) -> None:
+    def __init__(self, key_ring: KeyRing, routing: RoutingService, clock: Clock, spending: Spending, max_body_bytes: int) -> None:
         self._key_ring = key_ring
         self._routing = routing
         self._clock = clock
+        self._spending = spending
         self._max_body_bytes = max_body_bytes
         self._request_ids = RequestIds()
 
@@ -76,6 +79,7 @@ class Admission:
             prediction=prediction,
             decision=decision,
             directory=directory,
+            spending=self._spending,
             started=started,
             started_at=self._clock.now(),
         )

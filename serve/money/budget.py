@@ -15,11 +15,13 @@ class BudgetRule:
         scope: Whose money: `account:NAME`, `virtual_key:NAME` or `provider_key:NAME`.
         cap_nusd: The most that a month may cost, at least 0.
         time_zone: Whose months.
+        is_from_settings: It follows the settings, and goes when it goes there.
     """
 
     scope: str
     cap_nusd: Nusd
     time_zone: ZoneInfo
+    is_from_settings: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,12 +159,24 @@ class BudgetKeeper:
         """Return whether a scope has a cap."""
         return scope in self._rules
 
+    def knows_of_spent_budgets(self) -> bool:
+        """Return whether any budget was refused lately."""
+        return bool(self._refusals)
+
+    def resets_at(self, scope: str) -> datetime:
+        """Return when the scope's next month begins, UTC."""
+        return self._month(scope).ends_at
+
     def is_spent(self, scope: str, amount: Nusd) -> bool:
         """Return whether a budget is known, at this moment, to have less than `amount` left."""
         if not self._refusals or scope not in self._rules:
             return False
-        refused = self._refusals.get((scope, self._month(scope).name))
-        return refused is not None and amount >= refused[0] and self._clock.monotonic() < refused[1]
+        key = (scope, self._month(scope).name)
+        refused = self._refusals.get(key)
+        if refused is not None and self._clock.monotonic() >= refused[1]:
+            del self._refusals[key]
+            return False
+        return refused is not None and amount >= refused[0] and self._purses.missing(key, amount) > 0
 
     async def hold(self, charge_id: str, scopes: Sequence[str], amount: Nusd, lane_id: str, price_snapshot_id: str) -> Hold:
         """Reserve for an attempt in all budgets that limit it, or in none.

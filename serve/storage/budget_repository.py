@@ -50,10 +50,16 @@ class BudgetRepository:
 
     def set_rule(self, rule: BudgetRule) -> None:
         """Set or change a scope's monthly cap; it holds at once, for the month under way too."""
-        values = {"scope": rule.scope, "cap_nusd": rule.cap_nusd, "time_zone": rule.time_zone.key}
-        statement = self._insert(BUDGET_RULE_TABLE).values(values)
         with self._engine.begin() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
+            self._set_rule(connection, rule)
+
+    def follow_settings(self, rules: Sequence[BudgetRule]) -> None:
+        """Set these caps, and lift those that came from the settings and are not among them."""
+        with self._engine.begin() as connection:
+            kept = [rule.scope for rule in rules]
+            connection.execute(delete(BUDGET_RULE_TABLE).where(_RULE.is_from_settings, _RULE.scope.not_in(kept)))
+            for rule in sorted(rules, key=lambda rule: rule.scope):
+                self._set_rule(connection, rule)
 
     def remove_rule(self, scope: str) -> None:
         """Lift a scope's cap; what it spent stays written down."""
@@ -64,7 +70,7 @@ class BudgetRepository:
         """Return all caps, by scope."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(BUDGET_RULE_TABLE).order_by(_RULE.scope)).all()
-        return [BudgetRule(row.scope, row.cap_nusd, ZoneInfo(row.time_zone)) for row in rows]
+        return [BudgetRule(row.scope, row.cap_nusd, ZoneInfo(row.time_zone), row.is_from_settings) for row in rows]
 
     def states(self, scopes: Iterable[ScopePeriod]) -> list[BudgetState]:
         """Return the state of each (scope, period), zero where nothing was spent yet."""
@@ -75,6 +81,12 @@ class BudgetRepository:
                 row = connection.execute(select(BUDGET_TABLE).where(_BUDGET.scope == scope, _BUDGET.period == period)).first()
                 found.append(BudgetState(scope, period, cap, row.spent_nusd if row else 0, row.leased_nusd if row else 0))
         return found
+
+    def scopes_of(self, period: str) -> list[ScopePeriod]:
+        """Return every (scope, period) of a month in which something was spent or leased, by scope."""
+        query = select(_BUDGET.scope, _BUDGET.period).where(_BUDGET.period == period).order_by(_BUDGET.scope)
+        with self._engine.connect() as connection:
+            return [(row.scope, row.period) for row in connection.execute(query)]
 
     def lease(self, worker_id: str, scope: str, period: str, least: Nusd, wanted: Nusd, now_us: int) -> Nusd:
         """Hand a worker a slice of a budget; return how much: between `least` and `wanted`, or 0 where not even `least` is left.
@@ -168,6 +180,16 @@ class BudgetRepository:
         )
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def _set_rule(self, connection: Connection, rule: BudgetRule) -> None:
+        values = {
+            "scope": rule.scope,
+            "cap_nusd": rule.cap_nusd,
+            "time_zone": rule.time_zone.key,
+            "is_from_settings": rule.is_from_settings,
+        }
+        statement = self._insert(BUDGET_RULE_TABLE).values(values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["scope"], set_=values))
 
     def _settle_all(
         self,

@@ -12,6 +12,7 @@ BUDGET_RULE_TABLE: Final = Table(
     Column("scope", Text, nullable=False),
     Column("cap_nusd", BigInteger, nullable=False),
     Column("time_zone", Text, nullable=False),
+    Column("is_from_settings", Boolean, nullable=False),
     PrimaryKeyConstraint("scope", name="budget_rule_pk"),
     CheckConstraint("cap_nusd >= 0", name="budget_rule_cap"),
 )

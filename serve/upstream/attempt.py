@@ -11,11 +11,14 @@ from router.telemetry_schema import Outcome
 from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.exchange import Exchange
+from serve.dialects.openai.usage import estimate_usage
+from serve.money.budget_keeper import BudgetSpent, Hold
 from serve.redaction import redact, secrets_in
 from serve.upstream.rate_limit_headers import RateLimits, read_rate_limits
 from serve.upstream.signing.signer import CredentialsUnavailable
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import (
+    BUDGET_SPENT,
     CONNECT_FAILED,
     DEADLINE_PASSED,
     NO_CREDENTIALS,
@@ -28,6 +31,8 @@ from serve.upstream.verdict import (
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+UNCHARGED_OUTCOMES = frozenset({"rate_limited", "connect_error", "upstream_error", "refused", "over_budget"})
+"""How attempts end that cost nothing where the provider counts no tokens: it refused, or was not reached."""
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray")
 
 
@@ -38,14 +43,24 @@ class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
         verdict: What it means.
         status: The provider's HTTP status; None: no head came.
         message: The provider's own words, redacted; for errors that the caller has to see.
+        retry_after_s: How long the provider asks to wait; None: it does not say.
+        spent: The budget that had not enough left, so that nothing was sent; None: something was.
     """
 
-    def __init__(self, verdict: Verdict, status: int | None, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        verdict: Verdict,
+        status: int | None,
+        message: str,
+        retry_after_s: float | None = None,
+        spent: BudgetSpent | None = None,
+    ) -> None:
         super().__init__(verdict.code)
         self.verdict = verdict
         self.status = status
         self.message = message
         self.retry_after_s = retry_after_s
+        self.spent = spent
 
 
 class AttemptObserver(Protocol):
@@ -69,7 +84,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
+        "_clock", "_cost", "_hold", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
         "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
@@ -97,6 +112,7 @@ class Attempt:
         self._is_pending = False
         self._signed_headers: Mapping[str, str] | None = None
         self._tokens_kept: float | None = None
+        self._hold: Hold | None = None
 
     @property
     def waited_ms(self) -> float:
@@ -122,7 +138,7 @@ class Attempt:
         """Send the request and return the response once its head says that it is an answer.
 
         Raises:
-            AttemptFailed: It is not, or none came. The row is written and the lane's health updated.
+            AttemptFailed: It is not, or none came, or a budget has not enough left. The row is written and the lane's health updated.
             BadRequestError: The request is malformed where only translation looks; nothing was sent.
         """
         inquiry = self.call.inquiry
@@ -130,15 +146,8 @@ class Attempt:
         body = self.exchange.encode_request(inquiry, connection.lane, connection.quirks)
         dialect = connection.dialect_for(inquiry.dialect)
         url = connection.endpoints[dialect][inquiry.is_streaming]
-        headers = connection.headers
-        if inquiry.passed_headers and dialect == inquiry.dialect:
-            headers = {**headers, **inquiry.passed_headers}
-        if connection.signer is not None:
-            try:
-                headers = connection.signer.sign(url, headers, body)
-            except CredentialsUnavailable as error:
-                raise self.failed(NO_CREDENTIALS, str(error)) from None
-            self._signed_headers = headers
+        headers = self._headers(dialect, url, body)
+        await self._take_hold()
         health = self.call.directory.health
         self._tokens_kept = kept = self.call.tokens_counted(self.row)
         health.note_sent(self.row, kept)
@@ -191,7 +200,29 @@ class Attempt:
         self.first_byte = self._clock.monotonic()
         return chunk
 
-    def failed(self, verdict: Verdict, message: str, retry_after_s: float | None = None) -> AttemptFailed:
+    def _headers(self, dialect: str, url: str, body: bytes) -> Mapping[str, str]:
+        inquiry = self.call.inquiry
+        connection = self.call.connection(self.row)
+        headers = connection.headers
+        if inquiry.passed_headers and dialect == inquiry.dialect:
+            headers = {**headers, **inquiry.passed_headers}
+        if connection.signer is None:
+            return headers
+        try:
+            self._signed_headers = connection.signer.sign(url, headers, body)
+        except CredentialsUnavailable as error:
+            raise self.failed(NO_CREDENTIALS, str(error)) from None
+        return self._signed_headers
+
+    async def _take_hold(self) -> None:
+        try:
+            self._hold = await self.call.hold(self.row, self.number)
+        except BudgetSpent as spent:
+            raise self.failed(BUDGET_SPENT, f"the budget of {spent.scope} is spent", spent=spent) from None
+
+    def failed(
+        self, verdict: Verdict, message: str, retry_after_s: float | None = None, spent: BudgetSpent | None = None
+    ) -> AttemptFailed:
         """End the attempt, rest whoever has to, and return the error to raise."""
         self.error_code = verdict.code
         health = self.call.directory.health
@@ -202,7 +233,7 @@ class Attempt:
         elif verdict.rest == "lane":
             health.note_failure(self.row, retry_after_s)
         self.end(verdict.outcome, None)
-        return AttemptFailed(verdict, self.status, self.redacted(message), retry_after_s)
+        return AttemptFailed(verdict, self.status, self.redacted(message), retry_after_s, spent)
 
     def redacted(self, text: str) -> str:
         """Return words of the provider without the key that it was sent."""
@@ -216,7 +247,11 @@ class Attempt:
         self._is_ended = True
         if self._response is not None:
             self._response.close()
+        if usage is None and self._hold is not None and outcome not in UNCHARGED_OUTCOMES:
+            # Nobody says what silence cost: the prompt may have been read.
+            usage = estimate_usage(self.call.context.prompt_tokens, 0)
         self._settle_limits(usage)
+        self._settle_money(usage)
         if outcome == "ok" and usage is not None:
             ttft_ms = self.ttft_ms or self.waited_ms
             directory = self.call.directory
@@ -224,6 +259,16 @@ class Attempt:
             directory.warm_caches.note_answer(self.call.conversation_id, self.row, usage)
             directory.thought_homes.note_answer(self.call.conversation_id, self.row)
         self._observer.attempt_ended(self.call, self, outcome, usage)
+
+    def note_progress(self, usage: TokenUsage) -> None:
+        """Write down what a stream has cost so far, in case that nobody comes to settle it."""
+        if self._hold is not None:
+            self.call.spending.note_progress(self._hold, self.call.cost(self.row, usage).total_nusd)
+
+    def _settle_money(self, usage: TokenUsage | None) -> None:
+        if self._hold is not None:
+            amount = None if usage is None else self.cost_of(usage).total_nusd
+            self.call.spending.settle(self._hold, amount, is_estimated=usage is not None and usage.is_estimated)
 
     def _no_longer_pending(self) -> None:
         if self._is_pending and self._tokens_kept is not None:

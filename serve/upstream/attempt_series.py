@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from router.reason import Reason
 from serve.call import Call
 from serve.clock import Clock
-from serve.errors import AttemptSummary, BadRequestError, UpstreamError
+from serve.errors import AttemptSummary, BadRequestError, RequestError, UpstreamError, budget_spent_error
 from serve.upstream.attempt import Attempt, AttemptFailed, AttemptObserver
+
+_REASONS = {"rate_limited": Reason.FALLBACK_RATE_LIMITED, "over_budget": Reason.FALLBACK_BUDGET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,15 @@ class AttemptSeries:
 
         Raises:
             BadRequestError: The provider says that the request itself is wrong, so no other lane is asked.
+            BudgetSpentError: A budget is spent that pays for every lane.
         """
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
             raise _callers_fault(failure, lane_id) from None
+        if failure.spent is not None and failure.spent.scope != self.call.spending.payer_of(
+            self.call.decision.table.lanes[attempt.row]
+        ):
+            raise budget_spent_error(failure.spent.scope, failure.spent.resets_at) from None
         self._last = failure
         self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome))
         if failure.verdict.outcome != "connect_error" or self._retries_left == 0:
@@ -76,9 +83,15 @@ class AttemptSeries:
         self._retried_row = attempt.row
         return True
 
-    def all_failed(self) -> UpstreamError:
-        """Return the error that lists what was tried."""
+    def all_failed(self) -> RequestError:
+        """Return the error that lists what was tried, or names the budget where that alone stood in the way."""
         failures = self._failures
+        if (
+            self._last is not None
+            and self._last.spent is not None
+            and {failure.outcome for failure in failures} == {"over_budget"}
+        ):
+            return budget_spent_error(self._last.spent.scope, self._last.spent.resets_at)
         listed = ", ".join(f"{failure.lane}: {failure.outcome}" for failure in failures)
         timed_out = bool(failures) and all(failure.outcome == "timeout" for failure in failures)
         wait_s = None if self._last is None else self._last.retry_after_s
@@ -105,7 +118,7 @@ class AttemptSeries:
             return self.call.decision.reason
         if self._last is None:
             return Reason.FALLBACK_SLOW
-        return Reason.FALLBACK_RATE_LIMITED if self._last.verdict.outcome == "rate_limited" else Reason.FALLBACK_ERROR
+        return _REASONS.get(self._last.verdict.outcome, Reason.FALLBACK_ERROR)
 
 
 def _callers_fault(failure: AttemptFailed, lane_id: str) -> BadRequestError:

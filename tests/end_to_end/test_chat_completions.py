@@ -221,7 +221,8 @@ def test_a_silent_provider_is_given_up_and_the_next_lane_answers(gateway: Gatewa
     response = post(gateway)
     assert response.headers["x-llmdeal-lane"] == "second/llama"
     assert gateway.attempts()[0].outcome == "timeout"
-    assert gateway.attempts()[0].cost_nusd is None
+    assert gateway.attempts()[0].usage_is_estimated  # it may have read the prompt before it fell silent
+    assert (gateway.attempts()[0].cost_nusd or 0) > 0
 
 
 def test_a_stream_that_breaks_after_its_first_byte_ends_with_an_error_in_band(

@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("cap_nusd", sa.BigInteger, nullable=False),
         sa.Column("time_zone", sa.Text, nullable=False),
+        sa.Column("is_from_settings", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("scope", name="budget_rule_pk"),
         sa.CheckConstraint("cap_nusd >= 0", name="budget_rule_cap"),
     )

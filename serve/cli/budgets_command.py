@@ -1,0 +1,109 @@
+"""`llmdeal budgets`: what may be spent this month, and what was."""
+
+import os
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from serve.cli.errors import one_line_errors
+from serve.clock import SystemClock
+from serve.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from serve.money.budget import BudgetState
+    from serve.storage.budget_repository import BudgetRepository
+
+_KINDS: Final = ("account:", "provider_key:", "virtual_key:")
+_HIGH, _FULL = 0.8, 1.0
+
+budgets = typer.Typer(help="List, set and lift monthly budgets.", invoke_without_command=True, no_args_is_help=False)
+Config = Annotated[Path | None, typer.Option(help="Settings file, for the database and the time zone.")]
+Scope = Annotated[str, typer.Argument(help="Whose: account:NAME, provider_key:PROVIDER or virtual_key:NAME.")]
+
+
+@budgets.callback()
+def list_budgets(context: typer.Context, config: Config = None) -> None:
+    """List what every budget may spend this month and has spent, and what was spent without one."""
+    if context.invoked_subcommand is None:
+        with one_line_errors():
+            repository, zone = _open(config)
+            Console().print(_table(repository, zone, SystemClock().now()))
+
+
+@budgets.command("set")
+def set_budget(
+    scope: Scope, usd: Annotated[str, typer.Argument(help="The most a calendar month may cost, USD.")], config: Config = None
+) -> None:
+    """Set or change a budget; a running gateway follows within a second."""
+    from serve.money.budget import BudgetRule
+    from serve.money.configured_budgets import nusd_of_usd
+
+    with one_line_errors():
+        if not scope.startswith(_KINDS) or scope.endswith(":"):
+            raise ConfigurationError(f"{scope!r} is no scope: write one of {', '.join(kind + 'NAME' for kind in _KINDS)}")
+        try:
+            amount = Decimal(usd)
+        except InvalidOperation:
+            raise ConfigurationError(f"{usd!r} is no amount: write 60 or 12.50") from None
+        repository, zone = _open(config)
+        repository.set_rule(BudgetRule(scope, nusd_of_usd(scope, amount), zone))
+        typer.echo(f"{scope} may spend {amount} USD a month.")
+
+
+@budgets.command("lift")
+def lift_budget(scope: Scope, config: Config = None) -> None:
+    """Lift a budget; what was spent stays written down."""
+    with one_line_errors():
+        repository, _ = _open(config)
+        if scope not in {rule.scope for rule in repository.rules()}:
+            raise ConfigurationError(f"{scope!r} has no budget; 'llmdeal budgets' lists those that do")
+        repository.remove_rule(scope)
+        typer.echo(f"{scope} has no budget any more.")
+
+
+def _open(config: Path | None) -> tuple["BudgetRepository", ZoneInfo]:
+    from serve.database_choice import database_url
+    from serve.money.configured_budgets import time_zone
+    from serve.settings import load_settings
+    from serve.storage.budget_repository import BudgetRepository
+    from serve.storage.database import open_database
+
+    settings = load_settings(config, os.environ)
+    engine = open_database(database_url(settings.database, os.environ), must_exist=True)
+    return BudgetRepository(engine), time_zone(settings)
+
+
+def _table(repository: "BudgetRepository", zone: ZoneInfo, now: datetime) -> Table:
+    from serve.money.period import month_of
+
+    zones = {rule.scope: rule.time_zone for rule in repository.rules()}
+    wanted = {(scope, month_of(now, zones[scope]).name) for scope in zones}
+    wanted |= {(scope, period) for scope, period in repository.scopes_of(month_of(now, zone).name) if scope not in zones}
+    month = month_of(now, zone)
+    shown = Table("budget", "spent", "of", "left", "", title=f"{month.name}, USD", title_justify="left")
+    for column in shown.columns[1:4]:
+        column.justify = "right"
+    for state in repository.states(sorted(wanted)):
+        shown.add_row(state.scope, *_amounts(state))
+    shown.caption = f"The next month begins {month.ends_at:%Y-%m-%d %H:%M} UTC."
+    return shown
+
+
+def _amounts(state: "BudgetState") -> tuple[str, str, str, str]:
+    if state.cap_nusd is None:
+        return _usd(state.spent_nusd), "no limit", "", ""
+    share = state.spent_nusd / state.cap_nusd if state.cap_nusd else _FULL
+    colour = "red" if share >= _FULL else "yellow" if share >= _HIGH else "green"
+    bar = "█" * round(min(share, 1) * 10)
+    left = _usd(max(state.cap_nusd - state.spent_nusd, 0))
+    return _usd(state.spent_nusd), _usd(state.cap_nusd), left, f"[{colour}]{bar:░<10}[/] {share:.0%}"
+
+
+def _usd(nusd: int) -> str:
+    return f"{Decimal(nusd) / 10**9:,.4f}"
