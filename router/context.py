@@ -59,6 +59,7 @@ class Constraints:
         only_providers: Only these providers; empty: all.
         ignored_providers: Never these providers.
         allowed_lanes: Ids of the lanes of the caller's `models` pool; None: all.
+        permitted_lanes: Ids of the lanes that the caller's virtual key may use; None: all.
         readers: Ids of the lanes that can read the thoughts which the conversation carries; None: it carries none that are bound to a place.
         region: Where inference must run; None: anywhere.
         denies_training: Exclude lanes that train on data, or may.
@@ -75,6 +76,7 @@ class Constraints:
     only_providers: frozenset[str] = frozenset()
     ignored_providers: frozenset[str] = frozenset()
     allowed_lanes: frozenset[str] | None = None
+    permitted_lanes: frozenset[str] | None = None
     readers: frozenset[str] | None = None
     region: Region | None = None
     denies_training: bool = False

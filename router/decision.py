@@ -15,6 +15,9 @@ from router.policies.base import Candidates, Ints, Policy
 from router.quality_model import Prediction
 from router.reason import Reason
 
+# More than all preferences together can put a lane back.
+_RESERVE_DEMOTION = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -115,10 +118,12 @@ def _is_kept_by_its_cache(row: int, policy: Policy, candidates: Candidates) -> b
 
 
 def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints | None:
-    """Return how far each lane is put back by the caller's soft preferences; None when there are none."""
-    if preferences is NO_PREFERENCES:
+    """Return how far each lane is put back, by the caller's soft preferences and as a reserve; None when nothing puts any back."""
+    if preferences is NO_PREFERENCES and table.is_reserve is None:
         return None
     demotion: Ints = np.zeros(len(table), dtype=np.int64)
+    if table.is_reserve is not None:
+        demotion += _RESERVE_DEMOTION * table.is_reserve
     if preferences.preferred_max_latency_ms is not None:
         demotion += expectation.latency_ms > preferences.preferred_max_latency_ms
     if preferences.preferred_min_tokens_per_s is not None:

@@ -19,6 +19,8 @@ class Exclusion(StrEnum):
 
     PIN = "pin"
     MODELS = "models"
+    VIRTUAL_KEY = "virtual_key"
+    """The caller's virtual key may not use the lane."""
     THOUGHTS = "thoughts"
     """The conversation carries thoughts that another account, or another service, has to read."""
     PROVIDER = "provider"
@@ -75,6 +77,8 @@ def exclude_lanes(
         exclusions.remove(_lanes_not_in(table, constraints.pinned_lanes), Exclusion.PIN)
     if constraints.allowed_lanes is not None:
         exclusions.remove(_lanes_not_in(table, constraints.allowed_lanes), Exclusion.MODELS)
+    if constraints.permitted_lanes is not None:
+        exclusions.remove(_lanes_not_in(table, constraints.permitted_lanes), Exclusion.VIRTUAL_KEY)
     if constraints.readers is not None:
         exclusions.remove(_lanes_not_in(table, constraints.readers), Exclusion.THOUGHTS)
     if constraints is not NO_CONSTRAINTS:

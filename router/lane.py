@@ -80,6 +80,7 @@ class Lane:
         refused_parameters: Of a request, which this lane answers with an error, so that they are never sent to it.
         typical_ttft_ms: Time to first token before any was measured; None: unknown.
         typical_tokens_per_s: Output speed before any was measured; None: unknown.
+        is_reserve: Asked only when no lane that is not a reserve can answer.
     """
 
     lane_id: str
@@ -99,3 +100,4 @@ class Lane:
     refused_parameters: frozenset[str] = frozenset()
     typical_ttft_ms: float | None = None
     typical_tokens_per_s: float | None = None
+    is_reserve: bool = False

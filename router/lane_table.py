@@ -44,6 +44,7 @@ class LaneTable:
         prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), by which a prior averaged over its uncertainty is flatter (MacKay 1992).
         least_context_tokens, least_max_output_tokens: The smallest of all lanes: a request within them needs no closer look.
         smallest_tier_tokens: Prompts longer than this may be billed at another tier somewhere.
+        is_reserve: Which lanes are asked only when no other can answer; None: no lane is.
     """
 
     lanes: tuple[Lane, ...]
@@ -73,6 +74,7 @@ class LaneTable:
     least_context_tokens: int
     least_max_output_tokens: int
     smallest_tier_tokens: int | None
+    is_reserve: npt.NDArray[np.bool_] | None = None
 
     @classmethod
     def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
@@ -136,6 +138,7 @@ class LaneTable:
             least_context_tokens=int(context_tokens.min(initial=_NO_LIMIT)),
             least_max_output_tokens=int(max_output_tokens.min(initial=_NO_LIMIT)),
             smallest_tier_tokens=min(thresholds, default=None),
+            is_reserve=np.array([lane.is_reserve for lane in lanes]) if any(lane.is_reserve for lane in lanes) else None,
         )
 
     def __len__(self) -> int:

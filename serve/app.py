@@ -20,8 +20,10 @@ from router.policies.registry import policy_named
 from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
 from serve.clock import Clock, SystemClock
+from serve.configured_keys import configured_keys
 from serve.database_choice import database_url, journal_folder
 from serve.http import feedback, health, models
+from serve.http.admin import routes as admin
 from serve.http.admission import Admission
 from serve.http.answering import Answering
 from serve.http.count_tokens import CountTokens
@@ -30,7 +32,9 @@ from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.openapi import describe_endpoints
 from serve.http.route import Route
-from serve.lane_assembly import assemble_lanes
+from serve.identity.follow import IdentityFollower
+from serve.identity.stores import open_identity
+from serve.lane_assembly import LaneAssembler
 from serve.lane_metrics import LaneMetrics
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
@@ -65,11 +69,14 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         router.errors.BundleError: The quality model cannot be used.
     """
     clock = clock or SystemClock()
-    key_ring = KeyRing(settings.named_virtual_keys())
     bundle = load_bundle(bundle_folder(settings.bundle))
     quality_model = OnnxQualityModel(bundle)
-    assembly = assemble_lanes(settings, environment, bundle, clock)
     engine = open_database(database_url(settings.database, environment))
+    stores = open_identity(settings, environment, engine, clock)
+    key_ring = KeyRing(configured_keys(settings), clock.now)
+    assembler = LaneAssembler(settings, environment, bundle, clock)
+    follower = IdentityFollower(stores, key_ring, assembler)
+    assembly, lanes, vector_lanes = follower.begin()
     metrics = Metrics()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     budgets = BudgetRepository(engine)
@@ -77,7 +84,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     keeper = BudgetKeeper(budgets, journal_folder(settings.database, environment), clock)
     spending = Spending(keeper, settings.hold_output_tokens)
     rng = np.random.default_rng(settings.seed)
-    routing = RoutingService(quality_model, assembly.directory, default_policy(settings), rng, spending)
+    routing = RoutingService(quality_model, lanes, default_policy(settings), rng, spending)
     recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
@@ -86,9 +93,9 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     )
     proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
     admission = Admission(key_ring, routing, clock, spending, settings.max_body_bytes)
-    vectors = vector_routing(assembly.embeddings, quality_model.version, np.random.default_rng(settings.seed), spending)
+    vectors = vector_routing(vector_lanes, quality_model.version, np.random.default_rng(settings.seed), spending)
     vector_admission = Admission(key_ring, vectors, clock, spending, settings.max_body_bytes)
-    metrics.registry.register(LaneMetrics(lambda: (routing.directory, vectors.directory)))
+    metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,
@@ -99,16 +106,18 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         attempts=AttemptRepository(engine),
         telemetry=telemetry,
         budgets=keeper,
-        transports=assembly.transports,
+        transports=assembler.transports,
         notices=assembly.notices,
+        identity=stores,
+        follower=follower,
         signers=assembly.signers,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
-    for module in (models, feedback, health):
+    for module in (models, feedback, health, admin):
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
-    describe_endpoints(app, needs_virtual_key=len(key_ring) > 0)
+    describe_endpoints(app, needs_virtual_key=key_ring.is_closed)
     endpoints: dict[str, HotEndpoint] = {
         "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),
         "/v1/responses": Answering(RESPONSES, admission, proxy, clock, quality_model.version),
@@ -136,14 +145,15 @@ def default_policy(settings: Settings) -> Policy:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: ResourceSet = app.state.resources
     resources.telemetry.start()
-    refreshing = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
     await resources.budgets.start()
+    running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
+    running.append(asyncio.create_task(resources.follower.follow()))
     try:
         yield
     finally:
-        for task in refreshing:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*refreshing, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await resources.telemetry.close()
         await resources.budgets.close()
         for transport in resources.transports:

@@ -81,9 +81,10 @@ class Call:
         Raises:
             BudgetSpent: A budget has not enough left.
         """
-        lane = self.decision.table.lanes[row]
         charge_id = f"{self.request_id}/{number}"
-        return await self.spending.hold(charge_id, self.holder, lane, self.context, self.directory.price_snapshot_id)
+        return await self.spending.hold(
+            charge_id, self.holder, self.connection(row), self.context, self.directory.price_snapshot_id
+        )
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""

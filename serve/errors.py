@@ -2,17 +2,20 @@
 
 ServeError
 ├── ConfigurationError       settings, catalogue or bundle are wrong      (operator; at start, never at the first request)
-│   └── StorageError         the database cannot be opened or brought to this version
+│   ├── StorageError         the database cannot be opened or brought to this version
+│   └── VaultError           a stored key cannot be sealed or opened
 ├── ExportError              a telemetry export cannot be written as asked  (operator)
 └── RequestError             a request ends with an error
     ├── CallerError          the request is wrong
     │   ├── BadRequestError  400
     │   ├── BadVirtualKeyError 401
+    │   ├── BadSignInError   401
     │   ├── BudgetSpentError 402
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
     │   └── TooLargeError    413
+    ├── VaultUnavailableError 503 no master key, or another one
     ├── NoLaneError          503 (400 for a region): constraints left no lane
     └── UpstreamError        502 every attempted lane failed, or what the one lane answered
 """
@@ -33,6 +36,10 @@ class ConfigurationError(ServeError):
 
 class StorageError(ConfigurationError):
     """The database cannot be reached, or its tables cannot be brought to the version of this program."""
+
+
+class VaultError(ConfigurationError):
+    """A stored key cannot be sealed or opened: no master key, another one, or a damaged record."""
 
 
 class ExportError(ServeError):
@@ -90,6 +97,17 @@ class BadVirtualKeyError(CallerError):
         super().__init__("Missing or invalid virtual key: send one as 'Authorization: Bearer ll_live_…'.")
 
 
+class BadSignInError(CallerError):
+    """No such person, or another password. The text never says which."""
+
+    status = 401
+    type = "authentication_error"
+    code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        super().__init__("The e-mail address or the password is wrong.")
+
+
 class BudgetSpentError(CallerError):
     """A budget is spent, and no lane is left that another one pays for."""
 
@@ -118,6 +136,13 @@ class NotFoundError(CallerError):
 
     status = 404
     code = "not_found"
+
+
+class VaultUnavailableError(RequestError):
+    """A key cannot be stored or opened now: there is no master key, or it is another one."""
+
+    status = 503
+    code = "vault_unavailable"
 
 
 class MethodNotAllowedError(CallerError):

@@ -1,7 +1,8 @@
-"""Makes the lanes of this process: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
+"""Makes the lanes of each account: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from router.bar import Bar
 from router.bundle import Bundle
@@ -14,9 +15,11 @@ from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
+from serve.identity.rows import HostedLanes
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.price_prior import with_price_prior
-from serve.provider_connections import ProviderConnections, connect_providers
+from serve.provider_accounts import OpenedProviderKey
+from serve.provider_connections import ProviderConnections, ProviderConnector, scaled
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.transport import SandboxTransport
 from serve.server_connections import server_connections
@@ -31,59 +34,115 @@ from serve.upstream.warm_caches import WarmCaches
 
 @dataclass(frozen=True, slots=True)
 class LaneAssembly:
-    """What `assemble_lanes` made.
+    """The lanes of one account.
 
     Args:
         directory: The lanes that answer.
         embeddings: The lanes that make vectors.
-        transports: To be closed by whoever runs the gateway.
         notices: What the operator should know.
         signers: Credentials to be kept fresh by whoever runs the gateway.
     """
 
     directory: LaneDirectory
     embeddings: LaneDirectory
-    transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
     signers: tuple[Signer, ...]
 
 
-def assemble_lanes(settings: Settings, environment: Mapping[str, str], bundle: Bundle, clock: Clock) -> LaneAssembly:
-    """Return all lanes that can be used now. Does no network call.
+class LaneAssembler:
+    """Makes the lanes of accounts. Does no network call.
 
-    Raises:
-        ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
+    Args:
+        settings: Of the gateway.
+        environment: Where provider keys are looked up.
+        bundle: The quality model's.
+        clock: For prices and the lanes' health.
     """
-    http = HttpTransport()
-    deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
-    today = clock.now().date()
-    from_providers: ProviderConnections = connect_providers(settings, environment, http, deadlines, clock.now())
-    found = [*from_providers.connections, *server_connections(settings.servers, http, deadlines, today)]
-    connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
-    embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
-    notices = list(from_providers.notices)
-    transports: list[UpstreamTransport] = [http]
-    if settings.sandbox == "on" or (settings.sandbox == "auto" and not connections):
-        if not connections:
-            notices.insert(
-                0,
-                f"{_no_keys_notice(from_providers.key_names)} Until then answers come from the built-in sandbox and are simulated.",
-            )
-        sandbox = SandboxTransport(settings.sandbox_pace)
-        transports.append(sandbox)
-        connections += [
-            LaneConnection(lane, {"openai": ("sandbox:", "sandbox:")}, {}, NO_QUIRKS, sandbox, deadlines)
-            for lane in sandbox_lanes()
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], bundle: Bundle, clock: Clock) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._bundle = bundle
+        self._clock = clock
+        self._http = HttpTransport()
+        self._sandbox = SandboxTransport(settings.sandbox_pace)
+        self._deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
+
+    @property
+    def transports(self) -> tuple[UpstreamTransport, ...]:
+        """What carries the lanes' bytes; to be closed by whoever runs the gateway."""
+        return (self._http, self._sandbox)
+
+    def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
+        """Return the lanes of the account that runs the gateway: providers, its own servers, its stored keys; the sandbox when there is nothing else.
+
+        Raises:
+            ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
+        """
+        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        configured = self._configured(connector)
+        own = connector.of_stored_keys(stored)
+        found = [*configured.connections, *own.connections]
+        notices = [*configured.notices, *own.notices]
+        has_answers = any(EMBEDDINGS not in connection.endpoints for connection in found)
+        if self._settings.sandbox == "on" or (self._settings.sandbox == "auto" and not has_answers):
+            if not has_answers:
+                until = "Until then answers come from the built-in sandbox and are simulated."
+                notices.insert(0, f"{_no_keys_notice(connector.key_names)} {until}")
+            found += self._sandbox_connections()
+        elif not has_answers:
+            raise ConfigurationError(f"there is no lane: {_no_keys_notice(connector.key_names)} The sandbox is off.")
+        return self._assembled(found, notices, (*configured.signers, *own.signers))
+
+    def of_account(self, stored: Sequence[OpenedProviderKey], hosted_lanes: HostedLanes) -> LaneAssembly:
+        """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them."""
+        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        own = connector.of_stored_keys(stored)
+        if hosted_lanes == "never":
+            return self._assembled(own.connections, own.notices, own.signers)
+        hosts = {provider_id for provider_id, configured in self._settings.providers.items() if configured.is_hosted}
+        hosts |= {server.id for server in self._settings.servers if server.is_hosted}
+        configured = self._configured(connector)
+        hosted = [
+            self._hosted(connection, is_reserve=hosted_lanes == "when_spent")
+            for connection in configured.connections
+            if connection.lane.provider in hosts
         ]
-    if not connections:
-        raise ConfigurationError(f"there is no lane: {_no_keys_notice(from_providers.key_names)} The sandbox is off.")
-    calibrations = read_calibrations(calibrations_folder(settings.calibrations, environment))
-    known = [with_price_prior(connection.lane, bundle) for connection in connections]
-    lanes = place_lanes(known, calibrations, bundle)
-    connections = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
-    directory = _directory(connections, bundle.trained_names, bundle, clock)
-    vectors = _directory(embeddings, (), bundle, clock)
-    return LaneAssembly(directory, vectors, tuple(transports), tuple(notices), from_providers.signers)
+        return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers))
+
+    def _configured(self, connector: ProviderConnector) -> ProviderConnections:
+        """Return the lanes of the settings and of the environment."""
+        settings = self._settings
+        found = connector.of_settings(settings, self._environment)
+        servers = server_connections(settings.servers, self._http, self._deadlines, self._clock.now().date())
+        reserves = {provider_id for provider_id, configured in settings.providers.items() if configured.is_reserve}
+        reserves |= {server.id for server in settings.servers if server.is_reserve}
+        connections = tuple(
+            replace(connection, lane=replace(connection.lane, is_reserve=True))
+            if connection.lane.provider in reserves
+            else connection
+            for connection in (*found.connections, *servers)
+        )
+        return ProviderConnections(connections, found.notices, found.signers)
+
+    def _hosted(self, connection: LaneConnection, *, is_reserve: bool) -> LaneConnection:
+        price = scaled(connection.lane.price, Decimal(self._settings.hosted_markup), "for hosting")
+        return replace(connection, lane=replace(connection.lane, price=price, is_reserve=is_reserve), is_hosted=True)
+
+    def _sandbox_connections(self) -> list[LaneConnection]:
+        address = {"openai": ("sandbox:", "sandbox:")}
+        return [LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()]
+
+    def _assembled(self, found: Sequence[LaneConnection], notices: Sequence[str], signers: tuple[Signer, ...]) -> LaneAssembly:
+        bundle = self._bundle
+        connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
+        embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
+        calibrations = read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
+        lanes = place_lanes([with_price_prior(connection.lane, bundle) for connection in connections], calibrations, bundle)
+        placed = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
+        directory = _directory(placed, bundle.trained_names, bundle, self._clock)
+        vectors = _directory(embeddings, (), bundle, self._clock)
+        return LaneAssembly(directory, vectors, tuple(notices), signers)
 
 
 def _directory(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from router.bar import Bar
 from router.lane import Lane
@@ -28,6 +29,7 @@ class LaneConnection:
         deadlines: Limits of one call.
         terms: How the provider limits, refuses and caches.
         signer: Adds the credentials to each request; None: the headers have them.
+        is_hosted: The lane runs on the operator's key, for an account that is not the operator's.
     """
 
     lane: Lane
@@ -38,13 +40,14 @@ class LaneConnection:
     deadlines: Deadlines
     terms: UpstreamTerms = NO_TERMS
     signer: Signer | None = None
+    is_hosted: bool = False
 
     def dialect_for(self, caller: str) -> str:
         """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""
         return caller if caller in self.endpoints else next(iter(self.endpoints))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LaneDirectory:
     """All lanes at one moment; replaced whole when prices or lanes change, while requests under way keep theirs.
 
@@ -56,6 +59,7 @@ class LaneDirectory:
         thought_homes: Who can read the thoughts of which conversation.
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
+        permissions: What was worked out of virtual keys' patterns so far.
     """
 
     table: LaneTable
@@ -65,3 +69,31 @@ class LaneDirectory:
     thought_homes: ThoughtHomes
     price_snapshot_id: str
     bar: Bar
+    permissions: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+
+    def permitted(self, patterns: tuple[str, ...]) -> frozenset[str]:
+        """Return the ids of the lanes that match one of some patterns by their id, their vendor model or their provider.
+
+        Args:
+            patterns: As in file names: `anthropic/*` (the vendor), `groq` (the provider), `openai@work/gpt-5-mini`.
+        """
+        known = self.permissions.get(patterns)
+        if known is None:
+            lanes = [lane for lane in self.table.lanes if any(_matches(lane, pattern) for pattern in patterns)]
+            known = self.permissions[patterns] = frozenset(lane.lane_id for lane in lanes)
+        return known
+
+    def adopt(self, former: "LaneDirectory") -> None:
+        """Take over what a former directory of the same account knows of lanes that are in both."""
+        rows = [
+            (self.table.index_of[lane_id], row)
+            for lane_id, row in former.table.index_of.items()
+            if lane_id in self.table.index_of
+        ]
+        self.health.adopt(former.health, rows)
+        self.warm_caches.adopt(former.warm_caches, {old: new for new, old in rows})
+        self.thought_homes.adopt(former.thought_homes)
+
+
+def _matches(lane: Lane, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (lane.lane_id, lane.vendor_model, lane.provider))

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from serve.lane_directory import LaneDirectory
+from serve.identity.names import qualified
+from serve.lane_directories import LaneDirectories
 from serve.upstream.lane_health import LaneVitals
+from serve.virtual_keys import DEFAULT_ACCOUNT
 
 _GAUGES: tuple[tuple[str, str, Callable[[LaneVitals], float | None]], ...] = (
     ("llmdeal_lane_rest_seconds", "How long a lane still rests after a limit or a failure; 0: it does not.", lambda vitals: vitals.rests_for_s),
@@ -22,17 +24,18 @@ class LaneMetrics(Collector):
     """Collects the state of all lanes.
 
     Args:
-        directories: Returns those in use; they may be replaced between two readings.
+        directories: Of answers and of vectors; lanes of accounts other than the operator's are labelled `account/lane`.
     """
 
-    def __init__(self, directories: Callable[[], Sequence[LaneDirectory]]) -> None:
+    def __init__(self, directories: Sequence[LaneDirectories]) -> None:
         self._directories = directories
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield one gauge per figure, labelled by lane."""
         vitals = [
-            (lane_id, vital)
-            for directory in self._directories()
+            (qualified(account, lane_id, DEFAULT_ACCOUNT), vital)
+            for directories in self._directories
+            for account, directory in list(directories.by_account().items())
             for lane_id, vital in zip(directory.table.lane_ids, directory.health.vitals(), strict=True)
         ]
         for name, told, figure in _GAUGES:

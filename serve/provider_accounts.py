@@ -1,15 +1,18 @@
 """Accounts at providers: whose credentials are there, at which address they count, and in which region their lanes run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from router.lane import Region
 from serve.catalogue.model_rows import OfferRow
 from serve.catalogue.provider_rows import PlaceRow, ProviderRow, RegionRow
 from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS
 from serve.errors import ConfigurationError
+from serve.identity.rows import StoredProviderKey
 from serve.settings import ProviderSettings, Settings
 from serve.upstream.signing.signer import Signer
 from serve.upstream.upstream_terms import UpstreamTerms
@@ -30,6 +33,8 @@ class ProviderAccount:
         region: Where its lanes run; None: unknown.
         signer: Adds credentials to each request; None: the headers have them.
         region_row: Of the region that was asked for; None: none was.
+        payer: Its name in the scopes of budgets; empty: as in its lanes' ids.
+        organisation: Whose limits its keys share; None: they are its own.
     """
 
     row: ProviderRow
@@ -40,6 +45,8 @@ class ProviderAccount:
     region: Region | None
     signer: Signer | None
     region_row: RegionRow | None
+    payer: str = ""
+    organisation: str | None = None
 
     @property
     def name(self) -> str:
@@ -47,9 +54,15 @@ class ProviderAccount:
         return f"{self.row.id}@{self.configured.account}" if self.configured.account else self.row.id
 
     @property
+    def pays_as(self) -> str:
+        """Its name in the scopes of budgets."""
+        return self.payer or self.name
+
+    @property
     def terms(self) -> UpstreamTerms:
         """How the provider limits, refuses and caches on this account."""
-        return self.row.terms(self.configured.requests_per_minute, self.configured.tokens_per_minute)
+        terms = self.row.terms(self.configured.requests_per_minute, self.configured.tokens_per_minute)
+        return replace(terms, organisation=self.organisation)
 
     @property
     def own_embeddings(self) -> frozenset[str]:
@@ -87,7 +100,55 @@ class ProviderAccount:
         return "global" if model_id.startswith(_WORLDWIDE_PREFIX) else self.region
 
 
-def open_account(
+@dataclass(frozen=True, slots=True)
+class OpenedProviderKey:
+    """A stored provider key, opened; never printed.
+
+    Args:
+        key: What is known of it.
+        secret: The key itself.
+    """
+
+    key: StoredProviderKey
+    secret: str = field(repr=False)
+
+
+def open_accounts(
+    row: ProviderRow, settings: Settings, environment: Mapping[str, str], notices: list[str]
+) -> list[ProviderAccount]:
+    """Return the accounts at a provider that the settings and the environment have keys of: one for each key.
+
+    Raises:
+        ConfigurationError: A region is not offered, or credentials cannot be used.
+    """
+    configured = settings.providers.get(row.id)
+    if configured is None or not configured.keys:
+        account = _open_account(row, settings, environment, notices)
+        return [] if account is None else [account]
+    opened = []
+    for entry in configured.keys:
+        one = configured.model_copy(update={"keys": (), "key": entry.key, "key_env": entry.key_env, "account": entry.name})
+        account = _open_account(row, settings.model_copy(update={"providers": {row.id: one}}), environment, notices)
+        if account is not None:
+            opened.append(replace(account, organisation=configured.account or row.id))
+    return opened
+
+
+def open_stored_account(row: ProviderRow, opened: OpenedProviderKey, notices: list[str]) -> ProviderAccount | None:
+    """Return the account of a stored key, or None and a notice where it cannot be used."""
+    key = opened.key
+    told = {"account": key.name, "base_url": key.base_url, "region": key.region}
+    try:
+        configured = ProviderSettings.model_validate(told)
+        account = _open(row, configured, {}, notices, row.credentials, opened.secret)
+    except (ConfigurationError, ValidationError) as error:
+        reason = error if isinstance(error, ConfigurationError) else "its region is not one of eu, us"
+        notices.append(f"{row.name}: the stored key {key.name!r} is left out: {reason}")
+        return None
+    return None if account is None else replace(account, payer=key.payer, organisation=key.organisation)
+
+
+def _open_account(
     row: ProviderRow, settings: Settings, environment: Mapping[str, str], notices: list[str]
 ) -> ProviderAccount | None:
     """Return the account at a provider, or None, and a notice where the operator seems to want one.

@@ -1,9 +1,10 @@
-"""Lanes of the providers whose key is there: rows of the catalogue, keys of the environment or the settings, prices of the day."""
+"""Lanes of the providers whose key is there: rows of the catalogue, keys of the environment, of the settings or of the vault, prices of the day."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 
 from router.lane import Lane
 from router.price_table import Price, PriceTier
@@ -22,7 +23,7 @@ from serve.dialects.registry import (
 from serve.errors import ConfigurationError
 from serve.lane_capabilities import capabilities_named
 from serve.lane_directory import LaneConnection
-from serve.provider_accounts import ProviderAccount, open_account
+from serve.provider_accounts import OpenedProviderKey, ProviderAccount, open_accounts, open_stored_account
 from serve.resources import data_dir
 from serve.server_connections import lane_of_server_model
 from serve.settings import Settings
@@ -34,56 +35,97 @@ _MOST_ASKED_FOR = ("openai", "openrouter", "groq", "together")
 
 @dataclass(frozen=True, slots=True)
 class ProviderConnections:
-    """What `connect_providers` found.
+    """What `ProviderConnector` found.
 
     Args:
         connections: One per model and provider whose key is there.
         notices: What was left out, and why.
-        key_names: Environment variables that would add providers, those most asked for first.
         signers: Whose credentials have to be kept fresh.
     """
 
     connections: tuple[LaneConnection, ...]
     notices: tuple[str, ...]
-    key_names: tuple[str, ...]
     signers: tuple[Signer, ...]
 
 
-def connect_providers(
-    settings: Settings,
-    environment: Mapping[str, str],
-    transport: UpstreamTransport,
-    deadlines: Deadlines,
-    now: datetime,
-) -> ProviderConnections:
-    """Return the lanes of every provider whose key is in the environment or in the settings. Does no network call.
+class ProviderConnector:
+    """Makes the lanes of accounts at providers, by the catalogue and the prices of one day. Does no network call.
+
+    Args:
+        transport: Carries their bytes.
+        deadlines: Of one call.
+        now: For prices.
 
     Raises:
-        ConfigurationError: The settings name an unknown provider or region, or a row of the catalogue is malformed.
+        ConfigurationError: A row of the catalogue is malformed.
     """
-    rows = load_provider_rows(data_dir() / "providers")
-    _check_known(settings, rows)
-    notices: list[str] = []
-    accounts = [account for row in rows if (account := open_account(row, settings, environment, notices)) is not None]
-    connections: list[LaneConnection] = []
-    if accounts:
-        catalogue = load_models(data_dir() / "models.yaml")
-        prices = PriceSources(now)
-        embeddings = load_embeddings(data_dir() / "embeddings.yaml")
+
+    def __init__(self, transport: UpstreamTransport, deadlines: Deadlines, now: datetime) -> None:
+        self._rows = load_provider_rows(data_dir() / "providers")
+        self._transport = transport
+        self._deadlines = deadlines
+        self._now = now
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """Environment variables that would add providers, those most asked for first."""
+        asked = sorted(
+            (row for row in self._rows if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"),
+            key=lambda row: (_MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR), row.id),
+        )
+        return tuple(row.key_env[0] for row in asked)
+
+    def of_settings(self, settings: Settings, environment: Mapping[str, str]) -> ProviderConnections:
+        """Return the lanes of every provider whose key is in the environment or in the settings.
+
+        Raises:
+            ConfigurationError: The settings name an unknown provider or region, or credentials that cannot be used.
+        """
+        _check_known(settings, self._rows)
+        notices: list[str] = []
+        accounts = [account for row in self._rows for account in open_accounts(row, settings, environment, notices)]
+        return self._connect_all(accounts, notices)
+
+    def of_stored_keys(self, keys: Sequence[OpenedProviderKey]) -> ProviderConnections:
+        """Return the lanes of stored keys; what cannot be used is left out with a notice, so that one bad key stops nothing."""
+        known = {row.id: row for row in self._rows}
+        notices: list[str] = []
+        accounts = []
+        for opened in keys:
+            row = known.get(opened.key.provider)
+            if row is None:
+                notices.append(
+                    f"{opened.key.provider}: no such provider any more; its stored key {opened.key.name!r} is left out."
+                )
+            elif (account := open_stored_account(row, opened, notices)) is not None:
+                accounts.append(account)
+        return self._connect_all(accounts, notices)
+
+    def _connect_all(self, accounts: Sequence[ProviderAccount], notices: list[str]) -> ProviderConnections:
+        connections: list[LaneConnection] = []
         for account in accounts:
-            connections += _embedding_connections(account, embeddings, prices, transport, deadlines)
-            lanes = [*_catalogue_lanes(account, catalogue, prices, notices), *_own_lanes(account, now)]
+            found = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
+            lanes = [*_catalogue_lanes(account, self._catalogue, self._prices, notices), *_own_lanes(account, self._now)]
             if not lanes:
                 notices.append(
                     f"{account.row.name}: no model is listed for it; list yours under [[providers.{account.row.id}.models]]."
                 )
-            connections += [_connect(account, lane, catalogue, transport, deadlines) for lane in lanes]
-    asked = sorted(
-        (row for row in rows if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"),
-        key=lambda row: (_MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR), row.id),
-    )
-    signers = tuple(account.signer for account in accounts if account.signer is not None)
-    return ProviderConnections(tuple(connections), tuple(notices), tuple(row.key_env[0] for row in asked), signers)
+            connections += found
+            connections += [_connect(account, lane, self._catalogue, self._transport, self._deadlines) for lane in lanes]
+        signers = tuple(account.signer for account in accounts if account.signer is not None)
+        return ProviderConnections(tuple(connections), tuple(notices), signers)
+
+    @cached_property
+    def _catalogue(self) -> ModelCatalogue:
+        return load_models(data_dir() / "models.yaml")
+
+    @cached_property
+    def _prices(self) -> PriceSources:
+        return PriceSources(self._now)
+
+    @cached_property
+    def _embeddings(self) -> EmbeddingCatalogue:
+        return load_embeddings(data_dir() / "embeddings.yaml")
 
 
 def _connect(
@@ -134,8 +176,8 @@ def _embedding_connections(
             provider=row.id,
             upstream_model=model_id,
             vendor_model=model.model,
-            account=account.name,
-            price=_scaled(price, account.price_factor),
+            account=account.pays_as,
+            price=scaled(price, account.price_factor),
             context_tokens=model.context_tokens,
             region=account.region,
             trains_on_data=account.trains_on_data,
@@ -157,7 +199,7 @@ def _catalogue_lanes(
         if price is None:
             unpriced.append(offer.model)
         else:
-            yield _lane(account, model, offer, _scaled(price, account.price_factor), catalogue)
+            yield _lane(account, model, offer, scaled(price, account.price_factor), catalogue)
     if unpriced:
         notices.append(f"{account.row.name}: left out, because no price is known: {', '.join(unpriced)}.")
 
@@ -171,7 +213,7 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
         provider=row.id,
         upstream_model=model_id,
         vendor_model=model.model,
-        account=account.name,
+        account=account.pays_as,
         price=replace(price, cache_write_1h_factor=row.cache_write_1h_factor),
         capabilities=capabilities & ~capabilities_named(row.lacks, f"data/providers/{row.id}.yaml"),
         context_tokens=offer.context_tokens or model.context_tokens,
@@ -187,7 +229,7 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
 def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
     """Models that the operator lists for a provider: deployments of Azure, models of Ollama, what the catalogue does not know yet."""
     for served in account.configured.models:
-        yield lane_of_server_model(
+        lane = lane_of_server_model(
             account.row.id,
             account.name,
             served,
@@ -196,10 +238,11 @@ def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
             trains_on_data=account.trains_on_data,
             retains_data=account.retains_data,
         )
+        yield replace(lane, account=account.pays_as)
 
 
-def _scaled(price: Price, factor: Decimal) -> Price:
-    """Return the price in a region with an uplift."""
+def scaled(price: Price, factor: Decimal, reason: str = "for the region") -> Price:
+    """Return a price times a factor; its source says why."""
     if factor == 1:
         return price
 
@@ -210,7 +253,7 @@ def _scaled(price: Price, factor: Decimal) -> Price:
         price,
         input_usd_per_mtok=price.input_usd_per_mtok * factor,
         output_usd_per_mtok=price.output_usd_per_mtok * factor,
-        source=f"{price.source}, times {factor} for the region",
+        source=f"{price.source}, times {factor} {reason}",
         cached_input_usd_per_mtok=times(price.cached_input_usd_per_mtok),
         cache_write_usd_per_mtok=times(price.cache_write_usd_per_mtok),
         request_usd=price.request_usd * factor,

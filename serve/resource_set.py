@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from serve.clock import Clock
+from serve.identity.follow import IdentityFollower
+from serve.identity.stores import IdentityStores
 from serve.lane_directory import LaneDirectory
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
@@ -34,6 +36,8 @@ class ResourceSet:
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
         signers: Credentials that expire.
+        identity: Accounts, people and keys that are stored.
+        follower: Brings stored keys to life.
     """
 
     clock: Clock
@@ -48,6 +52,8 @@ class ResourceSet:
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
     signers: tuple[Signer, ...]
+    identity: IdentityStores
+    follower: IdentityFollower
 
     @property
     def directory(self) -> LaneDirectory:

@@ -11,10 +11,12 @@ from router.errors import NoEligibleLaneError, PredictionError
 from router.policies.base import Policy
 from router.quality_model import Prediction, QualityModel
 from router.reason import Reason
-from serve.errors import BudgetSpentError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
+from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
+from serve.lane_directories import LaneDirectories
 from serve.lane_directory import LaneDirectory
 from serve.money.spending import Spending
 from serve.routing_request import RoutingRequest
+from serve.virtual_keys import VirtualKeyHolder
 
 _RESTS = frozenset({"cooldown", "rate_limit"})
 _log = logging.getLogger("llmdeal.routing")
@@ -26,33 +28,47 @@ class RoutingService:
 
     Args:
         quality_model: The loaded bundle.
-        directory: The lanes; replaced whole when they change.
+        directories: The lanes of every account.
         default_policy: Where the caller names none.
         rng: For policies that draw.
         spending: Who pays.
     """
 
     quality_model: QualityModel
-    directory: LaneDirectory
+    directories: LaneDirectories
     default_policy: Policy
     rng: np.random.Generator
     spending: Spending
 
-    def route(self, context: RouteContext, request: RoutingRequest, conversation_id: str) -> tuple[Decision, Prediction]:
+    @property
+    def directory(self) -> LaneDirectory:
+        """The lanes of the account that runs the gateway."""
+        return self.directories.operators
+
+    def route(
+        self,
+        context: RouteContext,
+        request: RoutingRequest,
+        conversation_id: str,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+    ) -> tuple[Decision, Prediction]:
         """Decide.
 
         Args:
             context: The request.
             request: How it wants to be routed.
             conversation_id: For the lanes whose prompt caches may hold it, and those that can read its thoughts.
+            directory: The lanes of the caller's account.
+            holder: The caller.
 
         Raises:
             RegionUnavailableError: The region alone leaves no lane.
             NoLaneError: The constraints leave no lane; says which removed which.
             BudgetSpentError: Only lanes whose budgets are spent are left.
+            ForbiddenError: Only lanes that the virtual key may not use are left.
         """
         prediction, reason = self._predict(context)
-        directory = self.directory
         state = directory.health.state()
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
         if cached_tokens is not None:
@@ -61,7 +77,9 @@ class RoutingService:
         if constraints.pinned_lanes is None:  # a pin is never overridden
             readers = directory.thought_homes.readers(conversation_id, context.required)
             constraints = constraints if readers is None else replace(constraints, readers=readers)
-        is_over_budget = self.spending.over_budget(directory.table, context)
+        if holder.lanes:
+            constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
+        is_over_budget = self.spending.over_budget(directory, context, holder.account)
         if is_over_budget is not None:
             state = replace(state, is_over_budget=is_over_budget)
         try:
@@ -77,7 +95,7 @@ class RoutingService:
                 directory.bar,
             )
         except NoEligibleLaneError as error:
-            raise self._no_lane(error, context, request) from None
+            raise self._no_lane(error, context, request, directory, holder) from None
         if reason is not None:
             decision = Decision(
                 decision.table,
@@ -100,23 +118,30 @@ class RoutingService:
             nothing = np.empty(0, dtype=np.float32)
             return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
 
-    def _no_lane(self, error: NoEligibleLaneError, context: RouteContext, request: RoutingRequest) -> RequestError:
+    def _no_lane(
+        self,
+        error: NoEligibleLaneError,
+        context: RouteContext,
+        request: RoutingRequest,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+    ) -> RequestError:
         reasons = set(error.excluded.values()) - {"pin", "models"}
         if reasons == {"region"}:
             return RegionUnavailableError(
                 f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"
             )
+        if reasons == {"virtual_key"}:
+            return ForbiddenError(f"the virtual key {holder.virtual_key_id!r} may use none of these lanes: {error}")
         if "budget" in reasons and not reasons & _RESTS:
-            return self._budget_spent(error)
+            return self._budget_spent(error, directory, holder)
         is_resting = bool(reasons & _RESTS)
-        rest_s = self.directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
+        rest_s = directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
         code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
         return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))
 
-    def _budget_spent(self, error: NoEligibleLaneError) -> BudgetSpentError:
-        table = self.directory.table
-        payers = {
-            self.spending.payer_of(table.lanes[table.index_of[lane]]) for lane, why in error.excluded.items() if why == "budget"
-        }
-        scope = min(payers, key=self.spending.resets_at)
+    def _budget_spent(self, error: NoEligibleLaneError, directory: LaneDirectory, holder: VirtualKeyHolder) -> BudgetSpentError:
+        spent = [directory.table.index_of[lane] for lane, why in error.excluded.items() if why == "budget"]
+        payers = {scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)}
+        scope = min(sorted(payers), key=self.spending.resets_at)
         return budget_spent_error(scope, self.spending.resets_at(scope))

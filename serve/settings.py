@@ -29,6 +29,11 @@ class VirtualKeySettings(_Section):
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that it may spend in a calendar month, USD; absent: no limit."
     )
+    lanes: tuple[str, ...] = Field((), description="Patterns of lanes or vendor models that it may use: anthropic/*; empty: all.")
+    tags: tuple[str, ...] = Field((), description="Put on each of its requests.")
+    scopes: tuple[Literal["inference", "read", "admin", "owner"], ...] = Field(
+        ("inference",), description="What it may be used for: inference; read, admin and owner are of the admin API."
+    )
 
 
 class ServerModelSettings(_Section):
@@ -49,11 +54,25 @@ class ServerModelSettings(_Section):
     ability_std: float = Field(1.0, gt=0, description="Standard deviation of that prior.")
 
 
+class ProviderKeySettings(_Section):
+    """One `[[providers.<id>.keys]]` entry: one of several keys of yours at a provider."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", description="Its lanes are called <provider>@<name>/<model>.")
+    key: SecretStr | None = Field(None, description="The provider key; better given in the environment.")
+    key_env: str | None = Field(None, description="Environment variable that holds it.")
+    monthly_budget_usd: Price | None = Field(
+        default=None, description="The most that may be spent with it in a calendar month, USD; absent: no limit."
+    )
+
+
 class ProviderSettings(_Section):
     """One `[providers.<id>]` entry: a key of yours at a provider of data/providers."""
 
     key: SecretStr | None = Field(None, description="The provider key; better given in the environment.")
     key_env: str | None = Field(None, description="Environment variable that holds it, instead of the provider's usual one.")
+    keys: tuple[ProviderKeySettings, ...] = Field(
+        (), description="Several keys of one organisation, instead of one: they share its rate limits, each has its own budget."
+    )
     account: str | None = Field(None, description="The provider's account that limits belong to, when you have several keys.")
     base_url: str | None = Field(None, description="Instead of the provider's own; needed where it is yours (Azure).")
     region: Literal["eu", "us"] | None = Field(None, description="Use the provider's host of this region.")
@@ -76,6 +95,12 @@ class ProviderSettings(_Section):
         (), description="Models besides those of the catalogue: Azure deployments, Ollama models, new ones."
     )
     is_enabled: bool = Field(True, description="False: leave this provider out.")
+    is_hosted: bool = Field(
+        default=False, description="True: other accounts may use it too, on your key, at its price times hosted_markup."
+    )
+    is_reserve: bool = Field(
+        default=False, description="True: it is asked only when no other lane can answer: their budgets are spent, they rest."
+    )
 
 
 class ServerSettings(_Section):
@@ -102,6 +127,10 @@ class ServerSettings(_Section):
     )
     tokens_per_minute: float | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
+    is_hosted: bool = Field(default=False, description="True: other accounts may use it too, at its price times hosted_markup.")
+    is_reserve: bool = Field(
+        default=False, description="True: it is asked only when no other lane can answer: their budgets are spent, they rest."
+    )
 
 
 class Settings(_Section):
@@ -145,6 +174,16 @@ class Settings(_Section):
     connect_timeout_s: float = Field(5.0, gt=0, description="To connect to a provider, seconds.")
     read_timeout_s: float = Field(120.0, gt=0, description="Longest silence of a provider, seconds.")
     total_timeout_s: float = Field(600.0, gt=0, description="Longest upstream call, seconds.")
+    hosted_markup: Price = Field("1", description="What other accounts pay for your hosted lanes, as a factor on their price.")
+    master_key: SecretStr | None = Field(
+        None, description="Base64 of 32 bytes, under which stored keys are sealed; usually given as LLMDEAL_MASTER_KEY."
+    )
+    master_key_file: str = Field(
+        "", description="A file that holds it; empty: master.key in your configuration folder, made on first start on loopback."
+    )
+    key_wrapper: str = Field(
+        "", description="package.module:factory of what wraps keys instead, such as a key management service."
+    )
     keys: SecretStr | None = Field(None, description="Virtual keys, comma-separated; usually given as LLMDEAL_KEYS.")
     virtual_keys: tuple[VirtualKeySettings, ...] = Field((), description="Virtual keys, each with a name.")
     providers: dict[str, ProviderSettings] = Field(

@@ -5,7 +5,7 @@ import numpy as np
 from router.context import RouteContext
 from router.policies.cheapest import Cheapest
 from router.quality_model import Prediction
-from serve.lane_directory import LaneDirectory
+from serve.lane_directories import LaneDirectories
 from serve.money.spending import Spending
 from serve.routing_service import RoutingService
 
@@ -26,13 +26,13 @@ class NoQualityModel:
         return Prediction(_NO_BELIEF, _NO_BELIEF, _NO_BELIEF, 0.0, 0.0, _NOTHING)
 
 
-def vector_routing(directory: LaneDirectory, version: str, rng: np.random.Generator, spending: Spending) -> RoutingService:
+def vector_routing(directories: LaneDirectories, version: str, rng: np.random.Generator, spending: Spending) -> RoutingService:
     """Return the routing for the lanes that make vectors: the cheapest one that hosts the model, and then the others.
 
     Args:
-        directory: Those lanes.
+        directories: Those lanes, of every account.
         version: Of the bundle that routes the other requests; logged with these too.
         rng: For policies that draw.
         spending: Who pays.
     """
-    return RoutingService(NoQualityModel(version), directory, Cheapest(), rng, spending)
+    return RoutingService(NoQualityModel(version), directories, Cheapest(), rng, spending)

@@ -3,19 +3,22 @@
 `ll_live_` or `ll_test_`, 30 base62 characters, 6 base62 characters of CRC32 over what comes before them.
 """
 
-import hashlib
+import hmac
 import re
 import secrets
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from serve.errors import BadVirtualKeyError, ConfigurationError
 
 VIRTUAL_KEY_PATTERN = r"ll_(live|test)_[0-9A-Za-z]{36}"
 """For secret scanners."""
+
+INFERENCE: Final = frozenset({"inference"})
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _RANDOM_CHARACTERS = 30
@@ -26,6 +29,11 @@ def issue_virtual_key(kind: Literal["live", "test"] = "live") -> str:
     """Return a fresh virtual key with 178 bits of randomness."""
     stem = f"ll_{kind}_" + "".join(secrets.choice(_BASE62) for _ in range(_RANDOM_CHARACTERS))
     return stem + _checksum(stem)
+
+
+def shown_part(key: str) -> str:
+    """Return as much of a virtual key as people may see, to tell keys apart: `ll_live_abcd…wxyz`."""
+    return f"{key[:12]}…{key[-4:]}"
 
 
 def is_well_formed(text: str) -> bool:
@@ -51,10 +59,19 @@ class VirtualKeyHolder:
     Args:
         virtual_key_id: A name that is safe to log.
         account: The account that requests count towards.
+        lanes: Patterns of the lanes or vendor models that the key may use, such as `anthropic/*`; empty: all.
+        tags: Put on each of its requests.
+        scopes: What it may be used for: `inference`; `read`, `admin` and `owner` are of the admin API.
+        requests_per_minute, tokens_per_minute: None: no limit.
     """
 
     virtual_key_id: str
     account: str
+    lanes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    scopes: frozenset[str] = INFERENCE
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
 
 
 DEFAULT_ACCOUNT = "default"
@@ -63,21 +80,44 @@ ANONYMOUS = VirtualKeyHolder("anonymous", DEFAULT_ACCOUNT)
 """Who calls when no virtual key is configured; only ever reached over loopback."""
 
 
-class KeyRing:
-    """Recognises the configured virtual keys. Holds keyed hashes only, so that a dump of memory's tables shows no key.
+@dataclass(frozen=True, slots=True)
+class AcceptedKey:
+    """A key that was issued and stored, as the ring knows it.
 
     Args:
-        virtual_keys: (name, key) pairs.
+        digest: `key_digest` of it.
+        holder: Whose it is.
+        expires_at: Refused from then on; None: never.
+    """
+
+    digest: bytes
+    holder: VirtualKeyHolder
+    expires_at: datetime | None = None
+
+
+class KeyRing:
+    """Recognises virtual keys, those of the settings and those that are stored. Holds keyed hashes only, so that a dump of its tables shows no key.
+
+    Args:
+        configured: (holder, key) pairs.
+        now: The present moment.
 
     Raises:
         ConfigurationError: A key is malformed or its checksum is wrong, or a name is given twice.
     """
 
-    def __init__(self, virtual_keys: Sequence[tuple[str, str]]) -> None:
-        self._pepper = secrets.token_bytes(32)
-        self._holders: dict[bytes, VirtualKeyHolder] = {}
-        names = [name for name, _ in virtual_keys]
-        for name, text in virtual_keys:
+    def __init__(
+        self,
+        configured: Sequence[tuple[VirtualKeyHolder, str]],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._own_pepper = secrets.token_bytes(32)
+        self._pepper = b""
+        self._now = now
+        self._configured: dict[bytes, AcceptedKey] = {}
+        names = [holder.virtual_key_id for holder, _ in configured]
+        for holder, text in configured:
+            name = holder.virtual_key_id
             if names.count(name) > 1:
                 raise ConfigurationError(f"two virtual keys are named {name!r}: give each its own name")
             if not is_well_formed(text):
@@ -85,26 +125,58 @@ class KeyRing:
                     f"the virtual key named {name!r} is not of the form {VIRTUAL_KEY_PATTERN} with a valid checksum: "
                     "make one with 'llmdeal new-key'"
                 )
-            self._holders[self._digest(text)] = VirtualKeyHolder(name, DEFAULT_ACCOUNT)
+            digest = key_digest(self._own_pepper, text)
+            self._configured[digest] = AcceptedKey(digest, holder)
+        self._stored: dict[bytes, AcceptedKey] = {}
+        self._is_closed = bool(configured)
+        self._used: set[VirtualKeyHolder] = set()
 
-    def __len__(self) -> int:
-        return len(self._holders)
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes a key to be let in."""
+        return self._is_closed
+
+    def set_stored(self, stored: Sequence[AcceptedKey], pepper: bytes, *, was_any_issued: bool) -> None:
+        """Recognise these keys from now on, beside those of the settings, and no others.
+
+        Args:
+            stored: Those that are accepted.
+            pepper: Of their digests.
+            was_any_issued: Whether any ever was; if so, nobody is anonymous any more, even if all were revoked since.
+        """
+        self._stored = {key.digest: key for key in stored}
+        self._pepper = pepper
+        self._is_closed = was_any_issued or bool(self._configured)
 
     def recognise(self, presented: str | None) -> VirtualKeyHolder:
-        """Return who holds the key that was presented. With no key configured everybody is `ANONYMOUS`.
+        """Return who holds the key that was presented. While none was ever issued everybody is `ANONYMOUS`.
 
         Raises:
             BadVirtualKeyError: None was presented, or it is not one of ours.
         """
-        if not self._holders:
+        if not self._is_closed:
             return ANONYMOUS
-        holder = self._holders.get(self._digest(presented)) if presented else None
-        if holder is None:
+        key = self._find(presented) if presented else None
+        if key is None or (key.expires_at is not None and key.expires_at <= self._now()):
             raise BadVirtualKeyError
-        return holder
+        self._used.add(key.holder)
+        return key.holder
 
-    def _digest(self, text: str) -> bytes:
-        return hashlib.blake2b(text.encode(), key=self._pepper, digest_size=32).digest()  # keyed, RFC 7693, 2.9
+    def take_used(self) -> set[VirtualKeyHolder]:
+        """Return whose keys were recognised since the last time that this was asked."""
+        used, self._used = self._used, set()
+        return used
+
+    def _find(self, presented: str) -> AcceptedKey | None:
+        key = self._configured.get(key_digest(self._own_pepper, presented))
+        if key is None and self._stored:
+            key = self._stored.get(key_digest(self._pepper, presented))
+        return key
+
+
+def key_digest(pepper: bytes, text: str) -> bytes:
+    """Return the keyed hash by which a virtual key is known: HMAC-SHA256."""
+    return hmac.digest(pepper, text.encode(errors="replace"), "sha256")
 
 
 def presented_key(authorization: bytes | None, x_api_key: bytes | None) -> str | None:

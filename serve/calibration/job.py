@@ -26,7 +26,7 @@ from serve.calibration.placing import place_model, predict_all, with_placement
 from serve.calibration.questions import Question, load_questions
 from serve.clock import Clock
 from serve.errors import ConfigurationError
-from serve.lane_assembly import assemble_lanes
+from serve.lane_assembly import LaneAssembler
 from serve.settings import Settings
 
 FEWEST_ANSWERS = 10
@@ -83,7 +83,7 @@ def plan_calibration(
         ConfigurationError: No such lane, nothing to calibrate, or the bank is malformed.
     """
     bundle = load_bundle(bundle_folder(settings.bundle))
-    table = assemble_lanes(settings, environment, bundle, clock).directory.table
+    table = LaneAssembler(settings, environment, bundle, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
     if lane.trained_name in bundle.trained_names:
         raise ConfigurationError(f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration")

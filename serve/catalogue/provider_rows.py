@@ -109,6 +109,9 @@ class ProviderRow(CatalogueRow):
         "key", description="key: sent as it is. aws: requests are signed. google: a service account signs in for tokens."
     )
     key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
+    key_test_path: str | None = Field(
+        "/models", description="Under the base URL, what can be got for nothing with a good key alone; null: nothing."
+    )
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
     cache_write_1h_factor: Decimal | None = Field(
         None,

@@ -6,7 +6,7 @@ import os
 from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.inquiry import Inquiry
-from serve.errors import BadRequestError
+from serve.errors import BadRequestError, ForbiddenError
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
 from serve.money.spending import Spending
@@ -52,6 +52,11 @@ class Admission:
         started = self._clock.monotonic()
         headers = dict(scope["headers"])
         holder = self._key_ring.recognise(presented_key(headers.get(b"authorization"), headers.get(b"x-api-key")))
+        if "inference" not in holder.scopes:
+            raise ForbiddenError(
+                f"the virtual key {holder.virtual_key_id!r} is not for asking models: its scopes lack 'inference'"
+            )
+        directory = self._routing.directories.of(holder.account)
         inquiry = door.read(await read_body(receive, self._max_body_bytes))
         for name in door.passed_headers:
             if name in headers:
@@ -59,20 +64,19 @@ class Admission:
         region = headers.get(b"x-llmdeal-region")
         routing = routing_request(
             inquiry.fields,
-            self._routing.directory.table,
+            directory.table,
             self._routing.default_policy,
             None if region is None else region.decode("latin-1"),
             headers.get(b"x-llmdeal-explain") == b"1",
             inquiry.body.keys(),
         )
-        directory = self._routing.directory
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
-        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id)
+        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder)
         return Call(
             request_id=self._request_ids.take(),
             holder=holder,
             endpoint=scope["path"],
-            tags=_tags(headers.get(b"x-llmdeal-tags")),
+            tags=holder.tags + _tags(headers.get(b"x-llmdeal-tags")),
             conversation_id=conversation_id,
             inquiry=inquiry,
             routing=routing,

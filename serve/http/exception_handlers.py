@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from serve.errors import BadRequestError, MethodNotAllowedError, NotFoundError, RequestError
+from serve.errors import BadRequestError, MethodNotAllowedError, NotFoundError, RequestError, VaultError, VaultUnavailableError
 from serve.http.error_envelope import error_envelope, error_headers
 from serve.metrics import Metrics
 
@@ -21,6 +21,10 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(RequestError)
     async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
         return respond(error)
+
+    @app.exception_handler(VaultError)
+    async def on_vault_error(request: Request, error: VaultError) -> JSONResponse:
+        return respond(VaultUnavailableError(str(error)))
 
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -46,7 +46,7 @@ async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
     value = float(feedback.value)
     if not math.isfinite(value):
         raise BadRequestError("value must be a finite number", param="value")
-    if not await _is_known(feedback.request_id, request):
+    if await _account_of(feedback.request_id, request) != holder.account:
         raise NotFoundError(f"no request {feedback.request_id!r} was answered here", param="request_id")
     row = FeedbackRow(
         request_id=feedback.request_id,
@@ -59,10 +59,10 @@ async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
     return {"request_id": feedback.request_id, "is_recorded": resources.telemetry.record(row)}
 
 
-async def _is_known(request_id: str, request: Request) -> bool:
+async def _account_of(request_id: str, request: Request) -> str | None:
     resources = resources_of(request.app)
-    if await asyncio.to_thread(resources.attempts.exists, request_id):
-        return True
-    # The row may still wait for its batch.
-    await resources.telemetry.flush()
-    return await asyncio.to_thread(resources.attempts.exists, request_id)
+    account = await asyncio.to_thread(resources.attempts.account_of, request_id)
+    if account is None:  # the row may still wait for its batch
+        await resources.telemetry.flush()
+        account = await asyncio.to_thread(resources.attempts.account_of, request_id)
+    return account

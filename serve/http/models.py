@@ -10,8 +10,10 @@ from router.lane_table import LaneTable
 from serve.http.authentication import authenticate
 from serve.http.openapi import answered_with, error_answers
 from serve.http.openapi_answers import ModelsAnswer
+from serve.lane_directory import LaneDirectory
 from serve.resource_set import resources_of
 from serve.routing_request import SMART_ROUTE
+from serve.virtual_keys import VirtualKeyHolder
 
 routes = APIRouter()
 
@@ -25,18 +27,28 @@ routes = APIRouter()
 async def list_models(request: Request) -> dict[str, Any]:
     """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens."""
     resources = resources_of(request.app)
-    authenticate(request, resources.key_ring)
-    table = resources.routing.directory.table
-    rows = [*_rows(table), *_rows(resources.vectors.directory.table)]
-    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in table.lanes]}, *rows]
+    holder = authenticate(request, resources.key_ring)
+    answers = resources.routing.directories.by_account().get(holder.account)
+    vectors = resources.vectors.directories.by_account().get(holder.account)
+    shown = [] if answers is None else _permitted(answers, holder)
+    rows = [row for directory in (answers, vectors) if directory is not None for row in _rows(directory, holder)]
+    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in shown]}, *rows]
     return {"object": "list", "data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
 
 
-def _rows(table: LaneTable) -> list[dict[str, Any]]:
+def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]:
+    lanes = directory.table.lanes
+    if not holder.lanes:
+        return list(lanes)
+    permitted = directory.permitted(holder.lanes)
+    return [lane for lane in lanes if lane.lane_id in permitted]
+
+
+def _rows(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[dict[str, Any]]:
     by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
-    for lane in table.lanes:
+    for lane in _permitted(directory, holder):
         by_vendor_model[lane.vendor_model].append(lane)
-    return [_vendor_model(name, lanes, table) for name, lanes in sorted(by_vendor_model.items())]
+    return [_vendor_model(name, lanes, directory.table) for name, lanes in sorted(by_vendor_model.items())]
 
 
 def _vendor_model(name: str, lanes: list[Lane], table: LaneTable) -> dict[str, Any]:

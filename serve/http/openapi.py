@@ -33,7 +33,8 @@ _REF = "#/components/schemas/{name}"
 _ERRORS = {
     "400": "The request is wrong; `param` names the field.",
     "401": "No valid virtual key.",
-    "404": "No lane is called that.",
+    "403": "The virtual key, or your role, may not do this.",
+    "404": "There is nothing of that name.",
     "413": "The body or its text is too large.",
     "4XX": "The provider says that the request is wrong: its status, its words.",
     "500": "A defect of ours; it was logged.",
@@ -41,7 +42,7 @@ _ERRORS = {
     "503": "No lane meets the constraints, says which removed which; or all of them rest.",
     "504": "Every attempted lane timed out.",
 }
-_DECIDED_ONLY = frozenset({"400", "401", "404", "413", "500", "503"})
+_DECIDED_ONLY = frozenset({"400", "401", "403", "404", "413", "500", "503"})
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key, `ll_live_…`."},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, as Anthropic's SDKs send it."},

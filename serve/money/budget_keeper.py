@@ -110,7 +110,7 @@ class BudgetKeeper:
         worker_id: str | None = None,
     ) -> None:
         self.worker_id = worker_id or uuid.uuid4().hex
-        self._repository = repository
+        self.repository = repository
         self._journals = journals
         self._clock = clock
         self._times = times or KeeperTimes()
@@ -128,7 +128,7 @@ class BudgetKeeper:
 
     def read_rules(self) -> None:
         """Read the caps; blocks. Later changes are seen within `KeeperTimes.rules_s`."""
-        self._set_rules(self._repository.rules())
+        self._set_rules(self.repository.rules())
 
     async def start(self) -> None:
         """Settle for workers that are gone, then begin; call once, before the first hold."""
@@ -150,7 +150,7 @@ class BudgetKeeper:
                 await task
         with suppress(DBAPIError):
             await self.flush()
-            await self._in_thread(lambda: self._repository.end_leases(self.worker_id))
+            await self._in_thread(lambda: self.repository.end_leases(self.worker_id))
         self._thread.shutdown()
         if self._journal is not None:
             self._journal.close()
@@ -233,7 +233,7 @@ class BudgetKeeper:
             return
         now_us = to_microseconds(self._clock.now())
         try:
-            stood = await self._in_thread(lambda: self._repository.settle(self.worker_id, charges, returned, now_us))
+            stood = await self._in_thread(lambda: self.repository.settle(self.worker_id, charges, returned, now_us))
         except DBAPIError as error:
             self._settled = charges + self._settled
             for key, amount in returned.items():
@@ -251,11 +251,11 @@ class BudgetKeeper:
         self._journals.mkdir(parents=True, exist_ok=True)
         with abandoned_journals(self._journals, now_us) as found:
             for recovered in found:
-                self._repository.recover(recovered.worker_id, recovered.charges, now_us)
+                self.repository.recover(recovered.worker_id, recovered.charges, now_us)
                 if recovered.n_open:
                     _log.warning("%d attempts of a worker that ended in the middle were charged by estimate", recovered.n_open)
-        for worker_id in self._repository.silent_workers(now_us - int(self._times.silent_s * 1e6)):
-            lost = self._repository.write_off(worker_id, now_us)
+        for worker_id in self.repository.silent_workers(now_us - int(self._times.silent_s * 1e6)):
+            lost = self.repository.write_off(worker_id, now_us)
             _log.warning("worker %s is gone with its journal: %d nano-dollars of its leases count as spent", worker_id, lost)
 
     @property
@@ -298,7 +298,7 @@ class BudgetKeeper:
         rule = self._rules.get(scope)
         wanted = max(amount * _LEASE_REQUESTS, rule.cap_nusd // _LEASE_SHARE if rule else 0)
         now_us = to_microseconds(self._clock.now())
-        given = await self._in_thread(lambda: self._repository.lease(self.worker_id, scope, period, least, wanted, now_us))
+        given = await self._in_thread(lambda: self.repository.lease(self.worker_id, scope, period, least, wanted, now_us))
         if given:
             self._purses.add(key, given, self._clock.monotonic())
         else:
@@ -306,12 +306,12 @@ class BudgetKeeper:
         return given > 0
 
     async def _refresh(self) -> None:
-        rules = await self._in_thread(self._repository.rules)
+        rules = await self._in_thread(self.repository.rules)
         self._set_rules(rules)
 
     async def _keep_watch(self) -> None:
         now_us = to_microseconds(self._clock.now())
-        await self._in_thread(lambda: self._repository.renew(self.worker_id, now_us))
+        await self._in_thread(lambda: self.repository.renew(self.worker_id, now_us))
         await self._in_thread(self.sweep)
 
     def _set_rules(self, rules: Sequence[BudgetRule]) -> None:

@@ -23,6 +23,8 @@ def configured_budgets(settings: Settings) -> list[BudgetRule]:
     for provider_id, configured in settings.providers.items():
         name = f"{provider_id}@{configured.account}" if configured.account else provider_id
         caps[provider_key_scope(name)] = configured.monthly_budget_usd
+        for entry in configured.keys:
+            caps[provider_key_scope(f"{provider_id}@{entry.name}")] = entry.monthly_budget_usd
     caps |= {provider_key_scope(server.id): server.monthly_budget_usd for server in settings.servers}
     return [BudgetRule(scope, nusd_of_usd(scope, Decimal(usd)), zone, True) for scope, usd in caps.items() if usd is not None]
 

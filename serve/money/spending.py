@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from router.context import RouteContext
 from router.lane import Lane
-from router.lane_table import LaneTable
 from router.price_table import quote_most
+from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.money.budget import Nusd
 from serve.money.budget_keeper import BudgetKeeper, Hold
-from serve.money.scopes import account_scope, provider_key_scope, virtual_key_scope
+from serve.money.scopes import account_scope, hosted_scope, provider_key_scope, virtual_key_scope
 from serve.virtual_keys import VirtualKeyHolder
 
 # Our count of a prompt's tokens is an estimate; providers have been seen to count half as much again.
@@ -37,30 +37,38 @@ class Spending:
             output = min(output, lane.max_output_tokens)
         return quote_most(lane.price, context.prompt_tokens * _PROMPT_MARGIN, output)
 
-    def over_budget(self, table: LaneTable, context: RouteContext) -> npt.NDArray[np.bool_] | None:
-        """Return which lanes' provider keys are known to have not enough left, shape (n_lanes,); None: all have, for all that is known."""
+    def over_budget(self, directory: LaneDirectory, context: RouteContext, account: str) -> npt.NDArray[np.bool_] | None:
+        """Return which lanes are known to have a budget with not enough left, shape (n_lanes,); None: all have enough, for all that is known."""
         if not self._keeper.knows_of_spent_budgets():
             return None
-        is_spent = [self._keeper.is_spent(self.payer_of(lane), self.most(lane, context)) for lane in table.lanes]
+        is_spent = [self.is_spent(connection, context, account) for connection in directory.connections]
         return np.array(is_spent, dtype=np.bool_) if any(is_spent) else None
 
-    def payer_of(self, lane: Lane) -> str:
-        """Return the scope of the provider key that pays for a lane."""
-        return provider_key_scope(lane.account)
+    def payers_of(self, connection: LaneConnection, account: str) -> tuple[str, ...]:
+        """Return the scopes that pay for a lane and not for every other one: the provider key, and the hosted credit where it is hosted."""
+        payer = provider_key_scope(connection.lane.account)
+        return (payer, hosted_scope(account)) if connection.is_hosted else (payer,)
+
+    def is_spent(self, connection: LaneConnection, context: RouteContext, account: str) -> bool:
+        """Return whether a budget of this lane is known to have not enough left."""
+        most = self.most(connection.lane, context)
+        return any(self._keeper.is_spent(scope, most) for scope in self.payers_of(connection, account))
 
     def resets_at(self, scope: str) -> datetime:
         """Return when the scope's next month begins."""
         return self._keeper.resets_at(scope)
 
     async def hold(
-        self, charge_id: str, holder: VirtualKeyHolder, lane: Lane, context: RouteContext, price_snapshot_id: str
+        self, charge_id: str, holder: VirtualKeyHolder, connection: LaneConnection, context: RouteContext, price_snapshot_id: str
     ) -> Hold:
         """Reserve for one attempt.
 
         Raises:
             BudgetSpent: One of the budgets has not enough left.
         """
-        scopes = (account_scope(holder.account), self.payer_of(lane), virtual_key_scope(holder.virtual_key_id))
+        lane = connection.lane
+        own, key = account_scope(holder.account), virtual_key_scope(holder.virtual_key_id)
+        scopes = (own, *self.payers_of(connection, holder.account), key)
         return await self._keeper.hold(charge_id, scopes, self.most(lane, context), lane.lane_id, price_snapshot_id)
 
     def settle(self, hold: Hold, amount: Nusd | None, *, is_estimated: bool) -> None:

@@ -49,11 +49,12 @@ class AttemptRepository:
             self._known_lane_lists.clear()
         self._known_lane_lists |= new_lane_lists
 
-    def exists(self, request_id: str) -> bool:
-        """Return whether any attempt of this request is stored."""
-        query = select(ATTEMPT_TABLE.c.attempt).where(ATTEMPT_TABLE.c.request_id == request_id).limit(1)
+    def account_of(self, request_id: str) -> str | None:
+        """Return whose request this was; None: no attempt of it is stored."""
+        query = select(ATTEMPT_TABLE.c.account).where(ATTEMPT_TABLE.c.request_id == request_id).limit(1)
         with self._engine.connect() as connection:
-            return connection.execute(query).first() is not None
+            account = connection.execute(query).scalar()
+        return None if account is None else str(account)
 
     def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[AttemptRow]]:
         """Yield attempts with since <= started_at < until, by (started_at, request_id, attempt), at most `chunk_rows` at a time.

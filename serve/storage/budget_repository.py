@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -48,9 +49,14 @@ class BudgetRepository:
         self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
-    def set_rule(self, rule: BudgetRule) -> None:
-        """Set or change a scope's monthly cap; it holds at once, for the month under way too."""
-        with self._engine.begin() as connection:
+    def set_rule(self, rule: BudgetRule, within: Connection | None = None) -> None:
+        """Set or change a scope's monthly cap; it holds at once, for the month under way too.
+
+        Args:
+            rule: The cap.
+            within: A transaction to be part of; None: one of its own.
+        """
+        with nullcontext(within) if within is not None else self._engine.begin() as connection:
             self._set_rule(connection, rule)
 
     def follow_settings(self, rules: Sequence[BudgetRule]) -> None:
@@ -61,9 +67,9 @@ class BudgetRepository:
             for rule in sorted(rules, key=lambda rule: rule.scope):
                 self._set_rule(connection, rule)
 
-    def remove_rule(self, scope: str) -> None:
+    def remove_rule(self, scope: str, within: Connection | None = None) -> None:
         """Lift a scope's cap; what it spent stays written down."""
-        with self._engine.begin() as connection:
+        with nullcontext(within) if within is not None else self._engine.begin() as connection:
             connection.execute(delete(BUDGET_RULE_TABLE).where(_RULE.scope == scope))
 
     def rules(self) -> list[BudgetRule]:

@@ -1,6 +1,7 @@
 """What is left of the limits of each provider's account, as far as settings and response headers tell; kept before a request is sent."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,6 +36,21 @@ class Allowances:
         self._limit[pool] = self._left[pool] = limit
         self._per_s[pool] = limit / _MINUTE_S
         self.is_known = True
+
+    def adopt(self, former: "Allowances", pools: Sequence[tuple[int, int]]) -> None:
+        """Take over what is left of pools, as (pool here, pool there), unless the operator's limit is another one now."""
+        for pool, former_pool in pools:
+            if former._is_told[former_pool] or former._limit[former_pool] == self._limit[pool]:
+                for own, others in (
+                    (self._limit, former._limit),
+                    (self._left, former._left),
+                    (self._per_s, former._per_s),
+                    (self._at_s, former._at_s),
+                ):
+                    own[pool] = others[former_pool]
+                self._pending[pool] = former._pending[former_pool]
+                self._is_told[pool] = former._is_told[former_pool]
+                self.is_known = self.is_known or former._is_told[former_pool]
 
     def left(self, now_s: float) -> Floats:
         """Return what is left now, shape (n_pools,); infinite where nothing is known."""

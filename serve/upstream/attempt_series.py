@@ -71,10 +71,11 @@ class AttemptSeries:
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
             raise _callers_fault(failure, lane_id) from None
-        if failure.spent is not None and failure.spent.scope != self.call.spending.payer_of(
-            self.call.decision.table.lanes[attempt.row]
-        ):
+        payers = self.call.spending.payers_of(self.call.connection(attempt.row), self.call.holder.account)
+        if failure.spent is not None and failure.spent.scope not in payers:
             raise budget_spent_error(failure.spent.scope, failure.spent.resets_at) from None
+        if failure.spent is not None:
+            self._attempts_left += 1  # nothing was sent
         self._last = failure
         self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome))
         if failure.verdict.outcome != "connect_error" or self._retries_left == 0:
@@ -110,8 +111,11 @@ class AttemptSeries:
         return next((row for row in self._rows if self._n_started == 0 or self._may_be_asked(row)), None)
 
     def _may_be_asked(self, row: int) -> bool:
-        """Return whether the lane can still be asked: since the decision it may have come to rest, or its limits may be used up."""
-        return self.call.directory.health.may_be_asked(row, self.call.tokens_counted(row))
+        """Return whether the lane can still be asked: since the decision it may have come to rest, its limits be used up, its budget be spent."""
+        call = self.call
+        if call.spending.is_spent(call.connection(row), call.context, call.holder.account):
+            return False
+        return call.directory.health.may_be_asked(row, call.tokens_counted(row))
 
     def _reason(self) -> Reason:
         if self._n_started == 0:

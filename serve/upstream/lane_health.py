@@ -66,12 +66,25 @@ class LaneHealth:
         self._pool_rows = _rows_that_share(pools)
         self._pool_of: npt.NDArray[np.intp] = np.array([index_of[pool] for pool in pools], dtype=np.intp)
         self._counts_max_output = np.array([term.counts_max_output for term in terms], dtype=np.bool_)
+        self._pools = tuple(index_of)
         self._requests, self._tokens = Allowances(len(index_of)), Allowances(len(index_of))
         for pool, term in zip(self._pool_of, terms, strict=True):
             if term.requests_per_minute is not None:
                 self._requests.set_per_minute(int(pool), term.requests_per_minute)
             if term.tokens_per_minute is not None:
                 self._tokens.set_per_minute(int(pool), term.tokens_per_minute)
+
+    def adopt(self, former: "LaneHealth", rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what is known of lanes, as (row here, row there), and of the pools that are in both."""
+        for row, former_row in rows:
+            self._rests_until[row] = former._rests_until[former_row]
+            self._failures[row] = former._failures[former_row]
+        self._quiet_after = former._quiet_after
+        self._statistics.adopt(former._statistics, rows)
+        place = {pool: index for index, pool in enumerate(former._pools)}
+        pools = [(index, place[pool]) for index, pool in enumerate(self._pools) if pool in place]
+        self._requests.adopt(former._requests, pools)
+        self._tokens.adopt(former._tokens, pools)
 
     def state(self) -> LaneState:
         """Return the present state, for one decision."""

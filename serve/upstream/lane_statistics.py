@@ -1,5 +1,7 @@
 """How fast each lane has been and how often it failed, the recent past counting most."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from router.lane_table import Floats
@@ -27,6 +29,13 @@ class DecayedMeans:
         self._mean = prior.copy()
         self._weight = np.zeros(len(prior))
         self._at_s = np.zeros(len(prior))
+
+    def adopt(self, former: "DecayedMeans", rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what was seen of lanes, as (row here, row there)."""
+        for row, former_row in rows:
+            self._mean[row] = former._mean[former_row]
+            self._weight[row] = former._weight[former_row]
+            self._at_s[row] = former._at_s[former_row]
 
     def note(self, row: int, value: float, now_s: float) -> None:
         """Take one observation in."""
@@ -58,6 +67,12 @@ class LaneStatistics:
         self._error_rate = DecayedMeans(np.zeros(len(typical_ttft_ms)), _NO_ERROR_WEIGHT)
         self._read_at_s = -np.inf
         self._reading: tuple[Floats, Floats, Floats] = (typical_ttft_ms, typical_ms_per_token, np.zeros(len(typical_ttft_ms)))
+
+    def adopt(self, former: "LaneStatistics", rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what was seen of lanes, as (row here, row there)."""
+        self._ttft_ms.adopt(former._ttft_ms, rows)
+        self._ms_per_token.adopt(former._ms_per_token, rows)
+        self._error_rate.adopt(former._error_rate, rows)
 
     def note_answer(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int, now_s: float) -> None:
         """Learn from an answer: that the lane works, and how fast."""

@@ -31,6 +31,10 @@ class ThoughtHomes:
         self._table = table
         self._homes: OrderedDict[str, dict[Capability, str]] = OrderedDict()
 
+    def adopt(self, former: "ThoughtHomes") -> None:
+        """Take over the conversations of a former table; homes are known by name."""
+        self._homes = former._homes.copy()
+
     def note_answer(self, conversation_id: str, row: int) -> None:
         """Remember that the lane in this row answered, and may have thought."""
         lane = self._table.lanes[row]

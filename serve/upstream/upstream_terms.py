@@ -17,6 +17,7 @@ class UpstreamTerms:
         counts_max_output: The provider counts the largest answer allowed when the request comes in, not the one that it gives.
         refusals: What some of its refusals mean, besides their status.
         prompt_cache: How it caches prompts; None: it does not, or nobody says how.
+        organisation: Whose limits they are, where several keys share them; None: the lane's account's own.
     """
 
     limits_each_model: bool = False
@@ -25,10 +26,11 @@ class UpstreamTerms:
     counts_max_output: bool = False
     refusals: tuple[Refusal, ...] = ()
     prompt_cache: PromptCache | None = None
+    organisation: str | None = None
 
     def pool_of(self, lane: Lane) -> str:
-        """Return the name of the pool that the lane's limits belong to: keys of one account share it."""
-        account = f"{lane.provider}/{lane.account}"
+        """Return the name of the pool that the lane's limits belong to: keys of one organisation share it."""
+        account = f"{lane.provider}/{self.organisation or lane.account}"
         return f"{account}/{lane.upstream_model}" if self.limits_each_model else account
 
 

@@ -1,7 +1,7 @@
 """Which lanes' prompt caches hold a conversation, so that staying there can be priced."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,14 @@ class WarmCaches:
         self._monotonic = monotonic
         self._warm: OrderedDict[str, dict[int, _Warm]] = OrderedDict()
         self._hit_share = DecayedMeans(np.full(len(caches), _ASSUMED_HIT_SHARE), _ASSUMED_HIT_WEIGHT)
+
+    def adopt(self, former: "WarmCaches", row_here: Mapping[int, int]) -> None:
+        """Take over the conversations of a former table, as row there -> row here."""
+        for conversation_id, known in former._warm.items():
+            kept = {row_here[row]: warm for row, warm in known.items() if row in row_here}
+            if kept:
+                self._warm[conversation_id] = kept
+        self._hit_share.adopt(former._hit_share, [(here, there) for there, here in row_here.items()])
 
     def expected_tokens(self, conversation_id: str, prompt_tokens: int) -> Floats | None:
         """Return how many of the prompt's tokens each lane is expected to find in its cache, shape (n_lanes,); None: no lane any."""

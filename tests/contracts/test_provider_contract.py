@@ -27,7 +27,7 @@ from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of
 from serve.errors import ConfigurationError
 from serve.http.doors import CHAT, MESSAGES
 from serve.lane_capabilities import capabilities_named
-from serve.provider_connections import ProviderConnections, connect_providers
+from serve.provider_connections import ProviderConnections, ProviderConnector
 from serve.resources import data_dir, models_dir
 from serve.settings import load_settings
 from serve.upstream.http_transport import HttpTransport
@@ -46,7 +46,7 @@ def catalogue() -> ModelCatalogue:
 def connect(tmp_path: Path, environment: dict[str, str], toml: str = "") -> ProviderConnections:
     config = tmp_path / "llmdeal.toml"
     config.write_text(toml)
-    return connect_providers(load_settings(config, {}), environment, HttpTransport(), Deadlines(1, 1, 1), NOW)
+    return ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), NOW).of_settings(load_settings(config, {}), environment)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)

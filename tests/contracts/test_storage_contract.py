@@ -153,7 +153,7 @@ def test_a_request_exists_once_an_attempt_or_feedback_is_stored(engine: Engine) 
     attempts.insert_many([attempt_row()])
     feedback.insert_many([feedback_row()])
 
-    assert [attempts.exists(name) for name in ("request-000000", "request-000001")] == [True, False]
+    assert [attempts.account_of(name) is not None for name in ("request-000000", "request-000001")] == [True, False]
     assert [feedback.exists(name) for name in ("request-000000", "request-000001")] == [True, False]
 
 

@@ -101,7 +101,7 @@ def test_what_is_only_read_is_as_the_document_says(path: str, gateway: GatewayTh
 
 def test_every_endpoint_is_in_the_document(gateway: GatewayThread) -> None:
     described = httpx.get(f"{gateway.url}/openapi.json").json()["paths"]
-    assert sorted(described) == sorted([*POSTS, *GETS])
+    assert sorted(path for path in described if not path.startswith("/admin/")) == sorted([*POSTS, *GETS])
     assert isinstance(gateway.app, GatewayApp)
     assert gateway.app.hot_paths is not None
     assert gateway.app.hot_paths.endpoints.keys() <= described.keys()

@@ -22,7 +22,8 @@ class GatewayThread:
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, **settings: Any) -> None:
         values = {"database": str(folder / "llmdeal.db"), "port": 0, "sandbox": "off", **settings}
-        self.app: FastAPI = create_app(Settings.model_validate(values), environment or {})
+        own_machine = {"XDG_CONFIG_HOME": str(folder / "config"), **(environment or {})}
+        self.app: FastAPI = create_app(Settings.model_validate(values), own_machine)
         self.url = ""
         self._ready = threading.Event()
         self._server = GatewayServer(self.app, "127.0.0.1", 0)

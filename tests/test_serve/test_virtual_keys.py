@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from serve.errors import BadVirtualKeyError, ConfigurationError
 from serve.redaction import redact
-from serve.virtual_keys import ANONYMOUS, VIRTUAL_KEY_PATTERN, KeyRing, is_well_formed, issue_virtual_key, presented_key
+from serve.virtual_keys import (
+    ANONYMOUS,
+    VIRTUAL_KEY_PATTERN,
+    KeyRing,
+    VirtualKeyHolder,
+    is_well_formed,
+    issue_virtual_key,
+    presented_key,
+)
 
 
 def test_an_issued_key_has_the_published_form_and_a_valid_checksum() -> None:
@@ -27,7 +35,7 @@ def test_a_typo_is_noticed_without_asking_anybody(place: int, other: str) -> Non
 
 def test_the_ring_recognises_its_keys_and_nobody_elses() -> None:
     key = issue_virtual_key()
-    ring = KeyRing([("laptop", key)])
+    ring = KeyRing([(VirtualKeyHolder("laptop", "default"), key)])
     assert ring.recognise(key).virtual_key_id == "laptop"
     for stranger in (None, "", issue_virtual_key(), key[:-1]):
         with pytest.raises(BadVirtualKeyError):
@@ -40,10 +48,10 @@ def test_without_any_key_everybody_is_anonymous() -> None:
 
 def test_a_malformed_or_repeated_key_is_refused_at_start_without_printing_it() -> None:
     with pytest.raises(ConfigurationError, match="'laptop'") as caught:
-        KeyRing([("laptop", "ll_live_wrong")])
+        KeyRing([(VirtualKeyHolder("laptop", "default"), "ll_live_wrong")])
     assert "ll_live_wrong" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="two virtual keys are named 'a'"):
-        KeyRing([("a", issue_virtual_key()), ("a", issue_virtual_key())])
+        KeyRing([(VirtualKeyHolder("a", "default"), issue_virtual_key()) for _ in range(2)])
 
 
 def test_the_key_comes_as_a_bearer_token_or_as_x_api_key() -> None:

@@ -1,0 +1,1 @@
+"""The admin API, `/admin/v1`: accounts, members, keys, budgets, usage and the audit log."""

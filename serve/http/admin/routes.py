@@ -1,0 +1,9 @@
+"""The admin API's routes, all together."""
+
+from fastapi import APIRouter
+
+from serve.http.admin import accounts, audit, budgets, provider_keys, usage, virtual_keys
+
+routes = APIRouter()
+for _module in (accounts, virtual_keys, provider_keys, budgets, usage, audit):
+    routes.include_router(_module.routes)

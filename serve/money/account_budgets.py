@@ -1,0 +1,101 @@
+"""An account's budgets, as people see and set them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from serve.errors import BadRequestError, ConfigurationError, ForbiddenError, NotFoundError
+from serve.identity.roles import Actor
+from serve.money.budget import BudgetRule, BudgetState
+from serve.money.configured_budgets import nusd_of_usd
+from serve.money.period import month_of
+from serve.money.scopes import SCOPE_KINDS, hosted_scope, owner_of
+from serve.storage.account_repository import AccountRepository
+from serve.storage.audit_repository import AuditRepository
+from serve.storage.budget_repository import BudgetRepository
+
+_LONGEST_NAME: Final = 200
+
+
+class AccountBudgets:
+    """Lists, sets and lifts budgets, and writes down who did.
+
+    Args:
+        budgets: Where they are kept.
+        accounts: For time zones.
+        audit: Whose transactions are used.
+        now: The present moment.
+    """
+
+    def __init__(
+        self, budgets: BudgetRepository, accounts: AccountRepository, audit: AuditRepository, now: Callable[[], datetime]
+    ) -> None:
+        self._budgets = budgets
+        self._accounts = accounts
+        self._audit = audit
+        self._now = now
+
+    def states(self, account: str) -> list[BudgetState]:
+        """Return this month of every scope of an account that has a budget or spent something, by name.
+
+        Raises:
+            NotFoundError: There is no such account.
+        """
+        self._accounts.find(account)
+        month = month_of(self._now(), ZoneInfo("UTC")).name  # what has no budget is counted by these months
+        wanted = {(rule.scope, month_of(self._now(), rule.time_zone).name) for rule in self._budgets.rules()}
+        limited = {scope for scope, _ in wanted}
+        wanted |= {(scope, period) for scope, period in self._budgets.scopes_of(month) if scope not in limited}
+        return self._budgets.states(sorted(key for key in wanted if owner_of(key[0]) == account))
+
+    def set(self, account: str, scope: str, usd: Decimal, actor: Actor) -> BudgetState:
+        """Set or change a budget; it holds within a second, for the month under way too.
+
+        Raises:
+            BadRequestError: The scope is none of the account's, or the amount is none.
+            ForbiddenError: It is the hosted credit, which operators give.
+        """
+        self._check(account, scope, actor)
+        try:
+            cap = nusd_of_usd(scope, usd)
+        except ConfigurationError as error:
+            raise BadRequestError(str(error), param="monthly_usd") from None
+        zone = self.time_zone(account)
+        with self._audit.change(account, actor.name, "budget.set", scope, monthly_usd=str(usd)) as connection:
+            self._budgets.set_rule(BudgetRule(scope, cap, zone), connection)
+        [state] = self._budgets.states([(scope, month_of(self._now(), zone).name)])
+        return state
+
+    def lift(self, account: str, scope: str, actor: Actor) -> None:
+        """Lift a budget; what was spent stays written down.
+
+        Raises:
+            BadRequestError: The scope is none of the account's.
+            ForbiddenError: It is the hosted credit, which operators give.
+            NotFoundError: It has no budget.
+        """
+        self._check(account, scope, actor)
+        if scope not in {rule.scope for rule in self._budgets.rules()}:
+            raise NotFoundError(f"{scope!r} has no budget")
+        with self._audit.change(account, actor.name, "budget.lift", scope) as connection:
+            self._budgets.remove_rule(scope, connection)
+
+    def time_zone(self, account: str) -> ZoneInfo:
+        """Return whose months the account's budgets follow.
+
+        Raises:
+            NotFoundError: There is no such account.
+        """
+        return ZoneInfo(self._accounts.find(account).time_zone)
+
+    def _check(self, account: str, scope: str, actor: Actor) -> None:
+        kind, _, name = scope.partition(":")
+        if kind not in SCOPE_KINDS or not name or len(name) > _LONGEST_NAME or owner_of(scope) != account:
+            kinds = ", ".join(f"{kind}:…" for kind in SCOPE_KINDS)
+            raise BadRequestError(
+                f"scope: {scope[:80]!r} is no scope of account {account!r}; its scopes are {kinds}", param="scope"
+            )
+        if scope == hosted_scope(account) and not actor.is_operator:
+            raise ForbiddenError("hosted credit is given by whoever runs the gateway")
