@@ -8,15 +8,19 @@ from importlib.metadata import entry_points
 
 import typer
 
+from serve.cli.accounts_command import accounts
 from serve.cli.budgets_command import budgets
 from serve.cli.calibrate_command import calibrate
 from serve.cli.export_command import export
+from serve.cli.keys_command import keys
 from serve.cli.local_command import local
 from serve.cli.new_key_command import new_key
 from serve.cli.prices_command import prices
+from serve.cli.provider_keys_command import provider_keys
 from serve.cli.route_command import route
 from serve.cli.serve_command import serve
 from serve.cli.settings_command import settings
+from serve.cli.vault_command import vault
 from serve.cli.workloads_command import workloads
 
 COMMAND_GROUP = "llmdeal.commands"
@@ -38,7 +42,8 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     )
     for command in (serve, local, route, prices, workloads, calibrate, export, new_key, settings):
         command_line.command()(command)
-    command_line.add_typer(budgets, name="budgets")
+    for name, group in _GROUPS.items():
+        command_line.add_typer(group, name=name)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
         if entry_point.name == wanted:
             command_line.command(name=entry_point.name, rich_help_panel="Training")(entry_point.load())
@@ -47,6 +52,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     return command_line
 
 
+_GROUPS = {"accounts": accounts, "keys": keys, "provider-keys": provider_keys, "budgets": budgets, "vault": vault}
 _HELP = {
     "train": "Fit a quality model on graded answers and export it as a bundle.",
     "predict": "Write what a bundle predicts for every prompt and model.",

@@ -19,13 +19,13 @@ def prices(
     from router.bundle import load_bundle
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
-    from serve.lane_assembly import assemble_lanes
+    from serve.lane_assembly import LaneAssembler
     from serve.settings import load_settings
 
     with one_line_errors():
         settings = load_settings(config, os.environ)
         bundle = load_bundle(bundle_folder(settings.bundle))
-        assembly = assemble_lanes(settings, os.environ, bundle, SystemClock())
+        assembly = LaneAssembler(settings, os.environ, bundle, SystemClock()).of_operator()
     shown = Table(
         "lane",
         "input",

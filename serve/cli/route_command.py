@@ -35,7 +35,7 @@ def route(
     from serve.bundle_choice import bundle_folder
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
-    from serve.lane_assembly import assemble_lanes
+    from serve.lane_assembly import LaneAssembler
     from serve.settings import load_settings
 
     with one_line_errors():
@@ -45,7 +45,7 @@ def route(
         if quality is not None and quality_of_best is not None:
             raise ConfigurationError("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
         bundle = load_bundle(bundle_folder(settings.bundle))
-        directory = assemble_lanes(settings, os.environ, bundle, SystemClock()).directory
+        directory = LaneAssembler(settings, os.environ, bundle, SystemClock()).of_operator().directory
         table = directory.table
         policy = default_policy(settings)
         if quality is not None or quality_of_best is not None:

@@ -34,7 +34,7 @@ def print_welcome(url: str, resources: ResourceSet) -> None:
             f"{count} lane{'s' if count > 1 else ''}",
             f"[dim]{trained} with graded quality, {count - trained} by prior[/]",
         )
-    virtual_key = "ll_live_…" if len(resources.key_ring) else "not-needed-on-loopback"
+    virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
     console.print(
         f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.quality_model.version}[/]"
     )

@@ -1,0 +1,153 @@
+"""`llmdeal provider-keys`: your keys at providers, sealed in the database."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from serve.cli.errors import one_line_errors
+from serve.cli.stores import AccountOption, Config, Opened, open_stores
+from serve.virtual_keys import DEFAULT_ACCOUNT
+
+if TYPE_CHECKING:
+    from serve.importing.found import Found
+
+provider_keys = typer.Typer(
+    help="Store, test and remove your keys at providers.", invoke_without_command=True, no_args_is_help=False
+)
+Provider = Annotated[str, typer.Argument(help="As in docs/providers.md: openai, anthropic, groq, …")]
+Name = Annotated[str, typer.Option(help="To tell several keys of one provider apart.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")]
+File = Annotated[Path, typer.Argument(help="The file.")]
+
+
+@provider_keys.callback()
+def list_keys(context: typer.Context, account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+    """List an account's stored provider keys; those of the environment and the settings are there."""
+    if context.invoked_subcommand is None:
+        with one_line_errors():
+            opened = open_stores(config)
+            opened.check_account(account)
+            shown = Table("provider", "name", "ends in", "organisation", "tested", "")
+            for key in opened.stores.provider_keys.repository.of_account(account):
+                state = "" if key.is_enabled else "[yellow]off[/]"
+                shown.add_row(key.provider, key.name, f"…{key.last_four}", key.organisation or "", key.test_outcome or "", state)
+            Console().print(shown)
+
+
+@provider_keys.command("add")
+def add(
+    provider: Annotated[str | None, typer.Argument(help="As in docs/providers.md; absent: as the key begins.")] = None,
+    name: Name = "main",
+    account: AccountOption = DEFAULT_ACCOUNT,
+    organisation: Annotated[str | None, typer.Option(help="Keys of one share its rate limits.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Where it is yours (Azure).")] = None,
+    region: Annotated[str | None, typer.Option(help="eu or us, where the provider offers it.")] = None,
+    monthly_usd: Annotated[str | None, typer.Option(help="Its monthly budget, USD.")] = None,
+    config: Config = None,
+) -> None:
+    """Store a provider key; it is asked for, or read from standard input, so that no shell remembers it."""
+    from decimal import Decimal, InvalidOperation
+
+    from serve.errors import ConfigurationError
+    from serve.money.scopes import provider_key_scope
+
+    with one_line_errors():
+        try:
+            budget = None if monthly_usd is None else Decimal(monthly_usd)
+        except InvalidOperation:
+            raise ConfigurationError(f"--monthly-usd: {monthly_usd!r} is no amount: write 60 or 12.50") from None
+        opened = open_stores(config)
+        opened.check_account(account)
+        secret = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+        key = opened.stores.provider_keys.add(
+            account, provider, name, secret, opened.actor.name, organisation=organisation, base_url=base_url, region=region
+        )
+        if budget is not None:
+            opened.budgets.set(account, provider_key_scope(key.payer), budget, opened.actor)
+        outcome = opened.stores.provider_keys.test(account, key.provider, key.name)
+        typer.echo(f"Stored {key.lane_prefix}, which ends in …{key.last_four}. The provider says: {outcome}.")
+
+
+@provider_keys.command("test")
+def ask_provider(
+    provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None
+) -> None:
+    """Ask a provider whether it takes a key; costs nothing."""
+    with one_line_errors():
+        typer.echo(open_stores(config).stores.provider_keys.test(account, provider, name))
+
+
+@provider_keys.command("remove")
+def remove(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+    """Delete a key for good; a running gateway follows within a second."""
+    with one_line_errors():
+        opened = open_stores(config)
+        opened.stores.provider_keys.repository.remove(account, provider, name, opened.actor.name)
+        typer.echo(f"Removed {provider}@{name}.")
+
+
+@provider_keys.command("enable")
+def enable(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+    """Use a key again."""
+    _switch(open_stores(config), account, provider, name, is_enabled=True)
+
+
+@provider_keys.command("disable")
+def disable(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+    """Leave a key's lanes out, and keep it."""
+    _switch(open_stores(config), account, provider, name, is_enabled=False)
+
+
+@provider_keys.command("import-env")
+def import_env(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
+    """Store the provider keys of a .env file."""
+    from serve.catalogue.provider_rows import load_provider_rows
+    from serve.importing.env_file import read_env_file
+    from serve.resources import data_dir
+
+    with one_line_errors():
+        found = read_env_file(file, load_provider_rows(data_dir() / "providers"))
+        _store(found, open_stores(config), account, is_rehearsal=dry_run)
+
+
+@provider_keys.command("import-litellm")
+def import_litellm(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
+    """Store the provider keys of LiteLLM's config.yaml, and print what else of it belongs into llmdeal.toml."""
+    from serve.catalogue.provider_rows import load_provider_rows
+    from serve.importing.litellm_config import read_litellm_config
+    from serve.resources import data_dir
+
+    with one_line_errors():
+        found = read_litellm_config(file, load_provider_rows(data_dir() / "providers"), os.environ)
+        _store(found, open_stores(config), account, is_rehearsal=dry_run)
+
+
+def _store(found: "Found", opened: Opened, account: str, *, is_rehearsal: bool) -> None:
+    from serve.errors import CallerError
+
+    opened.check_account(account)
+    for key in found.keys:
+        shown = f"{key.provider}@{key.name} (…{key.secret[-4:]}, {key.where})"
+        if is_rehearsal:
+            typer.echo(f"would store {shown}")
+            continue
+        try:
+            opened.stores.provider_keys.add(account, key.provider, key.name, key.secret, opened.actor.name, base_url=key.base_url)
+            typer.echo(f"stored {shown}")
+        except CallerError as error:
+            typer.secho(f"left out {shown}: {error.message}", fg="yellow")
+    if found.settings:
+        typer.echo(f"\nFor llmdeal.toml:\n\n{found.settings}")
+    for note in found.notes:
+        typer.secho(f"• {note}", fg="yellow", err=True)
+
+
+def _switch(opened: Opened, account: str, provider: str, name: str, *, is_enabled: bool) -> None:
+    with one_line_errors():
+        opened.stores.provider_keys.change(account, provider, name, opened.actor.name, is_enabled=is_enabled)
+        typer.echo(f"{provider}@{name} is {'used' if is_enabled else 'left out'} from now on.")

@@ -1,0 +1,1 @@
+"""Brings keys over from elsewhere: a `.env` file, LiteLLM's `config.yaml`."""
