@@ -41,6 +41,8 @@ from serve.money.budget_keeper import BudgetKeeper
 from serve.money.configured_budgets import configured_budgets
 from serve.money.spending import Spending
 from serve.proxy import ChatProxy
+from serve.rate_limits.counters import LocalCounter, SharedCounter
+from serve.rate_limits.key_limits import KeyLimits
 from serve.resource_set import ResourceSet
 from serve.routing_service import RoutingService
 from serve.settings import Settings
@@ -92,9 +94,12 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         is_racing=settings.slow_start == "race",
     )
     proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
-    admission = Admission(key_ring, routing, clock, spending, settings.max_body_bytes)
+    counter = SharedCounter(settings.shared_state, clock.monotonic) if settings.shared_state else LocalCounter()
+    metrics.shared_state.set_function(lambda: 0.0 if isinstance(counter, SharedCounter) and counter.is_away else 1.0)
+    key_limits = KeyLimits(counter)
+    admission = Admission(key_ring, routing, clock, spending, key_limits, settings.max_body_bytes)
     vectors = vector_routing(vector_lanes, quality_model.version, np.random.default_rng(settings.seed), spending)
-    vector_admission = Admission(key_ring, vectors, clock, spending, settings.max_body_bytes)
+    vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
     resources = ResourceSet(
         clock=clock,
@@ -108,6 +113,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         budgets=keeper,
         transports=assembler.transports,
         notices=assembly.notices,
+        counter=counter,
         identity=stores,
         follower=follower,
         signers=assembly.signers,
@@ -156,6 +162,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(*running, return_exceptions=True)
         await resources.telemetry.close()
         await resources.budgets.close()
+        await resources.counter.close()
         for transport in resources.transports:
             await transport.close()
         resources.engine.dispose()

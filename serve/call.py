@@ -13,6 +13,7 @@ from serve.dialects.registry import exchange_between
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.money.budget_keeper import Hold
 from serve.money.spending import Spending
+from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing_request import RoutingRequest
 from serve.virtual_keys import VirtualKeyHolder
 
@@ -33,8 +34,10 @@ class Call:
         decision: What was decided.
         directory: The lanes that the decision's rows refer to.
         spending: Who pays.
+        allowance: What it took of its key's limits; None: the key has none.
         started: Clock reading (monotonic seconds) when the request came in.
         started_at: The same moment on the wall.
+        tokens_used: By its attempts so far.
     """
 
     request_id: str
@@ -48,8 +51,10 @@ class Call:
     decision: Decision
     directory: LaneDirectory
     spending: Spending
+    allowance: KeyAllowance | None
     started: float
     started_at: datetime
+    tokens_used: int = 0
 
     @property
     def is_streaming(self) -> bool:

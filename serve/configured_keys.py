@@ -14,5 +14,12 @@ def configured_keys(settings: Settings) -> list[tuple[VirtualKeyHolder, str]]:
             holders.append((VirtualKeyHolder(name, DEFAULT_ACCOUNT), key))
         else:
             scopes = frozenset(entry.scopes)
-            holders.append((VirtualKeyHolder(name, DEFAULT_ACCOUNT, entry.lanes, entry.tags, scopes), key))
+            holders.append(
+                (
+                    VirtualKeyHolder(
+                        name, DEFAULT_ACCOUNT, entry.lanes, entry.tags, scopes, entry.requests_per_minute, entry.tokens_per_minute
+                    ),
+                    key,
+                )
+            )
     return holders

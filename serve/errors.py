@@ -14,7 +14,8 @@ ServeError
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
-    │   └── TooLargeError    413
+    │   ├── TooLargeError    413
+    │   └── RateLimitedError 429
     ├── VaultUnavailableError 503 no master key, or another one
     ├── NoLaneError          503 (400 for a region): constraints left no lane
     └── UpstreamError        502 every attempted lane failed, or what the one lane answered
@@ -143,6 +144,15 @@ class VaultUnavailableError(RequestError):
 
     status = 503
     code = "vault_unavailable"
+
+
+class RateLimitedError(CallerError):
+    """The virtual key asks more often, or for more, than it may in a minute."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 class MethodNotAllowedError(CallerError):

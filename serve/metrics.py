@@ -28,6 +28,11 @@ class Metrics:
         self._errors = Counter("llmdeal_request_errors", "Requests that ended with an error.", ("code",), registry=registry)
         self.telemetry_dropped = Gauge("llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.", registry=registry)
         self.telemetry_queued = Gauge("llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.", registry=registry)
+        self.shared_state = Gauge(
+            "llmdeal_shared_state_up",
+            "1: counts are shared, or no other worker is to share them; 0: Valkey is away.",
+            registry=registry,
+        )
         # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
         self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
         self._attempt_children: dict[tuple[str, str], Counter] = {}

@@ -11,6 +11,7 @@ from serve.identity.stores import IdentityStores
 from serve.lane_directory import LaneDirectory
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
+from serve.rate_limits.counters import Counter
 from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
 from serve.telemetry_writer import TelemetryWriter
@@ -36,6 +37,7 @@ class ResourceSet:
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
         signers: Credentials that expire.
+        counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
         follower: Brings stored keys to life.
     """
@@ -52,6 +54,7 @@ class ResourceSet:
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
     signers: tuple[Signer, ...]
+    counter: Counter
     identity: IdentityStores
     follower: IdentityFollower
 

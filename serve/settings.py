@@ -31,6 +31,8 @@ class VirtualKeySettings(_Section):
     )
     lanes: tuple[str, ...] = Field((), description="Patterns of lanes or vendor models that it may use: anthropic/*; empty: all.")
     tags: tuple[str, ...] = Field((), description="Put on each of its requests.")
+    requests_per_minute: int | None = Field(default=None, ge=1, description="At most so many; absent: no limit.")
+    tokens_per_minute: int | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
     scopes: tuple[Literal["inference", "read", "admin", "owner"], ...] = Field(
         ("inference",), description="What it may be used for: inference; read, admin and owner are of the admin API."
     )
@@ -174,6 +176,11 @@ class Settings(_Section):
     connect_timeout_s: float = Field(5.0, gt=0, description="To connect to a provider, seconds.")
     read_timeout_s: float = Field(120.0, gt=0, description="Longest silence of a provider, seconds.")
     total_timeout_s: float = Field(600.0, gt=0, description="Longest upstream call, seconds.")
+    shared_state: str = Field(
+        "",
+        pattern=r"^((valkey|redis)s?://.+)?$",
+        description="Valkey or Redis where several workers count requests and tokens a minute together: valkey://host:6379/0; empty: each counts for itself.",
+    )
     hosted_markup: Price = Field("1", description="What other accounts pay for your hosted lanes, as a factor on their price.")
     master_key: SecretStr | None = Field(
         None, description="Base64 of 32 bytes, under which stored keys are sealed; usually given as LLMDEAL_MASTER_KEY."

@@ -73,6 +73,11 @@ class VirtualKeyHolder:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has limits of a minute."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
 
 DEFAULT_ACCOUNT = "default"
 """The account of whoever is not in another one."""

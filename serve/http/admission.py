@@ -10,6 +10,7 @@ from serve.errors import BadRequestError, ForbiddenError
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
 from serve.money.spending import Spending
+from serve.rate_limits.key_limits import KeyLimits
 from serve.routing_request import routing_request
 from serve.routing_service import RoutingService
 from serve.virtual_keys import KeyRing, presented_key
@@ -27,14 +28,24 @@ class Admission:
         routing: Decides.
         clock: For durations and dates.
         spending: Who pays.
+        key_limits: How often keys may ask.
         max_body_bytes: Larger bodies are refused.
     """
 
-    def __init__(self, key_ring: KeyRing, routing: RoutingService, clock: Clock, spending: Spending, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        key_ring: KeyRing,
+        routing: RoutingService,
+        clock: Clock,
+        spending: Spending,
+        key_limits: KeyLimits,
+        max_body_bytes: int,
+    ) -> None:
         self._key_ring = key_ring
         self._routing = routing
         self._clock = clock
         self._spending = spending
+        self._key_limits = key_limits
         self._max_body_bytes = max_body_bytes
         self._request_ids = RequestIds()
 
@@ -56,6 +67,7 @@ class Admission:
             raise ForbiddenError(
                 f"the virtual key {holder.virtual_key_id!r} is not for asking models: its scopes lack 'inference'"
             )
+        allowance = await self._key_limits.take_request(holder) if holder.is_limited else None
         directory = self._routing.directories.of(holder.account)
         inquiry = door.read(await read_body(receive, self._max_body_bytes))
         for name in door.passed_headers:
@@ -72,6 +84,9 @@ class Admission:
         )
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
         decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder)
+        if allowance is not None:
+            expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]
+            await self._key_limits.take_tokens(allowance, expected)
         return Call(
             request_id=self._request_ids.take(),
             holder=holder,
@@ -84,9 +99,15 @@ class Admission:
             decision=decision,
             directory=directory,
             spending=self._spending,
+            allowance=allowance,
             started=started,
             started_at=self._clock.now(),
         )
+
+    def settle(self, call: Call) -> None:
+        """Give back what a call took of its key's limits and did not use; once, at its end."""
+        if call.allowance is not None:
+            self._key_limits.settle(call.allowance, call.tokens_used)
 
 
 class RequestIds:

@@ -1,7 +1,8 @@
-"""The `x-llmdeal-*` headers of an answer, and the provider's rate-limit headers under their common names."""
+"""The `x-llmdeal-*` headers of an answer, and how the virtual key, else the provider's account, stands against its limits."""
 
 from serve.call import format_usd
 from serve.http.asgi import RawHeaders, header_value
+from serve.rate_limits.key_limits import limit_headers
 from serve.upstream.attempt import Attempt
 from serve.upstream.rate_limit_headers import rate_limit_headers
 
@@ -28,6 +29,9 @@ def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, co
     ]
     if cost_nusd is not None:
         headers.append((b"x-llmdeal-cost-usd", format_usd(cost_nusd).encode()))
-    if attempt.rate_limits is not None:
+    allowance = attempt.call.allowance
+    if allowance is not None:
+        headers += limit_headers(allowance)
+    elif attempt.rate_limits is not None:
         headers += [(name.encode(), text.encode()) for name, text in rate_limit_headers(attempt.rate_limits)]
     return headers

@@ -55,6 +55,7 @@ class Answering:
             raise
         finally:
             watch.stop()
+            self._admission.settle(call)
 
     async def _send_whole(self, answer: WholeAnswer, send: Send) -> None:
         raw = msgspec.json.encode(answer.body)

@@ -34,6 +34,7 @@ class CountTokens:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count."""
         call = await self._admission.admit(scope, receive, self.door)
+        self._admission.settle(call)  # counting takes none
         counted = await _ask_lane(call)
         tokens = call.context.prompt_tokens if counted is None else counted
         headers = [

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serve.errors import MethodNotAllowedError, RequestError, UpstreamError
+from serve.errors import MethodNotAllowedError, RateLimitedError, RequestError, UpstreamError
 from serve.http.asgi import RawHeaders
 
 
@@ -43,4 +43,5 @@ def error_headers(error: RequestError) -> RawHeaders:
     retry_after_s = error.retry_after_s
     if retry_after_s is None and error.status in (429, 503):
         retry_after_s = 1
-    return [] if retry_after_s is None else [(b"retry-after", str(retry_after_s).encode())]
+    told = list(error.headers) if isinstance(error, RateLimitedError) else []
+    return told if retry_after_s is None else [(b"retry-after", str(retry_after_s).encode()), *told]

@@ -36,13 +36,14 @@ _ERRORS = {
     "403": "The virtual key, or your role, may not do this.",
     "404": "There is nothing of that name.",
     "413": "The body or its text is too large.",
+    "429": "The virtual key has used up its limit of a minute.",
     "4XX": "The provider says that the request is wrong: its status, its words.",
     "500": "A defect of ours; it was logged.",
     "502": "Every attempted lane failed; lists them.",
     "503": "No lane meets the constraints, says which removed which; or all of them rest.",
     "504": "Every attempted lane timed out.",
 }
-_DECIDED_ONLY = frozenset({"400", "401", "403", "404", "413", "500", "503"})
+_DECIDED_ONLY = frozenset({"400", "401", "403", "404", "413", "429", "500", "503"})
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key, `ll_live_…`."},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, as Anthropic's SDKs send it."},

@@ -23,6 +23,7 @@ class Route:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide and explain."""
         call = await self._admission.admit(scope, receive, self.door)
+        self._admission.settle(call)  # a decision alone takes no tokens
         decision = call.decision
         body = {
             "request_id": call.request_id,

@@ -250,6 +250,8 @@ class Attempt:
         if usage is None and self._hold is not None and outcome not in UNCHARGED_OUTCOMES:
             # Nobody says what silence cost: the prompt may have been read.
             usage = estimate_usage(self.call.context.prompt_tokens, 0)
+        if usage is not None:
+            self.call.tokens_used += usage.prompt_tokens + usage.completion_tokens
         self._settle_limits(usage)
         self._settle_money(usage)
         if outcome == "ok" and usage is not None:
