@@ -10,7 +10,7 @@ from rich.table import Table
 from bench.decision import Timing
 from bench.measure import CONNECTIONS, Round
 from bench.mock_upstream import STREAM_CHUNKS
-from bench.subjects import LITELLM, LLMDEAL, MOCK, PLAIN
+from bench.subjects import BUDGETED, LITELLM, LLMDEAL, MOCK, PLAIN
 
 Rows = list[list[str]]
 
@@ -71,7 +71,10 @@ def goals(rounds: Mapping[str, Round]) -> list[Goal]:
     """Judge the gateway by its targets."""
     ours, litellm = rounds[LLMDEAL], rounds.get(LITELLM)
     times_litellm = ours.per_second / litellm.per_second if litellm and litellm.per_second else math.nan
+    budgeted = rounds.get(BUDGETED)
+    kept = budgeted.per_second / ours.per_second if budgeted and ours.per_second else math.nan
     found = [
+        ("with budgets at least 85% of the requests/s", kept, kept >= 0.85),
         ("at least 2,500 requests/s", ours.per_second, ours.per_second >= 2_500),
         ("at least 30 times LiteLLM's requests/s", times_litellm, times_litellm >= 30),
         ("at least 1,200 streams/s, one dialect", ours.streams_per_second, ours.streams_per_second >= 1_200),

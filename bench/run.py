@@ -22,6 +22,7 @@ from bench.measure import FULL, QUICK, Durations, Round, measure, median_round
 from bench.processes import BenchError, Cores, others_share, running_server
 from bench.report import decision_rows, figure_rows, goal_rows, goals, print_table, to_markdown
 from bench.subjects import (
+    BUDGETED,
     DATABASE_FILE,
     LITELLM,
     LLMDEAL,
@@ -69,7 +70,11 @@ class Bench:
     def _measure_all(self, upstream: str, number: int) -> None:
         folder = self._folder / str(number)
         folder.mkdir()
-        subjects = [plain_subject(upstream), llmdeal_subject(upstream, folder)]
+        subjects = [
+            plain_subject(upstream),
+            llmdeal_subject(upstream, folder),
+            llmdeal_subject(upstream, folder / "budgets", has_budgets=True),
+        ]
         if self._litellm_python:
             subjects.append(litellm_subject(upstream, folder, self._litellm_python))
         for subject in subjects:
@@ -111,7 +116,7 @@ def main() -> int:
         bench = Bench(cores, QUICK if options.quick else FULL, options.litellm, folder, console)
         rounds = bench.run(1 if options.quick else options.rounds)
     timings = time_decision(cores)
-    ordered = {name: rounds[name] for name in (MOCK, PLAIN, LITELLM, LLMDEAL) if name in rounds}
+    ordered = {name: rounds[name] for name in (MOCK, PLAIN, LITELLM, BUDGETED, LLMDEAL) if name in rounds}
     found = goals(ordered)
     tables = {
         "Under load": figure_rows(ordered),

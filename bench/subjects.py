@@ -13,6 +13,7 @@ from serve.virtual_keys import issue_virtual_key
 MOCK = "mock alone"
 PLAIN = "FastAPI + httpx"
 LLMDEAL = "llmdeal"
+BUDGETED = "llmdeal, budgets"
 LITELLM = "LiteLLM"
 DATABASE_FILE = "telemetry.db"
 
@@ -61,15 +62,22 @@ def plain_subject(upstream: str) -> Subject:
     return _subject(PLAIN, command, port)
 
 
-def llmdeal_subject(upstream: str, folder: Path) -> Subject:
-    """Return the gateway as it is run: routing over four priced lanes, a virtual key, cost, metrics and telemetry to SQLite."""
+def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -> Subject:
+    """Return the gateway as it is run: routing over four priced lanes, a virtual key, cost, metrics and telemetry to SQLite.
+
+    Args:
+        upstream: Base URL of the mock.
+        folder: For its settings and its database.
+        has_budgets: With a budget for everything, for the provider key and for the virtual key; they are never spent.
+    """
     port = free_port()
+    folder.mkdir(exist_ok=True)
     config = folder / "llmdeal.toml"
-    config.write_text(_gateway_settings(upstream, folder / DATABASE_FILE))
+    virtual_key = issue_virtual_key("test")
+    config.write_text(_gateway_settings(upstream, folder / DATABASE_FILE, virtual_key, has_budgets=has_budgets))
     start = "from serve.cli.main import run; run()"
     command = (sys.executable, "-c", start, "serve", "--config", str(config), "--port", str(port), "--log-level", "warning")
-    virtual_key = issue_virtual_key("test")
-    subject = _subject(LLMDEAL, command, port, virtual_key, {"LLMDEAL_KEYS": virtual_key})
+    subject = _subject(BUDGETED if has_budgets else LLMDEAL, command, port, virtual_key)
     across = Target(
         f"http://127.0.0.1:{port}/v1/messages",
         f"Bearer {virtual_key}",
@@ -111,15 +119,23 @@ def _subject(
     )
 
 
-def _gateway_settings(upstream: str, database: Path) -> str:
+def _gateway_settings(upstream: str, database: Path, virtual_key: str, *, has_budgets: bool) -> str:
+    budget = ['monthly_budget_usd = "1000000"'] if has_budgets else []
     lines = [
         f'database = "{database}"',
         f"willingness_to_pay_usd = {_WILLINGNESS_TO_PAY_USD}",
+        *budget,
+        "",
+        "[[virtual_keys]]",
+        'name = "bench"',
+        f'key = "{virtual_key}"',
+        *budget,
         "",
         "[[servers]]",
         'id = "mock"',
         f'base_url = "{upstream}"',
         'key = "sk-mock"',
+        *budget,
     ]
     for upstream_model, trained_name, input_usd, output_usd in _PRICED_MODELS:
         lines += [

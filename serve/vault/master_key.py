@@ -12,14 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from serve.errors import ConfigurationError, VaultError
+from serve.vault.aead import decrypt, encrypt
 
 _log = logging.getLogger("llmdeal.vault")
 _KEY_BYTES = 32
-_NONCE_BYTES = 12
 _MARK_BYTES = 4
 
 
@@ -49,13 +46,12 @@ class MasterKeys:
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._ciphers = {_mark(key): AESGCM(key) for key in keys}
+        self._keys = {_mark(key): key for key in keys}
         self._newest = _mark(keys[0])
 
     def wrap(self, data_key: bytes, account: str) -> bytes:
         """Wrap with the newest."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return self._newest + nonce + self._ciphers[self._newest].encrypt(nonce, data_key, account.encode())
+        return self._newest + encrypt(self._keys[self._newest], data_key, account.encode())
 
     def unwrap(self, wrapped: bytes, account: str) -> bytes:
         """Unwrap with whichever wrapped it.
@@ -63,11 +59,10 @@ class MasterKeys:
         Raises:
             VaultError: None of these did.
         """
-        cipher = self._ciphers.get(wrapped[:_MARK_BYTES])
-        nonce, sealed = wrapped[_MARK_BYTES : _MARK_BYTES + _NONCE_BYTES], wrapped[_MARK_BYTES + _NONCE_BYTES :]
-        if cipher is not None:
-            with suppress(InvalidTag):
-                return cipher.decrypt(nonce, sealed, account.encode())
+        key = self._keys.get(wrapped[:_MARK_BYTES])
+        opened = None if key is None else decrypt(key, wrapped[_MARK_BYTES:], account.encode())
+        if opened is not None:
+            return opened
         raise VaultError(
             f"the stored keys of account {account!r} were sealed under another master key: give that one, too, "
             "after the new one, in LLMDEAL_MASTER_KEY (comma-separated)"

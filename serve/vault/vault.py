@@ -1,23 +1,19 @@
 """Seals and opens secrets. Envelope encryption: a data key per account, wrapped by a master key; deleting it shreds what it sealed."""
 
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from serve.errors import VaultError
 from serve.storage.data_key_repository import DataKeyRepository, DataKeyRow
 from serve.storage.instant import to_microseconds
+from serve.vault.aead import decrypt, encrypt
 from serve.vault.master_key import KeyWrapper
 
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8
-_NONCE_BYTES = 12
-_HEAD_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
+_HEAD_BYTES = len(_VERSION) + _KEY_ID_BYTES
 _INSTALLATION = "installation:pepper"
 
 
@@ -51,9 +47,7 @@ class Vault:
             VaultError: There is no master key, or it is not the one that sealed what is there.
         """
         row, data_key = self._data_key(account)
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(data_key).encrypt(nonce, secret.encode(), _belonging(account, provider, name))
-        return _VERSION + row.key_id + nonce + sealed
+        return _VERSION + row.key_id + encrypt(data_key, secret.encode(), _belonging(account, provider, name))
 
     def open(self, account: str, provider: str, name: str, record: bytes) -> str:
         """Return the secret of a record.
@@ -62,13 +56,12 @@ class Vault:
             VaultError: It cannot be opened: another master key, a record of something else, damage.
         """
         row, data_key = self._data_key(account, may_make=False)
-        nonce = record[len(_VERSION) + _KEY_ID_BYTES : _HEAD_BYTES]
-        if record[: len(_VERSION) + _KEY_ID_BYTES] != _VERSION + row.key_id:
+        if record[:_HEAD_BYTES] != _VERSION + row.key_id:
             raise VaultError(f"the key {provider}/{name} of account {account!r} was sealed under a data key that is gone")
-        try:
-            return AESGCM(data_key).decrypt(nonce, record[_HEAD_BYTES:], _belonging(account, provider, name)).decode()
-        except InvalidTag:
-            raise VaultError(f"the stored key {provider}/{name} of account {account!r} is damaged, or not its own") from None
+        opened = decrypt(data_key, record[_HEAD_BYTES:], _belonging(account, provider, name))
+        if opened is None:
+            raise VaultError(f"the stored key {provider}/{name} of account {account!r} is damaged, or not its own")
+        return opened.decode()
 
     def pepper(self) -> bytes:
         """Return 32 secret bytes of this installation, the same for every worker; for hashes of the keys that we issue.
