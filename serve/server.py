@@ -42,15 +42,19 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._on_ready: Callable[[str], None] = lambda url: None
 
-    def run_until_stopped(self, on_ready: Callable[[str], None]) -> None:
-        """Serve until a signal comes; `on_ready` is told the base URL as soon as connections are taken.
+    def run_until_stopped(self, on_ready: Callable[[str], None], listener: socket | None = None) -> None:
+        """Serve until a signal comes.
+
+        Args:
+            on_ready: Told the base URL as soon as connections are taken.
+            listener: Accept from this socket, which others may share; None: from one of its own.
 
         Raises:
             ConfigurationError: The address cannot be bound.
         """
         self._on_ready = on_ready
         try:
-            self.run()
+            self.run(None if listener is None else [listener])
         except SystemExit as error:
             # uvicorn logs why and exits; the log line names the address.
             if error.code not in (0, None):
@@ -66,6 +70,6 @@ class GatewayServer(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(*_COLLECTION_THRESHOLDS)
         if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
+            port = (sockets or self.servers[0].sockets)[0].getsockname()[1]
             host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
             self._on_ready(f"http://{host}:{port}")

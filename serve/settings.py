@@ -140,6 +140,7 @@ class Settings(_Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on; other than loopback needs a virtual key.")
     port: int = Field(8000, ge=0, le=65_535, description="TCP port; 0: any free one.")
+    workers: int = Field(1, ge=1, le=256, description="Processes that serve; each takes a core.")
     database: str = Field("", description="SQLAlchemy URL or SQLite file; empty: llmdeal.db in your data folder.")
     bundle: str = Field("", description="Folder of the quality model, or its name in models/; empty: the shipped one.")
     policy: Literal["best_value", "near_best", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(

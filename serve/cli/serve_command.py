@@ -2,17 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serve.cli.errors import one_line_errors
+
+if TYPE_CHECKING:
+    from serve.settings import Settings
 
 
 def serve(
     config: Annotated[Path | None, typer.Option(help="Settings file; by default llmdeal.toml, where there is one.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a virtual key.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes any free one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that serve; each takes a core.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Start the gateway: one OpenAI-compatible endpoint in front of all your providers."""
@@ -22,8 +26,11 @@ def serve(
 
     set_up_logging(log_level)
     with one_line_errors():
-        settings = load_settings(config, os.environ, {"host": host, "port": port})
+        settings = load_settings(config, os.environ, {"host": host, "port": port, "workers": workers})
         check_exposure(settings)
+        if settings.workers > 1:
+            _serve_with_workers(settings, log_level)
+            return
 
         from serve.app import create_app
         from serve.server import GatewayServer
@@ -31,3 +38,12 @@ def serve(
         app = create_app(settings, os.environ)
         server = GatewayServer(app, settings.host, settings.port)
         server.run_until_stopped(lambda url: print_welcome(url, app.state.resources))
+
+
+def _serve_with_workers(settings: "Settings", log_level: str) -> None:
+    from serve.database_choice import database_url
+    from serve.storage.database import open_database
+    from serve.workers import WorkerPool
+
+    open_database(database_url(settings.database, os.environ)).dispose()  # the tables are made once, before anybody needs them
+    WorkerPool(settings, log_level).run_until_stopped(lambda welcome: typer.echo(welcome, err=True, nl=False))

@@ -22,9 +22,9 @@ answer = client.chat.completions.create(
 print(answer.choices[0].message.content, answer.usage)"""
 
 
-def print_welcome(url: str, resources: ResourceSet) -> None:
-    """Print the welcome to standard error; standard output stays free."""
-    console = Console(stderr=True, highlight=False)
+def print_welcome(url: str, resources: ResourceSet, console: Console | None = None) -> None:
+    """Print the welcome, to standard error where no console is given; standard output stays free."""
+    console = console or Console(stderr=True, highlight=False)
     table = resources.directory.table
     lanes = Table.grid(padding=(0, 2))
     for provider, count in sorted(Counter(lane.provider for lane in table.lanes).items()):

@@ -1,0 +1,118 @@
+"""Several worker processes behind one port: as many as asked for, one database, started anew when one dies, stopped together."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serve.storage.budget_repository import BudgetRepository
+from serve.storage.database import open_database
+
+MESSAGES = [{"role": "user", "content": "What is 17 * 23?"}]
+START = "from serve.cli.main import run; run()"
+
+
+class RunningGateway:
+    """`llmdeal serve`, as people start it."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.database = folder / "llmdeal.db"
+        own = {
+            "LLMDEAL_DATABASE": str(self.database),
+            "LLMDEAL_SANDBOX_PACE": "0",
+            "XDG_CONFIG_HOME": str(folder),
+            "HOME": str(folder),
+        }
+        self.log = folder / "serve.log"
+        command = [sys.executable, "-c", START, "serve", "--port", "0", "--log-level", "warning", *arguments]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **own, **environment}, cwd=folder)
+
+    def url(self) -> str:
+        ends_at = time.monotonic() + 60
+        while time.monotonic() < ends_at and self.process.poll() is None:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text()):
+                return found[0]
+            time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, **environment: str) -> Iterator[RunningGateway]:
+    gateway = RunningGateway(folder, *arguments, **environment)
+    try:
+        yield gateway
+    finally:
+        gateway.process.terminate()
+        gateway.process.wait(60)
+
+
+def ask(url: str) -> int:
+    body = {"model": "smart-route", "messages": MESSAGES, "max_tokens": 10}
+    return httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30).status_code
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_share_a_port_and_the_ledger_and_are_replaced_when_they_die(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as gateway:
+        url = gateway.url()
+        first = gateway.workers()
+        assert len(first) == 2
+        assert [ask(url) for _ in range(20)] == [200] * 20
+        victim = first.pop()
+        os.kill(victim, signal.SIGKILL)
+        ends_at = time.monotonic() + 60
+        while len(gateway.workers() - {victim}) < 2 and time.monotonic() < ends_at:
+            time.sleep(0.1)
+        assert len(gateway.workers() - {victim}) == 2
+        assert {ask(url) for _ in range(10)} == {200}
+    assert gateway.process.returncode == 0
+    assert "ended (exit code -9)" in gateway.log.read_text()
+    repository = BudgetRepository(open_database(str(gateway.database)))
+    [(scope, month)] = [
+        entry
+        for entry in repository.scopes_of(f"{time.gmtime().tm_year}-{time.gmtime().tm_mon:02}")
+        if entry[0] == "account:default"
+    ]
+    [state] = repository.states([(scope, month)])
+    assert state.spent_nusd == repository.ledger_total(scope, month) > 0
+    assert state.leased_nusd == 0
+
+
+def test_a_worker_that_cannot_start_is_said_so_and_ends_all(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2", LLMDEAL_SANDBOX="off") as gateway:
+        assert gateway.process.wait(60) == 2
+    assert "there is no lane" in gateway.log.read_text()
+
+
+def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as gateway:
+        port = gateway.url().rpartition(":")[2]
+        (tmp_path / "second").mkdir()
+        with running(tmp_path / "second", "--workers", "2", "--port", port) as second:
+            assert second.process.wait(60) == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in second.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "2") as gateway:
+        gateway.url()
+        workers = gateway.workers()
+        gateway.process.kill()
+        ends_at = time.monotonic() + 30
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < ends_at:
+            time.sleep(0.1)
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
