@@ -21,6 +21,7 @@ from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
+from serve.dashboard.install import install_dashboard
 from serve.database_choice import database_url, journal_folder
 from serve.http import feedback, health, models
 from serve.http.admin import routes as admin
@@ -123,6 +124,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     for module in (models, feedback, health, admin):
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
+    install_dashboard(app, resources, settings, bundle.folder)
     describe_endpoints(app, needs_virtual_key=key_ring.is_closed)
     endpoints: dict[str, HotEndpoint] = {
         "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),

@@ -15,6 +15,8 @@ from serve.routing_request import routing_request
 from serve.routing_service import RoutingService
 from serve.virtual_keys import KeyRing, presented_key
 
+HOLDER_KEY = "llmdeal.holder"
+"""In a scope: who asks, where the gateway itself has recognised them already. No client can set it: scopes are made by the server."""
 _MAX_TAGS = 32
 _ID_BYTES = 12
 _IDS_PER_DRAW = 256
@@ -62,7 +64,9 @@ class Admission:
         """
         started = self._clock.monotonic()
         headers = dict(scope["headers"])
-        holder = self._key_ring.recognise(presented_key(headers.get(b"authorization"), headers.get(b"x-api-key")))
+        holder = scope.get(HOLDER_KEY) or self._key_ring.recognise(
+            presented_key(headers.get(b"authorization"), headers.get(b"x-api-key"))
+        )
         if "inference" not in holder.scopes:
             raise ForbiddenError(
                 f"the virtual key {holder.virtual_key_id!r} is not for asking models: its scopes lack 'inference'"

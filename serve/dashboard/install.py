@@ -1,0 +1,78 @@
+"""Puts the dashboard into the application; called by `create_app`."""
+
+from pathlib import Path
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import RedirectResponse
+
+from serve.dashboard import (
+    assets,
+    budgets_page,
+    decision_page,
+    exports,
+    lanes_page,
+    overview_page,
+    playground_page,
+    requests_page,
+    router_page,
+    sign_in_page,
+)
+from serve.dashboard.page import SECURITY_HEADERS, render_page
+from serve.dashboard.page_errors import PageError, SignInNeededError
+from serve.dashboard.runner_up import PolicyDefaults
+from serve.dashboard.sample_query import SampleReader
+from serve.dashboard.sessions import Sessions
+from serve.dashboard.state import DashboardState
+from serve.dashboard.usage_query import UsageReader
+from serve.resource_set import ResourceSet
+from serve.settings import Settings
+
+_PAGES = (
+    assets,
+    sign_in_page,
+    overview_page,
+    requests_page,
+    decision_page,
+    lanes_page,
+    router_page,
+    playground_page,
+    budgets_page,
+    exports,
+)
+
+
+def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, bundle_folder: Path) -> None:
+    """Add the pages to `app`.
+
+    Args:
+        app: The gateway.
+        resources: Its parts.
+        settings: Its settings.
+        bundle_folder: Of the loaded quality model.
+    """
+    app.state.dashboard = DashboardState(
+        sessions=Sessions(),
+        usage=UsageReader(resources.engine, resources.clock.now, resources.clock.monotonic),
+        samples=SampleReader(resources.engine, resources.clock.monotonic),
+        time_zone=ZoneInfo(settings.time_zone),
+        bundle_folder=bundle_folder,
+        keeps_text=settings.telemetry_content == "full",
+        policy_defaults=PolicyDefaults(settings.willingness_to_pay_usd, settings.quality_bar),
+    )
+    for page in _PAGES:
+        app.include_router(page.routes)
+    app.add_exception_handler(PageError, _show_error)
+    app.add_exception_handler(SignInNeededError, _ask_to_sign_in)
+
+
+def _show_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PageError)
+    return render_page(request, None, "error.html", error.status, error=error)
+
+
+def _ask_to_sign_in(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SignInNeededError)
+    wanted = error.wanted if request.method == "GET" else "/"
+    return RedirectResponse(f"/sign-in?{urlencode({'next': wanted})}", 303, SECURITY_HEADERS)

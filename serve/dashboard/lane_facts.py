@@ -1,0 +1,83 @@
+"""Lanes as pages show them: what they are, cost and may do, and how they fare now. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from router.lane import Capability, Lane
+from router.price_table import Price
+from serve.lane_directory import LaneDirectory
+from serve.upstream.lane_health import LaneVitals
+
+Health = Literal["rests", "shaky", "fine"]
+_SHAKY = 0.1
+_HIDDEN = ("DIALECT", "THOUGHTS")
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFact:
+    """One lane.
+
+    Args:
+        capabilities: In words, without those that are about dialects.
+        quality_basis: What its predicted quality rests on: trained, calibrated, prior, or vectors for embeddings.
+        price_age_days: Days since its price was read.
+        other_price: What another source says, where it says something else.
+        health: At a glance.
+    """
+
+    lane: Lane
+    capabilities: tuple[str, ...]
+    quality_basis: str
+    price_age_days: int
+    other_price: Price | None
+    vitals: LaneVitals
+    health: Health
+
+
+def lane_facts(
+    directory: LaneDirectory, today: date, other_prices: Mapping[str, Price], *, makes_vectors: bool = False
+) -> list[LaneFact]:
+    """Return the lanes of a directory, by id.
+
+    Args:
+        directory: The lanes.
+        today: For the age of prices.
+        other_prices: Lane id -> the price of a second source, where it has one that differs.
+        makes_vectors: They are embedding lanes.
+    """
+    table = directory.table
+    vitals = directory.health.vitals()
+    facts = [
+        LaneFact(
+            lane,
+            _capabilities(lane),
+            "vectors" if makes_vectors else table.quality_basis(row),
+            (today - lane.price.checked_on).days,
+            other_prices.get(lane.lane_id),
+            vitals[row],
+            health_of(vitals[row]),
+        )
+        for row, lane in enumerate(table.lanes)
+    ]
+    return sorted(facts, key=lambda fact: fact.lane.lane_id)
+
+
+def health_of(vitals: LaneVitals) -> Health:
+    """Return how a lane fares at a glance."""
+    if vitals.rests_for_s > 0:
+        return "rests"
+    return "shaky" if vitals.error_rate >= _SHAKY else "fine"
+
+
+def troubled(facts: Sequence[LaneFact]) -> list[LaneFact]:
+    """Return the lanes that rest or fail now, the worst first."""
+    return sorted(
+        (fact for fact in facts if fact.health != "fine"), key=lambda fact: (-fact.vitals.rests_for_s, -fact.vitals.error_rate)
+    )
+
+
+def _capabilities(lane: Lane) -> tuple[str, ...]:
+    names = [str(flag.name) for flag in Capability if flag in lane.capabilities]
+    return tuple(name.lower().replace("_", " ") for name in names if not name.endswith(_HIDDEN))

@@ -1,0 +1,40 @@
+"""`/lanes`: who can answer, for how much, from which source the price is, and how each lane fares now."""
+
+from fastapi import APIRouter, Request, Response
+
+from serve.dashboard.lane_facts import LaneFact, lane_facts
+from serve.dashboard.page import render_page
+from serve.dashboard.price_comparison import differing_prices
+from serve.dashboard.viewer import viewer_of
+from serve.resource_set import ResourceSet, resources_of
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/lanes")
+def list_lanes(request: Request) -> Response:
+    """Show every lane."""
+    viewer = viewer_of(request)
+    resources = resources_of(request.app)
+    facts = all_lane_facts(resources)
+    providers = sorted({fact.lane.provider for fact in facts})
+    return render_page(
+        request,
+        viewer,
+        "lanes.html",
+        facts=facts,
+        providers=providers,
+        notices=resources.notices,
+        price_snapshot_id=resources.directory.price_snapshot_id,
+    )
+
+
+def all_lane_facts(resources: ResourceSet) -> list[LaneFact]:
+    """Return all lanes, those that make vectors last."""
+    now = resources.clock.now()
+    answering, vectors = resources.directory, resources.vectors.directory
+    others = differing_prices([*answering.table.lanes, *vectors.table.lanes], now)
+    return [
+        *lane_facts(answering, now.date(), others),
+        *lane_facts(vectors, now.date(), others, makes_vectors=True),
+    ]

@@ -1,0 +1,118 @@
+"""Renders a page, with the headers that every page has."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from serve.dashboard import number_text
+from serve.dashboard.assets import asset_url
+from serve.dashboard.forms import TOKEN_FIELD
+from serve.dashboard.state import dashboard_of
+from serve.dashboard.viewer import Viewer
+from serve.resource_set import resources_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+THEME_COOKIE: Final = "llmdeal_theme"
+THEMES: Final = ("system", "light", "dark")
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+NAVIGATION: Final = (
+    ("/", "Overview"),
+    ("/requests", "Requests"),
+    ("/lanes", "Lanes & prices"),
+    ("/router", "Router"),
+    ("/playground", "Playground"),
+    ("/budgets", "Budgets"),
+)
+
+
+def render_page(request: Request, viewer: Viewer | None, template: str, status: int = 200, **told: Any) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        request: What was asked for.
+        viewer: Who looks; None: nobody is signed in.
+        template: Name of a file in `templates`.
+        status: The HTTP status.
+        told: What the template shows.
+    """
+    dashboard = dashboard_of(request.app)
+    theme = request.cookies.get(THEME_COOKIE)
+    shared = {
+        "viewer": viewer,
+        "theme": theme if theme in THEMES else "system",
+        "path": request.url.path,
+        "here": f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
+        "navigation": NAVIGATION,
+        "form_token": dashboard.sessions.form_token(viewer.account, viewer.name) if viewer else "",
+        "token_field": TOKEN_FIELD,
+        "zone": dashboard.time_zone,
+        "origin": str(request.base_url).rstrip("/"),
+        "now": resources_of(request.app).clock.now(),
+        "is_sandbox": all(lane.provider == "sandbox" for lane in resources_of(request.app).directory.table.lanes),
+    }
+    return HTMLResponse(environment().get_template(template).render(shared | told), status, SECURITY_HEADERS)
+
+
+def redirect(path: str) -> RedirectResponse:
+    """Return the way to another page, after a form."""
+    return RedirectResponse(path, 303, SECURITY_HEADERS)
+
+
+def local_path(text: str | None, otherwise: str = "/") -> str:
+    """Return a path of ours that a form or a query named, or `otherwise`: nobody is sent to a foreign site."""
+    is_local = bool(text) and text is not None and text.startswith("/") and not text.startswith(("//", "/\\"))
+    return text if is_local and text is not None and text.isprintable() and "\\" not in text else otherwise
+
+
+@lru_cache(maxsize=1)
+def environment() -> "Environment":
+    """Return the templates; made when the first page is asked for, for a gateway without onlookers needs none."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    made = Environment(
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for name in (
+        "usd_text",
+        "exact_usd_text",
+        "float_usd_text",
+        "amount_text",
+        "rate_text",
+        "tick_usd_text",
+        "share_text",
+        "probability_text",
+        "ms_text",
+        "count_text",
+        "token_limit_text",
+        "ago_text",
+        "age_text",
+    ):
+        made.filters[name.removesuffix("_text")] = getattr(number_text, name)
+    made.filters["local"] = _local
+    made.globals["asset"] = asset_url
+    made.globals["program_version"] = version("llmdeal")
+    return made
+
+
+def _local(moment: datetime, zone: Any, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    return moment.astimezone(zone).strftime(form)

@@ -1,0 +1,33 @@
+"""`/router`: which quality model decides, what it was trained on, and whether its probabilities keep their word."""
+
+from fastapi import APIRouter, Request, Response
+
+from serve.dashboard.feedback_query import read_judged_qualities
+from serve.dashboard.page import render_page
+from serve.dashboard.router_view import reliability_of, router_view
+from serve.dashboard.state import dashboard_of
+from serve.dashboard.viewer import viewer_of
+from serve.resource_set import resources_of
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.get("/router")
+def show_router(request: Request) -> Response:
+    """Show the quality model."""
+    viewer = viewer_of(request)
+    resources = resources_of(request.app)
+    judged = read_judged_qualities(resources.engine, viewer.account)
+    table = resources.directory.table
+    bases = [table.quality_basis(row) for row in range(len(table))]
+    return render_page(
+        request,
+        viewer,
+        "router.html",
+        view=router_view(dashboard_of(request.app).bundle_folder),
+        bundle_version=resources.routing.quality_model.version,
+        policy=resources.routing.default_policy.name,
+        bases={basis: bases.count(basis) for basis in ("trained", "calibrated", "prior")},
+        judged=len(judged),
+        own=reliability_of([pair[0] for pair in judged], [pair[1] for pair in judged]),
+    )

@@ -1,0 +1,113 @@
+"""What is known of the quality model that decides: from its manifest and its sample of graded answers. Pure, but for reading the bundle."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from router.bundle import load_bundle, read_manifest
+from router.errors import BundleError
+from serve.dashboard.charts.reliability import ReliabilityBin, calibration_error, reliability_bins
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMeasure:
+    """How the bundle did on one pool of its corpus, cross-validated; the words are those of docs/quality.md."""
+
+    name: str
+    prompts: int
+    models: int
+    gap_closed: float | None
+    save_95: float | None
+    save_100: float | None
+    auc: float | None
+    brier: float | None
+    ece: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """One model that the bundle was trained on: its graded answers, and its ability in log odds."""
+
+    name: str
+    graded_answers: int
+    ability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Predicted against observed quality: the filled bins, how many answers they hold, and the mean distance."""
+
+    bins: Sequence[ReliabilityBin]
+    answers: int
+    error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouterView:
+    """The bundle.
+
+    Args:
+        sources: (name, prompts) of its corpus.
+        reliability: On its graded answers; None: the bundle carries none.
+    """
+
+    name: str
+    features_version: int
+    teacher: str
+    prompts: int
+    answers: int
+    sources: Sequence[tuple[str, int]]
+    measures: Sequence[PoolMeasure]
+    models: Sequence[TrainedModel]
+    reliability: Reliability | None
+
+
+def reliability_of(predicted: Sequence[float], observed: Sequence[float], fewest: int = 10) -> Reliability | None:
+    """Return the reliability of pairs; None: no tenth holds enough of them."""
+    bins = reliability_bins(np.asarray(predicted, np.float64), np.asarray(observed, np.float64), fewest)
+    return Reliability(bins, sum(each.count for each in bins), calibration_error(bins)) if bins else None
+
+
+@lru_cache(maxsize=4)
+def router_view(folder: Path) -> RouterView:
+    """Return what a bundle's folder tells; fields that its manifest lacks are unknown."""
+    manifest: Mapping[str, Any] = read_manifest(folder)
+    corpus: Mapping[str, Any] = manifest.get("corpus") or {}
+    graded: Mapping[str, int] = manifest.get("graded_answers") or {}
+    abilities: Mapping[str, float] = manifest.get("abilities") or {}
+    measures: Mapping[str, Mapping[str, Any]] = manifest.get("measures") or {}
+    return RouterView(
+        name=str(manifest.get("name", folder.name)),
+        features_version=int(manifest.get("features_version", 0)),
+        teacher=str(manifest.get("teacher") or "unknown"),
+        prompts=int(corpus.get("prompts", 0)),
+        answers=int(corpus.get("answers", 0)),
+        sources=sorted((str(name), int(n)) for name, n in (corpus.get("sources") or {}).items()),
+        measures=[_measure(name, told) for name, told in sorted(measures.items())],
+        models=sorted(
+            (TrainedModel(name, int(graded.get(name, 0)), float(ability)) for name, ability in abilities.items()),
+            key=lambda model: -model.ability,
+        ),
+        reliability=_graded_reliability(folder),
+    )
+
+
+def _measure(name: str, told: Mapping[str, Any]) -> PoolMeasure:
+    wanted = ("gap_closed", "save_95", "save_100", "auc", "brier", "ece")
+    found = {key: None if told.get(key) is None else float(told[key]) for key in wanted}
+    return PoolMeasure(name, int(told.get("prompts", 0)), int(told.get("models", 0)), **found)
+
+
+def _graded_reliability(folder: Path) -> Reliability | None:
+    """Return the reliability on the bundle's sample: beliefs of networks that saw neither the prompt nor a near-duplicate of it."""
+    try:
+        reference = load_bundle(folder).read_reference()
+    except BundleError:
+        return None
+    is_graded = ~np.isnan(reference.score)
+    bins = reliability_bins(reference.quality[is_graded], reference.score[is_graded])
+    return Reliability(bins, int(is_graded.sum()), calibration_error(bins))

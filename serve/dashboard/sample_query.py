@@ -1,0 +1,104 @@
+"""A random sample of an account's answers with their decisions: what sums of predictions are estimated from."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Engine, select, tuple_
+
+from router.telemetry_schema import CandidateTable
+from serve.storage.candidate_codec import unpack_candidates
+from serve.storage.instant import to_microseconds
+from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
+
+_ATTEMPT: Final = ATTEMPT_TABLE.c
+SAMPLE_ANSWERS: Final = 1_000
+_ID_DIGITS: Final = 8
+_SHORTEST_MEMORY_S: Final = 5.0
+_TIMES_ITS_COST: Final = 50.0
+_MOST_REMEMBERED: Final = 200
+_KEYS_A_QUERY: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class SampledAnswer:
+    """One answer: who gave it, for how much, how quickly, and all that was expected of all lanes."""
+
+    lane_id: str
+    cost_nusd: int | None
+    ttft_ms: float | None
+    total_ms: float | None
+    candidates: CandidateTable
+
+
+class SampleReader:
+    """Draws samples, and remembers each for fifty times as long as it took, so that live pages cost next to nothing.
+
+    Args:
+        engine: The database.
+        monotonic: Seconds that only go forward.
+    """
+
+    def __init__(self, engine: Engine, monotonic: Callable[[], float]) -> None:
+        self._engine = engine
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._remembered: dict[tuple[str, datetime], tuple[float, tuple[SampledAnswer, ...]]] = {}
+
+    def draw(self, account: str, since: datetime, n_answered: int) -> tuple[SampledAnswer, ...]:
+        """Return about `SAMPLE_ANSWERS` of the account's answers since then, or all where they are fewer.
+
+        Args:
+            account: Whose.
+            since: First instant.
+            n_answered: How many there are, roughly; ids are random, so that a range of them is a sample.
+        """
+        started = self._monotonic()
+        with self._lock:
+            found = self._remembered.get((account, since))
+        if found is not None and found[0] > started:
+            return found[1]
+        with self._engine.connect() as connection:
+            drawn = _draw(connection, account, since, n_answered)
+        now = self._monotonic()
+        with self._lock:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            memory_s = max(_SHORTEST_MEMORY_S, (now - started) * _TIMES_ITS_COST)
+            self._remembered[account, since] = (now + memory_s, drawn)
+        return drawn
+
+
+def _draw(connection: Connection, account: str, since: datetime, n_answered: int) -> tuple[SampledAnswer, ...]:
+    keys = (
+        select(_ATTEMPT.request_id, _ATTEMPT.attempt)
+        .where(_ATTEMPT.account == account, _ATTEMPT.started_at_us >= to_microseconds(since), _ATTEMPT.outcome == "ok")
+        .order_by(_ATTEMPT.started_at_us.desc())
+        .limit(2 * SAMPLE_ANSWERS)
+    )
+    if n_answered > SAMPLE_ANSWERS:
+        below = int(16**_ID_DIGITS * SAMPLE_ANSWERS / n_answered)
+        keys = keys.where(_ATTEMPT.request_id < f"req_{below:0{_ID_DIGITS}x}")
+    chosen = [tuple(row) for row in connection.execute(keys)]
+    columns = ("lane_id", "cost_nusd", "ttft_ms", "total_ms", "lane_list_id", "candidates")
+    rows = [
+        row
+        for start in range(0, len(chosen), _KEYS_A_QUERY)
+        for row in connection.execute(
+            select(*(_ATTEMPT[name] for name in columns)).where(
+                tuple_(_ATTEMPT.request_id, _ATTEMPT.attempt).in_(chosen[start : start + _KEYS_A_QUERY])
+            )
+        )
+        if row.candidates is not None
+    ]
+    ids = {row.lane_list_id for row in rows}
+    found = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+    lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in found}
+    return tuple(
+        SampledAnswer(
+            row.lane_id, row.cost_nusd, row.ttft_ms, row.total_ms, unpack_candidates(row.candidates, lane_lists[row.lane_list_id])
+        )
+        for row in rows
+    )

@@ -1,0 +1,135 @@
+"""What routing saves against always asking one lane, estimated from the predictions that were logged with each decision. Pure."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from serve.dashboard.sample_query import SampledAnswer
+from serve.money.budget import Nusd
+
+_LEAST_COVERAGE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Always asking one lane.
+
+    Args:
+        kind: The lane of the best predicted quality, or the one of the highest predicted cost.
+        lane_id: Which.
+        cost_nusd: What the answers of the span would have cost there, estimated.
+        saved_share: 1 minus what was spent over that; negative where routing cost more. None: it would have been free.
+        quality: Its mean predicted quality, 0..1.
+        own_quality: That of the lanes that answered, on the same requests.
+        coverage: Share of the sampled requests that it could have answered.
+    """
+
+    kind: Literal["best", "priciest"]
+    lane_id: str
+    cost_nusd: Nusd
+    saved_share: float | None
+    quality: float
+    own_quality: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a sample tells.
+
+    Args:
+        sampled: Answers in it.
+        quality: Mean predicted quality of the lanes that answered; None: nothing was predicted.
+        baselines: Of either kind, at most; none where no lane could have answered half of the requests.
+        ttft_ms, total_ms: Medians of the answers; None: none was timed.
+    """
+
+    sampled: int
+    quality: float | None
+    baselines: tuple[Baseline, ...]
+    ttft_ms: float | None
+    total_ms: float | None
+
+    @property
+    def best(self) -> Baseline | None:
+        """Always asking the lane of the best predicted quality."""
+        return next((baseline for baseline in self.baselines if baseline.kind == "best"), None)
+
+
+@dataclass(slots=True)
+class _LaneTotals:
+    n: int = 0
+    quality: float = 0.0
+    own_quality: float = 0.0
+    cost_usd: float = 0.0
+    own_cost_usd: float = 0.0
+
+
+def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -> Estimate:
+    """Return the estimate.
+
+    A lane's cost is what was spent, times the ratio of its predicted cost to the predicted cost of the lanes that answered, over the
+    sampled requests that it could have answered: an error that all predictions share cancels out.
+
+    Args:
+        sample: Random answers of the span.
+        spent_nusd: What all answers of the span cost.
+        answered: How many they are.
+    """
+    totals, own_qualities = _totals(sample)
+    eligible = {lane: total for lane, total in totals.items() if total.n >= _LEAST_COVERAGE * len(sample)}
+    baselines: list[Baseline] = []
+    if eligible:
+        best = max(eligible, key=lambda lane: (eligible[lane].quality / eligible[lane].n, lane))
+        priciest = max(eligible, key=lambda lane: (eligible[lane].cost_usd / eligible[lane].n, lane))
+        baselines.append(_baseline("best", best, eligible[best], len(sample), spent_nusd, answered))
+        if priciest != best:
+            baselines.append(_baseline("priciest", priciest, eligible[priciest], len(sample), spent_nusd, answered))
+    ttft = [answer.ttft_ms for answer in sample if answer.ttft_ms is not None]
+    total = [answer.total_ms for answer in sample if answer.total_ms is not None]
+    return Estimate(
+        len(sample),
+        float(np.mean(own_qualities)) if own_qualities else None,
+        tuple(baselines),
+        float(np.median(ttft)) if ttft else None,
+        float(np.median(total)) if total else None,
+    )
+
+
+def _totals(sample: Sequence[SampledAnswer]) -> tuple[dict[str, _LaneTotals], list[float]]:
+    """Return lane -> its totals over the requests that it could have answered, and the predicted quality of each answer."""
+    totals: dict[str, _LaneTotals] = defaultdict(_LaneTotals)
+    own_qualities: list[float] = []
+    for answer in sample:
+        table = answer.candidates
+        if answer.lane_id not in table.lane_ids:
+            continue
+        own = table.lane_ids.index(answer.lane_id)
+        quality, cost = table.quality.tolist(), table.expected_cost_usd.tolist()
+        if quality[own] != quality[own] or cost[own] != cost[own]:  # not predicted
+            continue
+        own_qualities.append(quality[own])
+        for row, lane in enumerate(table.lane_ids):
+            if row in table.excluded_by or quality[row] != quality[row] or cost[row] != cost[row]:
+                continue
+            total = totals[lane]
+            total.n += 1
+            total.quality += quality[row]
+            total.own_quality += quality[own]
+            total.cost_usd += cost[row]
+            total.own_cost_usd += cost[own]
+    return totals, own_qualities
+
+
+def _baseline(
+    kind: Literal["best", "priciest"], lane: str, total: _LaneTotals, sampled: int, spent_nusd: Nusd, answered: int
+) -> Baseline:
+    if total.own_cost_usd > 0:
+        cost = spent_nusd * total.cost_usd / total.own_cost_usd
+    else:  # every answer was free: what its predicted costs say by themselves
+        cost = total.cost_usd / total.n * answered * 1e9
+    saved = 1 - spent_nusd / cost if cost > 0 else None
+    return Baseline(kind, lane, round(cost), saved, total.quality / total.n, total.own_quality / total.n, total.n / sampled)

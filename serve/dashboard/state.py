@@ -1,0 +1,41 @@
+"""What the dashboard holds besides the gateway's own parts; made in `install_dashboard` and kept with the application."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+
+from serve.dashboard.runner_up import PolicyDefaults
+from serve.dashboard.sample_query import SampleReader
+from serve.dashboard.sessions import Sessions
+from serve.dashboard.usage_query import UsageReader
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardState:
+    """The parts.
+
+    Args:
+        sessions: Cookies and form tokens.
+        usage: Sums of what was used, those of the past remembered.
+        samples: Random answers, remembered for a while.
+        time_zone: Whose days and months are shown.
+        bundle_folder: Of the quality model.
+        keeps_text: Whether prompts and answers are logged.
+        policy_defaults: What policies take where callers name nothing.
+    """
+
+    sessions: Sessions
+    usage: UsageReader
+    samples: SampleReader
+    time_zone: ZoneInfo
+    bundle_folder: Path
+    keeps_text: bool
+    policy_defaults: PolicyDefaults
+
+
+def dashboard_of(app: FastAPI) -> DashboardState:
+    """Return the dashboard of a running application."""
+    state: DashboardState = app.state.dashboard
+    return state
