@@ -24,6 +24,7 @@ routes = APIRouter(include_in_schema=False)
 MOST_ROWS = 100_000
 """Of one export of requests; `llmdeal export` writes any number, with every column."""
 _CHUNK_ROWS = 1_000
+_PART_CHARACTERS = 50_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Format = Literal["csv", "parquet"]
 _PARQUET = "application/vnd.apache.parquet"
@@ -75,20 +76,24 @@ def _request_row(line: RequestLine) -> dict[str, object]:
 def _download(name: str, file_format: Format, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]) -> Response:
     headers = {**SECURITY_HEADERS, "content-disposition": f'attachment; filename="{name}.{file_format}"'}
     if file_format == "csv":
-        return StreamingResponse(csv_lines(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
+        return StreamingResponse(csv_parts(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)
     return Response(_parquet(columns, list(rows)), media_type=_PARQUET, headers=headers)
 
 
-def csv_lines(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """Yield a CSV file line by line; `None` is an empty cell, and no text is a formula to a spreadsheet."""
+def csv_parts(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Yield a CSV file in parts of some ten thousand characters, for each is handed between threads.
+
+    `None` is an empty cell, and no text is a formula to a spreadsheet.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    names = list(columns)
-    for cells in _with_header(names, rows):
+    for cells in _with_header(list(columns), rows):
         writer.writerow(cells)
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
+        if buffer.tell() > _PART_CHARACTERS:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
 
 
 def _with_header(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -> Iterator[list[object]]:

@@ -13,22 +13,24 @@ if TYPE_CHECKING:
     from serve.catalogue.packaged_prices import PackagedPrices
 
 
-def differing_prices(lanes: Sequence[Lane], now: datetime) -> dict[str, Price]:
-    """Return lane id -> the price that the source which was not used has for it, where input or output rates differ.
+_PACKAGE = "genai-prices"
 
-    Our own files win over the package genai-prices, so the other price is the package's; lanes that the operator priced have one source.
+
+def differing_prices(lanes: Sequence[Lane], now: datetime) -> dict[str, Price]:
+    """Return lane id -> what the package genai-prices says, where the lane's price is from elsewhere and its rates are others.
+
+    Elsewhere is a file of data/prices or the operator's own settings; both win over the package.
     """
-    known = {lane.provider for lane in lanes} & set(_packaged_ids())
-    if not known:
+    elsewhere = [lane for lane in lanes if not lane.price.source.startswith(_PACKAGE) and lane.provider in _packaged_ids()]
+    if not elsewhere:
         return {}
-    packaged, own_keys = _packaged(now.replace(hour=0, minute=0, second=0, microsecond=0)), _own_keys()
-    found = {}
-    for lane in lanes:
-        if lane.provider in known and (lane.provider, lane.upstream_model) in own_keys:
-            other = packaged.price_of(_packaged_ids()[lane.provider], lane.upstream_model)
-            if other is not None and _rates(other) != _rates(lane.price):
-                found[lane.lane_id] = other
-    return found
+    packaged = _packaged(now.replace(hour=0, minute=0, second=0, microsecond=0))
+    others = {lane.lane_id: packaged.price_of(_packaged_ids()[lane.provider], lane.upstream_model) for lane in elsewhere}
+    return {
+        lane.lane_id: other
+        for lane in elsewhere
+        if (other := others[lane.lane_id]) is not None and _rates(other) != _rates(lane.price)
+    }
 
 
 def _rates(price: Price) -> tuple[object, object]:
@@ -40,13 +42,6 @@ def _packaged_ids() -> dict[str, str]:
     from serve.catalogue.provider_rows import load_provider_rows
 
     return {row.id: row.packaged_prices for row in load_provider_rows(data_dir() / "providers") if row.packaged_prices}
-
-
-@lru_cache(maxsize=1)
-def _own_keys() -> frozenset[tuple[str, str]]:
-    from serve.catalogue.price_rows import load_own_prices
-
-    return frozenset(load_own_prices(data_dir() / "prices"))
 
 
 @lru_cache(maxsize=1)

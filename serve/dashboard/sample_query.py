@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine, select, tuple_
+from sqlalchemy import Connection, Engine, select
 
 from router.telemetry_schema import CandidateTable
 from serve.storage.candidate_codec import unpack_candidates
@@ -75,23 +75,22 @@ def _draw(connection: Connection, account: str, since: datetime, n_answered: int
     keys = (
         select(_ATTEMPT.request_id, _ATTEMPT.attempt)
         .where(_ATTEMPT.account == account, _ATTEMPT.started_at_us >= to_microseconds(since), _ATTEMPT.outcome == "ok")
-        .order_by(_ATTEMPT.started_at_us.desc())
         .limit(2 * SAMPLE_ANSWERS)
     )
     if n_answered > SAMPLE_ANSWERS:
         below = int(16**_ID_DIGITS * SAMPLE_ANSWERS / n_answered)
         keys = keys.where(_ATTEMPT.request_id < f"req_{below:0{_ID_DIGITS}x}")
-    chosen = [tuple(row) for row in connection.execute(keys)]
-    columns = ("lane_id", "cost_nusd", "ttft_ms", "total_ms", "lane_list_id", "candidates")
+    chosen = {(row.request_id, row.attempt) for row in connection.execute(keys)}
+    wanted = sorted({request_id for request_id, _ in chosen})
+    columns = ("request_id", "attempt", "lane_id", "cost_nusd", "ttft_ms", "total_ms", "lane_list_id", "candidates")
+    # By one column: SQLite looks no pair of values up in an index, but goes through the whole table for them.
     rows = [
         row
-        for start in range(0, len(chosen), _KEYS_A_QUERY)
+        for start in range(0, len(wanted), _KEYS_A_QUERY)
         for row in connection.execute(
-            select(*(_ATTEMPT[name] for name in columns)).where(
-                tuple_(_ATTEMPT.request_id, _ATTEMPT.attempt).in_(chosen[start : start + _KEYS_A_QUERY])
-            )
+            select(*(_ATTEMPT[name] for name in columns)).where(_ATTEMPT.request_id.in_(wanted[start : start + _KEYS_A_QUERY]))
         )
-        if row.candidates is not None
+        if row.candidates is not None and (row.request_id, row.attempt) in chosen
     ]
     ids = {row.lane_list_id for row in rows}
     found = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()

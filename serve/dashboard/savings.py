@@ -59,13 +59,18 @@ class Estimate:
         return next((baseline for baseline in self.baselines if baseline.kind == "best"), None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _LaneTotals:
-    n: int = 0
+    """Sums over the sampled requests that one lane could have taken: of its own predictions, and of those of the lanes that answered."""
+
+    n: float = 0
     quality: float = 0.0
     own_quality: float = 0.0
     cost_usd: float = 0.0
     own_cost_usd: float = 0.0
+
+    def __add__(self, other: "_LaneTotals") -> "_LaneTotals":
+        return _LaneTotals(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -> Estimate:
@@ -80,7 +85,7 @@ def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -
         answered: How many they are.
     """
     totals, own_qualities = _totals(sample)
-    eligible = {lane: total for lane, total in totals.items() if total.n >= _LEAST_COVERAGE * len(sample)}
+    eligible = {lane: total for lane, total in totals.items() if total.n and total.n >= _LEAST_COVERAGE * len(sample)}
     baselines: list[Baseline] = []
     if eligible:
         best = max(eligible, key=lambda lane: (eligible[lane].quality / eligible[lane].n, lane))
@@ -100,28 +105,40 @@ def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -
 
 
 def _totals(sample: Sequence[SampledAnswer]) -> tuple[dict[str, _LaneTotals], list[float]]:
-    """Return lane -> its totals over the requests that it could have answered, and the predicted quality of each answer."""
+    """Return lane -> its totals, and the predicted quality of each answer. Column by column: live pages ask every few seconds."""
+    by_lanes: dict[tuple[str, ...], list[SampledAnswer]] = defaultdict(list)
+    for answer in sample:
+        if answer.lane_id in answer.candidates.lane_ids:
+            by_lanes[answer.candidates.lane_ids].append(answer)
     totals: dict[str, _LaneTotals] = defaultdict(_LaneTotals)
     own_qualities: list[float] = []
-    for answer in sample:
-        table = answer.candidates
-        if answer.lane_id not in table.lane_ids:
-            continue
-        own = table.lane_ids.index(answer.lane_id)
-        quality, cost = table.quality.tolist(), table.expected_cost_usd.tolist()
-        if quality[own] != quality[own] or cost[own] != cost[own]:  # not predicted
-            continue
-        own_qualities.append(quality[own])
-        for row, lane in enumerate(table.lane_ids):
-            if row in table.excluded_by or quality[row] != quality[row] or cost[row] != cost[row]:
-                continue
-            total = totals[lane]
-            total.n += 1
-            total.quality += quality[row]
-            total.own_quality += quality[own]
-            total.cost_usd += cost[row]
-            total.own_cost_usd += cost[own]
+    for lane_ids, answers in by_lanes.items():
+        of_lanes, own = _totals_of_alike(lane_ids, answers)
+        own_qualities += own
+        for lane, total in zip(lane_ids, of_lanes, strict=True):
+            totals[lane] += total
     return totals, own_qualities
+
+
+def _totals_of_alike(lane_ids: tuple[str, ...], answers: Sequence[SampledAnswer]) -> tuple[list[_LaneTotals], list[float]]:
+    """Return the totals of each lane, and the answers' own predicted qualities, for decisions about the same lanes."""
+    quality = np.stack([answer.candidates.quality for answer in answers]).astype(np.float64)  # (n_answers, n_lanes)
+    cost = np.stack([answer.candidates.expected_cost_usd for answer in answers]).astype(np.float64)
+    could_answer = ~(np.isnan(quality) | np.isnan(cost))
+    for row, answer in enumerate(answers):
+        could_answer[row, list(answer.candidates.excluded_by)] = False
+    rows, own = np.arange(len(answers)), np.array([lane_ids.index(answer.lane_id) for answer in answers])
+    own_quality, own_cost = quality[rows, own], cost[rows, own]  # (n_answers,)
+    is_predicted = ~(np.isnan(own_quality) | np.isnan(own_cost))
+    counts = could_answer & is_predicted[:, None]
+    sums = (
+        counts.sum(axis=0),
+        np.where(counts, quality, 0.0).sum(axis=0),
+        np.where(counts, own_quality[:, None], 0.0).sum(axis=0),
+        np.where(counts, cost, 0.0).sum(axis=0),
+        np.where(counts, own_cost[:, None], 0.0).sum(axis=0),
+    )
+    return [_LaneTotals(*column) for column in np.array(sums).T.tolist()], own_quality[is_predicted].tolist()
 
 
 def _baseline(

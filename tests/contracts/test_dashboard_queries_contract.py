@@ -195,3 +195,12 @@ def test_thumbs_are_counted_and_paired_with_what_was_predicted(engine: Engine) -
     thumbs = read_thumbs(engine, "default", NOON)
     assert (thumbs.given, thumbs.up) == (2, 1)
     assert sorted(read_judged_qualities(engine, "default")) == [(0.5, 0.0), (0.5, 1.0)]
+
+
+def test_a_sample_is_a_range_of_the_random_ids_of_the_account_and_the_span(engine: Engine) -> None:
+    ids = [f"req_{number:02x}" + "0" * 22 for number in range(256)]
+    elsewhere = {0: {"account": "other"}, 1: {"started_at": NOON - DAY}, 2: {"outcome": "timeout"}}
+    rows = [row(number, request_id=ids[number], cost_nusd=number, **elsewhere.get(number, {})) for number in range(256)]
+    AttemptRepository(engine).insert_many(rows)
+    drawn = SampleReader(engine, lambda: 0.0).draw("default", NOON, 16_000)  # as if there were so many: a sixteenth is drawn
+    assert sorted(answer.cost_nusd or 0 for answer in drawn) == list(range(3, 16))

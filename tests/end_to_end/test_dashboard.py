@@ -11,6 +11,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider, refuse
 from telemetry_strategies import attempt_row
 
 from serve.dashboard.page import CONTENT_SECURITY_POLICY
@@ -307,6 +308,33 @@ def test_the_gateways_own_addresses_stay_its_own(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == client.get("/docs").status_code == client.get("/openapi.json").status_code == 200
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert not any(path in client.get("/openapi.json").json()["paths"] for path in PAGES)
+
+
+def test_a_lane_that_rests_is_said_to_and_the_attempt_that_failed_is_found(tmp_path: Path) -> None:
+    served = {
+        "upstream_model": "llama",
+        "input_usd_per_mtok": "0",
+        "output_usd_per_mtok": "0",
+        "context_tokens": 32_000,
+        "ability": 5.0,
+    }
+    with ScriptedProvider(usually=refuse(500)) as provider:
+        servers = [{"id": "homelab", "base_url": provider.base_url, "models": [served]}]
+        with GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0, servers=servers) as running:
+            answer = httpx.post(
+                f"{running.url}/v1/chat/completions", json={"model": "smart-route", "messages": MESSAGES}, timeout=30
+            )
+            assert answer.headers["x-llmdeal-attempts"] == "2"
+            running.attempts()
+            overview, lanes = (httpx.get(f"{running.url}{path}").text for path in ("/?span=24h", "/lanes"))
+            assert "1 of 2 attempts failed" in overview
+            for page in (overview, lanes):
+                assert re.search(r"rests \d+ ms", page)
+            failed = httpx.get(f"{running.url}/requests?outcome=failed&span=1h").text
+            assert answer.headers["x-llmdeal-request-id"] in failed
+            assert "upstream error" in failed
+            opened = httpx.get(f"{running.url}/requests/{answer.headers['x-llmdeal-request-id']}").text
+            assert "the lane before it failed" in opened
 
 
 def test_with_virtual_keys_somebody_signs_in_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,7 +21,7 @@ from serve.dashboard.charts.scale import axis_from_zero, cost_axis
 from serve.dashboard.charts.scatter import Dot, scatter_of
 from serve.dashboard.decision_query import StoredRequest
 from serve.dashboard.decision_view import REASONS, decision_view
-from serve.dashboard.exports import csv_lines
+from serve.dashboard.exports import csv_parts
 from serve.dashboard.number_text import amount_text, exact_usd_text, ms_text, rate_text, share_text, usd_text
 from serve.dashboard.page import local_path
 from serve.dashboard.requests_filter import read_filter
@@ -294,5 +295,32 @@ def test_budgets_are_sorted_by_what_is_nearly_spent_and_shown_to_whom_they_belon
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:
-    lines = list(csv_lines(["a", "b"], [{"a": "=cmd()", "b": -4}, {"a": None, "b": NOW}]))
-    assert lines == ["a,b\r\n", "'=cmd(),-4\r\n", f",{NOW.isoformat()}\r\n"]
+    parts = csv_parts(["a", "b"], [{"a": "=cmd()", "b": -4}, {"a": None, "b": NOW}])
+    assert "".join(parts) == f"a,b\r\n'=cmd(),-4\r\n,{NOW.isoformat()}\r\n"
+    long = ["x" * 1_000] * 200
+    parts = list(csv_parts(["a"], [{"a": word} for word in long]))
+    assert len(parts) > 2
+    assert "".join(parts).splitlines() == ["a", *long]
+
+
+def test_a_price_that_the_operator_set_is_compared_with_the_published_one() -> None:
+    from dataclasses import replace
+
+    from tests_lanes import LANE
+
+    from router.price_table import Price
+    from serve.dashboard.price_comparison import differing_prices
+
+    def lane(lane_id: str, usd: str, source: str, provider: str = "openai") -> object:
+        price = Price(Decimal(usd), Decimal(usd), source, NOW.date())
+        return replace(LANE, lane_id=lane_id, provider=provider, upstream_model="gpt-4o-mini", price=price)
+
+    lanes: list[Any] = [
+        lane("own", "123", "set by the operator"),
+        lane("published", "123", "genai-prices 0.2.3"),
+        lane("elsewhere", "123", "set by the operator", "homelab"),
+    ]
+    found = differing_prices(lanes, NOW)
+    assert list(found) == ["own"]
+    assert found["own"].source.startswith("genai-prices")
+    assert found["own"].input_usd_per_mtok != 123
