@@ -114,6 +114,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         budgets=keeper,
         transports=assembler.transports,
         notices=assembly.notices,
+        empty_directory=assembler.nothing(),
         counter=counter,
         identity=stores,
         follower=follower,

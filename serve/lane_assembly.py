@@ -110,6 +110,10 @@ class LaneAssembler:
         ]
         return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers))
 
+    def nothing(self) -> LaneDirectory:
+        """Return the lanes of an account that has none."""
+        return _directory((), (), self._bundle, self._clock)
+
     def _configured(self, connector: ProviderConnector) -> ProviderConnections:
         """Return the lanes of the settings and of the environment."""
         settings = self._settings

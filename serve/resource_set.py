@@ -37,6 +37,7 @@ class ResourceSet:
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
         signers: Credentials that expire.
+        empty_directory: The lanes of an account that has none.
         counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
         follower: Brings stored keys to life.
@@ -54,6 +55,7 @@ class ResourceSet:
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
     signers: tuple[Signer, ...]
+    empty_directory: LaneDirectory
     counter: Counter
     identity: IdentityStores
     follower: IdentityFollower

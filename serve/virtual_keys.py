@@ -167,6 +167,17 @@ class KeyRing:
         self._used.add(key.holder)
         return key.holder
 
+    def holder_named(self, virtual_key_id: str) -> VirtualKeyHolder:
+        """Return the holder of a key that was recognised before, if it is still accepted.
+
+        Raises:
+            BadVirtualKeyError: It is not.
+        """
+        for key in (*self._configured.values(), *self._stored.values()):
+            if key.holder.virtual_key_id == virtual_key_id and (key.expires_at is None or key.expires_at > self._now()):
+                return key.holder
+        raise BadVirtualKeyError
+
     def take_used(self) -> set[VirtualKeyHolder]:
         """Return whose keys were recognised since the last time that this was asked."""
         used, self._used = self._used, set()

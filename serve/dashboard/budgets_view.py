@@ -1,13 +1,12 @@
 """Budgets as pages show them. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from serve.dashboard.charts.budget_bar import BudgetBar, budget_bar
 from serve.money.budget import BudgetRule, BudgetState, Nusd
-from serve.virtual_keys import DEFAULT_ACCOUNT
 
-KINDS = {"account": "Account", "provider_key": "Provider key", "virtual_key": "Virtual key"}
+KINDS = {"account": "Account", "provider_key": "Provider key", "virtual_key": "Virtual key", "hosted": "Hosted credit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +38,6 @@ def budget_lines(states: Iterable[BudgetState], rules: Iterable[BudgetRule]) -> 
     from_settings = {rule.scope for rule in rules if rule.is_from_settings}
     lines = [_line(state, state.scope in from_settings) for state in states]
     return sorted(lines, key=lambda line: (line.bar is None, -line.bar.share if line.bar else -line.spent_nusd, line.scope))
-
-
-def visible_scopes(account: str, scopes: Iterable[str], virtual_keys: Sequence[str]) -> list[str]:
-    """Return the scopes that an account's people may see.
-
-    Provider keys belong to whoever runs the gateway, which is the default account; a virtual key's to the account that used it.
-    """
-    own_keys = {f"virtual_key:{name}" for name in virtual_keys}
-    return [
-        scope
-        for scope in scopes
-        if scope == f"account:{account}"
-        or scope in own_keys
-        or (account == DEFAULT_ACCOUNT and scope.startswith(("provider_key:", "virtual_key:")))
-    ]
 
 
 def _line(state: BudgetState, is_from_settings: bool) -> BudgetLine:

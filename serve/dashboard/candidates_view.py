@@ -10,6 +10,7 @@ from serve.dashboard.number_text import float_usd_text, ms_text, probability_tex
 EXCLUSIONS = {
     "pin": "another lane was pinned",
     "models": "not among the models asked for",
+    "virtual_key": "not for this virtual key",
     "thoughts": "cannot read the conversation's thoughts",
     "provider": "its provider was not wanted",
     "capability": "cannot do what the request needs",

@@ -1,5 +1,7 @@
 """Puts the dashboard into the application; called by `create_app`."""
 
+import hashlib
+import secrets
 from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -53,7 +55,7 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, 
         bundle_folder: Of the loaded quality model.
     """
     app.state.dashboard = DashboardState(
-        sessions=Sessions(),
+        sessions=Sessions(_secret(resources, settings)),
         usage=UsageReader(resources.engine, resources.clock.now, resources.clock.monotonic),
         samples=SampleReader(resources.engine, resources.clock.monotonic),
         time_zone=ZoneInfo(settings.time_zone),
@@ -65,6 +67,14 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, 
         app.include_router(page.routes)
     app.add_exception_handler(PageError, _show_error)
     app.add_exception_handler(SignInNeededError, _ask_to_sign_in)
+
+
+def _secret(resources: ResourceSet, settings: Settings) -> bytes:
+    """Return what signs cookies and forms: of this process, or, where other workers read them too, of the installation."""
+    is_shared = settings.workers > 1 or resources.engine.dialect.name != "sqlite"
+    if is_shared and resources.identity.vault.is_open:
+        return hashlib.blake2b(resources.identity.vault.pepper(), person=b"dashboard", digest_size=32).digest()
+    return secrets.token_bytes(32)
 
 
 def _show_error(request: Request, error: Exception) -> Response:

@@ -5,8 +5,9 @@ from fastapi import APIRouter, Request, Response
 from serve.dashboard.lane_facts import LaneFact, lane_facts
 from serve.dashboard.page import render_page
 from serve.dashboard.price_comparison import differing_prices
-from serve.dashboard.viewer import viewer_of
+from serve.dashboard.viewer import Viewer, directory_of, vectors_of, viewer_of
 from serve.resource_set import ResourceSet, resources_of
+from serve.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 
@@ -16,7 +17,7 @@ def list_lanes(request: Request) -> Response:
     """Show every lane."""
     viewer = viewer_of(request)
     resources = resources_of(request.app)
-    facts = all_lane_facts(resources)
+    facts = all_lane_facts(resources, viewer)
     providers = sorted({fact.lane.provider for fact in facts})
     return render_page(
         request,
@@ -24,15 +25,15 @@ def list_lanes(request: Request) -> Response:
         "lanes.html",
         facts=facts,
         providers=providers,
-        notices=resources.notices,
-        price_snapshot_id=resources.directory.price_snapshot_id,
+        notices=resources.notices if viewer.account == DEFAULT_ACCOUNT else (),
+        price_snapshot_id=directory_of(resources, viewer).price_snapshot_id,
     )
 
 
-def all_lane_facts(resources: ResourceSet) -> list[LaneFact]:
+def all_lane_facts(resources: ResourceSet, viewer: Viewer) -> list[LaneFact]:
     """Return all lanes, those that make vectors last."""
     now = resources.clock.now()
-    answering, vectors = resources.directory, resources.vectors.directory
+    answering, vectors = directory_of(resources, viewer), vectors_of(resources, viewer)
     others = differing_prices([*answering.table.lanes, *vectors.table.lanes], now)
     return [
         *lane_facts(answering, now.date(), others),

@@ -13,7 +13,7 @@ from serve.dashboard.savings import estimate
 from serve.dashboard.spans import SPANS, Span, span_named
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.usage_query import LaneSums
-from serve.dashboard.viewer import Viewer, viewer_of
+from serve.dashboard.viewer import Viewer, directory_of, viewer_of
 from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
@@ -63,7 +63,7 @@ def _view(request: Request, viewer: Viewer, span: Span) -> OverviewView:
         dashboard.usage.sums(viewer.account, now - _HOUR, now),
         estimate(dashboard.samples.draw(viewer.account, span.since, answered), spent, answered),
         read_thumbs(resources.engine, viewer.account, span.since),
-        read_budgets(resources.engine, viewer.account, now, dashboard.time_zone),
-        troubled(lane_facts(resources.directory, now.date(), {})),
+        read_budgets(resources, viewer.account),
+        troubled(lane_facts(directory_of(resources, viewer), now.date(), {})),
         now,
     )

@@ -14,7 +14,7 @@ from serve.dashboard import number_text
 from serve.dashboard.assets import asset_url
 from serve.dashboard.forms import TOKEN_FIELD
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import Viewer
+from serve.dashboard.viewer import Viewer, directory_of
 from serve.resource_set import resources_of
 
 if TYPE_CHECKING:
@@ -67,9 +67,14 @@ def render_page(request: Request, viewer: Viewer | None, template: str, status: 
         "zone": dashboard.time_zone,
         "origin": str(request.base_url).rstrip("/"),
         "now": resources_of(request.app).clock.now(),
-        "is_sandbox": all(lane.provider == "sandbox" for lane in resources_of(request.app).directory.table.lanes),
+        "is_sandbox": _is_sandbox(request, viewer),
     }
     return HTMLResponse(environment().get_template(template).render(shared | told), status, SECURITY_HEADERS)
+
+
+def _is_sandbox(request: Request, viewer: Viewer | None) -> bool:
+    lanes = directory_of(resources_of(request.app), viewer).table.lanes
+    return bool(lanes) and all(lane.provider == "sandbox" for lane in lanes)
 
 
 def redirect(path: str) -> RedirectResponse:

@@ -19,7 +19,7 @@ from serve.dashboard.playground_view import (
     decision_before,
     read_playground_form,
 )
-from serve.dashboard.viewer import Viewer, changing_viewer_of, viewer_of
+from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, viewer_of
 from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
@@ -85,7 +85,7 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    table = resources_of(request.app).directory.table
+    table = directory_of(resources_of(request.app), viewer).table
     return render_page(
         request,
         viewer,

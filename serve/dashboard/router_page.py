@@ -6,7 +6,7 @@ from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import viewer_of
+from serve.dashboard.viewer import directory_of, viewer_of
 from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
@@ -18,7 +18,7 @@ def show_router(request: Request) -> Response:
     viewer = viewer_of(request)
     resources = resources_of(request.app)
     judged = read_judged_qualities(resources.engine, viewer.account)
-    table = resources.directory.table
+    table = directory_of(resources, viewer).table
     bases = [table.quality_basis(row) for row in range(len(table))]
     return render_page(
         request,

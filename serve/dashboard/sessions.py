@@ -1,44 +1,30 @@
-"""Signed cookies and form tokens. The secret is the process's own: a restart signs everybody out."""
-
-import secrets
-from dataclasses import dataclass
+"""Signed cookies of those who signed in with a virtual key, and form tokens."""
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-SESSION_COOKIE = "llmdeal_session"
 SESSION_S = 12 * 3_600
-"""For how long somebody stays signed in, and a form can be sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """Who signed in.
-
-    Args:
-        account: Whose.
-        name: Of the virtual key that was shown.
-    """
-
-    account: str
-    name: str
+"""For how long a virtual key keeps somebody signed in, and a form can be sent."""
 
 
 class Sessions:
-    """Issues and reads sessions and form tokens."""
+    """Issues and reads them.
 
-    def __init__(self) -> None:
-        secret = secrets.token_bytes(32)
+    Args:
+        secret: Signs them; the same in every worker.
+    """
+
+    def __init__(self, secret: bytes) -> None:
         self._sessions = URLSafeTimedSerializer(secret, salt="session")
         self._forms = URLSafeTimedSerializer(secret, salt="form")
 
-    def issue(self, session: Session) -> str:
+    def issue(self, virtual_key_id: str) -> str:
         """Return the cookie's value."""
-        return str(self._sessions.dumps([session.account, session.name]))
+        return str(self._sessions.dumps([virtual_key_id]))
 
-    def read(self, cookie: str | None) -> Session | None:
-        """Return who signed in; None: nobody, or too long ago."""
+    def read(self, cookie: str | None) -> str | None:
+        """Return with which virtual key somebody signed in; None: nobody, or too long ago."""
         told = _read(self._sessions, cookie)
-        return None if told is None else Session(*told)
+        return None if told is None else told[0]
 
     def form_token(self, account: str, name: str) -> str:
         """Return what a form of this viewer's carries: a foreign page cannot know it."""

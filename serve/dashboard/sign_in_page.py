@@ -1,4 +1,4 @@
-"""`/sign-in`, `/sign-out` and `/theme`."""
+"""`/sign-in`, `/sign-out`, `/account/choose` and `/theme`."""
 
 from typing import Annotated
 
@@ -6,11 +6,14 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from serve.dashboard.forms import Form, check_form, check_origin, read_form
 from serve.dashboard.page import SECURITY_HEADERS, THEME_COOKIE, THEMES, local_path, redirect, render_page
-from serve.dashboard.sessions import SESSION_COOKIE, SESSION_S, Session
+from serve.dashboard.sessions import SESSION_S
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import viewer_of
-from serve.errors import BadVirtualKeyError
+from serve.dashboard.viewer import ACCOUNT_COOKIE, KEY_COOKIE, viewer_of
+from serve.errors import BadSignInError, BadVirtualKeyError, ForbiddenError
+from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
+from serve.identity.sign_in import SESSION_LASTS
 from serve.resource_set import resources_of
+from serve.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 
@@ -18,26 +21,35 @@ _YEAR_S = 365 * 86_400
 
 
 @routes.get("/sign-in")
-def ask_for_key(request: Request) -> Response:
+def ask_who(request: Request) -> Response:
     """Show the form; where nobody need sign in, go on."""
     wanted = local_path(request.query_params.get("next"))
-    if len(resources_of(request.app).key_ring) == 0:
+    if is_first_start(resources_of(request.app)):
         return redirect(wanted)
-    return render_page(request, None, "sign_in.html", wanted=wanted, was_wrong=False)
+    return _form(request, 200, wanted, "")
 
 
 @routes.post("/sign-in")
 def sign_in(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Recognise the virtual key and remember who holds it."""
+    """Recognise a person, or a virtual key that may look."""
     check_origin(request)
     wanted = local_path(form.get("next"))
-    try:
-        holder = resources_of(request.app).key_ring.recognise(form.get("virtual_key", "").strip())
-    except BadVirtualKeyError:
-        return render_page(request, None, "sign_in.html", 401, wanted=wanted, was_wrong=True)
     response = redirect(wanted)
-    cookie = dashboard_of(request.app).sessions.issue(Session(holder.account, holder.virtual_key_id))
-    _set_cookie(response, request, SESSION_COOKIE, cookie, SESSION_S)
+    try:
+        if form.get("virtual_key"):
+            holder = resources_of(request.app).key_ring.recognise(form["virtual_key"].strip())
+            actor_of_key(holder)
+            cookie = dashboard_of(request.app).sessions.issue(holder.virtual_key_id)
+            set_cookie(response, request, KEY_COOKIE, cookie, SESSION_S)
+            response.delete_cookie(SESSION_COOKIE)
+        else:
+            secret = resources_of(request.app).identity.sign_in.sign_in(form.get("email", ""), form.get("password", ""))
+            set_cookie(response, request, SESSION_COOKIE, secret, int(SESSION_LASTS.total_seconds()))
+            response.delete_cookie(KEY_COOKIE)
+    except BadVirtualKeyError:
+        return _form(request, 401, wanted, "This is none of the gateway's virtual keys.")
+    except (BadSignInError, ForbiddenError) as error:
+        return _form(request, error.status, wanted, error.message)
     return response
 
 
@@ -46,7 +58,20 @@ def sign_out(request: Request, form: Annotated[Form, Depends(read_form)]) -> Res
     """Forget who looked."""
     check_form(request, viewer_of(request), form)
     response = redirect("/sign-in")
-    response.delete_cookie(SESSION_COOKIE)
+    secret = request.cookies.get(SESSION_COOKIE)
+    if secret is not None:
+        resources_of(request.app).identity.sign_in.sign_out(secret)
+    for name in (SESSION_COOKIE, KEY_COOKIE, ACCOUNT_COOKIE):
+        response.delete_cookie(name)
+    return response
+
+
+@routes.post("/account/choose")
+def choose_account(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Show another account from now on; that they may is checked whenever it is shown."""
+    check_form(request, viewer_of(request), form)
+    response = redirect(local_path(form.get("next")))
+    set_cookie(response, request, ACCOUNT_COOKIE, form.get("account", "")[:64], _YEAR_S)
     return response
 
 
@@ -56,10 +81,16 @@ def choose_theme(request: Request, form: Annotated[Form, Depends(read_form)]) ->
     check_origin(request)
     theme = form.get("theme")
     response = Response(None, 204, SECURITY_HEADERS) if form.get("stay") else redirect(local_path(form.get("next")))
-    _set_cookie(response, request, THEME_COOKIE, theme if theme in THEMES else "system", _YEAR_S)
+    set_cookie(response, request, THEME_COOKIE, theme if theme in THEMES else "system", _YEAR_S)
     return response
 
 
-def _set_cookie(response: Response, request: Request, name: str, value: str, max_age_s: int) -> None:
+def set_cookie(response: Response, request: Request, name: str, value: str, max_age_s: int) -> None:
+    """Set a cookie that scripts cannot read and other sites cannot send."""
     is_https = request.url.scheme == "https"
     response.set_cookie(name, value, max_age=max_age_s, httponly=True, samesite="strict", secure=is_https)
+
+
+def _form(request: Request, status: int, wanted: str, problem: str) -> Response:
+    has_owner = resources_of(request.app).identity.accounts.has_owner(DEFAULT_ACCOUNT)
+    return render_page(request, None, "sign_in.html", status, wanted=wanted, problem=problem, has_owner=has_owner)

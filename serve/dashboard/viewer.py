@@ -1,18 +1,22 @@
 """Who looks at the dashboard. Every query of a page is for the account of its viewer."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from serve.dashboard.page_errors import PageError, SignInNeededError
-from serve.dashboard.sessions import SESSION_COOKIE
 from serve.dashboard.state import dashboard_of
-from serve.resource_set import resources_of
+from serve.errors import BadVirtualKeyError, ForbiddenError
+from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
+from serve.identity.names import qualified
+from serve.identity.roles import Actor, Role
+from serve.lane_directory import LaneDirectory
+from serve.resource_set import ResourceSet, resources_of
 from serve.settings import LOOPBACK_HOSTS
-from serve.virtual_keys import ANONYMOUS, VirtualKeyHolder
+from serve.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
 
-Role = Literal["owner", "admin", "viewer"]
+KEY_COOKIE = "llmdeal_key"
+ACCOUNT_COOKIE = "llmdeal_account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,45 +24,67 @@ class Viewer:
     """Somebody who looks.
 
     Args:
-        account: Whose requests, money and feedback may be seen.
-        role: A viewer may look and judge answers; an admin and an owner may also spend and change budgets.
-        name: Safe to show and to log.
+        account: Whose requests, money and feedback is shown.
+        actor: Who they are, and what they may do where.
+        holder: As whom their requests are admitted and charged.
     """
 
     account: str
-    role: Role
-    name: str
+    actor: Actor
+    holder: VirtualKeyHolder = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Safe to show and to log."""
+        return self.actor.name.removeprefix("virtual_key:")
+
+    @property
+    def role(self) -> Role:
+        """In the account that is shown."""
+        return self.actor.role_in(self.account) or Role.VIEWER
 
     @property
     def may_change(self) -> bool:
-        """Whether they may spend money and change budgets."""
-        return self.role != "viewer"
+        """Whether they may spend money and change keys and budgets."""
+        return self.role >= Role.ADMIN
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether they may change who is in the account."""
+        return self.role is Role.OWNER
 
     @property
     def is_anonymous(self) -> bool:
         """Whether nobody was asked who they are."""
-        return self.name == ANONYMOUS.virtual_key_id
-
-    @property
-    def holder(self) -> VirtualKeyHolder:
-        """As whom their requests are admitted and charged."""
-        return VirtualKeyHolder(self.name, self.account)
+        return self.holder is ANONYMOUS
 
 
 def viewer_of(request: Request) -> Viewer:
     """Return who looks.
 
     Raises:
-        SignInNeededError: Virtual keys are configured, and this browser has not shown one.
-        PageError: Nobody need sign in, but the page was asked for under a foreign name.
+        SignInNeededError: The gateway has an owner or virtual keys, and this browser has not signed in.
+        PageError: Nobody need sign in, but the page was asked for under a foreign name; or they are in no account.
     """
-    if len(resources_of(request.app).key_ring) == 0:
+    resources = resources_of(request.app)
+    if is_first_start(resources):
         check_loopback_name(request)
-        return Viewer(ANONYMOUS.account, "owner", ANONYMOUS.virtual_key_id)
-    session = dashboard_of(request.app).sessions.read(request.cookies.get(SESSION_COOKIE))
-    if session is None:
+        return Viewer(ANONYMOUS.account, Actor("anonymous", {DEFAULT_ACCOUNT: Role.OWNER}), ANONYMOUS)
+    found = _by_password(request, resources) or _by_key(request, resources)
+    if found is None:
         raise SignInNeededError(request.url.path, request.url.query)
-    return Viewer(session.account, "owner", session.name)
+    return found
+
+
+def directory_of(resources: ResourceSet, viewer: Viewer | None) -> LaneDirectory:
+    """Return the lanes that a viewer's account has; the operator's while nobody is signed in."""
+    account = DEFAULT_ACCOUNT if viewer is None else viewer.account
+    return resources.routing.directories.by_account().get(account, resources.empty_directory)
+
+
+def vectors_of(resources: ResourceSet, viewer: Viewer) -> LaneDirectory:
+    """Return the lanes of a viewer's account that make vectors."""
+    return resources.vectors.directories.by_account().get(viewer.account, resources.empty_directory)
 
 
 def check_loopback_name(request: Request) -> None:
@@ -71,13 +97,13 @@ def check_loopback_name(request: Request) -> None:
         raise PageError(
             403,
             "This name is not known here",
-            "Without virtual keys the dashboard answers on this machine alone: open it as http://127.0.0.1, or make a key with "
-            "'llmdeal new-key' and set LLMDEAL_KEYS.",
+            "While nobody owns this gateway the dashboard answers on this machine alone: open it as http://127.0.0.1 and create the "
+            "owner, or run 'llmdeal accounts add default you@example.com --role owner'.",
         )
 
 
 def changing_viewer_of(request: Request) -> Viewer:
-    """Return who looks, if they may spend and change budgets.
+    """Return who looks, if they may spend and change keys and budgets.
 
     Raises:
         PageError: They may only look; otherwise as `viewer_of`.
@@ -86,3 +112,56 @@ def changing_viewer_of(request: Request) -> Viewer:
     if not viewer.may_change:
         raise PageError(403, "You may look, not change", "Ask an owner or an admin of this account.")
     return viewer
+
+
+def owning_viewer_of(request: Request) -> Viewer:
+    """Return who looks, if they own the account that is shown.
+
+    Raises:
+        PageError: They do not; otherwise as `viewer_of`.
+    """
+    viewer = viewer_of(request)
+    if not viewer.is_owner:
+        raise PageError(403, "That is for owners", "Ask an owner of this account.")
+    return viewer
+
+
+def _by_password(request: Request, resources: ResourceSet) -> Viewer | None:
+    secret = request.cookies.get(SESSION_COOKIE)
+    actor = None if secret is None else resources.identity.sign_in.actor_of(secret)
+    if actor is None:
+        return None
+    account = _chosen_account(request, actor)
+    name = qualified(account, f"dashboard:{actor.name.replace('/', '_')}", DEFAULT_ACCOUNT)
+    return Viewer(account, actor, VirtualKeyHolder(name, account))
+
+
+def _by_key(request: Request, resources: ResourceSet) -> Viewer | None:
+    """Return who signed in with a virtual key, if that key is still good and may still look."""
+    name = dashboard_of(request.app).sessions.read(request.cookies.get(KEY_COOKIE))
+    if name is None:
+        return None
+    try:
+        holder = resources.key_ring.holder_named(name)
+        actor = actor_of_key(holder)
+    except (BadVirtualKeyError, ForbiddenError):
+        return None
+    return Viewer(_chosen_account(request, actor), actor, holder)
+
+
+def _chosen_account(request: Request, actor: Actor) -> str:
+    """Return the account that a browser asked for last, if it may be shown; else one that may.
+
+    Raises:
+        PageError: They are in none.
+    """
+    wanted = request.cookies.get(ACCOUNT_COOKIE)
+    if wanted and actor.role_in(wanted) is not None:
+        found = resources_of(request.app).identity.accounts.find_or_none(wanted)
+        if found is not None:
+            return wanted
+    if DEFAULT_ACCOUNT in actor.roles:
+        return DEFAULT_ACCOUNT
+    if not actor.roles:
+        raise PageError(403, "You are in no account", "Ask the owner of one to add you.")
+    return min(actor.roles)

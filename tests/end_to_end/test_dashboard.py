@@ -275,7 +275,7 @@ def test_budgets_are_set_changed_and_lifted(client: httpx.Client, gateway: Gatew
         assert refused.status_code == 400, amount
         assert 'role="alert"' in refused.text
     assert send("/budgets", kind="castle", name="ci", usd="1").status_code == 400
-    assert send("/budgets", kind="account", name="other", usd="1").status_code == 403
+    assert send("/budgets", kind="account", name="other", usd="1").status_code == 400
     assert send("/budgets/lift", scope="virtual_key:ci").status_code == 303
     assert "$1,200" not in client.get("/budgets").text
 
@@ -338,7 +338,7 @@ def test_a_lane_that_rests_is_said_to_and_the_attempt_that_failed_is_found(tmp_p
 
 
 def test_with_virtual_keys_somebody_signs_in_first(tmp_path: Path) -> None:
-    keys = [{"name": "ci", "key": KEY}, {"name": "web", "key": OTHER_KEY}]
+    keys = [{"name": "ci", "key": KEY, "scopes": ["admin", "inference"]}, {"name": "web", "key": OTHER_KEY}]
     with (
         GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0, virtual_keys=keys) as locked,
         httpx.Client(base_url=locked.url) as client,
@@ -353,6 +353,9 @@ def test_with_virtual_keys_somebody_signs_in_first(tmp_path: Path) -> None:
         assert "set-cookie" not in wrong.headers
         foreign = client.post("/sign-in", data={"virtual_key": KEY}, headers={"origin": "https://evil.example"})
         assert foreign.status_code == 403
+
+        not_for_it = client.post("/sign-in", data={"virtual_key": OTHER_KEY})
+        assert not_for_it.status_code == 403  # it may ask models, and nothing else
 
         right = client.post("/sign-in", data={"virtual_key": KEY, "next": "/lanes"})
         assert (right.status_code, right.headers["location"]) == (303, "/lanes")
@@ -369,8 +372,8 @@ def test_with_virtual_keys_somebody_signs_in_first(tmp_path: Path) -> None:
         row = next(row for row in locked.attempts() if row.request_id == asked.headers["x-llmdeal-request-id"])
         assert row.virtual_key_id == "ci"  # so that its budget holds
 
-        tampered = httpx.get(f"{locked.url}/lanes", cookies={"llmdeal_session": client.cookies["llmdeal_session"][:-2] + "xx"})
+        tampered = httpx.get(f"{locked.url}/lanes", cookies={"llmdeal_key": client.cookies["llmdeal_key"][:-2] + "xx"})
         assert tampered.status_code == 303
         assert client.post("/sign-out", data={"form_token": data["form_token"]}).status_code == 303
-        client.cookies.delete("llmdeal_session")
+        client.cookies.delete("llmdeal_key")
         assert client.get("/").status_code == 303

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from telemetry_strategies import attempt_row, candidate_table
 
 from router.telemetry_schema import CandidateTable
-from serve.dashboard.budgets_view import budget_lines, visible_scopes
 from serve.dashboard.candidates_view import EXCLUSIONS, candidates_view
 from serve.dashboard.charts.budget_bar import budget_bar
 from serve.dashboard.charts.columns import columns_of
@@ -30,7 +29,6 @@ from serve.dashboard.runner_up import PolicyDefaults, runner_up_of
 from serve.dashboard.sample_query import SampledAnswer
 from serve.dashboard.savings import estimate
 from serve.dashboard.spans import span_named
-from serve.money.budget import BudgetRule, BudgetState
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
@@ -275,23 +273,6 @@ def test_candidates_without_numbers_make_no_plot() -> None:
     from router.telemetry_schema import Candidate
 
     assert candidates_view([Candidate("a")], "a", None).plot is None
-
-
-def test_budgets_are_sorted_by_what_is_nearly_spent_and_shown_to_whom_they_belong() -> None:
-    states = [
-        BudgetState("virtual_key:b", "2026-11", None, 7, 0),
-        BudgetState("account:default", "2026-11", 100, 20, 10),
-        BudgetState("virtual_key:a", "2026-11", 100, 90, 20),
-    ]
-    lines = budget_lines(states, [BudgetRule("virtual_key:a", 100, UTC_ZONE, True)])
-    assert [(line.name, line.left_nusd, line.is_from_settings) for line in lines] == [
-        ("a", 0, True),
-        ("default", 70, False),
-        ("b", None, False),
-    ]
-    scopes = ["account:default", "account:other", "virtual_key:a", "virtual_key:b", "provider_key:openai"]
-    assert visible_scopes("other", scopes, ["b"]) == ["account:other", "virtual_key:b"]
-    assert visible_scopes("default", scopes, []) == ["account:default", "virtual_key:a", "virtual_key:b", "provider_key:openai"]
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:

@@ -30,7 +30,7 @@ def actor_of(request: Request) -> Actor:
     holder = authenticate(request, resources.key_ring)
     if holder is ANONYMOUS:
         return _only_person_here(request, resources)
-    return _key(holder)
+    return actor_of_key(holder)
 
 
 def is_first_start(resources: ResourceSet) -> bool:
@@ -68,7 +68,12 @@ def _only_person_here(request: Request, resources: ResourceSet) -> Actor:
     return Actor("anonymous", {DEFAULT_ACCOUNT: Role.OWNER})
 
 
-def _key(holder: VirtualKeyHolder) -> Actor:
+def actor_of_key(holder: VirtualKeyHolder) -> Actor:
+    """Return what a virtual key may do besides asking models.
+
+    Raises:
+        ForbiddenError: Nothing.
+    """
     roles = [role for scope, role in _ROLE_OF_SCOPE.items() if scope in holder.scopes]
     if not roles:
         raise ForbiddenError(
