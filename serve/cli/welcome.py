@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from serve.http.admin.actor import is_first_start
 from serve.resource_set import ResourceSet
 
 _SNIPPET = """from openai import OpenAI
@@ -39,6 +40,8 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
         f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.quality_model.version}[/]"
     )
     console.print(lanes)
+    first = "/start" if is_first_start(resources) else "/"
+    console.print(f"Dashboard: [bold]{url}{first}[/]", soft_wrap=True)
     for notice in resources.notices:
         console.print(Text("• " + notice, style="yellow"))
     console.print(

@@ -42,7 +42,7 @@ def set_budget(request: Request, form: Annotated[Form, Depends(read_form)]) -> R
         return _page(request, viewer, 400, f"{form.get('usd', '')!r} is no amount: write 60 or 12.50.")
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
-    return redirect("/budgets?done=set")
+    return redirect("/start" if form.get("from") == "start" else "/budgets?done=set")
 
 
 @routes.post("/budgets/lift")

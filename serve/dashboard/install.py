@@ -10,16 +10,19 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
 from serve.dashboard import (
+    account_page,
     assets,
     budgets_page,
     decision_page,
     exports,
+    keys_page,
     lanes_page,
     overview_page,
     playground_page,
     requests_page,
     router_page,
     sign_in_page,
+    start_page,
 )
 from serve.dashboard.page import SECURITY_HEADERS, render_page
 from serve.dashboard.page_errors import PageError, SignInNeededError
@@ -41,6 +44,9 @@ _PAGES = (
     router_page,
     playground_page,
     budgets_page,
+    keys_page,
+    account_page,
+    start_page,
     exports,
 )
 

@@ -40,7 +40,9 @@ NAVIGATION: Final = (
     ("/lanes", "Lanes & prices"),
     ("/router", "Router"),
     ("/playground", "Playground"),
+    ("/keys", "Keys"),
     ("/budgets", "Budgets"),
+    ("/account", "Account"),
 )
 
 
@@ -62,6 +64,7 @@ def render_page(request: Request, viewer: Viewer | None, template: str, status: 
         "path": request.url.path,
         "here": f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
         "navigation": NAVIGATION,
+        "accounts_to_choose": _accounts(request, viewer),
         "form_token": dashboard.sessions.form_token(viewer.account, viewer.name) if viewer else "",
         "token_field": TOKEN_FIELD,
         "zone": dashboard.time_zone,
@@ -70,6 +73,15 @@ def render_page(request: Request, viewer: Viewer | None, template: str, status: 
         "is_sandbox": _is_sandbox(request, viewer),
     }
     return HTMLResponse(environment().get_template(template).render(shared | told), status, SECURITY_HEADERS)
+
+
+def _accounts(request: Request, viewer: Viewer | None) -> list[str]:
+    """Return the accounts that a viewer may change to; none where there is no choice."""
+    if viewer is None or viewer.is_anonymous or not (viewer.actor.is_operator or len(viewer.actor.roles) > 1):
+        return []
+    accounts = resources_of(request.app).identity.accounts.all()
+    found = [account.account for account in accounts if viewer.actor.role_in(account.account) is not None]
+    return found if len(found) > 1 else []
 
 
 def _is_sandbox(request: Request, viewer: Viewer | None) -> bool:

@@ -37,6 +37,10 @@ class OwnedProviderKeys:
         self._rows = {row.id: row for row in rows}
         self._now = now
 
+    def providers(self) -> list[tuple[str, str]]:
+        """Return (id, name) of every provider whose keys can be stored, by name."""
+        return sorted(((row.id, row.name) for row in self._rows.values() if row.credentials == "key"), key=lambda pair: pair[1])
+
     def recognise(self, secret: str) -> str:
         """Return the provider whose keys begin like this one.
 

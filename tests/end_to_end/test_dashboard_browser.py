@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome on PATH"),
 ]
 
-PAGES = ("/", "/requests", "/lanes", "/router", "/playground", "/budgets")
+PAGES = ("/", "/requests", "/lanes", "/router", "/playground", "/keys", "/budgets", "/account", "/audit", "/start")
 LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-2026-11-24-preview"
 
 
@@ -175,3 +176,46 @@ def test_lanes_are_narrowed_as_one_types(open_page: Any) -> None:
     page = open_page("/lanes")
     page.fill("[data-narrow]", "sandbox lar")
     assert page.locator("#lanes tbody tr:visible").count() == 1
+
+
+@pytest.mark.parametrize("width", [360, 1_440])
+def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: int) -> None:
+    said: list[str] = []
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0) as fresh:
+        context = browser.new_context(base_url=fresh.url, viewport={"width": width, "height": 800})
+        page = context.new_page()
+        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.set_default_timeout(10_000)
+        page.goto("/")
+        page.get_by_role("link", name="Paste a key").click()
+        page.get_by_label("E-mail").fill("ann@example.com")
+        page.get_by_label("Password").fill("correct horse battery")
+        page.get_by_role("button", name="Create the owner").click()
+
+        page.get_by_label("Key", exact=True).fill("sk-or-v1-canary0123456789abcdef")
+        page.locator("summary", has_text="More").click()
+        page.get_by_label("Address").fill(provider.base_url)
+        page.get_by_role("button", name="Store and test").click()
+        page.get_by_text("lanes on openrouter@main").wait_for()
+        page.get_by_label("Whose").select_option("provider_key:openrouter@main")
+        page.locator("form[action='/budgets']").get_by_label("USD a month").fill("25")
+        page.get_by_role("button", name="Set budget").click()
+        page.get_by_text("$25 a month").wait_for()
+        page.get_by_role("button", name="Issue key").click()
+        secret = page.locator("#secret").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+        body = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}
+        answer = httpx.post(f"{fresh.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {secret}"})
+        assert answer.status_code == 200
+        fresh.attempts()
+        page.goto(f"/requests/{answer.headers['x-llmdeal-request-id']}")
+        page.get_by_text("openrouter@main").first.wait_for()
+        page.goto("/keys")
+        page.on("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Revoke first").click()
+        page.get_by_text("The key is refused from now on.").wait_for()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        context.close()
+    assert said == []

@@ -124,3 +124,20 @@ for (const input of document.querySelectorAll("[data-narrow]")) {
     }
   });
 }
+
+// What cannot be undone is asked for once more.
+for (const button of document.querySelectorAll("[data-confirm]")) {
+  button.addEventListener("click", (event) => {
+    if (!confirm(button.dataset.confirm)) {
+      event.preventDefault();
+    }
+  });
+}
+
+// A secret is copied without being selected.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const text = document.getElementById(button.dataset.copy).textContent;
+    await navigator.clipboard.writeText(text).then(() => { button.textContent = "Copied"; }, () => {});
+  });
+}

@@ -11,6 +11,7 @@ from serve.http.admin.shapes import AccountChange, NewAccount, NewMember, accoun
 from serve.identity.names import checked_email, checked_name, checked_zone
 from serve.identity.roles import Role, role_of
 from serve.identity.rows import Account
+from serve.identity.stores import IdentityStores
 from serve.resource_set import resources_of
 
 routes = admin_routes("accounts")
@@ -67,16 +68,9 @@ def list_members(account: str, request: Request, actor: AskedBy) -> dict[str, An
 @routes.put("/accounts/{account}/members", summary="Add a member, or change a role (owners)", response_model=None)
 def set_member(account: str, body: NewMember, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Give a person a role; who is new here needs a password, which they change when they sign in."""
-    resources = allowed(request, actor, account, Role.OWNER)
-    identity = resources.identity
-    email = checked_email(body.email)
-    if not identity.people.exists(email):
-        if body.password is None:
-            raise BadRequestError("password: this person is new here; give a first password", param="password")
-        identity.sign_in.add_person(account, email, body.password.get_secret_value(), actor.name)
-    elif body.password is not None:
-        raise BadRequestError("password: this person has one already, which is theirs to change", param="password")
-    identity.accounts.set_member(account, email, role_of(body.role), actor.name)
+    identity = allowed(request, actor, account, Role.OWNER).identity
+    password = None if body.password is None else body.password.get_secret_value()
+    put_member(identity, account, body.email, password, role_of(body.role), actor.name)
     return listed([member_shape(member) for member in identity.accounts.members(account)])
 
 
@@ -86,3 +80,19 @@ def remove_member(account: str, email: str, request: Request, actor: AskedBy) ->
     resources = allowed(request, actor, account, Role.OWNER)
     resources.identity.accounts.remove_member(account, checked_email(email), actor.name)
     return {"email": email, "is_removed": True}
+
+
+def put_member(identity: IdentityStores, account: str, email: str, password: str | None, role: Role, actor: str) -> None:
+    """Give a person a role; who is new to the gateway comes with a first password.
+
+    Raises:
+        BadRequestError: A password is missing, or one was given to somebody who has one; or the account would be left without an owner.
+    """
+    address = checked_email(email)
+    if not identity.people.exists(address):
+        if password is None:
+            raise BadRequestError("password: this person is new here; give a first password", param="password")
+        identity.sign_in.add_person(account, address, password, actor)
+    elif password is not None:
+        raise BadRequestError("password: this person has one already, which is theirs to change", param="password")
+    identity.accounts.set_member(account, address, role, actor)

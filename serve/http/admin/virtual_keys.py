@@ -28,7 +28,7 @@ def list_keys(account: str, request: Request, actor: AskedBy) -> dict[str, Any]:
 def issue_key(account: str, body: NewVirtualKey, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Issue a key; `key` in the answer is its secret, shown this once."""
     resources = allowed(request, actor, account, Role.ADMIN)
-    _check_scopes(account, body.scopes, actor)
+    check_scopes(account, body.scopes, actor)
     told = body.model_dump(exclude={"name", "monthly_budget_usd", "is_test"})
     issued = resources.identity.issued_keys.issue(account, body.name, KeyTerms(**told), actor.name, is_test=body.is_test)
     set_budget(resources, account, virtual_key_scope(issued.key.virtual_key_id), body.monthly_budget_usd, actor)
@@ -42,7 +42,7 @@ def change_key(account: str, name: str, body: VirtualKeyChange, request: Request
     resources = allowed(request, actor, account, Role.ADMIN)
     keys = resources.identity.issued_keys
     changed = body.model_dump(exclude_unset=True)
-    _check_scopes(account, (*keys.repository.find(account, name).scopes, *changed.get("scopes", ())), actor)
+    check_scopes(account, (*keys.repository.find(account, name).scopes, *changed.get("scopes", ())), actor)
     if changed:
         keys.change(account, name, actor.name, **changed)
         use_now(resources)
@@ -54,7 +54,7 @@ def rotate_key(account: str, name: str, body: Rotation, request: Request, actor:
     """Issue a new secret, shown this once; the old one is good for `overlap_s` more."""
     resources = allowed(request, actor, account, Role.ADMIN)
     keys = resources.identity.issued_keys
-    _check_scopes(account, keys.repository.find(account, name).scopes, actor)
+    check_scopes(account, keys.repository.find(account, name).scopes, actor)
     issued = keys.rotate(account, name, timedelta(seconds=body.overlap_s), actor.name)
     use_now(resources)
     return virtual_key_shape(issued.key, issued.secret)
@@ -69,13 +69,13 @@ def revoke_key(account: str, name: str, request: Request, actor: AskedBy) -> dic
     return {"name": name, "is_revoked": True}
 
 
-def _check_scopes(account: str, scopes: tuple[str, ...], actor: Actor) -> None:
+def check_scopes(account: str, scopes: tuple[str, ...], actor: Actor) -> None:
     """Nobody makes, or gets hold of, a key that may do more than they may.
 
     Raises:
         ForbiddenError: This would.
     """
-    needed = max((_ROLE_NEEDED[scope] for scope in scopes), default=Role.ADMIN)
+    needed = max((_ROLE_NEEDED.get(scope, Role.ADMIN) for scope in scopes), default=Role.ADMIN)
     held = actor.role_in(account)
     if held is None or held < needed:
         raise ForbiddenError(f"a key with the scope owner is for owners to make; your role is {held.word if held else 'none'}")
