@@ -100,7 +100,7 @@ def test_without_a_master_key_nothing_is_stored(vault_under: Callable[[str | Non
         vault_under(None).seal("acme", "openai", "main", SECRET)
 
 
-@pytest.mark.parametrize("text", ["", "abc", new_master_key()[:-4], f"{new_master_key()},", "é"])
+@pytest.mark.parametrize("text", ["", "abc", "A" * 40, f"{'A' * 43}=,", "é"])
 def test_what_is_no_master_key_is_refused_without_printing_it(text: str) -> None:
     with pytest.raises(ConfigurationError, match="base64 of 32 bytes") as caught:
         read_master_keys(text, "LLMDEAL_MASTER_KEY")
