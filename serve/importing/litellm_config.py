@@ -178,8 +178,9 @@ def _toml(servers: Mapping[str, list[str]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a TOML basic string: JSON's, in which the one control character that JSON leaves alone is escaped too."""
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    """Return a TOML basic string: JSON's in UTF-8, with the one control character escaped that JSON leaves alone; lone surrogates become `?`."""
+    whole = text.encode(errors="replace").decode()
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _host(url: str) -> str | None:
