@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from router.bundle import load_bundle
 from router.features import FEATURES_VERSION
@@ -17,6 +18,8 @@ from router.policies.best_value import BestValue
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.near_best import NearBest
 from router.policies.registry import policy_named
+from serve.alerts.budget_alerts import BudgetAlerts
+from serve.alerts.configured_alerts import webhook_target
 from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
 from serve.clock import Clock, SystemClock
@@ -47,11 +50,13 @@ from serve.rate_limits.key_limits import KeyLimits
 from serve.resource_set import ResourceSet
 from serve.routing_service import RoutingService
 from serve.settings import Settings
+from serve.storage.alert_repository import AlertRepository
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
+from serve.upstream.http_transport import HttpTransport
 from serve.upstream.signing.signer import keep_fresh
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
@@ -119,6 +124,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         identity=stores,
         follower=follower,
         signers=assembly.signers,
+        alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
@@ -150,6 +156,16 @@ def default_policy(settings: Settings) -> Policy:
     return policy_named(settings.policy)
 
 
+def _budget_alerts(
+    settings: Settings, environment: Mapping[str, str], engine: Engine, keeper: BudgetKeeper, metrics: Metrics, clock: Clock
+) -> BudgetAlerts | None:
+    if settings.alerts is None:
+        return None
+    target = webhook_target(settings.alerts, environment)
+    repository, thresholds = AlertRepository(engine), settings.alerts.thresholds
+    return BudgetAlerts(repository, keeper.take_refused, target, thresholds, clock, HttpTransport(), metrics)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: ResourceSet = app.state.resources
@@ -157,6 +173,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await resources.budgets.start()
     running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
     running.append(asyncio.create_task(resources.follower.follow()))
+    if resources.alerts is not None:
+        running.append(asyncio.create_task(resources.alerts.follow()))
     try:
         yield
     finally:
@@ -166,6 +184,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await resources.telemetry.close()
         await resources.budgets.close()
         await resources.counter.close()
+        if resources.alerts is not None:
+            await resources.alerts.close()
         for transport in resources.transports:
             await transport.close()
         resources.engine.dispose()

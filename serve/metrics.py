@@ -1,5 +1,7 @@
 """What is counted for Prometheus. One registry per application, so that tests and several apps in a process do not share."""
 
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from router.price_table import TokenUsage
@@ -33,6 +35,7 @@ class Metrics:
             "1: counts are shared, or no other worker is to share them; 0: Valkey is away.",
             registry=registry,
         )
+        self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
         # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
         self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
         self._attempt_children: dict[tuple[str, str], Counter] = {}
@@ -64,6 +67,10 @@ class Metrics:
     def note_error(self, code: str) -> None:
         """Count a request that ended with an error."""
         self._errors.labels(code).inc()
+
+    def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
+        """Count an attempt to tell of a budget."""
+        self._alerts.labels(outcome).inc()
 
     def _children(self, lane_id: str) -> tuple[Counter, Counter, Counter, Histogram]:
         children = self._lane_children.get(lane_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
+from serve.alerts.budget_alerts import BudgetAlerts
 from serve.clock import Clock
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import IdentityStores
@@ -41,6 +42,7 @@ class ResourceSet:
         counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
         follower: Brings stored keys to life.
+        alerts: Tells of budgets; None: nobody is to be told.
     """
 
     clock: Clock
@@ -59,6 +61,7 @@ class ResourceSet:
     counter: Counter
     identity: IdentityStores
     follower: IdentityFollower
+    alerts: BudgetAlerts | None
 
     @property
     def directory(self) -> LaneDirectory:

@@ -135,6 +135,17 @@ class ServerSettings(_Section):
     )
 
 
+class AlertSettings(_Section):
+    """The `[alerts]` section: who is told how far budgets are spent."""
+
+    webhook_url: str = Field(pattern=r"^https?://", description="Where webhooks are sent; redirects are not followed.")
+    secret: SecretStr | None = Field(None, description="What they are signed with: whsec_ and base64 of 24 to 64 bytes.")
+    secret_env: str | None = Field(None, description="Environment variable that holds it, instead.")
+    thresholds: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
+        (50, 80, 100), min_length=1, description="Percent of a budget's month at which its alert is sent."
+    )
+
+
 class Settings(_Section):
     """Everything that can be set; top-level scalars also as `LLMDEAL_<NAME>` in the environment."""
 
@@ -198,6 +209,7 @@ class Settings(_Section):
         {}, description="Your keys at providers; those in the environment need no entry."
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
+    alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent.")
 
     def named_virtual_keys(self) -> list[tuple[str, str]]:
         """Return all virtual keys as (name, key); those of `LLMDEAL_KEYS` are named env-1, env-2 and so on."""

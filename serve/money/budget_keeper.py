@@ -118,6 +118,7 @@ class BudgetKeeper:
         self._rules: dict[str, BudgetRule] = {}
         self._months: dict[str, Period] = {}
         self._refusals: dict[ScopePeriod, tuple[Nusd, float]] = {}
+        self._newly_refused: set[ScopePeriod] = set()
         self._settled: list[Charge] = []
         self._locks: dict[ScopePeriod, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refills: dict[ScopePeriod, asyncio.Task[None]] = {}
@@ -162,6 +163,11 @@ class BudgetKeeper:
     def knows_of_spent_budgets(self) -> bool:
         """Return whether any budget was refused lately."""
         return bool(self._refusals)
+
+    def take_refused(self) -> set[ScopePeriod]:
+        """Return the budgets of which nothing more could be had since the last time that this was asked."""
+        refused, self._newly_refused = self._newly_refused, set()
+        return refused
 
     def resets_at(self, scope: str) -> datetime:
         """Return when the scope's next month begins, UTC."""
@@ -303,6 +309,7 @@ class BudgetKeeper:
             self._purses.add(key, given, self._clock.monotonic())
         else:
             self._refusals[key] = (amount, self._clock.monotonic() + self._times.refused_s)
+            self._newly_refused.add(key)
         return given > 0
 
     async def _refresh(self) -> None:
