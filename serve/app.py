@@ -31,11 +31,13 @@ from serve.http.admin import routes as admin
 from serve.http.admission import Admission
 from serve.http.answering import Answering
 from serve.http.count_tokens import CountTokens
-from serve.http.doors import CHAT, EMBEDDINGS, MESSAGES, RESPONSES
+from serve.http.doors import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
+from serve.http.idempotency import Idempotent
 from serve.http.openapi import describe_endpoints
 from serve.http.route import Route
+from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import open_identity
 from serve.lane_assembly import LaneAssembler
@@ -54,6 +56,7 @@ from serve.storage.alert_repository import AlertRepository
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
+from serve.storage.idempotency_repository import IdempotencyRepository
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
 from serve.upstream.http_transport import HttpTransport
@@ -107,6 +110,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     vectors = vector_routing(vector_lanes, quality_model.version, np.random.default_rng(settings.seed), spending)
     vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
+    answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,
@@ -125,6 +129,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         follower=follower,
         signers=assembly.signers,
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
+        answers=answers,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
@@ -133,12 +138,17 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     install_exception_handlers(app, metrics)
     install_dashboard(app, resources, settings, bundle.folder)
     describe_endpoints(app, needs_virtual_key=key_ring.is_closed)
+
+    def answering(door: Door, admission: Admission) -> HotEndpoint:
+        endpoint = Answering(door, admission, proxy, clock, quality_model.version)
+        return Idempotent(endpoint, key_ring, answers, settings.max_body_bytes, settings.idempotency_max_bytes)
+
     endpoints: dict[str, HotEndpoint] = {
-        "/v1/chat/completions": Answering(CHAT, admission, proxy, clock, quality_model.version),
-        "/v1/responses": Answering(RESPONSES, admission, proxy, clock, quality_model.version),
-        "/v1/messages": Answering(MESSAGES, admission, proxy, clock, quality_model.version),
+        "/v1/chat/completions": answering(CHAT, admission),
+        "/v1/responses": answering(RESPONSES, admission),
+        "/v1/messages": answering(MESSAGES, admission),
         "/v1/messages/count_tokens": CountTokens(admission),
-        "/v1/embeddings": Answering(EMBEDDINGS, vector_admission, proxy, clock, quality_model.version),
+        "/v1/embeddings": answering(EMBEDDINGS, vector_admission),
         "/v1/route": Route(admission, quality_model.version),
     }
     app.mount_hot(endpoints, metrics)
@@ -173,6 +183,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await resources.budgets.start()
     running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
     running.append(asyncio.create_task(resources.follower.follow()))
+    running.append(asyncio.create_task(resources.answers.follow()))
     if resources.alerts is not None:
         running.append(asyncio.create_task(resources.alerts.follow()))
     try:

@@ -14,9 +14,13 @@ ServeError
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
+    │   ├── IdempotencyInProgressError 409
+    │   ├── IdempotencyNotKeptError 410
     │   ├── TooLargeError    413
+    │   ├── IdempotencyMismatchError 422
     │   └── RateLimitedError 429
     ├── VaultUnavailableError 503 no master key, or another one
+    ├── IdempotencyUnavailableError 503 the database that knows of idempotency keys is away
     ├── NoLaneError          503 (400 for a region): constraints left no lane
     └── UpstreamError        502 every attempted lane failed, or what the one lane answered
 """
@@ -137,6 +141,34 @@ class NotFoundError(CallerError):
 
     status = 404
     code = "not_found"
+
+
+class IdempotencyInProgressError(CallerError):
+    """A request with the same idempotency key is being answered."""
+
+    status = 409
+    code = "idempotency_in_progress"
+
+
+class IdempotencyNotKeptError(CallerError):
+    """A request with the same idempotency key was answered, and its answer cannot be given again."""
+
+    status = 410
+    code = "idempotency_answer_not_kept"
+
+
+class IdempotencyMismatchError(CallerError):
+    """The idempotency key was used for another request."""
+
+    status = 422
+    code = "idempotency_mismatch"
+
+
+class IdempotencyUnavailableError(RequestError):
+    """Whether an idempotency key was used cannot be told now."""
+
+    status = 503
+    code = "idempotency_unavailable"
 
 
 class VaultUnavailableError(RequestError):

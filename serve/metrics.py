@@ -36,6 +36,9 @@ class Metrics:
             registry=registry,
         )
         self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
+        self.idempotent_replays = Counter(
+            "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
+        )
         # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
         self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
         self._attempt_children: dict[tuple[str, str], Counter] = {}

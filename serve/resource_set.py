@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.clock import Clock
+from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import IdentityStores
 from serve.lane_directory import LaneDirectory
@@ -43,6 +44,7 @@ class ResourceSet:
         identity: Accounts, people and keys that are stored.
         follower: Brings stored keys to life.
         alerts: Tells of budgets; None: nobody is to be told.
+        answers: Kept under idempotency keys.
     """
 
     clock: Clock
@@ -62,6 +64,7 @@ class ResourceSet:
     identity: IdentityStores
     follower: IdentityFollower
     alerts: BudgetAlerts | None
+    answers: AnswerKeeper
 
     @property
     def directory(self) -> LaneDirectory:

@@ -170,6 +170,9 @@ class Settings(_Section):
     sandbox: Literal["auto", "on", "off"] = Field("auto", description="Simulated lanes; auto: when there is no other lane.")
     sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="Largest request body, bytes.")
+    idempotency_max_bytes: int = Field(
+        1_000_000, ge=0, description="Longest answer that is kept for a day, to be given again under its Idempotency-Key, bytes."
+    )
     max_attempts: int = Field(4, ge=1, le=16, description="Upstream calls per request, retries and fallbacks together.")
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that everything may cost in a calendar month, USD; absent: no limit."

@@ -6,7 +6,7 @@ from serve.http.asgi import Receive, Send
 
 KEEP_ALIVE_S = 15.0
 WATCH_AFTER_S = 0.02
-_KEEP_ALIVE = b": keep-alive\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class DisconnectWatch:
@@ -68,4 +68,4 @@ class StreamKeepAlive:
         self.start()
 
     async def _comment(self) -> None:
-        await self._send({"type": "http.response.body", "body": _KEEP_ALIVE, "more_body": True})
+        await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})

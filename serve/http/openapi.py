@@ -35,7 +35,10 @@ _ERRORS = {
     "401": "No valid virtual key.",
     "403": "The virtual key, or your role, may not do this.",
     "404": "There is nothing of that name.",
+    "409": "A request with this idempotency key is being answered.",
+    "410": "A request with this idempotency key was answered, and the answer was not kept.",
     "413": "The body or its text is too large.",
+    "422": "The idempotency key was used for another request.",
     "429": "The virtual key has used up its limit of a minute.",
     "4XX": "The provider says that the request is wrong: its status, its words.",
     "500": "A defect of ours; it was logged.",
@@ -57,6 +60,14 @@ _PARAMETERS: list[Json] = [
         ("x-session-id", "Names the conversation; its first 256 characters count.", {"type": "string"}),
     )
 ]
+_IDEMPOTENCY_KEY: Json = {
+    "name": "idempotency-key",
+    "in": "header",
+    "required": False,
+    "description": "Fresh for each request and the same when it is sent again: it is answered, and charged, once.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_REPLAYED: Json = {"description": "`true`: an earlier answer, given again.", "schema": {"type": "string", "const": "true"}}
 _ALWAYS_HEADERS = {"request-id": "For feedback and the log.", "lane": "Who answered."}
 _ANSWER_HEADERS = _ALWAYS_HEADERS | {
     "provider": "Who hosts it.",
@@ -132,9 +143,9 @@ def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
     def openapi() -> Json:
         document = generate()
         if "/v1/chat/completions" not in document["paths"]:
+            _drop_unprocessable(document)
             document["paths"] |= {path: {"post": _operation(path, endpoint)} for path, endpoint in HOT_ENDPOINTS.items()}
             _add_components(document)
-            _drop_unprocessable(document)
             if needs_virtual_key:
                 _add_security(document)
         return document
@@ -150,10 +161,13 @@ def _operation(path: str, endpoint: _HotEndpoint) -> Json:
         answered["content"]["text/event-stream"] = {"itemSchema": _ref(StreamEvent)}
     answered["headers"] = {f"x-llmdeal-{name}": _header(name) for name in endpoint.headers}
     errors = {status: answered_with(endpoint.envelope, text) for status, text in _ERRORS.items() if status in endpoint.errors}
+    is_idempotent = "409" in endpoint.errors
+    if is_idempotent:
+        answered["headers"]["idempotent-replayed"] = _REPLAYED
     return {
         "summary": endpoint.summary,
         "operationId": path.removeprefix("/v1/").replace("/", "_"),
-        "parameters": _PARAMETERS,
+        "parameters": [*_PARAMETERS, _IDEMPOTENCY_KEY] if is_idempotent else _PARAMETERS,
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(endpoint.request)}}},
         "responses": {"200": answered, **errors},
     }
@@ -176,7 +190,7 @@ def _add_components(document: Json) -> None:
 
 
 def _drop_unprocessable(document: Json) -> None:
-    """Take out the 422 that FastAPI describes by itself and that the gateway never sends."""
+    """Take out the 422 that FastAPI describes by itself for its own endpoints, which never send it."""
     for _, operation in _operations(document):
         operation["responses"].pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):

@@ -22,10 +22,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from serve.errors import StorageError
-from serve.storage import alert_tables, identity_tables, money_tables  # noqa: F401 - their tables join METADATA
+from serve.storage import alert_tables, idempotency_tables, identity_tables, money_tables  # noqa: F401 - their tables join METADATA
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0005"
+HEAD_REVISION: Final = "0006"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

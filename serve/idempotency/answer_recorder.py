@@ -1,0 +1,68 @@
+"""Writes down what is sent to a caller, for whoever asks again."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from serve.http.asgi import Event, RawHeaders, Send
+from serve.http.caller_watch import KEEP_ALIVE
+
+_KEPT_HEADERS: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
+_OWN_PREFIX: Final = b"x-llmdeal-"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAnswer:
+    """What a caller was sent.
+
+    Args:
+        status: The HTTP status.
+        headers: Those that belong to the answer; limits, for one, are of the moment.
+        body: All of it; None: it was longer than what is kept.
+    """
+
+    status: int
+    headers: RawHeaders
+    body: bytes | None
+
+
+class AnswerRecorder:
+    """Stands between an endpoint and its caller. The last piece of an answer is let through when the answer was kept: who has got all of it gets it again.
+
+    Args:
+        send: To the caller.
+        keep: Keeps the answer; called once, and only for one of 2xx that came to its end.
+        most_bytes: Longer ones are not written down.
+    """
+
+    def __init__(self, send: Send, keep: Callable[[RecordedAnswer], Awaitable[None]], most_bytes: int) -> None:
+        self._send = send
+        self._keep = keep
+        self._most_bytes = most_bytes
+        self._status = 0
+        self._headers: RawHeaders = []
+        self._pieces: list[bytes] = []
+        self._n_bytes = 0
+        self.is_kept = False
+
+    async def send(self, event: Event) -> None:
+        """Send one event of an answer."""
+        if event["type"] == "http.response.start":
+            self._status = event["status"]
+            self._headers = [pair for pair in event["headers"] if pair[0] in _KEPT_HEADERS or pair[0].startswith(_OWN_PREFIX)]
+        else:
+            self._note(event.get("body", b""))
+            if not event.get("more_body") and 200 <= self._status < 300 and not self.is_kept:
+                self.is_kept = True
+                body = b"".join(self._pieces) if self._n_bytes <= self._most_bytes else None
+                await self._keep(RecordedAnswer(self._status, self._headers, body))
+        await self._send(event)
+
+    def _note(self, piece: bytes) -> None:
+        if piece == KEEP_ALIVE:
+            return
+        self._n_bytes += len(piece)
+        if self._n_bytes <= self._most_bytes:
+            self._pieces.append(piece)
+        else:
+            self._pieces.clear()
