@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("llmdeal.rate_limits")
 _AWAY_S: Final = 5.0
+_WINDOW_S: Final = 60.0
+_SLACK_S: Final = 0.25  # a window in Valkey begins with what is taken first, on another clock
 _TIMEOUT_S: Final = 0.25
 
 
@@ -43,7 +45,18 @@ class Counter(Protocol):
     """Counts things of a minute by name."""
 
     async def take(self, limit: int, name: str, amount: int) -> bool:
-        """Count `amount` (negative: give it back) if that stays within `limit`; return whether it was counted."""
+        """Count `amount` if that stays within `limit`; return whether it was counted."""
+        ...
+
+    async def give_back(self, limit: int, name: str, amount: int, taken_at: float) -> None:
+        """Count `amount` less, if the window in which it was taken has not ended; never below zero.
+
+        What was taken in an earlier window counts less and less by itself. Given back to the present one it would free what others took.
+
+        Args:
+            limit, name, amount: As for `take`.
+            taken_at: Seconds since 1970, the clock by which `limits` counts.
+        """
         ...
 
     async def standing(self, limit: int, name: str) -> Standing:
@@ -59,11 +72,20 @@ class LocalCounter:
     """Counts in this process."""
 
     def __init__(self) -> None:
-        self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._windows = SlidingWindowCounterRateLimiter(self._storage)
 
     async def take(self, limit: int, name: str, amount: int) -> bool:
         """Count if it stays within the limit."""
         return self._windows.hit(RateLimitItemPerMinute(limit), name, cost=amount)
+
+    async def give_back(self, limit: int, name: str, amount: int, taken_at: float) -> None:
+        """Count less, if the window has not ended."""
+        item, now = RateLimitItemPerMinute(limit), time.time()
+        _, window = self._storage.sliding_window_keys(item.key_for(name), item.get_expiry(), now)
+        returned = min(amount, self._storage.get(window))
+        if returned > 0 and taken_at >= now - now % _WINDOW_S:  # windows begin with the minute here
+            self._storage.decr(window, returned)
 
     async def standing(self, limit: int, name: str) -> Standing:
         """Return how a name stands."""
@@ -94,24 +116,36 @@ class SharedCounter:
         self._local = LocalCounter()
         self._monotonic = monotonic
         self._away_until = 0.0
-
-    @property
-    def is_away(self) -> bool:
-        """Whether counts are this process's alone for now."""
-        return self._monotonic() < self._away_until
+        self.is_away = False
 
     async def take(self, limit: int, name: str, amount: int) -> bool:
         """Count if it stays within the limit."""
-        if not self.is_away:
+        if not self._is_left_alone:
             try:
-                return await self._shared.hit(RateLimitItemPerMinute(limit), name, cost=amount)
+                is_within = await self._shared.hit(RateLimitItemPerMinute(limit), name, cost=amount)
             except (StorageError, OSError) as error:
                 self._leave_alone(error)
+            else:
+                self._note_answer()
+                return is_within
         return await self._local.take(limit, name, amount)
+
+    async def give_back(self, limit: int, name: str, amount: int, taken_at: float) -> None:
+        """Count less, if the window has not ended."""
+        if self._is_left_alone:
+            await self._local.give_back(limit, name, amount, taken_at)
+            return
+        item, windows = RateLimitItemPerMinute(limit), self._shared
+        try:
+            window = await self._storage.get_sliding_window(item.key_for(name), item.get_expiry())
+            if returned := _returnable(window, amount, taken_at):
+                await windows.hit(item, name, cost=-returned)
+        except (StorageError, OSError) as error:
+            self._leave_alone(error)
 
     async def standing(self, limit: int, name: str) -> Standing:
         """Return how a name stands."""
-        if not self.is_away:
+        if not self._is_left_alone:
             try:
                 reset_at, remaining = await self._shared.get_window_stats(RateLimitItemPerMinute(limit), name)
                 return _standing(limit, remaining, reset_at)
@@ -125,25 +159,43 @@ class SharedCounter:
             await self._pool.aclose()
 
     @property
+    def _is_left_alone(self) -> bool:
+        return self._monotonic() < self._away_until
+
+    @property
     def _shared(self) -> shared_strategies.SlidingWindowCounterRateLimiter:
         if self._windows is None:  # made on the event loop that uses it
             from valkey.asyncio import ConnectionPool
 
             self._pool = ConnectionPool.from_url(self._uri, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
-            storage = shared_storage.RedisStorage(
+            self._storage = shared_storage.RedisStorage(
                 f"async+{self._uri}",
                 wrap_exceptions=True,
                 implementation="valkey",
                 key_prefix="llmdeal",
                 connection_pool=self._pool,  # type: ignore[arg-type] # goes to the client as it is
             )
-            self._windows = shared_strategies.SlidingWindowCounterRateLimiter(storage)
+            self._windows = shared_strategies.SlidingWindowCounterRateLimiter(self._storage)
         return self._windows
 
     def _leave_alone(self, error: Exception) -> None:
         self._away_until = self._monotonic() + _AWAY_S
-        reason = error.__cause__ or error
-        _log.error("shared_state cannot be reached (%s): for now every worker counts for itself", type(reason).__name__)
+        if not self.is_away:
+            self.is_away = True
+            reason = error.__cause__ or error
+            _log.error("shared_state cannot be reached (%s): for now every worker counts for itself", type(reason).__name__)
+
+    def _note_answer(self) -> None:
+        if self.is_away:
+            self.is_away = False
+            _log.warning("shared_state is back: workers count together again")
+
+
+def _returnable(window: tuple[int, float, int, float], amount: int, taken_at: float) -> int:
+    """Return how much of what was taken then can be given back to a window: (counted before, for how long, counted now, for how long)."""
+    _, _, counted, ttl_s = window
+    began_at = time.time() - (2 * _WINDOW_S - ttl_s)  # it is kept for its own time and, as the one before, once more
+    return max(min(amount, counted), 0) if taken_at >= began_at - _SLACK_S else 0
 
 
 def _standing(limit: int, remaining: int, reset_at: float) -> Standing:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,12 +21,14 @@ class KeyAllowance:
         holder: Whose key.
         requests, tokens: How the key stands after it; None: it has no such limit.
         tokens_taken: Of the tokens a minute.
+        taken_at: When, seconds since 1970.
     """
 
     holder: VirtualKeyHolder
     requests: Standing | None = None
     tokens: Standing | None = None
     tokens_taken: int = 0
+    taken_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class KeyLimits:
     """
 
     counter: Counter
-    _returning: set[asyncio.Task[bool]] = field(default_factory=set)
+    _returning: set[asyncio.Task[object]] = field(default_factory=set)
 
     async def take_request(self, holder: VirtualKeyHolder) -> KeyAllowance | None:
         """Count a request; None: the key has no limits.
@@ -67,7 +70,7 @@ class KeyLimits:
         is_within, allowance.tokens = await self._take(allowance.holder, "tokens", limit, tokens)
         if not is_within:
             raise _too_many(allowance, "tokens")
-        allowance.tokens_taken = tokens
+        allowance.tokens_taken, allowance.taken_at = tokens, time.time()
 
     def settle(self, allowance: KeyAllowance, used: int) -> None:
         """Give back the tokens that a request did not use, or take what it used beyond that, as far as there is any."""
@@ -76,9 +79,16 @@ class KeyLimits:
             return
         if allowance.tokens is not None:
             difference = min(difference, allowance.tokens.remaining)
-        returning = asyncio.ensure_future(self.counter.take(limit, _name(allowance.holder, "tokens"), difference))
+        returning = asyncio.ensure_future(self._correct(allowance, limit, difference))
         self._returning.add(returning)
         returning.add_done_callback(self._returning.discard)
+
+    async def _correct(self, allowance: KeyAllowance, limit: int, difference: int) -> None:
+        name = _name(allowance.holder, "tokens")
+        if difference < 0:
+            await self.counter.give_back(limit, name, -difference, allowance.taken_at)
+        elif difference > 0:
+            await self.counter.take(limit, name, difference)
 
     async def _take(self, holder: VirtualKeyHolder, unit: str, limit: int, amount: int) -> tuple[bool, Standing]:
         name = _name(holder, unit)
