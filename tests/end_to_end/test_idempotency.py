@@ -335,6 +335,21 @@ def test_an_answer_whose_master_key_is_gone_is_not_given_and_not_paid_for_again(
     assert len(provider.requests) == 1
 
 
+def test_workers_know_of_each_others_requests(tmp_path: Path, provider: ScriptedProvider) -> None:
+    release = threading.Event()
+    provider.script = [answer_after(release)]
+    with started(tmp_path, provider) as one, started(tmp_path, provider) as other, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, one.url)
+        assert provider.was_asked.wait(10)
+        assert ask(other.url).status_code == 409
+        release.set()
+        first = asked.result()
+        again = ask(other.url)
+        assert again.content == first.content
+        assert again.headers["idempotent-replayed"] == "true"
+    assert len(provider.requests) == 1
+
+
 def test_replays_take_nothing_of_the_keys_limits(tmp_path: Path, provider: ScriptedProvider) -> None:
     keys = [{"name": "ci", "key": KEY, "requests_per_minute": 2}]
     with started(tmp_path, provider, virtual_keys=keys) as gateway:
