@@ -21,6 +21,7 @@ from serve.dashboard import (
     playground_page,
     requests_page,
     router_page,
+    settings_page,
     sign_in_page,
     start_page,
 )
@@ -47,6 +48,7 @@ _PAGES = (
     keys_page,
     account_page,
     start_page,
+    settings_page,
     exports,
 )
 
@@ -68,6 +70,7 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, 
         bundle_folder=bundle_folder,
         keeps_text=settings.telemetry_content == "full",
         policy_defaults=PolicyDefaults(settings.willingness_to_pay_usd, settings.quality_bar),
+        settings=settings,
     )
     for page in _PAGES:
         app.include_router(page.routes)

@@ -10,6 +10,7 @@ from serve.dashboard.runner_up import PolicyDefaults
 from serve.dashboard.sample_query import SampleReader
 from serve.dashboard.sessions import Sessions
 from serve.dashboard.usage_query import UsageReader
+from serve.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class DashboardState:
         bundle_folder: Of the quality model.
         keeps_text: Whether prompts and answers are logged.
         policy_defaults: What policies take where callers name nothing.
+        settings: As the gateway was started; secrets are never shown.
     """
 
     sessions: Sessions
@@ -33,6 +35,7 @@ class DashboardState:
     bundle_folder: Path
     keeps_text: bool
     policy_defaults: PolicyDefaults
+    settings: Settings
 
 
 def dashboard_of(app: FastAPI) -> DashboardState:

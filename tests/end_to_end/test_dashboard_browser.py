@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome on PATH"),
 ]
 
-PAGES = ("/", "/requests", "/lanes", "/router", "/playground", "/keys", "/budgets", "/account", "/audit", "/start")
+PAGES = ("/", "/requests", "/lanes", "/router", "/playground", "/keys", "/budgets", "/account", "/audit", "/settings", "/start")
 LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-2026-11-24-preview"
 
 

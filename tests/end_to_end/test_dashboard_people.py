@@ -200,6 +200,7 @@ def test_accounts_are_apart_and_operators_go_between_them(
     assert bob.send("/keys", "/keys/virtual", name="theirs").status_code == 200
     assert "theirs" not in owner.get("/keys").text
     assert "ann@example.com" not in bob.get("/account").text
+    assert (owner.get("/settings").status_code, bob.get("/settings").status_code) == (200, 403)
     bob.send("/account", "/account/choose", account="default", next="/keys")
     assert "acme" in bob.get("/account").text  # asking is not being let in
     assert bob.client.post("/accounts", data={"form_token": token(bob.get("/account")), "account": "x"}).status_code == 403

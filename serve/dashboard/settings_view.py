@@ -1,0 +1,68 @@
+"""Settings as a page shows them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from serve.settings import ENVIRONMENT_PREFIX, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingLine:
+    """One setting.
+
+    Args:
+        name: In llmdeal.toml.
+        environment: Its variable; empty: it has none.
+        value: As text, secrets as `set`.
+        is_default: Nobody set it.
+        told: What it is for.
+    """
+
+    name: str
+    environment: str
+    value: str
+    is_default: bool
+    told: str
+
+
+def setting_lines(settings: Settings) -> list[SettingLine]:
+    """Return every setting: those that were set first, in the order of the documentation."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        is_scalar = not isinstance(value, (BaseModel, Mapping, tuple))
+        variable = ENVIRONMENT_PREFIX + name.upper() if is_scalar else ""
+        lines.append(SettingLine(name, variable, _text(value), value == field.get_default(), field.description or ""))
+    return sorted(lines, key=lambda line: line.is_default)
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, SecretStr):
+        return "set"
+    if isinstance(value, BaseModel):
+        given = ((name, getattr(value, name)) for name in sorted(value.model_fields_set))
+        return ", ".join(f"{name} {_text(one)}" for name, one in given) or "as usual"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{name}: {_text(one)}" for name, one in value.items()) or "–"
+    if isinstance(value, tuple):
+        return "; ".join(_text(one) for one in value) or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _without_password(str(value))
+
+
+def _without_password(text: str) -> str:
+    """Return an address without what stands before its host, which may be a password."""
+    if "://" not in text or "@" not in text:
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "set"
+    return parts._replace(netloc="…@" + parts.netloc.rpartition("@")[2]).geturl()
