@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve.clock import Clock
 from serve.money.budget import BudgetRule, Charge, Nusd
@@ -122,7 +122,9 @@ class BudgetKeeper:
         self._settled: list[Charge] = []
         self._locks: dict[ScopePeriod, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refills: dict[ScopePeriod, asyncio.Task[None]] = {}
+        self._fillings: set[asyncio.Task[bool]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = asyncio.Event()
         # One thread: the order of leases and settlements of this worker is the order in which they were asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")
         self._journal: ChargeJournal | None = None
@@ -141,17 +143,19 @@ class BudgetKeeper:
             (self._refresh, self._times.rules_s),
             (self._keep_watch, self._times.watch_s),
         )
-        self._tasks = [asyncio.create_task(_every(seconds, work)) for work, seconds in loops]
+        self._tasks = [asyncio.create_task(_every(seconds, work, self._is_closing)) for work, seconds in loops]
 
     async def close(self) -> None:
         """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start."""
-        for task in [*self._tasks, *self._refills.values()]:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        # What is under way comes to its end: a batch that was cancelled would be in nobody's hands, and its leases given back unpaid.
+        self._is_closing.set()
+        for ended in await asyncio.gather(*self._tasks, *self._refills.values(), *self._fillings, return_exceptions=True):
+            if isinstance(ended, Exception):
+                _log.error("the budgets were not looked after to the end: %r", ended)
         with suppress(DBAPIError):
             await self.flush()
-            await self._in_thread(lambda: self.repository.end_leases(self.worker_id))
+            if not self._settled:  # else the leases stand for what the next start finds in the journal
+                await self._in_thread(lambda: self.repository.end_leases(self.worker_id))
         self._thread.shutdown()
         if self._journal is not None:
             self._journal.close()
@@ -242,8 +246,9 @@ class BudgetKeeper:
             stood = await self._in_thread(lambda: self.repository.settle(self.worker_id, charges, returned, now_us))
         except DBAPIError as error:
             self._settled = charges + self._settled
-            for key, amount in returned.items():
-                self._purses.add(key, amount, self._clock.monotonic())
+            if not error.connection_invalidated:  # else it may have been stored after all: what was returned is left alone
+                for key, amount in returned.items():
+                    self._purses.add(key, amount, self._clock.monotonic())
             _log.error("the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__)
             return
         self._written.forget(charge.charge_id for charge in charges)
@@ -281,13 +286,26 @@ class BudgetKeeper:
     async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
         """Get a lease for a purse that has not enough, while others that lack the same wait.
 
+        It goes on where the request that needs it is cancelled meanwhile: the database has counted what it gave.
+
         Raises:
             BudgetSpent: There is not enough left.
         """
+        filling = asyncio.create_task(self._fill_locked(key, amount))
+        self._fillings.add(filling)
+        filling.add_done_callback(self._filled)
+        if not await asyncio.shield(filling):
+            raise BudgetSpent(key[0], self._month(key[0]).ends_at)
+
+    async def _fill_locked(self, key: ScopePeriod, amount: Nusd) -> bool:
         async with self._locks[key]:
             missing = self._purses.missing(key, amount)
-            if missing and (self.is_spent(key[0], amount) or not await self._lease(key, missing, amount)):
-                raise BudgetSpent(key[0], self._month(key[0]).ends_at)
+            return not missing or (not self.is_spent(key[0], amount) and await self._lease(key, missing, amount))
+
+    def _filled(self, filling: asyncio.Task[bool]) -> None:
+        self._fillings.discard(filling)
+        if not filling.cancelled():
+            filling.exception()  # whoever waits for it is told; where nobody does any more, it is no defect
 
     async def _refill(self, key: ScopePeriod, amount: Nusd) -> None:
         try:
@@ -331,11 +349,15 @@ class BudgetKeeper:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do `work` again and again; a database that is away is tried again next time."""
+async def _every(seconds: float, work: Callable[[], Awaitable[None]], is_over: asyncio.Event) -> None:
+    """Do `work` again and again until it is over; a database or a disk that is away is tried again next time."""
     while True:
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(is_over.wait(), seconds)
+            return
         try:
             await work()
         except DBAPIError as error:
             _log.error("the database of the budgets is away: %s", type(error.orig).__name__)
+        except (SQLAlchemyError, OSError) as error:
+            _log.error("the budgets could not be looked after: %s", type(error).__name__)

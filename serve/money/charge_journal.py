@@ -6,6 +6,8 @@ that nobody renews (`BudgetRepository.write_off`).
 
 import contextlib
 import os
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +106,10 @@ class ChargeJournal:
 
     def close(self) -> None:
         """Close the journal of a worker that ends well; a journal that nobody needs is removed."""
-        os.close(self._file)
-        if not self._needed:
-            self._path(self._number).unlink()
+        if self._needed:
+            os.close(self._file)
+        else:
+            _remove(self._file, self._path(self._number))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{self._worker_id}.{number}{_SUFFIX}"
@@ -116,7 +119,7 @@ class ChargeJournal:
             file = os.open(self._path(self._number), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
             if try_lock(file):
                 return file
-            os.close(file)  # somebody took the new file for an abandoned one, and will remove it
+            _remove(file, self._path(self._number))  # somebody took the new file, empty as it is, for an abandoned one
             self._number += 1
 
     def _start_anew(self) -> None:
@@ -129,8 +132,20 @@ class ChargeJournal:
             lines = b"".join(_encode(record) + b"\n" for record in records)
             os.write(self._file, lines)
             self._size += len(lines)
-        os.close(old_file)
-        old_path.unlink()
+        _remove(old_file, old_path)
+
+
+def _remove(file: int, path: Path) -> None:
+    """Remove a journal that is still locked, then let go of it.
+
+    The other way round, another worker could lock it in between and take it for that of a worker which is gone.
+    """
+    if sys.platform == "win32":  # pragma: no cover - an open file cannot be removed there
+        os.close(file)
+        path.unlink(missing_ok=True)
+        return
+    path.unlink(missing_ok=True)
+    os.close(file)
 
 
 @contextlib.contextmanager
@@ -142,7 +157,7 @@ def abandoned_journals(folder: Path, now_us: int) -> Iterator[list[Recovered]]:
     found: dict[str, list[tuple[int, Path]]] = {}
     alive: set[str] = set()
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        worker_id = path.name.rpartition(".")[0].rpartition(".")[0]
+        worker_id = _worker_of(path)
         with contextlib.suppress(FileNotFoundError):
             file = os.open(path, os.O_RDWR)
             if try_lock(file):
@@ -151,6 +166,9 @@ def abandoned_journals(folder: Path, now_us: int) -> Iterator[list[Recovered]]:
                 alive.add(worker_id)
                 os.close(file)
     try:
+        # A worker that began a new file meanwhile has one by now that is not among these.
+        n_files = Counter(_worker_of(path) for path in folder.glob(f"*{_SUFFIX}"))
+        alive |= {worker_id for worker_id, files in found.items() if n_files[worker_id] > len(files)}
         gone = {worker_id: files for worker_id, files in found.items() if worker_id not in alive}
         yield [_recover(worker_id, [path for _, path in files], now_us) for worker_id, files in gone.items()]
         for _, path in (entry for files in gone.values() for entry in files):
@@ -158,6 +176,10 @@ def abandoned_journals(folder: Path, now_us: int) -> Iterator[list[Recovered]]:
     finally:
         for file, _ in (entry for files in found.values() for entry in files):
             os.close(file)
+
+
+def _worker_of(path: Path) -> str:
+    return path.name.rpartition(".")[0].rpartition(".")[0]
 
 
 def _recover(worker_id: str, paths: list[Path], now_us: int) -> Recovered:

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 
 from serve.money.budget import BudgetRule
 from serve.money.budget_keeper import BudgetKeeper, BudgetSpent, Hold, KeeperTimes
+from serve.money.charge_journal import ChargeJournal, HoldRecord, abandoned_journals
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 
@@ -300,3 +302,114 @@ def test_the_journal_is_written_anew_when_it_grows_and_keeps_what_is_needed(
     with abandoned_journals(folder, 9) as [recovered]:
         assert [charge.charge_id for charge in recovered.charges] == ["req/7"]
     assert list(folder.iterdir()) == []
+
+
+@contextmanager
+def busy(engine: Engine) -> Iterator[None]:
+    """Let everybody who wants to write to the database wait while the block runs."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield
+        connection.exec_driver_sql("ROLLBACK")
+
+
+def test_a_lease_is_not_lost_when_the_request_that_asked_for_it_is_cancelled(
+    repository: BudgetRepository, engine: Engine, tmp_path: Path, clock: SetClock
+) -> None:
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock) as keeper:
+            with busy(engine):
+                gone = asyncio.create_task(hold(keeper, "req_1/0", 300, OPENAI))
+                await asyncio.sleep(0.05)
+                gone.cancel()
+                with suppress(asyncio.CancelledError):
+                    await gone
+            held = await hold(keeper, "req_2/0", 900, OPENAI)
+            keeper.settle(held, 900)
+
+    asyncio.run(scenario())
+    assert spent(repository) == (900, 0)
+
+
+def test_closing_settles_what_waits_behind_a_busy_database(
+    repository: BudgetRepository, engine: Engine, tmp_path: Path, clock: SetClock
+) -> None:
+    """The sign of life is stuck, the batch of charges waits behind it, and the worker is told to end."""
+    quick = KeeperTimes(settle_s=0.03, rules_s=3_600, watch_s=0.01, idle_s=3_600)
+
+    async def scenario() -> None:
+        keeper = BudgetKeeper(repository, tmp_path / "journals", clock, quick)
+        await keeper.start()
+        held = await hold(keeper, "req_1/0", 300, OPENAI)
+        with busy(engine):
+            keeper.settle(held, 120)
+            await asyncio.sleep(0.1)
+            closing = asyncio.create_task(keeper.close())
+            await asyncio.sleep(0.05)
+        await closing
+
+    asyncio.run(scenario())
+    assert spent(repository) == (120, 0)
+    assert list((tmp_path / "journals").iterdir()) == []
+
+
+def test_the_watch_goes_on_after_the_folder_of_the_journals_was_in_disorder(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
+    folder = tmp_path / "journals"
+
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock, KeeperTimes(watch_s=0.01)):
+            folder.rename(tmp_path / "moved")
+            folder.write_text("in the way", encoding="utf-8")
+            await asyncio.sleep(0.05)
+            folder.unlink()
+            (tmp_path / "moved").rename(folder)
+            (folder / "gone.0.journal").write_text("", encoding="utf-8")
+            async with asyncio.timeout(5):
+                while (folder / "gone.0.journal").exists():  # noqa: ASYNC110 - a file has no event
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+
+
+def test_a_journal_that_is_written_anew_is_never_taken_for_an_abandoned_one(tmp_path: Path) -> None:
+    journal = ChargeJournal(tmp_path, "alive", largest_bytes=1)
+    journal.write(HoldRecord("req_1/0", 5, ((OPENAI, MONTH),), "openai/gpt", "prices"))
+    is_over = threading.Event()
+
+    def rewrite() -> None:
+        while not is_over.is_set():
+            journal.forget([])
+
+    rewriter = threading.Thread(target=rewrite)
+    rewriter.start()
+    try:
+        for _ in range(1_500):
+            with abandoned_journals(tmp_path, 1) as found:
+                assert found == []
+    finally:
+        is_over.set()
+        rewriter.join()
+    journal.forget(["req_1/0"])
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leases_are_kept_for_charges_that_could_not_be_entered_before_the_end(
+    repository: BudgetRepository, engine: Engine, tmp_path: Path, clock: SetClock
+) -> None:
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock) as keeper:
+            keeper.settle(await hold(keeper, "req_1/0", 300, OPENAI), 120)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE ledger_entry RENAME TO ledger_elsewhere")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE ledger_elsewhere RENAME TO ledger_entry")
+        total, leased = spent(repository)
+        assert (total, leased >= 120) == (0, True)
+        async with running(repository, tmp_path, clock):
+            assert spent(repository) == (120, 0)
+
+    asyncio.run(scenario())
