@@ -13,6 +13,7 @@ from serve.upstream.attempt import UNCHARGED_OUTCOMES, Attempt
 
 ContentLogging = Literal["none", "features", "full"]
 _MAX_TOLD_CHARACTERS = 200
+_USUAL_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "tool_use"})
 
 
 class TelemetrySink(Protocol):
@@ -94,9 +95,9 @@ class AttemptRecorder:
                 overhead_ms=overhead_ms,
                 status=attempt.status,
                 outcome=outcome,
-                finish_reason=_as_logged(attempt.finish_reason),
-                error_code=_as_logged(attempt.error_code),
-                upstream_request_id=_as_logged(attempt.upstream_request_id),
+                finish_reason=_as_logged(attempt, attempt.finish_reason),
+                error_code=_as_logged(attempt, attempt.error_code),
+                upstream_request_id=_as_logged(attempt, attempt.upstream_request_id),
             )
         )
 
@@ -123,6 +124,9 @@ def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> 
     return 0 if outcome in UNCHARGED_OUTCOMES else None
 
 
-def _as_logged(told: str | None) -> str | None:
-    """Return a word of the provider's as every database takes it: short, and without the NUL that PostgreSQL refuses."""
-    return None if told is None else told[:_MAX_TOLD_CHARACTERS].replace("\0", "")
+def _as_logged(attempt: Attempt, told: str | None) -> str | None:
+    """Return a word of the provider's as it may be stored: short, without the key that it was sent, and without the NUL that PostgreSQL refuses."""
+    if told is None or told in _USUAL_WORDS:
+        return told
+    # Redacted before it is cut: half a key is not recognised any more.
+    return attempt.redacted(told)[:_MAX_TOLD_CHARACTERS].replace("\0", "")

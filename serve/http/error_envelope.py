@@ -4,11 +4,12 @@ from typing import Any
 
 from serve.errors import MethodNotAllowedError, RateLimitedError, RequestError, UpstreamError
 from serve.http.asgi import RawHeaders
+from serve.redaction import redact
 
 
 def error_envelope(error: RequestError) -> dict[str, Any]:
-    """Return the body for an error."""
-    envelope: dict[str, Any] = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    """Return the body for an error; a key that a caller sent where none belongs is not repeated."""
+    envelope: dict[str, Any] = {"message": redact(error.message), "type": error.type, "param": error.param, "code": error.code}
     if isinstance(error, UpstreamError):
         envelope["attempts"] = [
             {"lane": attempt.lane, "status": attempt.status, "outcome": attempt.outcome} for attempt in error.attempts
