@@ -2,13 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 import numpy as np
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from router.bundle import load_bundle
 from router.features import FEATURES_VERSION
@@ -65,7 +66,9 @@ from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
 
 
-def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, environment: Mapping[str, str], clock: Clock | None = None, *, is_prepared: bool = False
+) -> FastAPI:
     """Return a gateway that is ready to be served.
 
     Everything an operator can get wrong is checked here, not at the first request.
@@ -74,6 +77,7 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
         settings: See `serve.settings.load_settings`.
         environment: Where provider keys are looked up, as in `os.environ`.
         clock: Time; None: the machine's.
+        is_prepared: `prepare_database` was called, once for several workers.
 
     Raises:
         ConfigurationError: Settings, catalogue, virtual keys or database are wrong.
@@ -91,7 +95,8 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     metrics = Metrics()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     budgets = BudgetRepository(engine)
-    budgets.follow_settings(configured_budgets(settings))
+    if not is_prepared:
+        budgets.follow_settings(configured_budgets(settings))
     keeper = BudgetKeeper(budgets, journal_folder(settings.database, environment), clock)
     spending = Spending(keeper, settings.hold_output_tokens)
     rng = np.random.default_rng(settings.seed)
@@ -155,6 +160,21 @@ def create_app(settings: Settings, environment: Mapping[str, str], clock: Clock 
     return app
 
 
+def prepare_database(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Bring the database to this version and let its budgets follow the settings: once, before several workers share it.
+
+    A worker that is started anew must not undo what was set on the command line since.
+
+    Raises:
+        ConfigurationError: The database cannot be used, or the settings are wrong.
+    """
+    engine = open_database(database_url(settings.database, environment))
+    try:
+        BudgetRepository(engine).follow_settings(configured_budgets(settings))
+    finally:
+        engine.dispose()
+
+
 def default_policy(settings: Settings) -> Policy:
     """Return the policy that smart-route uses where the caller sets no bar."""
     if settings.policy == "best_value":
@@ -179,24 +199,31 @@ def _budget_alerts(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     resources: ResourceSet = app.state.resources
-    resources.telemetry.start()
-    await resources.budgets.start()
-    running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
-    running.append(asyncio.create_task(resources.follower.follow()))
-    running.append(asyncio.create_task(resources.answers.follow()))
-    if resources.alerts is not None:
-        running.append(asyncio.create_task(resources.alerts.follow()))
-    try:
-        yield
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        await resources.telemetry.close()
-        await resources.budgets.close()
-        await resources.counter.close()
-        if resources.alerts is not None:
-            await resources.alerts.close()
+    async with AsyncExitStack() as closing:  # whatever fails on the way down, the rest is still closed
+        closing.callback(resources.engine.dispose)
         for transport in resources.transports:
-            await transport.close()
-        resources.engine.dispose()
+            closing.push_async_callback(transport.close)
+        closing.push_async_callback(resources.counter.close)
+        if resources.alerts is not None:
+            closing.push_async_callback(resources.alerts.close)
+        try:
+            await resources.budgets.start()
+        except (DBAPIError, OSError) as error:
+            app.state.start_failure = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+            raise
+        closing.push_async_callback(resources.budgets.close)
+        resources.telemetry.start()
+        closing.push_async_callback(resources.telemetry.close)
+        running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
+        running.append(asyncio.create_task(resources.follower.follow()))
+        running.append(asyncio.create_task(resources.answers.follow()))
+        if resources.alerts is not None:
+            running.append(asyncio.create_task(resources.alerts.follow()))
+        closing.push_async_callback(_cancelled, running)
+        yield
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

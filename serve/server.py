@@ -40,6 +40,7 @@ class GatewayServer(uvicorn.Server):
             backlog=4096,
         )
         super().__init__(config)
+        self._app = app
         self._on_ready: Callable[[str], None] = lambda url: None
 
     def run_until_stopped(self, on_ready: Callable[[str], None], listener: socket | None = None) -> None:
@@ -50,13 +51,16 @@ class GatewayServer(uvicorn.Server):
             listener: Accept from this socket, which others may share; None: from one of its own.
 
         Raises:
-            ConfigurationError: The address cannot be bound.
+            ConfigurationError: The address cannot be bound, or the gateway cannot start; names the cause.
         """
         self._on_ready = on_ready
         try:
             self.run(None if listener is None else [listener])
         except SystemExit as error:
             # uvicorn logs why and exits; the log line names the address.
+            failure = getattr(self._app.state, "start_failure", None)
+            if failure is not None:
+                raise ConfigurationError(f"the gateway cannot start: {failure}") from None
             if error.code not in (0, None):
                 raise ConfigurationError(
                     f"cannot listen on {self.config.host}:{self.config.port}: choose another --port, or 0 for any free one"

@@ -1,5 +1,6 @@
 """Several worker processes behind one address: started together, started anew when one dies, stopped together."""
 
+import contextlib
 import io
 import logging
 import multiprocessing
@@ -136,7 +137,10 @@ class WorkerPool:
         lived = time.monotonic() - worker.started
         pause = 0.0 if lived > _LEAST_LIFE_S else min(max(2 * self._pauses.get(number, 0.0), 0.5), _LONGEST_PAUSE_S)
         self._pauses[number] = pause
-        _log.error("worker %d ended (exit code %s) after %.0f s; it is started anew", number, worker.process.exitcode, lived)
+        cause = _cause(worker.pipe)
+        _log.error(
+            "worker %d ended (exit code %s%s) after %.0f s; it is started anew", number, worker.process.exitcode, cause, lived
+        )
         worker.pipe.close()
         if not self._stopping.wait(pause):
             self._start(number)
@@ -174,17 +178,16 @@ def run_worker(plan: WorkerPlan, pipe: Connection) -> None:
         from serve.server import GatewayServer
 
         settings = plan.settings.model_copy(update={"seed": plan.settings.seed + plan.number})
-        app = create_app(settings, os.environ)
+        app = create_app(settings, os.environ, is_prepared=True)
+        server = GatewayServer(app, settings.host, settings.port)
+        threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
+
+        def announce(url: str) -> None:
+            pipe.send((True, _welcome(url, app) if plan.number == 0 else ""))
+
+        server.run_until_stopped(announce, plan.listener)
     except (ServeError, RouterError) as error:
         pipe.send((False, redact(str(error))))
-        return
-    server = GatewayServer(app, settings.host, settings.port)
-    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
-
-    def announce(url: str) -> None:
-        pipe.send((True, _welcome(url, app) if plan.number == 0 else ""))
-
-    server.run_until_stopped(announce, plan.listener)
 
 
 def _welcome(url: str, app: object) -> str:
@@ -197,6 +200,16 @@ def _welcome(url: str, app: object) -> str:
     console = Console(file=shown, force_terminal=terminal.is_terminal, width=terminal.width, highlight=False)
     print_welcome(url, app.state.resources, console)  # type: ignore[attr-defined]
     return shown.getvalue()
+
+
+def _cause(pipe: Connection) -> str:
+    """Return what a worker that is gone said of why it could not start, empty where it said nothing."""
+    cause = ""
+    with contextlib.suppress(EOFError, OSError):
+        while pipe.poll():
+            is_ready, text = pipe.recv()
+            cause = "" if is_ready else f": {text}"
+    return cause
 
 
 def _end_with_parent(pipe: Connection) -> None:

@@ -41,9 +41,8 @@ def serve(
 
 
 def _serve_with_workers(settings: "Settings", log_level: str) -> None:
-    from serve.database_choice import database_url
-    from serve.storage.database import open_database
+    from serve.app import prepare_database
     from serve.workers import WorkerPool
 
-    open_database(database_url(settings.database, os.environ)).dispose()  # the tables are made once, before anybody needs them
+    prepare_database(settings, os.environ)
     WorkerPool(settings, log_level).run_until_stopped(lambda welcome: typer.echo(welcome, err=True, nl=False))

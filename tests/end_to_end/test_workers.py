@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from serve.money.budget import BudgetRule
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 
@@ -95,6 +97,34 @@ def test_a_worker_that_cannot_start_is_said_so_and_ends_all(tmp_path: Path) -> N
     with running(tmp_path, "--workers", "2", LLMDEAL_SANDBOX="off") as gateway:
         assert gateway.process.wait(60) == 2
     assert "there is no lane" in gateway.log.read_text()
+
+
+def test_a_worker_whose_journal_cannot_be_written_names_that_and_not_the_port(tmp_path: Path) -> None:
+    (tmp_path / "journals").write_text("in the way", encoding="utf-8")
+    for workers in ("1", "2"):
+        with running(tmp_path, "--workers", workers) as gateway:
+            assert gateway.process.wait(60) == 2
+        said = gateway.log.read_text()
+        assert "the gateway cannot start: " in said
+        assert "cannot listen" not in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_worker_that_is_started_anew_does_not_undo_a_budget_that_was_set_since(tmp_path: Path) -> None:
+    scope = "account:default"
+    with running(tmp_path, "--workers", "2", LLMDEAL_MONTHLY_BUDGET_USD="5") as gateway:
+        gateway.url()
+        engine = open_database(str(gateway.database))
+        repository = BudgetRepository(engine)
+        repository.set_rule(BudgetRule(scope, 0, ZoneInfo("UTC")))
+        first = gateway.workers()
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        ends_at = time.monotonic() + 60
+        while (len(gateway.workers() - first) < 2 or ask(gateway.url()) != 402) and time.monotonic() < ends_at:
+            time.sleep(0.1)
+        assert [rule.cap_nusd for rule in repository.rules() if rule.scope == scope] == [0]
+        engine.dispose()
 
 
 def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
