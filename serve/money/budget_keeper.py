@@ -146,7 +146,10 @@ class BudgetKeeper:
         self._tasks = [asyncio.create_task(_every(seconds, work, self._is_closing)) for work, seconds in loops]
 
     async def close(self) -> None:
-        """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start."""
+        """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start.
+
+        What another worker left that died lately is settled too: there may be no next start for long, and its leases are nobody's.
+        """
         # What is under way comes to its end: a batch that was cancelled would be in nobody's hands, and its leases given back unpaid.
         self._is_closing.set()
         for ended in await asyncio.gather(*self._tasks, *self._refills.values(), *self._fillings, return_exceptions=True):
@@ -156,6 +159,8 @@ class BudgetKeeper:
             await self.flush()
             if not self._settled:  # else the leases stand for what the next start finds in the journal
                 await self._in_thread(lambda: self.repository.end_leases(self.worker_id))
+            with suppress(OSError):
+                await self._in_thread(self.sweep)
         self._thread.shutdown()
         if self._journal is not None:
             self._journal.close()

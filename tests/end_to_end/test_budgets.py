@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from serve.cli.main import build_command_line
 from serve.storage.budget_repository import BudgetRepository
+from serve.storage.database import open_database
 from serve.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
@@ -182,3 +183,20 @@ def test_a_budget_of_the_settings_goes_when_it_goes_there(tmp_path: Path, first:
         assert ask(gateway).status_code == 402
     with GatewayThread(tmp_path, servers=servers) as gateway:
         assert ask(gateway).status_code == 200
+
+
+def test_a_stream_that_does_not_end_in_time_is_cut_when_the_gateway_stops_and_is_settled(
+    tmp_path: Path, first: ScriptedProvider
+) -> None:
+    first.script = [first.hang]
+    with ThreadPoolExecutor(1) as pool, GatewayThread(tmp_path, servers=[server("first", first.base_url)]) as gateway:
+        gateway._server.config.timeout_graceful_shutdown = 1
+        cut = pool.submit(ask, gateway, stream=True)
+        assert first.was_asked.wait(10)
+    assert cut.exception(10) is None or isinstance(cut.exception(), httpx.TransportError)
+    engine = open_database(str(tmp_path / "llmdeal.db"))
+    [state] = BudgetRepository(engine).states([("provider_key:first", _month())])
+    engine.dispose()
+    assert state.spent_nusd > 0
+    assert state.leased_nusd == 0
+    assert list((tmp_path / "journals").iterdir()) == []

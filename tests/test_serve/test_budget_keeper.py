@@ -1,6 +1,7 @@
 """The choke point for money: holds and settlements under concurrency, over restarts, and through a database that goes away."""
 
 import asyncio
+import os
 import random
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -411,5 +412,23 @@ def test_leases_are_kept_for_charges_that_could_not_be_entered_before_the_end(
         assert (total, leased >= 120) == (0, True)
         async with running(repository, tmp_path, clock):
             assert spent(repository) == (120, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_ends_well_settles_for_one_that_died_beside_it(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock, worker_id="survivor"):
+            dead = BudgetKeeper(repository, tmp_path / "journals", clock, QUIET, "dead")
+            await dead.start()
+            await hold(dead, "req_1/0", 300, OPENAI)
+            await asyncio.gather(*dead._refills.values())
+            os.close(dead._written._file)  # as the kernel does when a process is killed
+            for task in dead._tasks:
+                task.cancel()
+        assert spent(repository) == (300, 0)
+        assert list((tmp_path / "journals").iterdir()) == []
 
     asyncio.run(scenario())
