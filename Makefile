@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: serve local test lint bench model lock clean
+.PHONY: serve local test lint bench reliability model lock clean
 
 serve: $(VENV)/.base  ## start the gateway on http://127.0.0.1:8000/v1
 	$(BIN)/llmdeal serve $(ARGS)
@@ -25,6 +25,9 @@ lint: $(VENV)/.all
 
 bench: $(VENV)/.all  ## requests per second, latency and memory beside other gateways; see docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)
+
+reliability: $(VENV)/.all  ## crowds against small budgets, kill -9, canary keys; see docs/reliability.md
+	$(BIN)/python -m bench.reliability $(ARGS)
 
 model: $(VENV)/.all  ## train the shipped bundle again from the graded corpus
 	$(BIN)/llmdeal train --corpus $(CORPUS) --out models/llmdeal-base-1 --seed 0 $(ARGS)
