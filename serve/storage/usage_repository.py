@@ -12,7 +12,7 @@ from serve.storage.tables import ATTEMPT_TABLE
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = date(1970, 1, 1)
-_GROUPS: Final[dict[str, Any]] = {
+USAGE_GROUPS: Final[dict[str, Any]] = {
     "day": _ATTEMPT.started_at_us // _DAY_US,
     "lane": _ATTEMPT.lane_id,
     "model": _ATTEMPT.vendor_model,
@@ -60,7 +60,7 @@ class UsageRepository:
             by: `day`, `lane`, `model`, `provider` or `virtual_key`.
             since, until: Aware.
         """
-        group = _GROUPS[by].label("key")
+        group = USAGE_GROUPS[by].label("key")
         sums = [
             func.coalesce(func.sum(column), 0)
             for column in (_ATTEMPT.prompt_tokens, _ATTEMPT.completion_tokens, _ATTEMPT.cost_nusd)

@@ -24,7 +24,23 @@ def llmdeal(*arguments: str, folder: Path, environment: Mapping[str, str] | None
 def test_help_lists_every_command_with_a_line_each(tmp_path: Path) -> None:
     shown = llmdeal("--help", folder=tmp_path)
     assert shown.returncode == 0
-    for command in ("serve", "route", "prices", "workloads", "calibrate", "export", "new-key", "settings", "local"):
+    for command in (
+        "serve",
+        "route",
+        "prices",
+        "workloads",
+        "calibrate",
+        "export",
+        "new-key",
+        "settings",
+        "local",
+        "usage",
+        "keys",
+        "provider-keys",
+        "accounts",
+        "budgets",
+        "vault",
+    ):
         assert f" {command} " in shown.stdout
 
 
