@@ -312,3 +312,18 @@ def test_a_spoilt_price_file_stops_the_start_and_brings_no_other_prices_back(
     (tmp_path / file.name).write_text(spoil(file.read_text()))
     with pytest.raises(ConfigurationError, match=rf"{file.name}.*{complaint}"):
         load_own_prices(tmp_path)
+
+
+def test_several_keys_of_one_organisation_share_its_limits_and_have_budgets_of_their_own(tmp_path: Path) -> None:
+    names = ("work", "lab", "play", "spare")
+    keys = "".join(f'[[providers.groq.keys]]\nname = "{name}"\nkey_env = "KEY_{name.upper()}"\n' for name in names)
+    environment = {f"KEY_{name.upper()}": f"gsk_{name}" for name in names[:3]}
+    connected = connect(tmp_path, environment, "[providers.groq]\nrequests_per_minute = 60\n" + keys)
+    lanes = {connection.lane.lane_id: connection for connection in connected.connections}
+    model = next(lane_id for lane_id in lanes if lane_id.startswith("groq@work/")).removeprefix("groq@work/")
+    same = [lanes[f"groq@{name}/{model}"] for name in names[:3]]
+    assert f"groq@spare/{model}" not in lanes
+    assert [notice for notice in connected.notices if "KEY_SPARE" in notice]
+    assert len({connection.terms.pool_of(connection.lane) for connection in same}) == 1
+    assert len({connection.lane.account for connection in same}) == 3
+    assert [connection.headers["authorization"] for connection in same] == [f"Bearer gsk_{name}" for name in names[:3]]
