@@ -73,7 +73,7 @@ def test_a_running_gateway_follows_the_keys_of_the_command_line(gateway: Gateway
     assert (ask_until(gateway, key, 401), ask_until(gateway, newer, 200)) == (401, 200)
     gateway.attempts()
     line = next(line for line in llmdeal("usage", "--by", "virtual_key").stdout.splitlines() if " ci " in line)
-    assert int(line.split("│")[2]) >= 2
+    assert int(line.split("│")[2]) >= 1  # until the gateway knew of the first key, everybody was let in, as nobody
     llmdeal("keys", "revoke", "ci")
     assert ask_until(gateway, newer, 401) == 401
     assert "no virtual key" in llmdeal("keys", "revoke", "ci", status=2).stderr
