@@ -9,12 +9,12 @@ from sqlalchemy import Engine, select
 
 from bench.billing_upstream import MOST_NUSD, Bill, serial_of
 from serve.storage.database import open_database
-from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE
+from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, PAYERS_TABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the ledger."""
+    """What one payer paid for one attempt."""
 
     charge_id: str
     scope: str
@@ -62,10 +62,11 @@ def read_books(database: str) -> Books:
 def _read(engine: Engine) -> Books:
     with engine.connect().execution_options(isolation_level=_snapshot(engine)) as connection, connection.begin():
         ledger = LEDGER_TABLE.c
-        columns = (ledger.charge_id, ledger.scope, ledger.amount_nusd, ledger.is_estimated, ledger.lane_id)
+        columns = (ledger.charge_id, PAYERS_TABLE.c.scope, ledger.amount_nusd, ledger.is_estimated, ledger.lane_id)
+        entries = select(*columns).join(PAYERS_TABLE, PAYERS_TABLE.c.payers_id == ledger.payers_id)
         budgets = connection.execute(select(BUDGET_TABLE)).all()
         return Books(
-            entries=tuple(Entry(*row) for row in connection.execute(select(*columns))),
+            entries=tuple(Entry(*row) for row in connection.execute(entries)),
             spent={row.scope: row.spent_nusd for row in budgets},
             leased={row.scope: row.leased_nusd for row in budgets},
             caps={row.scope: row.cap_nusd for row in connection.execute(select(BUDGET_RULE_TABLE))},

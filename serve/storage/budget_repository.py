@@ -1,9 +1,11 @@
 """Budgets, leases and the ledger in one database; every method is one transaction."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -14,17 +16,19 @@ from sqlalchemy.exc import IntegrityError
 from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
-from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, WRITE_OFF_TABLE
+from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, PAYERS_TABLE, WRITE_OFF_TABLE
 
 _BUDGET: Final = BUDGET_TABLE.c
 _LEASE: Final = LEASE_TABLE.c
 _RULE: Final = BUDGET_RULE_TABLE.c
 _ROWS_A_STATEMENT: Final = 100
 _LEDGER_COLUMNS: Final = (
-    "charge_id", "scope", "period", "amount_nusd", "at_us", "is_estimated", "lane_id", "price_snapshot_id",
+    "charge_id", "payers_id", "amount_nusd", "at_us", "is_estimated", "lane_id", "price_snapshot_id",
 )  # fmt: skip
 _INSERT_FRESH: Final = BatchInsert(LEDGER_TABLE, _LEDGER_COLUMNS, skips_existing=False)
+_INSERT_PAYERS: Final = BatchInsert(PAYERS_TABLE, ("payers_id", "scope", "period"))
 ScopePeriod = tuple[str, str]
+Payers = tuple[ScopePeriod, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class BudgetRepository:
         # A transaction that will write says so at once: SQLite refuses one that finds out later that somebody else wrote.
         self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._known_payers: set[Payers] = set()
 
     def set_rule(self, rule: BudgetRule, within: Connection | None = None) -> None:
         """Set or change a scope's monthly cap; it holds at once, for the month under way too.
@@ -137,6 +142,7 @@ class BudgetRepository:
         Returns:
             Whether the worker's leases still stood; False: it had been given up, and must spend nothing of what it believed to have.
         """
+        self._introduce(charges)
         try:
             return self._settle_all(worker_id, charges, returned, now_us, self._enter_fresh)
         except IntegrityError:  # a batch that failed half-way was stored after all
@@ -144,6 +150,7 @@ class BudgetRepository:
 
     def recover(self, worker_id: str, charges: Sequence[Charge], now_us: int) -> None:
         """Enter all that a worker that is gone has spent, and end its leases; a write-off of them is taken back."""
+        self._introduce(charges)
         with self._engine.begin() as connection:
             self._take_back_write_offs(connection, worker_id)
             self._pay(connection, worker_id, self._enter(connection, charges), {}, now_us)
@@ -170,9 +177,10 @@ class BudgetRepository:
         with self._engine.begin() as connection:
             leases = self._leases_of(connection, worker_id)
             for row in leases:
-                charge_id = f"lost:{worker_id}:{row.period}"
+                charge_id = f"lost:{worker_id}:{row.period}:{row.scope}"
                 lost = Charge(charge_id, row.remaining_nusd, ((row.scope, row.period),), now_us, True, "unknown", "unknown")
                 self._lock_budget(connection, row.scope, row.period)
+                _add_payers(connection, [lost.periods])
                 entered = self._enter(connection, [lost])[row.scope, row.period]
                 self._change_budget(connection, row.scope, row.period, spent=entered, leased=-row.remaining_nusd)
                 connection.execute(WRITE_OFF_TABLE.insert().values((worker_id, row.scope, row.period, charge_id)))
@@ -181,8 +189,11 @@ class BudgetRepository:
 
     def ledger_total(self, scope: str, period: str) -> Nusd:
         """Return the sum of a month's entries; equal to the budget's `spent_nusd`, and here to prove it."""
-        query = select(func.coalesce(func.sum(LEDGER_TABLE.c.amount_nusd), 0)).where(
-            LEDGER_TABLE.c.scope == scope, LEDGER_TABLE.c.period == period
+        theirs = LEDGER_TABLE.join(PAYERS_TABLE, LEDGER_TABLE.c.payers_id == PAYERS_TABLE.c.payers_id)
+        query = (
+            select(func.coalesce(func.sum(LEDGER_TABLE.c.amount_nusd), 0))
+            .select_from(theirs)
+            .where(PAYERS_TABLE.c.scope == scope, PAYERS_TABLE.c.period == period)
         )
         with self._engine.connect() as connection:
             return int(connection.execute(query).scalar_one())
@@ -236,7 +247,7 @@ class BudgetRepository:
         rows = connection.execute(written_off.order_by(WRITE_OFF_TABLE.c.scope, WRITE_OFF_TABLE.c.period)).all()
         for row in rows:
             self._lock_budget(connection, row.scope, row.period)
-            entry = delete(LEDGER_TABLE).where(LEDGER_TABLE.c.charge_id == row.charge_id, LEDGER_TABLE.c.scope == row.scope)
+            entry = delete(LEDGER_TABLE).where(LEDGER_TABLE.c.charge_id == row.charge_id)
             amount = connection.execute(entry.returning(LEDGER_TABLE.c.amount_nusd)).scalar_one()
             self._change_budget(connection, row.scope, row.period, spent=-amount, leased=0)
         if rows:
@@ -249,25 +260,26 @@ class BudgetRepository:
         Raises:
             IntegrityError: One is there.
         """
-        rows = [(*entry, *_told(charge)) for charge in charges for entry in _entries(charge)]
-        _INSERT_FRESH.execute(connection, rows)
-        added: dict[ScopePeriod, Nusd] = defaultdict(int)
-        for _, scope, period, amount in (entry for charge in charges for entry in _entries(charge)):
-            added[scope, period] += amount
-        return added
+        _INSERT_FRESH.execute(connection, [_ledger_row(charge) for charge in charges])
+        return _sums((charge.periods, charge.amount_nusd) for charge in charges)
 
     def _enter(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
         """Add the entries that are not there yet; return what these sum to."""
-        added: dict[ScopePeriod, Nusd] = defaultdict(int)
-        rows = [
-            dict(zip(_LEDGER_COLUMNS, (*entry, *_told(charge)), strict=True)) for charge in charges for entry in _entries(charge)
-        ]
+        by_id = {charge.charge_id: charge for charge in charges}
+        rows = [dict(zip(_LEDGER_COLUMNS, _ledger_row(charge), strict=True)) for charge in by_id.values()]
+        entered: list[str] = []
         for start in range(0, len(rows), _ROWS_A_STATEMENT):
             statement = self._insert(LEDGER_TABLE).values(rows[start : start + _ROWS_A_STATEMENT]).on_conflict_do_nothing()
-            entered = statement.returning(LEDGER_TABLE.c.scope, LEDGER_TABLE.c.period, LEDGER_TABLE.c.amount_nusd)
-            for scope, period, amount in connection.execute(entered):
-                added[scope, period] += amount
-        return added
+            entered += connection.execute(statement.returning(LEDGER_TABLE.c.charge_id)).scalars()
+        return _sums((by_id[charge_id].periods, by_id[charge_id].amount_nusd) for charge_id in entered)
+
+    def _introduce(self, charges: Sequence[Charge]) -> None:
+        """Write down who pays together, where this process has not yet; in a transaction of its own, so that nobody waits for it."""
+        fresh = {charge.periods for charge in charges} - self._known_payers
+        if fresh:
+            with self._engine.begin() as connection:
+                _add_payers(connection, fresh)
+            self._known_payers |= fresh
 
     def _lock_budget(self, connection: Connection, scope: str, period: str) -> Nusd:
         """Make sure that the row is there and keep it until the transaction ends; return what is spent or leased of it."""
@@ -299,9 +311,25 @@ class BudgetRepository:
         return [_LeaseRow(*row) for row in rows]
 
 
-def _entries(charge: Charge) -> list[tuple[str, str, str, Nusd]]:
-    return [(charge.charge_id, scope, period, charge.amount_nusd) for scope, period in charge.periods]
+def _add_payers(connection: Connection, together: Iterable[Payers]) -> None:
+    _INSERT_PAYERS.execute(connection, sorted((payers_id(payers), *payer) for payers in together for payer in payers))
 
 
-def _told(charge: Charge) -> tuple[int, bool, str, str]:
-    return charge.at_us, charge.is_estimated, charge.lane_id, charge.price_snapshot_id
+@lru_cache(4096)
+def payers_id(payers: Payers) -> str:
+    """Return the name of those who pay together: 80 bits of a hash of them, the same whoever works it out."""
+    told = "\n".join(f"{scope}\t{period}" for scope, period in sorted(payers))
+    return hashlib.blake2b(told.encode(), digest_size=10).hexdigest()
+
+
+def _ledger_row(charge: Charge) -> tuple[str, str, Nusd, int, bool, str, str]:
+    told = (charge.at_us, charge.is_estimated, charge.lane_id, charge.price_snapshot_id)
+    return charge.charge_id, payers_id(charge.periods), charge.amount_nusd, *told
+
+
+def _sums(paid: Iterable[tuple[Payers, Nusd]]) -> dict[ScopePeriod, Nusd]:
+    sums: dict[ScopePeriod, Nusd] = defaultdict(int)
+    for payers, amount in paid:
+        for key in payers:
+            sums[key] += amount
+    return sums

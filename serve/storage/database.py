@@ -25,7 +25,7 @@ from serve.errors import StorageError
 from serve.storage import alert_tables, idempotency_tables, identity_tables, money_tables  # noqa: F401 - their tables join METADATA
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0006"
+HEAD_REVISION: Final = "0007"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000
@@ -124,8 +124,8 @@ def make_tables(connection: Connection) -> None:
     connection.execute(version.insert().values(version_num=HEAD_REVISION))
 
 
-def upgrade_tables(connection: Connection) -> None:
-    """Run the migrations that are missing.
+def upgrade_tables(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations that are missing, as far as `revision`.
 
     Raises:
         StorageError: The database holds a revision that this program does not know.
@@ -139,7 +139,7 @@ def upgrade_tables(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StorageError(
             f"the database {_shown(connection.engine.url)} is at revision {stored_revision(connection)!r}, which this version of "

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, PrimaryKeyConstraint, Table, Text
 
 from serve.storage.tables import METADATA
 
@@ -54,19 +54,29 @@ WRITE_OFF_TABLE: Final = Table(
 )
 """Leases of workers that were given up; should one be heard of again, its entry is taken back and what it really spent is entered."""
 
+PAYERS_TABLE: Final = Table(
+    "ledger_payer",
+    METADATA,
+    Column("payers_id", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    PrimaryKeyConstraint("payers_id", "scope", "period", name="ledger_payer_pk"),
+)
+"""Who pays together: a row for each scope and month. The same key on the same provider key pays for thousands of attempts."""
+
 LEDGER_TABLE: Final = Table(
     "ledger_entry",
     METADATA,
     Column("charge_id", Text, nullable=False),
-    Column("scope", Text, nullable=False),
-    Column("period", Text, nullable=False),
+    Column("payers_id", Text, nullable=False),
     Column("amount_nusd", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("is_estimated", Boolean, nullable=False),
     Column("lane_id", Text, nullable=False),
     Column("price_snapshot_id", Text, nullable=False),
-    PrimaryKeyConstraint("charge_id", "scope", name="ledger_entry_pk"),
-    Index("ledger_entry_of_period", "scope", "period", "at_us"),
+    PrimaryKeyConstraint("charge_id", name="ledger_entry_pk"),
     CheckConstraint("amount_nusd >= 0", name="ledger_entry_amount"),
+    sqlite_with_rowid=False,
 )
-"""One row for every scope that pays for an attempt. Rows are added and never changed; only a write-off may be taken back."""
+"""One row for every attempt that cost something; each of its payers pays all of it. Rows are added and never changed; only a
+write-off may be taken back."""
