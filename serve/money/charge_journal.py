@@ -1,10 +1,12 @@
 """What a worker holds and has settled, written to a file before a provider is asked, so that `kill -9` loses and doubles nothing.
 
-One append to the page cache per event: it survives the process, not the machine's power. What the machine loses is found by the leases
-that nobody renews (`BudgetRepository.write_off`).
+The file is mapped into memory, so that a record costs a copy and no system call; the page cache keeps it when the process dies, not
+when the machine does. What the machine loses is found by the leases that nobody renews (`BudgetRepository.write_off`).
 """
 
 import contextlib
+import errno
+import mmap
 import os
 import sys
 from collections import Counter
@@ -20,6 +22,7 @@ from serve.money.file_lock import try_lock
 
 _SUFFIX: Final = ".journal"
 _LARGEST_BYTES: Final = 4_000_000
+_RESERVED_BYTES: Final = 1 << 18
 
 
 class HoldRecord(msgspec.Struct, frozen=True, tag="hold"):
@@ -86,15 +89,18 @@ class ChargeJournal:
         self._worker_id = worker_id
         self._largest_bytes = largest_bytes
         self._number = 0
-        self._size = 0
         self._needed: dict[str, list[Record]] = {}
         self._file = self._open()
+        self._map = _reserve(self._file, 0)
+        self._size = 0
 
     def write(self, record: Record) -> None:
-        """Append a record; about five microseconds."""
-        line = _encode(record) + b"\n"
-        os.write(self._file, line)
-        self._size += len(line)
+        """Append a record; about two microseconds.
+
+        Raises:
+            OSError: The disk is full.
+        """
+        self._append(_encode(record) + b"\n")
         self._needed.setdefault(record.charge_id, []).append(record)
 
     def forget(self, charge_ids: Iterable[str]) -> None:
@@ -106,7 +112,9 @@ class ChargeJournal:
 
     def close(self) -> None:
         """Close the journal of a worker that ends well; a journal that nobody needs is removed."""
+        self._map.close()
         if self._needed:
+            os.ftruncate(self._file, self._size)
             os.close(self._file)
         else:
             _remove(self._file, self._path(self._number))
@@ -116,23 +124,41 @@ class ChargeJournal:
 
     def _open(self) -> int:
         while True:
-            file = os.open(self._path(self._number), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+            file = os.open(self._path(self._number), os.O_CREAT | os.O_RDWR, 0o600)
             if try_lock(file):
                 return file
             _remove(file, self._path(self._number))  # somebody took the new file, empty as it is, for an abandoned one
             self._number += 1
 
+    def _append(self, lines: bytes) -> None:
+        end = self._size + len(lines)
+        while end > len(self._map):
+            full, self._map = self._map, _reserve(self._file, len(self._map))
+            full.close()
+        self._map[self._size : end] = lines
+        self._size = end
+
     def _start_anew(self) -> None:
         """Write what is still needed into a new file, then remove the old one; a crash in between leaves both, which say the same."""
-        old_file, old_path = self._file, self._path(self._number)
+        old_file, old_path, old_map = self._file, self._path(self._number), self._map
         self._number += 1
-        self._size = 0
         self._file = self._open()
+        self._map, self._size = _reserve(self._file, 0), 0
         for records in list(self._needed.values()):
-            lines = b"".join(_encode(record) + b"\n" for record in records)
-            os.write(self._file, lines)
-            self._size += len(lines)
+            self._append(b"".join(_encode(record) + b"\n" for record in records))
+        old_map.close()
         _remove(old_file, old_path)
+
+
+def _reserve(file: int, size: int) -> mmap.mmap:
+    """Lengthen a file of `size` bytes and map all of it.
+
+    The bytes are written, not only promised: a mapped page for which the disk has no room would end the process.
+    """
+    os.lseek(file, size, os.SEEK_SET)
+    if os.write(file, bytes(_RESERVED_BYTES)) < _RESERVED_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return mmap.mmap(file, size + _RESERVED_BYTES)
 
 
 def _remove(file: int, path: Path) -> None:
@@ -204,6 +230,6 @@ def _recover(worker_id: str, paths: list[Path], now_us: int) -> Recovered:
 
 def _read(path: Path) -> Iterator[Record]:
     """Yield the records of a journal; the last one may be cut where the process was killed, and says nothing then."""
-    for line in path.read_bytes().split(b"\n"):
+    for line in path.read_bytes().rstrip(b"\0").split(b"\n"):
         with contextlib.suppress(msgspec.MsgspecError):
             yield _decode(line)

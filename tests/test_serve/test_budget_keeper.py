@@ -208,6 +208,7 @@ def test_attempts_of_a_killed_worker_are_charged_by_what_it_wrote_down(
         # As the operating system leaves it after `kill -9`: the journal is there, and its lock is gone.
         import os
 
+        keeper._written._map.close()
         os.close(keeper._written._file)
         for task in keeper._tasks:
             task.cancel()
@@ -296,7 +297,7 @@ def test_the_journal_is_written_anew_when_it_grows_and_keeps_what_is_needed(
         if number != 7:
             journal.forget([f"req/{number}"])
     [path] = folder.iterdir()
-    assert path.stat().st_size < 2_000
+    assert len(path.read_bytes().rstrip(b"\0")) < 2_000
     with abandoned_journals(folder, 9) as found:
         assert found == []
     journal.close()
@@ -425,6 +426,7 @@ def test_a_worker_that_ends_well_settles_for_one_that_died_beside_it(
             await dead.start()
             await hold(dead, "req_1/0", 300, OPENAI)
             await asyncio.gather(*dead._refills.values())
+            dead._written._map.close()
             os.close(dead._written._file)  # as the kernel does when a process is killed
             for task in dead._tasks:
                 task.cancel()
