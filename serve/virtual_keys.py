@@ -3,6 +3,7 @@
 `ll_live_` or `ll_test_`, 30 base62 characters, 6 base62 characters of CRC32 over what comes before them.
 """
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -133,6 +134,7 @@ class KeyRing:
             digest = key_digest(self._own_pepper, text)
             self._configured[digest] = AcceptedKey(digest, holder)
         self._stored: dict[bytes, AcceptedKey] = {}
+        self._found: dict[bytes, AcceptedKey] = {}
         self._is_closed = bool(configured)
         self._used: set[VirtualKeyHolder] = set()
 
@@ -150,6 +152,7 @@ class KeyRing:
             was_any_issued: Whether any ever was; if so, nobody is anonymous any more, even if all were revoked since.
         """
         self._stored = {key.digest: key for key in stored}
+        self._found = {}
         self._pepper = pepper
         self._is_closed = was_any_issued or bool(self._configured)
 
@@ -184,9 +187,15 @@ class KeyRing:
         return used
 
     def _find(self, presented: str) -> AcceptedKey | None:
-        key = self._configured.get(key_digest(self._own_pepper, presented))
-        if key is None and self._stored:
-            key = self._stored.get(key_digest(self._pepper, presented))
+        # A hash that is made in a tenth of the time, with a key that only this process knows, stands in for one that was found before.
+        quick = hashlib.blake2b(presented.encode(errors="replace"), key=self._own_pepper).digest()
+        key = self._found.get(quick)
+        if key is None:
+            key = self._configured.get(key_digest(self._own_pepper, presented))
+            if key is None and self._stored:
+                key = self._stored.get(key_digest(self._pepper, presented))
+            if key is not None:
+                self._found[quick] = key
         return key
 
 
