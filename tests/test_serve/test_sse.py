@@ -77,6 +77,24 @@ def test_any_cut_is_relayed_byte_for_byte_but_for_the_usage(places: list[int], n
     assert passing.usage == TokenUsage(5, 2)
 
 
+KINDS = [
+    chunk("some"), chunk(" words"), chunk("", "stop"), chunk("x", usage=None), chunk("", usage=USAGE), chunk("y", x_groq={"usage": USAGE}),
+    chunk(error={"message": "broke"}), b": note\n\n", b"event: ping\ndata: {}\n\n", b"data: {broken\n\n", b"data:{}\r\n\r\n",
+    encode_event(b"[DONE]"), b"\n\n",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(KINDS), max_size=12), st.lists(st.integers(0, 10_000), max_size=4))
+def test_events_that_come_together_are_relayed_as_one_by_one(events: list[bytes], places: list[int]) -> None:
+    stream = b"".join(events)
+    apart, together = relay(), relay()
+    out = b"".join(apart.feed(event) for event in events)
+    assert b"".join(together.feed(piece) for piece in cut(stream, places)) == out
+    for name in ("characters", "finish_reason", "has_content", "is_done", "error", "usage"):
+        assert getattr(together, name) == getattr(apart, name), name
+    assert together.finish() == apart.finish()
+
+
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "delta": {}, "finish_reason": None}]])
 def test_a_usage_chunk_may_have_no_choice_or_an_empty_one(choices: list[object]) -> None:
     passing = relay()

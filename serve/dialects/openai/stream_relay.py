@@ -11,6 +11,10 @@ from serve.dialects.openai.usage import Usage, estimate_usage, read_usage, usage
 from serve.dialects.sse import EventSplitter, encode_event, event_data
 
 DONE = b"[DONE]"
+_LAST = b"data: [DONE]\n\n"
+_NEXT = b"\n\ndata:"
+_FEWEST_TOGETHER = 3
+"""Fewer events than this are read as quickly one by one."""
 
 
 class _Delta(Struct):
@@ -40,7 +44,9 @@ class _Chunk(Struct):
     error: Raw = Raw()
 
 
-_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decoder = msgspec.json.Decoder(_Chunk)
+_decode_chunk = _decoder.decode
+_decode_chunks = _decoder.decode_lines
 
 
 def _characters(delta: _Delta) -> int:
@@ -53,6 +59,14 @@ def _characters(delta: _Delta) -> int:
     if delta.refusal:
         n += len(delta.refusal)
     return n
+
+
+def _length_of(run: bytes, n_events: int) -> int:
+    """Return how many bytes the first events of a run take."""
+    end = 0
+    for _ in range(n_events):
+        end = run.index(_NEXT, end) + 2
+    return end
 
 
 class ChatStreamRelay:
@@ -93,6 +107,8 @@ class ChatStreamRelay:
         Raises:
             ValueError: The stream is not server-sent events.
         """
+        if chunk.count(_NEXT) >= _FEWEST_TOGETHER - 1 and not self._splitter.pending and (end := self._relay_together(chunk)):
+            return chunk if end == len(chunk) else chunk[:end] + self.feed(chunk[end:])
         events = self._splitter.feed(chunk)
         return self._relay(events[0]) if len(events) == 1 else b"".join([self._relay(event) for event in events])
 
@@ -111,6 +127,27 @@ class ChatStreamRelay:
         chunk["choices"] = [{"index": 0, "delta": {}, "finish_reason": "error"}]
         chunk["error"] = {"message": message, "type": "upstream_error", "param": None, "code": code}
         return encode_event(msgspec.json.encode(chunk)) + encode_event(DONE)
+
+    def _relay_together(self, piece: bytes) -> int:
+        """Take note of the ordinary events that a piece begins with, all at once; return the length of those, which pass as they are.
+
+        0: its events are not of one line each, or one of them cannot be read.
+        """
+        run = piece.removesuffix(_LAST)
+        n_events = run.count(_NEXT) + 1
+        if not run.startswith(b"data:") or not run.endswith(b"\n\n") or run.count(b"\n") != 2 * n_events:
+            return 0
+        try:
+            chunks = _decode_chunks(run[5:].replace(_NEXT, b"\n"))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return 0
+        if len(chunks) != n_events:
+            return 0
+        for number, chunk in enumerate(chunks):
+            if chunk.usage is not None or chunk.x_groq is not None:
+                return _length_of(run, number)
+            self._note(chunk)
+        return len(run)
 
     def _relay(self, event: bytes) -> bytes:
         data = event_data(event)
