@@ -4,6 +4,7 @@ RouterError
 ├── BundleError          a bundle on disk cannot be used            (operator mends)
 ├── PredictionError      the quality model failed on a request      (we mend; lanes are ranked without it)
 ├── PriceError           a price row or table is wrong              (operator mends)
+├── RewardError          signals or a rule of the reward are wrong (operator mends)
 ├── TextError            a prompt is not usable text                (caller mends)
 ├── ConstraintError      contradictory or malformed constraints     (caller mends)
 └── NoEligibleLaneError  every lane was excluded, with the reasons  (caller mends)
@@ -26,6 +27,10 @@ class PredictionError(RouterError):
 
 class PriceError(RouterError):
     """A price is negative, undated, unsourced or not a number."""
+
+
+class RewardError(RouterError):
+    """Signals of an answer's quality do not fit together, or a rule for one is malformed."""
 
 
 class TextError(RouterError):

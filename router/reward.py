@@ -1,0 +1,189 @@
+"""How good an answer was, from all that was said and checked about it: one number in [0, 1] with its uncertainty.
+
+Every signal is a noisy measurement of the answer's latent quality, with a deviation that belongs to its metric:
+
+    x_k = quality + noise,  noise of standard deviation s_k        reward = sum(x_k / s_k^2) / sum(1 / s_k^2)
+                                                                   reward_std = sum(1 / s_k^2) ^ -1/2
+
+No prior stands in: where nothing was said, nothing is known (NaN), which is not zero. A metric has one deviation, whatever the
+value: were bad news trusted more than good, a precision-weighted mean over many answers would be worse than the answers are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from router.errors import RewardError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Names = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.object_]
+
+_PASSED = 0.65
+"""Quality of an answer of which no more is known than that a check found nothing wrong: about that of a graded answer of the
+shipped corpus, whose three sources' means are 0.43 to 0.68, of tasks harder than most requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRule:
+    """How one metric measures quality: a straight line between two values, flat beyond them.
+
+    Args:
+        worst_value, best_value: Of the metric. The worst one may be the larger.
+        worst_quality, best_quality: What they say of the answer, 0..1.
+        std: Standard deviation of the measurement, above 0.
+        why: Where the numbers come from.
+
+    Raises:
+        RewardError: A number is out of its range.
+    """
+
+    worst_value: float
+    best_value: float
+    worst_quality: float
+    best_quality: float
+    std: float
+    why: str
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.worst_value) and isfinite(self.best_value)) or self.worst_value == self.best_value:
+            raise RewardError(f"a metric needs two finite values that differ, not {self.worst_value!r} and {self.best_value!r}")
+        if not 0 <= self.worst_quality <= self.best_quality <= 1:
+            raise RewardError(
+                f"qualities lie in 0..1, the worst first, not {self.worst_quality!r} and {self.best_quality!r}"
+            )
+        if not 0 < self.std < float("inf"):
+            raise RewardError(f"the deviation of a measurement is above 0, not {self.std!r}")
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The least and the greatest value that the metric takes."""
+        return min(self.worst_value, self.best_value), max(self.worst_value, self.best_value)
+
+
+_AGREEMENT = (
+    "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): each errs on 11%, a deviation of 0.31."
+)
+_JUDGE = "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
+
+REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
+    {
+        "thumbs": RewardRule(0, 1, 0.0, 1.0, 0.3, _AGREEMENT),
+        "score": RewardRule(0, 1, 0.0, 1.0, 0.2, "Your own measure, such as the share of tests passed; taken to be better than a thumb."),
+        "rating": RewardRule(1, 5, 0.0, 1.0, 0.3, "Stars, as a thumb with shades."),
+        "judge.rubric": RewardRule(0, 1, 0.0, 1.0, 0.35, _JUDGE),
+        "judge.pairwise": RewardRule(
+            0, 1, 0.1, 0.9, 0.45, f"{_JUDGE} Better than another answer is not yet good; both orders gave the same verdict."
+        ),
+        "judge.pairwise_split": RewardRule(0, 1, 0.1, 0.9, 0.8, "The verdict turned with the order of the two answers: it says little."),
+        "schema_valid": RewardRule(0, 1, 0.0, _PASSED, 0.4, "An answer that cannot be read is of no use; one that can may still be wrong."),
+        "tool_arguments_valid": RewardRule(0, 1, 0.0, _PASSED, 0.4, "As schema_valid: a call that cannot be made is of no use."),
+        "refusal": RewardRule(1, 0, 0.1, _PASSED, 0.7, "Some refusals are right, and some phrases of one are none."),
+        "truncated": RewardRule(1, 0, 0.25, _PASSED, 0.7, "An answer without its end; often it was the caller's own limit."),
+        "asked_again": RewardRule(1, 0, 0.2, _PASSED, 0.7, "People ask the same again when the answer was of no use, or to see another."),
+        "edited_share": RewardRule(1, 0, 0.1, _PASSED, 0.7, "The share of the answer that its user replaced before going on."),
+    }
+)
+"""Metric name -> its rule. A metric that is not here counts for nothing, until somebody says how."""
+
+
+def combine_rewards(
+    request_index: Ints,
+    metric_names: Names,
+    values: Floats,
+    n_requests: int,
+    rules: Mapping[str, RewardRule] = REWARD_RULES,
+) -> tuple[Floats, Floats]:
+    """Return the reward of each request and its standard deviation.
+
+    Every signal given counts: leave out those that their giver took back (`keep_last`). Metrics without a rule and values that are
+    not finite are passed over.
+
+    Args:
+        request_index: Shape (k,), the request of each signal, 0..n_requests-1.
+        metric_names: Length k.
+        values: Shape (k,), of the metrics.
+        n_requests: How many requests there are.
+        rules: Metric name -> what its values say.
+
+    Returns:
+        `(reward, reward_std)`, both of shape (n_requests,): reward in 0..1; NaN where nothing is known.
+
+    Raises:
+        RewardError: The three differ in length, or an index is out of range.
+    """
+    index, measured = np.asarray(request_index, np.intp), np.asarray(values, np.float64)
+    if not len(index) == len(metric_names) == len(measured):
+        raise RewardError(f"{len(index)} requests, {len(metric_names)} metrics and {len(measured)} values are no signals")
+    if len(index) and not 0 <= index.min() <= index.max() < n_requests:
+        raise RewardError(f"signals of requests {index.min()} to {index.max()}, but there are {n_requests}")
+    codes, used = _codes(metric_names)
+    table = np.array([_row(rules.get(name)) for name in used]).reshape(-1, 5)[codes]  # (k, 5)
+    worst, best, worst_quality, best_quality, precision = table.T
+    with np.errstate(invalid="ignore"):
+        share = np.clip((measured - worst) / (best - worst), 0.0, 1.0)
+    quality = worst_quality + share * (best_quality - worst_quality)
+    is_heard = (precision > 0) & np.isfinite(measured)
+    index, quality, precision = index[is_heard], quality[is_heard], precision[is_heard]
+    total = np.bincount(index, precision, minlength=n_requests).astype(np.float64)  # (n_requests,); integers where nothing is heard
+    total[total == 0] = np.nan
+    weighted = np.bincount(index, precision * quality, minlength=n_requests)
+    return np.clip(weighted / total, 0.0, 1.0), np.sqrt(1 / total)
+
+
+def keep_last(request_index: Ints, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]) -> Ints:
+    """Return the signals that stand, ascending: of what one giver said of one request in one metric, the last.
+
+    Args:
+        request_index, metric_names, given_by, received_at: Of the signals, length k. Of two at the same instant, the later in the arrays.
+
+    Raises:
+        RewardError: They differ in length.
+    """
+    n_signals = len(request_index)
+    if not n_signals == len(metric_names) == len(given_by) == len(received_at):
+        raise RewardError("signals need a request, a metric, a giver and an instant each")
+    if n_signals == 0:
+        return np.empty(0, np.intp)
+    keys = np.stack([np.asarray(request_index, np.intp), _codes(metric_names)[0], _codes(given_by)[0]])  # (3, k)
+    order = np.lexsort((np.asarray(received_at), *keys))  # stable: equal instants stay in order
+    sorted_keys = keys[:, order]
+    is_last = np.append((sorted_keys[:, 1:] != sorted_keys[:, :-1]).any(axis=0), True)
+    return np.sort(order[is_last])
+
+
+def read_reward_rules(texts: Iterable[str]) -> dict[str, RewardRule]:
+    """Return `REWARD_RULES` and those that somebody wrote as `name:worst:best:std`, such as `csat:1:10:0.3`.
+
+    Raises:
+        RewardError: One is no rule; it says which and how one is written.
+    """
+    rules = dict(REWARD_RULES)
+    for text in texts:
+        name, *numbers = text.split(":")
+        try:
+            worst, best, std = map(float, numbers)
+        except ValueError:
+            raise RewardError(f"{text!r} is no rule; write name:worst:best:std, such as csat:1:10:0.3") from None
+        if not name:
+            raise RewardError(f"{text!r} names no metric; write name:worst:best:std, such as csat:1:10:0.3")
+        rules[name] = RewardRule(worst, best, 0.0, 1.0, std, "Told on the command line.")
+    return rules
+
+
+def _row(rule: RewardRule | None) -> tuple[float, float, float, float, float]:
+    if rule is None:
+        return 0.0, 1.0, 0.0, 0.0, 0.0
+    return rule.worst_value, rule.best_value, rule.worst_quality, rule.best_quality, rule.std**-2
+
+
+def _codes(words: Names) -> tuple[Ints, list[str]]:
+    """Return each word's number and the words by number; many times quicker than to sort a million strings."""
+    plain = words.tolist() if isinstance(words, np.ndarray) else words
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(plain))}
+    return np.fromiter(map(numbers.__getitem__, plain), np.intp, len(plain)), list(numbers)
