@@ -6,7 +6,7 @@ Run as `python -m bench.decision [--json]`, pinned to a core with taskset where 
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from time import perf_counter_ns
@@ -67,7 +67,7 @@ def time_decision(calls: int = 4_000) -> list[Timing]:
 def _steps(
     quality_model: QualityModel, tokenizer: WordPieceTokenizer, contexts: Sequence[RouteContext]
 ) -> dict[str, Callable[[RouteContext], object]]:
-    decide_on = _decision(quality_model)
+    decide_on, decide_shifted = _decision(quality_model), _decision(quality_model, is_shifted=True)
     predictions = {id(context): quality_model.predict(context) for context in contexts}
     return {
         "whole decision": lambda context: decide_on(context, quality_model.predict(context)),
@@ -75,12 +75,15 @@ def _steps(
         "of it, features": extract_features,
         "of it, tokenizing": lambda context: tokenizer.encode(context.text),
         "decide": lambda context: decide_on(context, predictions[id(context)]),
+        "decide, shifted": lambda context: decide_shifted(context, predictions[id(context)]),
     }
 
 
-def _decision(quality_model: QualityModel) -> Callable[[RouteContext, Prediction], object]:
+def _decision(quality_model: QualityModel, *, is_shifted: bool = False) -> Callable[[RouteContext, Prediction], object]:
     table = LaneTable.build(_lanes(quality_model.trained_names), quality_model.trained_names)
     state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(0)
+    if is_shifted:
+        state = replace(state, quality_shift=np.linspace(-1, 1, N_LANES))
     return lambda context, prediction: decide(table, context, prediction, state, policy, rng, NO_CONSTRAINTS, NO_PREFERENCES)
 
 

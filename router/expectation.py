@@ -27,6 +27,7 @@ class LaneState:
         counts_max_output: The lane's provider counts the largest answer allowed against that limit, not the one it gives; None: none does.
         is_over_budget: The budget of the lane's provider key has not enough left for this request; None: all have.
         cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: none is.
+        quality_shift: What was learned since the bundle was trained, added to the log odds of a good answer; None: nothing was.
     """
 
     is_cooling: npt.NDArray[np.bool_]
@@ -37,6 +38,7 @@ class LaneState:
     counts_max_output: npt.NDArray[np.bool_] | None = None
     is_over_budget: npt.NDArray[np.bool_] | None = None
     cached_tokens: Floats | None = None
+    quality_shift: Floats | None = None
 
     @classmethod
     def unmeasured(cls, table: LaneTable) -> "LaneState":
@@ -75,6 +77,8 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         prediction.difficulty,
         prediction.typical_completion_tokens,
     )
+    if state.quality_shift is not None:
+        quality, quality_std = shift_quality(quality, quality_std, state.quality_shift)
     if context.max_output_tokens is not None:
         tokens = np.minimum(tokens, context.max_output_tokens)
     input_rate, output_rate = table.rates_for(context.prompt_tokens)
@@ -86,6 +90,14 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         return Expectation(quality, quality_std, tokens, cost, latency)
     discount = state.cached_tokens * input_rate * (1 - table.cached_rate_share)
     return Expectation(quality, quality_std, tokens, cost - discount, latency, discount)
+
+
+def shift_quality(quality: Floats, quality_std: Floats, shift: Floats) -> tuple[Floats, Floats]:
+    """Return (quality, its deviation) after a shift of the log odds: q e^s / (1 - q + q e^s), and the deviation times the slope of that."""
+    odds = np.exp(shift)
+    scale = 1 / (1 + quality * (odds - 1))
+    steepness = odds * scale
+    return quality * steepness, quality_std * steepness * scale
 
 
 def believe_of_lanes(

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+import numpy as np
+
 from router.bar import Bar
 from router.lane import Lane
-from router.lane_table import LaneTable
+from router.lane_table import Floats, LaneTable
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.signing.signer import Signer
@@ -60,6 +62,8 @@ class LaneDirectory:
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
         permissions: What was worked out of virtual keys' patterns so far.
+        quality_shifts: Bundle's version -> what was learned of the lanes since it was trained, shape (n_lanes,), added to the log odds of
+            a good answer; versions of which nothing was learned are absent. Its arrays are replaced whole, never written into.
     """
 
     table: LaneTable
@@ -70,6 +74,7 @@ class LaneDirectory:
     price_snapshot_id: str
     bar: Bar
     permissions: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
+    quality_shifts: dict[str, Floats] = field(default_factory=dict)
 
     def permitted(self, patterns: tuple[str, ...]) -> frozenset[str]:
         """Return the ids of the lanes that match one of some patterns by their id, their vendor model or their provider.
@@ -91,6 +96,11 @@ class LaneDirectory:
             if lane_id in self.table.index_of
         ]
         self.health.adopt(former.health, rows)
+        for version, former_shift in former.quality_shifts.items():
+            shift = np.zeros(len(self.table))
+            for row, former_row in rows:
+                shift[row] = former_shift[former_row]
+            self.quality_shifts[version] = shift
         self.warm_caches.adopt(former.warm_caches, {old: new for new, old in rows})
         self.thought_homes.adopt(former.thought_homes)
 

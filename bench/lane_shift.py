@@ -1,0 +1,134 @@
+"""How soon a lane that silently became worse is noticed, and how often one is suspected that did not: simulated feedback on a gateway's lanes.
+
+Run as `python -m bench.lane_shift [--runs 20]`. Requests come evenly over the day; a share of their answers is judged by thumbs, of which one
+in nine is wrong; people judge more harshly than the bundle was trained to (`_HARSHNESS`), for all lanes alike.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.lane_correction import Judged, LaneCorrection, ShiftPrior
+from router.lane_table import Floats
+
+N_LANES = 4
+REQUESTS_PER_HOUR = 200
+JUDGED_SHARE = 0.05
+HOURS_BEFORE, HOURS_AFTER = 30 * 24, 7 * 24
+_SETTLING_HOURS = 48
+_HARSHNESS = -0.5
+_WRONG_THUMBS = 0.11
+_THUMB_STD = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one way of degrading led to, over all runs.
+
+    Args:
+        drop: By how much the first lane's P(good) fell; 0: it did not.
+        share: Of requests that the first lane answers.
+        true_shift: What the drop is in log odds of a thumb up.
+        hours: From the drop until the shift had half that size, of each run; NaN: it never had.
+        settled: Mean shift in the last two days.
+        wobble: Deviation of the shifts of all lanes in the 30 days before.
+        largest: The largest shift, either way, of any lane in these 30 days and all runs.
+        suspected: Share of the hours of these 30 days in which any lane was shifted by half of `true_shift` or more, downwards.
+    """
+
+    drop: float
+    share: float
+    true_shift: float
+    hours: Floats
+    settled: float
+    wobble: float
+    largest: float
+    suspected: float
+
+
+def simulate(drop: float, share: float, runs: Sequence[int], prior: ShiftPrior | None = None) -> Outcome:
+    """Return how the correction fared when the first lane's P(good) fell by `drop`, 30 days after it began to learn."""
+    shifts = np.array([_run(drop, share, seed, prior or ShiftPrior()) for seed in runs])  # (runs, hours, lanes)
+    true_shift = _true_shift(drop)
+    before, after = shifts[:, _SETTLING_HOURS:HOURS_BEFORE], shifts[:, HOURS_BEFORE:, 0]
+    level = before[:, -24:, 0].mean(axis=1, keepdims=True)
+    is_half = after - level <= true_shift / 2
+    hours = np.where(is_half.any(axis=1), is_half.argmax(axis=1) + 1.0, np.nan)
+    suspected = (before <= true_shift / 2).any(axis=2).mean() if drop else np.nan
+    return Outcome(
+        drop,
+        share,
+        true_shift,
+        hours,
+        float(after[:, -48:].mean()),
+        float(before.std()),
+        float(np.abs(before).max()),
+        float(suspected),
+    )
+
+
+def _run(drop: float, share: float, seed: int, prior: ShiftPrior) -> Floats:
+    rng = np.random.default_rng(seed)
+    shares = np.append(share, np.full(N_LANES - 1, (1 - share) / (N_LANES - 1)))
+    correction, shifts = LaneCorrection(prior), []
+    for hour in range(HOURS_BEFORE + HOURS_AFTER):
+        for moment in np.sort(rng.random(rng.poisson(REQUESTS_PER_HOUR * JUDGED_SHARE))):
+            lane, predicted = int(rng.choice(N_LANES, p=shares)), _predictions(rng, 1)
+            chance = _thumb_chance(predicted, drop if hour >= HOURS_BEFORE and lane == 0 else 0.0)
+            is_up = bool(rng.random() < chance[0])
+            correction.learn(
+                Judged(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), float(is_up), _THUMB_STD, (hour + moment) * 3_600.0)
+            )
+        correction.advance((hour + 1) * 3_600.0)
+        shifts.append([correction.shift_of(f"lane-{lane}", f"vendor/{lane}")[0] for lane in range(N_LANES)])
+    return np.array(shifts)
+
+
+def _predictions(rng: np.random.Generator, n: int) -> Floats:
+    return rng.beta(6, 2.5, n).clip(0.05, 0.95)
+
+
+def _thumb_chance(predicted: Floats, drop: float) -> Floats:
+    chance = 1 / (1 + (1 - predicted) / predicted * np.exp(-_HARSHNESS))
+    chance = np.maximum(chance - drop, 0.02)
+    return np.asarray(chance * (1 - _WRONG_THUMBS) + (1 - chance) * _WRONG_THUMBS, np.float64)
+
+
+def _true_shift(drop: float) -> float:
+    """Return the shift of log odds, against the predictions, that a drop makes in the chance of a thumb up."""
+    predicted = _predictions(np.random.default_rng(0), 20_000)
+    odds = np.log(predicted / (1 - predicted))
+
+    def fitted(chances: Floats) -> float:
+        shift = 0.0
+        for _ in range(30):
+            chance = 1 / (1 + np.exp(-odds - shift))
+            shift += float((chances - chance).sum() / (chance * (1 - chance)).sum())
+        return shift
+
+    return fitted(_thumb_chance(predicted, drop)) - fitted(_thumb_chance(predicted, 0.0))
+
+
+def main() -> None:
+    """Print a line for each way of degrading."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=20, help="seeds")
+    runs = range(parser.parse_args().runs)
+    print(
+        "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  settled at  wobble  largest  suspected"
+    )
+    for drop, share in ((0.3, 0.97), (0.3, 0.4), (0.3, 0.1), (0.15, 0.4)):
+        out = simulate(drop, share, runs)
+        found = out.hours[~np.isnan(out.hours)]
+        median, late = np.percentile(found, (50, 90)) if len(found) else (np.nan, np.nan)
+        judged = REQUESTS_PER_HOUR * JUDGED_SHARE * share
+        print(
+            f"{drop:4.2f}  {share:17.0%}  {judged:8.1f}  {out.true_shift:10.2f}  {median:16.0f} {late:11.0f} {np.isnan(out.hours).sum():5d}"
+            f"  {out.settled:10.2f}  {out.wobble:6.2f}  {out.largest:7.2f}  {out.suspected:9.2%}"
+        )
+
+
+if __name__ == "__main__":
+    main()
