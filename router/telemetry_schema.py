@@ -14,6 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 TELEMETRY_SCHEMA_VERSION: Final = 1
+EXPORT_FORMAT: Final = "llmdeal-telemetry"
+"""What the manifest of an export calls itself."""
+EXPORT_MANIFEST: Final = "export.json"
+"""Its name in the folder of the export."""
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from sqlalchemy import Engine
 
-from router.telemetry_schema import TELEMETRY_SCHEMA_VERSION, AttemptRow, FeedbackRow
+from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, TELEMETRY_SCHEMA_VERSION, AttemptRow, FeedbackRow
 from serve.errors import ExportError
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.feedback_repository import FeedbackRepository
@@ -22,9 +22,7 @@ from serve.storage.feedback_repository import FeedbackRepository
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MANIFEST_NAME: Final = "export.json"
-FORMAT_NAME: Final = "llmdeal-telemetry"
-_OWN_NAMES: Final = {"attempts", "feedback", MANIFEST_NAME}
+_OWN_NAMES: Final = {"attempts", "feedback", EXPORT_MANIFEST}
 _CHUNK_ROWS: Final = 2_000
 _FILE_ROWS: Final = 200_000
 
@@ -139,7 +137,7 @@ def _write_files(folder: Path, partition: Path, tables: "Iterator[pa.Table]", fi
 
 def _write_manifest(folder: Path, summary: ExportSummary) -> None:
     manifest = {
-        "format": FORMAT_NAME,
+        "format": EXPORT_FORMAT,
         "schema_version": TELEMETRY_SCHEMA_VERSION,
         "since": summary.since.isoformat(),
         "until": summary.until.isoformat(),
@@ -147,7 +145,7 @@ def _write_manifest(folder: Path, summary: ExportSummary) -> None:
         "feedback_rows": summary.feedback_rows,
         "files": [asdict(file) for file in summary.files],
     }
-    (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (folder / EXPORT_MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _sha256_of(path: Path) -> str:
@@ -189,7 +187,7 @@ def _refuse_foreign_folder(out_dir: Path) -> None:
     if not out_dir.is_dir():
         raise ExportError(f"{out_dir} is a file: give a folder that is new or empty")
     names = {path.name for path in out_dir.iterdir()}
-    if names and not (names <= _OWN_NAMES and _is_export(out_dir / MANIFEST_NAME)):
+    if names and not (names <= _OWN_NAMES and _is_export(out_dir / EXPORT_MANIFEST)):
         raise ExportError(f"{out_dir} is not empty and not an earlier export: give a folder that is new or empty")
 
 
@@ -198,4 +196,4 @@ def _is_export(manifest: Path) -> bool:
         content = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("format") == FORMAT_NAME
+    return isinstance(content, dict) and content.get("format") == EXPORT_FORMAT

@@ -2,6 +2,7 @@
 
 TrainingError
 ├── CorpusError      a corpus or prompts file cannot be used           (whoever made the file mends)
+├── TelemetryError   a telemetry export cannot be used                 (whoever made the export mends)
 ├── SettingsError    options contradict each other or are out of range (caller mends)
 └── ParityError      the exported graph differs from the estimator     (we mend)
 """
@@ -28,6 +29,20 @@ class CorpusError(TrainingError):
         super().__init__(" ".join(f"{place}: {problem}: {mend}".split()))
         self.path = path
         self.row = row
+
+
+class TelemetryError(TrainingError):
+    """A telemetry export is missing, damaged or newer than this program.
+
+    Args:
+        path: The folder or file at fault.
+        problem: What is wrong there.
+        mend: What to do about it.
+    """
+
+    def __init__(self, path: Path, problem: str, mend: str) -> None:
+        super().__init__(" ".join(f"{path}: {problem}: {mend}".split()))
+        self.path = path
 
 
 class SettingsError(TrainingError):
