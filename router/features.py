@@ -4,6 +4,8 @@ Everything is a count over the text window; what the words mean is left to the q
 """
 
 import re
+from math import log1p
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -82,15 +84,16 @@ FEATURE_NAMES: Final = (
     *(f"log_{name}" for name in (*_CHARACTERS, *_LENGTHS, *_NUMBERS, *_MARKS)),
 )
 
-_CLASS_TABLE: Final = np.array(
-    [np.isin(np.arange(256), np.frombuffer(members, np.uint8)) for members in _CHARACTER_CLASSES.values()], np.float32
-)  # (n_classes, 256)
-_CHARACTER_CODES: Final = np.array([ord(character) for character in _CHARACTERS.values()])
-_MARK_TEXTS: Final = tuple(_MARKS.values())
+_ASCII_CLASSES: Final = tuple(itemgetter(*members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii")
+_CHARACTERS_OF: Final = itemgetter(*map(ord, _CHARACTERS.values()))
+_BLANK: Final = ord(" ")
+_FIRST_NON_ASCII: Final = 128
+_LINES: Final = tuple(_CHARACTERS).index("lines")
+_NO_LINES: Final = (0, 0, 0)
+"""Options, blank lines and indented lines of a text of one line."""
+_WORD_MARKS: Final = tuple(mark.encode() for mark in _MARKS.values() if not mark.startswith("\n"))
+_NO_OPENING: Final = (0,) * len(_OPENINGS)
 _OPENING_PLACES: Final = {word: len(_CHARACTER_CLASSES) + len(_EDGES) + place for place, word in enumerate(_OPENINGS)}
-_FIRST_EDGE: Final = len(_CHARACTER_CLASSES)
-_FIRST_COUNT: Final = _FIRST_EDGE + len(_EDGES) + len(_OPENINGS)
-_FIRST_LENGTH: Final = _FIRST_COUNT + len(_CHARACTERS)
 
 
 def extract_features(context: RouteContext) -> Float32s:
@@ -98,29 +101,34 @@ def extract_features(context: RouteContext) -> Float32s:
 
     Finite for any text. Names that begin with `log_` hold log(1 + count), those that begin with `share_` lie in 0..1.
     """
+    # Plain numbers, and one array in the end: a call of NumPy on so few costs more than the sum itself.
     text = context.text
     raw = text.encode("utf-8", "replace")
-    histogram = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).astype(np.float32)
-    n_words = text.count(" ") + text.count("\n") + 1
+    n_bytes = max(len(raw), 1)
+    histogram = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).tolist()
+    counts = [*_CHARACTERS_OF(histogram)]
+    n_words = histogram[_BLANK] + counts[_LINES] + 1
     numbers = raw.translate(_ALL_BUT_DIGITS_BLANK).split()  # runs of digits
-    row = np.zeros(len(FEATURE_NAMES), np.float32)
-    row[:_FIRST_EDGE] = _CLASS_TABLE @ histogram / max(len(raw), 1)
+    row = [sum(members(histogram)) / n_bytes for members in _ASCII_CLASSES]
+    row.append(0.0 if len(raw) == len(text) else sum(histogram[_FIRST_NON_ASCII:]) / n_bytes)
     ending = text[-8:].rstrip()[-1:]
-    row[_FIRST_EDGE : _FIRST_EDGE + 3] = (len(text) / n_words / 10, ending == "?", ending == ".")
+    row += (len(text) / n_words / 10, ending == "?", ending == ".", *_NO_OPENING)
     opening = text[:16].split(maxsplit=1)
     place = _OPENING_PLACES.get(opening[0].lower()) if opening else None
     if place is not None:
         row[place] = 1
-    row[_FIRST_COUNT:_FIRST_LENGTH] = histogram[_CHARACTER_CODES]
-    row[_FIRST_LENGTH:] = (
+    counts += (
         context.prompt_characters,
         len(text),
         n_words,
         context.n_turns - 1,
         len(numbers),
         max(map(len, numbers), default=0),
-        len(_OPTION.findall(text)),
-        *map(text.count, _MARK_TEXTS),
     )
-    np.log1p(row[_FIRST_COUNT:], out=row[_FIRST_COUNT:])
-    return row[None]
+    if counts[_LINES]:
+        counts += (len(_OPTION.findall(text)), raw.count(b"\n\n"), raw.count(b"\n    "))
+    else:
+        counts += _NO_LINES
+    counts += map(raw.count, _WORD_MARKS)
+    row += map(log1p, counts)
+    return np.array([row], np.float32)
