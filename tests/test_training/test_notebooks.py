@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 from fakes.tiny_corpus import tiny_tables, write_corpus
@@ -34,6 +35,14 @@ def test_a_notebook_keeps_its_outputs_and_no_error(path: Path) -> None:
     assert any("image/png" in output.get("data", {}) for output in outputs)
     assert not [output for output in outputs if output.output_type == "error"]
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_and_its_script_have_the_same_cells(path: Path) -> None:
+    notebook, script = nbformat.read(path, as_version=4), jupytext.read(path.with_suffix(".py"))
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
+        (cell.cell_type, cell.source) for cell in script.cells
+    ], "run: jupytext --sync notebooks/*.ipynb"
 
 
 def test_there_are_notebooks() -> None:

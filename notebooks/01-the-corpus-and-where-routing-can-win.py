@@ -1,0 +1,180 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The corpus, and where routing can win
+#
+# Graded answers of many models to the same prompts: what is in them, how far apart the models are, and how much a perfect router would gain.
+# `CORPUS` names a folder with `prompts.parquet`, `responses.parquet` and `prices.csv` (formats: docs/training.md).
+
+# %%
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from training.corpus import read_corpus, read_prices
+from training.pools import make_pools
+from training.routing_measures import oracle_curve, random_mix_curve, single_models
+
+CORPUS = Path(os.environ.get("CORPUS", "../../shared/data/routing"))
+corpus = read_corpus(CORPUS)
+pools = make_pools(corpus, read_prices(CORPUS / "prices.csv", corpus.trained_names))
+
+# %% [markdown]
+# ## What is in it
+
+# %%
+is_graded = ~np.isnan(corpus.scores)
+rows = []
+for source in np.unique(corpus.sources):
+    here = corpus.sources == source
+    lengths = [len(prompt) for prompt, mine in zip(corpus.prompts, here, strict=True) if mine]
+    rows.append(
+        {
+            "source": source,
+            "prompts": int(here.sum()),
+            "tasks": len(np.unique(corpus.tasks[here])),
+            "models": int(is_graded[here].any(axis=0).sum()),
+            "graded answers": int(is_graded[here].sum()),
+            "mean score": np.nanmean(corpus.scores[here]).round(3),
+            "median characters": int(np.median(lengths)),
+        }
+    )
+pd.DataFrame(rows).set_index("source")
+
+# %% [markdown]
+# Every model is graded in few sources, so the matrix of prompts and models is mostly empty. A *pool* is every model that answered at least
+# 93% of a source's prompts; routing is measured within pools.
+
+# %% [markdown]
+# ## Which model, at what price
+#
+# Each dot is a model: what it would cost and score if it answered everything. Dearer is not better: in every pool some models are beaten by others
+# that cost a tenth. The line is the best toss of a coin between two models, which needs no router at all. The oracle knows every grade
+# and takes the cheapest model that answers well.
+
+# %%
+figure, panels = plt.subplots(1, len(pools), figsize=(5 * len(pools), 4), squeeze=False, layout="constrained")
+for panel, pool in zip(panels[0], pools, strict=True):
+    singles = single_models(pool)
+    for curve, style in (
+        (oracle_curve(pool), {"color": "#999999", "ls": ":"}),
+        (random_mix_curve(pool), {"color": "#56B4E9", "ls": "--"}),
+    ):
+        order = np.argsort(curve[:, 0])
+        panel.plot(curve[order, 0] * 1_000, curve[order, 1], **style)
+    panel.scatter(singles[:, 0] * 1_000, singles[:, 1], s=22, color="#0072B2", zorder=3)
+    panel.set(xscale="log", title=pool.source, xlabel="USD for 1,000 prompts", ylabel="mean score")
+    for place in (np.argmax(singles[:, 1]), np.argmin(singles[:, 0])):
+        is_left = singles[place, 0] < np.median(singles[:, 0])
+        panel.annotate(
+            pool.trained_names[place], singles[place] * (1_000, 1), xytext=(6 if is_left else -6, -11 if is_left else 6),
+            textcoords="offset points", fontsize=8, ha="left" if is_left else "right",
+        )  # fmt: skip
+    panel.xaxis.set_major_locator(LogLocator(10, (1, 3)))
+    panel.xaxis.set_major_formatter("${x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+# %%
+rows = []
+for pool in pools:
+    singles, oracle = single_models(pool), oracle_curve(pool)
+    best = singles[np.lexsort((singles[:, 0], -singles[:, 1]))[0]]
+    as_good = oracle[oracle[:, 1] >= best[1]]
+    rows.append(
+        {
+            "pool": pool.source,
+            "models": len(pool.trained_names),
+            "best single model": pool.trained_names[int(np.argmax(singles[:, 1]))],
+            "its score": best[1].round(3),
+            "oracle's score": oracle[:, 1].max().round(3),
+            "cost saved by an oracle as good": f"{1 - as_good[:, 0].min() / best[0]:.0%}",
+        }
+    )
+pd.DataFrame(rows).set_index("pool")
+
+# %% [markdown]
+# ## How hard are the prompts
+#
+# The share of a pool's models that answer a prompt well. Where a prompt is solved by all or by none, routing is about cost alone: take the
+# cheapest. What is in between is where choosing decides the score.
+
+# %%
+figure, panels = plt.subplots(1, len(pools), figsize=(4.2 * len(pools), 3), squeeze=False, layout="constrained")
+for panel, pool in zip(panels[0], pools, strict=True):
+    solved = pool.score.mean(axis=1)
+    panel.hist(solved, bins=min(len(pool.trained_names) + 1, 20), color="#0072B2")
+    panel.set(
+        title=f"{pool.source}: all {np.mean(solved >= 0.999):.0%}, none {np.mean(solved <= 0.001):.0%}",
+        xlabel="share of models that solve it",
+        ylabel="prompts",
+    )
+    panel.spines[["top", "right"]].set_visible(False)
+plt.show()
+
+
+# %% [markdown]
+# ## Do models differ by more than how good they are?
+#
+# If every model had one strength and every prompt one difficulty, the best model for a price would be the best for all prompts of a difficulty, and nothing
+# else could be learned. The picture shows what is left when both are taken away: each model's mean score in each task, beyond what the task's and the
+# model's means add up to. Where it is pale, only difficulty matters; where it is strong, the kind of prompt does.
+
+# %%
+def beyond_means(pool) -> pd.DataFrame:
+    """Return task x model: mean score less the task's and the model's effects."""
+    table = pd.DataFrame(pool.score, columns=list(pool.trained_names)).groupby(corpus.tasks[pool.rows]).mean()
+    return table.sub(table.mean(axis=1), axis=0) - table.mean(axis=0) + table.to_numpy().mean()
+
+
+figure, panels = plt.subplots(1, len(pools), figsize=(6 * len(pools), 5), squeeze=False, layout="constrained")
+for panel, pool in zip(panels[0], pools, strict=True):
+    left = beyond_means(pool)
+    picture = panel.imshow(left, cmap="RdBu", vmin=-0.3, vmax=0.3, aspect="auto")
+    panel.set(title=f"{pool.source}: deviation {left.to_numpy().std():.3f}", yticks=range(len(left)), yticklabels=left.index)
+    panel.set_xticks(range(left.shape[1]), left.columns, rotation=90, fontsize=6)
+    panel.tick_params(axis="y", labelsize=7)
+figure.colorbar(picture, ax=panels[0], shrink=0.6, label="score beyond the means")
+plt.show()
+
+# %% [markdown]
+# ## What length does to cost
+#
+# Two models at the same price a token may differ by a factor in price an answer. Within one model, hard prompts get long answers: length has to be predicted for
+# each prompt, or cost is not known. Sources that do not give lengths are left out.
+
+# %%
+rows = []
+for pool in pools:
+    if not pool.has_tokens:
+        continue
+    tokens = corpus.completion_tokens[np.ix_(pool.rows, pool.columns)]
+    hard = pool.score.mean(axis=1) < np.median(pool.score.mean(axis=1))
+    for place, name in enumerate(pool.trained_names):
+        mine = tokens[:, place]
+        rows.append(
+            (
+                pool.source,
+                name,
+                np.nanmedian(mine),
+                np.nanpercentile(mine, 90),
+                np.nanmean(mine[hard]) / max(np.nanmean(mine[~hard]), 1),
+            )
+        )
+lengths = (
+    pd.DataFrame(rows, columns=["pool", "model", "median tokens", "90% below", "hard half / easy half"])
+    .set_index(["pool", "model"])
+    .round(2)
+)
+lengths.groupby("pool").head(8)
