@@ -1,0 +1,56 @@
+"""Studentized cluster bootstrap: whole conversations are redrawn with replacement (Efron 1979; Hall 1988 for studentizing; Field and Welsh 2007 for clusters).
+
+Studentizing matters: weighted outcomes are skew, and plain quantiles of the redraws then cover too little. More than `MOST_GROUPS` conversations are first pooled at random
+into so many groups, which are as independent as they are; so a million requests take no longer than a thousand (the standard error is then known to 2%).
+"""
+
+import numpy as np
+
+from router.verdict import Interval
+from training.off_policy.estimators.port import Estimate, Floats
+from training.off_policy.intervals.conversations import Conversations
+
+MOST_GROUPS = 1_024
+
+
+class ClusterBootstrap:
+    """Redraws once, and makes intervals of any number of estimates by the same redraws.
+
+    Args:
+        conversations: Of the requests.
+        level: Confidence, 0..1.
+        seed: Of the pooling and the redraws.
+        n_redraws: How many.
+    """
+
+    def __init__(self, conversations: Conversations, level: float = 0.95, seed: int = 0, n_redraws: int = 1_000) -> None:
+        rng = np.random.default_rng(seed)
+        self._conversations, self._level = conversations, level
+        g = len(conversations)
+        n_groups = min(g, MOST_GROUPS)
+        self._group = rng.permutation(g) % n_groups if g > n_groups else None
+        drawn = rng.integers(0, n_groups, (n_redraws, n_groups)) + np.arange(n_redraws)[:, None] * n_groups
+        counts = np.bincount(drawn.ravel(), minlength=n_redraws * n_groups).reshape(n_redraws, n_groups)
+        self._share = (counts / max(n_groups, 1)).astype(np.float32)  # (n_redraws, n_groups)
+
+    def interval(self, estimate: Estimate) -> Interval | None:
+        """Return [value - t_high s, value - t_low s]: s the standard error, t the redraws' studentized errors."""
+        influence = self._pooled(self._conversations.influence(estimate))
+        n = len(influence)
+        if n < 2 or not np.isfinite(influence).all():
+            return None
+        error = float(np.sqrt(influence.var(ddof=1) / n))
+        if error == 0:
+            return Interval(estimate.value, estimate.value, estimate.value)
+        units = ((influence - influence.mean()) / influence.std()).astype(np.float32)
+        means, squares = (self._share @ np.stack([units, units**2], axis=1)).astype(np.float64).T  # (n_redraws,) each
+        spread = np.sqrt(np.maximum(squares - means**2, 1e-9) / (n - 1))
+        tail = (1 - self._level) / 2
+        low, high = np.quantile(means / spread, [tail, 1 - tail])
+        return Interval(estimate.value, estimate.value - float(high) * error, estimate.value - float(low) * error)
+
+    def _pooled(self, influence: Floats) -> Floats:
+        if self._group is None:
+            return influence
+        sums = np.bincount(self._group, influence, MOST_GROUPS)
+        return sums / np.bincount(self._group, minlength=MOST_GROUPS)

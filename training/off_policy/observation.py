@@ -1,0 +1,51 @@
+"""How likely it was that an answer was judged: people judge few answers, and not every lane's alike.
+
+An estimate on judged answers alone is of *them*. Dividing by the chance of being judged makes it one of all answers, if that chance depends on the request's logged columns
+and the lane alone. If people judge an answer because it is bad, beyond what the columns tell, no estimator here helps; ask all of a random share, or let a judge lane grade one.
+"""
+
+import numpy as np
+
+from training.logged_requests import Floats, LoggedRequests, Mask
+from training.off_policy.logistic import fit_logistic, logit, sigmoid
+
+LEAST_OBSERVATION = 0.002
+"""Chances count as no smaller: a single judged answer must not stand for thousands."""
+_RIDGE = 1.0
+
+
+def observation_propensity(logs: LoggedRequests, is_known: Mask) -> Floats:
+    """Return the chance that each request's outcome is known, shape (n,), in (0, 1]: logistic in the lane and what was believed of it.
+
+    Args:
+        logs: The requests.
+        is_known: Shape (n,), whose outcome is.
+    """
+    n, n_known = len(logs), int(is_known.sum())
+    if n_known in (0, n):
+        return np.ones(n)
+    design = _design(logs)
+    ridge = np.full(design.shape[1], _RIDGE)
+    ridge[0] = 1e-6
+    coefficients = fit_logistic(design, is_known.astype(np.float64), np.ones(n), ridge)
+    return np.maximum(sigmoid(design @ coefficients), LEAST_OBSERVATION)
+
+
+def observation_weight(is_known: Mask, propensity: Floats) -> Floats:
+    """Return o: 1 / chance where known, 0 elsewhere, shape (n,)."""
+    return np.where(is_known, 1 / propensity, 0.0)
+
+
+def _design(logs: LoggedRequests) -> Floats:
+    """Return (1, drawn lanes, standardised beliefs and length), shape (n, 1 + lanes + 4)."""
+    rows = np.arange(len(logs))
+    drawn = [logs.quality, logs.quality_std, logs.expected_cost_usd]
+    quality, std, cost = (values[rows, logs.chosen].astype(np.float64) for values in drawn)
+    numbers = np.stack([logit(quality), std, np.log(np.maximum(cost, 1e-9)), np.log1p(logs.prompt_tokens)], axis=1)
+    known = np.isfinite(numbers)
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, numbers - np.where(known, numbers, 0).sum(axis=0) / count, 0)
+    scale = np.sqrt((centred**2).sum(axis=0) / count)
+    lanes = np.unique(logs.chosen)
+    is_lane = logs.chosen[:, None] == lanes
+    return np.concatenate([np.ones((len(logs), 1)), is_lane, centred / np.where(scale > 0, scale, 1)], axis=1)

@@ -1,0 +1,95 @@
+"""Policies in words, as the command line takes them.
+
+logged                                    the policy that logged
+lane:groq/llama-3.3-70b-versatile         always this lane
+best_value:worth=0.02,latency=0.001       a policy on the logged beliefs, with settings
+cheapest_above_bar:bar=0.8                likewise
+epsilon=0.1,best_value                    a tenth of the requests go anywhere
+bundle=bundles/night-2,best_value         by another bundle's beliefs; needs the text of the requests
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
+from router.policies.cheapest_above_bar import CheapestAboveBar
+from training.off_policy.errors import PolicySpecError
+from training.off_policy.evaluation_policies import RULES, EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
+
+_SETTINGS: Mapping[str, tuple[str, ...]] = {"best_value": ("worth", "latency"), "cheapest_above_bar": ("bar",)}
+_DEFAULTS = {"worth": DEFAULT_WILLINGNESS_TO_PAY_USD, "latency": 0.0, "bar": CheapestAboveBar().default_bar}
+
+
+def parse_policy(spec: str) -> EvaluationPolicy:
+    """Return the policy that a text describes.
+
+    Raises:
+        PolicySpecError: Nobody knows it, or a setting is out of range.
+        router.errors.BundleError: The bundle is unusable.
+    """
+    bundle, epsilon, rest = None, None, spec.strip()
+    while (word := rest.partition("=")[0]) in ("bundle", "epsilon"):
+        value, comma, rest = rest.partition("=")[2].partition(",")
+        if not comma:
+            raise PolicySpecError(
+                f"policy {spec!r}: a policy has to follow after {word}={value},: write {word}={value},best_value"
+            )
+        if word == "bundle":
+            bundle = Path(value)
+        else:
+            epsilon = _number(spec, word, value, most=1.0)
+    policy = _named(spec, rest, bundle)
+    return policy if epsilon is None else MixedPolicy(policy, epsilon)
+
+
+def _named(spec: str, rest: str, bundle: Path | None) -> EvaluationPolicy:
+    name, _, settings = rest.partition(":")
+    if name in ("logged", "lane"):
+        if bundle is not None:
+            raise PolicySpecError(f"policy {spec!r}: {name} asks no bundle: leave bundle= out")
+        if name == "logged":
+            return LoggedPolicy()
+        if not settings:
+            raise PolicySpecError(f"policy {spec!r}: name the lane: lane:provider/model")
+        return OneLane(settings)
+    if name == "near_best":
+        raise PolicySpecError(
+            f"policy {spec!r}: the bar of near_best depends on more than is logged: use best_value with the worth that it was solved to"
+        )
+    if name not in RULES:
+        known = ", ".join(["logged", "lane:ID", *RULES])
+        raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {known}")
+    values = _DEFAULTS | _settings(spec, name, settings)
+    worth_usd, latency_usd_per_s, bar = values["worth"], values["latency"], values["bar"]
+    if bundle is None:
+        return GreedyPolicy(name, worth_usd, bar, latency_usd_per_s, title=rest)
+    from training.off_policy.bundle_beliefs import BundleBeliefs
+
+    beliefs = BundleBeliefs(bundle)
+    return GreedyPolicy(
+        name, worth_usd, bar, latency_usd_per_s, beliefs, needs_text=True, title=f"bundle={beliefs.version},{rest}"
+    )
+
+
+def _settings(spec: str, name: str, settings: str) -> dict[str, float]:
+    known: tuple[str, ...] = _SETTINGS.get(name, ())
+    values: dict[str, float] = {}
+    for part in filter(None, settings.split(",")):
+        word, _, value = part.partition("=")
+        if word not in known:
+            raise PolicySpecError(
+                f"policy {spec!r}: {name} has no setting {word!r}: {'it has ' + ', '.join(known) if known else 'it has none'}"
+            )
+        values[word] = _number(spec, word, value, most=1.0 if word == "bar" else None)
+    return values
+
+
+def _number(spec: str, word: str, value: str, most: float | None) -> float:
+    wanted = "a number of at least 0" if most is None else f"a number in 0..{most:g}"
+    try:
+        number = float(value)
+    except ValueError:
+        raise PolicySpecError(f"policy {spec!r}: {word} is {value!r}: give {wanted}") from None
+    if not 0 <= number < float("inf") or (most is not None and number > most):
+        raise PolicySpecError(f"policy {spec!r}: {word} is {value}: give {wanted}")
+    return number

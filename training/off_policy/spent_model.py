@@ -1,0 +1,45 @@
+"""What the lanes that were not drawn would have cost, or how long they would have taken: what was believed, corrected by lane.
+
+The gateway believes a cost and a latency of every lane (prices are known, lengths are predicted, speeds measured), so that one factor a lane is all that is left to learn.
+Cross-fitted like the reward model.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
+
+_PRIOR_REQUESTS = 20.0
+"""A lane's factor starts from the overall one, which counts like so many requests."""
+
+
+def cross_fit_spent(logs: LoggedRequests, believed: Float32s, outcome: Floats, fold: Ints) -> npt.NDArray[np.float32]:
+    """Return the expected outcome of every lane, shape (n, m).
+
+    Args:
+        logs: The requests.
+        believed: Shape (n, m), of the outcome; NaN where nothing was.
+        outcome: Shape (n,); NaN where unknown.
+        fold: Shape (n,).
+    """
+    m = len(logs.lane_ids)
+    drawn = believed[np.arange(len(logs)), logs.chosen].astype(np.float64)
+    is_known = np.isfinite(outcome)
+    can_scale = is_known & np.isfinite(drawn) & (drawn > 0)
+    expected = np.zeros(believed.shape, np.float32)
+    for place in np.unique(fold):
+        learnt, mine = fold != place, fold == place
+        used = learnt & can_scale
+        overall = float(outcome[used].sum()) / max(float(drawn[used].sum()), 1e-12) if used.any() else 1.0
+        typical = np.bincount(logs.chosen[used], drawn[used], m) / np.maximum(np.bincount(logs.chosen[used], minlength=m), 1)
+        prior = _PRIOR_REQUESTS * np.where(typical > 0, typical, 1.0)
+        factor = (np.bincount(logs.chosen[used], outcome[used], m) + prior * overall) / (
+            np.bincount(logs.chosen[used], drawn[used], m) + prior
+        )
+        known = learnt & is_known
+        mean = float(outcome[known].mean()) if known.any() else 0.0
+        count = np.bincount(logs.chosen[known], minlength=m)
+        by_lane = (np.bincount(logs.chosen[known], outcome[known], m) + _PRIOR_REQUESTS * mean) / (count + _PRIOR_REQUESTS)
+        scaled = believed[mine] * factor
+        expected[mine] = np.where(np.isfinite(scaled), scaled, by_lane)
+    return expected

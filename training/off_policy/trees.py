@@ -1,0 +1,123 @@
+"""Boosted trees (LightGBM) as the reward model: what was believed of a lane, corrected by what the request's features, the lane and the other beliefs tell."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.logged_requests import Float32s, Floats
+from training.off_policy.logistic import sigmoid
+from training.off_policy.reward_model import BeliefLearner, BeliefModel, JudgedPairs, LanePairs, RewardModel
+
+if TYPE_CHECKING:
+    import lightgbm
+    from distributed import Client
+
+_FEWEST_JUDGED = 200
+"""With fewer, trees would fit luck: the beliefs are recalibrated and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSettings:
+    """Of the fit.
+
+    Args:
+        n_rounds: Trees.
+        learning_rate: Of each.
+        num_leaves: Of each.
+        min_rows: Least judged requests in a leaf.
+        seed: Same data, same seed, same threads: same trees.
+        threads: Of LightGBM.
+    """
+
+    n_rounds: int = 120
+    learning_rate: float = 0.05
+    num_leaves: int = 15
+    min_rows: int = 40
+    seed: int = 0
+    threads: int = 1
+
+    def parameters(self) -> dict[str, object]:
+        """Return them in LightGBM's words. `cross_entropy` takes shares as well as labels."""
+        return {
+            "objective": "cross_entropy", "learning_rate": self.learning_rate, "num_leaves": self.num_leaves, "lambda_l2": 5.0,
+            "min_child_samples": self.min_rows, "colsample_bytree": 0.5, "max_bin": 63, "cat_smooth": 20.0, "boost_from_average": False,
+            "random_state": self.seed, "deterministic": True, "force_row_wise": True, "num_threads": self.threads, "verbose": -1,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TreeModel:
+    """P = sigmoid(log odds of the recalibrated belief + what the trees add)."""
+
+    beliefs: BeliefModel
+    booster: "lightgbm.Booster"
+    threads: int
+
+    def predict(self, pairs: LanePairs) -> Floats:
+        """Return the expected rewards, shape (k,)."""
+        added = self.booster.predict(_columns(pairs), raw_score=True, num_threads=self.threads)
+        return sigmoid(_log_odds(self.beliefs, pairs) + np.asarray(added, np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class TreeLearner:
+    """Fits trees where enough was judged, else recalibrates the beliefs."""
+
+    settings: TreeSettings = TreeSettings()
+
+    def fit(self, judged: JudgedPairs) -> RewardModel:
+        """Return the reward model."""
+        if len(judged.reward) < _FEWEST_JUDGED:
+            return BeliefLearner().fit(judged)
+        return train_reward_model(judged, settings=self.settings)
+
+
+def train_reward_model(judged: JudgedPairs, client: "Client | None" = None, settings: TreeSettings | None = None) -> TreeModel:
+    """Fit trees on top of the recalibrated beliefs.
+
+    Args:
+        judged: The judged requests.
+        client: A `dask.distributed.Client`: the trees are fitted over its workers; None: here. Sums then come together in another order, so that predictions
+            differ in the last digits, or by a split where two are nearly as good.
+        settings: None: the defaults.
+    """
+    settings = settings or TreeSettings()
+    beliefs = BeliefLearner().fit(judged)
+    columns, start = _columns(judged.pairs), _log_odds(beliefs, judged.pairs)
+    if client is not None:
+        return TreeModel(beliefs, _fit_distributed(columns, start, judged, client, settings), settings.threads)
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        columns, judged.reward, weight=judged.weight, init_score=start, categorical_feature=[0], free_raw_data=True,
+        params={"verbose": -1, "max_bin": 63, "num_threads": settings.threads},
+    )  # fmt: skip
+    return TreeModel(beliefs, lightgbm.train(settings.parameters(), data, settings.n_rounds), settings.threads)
+
+
+def _fit_distributed(
+    columns: Float32s, start: Floats, judged: JudgedPairs, client: "Client", settings: TreeSettings
+) -> "lightgbm.Booster":
+    import dask.array
+    import lightgbm
+
+    rows = max(len(columns) // 8, 10_000)
+    parts = [
+        dask.array.from_array(values, chunks=(rows, *values.shape[1:]))  # type: ignore[no-untyped-call]  # dask's is untyped
+        for values in (columns, judged.reward, judged.weight, start)
+    ]
+    learner = lightgbm.DaskLGBMRegressor(client=client, n_estimators=settings.n_rounds)
+    learner.set_params(**settings.parameters())
+    fitted = learner.fit(parts[0], parts[1], sample_weight=parts[2], init_score=parts[3], categorical_feature=[0])
+    booster: lightgbm.Booster = fitted.booster_
+    return booster
+
+
+def _columns(pairs: LanePairs) -> Float32s:
+    """Return what the trees split on, shape (k, 2 + p): the lane first, as a category."""
+    return np.column_stack([pairs.lane, pairs.quality_logit, pairs.numbers]).astype(np.float32)
+
+
+def _log_odds(beliefs: BeliefModel, pairs: LanePairs) -> Floats:
+    return beliefs.offset + beliefs.slope * pairs.quality_logit + beliefs.shift[pairs.lane]

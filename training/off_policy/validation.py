@@ -1,0 +1,156 @@
+"""Whether the estimators and intervals keep their word, on traffic of which the truth is known: `python -m training.off_policy.validation`.
+
+Each scenario is run many times. A challenger (the best value by beliefs that the reward model does not see) and the policy of the logged beliefs are judged, and their difference;
+the tables say how far the estimates of quality are off, and how often the intervals of 95% hold the truth.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from training.off_policy.comparison import ComparisonSettings, PolicyJudge
+from training.off_policy.diagnostics import diagnose_difference, refusals
+from training.off_policy.estimators.registry import ESTIMATORS
+from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy
+from training.off_policy.intervals.registry import INTERVALS
+from training.off_policy.synthetic import Scenario, Traffic, make_traffic, with_beliefs
+
+WORTH_USD = 0.03
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {
+        "good overlap": Scenario(exploration=0.5),
+        "poor overlap": Scenario(exploration=0.1, n_requests=4_000),
+        "misspecified reward model": Scenario(exploration=0.4, belief_noise=2.0, belief_bias=-1.5),
+        "feedback on 5%, more on dear lanes": Scenario(exploration=0.5, feedback=0.05, feedback_by_lane=1.5, n_requests=10_000),
+        "conversations of 8": Scenario(exploration=0.5, requests_per_conversation=8.0, reception=1.0, n_requests=4_000),
+        "near-deterministic logging": Scenario(exploration=0.02, n_requests=4_000),
+    }
+)
+Found = Mapping[str, tuple[float, float, float]]
+"""`estimator/interval/what` -> (estimate, low, high); what: `policy` or `difference`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table.
+
+    Args:
+        estimator: Its name.
+        what: `policy` or `difference`.
+        bias, rmse: Of the estimate, in points of quality.
+        coverage: Interval -> share of runs in which it holds the truth; absent where that interval cannot be made.
+        width: Interval -> its mean width.
+    """
+
+    estimator: str
+    what: str
+    bias: float
+    rmse: float
+    coverage: Mapping[str, float]
+    width: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioReport:
+    """What became of a scenario.
+
+    Args:
+        name: Of the scenario.
+        n_runs: How many.
+        refused: Share of runs whose comparison the default limits refuse.
+        rows: By estimator.
+    """
+
+    name: str
+    n_runs: int
+    refused: float
+    rows: tuple[Row, ...]
+
+
+def run_once(scenario: Scenario, seed: int) -> tuple[Found, tuple[float, float], bool]:
+    """Return what every estimator and interval says of one log, the truth (policy, difference) on it, and whether it would be refused."""
+    traffic = make_traffic(scenario, seed)
+    challenger, champion = _policies(traffic, seed)
+    judge = PolicyJudge(traffic.logs, challenger, champion, ComparisonSettings(reward_model="beliefs"))
+    samples = [judge.quality_sample(policy) for policy in judge.policies]
+    makers = {name: make(judge.conversations, 0.95) for name, make in INTERVALS.items()}
+    found = {}
+    for name, estimator in ESTIMATORS.items():
+        first, second = (estimator.estimate(sample) for sample in samples)
+        for what, estimate in (("policy", first), ("difference", first - second)):
+            for kind, maker in makers.items():
+                interval = maker.interval(estimate)
+                ends = (np.nan, np.nan) if interval is None else (interval.low, interval.high)
+                found[f"{name}/{kind}/{what}"] = (estimate.value, *ends)
+    limits = judge.settings.limits
+    support = diagnose_difference(
+        traffic.logs, judge.policies[0], judge.policies[1], judge.observation, judge.conversations, limits
+    )
+    one, other = (traffic.truth(policy)["quality"] for policy in (challenger, champion))
+    return found, (one, one - other), bool(refusals(support, limits, of_judged=True))
+
+
+def validate(name: str, scenario: Scenario, n_runs: int, workers: int = 1) -> ScenarioReport:
+    """Run a scenario many times; seeds are 0..n_runs-1."""
+    runs = list(_runs(scenario, n_runs, workers))
+    truth = dict(zip(("policy", "difference"), np.mean([run[1] for run in runs], axis=0), strict=True))
+    rows = []
+    for estimator in ESTIMATORS:
+        for what, true in truth.items():
+            seen = {kind: np.array([run[0][f"{estimator}/{kind}/{what}"] for run in runs]) for kind in INTERVALS}
+            errors = next(iter(seen.values()))[:, 0] - true
+            made = {kind: values for kind, values in seen.items() if np.isfinite(values).all()}
+            coverage = {kind: float(((values[:, 1] <= true) & (true <= values[:, 2])).mean()) for kind, values in made.items()}
+            width = {kind: float((values[:, 2] - values[:, 1]).mean()) for kind, values in made.items()}
+            rows.append(Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width))
+    return ScenarioReport(name, n_runs, float(np.mean([run[2] for run in runs])), tuple(rows))
+
+
+def markdown(reports: Sequence[ScenarioReport]) -> str:
+    """Return the reports as one table."""
+    heading = ["scenario", "estimator", "of", "bias", "RMSE", *(f"{kind}: covers (width)" for kind in INTERVALS)]
+    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    for report in reports:
+        title = f"{report.name} (refused {report.refused:.0%})"
+        for row in report.rows:
+            cells = [f"{row.coverage[kind]:.1%} ({row.width[kind]:.3f})" if kind in row.coverage else "–" for kind in INTERVALS]
+            lines.append(
+                "| " + " | ".join([title, row.estimator, row.what, f"{row.bias:+.4f}", f"{row.rmse:.4f}", *cells]) + " |"
+            )
+            title = ""
+    return "\n".join(lines)
+
+
+def _policies(traffic: Traffic, seed: int) -> tuple[EvaluationPolicy, EvaluationPolicy]:
+    known = with_beliefs(traffic, 0.3, seed + 1_000_000)
+    challenger = GreedyPolicy("best_value", worth_usd=WORTH_USD, beliefs=lambda logs: known, title="challenger")
+    return challenger, GreedyPolicy("best_value", worth_usd=WORTH_USD)
+
+
+def _runs(scenario: Scenario, n_runs: int, workers: int) -> Iterator[tuple[Found, tuple[float, float], bool]]:
+    if workers == 1:
+        yield from map(partial(run_once, scenario), range(n_runs))
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(partial(run_once, scenario), range(n_runs), chunksize=20)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description="Validate off-policy estimators and intervals on traffic of which the truth is known."
+    )
+    parser.add_argument("--runs", type=int, default=1_000, help="of each scenario")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    asked = parser.parse_args()
+    print(markdown([validate(name, scenario, asked.runs, asked.workers) for name, scenario in SCENARIOS.items()]))
+
+
+if __name__ == "__main__":
+    main()
