@@ -31,6 +31,8 @@ class Decision:
         policy_name: Which policy ranked.
         expectation: What was believed of each lane.
         exclusions: Which lanes could not answer, and why.
+        exploration_prices_usd: What drawing each lane instead of the best was expected to give up, USD, shape (n_lanes,); None: no other lane
+            could be drawn.
     """
 
     table: LaneTable
@@ -40,6 +42,7 @@ class Decision:
     policy_name: str
     expectation: Expectation
     exclusions: Exclusions
+    exploration_prices_usd: Floats | None = None
 
     @property
     def chosen(self) -> Lane:
@@ -97,7 +100,8 @@ def decide(
         reason = Reason.ONLY_CANDIDATE
     elif reason is not Reason.PINNED and _is_kept_by_its_cache(drawn, policy, candidates):
         reason = Reason.AFFINITY
-    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions)
+    prices = ranking.exploration_prices_usd
+    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices)
 
 
 def draw(probabilities: Floats, rng: np.random.Generator) -> int:
@@ -105,7 +109,10 @@ def draw(probabilities: Floats, rng: np.random.Generator) -> int:
     likeliest = int(probabilities.argmax())
     if probabilities[likeliest] == 1.0:
         return likeliest
-    return int(rng.choice(len(probabilities), p=probabilities))
+    # Inversion: the first row whose cumulated probability exceeds a uniform number, never one of probability 0. A tenth of the time of `rng.choice`.
+    cumulated = probabilities.cumsum()
+    row = int(cumulated.searchsorted(rng.random() * cumulated[-1], side="right"))
+    return row if row < len(probabilities) else likeliest
 
 
 def _is_kept_by_its_cache(row: int, policy: Policy, candidates: Candidates) -> bool:

@@ -44,11 +44,15 @@ class Ranking:
         order: Rows of the eligible lanes, best first; shape (n_eligible,).
         probabilities: With which each lane is drawn; sums to 1, zero where not eligible; shape (n_lanes,).
         reason: Why the best lane wins, for the response header.
+        willingness_to_pay_usd: At which quality was weighed against cost, USD; None: it was not weighed.
+        exploration_prices_usd: What drawing each lane instead of the best is expected to give up, USD, shape (n_lanes,); None: the best is certain.
     """
 
     order: Ints
     probabilities: Floats
     reason: Reason
+    willingness_to_pay_usd: float | None = None
+    exploration_prices_usd: Floats | None = None
 
 
 class Policy(Protocol):
@@ -64,7 +68,13 @@ class Policy(Protocol):
         ...
 
 
-def rank_greedily(candidates: Candidates, scores: Floats, reason: Reason, is_below_bar: Mask | None = None) -> Ranking:
+def rank_greedily(
+    candidates: Candidates,
+    scores: Floats,
+    reason: Reason,
+    is_below_bar: Mask | None = None,
+    willingness_to_pay_usd: float | None = None,
+) -> Ranking:
     """Return the ranking that always takes the best score: demoted lanes later, below the bar later still within their rank.
 
     Ties go to the first row.
@@ -75,4 +85,4 @@ def rank_greedily(candidates: Candidates, scores: Floats, reason: Reason, is_bel
         order = order[candidates.is_eligible[order]]
     probabilities = np.zeros(len(scores))
     probabilities[order[0]] = 1.0
-    return Ranking(order, probabilities, reason)
+    return Ranking(order, probabilities, reason, willingness_to_pay_usd)

@@ -26,4 +26,4 @@ class BestValue:
         value = preferences.willingness_to_pay_usd
         worth = self.default_willingness_to_pay_usd if value is None else value
         scores = utility_usd(candidates.expectation, worth, preferences.latency_usd_per_s)
-        return rank_greedily(candidates, scores, Reason.BEST_QUALITY_PER_DOLLAR)
+        return rank_greedily(candidates, scores, Reason.BEST_QUALITY_PER_DOLLAR, willingness_to_pay_usd=worth)

@@ -33,4 +33,6 @@ class NearBest:
         scores = utility_usd(candidates.expectation, rule.willingness_to_pay_usd, preferences.latency_usd_per_s)
         if rule.lane is not None:
             scores[rule.lane] = np.inf
-        return rank_greedily(candidates, scores, Reason.BEST_QUALITY_PER_DOLLAR)
+        return rank_greedily(
+            candidates, scores, Reason.BEST_QUALITY_PER_DOLLAR, willingness_to_pay_usd=rule.willingness_to_pay_usd
+        )

@@ -1,5 +1,7 @@
 """What every policy must keep, whatever it prefers. New policies are found by the registry."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,17 +12,30 @@ from router.context import Preferences, RouteContext
 from router.expectation import LaneState, expect_outcomes
 from router.lane import Lane
 from router.lane_table import LaneTable
-from router.policies.base import Candidates
+from router.policies.base import Candidates, Policy
+from router.policies.exploring import ExplorationTerms, Exploring
 from router.policies.registry import POLICIES, policy_named
 from router.quality_model import Prediction
 
 bars = st.none() | st.floats(0, 1)
+TERMS = ExplorationTerms(share=0.3, quality_bar=0.2, most_lanes=3, willingness_to_pay_usd=0.01)
+WRAPPED: dict[str, Callable[[Policy], Policy]] = {
+    "alone": lambda policy: policy,
+    "exploring": lambda policy: Exploring(policy, TERMS, left_nusd=10**12),
+}
 
 
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=list(WRAPPED))
 @pytest.mark.parametrize("name", sorted(POLICIES))
 @given(lanes=lane_lists(), prediction=predictions(), context=contexts(), bar=bars, data=st.data())
 def test_a_policy_ranks_the_eligible_lanes_and_nothing_else(
-    name: str, lanes: list[Lane], prediction: Prediction, context: RouteContext, bar: float | None, data: st.DataObject
+    wrap: Callable[[Policy], Policy],
+    name: str,
+    lanes: list[Lane],
+    prediction: Prediction,
+    context: RouteContext,
+    bar: float | None,
+    data: st.DataObject,
 ) -> None:
     table = LaneTable.build(lanes, TRAINED_NAMES)
     eligible = np.array(data.draw(st.lists(st.booleans(), min_size=len(lanes), max_size=len(lanes)).filter(any)))
@@ -28,8 +43,8 @@ def test_a_policy_ranks_the_eligible_lanes_and_nothing_else(
     demotion = None if places is None else np.array(places)
     expectation = expect_outcomes(table, prediction, context, LaneState.unmeasured(table))
     candidates = Candidates(eligible, demotion, expectation, Preferences(quality_bar=bar))
-    ranking = policy_named(name).rank(candidates)
-    again = policy_named(name).rank(candidates)
+    ranking = wrap(policy_named(name)).rank(candidates)
+    again = wrap(policy_named(name)).rank(candidates)
     assert sorted(ranking.order.tolist()) == np.flatnonzero(eligible).tolist()
     assert ranking.probabilities.shape == (len(lanes),)
     assert ranking.probabilities.sum() == pytest.approx(1)
