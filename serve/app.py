@@ -27,6 +27,7 @@ from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
 from serve.dashboard.install import install_dashboard
 from serve.database_choice import database_url, journal_folder
+from serve.exploration.configured_exploration import configured_explorer
 from serve.http import feedback, health, models
 from serve.http.admin import routes as admin
 from serve.http.admission import Admission
@@ -100,7 +101,8 @@ def create_app(
     keeper = BudgetKeeper(budgets, journal_folder(settings.database, environment), clock)
     spending = Spending(keeper, settings.hold_output_tokens)
     rng = np.random.default_rng(settings.seed)
-    routing = RoutingService(quality_model, lanes, default_policy(settings), rng, spending)
+    explorer = configured_explorer(settings, engine, metrics, clock)
+    routing = RoutingService(quality_model, lanes, default_policy(settings), rng, spending, explorer)
     recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
@@ -135,6 +137,7 @@ def create_app(
         signers=assembly.signers,
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
+        explorer=explorer,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
     app.state.resources = resources
@@ -216,6 +219,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         closing.push_async_callback(resources.telemetry.close)
         running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
         running.append(asyncio.create_task(resources.follower.follow()))
+        if resources.explorer is not None:
+            await resources.explorer.purse.look()
+            closing.push_async_callback(resources.explorer.purse.close)
+            running.append(asyncio.create_task(resources.explorer.purse.follow()))
         running.append(asyncio.create_task(resources.answers.follow()))
         if resources.alerts is not None:
             running.append(asyncio.create_task(resources.alerts.follow()))

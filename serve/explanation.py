@@ -22,6 +22,7 @@ def explain_decision(decision: Decision, health: LaneHealth) -> dict[str, Any]:
         "reason": decision.reason.value,
         "policy": decision.policy_name,
         "propensity": decision.propensity,
+        "exploration_price_usd": _exploration_price(decision, decision.order[0]),
         "candidates": [{**_candidate(decision, row), "now": _vitals(vitals[row])} for row in range(len(lanes))],
     }
 
@@ -54,7 +55,14 @@ def _candidate(decision: Decision, row: int) -> dict[str, Any]:
         "latency_ms": round(float(expected.latency_ms[row])),
         "excluded_by": None if excluded_by is None else excluded_by.value,
         "probability": float(decision.probabilities[row]),
+        "exploration_price_usd": _exploration_price(decision, row),
     }
+
+
+def _exploration_price(decision: Decision, row: int) -> float | None:
+    """Return what answering from this row was expected to give up against the best one; None: it could not be drawn, or it is the only one that could."""
+    prices = decision.exploration_prices_usd
+    return None if prices is None or not decision.probabilities[row] else _rounded(prices[row])
 
 
 def _vitals(vitals: LaneVitals) -> dict[str, float | None]:

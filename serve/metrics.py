@@ -1,5 +1,6 @@
 """What is counted for Prometheus. One registry per application, so that tests and several apps in a process do not share."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -39,6 +40,8 @@ class Metrics:
         self.idempotent_replays = Counter(
             "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
         )
+        self._explored: Counter | None = None
+        self._exploration_price: Counter | None = None
         # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
         self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
         self._attempt_children: dict[tuple[str, str], Counter] = {}
@@ -74,6 +77,31 @@ class Metrics:
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
         """Count an attempt to tell of a budget."""
         self._alerts.labels(outcome).inc()
+
+    def follow_exploration(self, ceiling_nusd: int, spent_nusd: Callable[[], int]) -> None:
+        """Begin to count what exploration gives up; called once, where there is any.
+
+        Args:
+            ceiling_nusd: Of a calendar month.
+            spent_nusd: Returns what all workers together gave up in this month.
+        """
+        registry = self.registry
+        self._explored = Counter(
+            "llmdeal_explored_requests", "Requests that tried a lane which is not the best one.", registry=registry
+        )
+        self._exploration_price = Counter(
+            "llmdeal_exploration_price_usd", "What these were expected to give up, USD.", registry=registry
+        )
+        ceiling = Gauge("llmdeal_exploration_ceiling_usd", "What may be given up in a calendar month, USD.", registry=registry)
+        ceiling.set(ceiling_nusd / 1e9)
+        spent = Gauge("llmdeal_exploration_month_usd", "What all workers gave up in this month, USD.", registry=registry)
+        spent.set_function(lambda: spent_nusd() / 1e9)
+
+    def note_explored(self, price_usd: float) -> None:
+        """Count a request that tried a lane which is not the best one."""
+        if self._explored is not None and self._exploration_price is not None:
+            self._explored.inc()
+            self._exploration_price.inc(price_usd)
 
     def _children(self, lane_id: str) -> tuple[Counter, Counter, Counter, Histogram]:
         children = self._lane_children.get(lane_id)

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.clock import Clock
+from serve.exploration.explorer import Explorer
 from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import IdentityStores
@@ -45,6 +46,7 @@ class ResourceSet:
         follower: Brings stored keys to life.
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
+        explorer: Tries lanes that are not the best; None: nobody does.
     """
 
     clock: Clock
@@ -65,6 +67,7 @@ class ResourceSet:
     follower: IdentityFollower
     alerts: BudgetAlerts | None
     answers: AnswerKeeper
+    explorer: Explorer | None
 
     @property
     def directory(self) -> LaneDirectory:

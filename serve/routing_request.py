@@ -33,6 +33,7 @@ class RoutingRequest:
         policy: Who ranks them.
         may_fall_back: Whether another lane may answer when the drawn one fails.
         is_explained: Whether the response carries the whole decision.
+        may_explore: Whether a lane that is not the best one may be tried: the caller asked for nothing definite.
     """
 
     constraints: Constraints
@@ -40,6 +41,7 @@ class RoutingRequest:
     policy: Policy
     may_fall_back: bool = True
     is_explained: bool = False
+    may_explore: bool = True
 
 
 def routing_request(
@@ -86,7 +88,9 @@ def routing_request(
         preferred_providers=tuple(provider.order),
         lane_order=lane_order,
     )
-    return RoutingRequest(constraints, preferences, policy, provider.allow_fallbacks, is_explained)
+    is_definite = pinned is not None or suffix_policy is not None or provider.sort is not None
+    may_explore = route.explore and not is_definite
+    return RoutingRequest(constraints, preferences, policy, provider.allow_fallbacks, is_explained, may_explore)
 
 
 def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:

@@ -12,6 +12,7 @@ from router.policies.base import Policy
 from router.quality_model import Prediction, QualityModel
 from router.reason import Reason
 from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
+from serve.exploration.explorer import Explorer
 from serve.lane_directories import LaneDirectories
 from serve.lane_directory import LaneDirectory
 from serve.money.spending import Spending
@@ -32,6 +33,7 @@ class RoutingService:
         default_policy: Where the caller names none.
         rng: For policies that draw.
         spending: Who pays.
+        explorer: Tries lanes that are not the best; None: nobody does.
     """
 
     quality_model: QualityModel
@@ -39,6 +41,7 @@ class RoutingService:
     default_policy: Policy
     rng: np.random.Generator
     spending: Spending
+    explorer: Explorer | None = None
 
     @property
     def directory(self) -> LaneDirectory:
@@ -52,6 +55,7 @@ class RoutingService:
         conversation_id: str,
         directory: LaneDirectory,
         holder: VirtualKeyHolder,
+        is_rehearsed: bool = False,
     ) -> tuple[Decision, Prediction]:
         """Decide.
 
@@ -61,6 +65,7 @@ class RoutingService:
             conversation_id: For the lanes whose prompt caches may hold it, and those that can read its thoughts.
             directory: The lanes of the caller's account.
             holder: The caller.
+            is_rehearsed: Nothing is going to be answered: what is explored costs nothing.
 
         Raises:
             RegionUnavailableError: The region alone leaves no lane.
@@ -85,13 +90,16 @@ class RoutingService:
         is_over_budget = self.spending.over_budget(directory, context, holder.account)
         if is_over_budget is not None:
             state = replace(state, is_over_budget=is_over_budget)
+        policy = request.policy
+        if self.explorer is not None and request.may_explore and reason is None:
+            policy = self.explorer.around(policy)
         try:
             decision = decide(
                 directory.table,
                 context,
                 prediction,
                 state,
-                request.policy,
+                policy,
                 self.rng,
                 constraints,
                 request.preferences,
@@ -99,6 +107,8 @@ class RoutingService:
             )
         except NoEligibleLaneError as error:
             raise self._no_lane(error, context, request, directory, holder) from None
+        if self.explorer is not None and decision.reason is Reason.EXPLORED and not is_rehearsed:
+            self.explorer.note(decision)
         if reason is not None:
             decision = Decision(
                 decision.table,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from serve.errors import ConfigurationError
 
@@ -146,6 +146,33 @@ class AlertSettings(_Section):
     )
 
 
+class ExplorationSettings(_Section):
+    """The `[exploration]` section: how many requests try a lane that is not the best one, and at what price."""
+
+    share: float = Field(
+        default=0.0, ge=0, le=0.5, description="Of the requests on which there is a lane worth a try, how many try one; 0: none."
+    )
+    monthly_ceiling_usd: Price | None = Field(
+        default=None,
+        description="The most that this may be expected to give up in a calendar month, USD; needed where share is not 0.",
+    )
+    quality_bar: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="P(good answer) below which no lane is tried, where the request has no bar of its own.",
+    )
+    most_lanes: int = Field(
+        default=4, ge=1, le=64, description="So many lanes are tried at most for one request, those of most promise."
+    )
+
+    @model_validator(mode="after")
+    def _has_a_ceiling(self) -> "ExplorationSettings":
+        if self.share and not float(self.monthly_ceiling_usd or 0):
+            raise ValueError("exploration needs a price: set monthly_ceiling_usd above 0, or share = 0")
+        return self
+
+
 class Settings(_Section):
     """Everything that can be set; top-level scalars also as `LLMDEAL_<NAME>` in the environment."""
 
@@ -213,6 +240,10 @@ class Settings(_Section):
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
     alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent.")
+
+    exploration: ExplorationSettings | None = Field(
+        None, description="How many requests try a lane that is not the best one, to learn from, and at what price."
+    )
 
     def named_virtual_keys(self) -> list[tuple[str, str]]:
         """Return all virtual keys as (name, key); those of `LLMDEAL_KEYS` are named env-1, env-2 and so on."""

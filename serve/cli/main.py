@@ -11,6 +11,7 @@ import typer
 from serve.cli.accounts_command import accounts
 from serve.cli.budgets_command import budgets
 from serve.cli.calibrate_command import calibrate
+from serve.cli.exploration_command import exploration
 from serve.cli.export_command import export
 from serve.cli.keys_command import keys
 from serve.cli.local_command import local
@@ -41,7 +42,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, workloads, calibrate, usage, export, new_key, settings):
+    for command in (serve, local, route, prices, workloads, calibrate, usage, exploration, export, new_key, settings):
         command_line.command()(command)
     for name, group in _GROUPS.items():
         command_line.add_typer(group, name=name)

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from serve.dashboard.exploration_view import exploration_view
 from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
@@ -27,6 +28,7 @@ def show_router(request: Request) -> Response:
         view=router_view(dashboard_of(request.app).bundle_folder),
         bundle_version=resources.routing.quality_model.version,
         policy=resources.routing.default_policy.name,
+        exploration=exploration_view(resources.explorer),
         bases={basis: bases.count(basis) for basis in ("trained", "calibrated", "prior")},
         judged=len(judged),
         own=reliability_of([pair[0] for pair in judged], [pair[1] for pair in judged]),

@@ -35,7 +35,7 @@ class RouteOptions(Struct, forbid_unknown_fields=True):
     """Our `route` object: the bar and the trade-off of this request.
 
     `quality` is P(good answer), 0..1; `quality_of_best` a share of the best lane's mean quality, 0..1; `willingness_to_pay` and
-    `max_cost` are USD; `max_latency_ms` is to the whole answer.
+    `max_cost` are USD; `max_latency_ms` is to the whole answer. `explore: false` never tries a lane that is not the best one.
     """
 
     quality: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -45,6 +45,7 @@ class RouteOptions(Struct, forbid_unknown_fields=True):
     max_latency_ms: NonNegative | None = None
     region: Literal["eu", "us"] | None = None
     explain: bool = False
+    explore: bool = True
 
 
 class RoutingFields(Struct, kw_only=True):

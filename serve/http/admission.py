@@ -51,12 +51,13 @@ class Admission:
         self._max_body_bytes = max_body_bytes
         self._request_ids = RequestIds()
 
-    async def admit(self, scope: Scope, receive: Receive, door: Door) -> Call:
+    async def admit(self, scope: Scope, receive: Receive, door: Door, *, is_rehearsed: bool = False) -> Call:
         """Authenticate, read, validate and decide.
 
         Args:
             scope, receive: Of ASGI.
             door: Where the request came in.
+            is_rehearsed: No lane is going to answer it.
 
         Raises:
             RequestError: Whatever is wrong, with its status.
@@ -87,7 +88,7 @@ class Admission:
             inquiry.body.keys(),
         )
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
-        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder)
+        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder, is_rehearsed)
         if allowance is not None:
             expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]
             await self._key_limits.take_tokens(allowance, expected)

@@ -33,7 +33,7 @@ class CountTokens:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count."""
-        call = await self._admission.admit(scope, receive, self.door)
+        call = await self._admission.admit(scope, receive, self.door, is_rehearsed=True)
         self._admission.settle(call)  # counting takes none
         counted = await _ask_lane(call)
         tokens = call.context.prompt_tokens if counted is None else counted

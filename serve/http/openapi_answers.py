@@ -61,6 +61,7 @@ class Candidate(Struct):
     latency_ms: int
     excluded_by: str | None
     probability: float
+    exploration_price_usd: float | None
     now: "Vitals"
 
 
@@ -84,6 +85,7 @@ class DecisionAnswer(Struct):
     reason: Reason
     policy: str
     propensity: float
+    exploration_price_usd: float | None
     candidates: list[Candidate]
     difficulty: float
     price_snapshot_id: str

@@ -22,7 +22,7 @@ class Route:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide and explain."""
-        call = await self._admission.admit(scope, receive, self.door)
+        call = await self._admission.admit(scope, receive, self.door, is_rehearsed=True)
         self._admission.settle(call)  # a decision alone takes no tokens
         decision = call.decision
         body = {

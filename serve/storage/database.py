@@ -22,10 +22,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from serve.errors import StorageError
-from serve.storage import alert_tables, idempotency_tables, identity_tables, money_tables  # noqa: F401 - their tables join METADATA
+from serve.storage import (  # noqa: F401 - their tables join METADATA
+    alert_tables,
+    exploration_tables,
+    idempotency_tables,
+    identity_tables,
+    money_tables,
+)
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0007"
+HEAD_REVISION: Final = "0009"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

@@ -37,6 +37,7 @@ def test_virtual_keys_come_from_the_file_and_from_the_environment(tmp_path: Path
         ("port = = 1", "not valid TOML"),
         ('[[servers]]\nid = "x"\nbase_url = "ftp://x"\nmodels = [{upstream_model = "m"}]', r"servers.0.base_url"),
         ('[[servers]]\nid = "x"\nbase_url = "http://x"\nmodels = []', r"servers.0.models"),
+        ("[exploration]\nshare = 0.1", "exploration needs a price: set monthly_ceiling_usd above 0"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(text: str, complaint: str, tmp_path: Path) -> None:
