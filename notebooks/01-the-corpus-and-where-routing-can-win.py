@@ -131,6 +131,7 @@ plt.show()
 # else could be learned. The picture shows what is left when both are taken away: each model's mean score in each task, beyond what the task's and the
 # model's means add up to. Where it is pale, only difficulty matters; where it is strong, the kind of prompt does.
 
+
 # %%
 def beyond_means(pool) -> pd.DataFrame:
     """Return task x model: mean score less the task's and the model's effects."""

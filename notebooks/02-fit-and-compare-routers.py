@@ -139,6 +139,7 @@ plt.show()
 # %% [markdown]
 # ## What each group of inputs buys
 
+
 # %%
 def gap_without(**blanked) -> dict[str, float]:
     """Return gap closed for each pool when some inputs are blanked."""

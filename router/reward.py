@@ -54,9 +54,7 @@ class RewardRule:
         if not (isfinite(self.worst_value) and isfinite(self.best_value)) or self.worst_value == self.best_value:
             raise RewardError(f"a metric needs two finite values that differ, not {self.worst_value!r} and {self.best_value!r}")
         if not 0 <= self.worst_quality <= self.best_quality <= 1:
-            raise RewardError(
-                f"qualities lie in 0..1, the worst first, not {self.worst_quality!r} and {self.best_quality!r}"
-            )
+            raise RewardError(f"qualities lie in 0..1, the worst first, not {self.worst_quality!r} and {self.best_quality!r}")
         if not 0 < self.std < float("inf"):
             raise RewardError(f"the deviation of a measurement is above 0, not {self.std!r}")
 
@@ -69,23 +67,33 @@ class RewardRule:
 _AGREEMENT = (
     "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): each errs on 11%, a deviation of 0.31."
 )
-_JUDGE = "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
+_JUDGE = (
+    "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
+)
 
 REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
     {
         "thumbs": RewardRule(0, 1, 0.0, 1.0, 0.3, _AGREEMENT),
-        "score": RewardRule(0, 1, 0.0, 1.0, 0.2, "Your own measure, such as the share of tests passed; taken to be better than a thumb."),
+        "score": RewardRule(
+            0, 1, 0.0, 1.0, 0.2, "Your own measure, such as the share of tests passed; taken to be better than a thumb."
+        ),
         "rating": RewardRule(1, 5, 0.0, 1.0, 0.3, "Stars, as a thumb with shades."),
         "judge.rubric": RewardRule(0, 1, 0.0, 1.0, 0.35, _JUDGE),
         "judge.pairwise": RewardRule(
             0, 1, 0.1, 0.9, 0.45, f"{_JUDGE} Better than another answer is not yet good; both orders gave the same verdict."
         ),
-        "judge.pairwise_split": RewardRule(0, 1, 0.1, 0.9, 0.8, "The verdict turned with the order of the two answers: it says little."),
-        "schema_valid": RewardRule(0, 1, 0.0, _PASSED, 0.4, "An answer that cannot be read is of no use; one that can may still be wrong."),
+        "judge.pairwise_split": RewardRule(
+            0, 1, 0.1, 0.9, 0.8, "The verdict turned with the order of the two answers: it says little."
+        ),
+        "schema_valid": RewardRule(
+            0, 1, 0.0, _PASSED, 0.4, "An answer that cannot be read is of no use; one that can may still be wrong."
+        ),
         "tool_arguments_valid": RewardRule(0, 1, 0.0, _PASSED, 0.4, "As schema_valid: a call that cannot be made is of no use."),
         "refusal": RewardRule(1, 0, 0.1, _PASSED, 0.7, "Some refusals are right, and some phrases of one are none."),
         "truncated": RewardRule(1, 0, 0.25, _PASSED, 0.7, "An answer without its end; often it was the caller's own limit."),
-        "asked_again": RewardRule(1, 0, 0.2, _PASSED, 0.7, "People ask the same again when the answer was of no use, or to see another."),
+        "asked_again": RewardRule(
+            1, 0, 0.2, _PASSED, 0.7, "People ask the same again when the answer was of no use, or to see another."
+        ),
         "edited_share": RewardRule(1, 0, 0.1, _PASSED, 0.7, "The share of the answer that its user replaced before going on."),
     }
 )
@@ -130,7 +138,9 @@ def combine_rewards(
     quality = worst_quality + share * (best_quality - worst_quality)
     is_heard = (precision > 0) & np.isfinite(measured)
     index, quality, precision = index[is_heard], quality[is_heard], precision[is_heard]
-    total = np.bincount(index, precision, minlength=n_requests).astype(np.float64)  # (n_requests,); integers where nothing is heard
+    total = np.bincount(index, precision, minlength=n_requests).astype(
+        np.float64
+    )  # (n_requests,); integers where nothing is heard
     total[total == 0] = np.nan
     weighted = np.bincount(index, precision * quality, minlength=n_requests)
     return np.clip(weighted / total, 0.0, 1.0), np.sqrt(1 / total)

@@ -155,7 +155,9 @@ def test_a_rule_of_ones_own_is_read_and_used() -> None:
     assert std.tolist() == pytest.approx([0.25, 0.4])
 
 
-@pytest.mark.parametrize("text", ["csat", "csat:1:10", "csat:one:ten:0.3", "csat:1:1:0.3", "csat:0:1:0", "csat:0:nan:1", ":0:1:1"])
+@pytest.mark.parametrize(
+    "text", ["csat", "csat:1:10", "csat:one:ten:0.3", "csat:1:1:0.3", "csat:0:1:0", "csat:0:nan:1", ":0:1:1"]
+)
 def test_rules_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(RewardError):
         read_reward_rules([text])

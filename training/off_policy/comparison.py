@@ -163,11 +163,20 @@ class PolicyJudge:
         maker = INTERVALS[self.settings.interval](self.conversations, self.settings.level)
         judged = []
         for name, estimates, diagnostics in found:
-            reasons = {metric: refusals(diagnostics, limits, of_judged=metric in _OF_JUDGED) for metric in METRICS}
+            reasons = {metric: self._refusals(metric, diagnostics) for metric in METRICS}
             intervals = {metric: maker.interval(estimates[metric]) for metric in METRICS if not reasons[metric]}
             kept = {metric: interval for metric, interval in intervals.items() if interval is not None}
             judged.append(PolicyJudgement(name, kept, {metric: why for metric, why in reasons.items() if why}, diagnostics))
         return judged[0], judged[1], judged[2]
+
+    def _refusals(self, metric: Metric, diagnostics: Diagnostics) -> tuple[str, ...]:
+        found = refusals(diagnostics, self.settings.limits, of_judged=metric in _OF_JUDGED)
+        needed: dict[Metric, tuple[str, ...]] = {"cost_usd": ("cost",), "latency_ms": ("latency",), "utility_usd": ("cost",)}
+        if self.settings.latency_usd_per_s:
+            needed["utility_usd"] = ("cost", "latency")
+        known = {"cost": self._cost[0], "latency": self._latency[0]}
+        few = [name for name in needed.get(metric, ()) if (known[name] > 0).sum() < self.settings.limits.fewest_effective]
+        return (*found, *(f"the {name} of too few requests was logged" for name in few))
 
     def quality_sample(self, policy: Float32s) -> JudgedSample:
         """Return what estimators read of the quality of one of the two policies."""
@@ -236,7 +245,7 @@ def compare_policies(
         CannotTellError: There is no request that both can be judged on.
     """
     settings = settings or ComparisonSettings()
-    logs, notes = _with_text(logs, first, second)
+    logs, notes = keep_judgeable(logs, first, second)
     judged = PolicyJudge(logs, first, second, settings)
     unanswered = int((~logs.is_answered).sum())
     if unanswered:
@@ -249,7 +258,12 @@ def compare_policies(
     return Comparison(*judged.judgements(), settings, tuple(notes))
 
 
-def _with_text(logs: LoggedRequests, *policies: EvaluationPolicy) -> tuple[LoggedRequests, list[str]]:
+def keep_judgeable(logs: LoggedRequests, *policies: EvaluationPolicy) -> tuple[LoggedRequests, list[str]]:
+    """Return the requests that all policies can be followed on, and a note where these are not all.
+
+    Raises:
+        CannotTellError: There is none.
+    """
     if not any(policy.needs_text for policy in policies):
         return logs, []
     has_text = np.array([prompt is not None for prompt in logs.prompts], np.bool_)

@@ -33,6 +33,20 @@ class JudgedSample:
     chosen: npt.NDArray[np.intp]
     scale: float | None
 
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> "JudgedSample":
+        """Return these requests."""
+        expected = None if self.expected is None else self.expected[chosen]
+        return JudgedSample(
+            self.policy[chosen],
+            self.behaviour[chosen],
+            self.weight[chosen],
+            self.observation[chosen],
+            self.outcome[chosen],
+            expected,
+            self.chosen[chosen],
+            self.scale,
+        )
+
     def largest_weight(self) -> float:
         """Return the largest w x o that any draw could have got."""
         is_possible = (self.policy > 0) & (self.behaviour > 0)
