@@ -10,7 +10,7 @@ trusted to, or only one that is dearer than it, one lane answers everything: the
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from itertools import takewhile
 
 import numpy as np
@@ -32,6 +32,7 @@ _GRADED_SHARE = 0.5
 """A source counts when at least this share of the lanes was graded on it."""
 _FEWEST_PROMPTS = 100
 _CACHED_SETS = 256
+_PREPARED_SETS = 32
 _SHARE_DIGITS = 3
 
 Mask = npt.NDArray[np.bool_]
@@ -66,7 +67,7 @@ class Bar:
 
     def __init__(self, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]) -> None:
         self._beliefs = cache(lambda: LaneReference(table, read_reference()))
-        self._solved = lru_cache(_CACHED_SETS)(self._solve)
+        self._rules: dict[tuple[bytes, float], BarRule] = {}
 
     def rule(self, is_eligible: Mask, share: float) -> BarRule:
         """Return the cheapest rule by which these lanes keep `share` of the best one's mean score; its lane is a row of the whole table.
@@ -77,7 +78,19 @@ class Bar:
             is_eligible: Shape (n_lanes,), at least one.
             share: 0..1; three digits count.
         """
-        return self._solved(is_eligible.tobytes(), round(share, _SHARE_DIGITS))
+        asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
+        rule = self._rules.get(asked)
+        if rule is None:
+            rule = self._solve(*asked)
+            while len(self._rules) >= _CACHED_SETS:
+                del self._rules[next(iter(self._rules))]
+            self._rules[asked] = rule
+        return rule
+
+    def prepare_like(self, former: "Bar") -> None:
+        """Solve what another bar of the same rows was asked for most recently, so that no request waits for it here."""
+        for asked in list(former._rules)[-_PREPARED_SETS:]:
+            self._rules[asked] = self._solve(*asked)
 
     def _solve(self, eligible: bytes, share: float) -> BarRule:
         beliefs, lanes = self._beliefs(), np.flatnonzero(np.frombuffer(eligible, np.bool_))

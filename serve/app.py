@@ -11,9 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from router.bundle import load_bundle
 from router.features import FEATURES_VERSION
-from router.onnx_quality_model import OnnxQualityModel
 from router.policies.base import Policy
 from router.policies.best_value import BestValue
 from router.policies.cheapest_above_bar import CheapestAboveBar
@@ -23,6 +21,7 @@ from serve.alerts.budget_alerts import BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
 from serve.attempt_recorder import AttemptRecorder
 from serve.bundle_choice import bundle_folder
+from serve.bundles.generation import load_generation
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
 from serve.dashboard.install import install_dashboard
@@ -85,12 +84,11 @@ def create_app(
         router.errors.BundleError: The quality model cannot be used.
     """
     clock = clock or SystemClock()
-    bundle = load_bundle(bundle_folder(settings.bundle))
-    quality_model = OnnxQualityModel(bundle)
+    generation = load_generation(bundle_folder(settings.bundle))
     engine = open_database(database_url(settings.database, environment))
     stores = open_identity(settings, environment, engine, clock)
     key_ring = KeyRing(configured_keys(settings), clock.now)
-    assembler = LaneAssembler(settings, environment, bundle, clock)
+    assembler = LaneAssembler(settings, environment, generation, clock)
     follower = IdentityFollower(stores, key_ring, assembler)
     assembly, lanes, vector_lanes = follower.begin()
     metrics = Metrics()
@@ -102,8 +100,8 @@ def create_app(
     spending = Spending(keeper, settings.hold_output_tokens)
     rng = np.random.default_rng(settings.seed)
     explorer = configured_explorer(settings, engine, metrics, clock)
-    routing = RoutingService(quality_model, lanes, default_policy(settings), rng, spending, explorer)
-    recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, quality_model.version, FEATURES_VERSION)
+    routing = RoutingService(lanes, default_policy(settings), rng, spending, explorer)
+    recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, FEATURES_VERSION)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
         first_token_patience_s=None if settings.slow_start == "wait" else settings.slow_start_after_s,
@@ -114,7 +112,7 @@ def create_app(
     metrics.shared_state.set_function(lambda: 0.0 if isinstance(counter, SharedCounter) and counter.is_away else 1.0)
     key_limits = KeyLimits(counter)
     admission = Admission(key_ring, routing, clock, spending, key_limits, settings.max_body_bytes)
-    vectors = vector_routing(vector_lanes, quality_model.version, np.random.default_rng(settings.seed), spending)
+    vectors = vector_routing(vector_lanes, np.random.default_rng(settings.seed), spending)
     vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
     answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
@@ -144,11 +142,11 @@ def create_app(
     for module in (models, feedback, health, admin):
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
-    install_dashboard(app, resources, settings, bundle.folder)
+    install_dashboard(app, resources, settings, generation.bundle.folder)
     describe_endpoints(app, needs_virtual_key=key_ring.is_closed)
 
     def answering(door: Door, admission: Admission) -> HotEndpoint:
-        endpoint = Answering(door, admission, proxy, clock, quality_model.version)
+        endpoint = Answering(door, admission, proxy, clock)
         return Idempotent(endpoint, key_ring, answers, settings.max_body_bytes, settings.idempotency_max_bytes)
 
     endpoints: dict[str, HotEndpoint] = {
@@ -157,7 +155,7 @@ def create_app(
         "/v1/messages": answering(MESSAGES, admission),
         "/v1/messages/count_tokens": CountTokens(admission),
         "/v1/embeddings": answering(EMBEDDINGS, vector_admission),
-        "/v1/route": Route(admission, quality_model.version),
+        "/v1/route": Route(admission),
     }
     app.mount_hot(endpoints, metrics)
     return app

@@ -33,15 +33,13 @@ class AttemptRecorder:
         metrics: What is counted.
         clock: For durations.
         content: `full` logs prompt and answer text, `features` only numbers, `none` neither.
-        router_version: Of the bundle that decides.
-        features_version: Of its features.
+        features_version: Of the quality models' features; every bundle that loads has the same.
     """
 
     sink: TelemetrySink
     metrics: Metrics
     clock: Clock
     content: ContentLogging
-    router_version: str
     features_version: int
 
     def attempt_ended(self, call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> None:
@@ -79,7 +77,7 @@ class AttemptRecorder:
                 propensity=call.decision.propensity if is_drawn else None,
                 reason=attempt.reason.value,
                 policy=call.decision.policy_name,
-                router_version=self.router_version,
+                router_version=call.router_version,
                 price_snapshot_id=call.directory.price_snapshot_id,
                 quality_bar=call.routing.preferences.quality_bar,
                 willingness_to_pay_usd=call.routing.preferences.willingness_to_pay_usd,

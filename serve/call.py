@@ -62,6 +62,11 @@ class Call:
         return self.inquiry.is_streaming
 
     @property
+    def router_version(self) -> str:
+        """Of the bundle that decided."""
+        return self.directory.quality_model.version
+
+    @property
     def context(self) -> RouteContext:
         """What the decision saw."""
         return self.inquiry.context

@@ -5,19 +5,18 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from router.bar import Bar
-from router.bundle import Bundle
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import PriceTable
+from router.quality_model import QualityModel
+from serve.bundles.generation import Generation
 from serve.calibration.calibration_file import calibrations_folder, read_calibrations
-from serve.calibration.placing import place_lanes
 from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
 from serve.lane_directory import LaneConnection, LaneDirectory
-from serve.price_prior import with_price_prior
 from serve.provider_accounts import OpenedProviderKey
 from serve.provider_connections import ProviderConnections, ProviderConnector, scaled
 from serve.sandbox.lanes import sandbox_lanes
@@ -30,6 +29,7 @@ from serve.upstream.signing.signer import Signer
 from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.warm_caches import WarmCaches
+from serve.vector_routing import NoQualityModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class LaneAssembler:
     Args:
         settings: Of the gateway.
         environment: Where provider keys are looked up.
-        bundle: The quality model's.
+        generation: The bundle that lanes are laid out for; whoever swaps it lays the known lanes out anew.
         clock: For prices and the lanes' health.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], bundle: Bundle, clock: Clock) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], generation: Generation, clock: Clock) -> None:
         self._settings = settings
         self._environment = environment
-        self._bundle = bundle
+        self.generation = generation
         self._clock = clock
         self._http = HttpTransport()
         self._sandbox = SandboxTransport(settings.sandbox_pace)
@@ -112,7 +112,17 @@ class LaneAssembler:
 
     def nothing(self) -> LaneDirectory:
         """Return the lanes of an account that has none."""
-        return _directory((), (), self._bundle, self._clock)
+        return _directory((), LaneTable.build((), ()), self.generation.quality_model, self.generation, self._clock)
+
+    def laid_out(self, directory: LaneDirectory, generation: Generation) -> LaneDirectory:
+        """Return lanes that answer as another bundle sees them, sharing what is known of their health and of conversations. Blocks.
+
+        The rows stay the same, so that a request that was decided on either directory tells both what became of it.
+        """
+        table = self._table([connection.lane for connection in directory.connections], generation)
+        bar = Bar(table, generation.read_reference)
+        bar.prepare_like(directory.bar)
+        return replace(directory, table=table, bar=bar, quality_model=generation.quality_model)
 
     def _configured(self, connector: ProviderConnector) -> ProviderConnections:
         """Return the lanes of the settings and of the environment."""
@@ -138,31 +148,38 @@ class LaneAssembler:
         return [LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()]
 
     def _assembled(self, found: Sequence[LaneConnection], notices: Sequence[str], signers: tuple[Signer, ...]) -> LaneAssembly:
-        bundle = self._bundle
         connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
         embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
-        calibrations = read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
-        lanes = place_lanes([with_price_prior(connection.lane, bundle) for connection in connections], calibrations, bundle)
-        placed = [replace(connection, lane=lane) for connection, lane in zip(connections, lanes, strict=True)]
-        directory = _directory(placed, bundle.trained_names, bundle, self._clock)
-        vectors = _directory(embeddings, (), bundle, self._clock)
+        generation = self.generation
+        table = self._table([connection.lane for connection in connections], generation)
+        directory = _directory(connections, table, generation.quality_model, generation, self._clock)
+        vectors_table = _table([connection.lane for connection in embeddings], ())
+        vectors = _directory(embeddings, vectors_table, NoQualityModel(generation.version), generation, self._clock)
         return LaneAssembly(directory, vectors, tuple(notices), signers)
+
+    def _table(self, lanes: Sequence[Lane], generation: Generation) -> LaneTable:
+        calibrations = read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
+        return _table(generation.believe_of(lanes, calibrations), generation.bundle.trained_names)
 
 
 def _directory(
-    connections: Sequence[LaneConnection], trained_names: Sequence[str], bundle: Bundle, clock: Clock
+    connections: Sequence[LaneConnection], table: LaneTable, quality_model: QualityModel, generation: Generation, clock: Clock
 ) -> LaneDirectory:
-    lanes = [connection.lane for connection in connections]
-    table = _table(lanes, trained_names)
-    prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
-    bar = Bar(table, bundle.read_reference)
+    prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in table.lanes)
     terms = [connection.terms for connection in connections]
-    health = LaneHealth(table, clock.monotonic, terms)
-    warm_caches = WarmCaches([term.prompt_cache for term in terms], clock.monotonic)
-    return LaneDirectory(table, tuple(connections), health, warm_caches, ThoughtHomes(table), prices.snapshot_id, bar)
+    return LaneDirectory(
+        table=table,
+        connections=tuple(connections),
+        health=LaneHealth(table, clock.monotonic, terms),
+        warm_caches=WarmCaches([term.prompt_cache for term in terms], clock.monotonic),
+        thought_homes=ThoughtHomes(table),
+        price_snapshot_id=prices.snapshot_id,
+        bar=Bar(table, generation.read_reference),
+        quality_model=quality_model,
+    )
 
 
-def _table(lanes: list[Lane], trained_names: Sequence[str]) -> LaneTable:
+def _table(lanes: Sequence[Lane], trained_names: Sequence[str]) -> LaneTable:
     try:
         return LaneTable.build(lanes, trained_names)
     except ValueError:

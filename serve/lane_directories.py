@@ -44,6 +44,10 @@ class LaneDirectories:
             directory.adopt(former)
         self._by_account[account] = directory
 
+    def swap(self, directories: Mapping[str, LaneDirectory]) -> None:
+        """Use the lanes as another bundle lays them out, all accounts' at once. They share what is known of them with their former selves."""
+        self._by_account = dict(directories)
+
     def remove(self, account: str) -> None:
         """Forget an account."""
         del self._by_account[account]

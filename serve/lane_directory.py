@@ -9,6 +9,7 @@ import numpy as np
 from router.bar import Bar
 from router.lane import Lane
 from router.lane_table import Floats, LaneTable
+from router.quality_model import QualityModel
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.signing.signer import Signer
@@ -51,16 +52,17 @@ class LaneConnection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaneDirectory:
-    """All lanes at one moment; replaced whole when prices or lanes change, while requests under way keep theirs.
+    """All lanes at one moment; replaced whole when prices, lanes or the bundle change, while requests under way keep theirs.
 
     Args:
-        table: The lanes as columns.
+        table: The lanes as columns, laid out for the quality model.
         connections: In the rows' order.
         health: Cool-downs, limits and speeds.
         warm_caches: Whose prompt caches hold which conversation.
         thought_homes: Who can read the thoughts of which conversation.
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
+        quality_model: Believes something of these lanes; kept with them, so that a request never sees one bundle's beliefs in another one's columns.
         permissions: What was worked out of virtual keys' patterns so far.
         quality_shifts: Bundle's version -> what was learned of the lanes since it was trained, shape (n_lanes,), added to the log odds of
             a good answer; versions of which nothing was learned are absent. Its arrays are replaced whole, never written into.
@@ -73,8 +75,14 @@ class LaneDirectory:
     thought_homes: ThoughtHomes
     price_snapshot_id: str
     bar: Bar
+    quality_model: QualityModel
     permissions: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
     quality_shifts: dict[str, Floats] = field(default_factory=dict)
+
+    @property
+    def router_version(self) -> str:
+        """Of the bundle that decides on these lanes, as logged with every decision."""
+        return self.quality_model.version
 
     def permitted(self, patterns: tuple[str, ...]) -> frozenset[str]:
         """Return the ids of the lanes that match one of some patterns by their id, their vendor model or their provider.

@@ -9,7 +9,7 @@ from router.context import RouteContext
 from router.decision import Decision, decide
 from router.errors import NoEligibleLaneError, PredictionError
 from router.policies.base import Policy
-from router.quality_model import Prediction, QualityModel
+from router.quality_model import Prediction
 from router.reason import Reason
 from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
 from serve.exploration.explorer import Explorer
@@ -28,7 +28,6 @@ class RoutingService:
     """Holds what the decision needs.
 
     Args:
-        quality_model: The loaded bundle.
         directories: The lanes of every account.
         default_policy: Where the caller names none.
         rng: For policies that draw.
@@ -36,7 +35,6 @@ class RoutingService:
         explorer: Tries lanes that are not the best; None: nobody does.
     """
 
-    quality_model: QualityModel
     directories: LaneDirectories
     default_policy: Policy
     rng: np.random.Generator
@@ -73,13 +71,13 @@ class RoutingService:
             BudgetSpentError: Only lanes whose budgets are spent are left.
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
-        prediction, reason = self._predict(context)
+        prediction, reason = _predict(directory, context)
         state = directory.health.state()
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
         if cached_tokens is not None:
             state = replace(state, cached_tokens=cached_tokens)
         if directory.quality_shifts:
-            shift = directory.quality_shifts.get(self.quality_model.version)
+            shift = directory.quality_shifts.get(directory.quality_model.version)
             state = state if shift is None else replace(state, quality_shift=shift)
         constraints = request.constraints
         if constraints.pinned_lanes is None:  # a pin is never overridden
@@ -121,16 +119,6 @@ class RoutingService:
             )
         return decision, prediction
 
-    def _predict(self, context: RouteContext) -> tuple[Prediction, Reason | None]:
-        try:
-            return self.quality_model.predict(context), None
-        except PredictionError as error:  # a request is answered all the same
-            _log.error("lanes are ranked by cost alone: %s", error)
-            n = len(self.quality_model.trained_names)
-            level = np.full(n, 0.5, dtype=np.float32)
-            nothing = np.empty(0, dtype=np.float32)
-            return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
-
     def _no_lane(
         self,
         error: NoEligibleLaneError,
@@ -158,3 +146,14 @@ class RoutingService:
         payers = {scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)}
         scope = min(sorted(payers), key=self.spending.resets_at)
         return budget_spent_error(scope, self.spending.resets_at(scope))
+
+
+def _predict(directory: LaneDirectory, context: RouteContext) -> tuple[Prediction, Reason | None]:
+    try:
+        return directory.quality_model.predict(context), None
+    except PredictionError as error:  # a request is answered all the same
+        _log.error("lanes are ranked by cost alone: %s", error)
+        n = len(directory.quality_model.trained_names)
+        level = np.full(n, 0.5, dtype=np.float32)
+        nothing = np.empty(0, dtype=np.float32)
+        return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE

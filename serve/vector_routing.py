@@ -14,7 +14,11 @@ _NO_BELIEF = np.zeros(1, np.float32)  # of one model that no lane has: beliefs a
 
 
 class NoQualityModel:
-    """Believes nothing: vectors are not good or bad answers."""
+    """Believes nothing: vectors are not good or bad answers.
+
+    Args:
+        version: Of the bundle that routes the other requests; logged with these too.
+    """
 
     trained_names = ("none",)
 
@@ -26,13 +30,12 @@ class NoQualityModel:
         return Prediction(_NO_BELIEF, _NO_BELIEF, _NO_BELIEF, 0.0, 0.0, _NOTHING)
 
 
-def vector_routing(directories: LaneDirectories, version: str, rng: np.random.Generator, spending: Spending) -> RoutingService:
+def vector_routing(directories: LaneDirectories, rng: np.random.Generator, spending: Spending) -> RoutingService:
     """Return the routing for the lanes that make vectors: the cheapest one that hosts the model, and then the others.
 
     Args:
         directories: Those lanes, of every account.
-        version: Of the bundle that routes the other requests; logged with these too.
         rng: For policies that draw.
         spending: Who pays.
     """
-    return RoutingService(NoQualityModel(version), directories, Cheapest(), rng, spending)
+    return RoutingService(directories, Cheapest(), rng, spending)

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.bundle import Bundle, load_bundle
 from router.lane import Lane
 from router.lane_table import LaneTable
-from router.onnx_quality_model import OnnxQualityModel
 from router.placement import PlacementSpace
 from router.text_window import estimate_tokens
 from serve.app import create_app
 from serve.bundle_choice import bundle_folder
+from serve.bundles.generation import Generation, load_generation
 from serve.calibration.asking import AskedQuestion, ask_questions
 from serve.calibration.calibration_file import (
     FORMAT_VERSION,
@@ -37,14 +36,14 @@ class CalibrationPlan:
     """What will be asked of whom.
 
     Args:
-        bundle: The loaded bundle.
+        generation: The loaded bundle.
         table: All lanes.
         lane: Who is asked.
         questions: What, the most telling first.
         expected_usd: What that is expected to cost.
     """
 
-    bundle: Bundle
+    generation: Generation
     table: LaneTable
     lane: Lane
     questions: Sequence[Question]
@@ -82,16 +81,16 @@ def plan_calibration(
     Raises:
         ConfigurationError: No such lane, nothing to calibrate, or the bank is malformed.
     """
-    bundle = load_bundle(bundle_folder(settings.bundle))
-    table = LaneAssembler(settings, environment, bundle, clock).of_operator().directory.table
+    generation = load_generation(bundle_folder(settings.bundle))
+    table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
-    if lane.trained_name in bundle.trained_names:
+    if lane.trained_name in generation.bundle.trained_names:
         raise ConfigurationError(f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration")
     questions = load_questions(bank)
-    quality, tokens = predict_all(OnnxQualityModel(bundle), [question.prompt for question in questions])
-    chosen = PlacementSpace.of(bundle.read_reference()).choose(quality, count)
+    quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
+    chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count)
     picked = [questions[place] for place in chosen]
-    return CalibrationPlan(bundle, table, lane, picked, _expected_usd(lane, picked, float(tokens[chosen].mean())))
+    return CalibrationPlan(generation, table, lane, picked, _expected_usd(lane, picked, float(tokens[chosen].mean())))
 
 
 async def run_calibration(
@@ -111,8 +110,8 @@ async def run_calibration(
     app = create_app(settings.model_copy(update={"keys": None, "virtual_keys": ()}), environment, clock)
     asked = await ask_questions(app, plan.lane.lane_id, plan.questions, max_tokens, advance)
     calibration = _graded(plan.lane, asked, clock)
-    reference, names = plan.bundle.read_reference(), plan.bundle.trained_names
-    placement = place_model(PlacementSpace.of(reference), OnnxQualityModel(plan.bundle), calibration, plan.lane.prior)
+    reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
+    placement = place_model(PlacementSpace.of(reference), plan.generation.quality_model, calibration, plan.lane.prior)
     lanes = plan.table.lanes
     placed = [with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes]
     before, after = (lane_outlook(each, plan.lane.lane_id, names, reference, worth_usd) for each in (lanes, placed))

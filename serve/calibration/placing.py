@@ -1,6 +1,6 @@
 """From graded answers on disk to lanes whose quality rests on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,19 +9,25 @@ from router.bundle import Bundle
 from router.context import RouteContext
 from router.lane import Lane, QualityPrior
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
-from router.onnx_quality_model import OnnxQualityModel
 from router.placement import Float32s, GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
+from router.reference_answers import ReferenceAnswers
 from serve.calibration.calibration_file import CalibrationFile
 
 
-def place_lanes(lanes: Iterable[Lane], calibrations: Sequence[CalibrationFile], bundle: Bundle) -> list[Lane]:
+def place_lanes(
+    lanes: Iterable[Lane],
+    calibrations: Sequence[CalibrationFile],
+    bundle: Bundle,
+    quality_model: QualityModel,
+    read_reference: Callable[[], ReferenceAnswers],
+) -> list[Lane]:
     """Return the lanes, those of calibrated models with their placement; a model that the bundle was trained on needs none."""
     answered = {calibration.vendor_model: calibration for calibration in calibrations}
     wanted = list(lanes)
     if not any(_needs_placing(lane, bundle) and lane.vendor_model in answered for lane in wanted):
         return wanted
-    space, quality_model = PlacementSpace.of(bundle.read_reference()), OnnxQualityModel(bundle)
+    space = PlacementSpace.of(read_reference())
     return [
         with_placement(lane, place_model(space, quality_model, answered[lane.vendor_model], lane.prior))
         if _needs_placing(lane, bundle) and lane.vendor_model in answered

@@ -16,16 +16,16 @@ def prices(
     search: Annotated[str, typer.Option(help="Only lanes whose id contains this.")] = "",
 ) -> None:
     """List the price of every lane you can use, in USD per million tokens, with its source and date."""
-    from router.bundle import load_bundle
     from serve.bundle_choice import bundle_folder
+    from serve.bundles.generation import load_generation
     from serve.clock import SystemClock
     from serve.lane_assembly import LaneAssembler
     from serve.settings import load_settings
 
     with one_line_errors():
         settings = load_settings(config, os.environ)
-        bundle = load_bundle(bundle_folder(settings.bundle))
-        assembly = LaneAssembler(settings, os.environ, bundle, SystemClock()).of_operator()
+        generation = load_generation(bundle_folder(settings.bundle))
+        assembly = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator()
     shown = Table(
         "lane",
         "input",

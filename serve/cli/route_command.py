@@ -24,15 +24,14 @@ def route(
     """Show which lane a prompt would take, and why; nothing is sent anywhere."""
     import numpy as np
 
-    from router.bundle import load_bundle
     from router.context import NO_CONSTRAINTS, Preferences, RouteContext
     from router.decision import decide
     from router.expectation import LaneState
-    from router.onnx_quality_model import OnnxQualityModel
     from router.policies.cheapest_above_bar import CheapestAboveBar
     from router.policies.near_best import NearBest
     from serve.app import default_policy
     from serve.bundle_choice import bundle_folder
+    from serve.bundles.generation import load_generation
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
     from serve.lane_assembly import LaneAssembler
@@ -44,8 +43,8 @@ def route(
         context = RouteContext.from_prompt(text)
         if quality is not None and quality_of_best is not None:
             raise ConfigurationError("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
-        bundle = load_bundle(bundle_folder(settings.bundle))
-        directory = LaneAssembler(settings, os.environ, bundle, SystemClock()).of_operator().directory
+        generation = load_generation(bundle_folder(settings.bundle))
+        directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
         table = directory.table
         policy = default_policy(settings)
         if quality is not None or quality_of_best is not None:
@@ -53,7 +52,7 @@ def route(
         decision = decide(
             table,
             context,
-            OnnxQualityModel(bundle).predict(context),
+            directory.quality_model.predict(context),
             LaneState.unmeasured(table),
             policy,
             np.random.default_rng(settings.seed),

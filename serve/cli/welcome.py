@@ -37,7 +37,7 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
         )
     virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
     console.print(
-        f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.quality_model.version}[/]"
+        f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.directory.router_version}[/]"
     )
     console.print(lanes)
     first = "/start" if is_first_start(resources) else "/"

@@ -26,7 +26,7 @@ def show_router(request: Request) -> Response:
         viewer,
         "router.html",
         view=router_view(dashboard_of(request.app).bundle_folder),
-        bundle_version=resources.routing.quality_model.version,
+        bundle_version=resources.routing.directory.router_version,
         policy=resources.routing.default_policy.name,
         exploration=exploration_view(resources.explorer),
         bases={basis: bases.count(basis) for basis in ("trained", "calibrated", "prior")},

@@ -7,12 +7,11 @@ from serve.upstream.attempt import Attempt
 from serve.upstream.rate_limit_headers import rate_limit_headers
 
 
-def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, cost_nusd: int | None) -> RawHeaders:
+def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) -> RawHeaders:
     """Return the headers of an answer.
 
     Args:
         attempt: The one that answered.
-        router_version: Of the bundle that decided.
         overhead_ms: Our own time until now, the provider's time taken out.
         cost_nusd: Known for a whole answer; None for a stream, whose cost comes with its last chunk.
     """
@@ -25,7 +24,7 @@ def answer_headers(attempt: Attempt, router_version: str, overhead_ms: float, co
         (b"x-llmdeal-reason", attempt.reason.value.encode()),
         (b"x-llmdeal-attempts", str(attempt.number + 1).encode()),
         (b"x-llmdeal-overhead-ms", f"{overhead_ms:.2f}".encode()),
-        (b"x-llmdeal-router-version", header_value(router_version)),
+        (b"x-llmdeal-router-version", header_value(attempt.call.router_version)),
     ]
     if cost_nusd is not None:
         headers.append((b"x-llmdeal-cost-usd", format_usd(cost_nusd).encode()))

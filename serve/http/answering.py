@@ -29,15 +29,13 @@ class Answering:
         admission: Turns requests into calls.
         proxy: Answers calls.
         clock: For durations.
-        router_version: Of the loaded bundle, for the header.
     """
 
-    def __init__(self, door: Door, admission: Admission, proxy: ChatProxy, clock: Clock, router_version: str) -> None:
+    def __init__(self, door: Door, admission: Admission, proxy: ChatProxy, clock: Clock) -> None:
         self.door = door
         self._admission = admission
         self._proxy = proxy
         self._clock = clock
-        self._router_version = router_version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. When the caller goes away, the provider's call is cancelled and still logged."""
@@ -59,14 +57,14 @@ class Answering:
 
     async def _send_whole(self, answer: WholeAnswer, send: Send) -> None:
         raw = msgspec.json.encode(answer.body)
-        headers = answer_headers(answer.attempt, self._router_version, self._overhead_ms(answer.attempt), answer.cost.total_nusd)
+        headers = answer_headers(answer.attempt, self._overhead_ms(answer.attempt), answer.cost.total_nusd)
         length = (b"content-length", str(len(raw)).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [JSON, length, *headers]})
         await send({"type": "http.response.body", "body": raw})
 
     async def _send_stream(self, answer: StreamedAnswer, send: Send) -> None:
         attempt = answer.attempt
-        headers = answer_headers(attempt, self._router_version, self._overhead_ms(attempt), None)
+        headers = answer_headers(attempt, self._overhead_ms(attempt), None)
         idle = StreamKeepAlive(send)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *headers]})

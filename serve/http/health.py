@@ -32,7 +32,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     resources = resources_of(request.app)
     checks = {
         "lanes": len(resources.routing.directory.table) > 0,
-        "quality_model": len(resources.routing.quality_model.trained_names) > 0,
+        "quality_model": len(resources.routing.directory.quality_model.trained_names) > 0,
         "database": await asyncio.to_thread(_is_database_up, resources),
     }
     is_ready = all(checks.values())
@@ -42,7 +42,7 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     return {
         "status": "ready" if is_ready else "not ready",
         "checks": checks,
-        "router_version": resources.routing.quality_model.version,
+        "router_version": resources.routing.directory.router_version,
         "lanes": len(resources.routing.directory.table),
         "price_snapshot_id": resources.routing.directory.price_snapshot_id,
     }

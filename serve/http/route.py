@@ -11,14 +11,12 @@ class Route:
 
     Args:
         admission: Turns requests into calls.
-        router_version: Of the loaded bundle.
     """
 
     door = CHAT
 
-    def __init__(self, admission: Admission, router_version: str) -> None:
+    def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._router_version = router_version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide and explain."""
@@ -30,7 +28,7 @@ class Route:
             **explain_decision(decision, call.directory.health),
             "prompt_tokens": call.context.prompt_tokens,
             "difficulty": float(f"{call.prediction.difficulty:.6g}"),
-            "router_version": self._router_version,
+            "router_version": call.router_version,
             "price_snapshot_id": call.directory.price_snapshot_id,
         }
         headers = [

@@ -1,0 +1,70 @@
+"""A bundle brought to life: what is loaded once and then laid under the lanes of every account."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from router.bundle import Bundle, load_bundle
+from router.context import RouteContext
+from router.lane import Lane
+from router.onnx_quality_model import OnnxQualityModel
+from router.quality_model import QualityModel
+from router.reference_answers import ReferenceAnswers
+from serve.calibration.calibration_file import CalibrationFile
+from serve.calibration.placing import place_lanes
+from serve.price_prior import with_price_prior
+
+_FIRST_PROMPTS = ("Good morning!", "Write a function that merges two sorted lists, and explain how long it takes. " * 40)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """One loaded bundle.
+
+    Args:
+        bundle: As it was checked.
+        quality_model: Predicts with it.
+        read_reference: Returns its reference answers; read from disk when they are first asked for, and kept.
+    """
+
+    bundle: Bundle
+    quality_model: QualityModel
+    read_reference: Callable[[], ReferenceAnswers]
+
+    @property
+    def version(self) -> str:
+        """As logged with every decision."""
+        return self.bundle.version
+
+    def believe_of(self, lanes: Sequence[Lane], calibrations: Sequence[CalibrationFile]) -> list[Lane]:
+        """Return the lanes with what this bundle makes of those that it was not trained on: placements and priors. Blocks, for some milliseconds a placement.
+
+        Args:
+            lanes: As they are configured, without anything that another bundle said of them.
+            calibrations: Graded answers of models.
+        """
+        known = [with_price_prior(lane, self.bundle) for lane in lanes]
+        return place_lanes(known, calibrations, self.bundle, self.quality_model, self.read_reference)
+
+    def warm_up(self) -> None:
+        """Do what the first requests would otherwise wait for; blocks for some dozens of milliseconds.
+
+        Raises:
+            BundleError: The reference answers cannot be read.
+            PredictionError: The graph fails.
+        """
+        self.read_reference()
+        for prompt in _FIRST_PROMPTS:
+            context = RouteContext.from_prompt(prompt)
+            self.quality_model.predict(context)
+
+
+def load_generation(folder: Path) -> Generation:
+    """Load a bundle. Blocks, for some dozens of milliseconds.
+
+    Raises:
+        BundleError: It is incomplete, altered, of another format or feature version, or its graph cannot be run here.
+    """
+    bundle = load_bundle(folder)
+    return Generation(bundle, OnnxQualityModel(bundle), cache(bundle.read_reference))
