@@ -1,10 +1,18 @@
-"""Logged requests for tests: small ones by hand."""
+"""Logged requests for tests: small ones by hand, and any as a real export."""
 
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from telemetry_strategies import NOON, attempt_row, feedback_row
 
+from router.telemetry_schema import CandidateTable
+from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.database import open_database
+from serve.storage.feedback_repository import FeedbackRepository
+from serve.telemetry_export import export_telemetry
 from training.logged_requests import LoggedRequests
 from training.off_policy.synthetic import Scenario, make_traffic
 
@@ -28,3 +36,35 @@ def logs_by_hand(probability: list[list[float]], chosen: list[int], reward: list
         reward_std=np.where(np.isnan(reward), np.nan, 0.1),
         **changes,
     )
+
+
+def write_export(logs: LoggedRequests, folder: Path) -> Path:
+    """Write these requests as the gateway's own export, judged ones with a thumb; return its folder."""
+    engine = open_database(str(folder / "telemetry.db"))
+    rows = [attempt_row(row, **_attempt(logs, row)) for row in range(len(logs))]
+    judged = np.flatnonzero(np.isfinite(logs.reward)).tolist()
+    AttemptRepository(engine).insert_many(rows)
+    FeedbackRepository(engine).insert_many([feedback_row(row, value=float(logs.reward[row] > 0.5)) for row in judged])
+    export_telemetry(engine, NOON - timedelta(days=1), NOON + timedelta(days=30), folder / "export")
+    engine.dispose()
+    return folder / "export"
+
+
+def _attempt(logs: LoggedRequests, row: int) -> dict[str, Any]:
+    lane = logs.lane_ids[logs.chosen[row]]
+    beliefs = (logs.quality, logs.quality_std, logs.completion_tokens, logs.expected_cost_usd, logs.expected_latency_ms)
+    table = CandidateTable(logs.lane_ids, *(values[row] for values in beliefs), {}, logs.probability[row].astype(np.float64))
+    return {
+        "account": str(logs.accounts[row]),
+        "conversation_id": str(logs.conversation_ids[row]),
+        "features": logs.features[row],
+        "candidates": table,
+        "lane_id": lane,
+        "propensity": float(logs.propensity[row]),
+        "policy": "best_value",
+        "router_version": str(logs.router_versions[row]),
+        "prompt_tokens": int(logs.prompt_tokens[row]),
+        "completion_tokens": int(logs.answer_tokens[row]),
+        "cost_nusd": round(float(logs.cost_usd[row]) * 1e9),
+        "total_ms": float(logs.latency_ms[row]),
+    }

@@ -47,8 +47,11 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     for name, group in _GROUPS.items():
         command_line.add_typer(group, name=name)
     for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda entry: entry.name):
-        if entry_point.name == wanted:
-            command_line.command(name=entry_point.name, rich_help_panel="Training")(entry_point.load())
+        loaded = entry_point.load() if entry_point.name == wanted else None
+        if isinstance(loaded, typer.Typer):
+            command_line.add_typer(loaded, name=entry_point.name)
+        elif loaded is not None:
+            command_line.command(name=entry_point.name, rich_help_panel="Training")(loaded)
         else:
             command_line.command(name=entry_point.name, rich_help_panel="Training", help=_HELP.get(entry_point.name, ""))(_unused)
     return command_line
@@ -59,6 +62,7 @@ _HELP = {
     "train": "Fit a quality model on graded answers and export it as a bundle.",
     "predict": "Write what a bundle predicts for every prompt and model.",
     "evaluate": "Judge a bundle on graded answers: quality-cost curve, calibration, baselines.",
+    "policy": "Judge routing policies and bundles on your own logs.",
 }
 
 

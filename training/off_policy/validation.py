@@ -6,11 +6,12 @@ the tables say how far the estimates of quality are off, and how often the inter
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -34,6 +35,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
 )
 Found = Mapping[str, tuple[float, float, float]]
 """`estimator/interval/what` -> (estimate, low, high); what: `policy` or `difference`."""
+Outcome = tuple[Found, tuple[float, float], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,11 @@ class ScenarioReport:
     rows: tuple[Row, ...]
 
 
-def run_once(scenario: Scenario, seed: int) -> tuple[Found, tuple[float, float], bool]:
+def run_once(scenario: Scenario, reward_model: Literal["trees", "beliefs"], seed: int) -> Outcome:
     """Return what every estimator and interval says of one log, the truth (policy, difference) on it, and whether it would be refused."""
     traffic = make_traffic(scenario, seed)
     challenger, champion = _policies(traffic, seed)
-    judge = PolicyJudge(traffic.logs, challenger, champion, ComparisonSettings(reward_model="beliefs"))
+    judge = PolicyJudge(traffic.logs, challenger, champion, ComparisonSettings(reward_model=reward_model))
     samples = [judge.quality_sample(policy) for policy in judge.policies]
     makers = {name: make(judge.conversations, 0.95) for name, make in INTERVALS.items()}
     found = {}
@@ -96,9 +98,12 @@ def run_once(scenario: Scenario, seed: int) -> tuple[Found, tuple[float, float],
     return found, (one, one - other), bool(refusals(support, limits, of_judged=True))
 
 
-def validate(name: str, scenario: Scenario, n_runs: int, workers: int = 1) -> ScenarioReport:
+def validate(
+    name: str, scenario: Scenario, n_runs: int, workers: int = 1, reward_model: Literal["trees", "beliefs"] = "beliefs"
+) -> ScenarioReport:
     """Run a scenario many times; seeds are 0..n_runs-1."""
-    runs = list(_runs(scenario, n_runs, workers))
+    run = partial(run_once, scenario, reward_model)
+    runs = list(_runs(run, n_runs, workers))
     truth = dict(zip(("policy", "difference"), np.mean([run[1] for run in runs], axis=0), strict=True))
     rows = []
     for estimator in ESTIMATORS:
@@ -133,12 +138,12 @@ def _policies(traffic: Traffic, seed: int) -> tuple[EvaluationPolicy, Evaluation
     return challenger, GreedyPolicy("best_value", worth_usd=WORTH_USD)
 
 
-def _runs(scenario: Scenario, n_runs: int, workers: int) -> Iterator[tuple[Found, tuple[float, float], bool]]:
+def _runs(run: Callable[[int], Outcome], n_runs: int, workers: int) -> Iterator[Outcome]:
     if workers == 1:
-        yield from map(partial(run_once, scenario), range(n_runs))
+        yield from map(run, range(n_runs))
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(partial(run_once, scenario), range(n_runs), chunksize=20)
+        yield from pool.map(run, range(n_runs), chunksize=20)
 
 
 def main() -> None:
@@ -148,8 +153,12 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=1_000, help="of each scenario")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--reward-model", choices=["beliefs", "trees"], default="beliefs", help="trees: ten times slower")
+    parser.add_argument("--scenario", choices=list(SCENARIOS), action="append", help="only this one; may be given several times")
     asked = parser.parse_args()
-    print(markdown([validate(name, scenario, asked.runs, asked.workers) for name, scenario in SCENARIOS.items()]))
+    chosen = {name: SCENARIOS[name] for name in asked.scenario or SCENARIOS}
+    reports = [validate(name, scenario, asked.runs, asked.workers, asked.reward_model) for name, scenario in chosen.items()]
+    print(markdown(reports))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,130 @@
+"""`llmdeal policy compare`, `judge` and `validate`: what logs say of policies and bundles."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
+from training.cli import one_line_errors
+
+policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
+
+LogsFolder = Annotated[Path, typer.Option("--logs", help="Folder that llmdeal export wrote.")]
+Method = Annotated[Literal["ips", "snips", "dm", "dr", "switch-dr"], typer.Option(help="Estimator; dr unless you know why not.")]
+Kind = Annotated[
+    Literal["bootstrap", "bernstein", "anytime"],
+    typer.Option(help="Kind of interval; anytime: where you look at it again and again."),
+]
+Value = Annotated[float, typer.Option("--value", min=0, help="What a good answer is worth where the caller did not say, USD.")]
+TimeValue = Annotated[float, typer.Option("--latency-value", min=0, help="What a second of waiting costs, USD.")]
+Learner = Annotated[
+    Literal["trees", "beliefs"], typer.Option("--reward-model", help="What fills in for answers that were not seen.")
+]
+Since = Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")]
+Until = Annotated[datetime | None, typer.Option(help="Only requests before this time, UTC.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same logs, same seed: same figures.")]
+
+
+@policy.command()
+def compare(
+    first: Annotated[
+        str, typer.Argument(help="best_value, cheapest_above_bar:bar=0.8, lane:ID, logged, bundle=DIR,best_value, …")
+    ],
+    second: Annotated[str, typer.Argument(help="Likewise.")],
+    logs: LogsFolder,
+    method: Method = "dr",
+    interval: Kind = "bootstrap",
+    value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
+    latency_value: TimeValue = 0.0,
+    reward_model: Learner = "trees",
+    since: Since = None,
+    until: Until = None,
+    seed: Seed = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write every figure to.")] = None,
+) -> None:
+    """Say what two policies would have got on logged requests, and how sure that is."""
+    from training.atomic_write import replace_file
+    from training.off_policy.comparison import ComparisonSettings, compare_policies
+    from training.off_policy.comparison_report import comparison_json, print_comparison
+    from training.off_policy.policy_specs import parse_policy
+    from training.telemetry_reader import read_logs
+
+    with one_line_errors("policy compare"):
+        policies = parse_policy(first), parse_policy(second)
+        settings = ComparisonSettings(
+            method, interval, value_usd=value, latency_usd_per_s=latency_value, reward_model=reward_model, seed=seed
+        )
+        found = compare_policies(read_logs(logs, _aware(since), _aware(until)), *policies, settings)
+        if json_file is not None:
+            text = json.dumps(comparison_json(found), indent=2, allow_nan=False)
+            replace_file(json_file, lambda stream: stream.write(text.encode() + b"\n"))
+    print_comparison(_wide_console(), found)
+
+
+@policy.command()
+def judge(
+    challenger: Annotated[
+        Path, typer.Argument(help="Folder of the bundle that wants to be champion; verdict.json is written there.")
+    ],
+    champion: Annotated[Path, typer.Option(help="Folder of the bundle in use.")],
+    logs: LogsFolder,
+    method: Method = "dr",
+    interval: Kind = "bootstrap",
+    value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
+    least_gain: Annotated[float, typer.Option(help="Utility a request that it has to gain for sure, USD.")] = 0.0,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only requests from this time on, UTC: later ones than either learnt from.")
+    ] = None,
+    until: Until = None,
+) -> None:
+    """Judge a bundle against the champion on later logs, and write verdict.json beside its manifest. Exit status 1: not better."""
+    from dataclasses import replace
+
+    from router.verdict import write_verdict
+    from training.off_policy.comparison import ComparisonSettings
+    from training.promotion_gate import GateSettings, judge_bundles
+    from training.telemetry_reader import read_logs
+
+    with one_line_errors("policy judge"):
+        settings = GateSettings(least_gain_usd=least_gain)
+        settings = replace(settings, comparison=ComparisonSettings(method, interval, value_usd=value))
+        requests = read_logs(logs, _aware(since), _aware(until))
+        verdict = judge_bundles(requests, challenger, champion, datetime.now(UTC), settings)
+        path = write_verdict(challenger, verdict)
+    console = _wide_console()
+    console.print(
+        f"{verdict.challenger_version} is {'[green]better than' if verdict.is_better else '[yellow]not shown to be better than'}[/] "
+        f"{verdict.champion_version}, on {verdict.n_requests:,} requests."
+    )
+    for reason in verdict.reasons:
+        console.print(f"- {reason}")
+    for guard in verdict.guards:
+        console.print(f"[dim]  {guard.outcome}: {guard.name}: {guard.note}[/]")
+    console.print(f"Wrote {path}.")
+    raise SystemExit(0 if verdict.is_better else 1)
+
+
+@policy.command()
+def validate(
+    runs: Annotated[int, typer.Option(min=2, help="Of each scenario; 1,000 take some minutes.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Say how far the estimators are off, and how often the intervals hold, on traffic of which the truth is known."""
+    from training.off_policy.validation import SCENARIOS, markdown
+    from training.off_policy.validation import validate as run_scenario
+
+    typer.echo(markdown([run_scenario(name, scenario, runs, workers) for name, scenario in SCENARIOS.items()]))
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _wide_console() -> Console:
+    """Return a console whose tables are not squeezed where nobody looks at a terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 160))
