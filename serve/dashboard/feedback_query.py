@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
 
 from serve.storage.candidate_codec import unpack_candidates
 from serve.storage.instant import to_microseconds
@@ -27,7 +27,7 @@ class Thumbs:
 
 
 def read_thumbs(engine: Engine, account: str, since: datetime) -> Thumbs:
-    """Return the thumbs given since then, among the latest 5,000 pieces of feedback."""
+    """Return the thumbs given since then, among the latest 5,000 of all accounts."""
     with engine.connect() as connection:
         judged = _latest_thumbs(connection, since)
         asked = _rows_of(connection, judged, account, (_ATTEMPT.request_id,), _ATTEMPT.attempt == 0)
@@ -37,7 +37,7 @@ def read_thumbs(engine: Engine, account: str, since: datetime) -> Thumbs:
 
 
 def read_judged_qualities(engine: Engine, account: str) -> list[tuple[float, float]]:
-    """Return (predicted quality, thumb) of the answers judged among the latest 5,000 pieces of feedback; both 0..1."""
+    """Return (predicted quality, thumb) of the answers judged by the latest 5,000 thumbs of all accounts; both 0..1."""
     with engine.connect() as connection:
         judged = _latest_thumbs(connection, None)
         columns = (_ATTEMPT.request_id, _ATTEMPT.lane_id, _ATTEMPT.candidates, _ATTEMPT.lane_list_id)
@@ -56,13 +56,14 @@ def read_judged_qualities(engine: Engine, account: str) -> list[tuple[float, flo
 def _latest_thumbs(connection: Connection, since: datetime | None) -> list[tuple[str, float]]:
     """Return (request id, value) of thumbs, of all accounts, the latest first."""
     query = (
-        select(_FEEDBACK.request_id, _FEEDBACK.metric_name, _FEEDBACK.value)
+        select(_FEEDBACK.request_id, _FEEDBACK.value)
+        .where(_FEEDBACK.metric_name == literal_column("'thumbs'"))  # as in the index, whose condition is no parameter
         .order_by(_FEEDBACK.received_at_us.desc())
         .limit(_LATEST)
     )
     if since is not None:
         query = query.where(_FEEDBACK.received_at_us >= to_microseconds(since))
-    return [(row.request_id, float(row.value)) for row in connection.execute(query) if row.metric_name == "thumbs"]
+    return [(row.request_id, float(row.value)) for row in connection.execute(query)]
 
 
 def _rows_of(

@@ -141,4 +141,14 @@ def _tags(header: bytes | None) -> tuple[str, ...]:
 def _conversation_id(inquiry: Inquiry, header: bytes | None, account: str) -> str:
     """Return a hash of the caller's session id, else of what its door says a conversation is known by."""
     named = inquiry.fields.session_id or (header.decode("latin-1")[:256] if header else None) or inquiry.opening
+    return conversation_id_of(account, named)
+
+
+def conversation_id_of(account: str, named: str) -> str:
+    """Return the hash that all requests of one conversation of an account share.
+
+    Args:
+        account: Whose.
+        named: What the conversation is known by: the caller's session id, or how it began.
+    """
     return hashlib.blake2b(f"{account}\n{named}".encode(errors="replace"), digest_size=12).hexdigest()

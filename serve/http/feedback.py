@@ -2,13 +2,15 @@
 
 import asyncio
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from router.reward import REWARD_RULES
 from router.telemetry_schema import FeedbackRow
 from serve.errors import BadRequestError, NotFoundError
+from serve.http.admission import conversation_id_of
 from serve.http.authentication import authenticate
 from serve.http.openapi import answered_with, error_answers
 from serve.http.openapi_answers import FeedbackAnswer
@@ -16,16 +18,59 @@ from serve.resource_set import resources_of
 
 routes = APIRouter()
 
+MAX_REQUESTS = 100
+"""So many of a conversation's latest answers one call judges at most."""
+
 
 class Feedback(BaseModel):
-    """The body."""
+    """The body: whose answer, and at least one judgement of it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    request_id: Annotated[str, Field(pattern=r"^req_[0-9a-f]{24}$", description="As in the header x-llmdeal-request-id.")]
-    metric_name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
-    value: Annotated[bool | float, Field(description="A number; true and false count as 1 and 0.")]
+    request_id: Annotated[
+        str | None, Field(pattern=r"^req_[0-9a-f]{24}$", description="As in the header x-llmdeal-request-id.")
+    ] = None
+    session_id: Annotated[
+        str | None,
+        Field(min_length=1, max_length=256, description="Instead of a request: the conversation, by the name it was sent with."),
+    ] = None
+    conversation_id: Annotated[
+        str | None, Field(pattern=r"^[0-9a-f]{24}$", description="Instead of a request: the conversation, as the log names it.")
+    ] = None
+    applies_to: Annotated[
+        Literal["last", "all"], Field(description=f"Of a conversation: its last answer, or its latest {MAX_REQUESTS}.")
+    ] = "last"
+    thumbs: Literal["up", "down"] | None = None
+    score: Annotated[float | None, Field(ge=0, le=1, description="How good the answer is, by your own measure.")] = None
+    metric_name: Annotated[
+        str | None,
+        Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", description="Any other metric, with its value."),
+    ] = None
+    value: Annotated[bool | float | None, Field(description="A number; true and false count as 1 and 0.")] = None
     comment: Annotated[str | None, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        named = [self.request_id, self.session_id, self.conversation_id]
+        if sum(name is not None for name in named) != 1:
+            raise ValueError("name the answer by one of request_id, session_id and conversation_id")
+        if (self.metric_name is None) != (self.value is None):
+            raise ValueError("metric_name and value belong together")
+        if not self.judgements:
+            raise ValueError("say how good the answer was: thumbs, score, or metric_name and value")
+        return self
+
+    @property
+    def judgements(self) -> dict[str, float]:
+        """What is said: metric -> value."""
+        said: dict[str, float] = {}
+        if self.thumbs is not None:
+            said["thumbs"] = float(self.thumbs == "up")
+        if self.score is not None:
+            said["score"] = self.score
+        if self.metric_name is not None and self.value is not None:
+            said[self.metric_name] = float(self.value)
+        return said
 
 
 @routes.post(
@@ -36,27 +81,68 @@ class Feedback(BaseModel):
     responses={202: answered_with(FeedbackAnswer), **error_answers(400, 401, 404)},
 )
 async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
-    """Store one piece of feedback. It may come late and more than once; all of it is kept.
+    """Store what is said of an answer, or of a conversation's. It may come late and more than once; all of it is kept.
 
     Raises:
-        NotFoundError: No request with this id was answered here.
+        BadRequestError: A value is out of its metric's range.
+        NotFoundError: No such answer was given here.
     """
     resources = resources_of(request.app)
     holder = authenticate(request, resources.key_ring)
-    value = float(feedback.value)
+    said = feedback.judgements
+    for metric_name, value in said.items():
+        _check_range(metric_name, value)
+    request_ids = await _request_ids(feedback, request, holder.account)
+    now = resources.clock.now()
+    rows = [
+        FeedbackRow(
+            request_id=request_id,
+            metric_name=metric_name,
+            value=value,
+            comment=feedback.comment,
+            given_by=holder.virtual_key_id,
+            received_at=now,
+        )
+        for request_id in request_ids
+        for metric_name, value in said.items()
+    ]
+    recorded = [resources.telemetry.record(row) for row in rows]
+    return {"request_id": request_ids[0], "request_ids": request_ids, "is_recorded": all(recorded)}
+
+
+def _check_range(metric_name: str, value: float) -> None:
+    """Refuse what a metric that counts cannot mean; other metrics mean what their users say.
+
+    Raises:
+        BadRequestError: The value is out of range.
+    """
     if not math.isfinite(value):
         raise BadRequestError("value must be a finite number", param="value")
-    if await _account_of(feedback.request_id, request) != holder.account:
-        raise NotFoundError(f"no request {feedback.request_id!r} was answered here", param="request_id")
-    row = FeedbackRow(
-        request_id=feedback.request_id,
-        metric_name=feedback.metric_name,
-        value=value,
-        comment=feedback.comment,
-        given_by=holder.virtual_key_id,
-        received_at=resources.clock.now(),
-    )
-    return {"request_id": feedback.request_id, "is_recorded": resources.telemetry.record(row)}
+    rule = REWARD_RULES.get(metric_name)
+    if rule is not None and not rule.value_range[0] <= value <= rule.value_range[1]:
+        least, most = rule.value_range
+        raise BadRequestError(f"{metric_name} lies between {least:g} and {most:g}, not {value:g}", param="value")
+
+
+async def _request_ids(feedback: Feedback, request: Request, account: str) -> list[str]:
+    """Return the requests that are judged, the latest first.
+
+    Raises:
+        NotFoundError: There is none of this account.
+    """
+    resources = resources_of(request.app)
+    if feedback.request_id is not None:
+        if await _account_of(feedback.request_id, request) != account:
+            raise NotFoundError(f"no request {feedback.request_id!r} was answered here", param="request_id")
+        return [feedback.request_id]
+    conversation_id = feedback.conversation_id or conversation_id_of(account, feedback.session_id or "")
+    await resources.telemetry.flush()  # the last answer may still wait for its batch
+    limit = 1 if feedback.applies_to == "last" else MAX_REQUESTS
+    found = await asyncio.to_thread(resources.attempts.answers_of_conversation, account, conversation_id, limit)
+    if not found:
+        param = "conversation_id" if feedback.session_id is None else "session_id"
+        raise NotFoundError("no request of this conversation was answered here", param=param)
+    return found
 
 
 async def _account_of(request_id: str, request: Request) -> str | None:

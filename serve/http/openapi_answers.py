@@ -208,6 +208,7 @@ class FeedbackAnswer(Struct):
     """What became of the feedback; not recorded means that the log had no room for it."""
 
     request_id: str
+    request_ids: list[str]
     is_recorded: bool
 
 

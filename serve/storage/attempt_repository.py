@@ -56,6 +56,18 @@ class AttemptRepository:
             account = connection.execute(query).scalar()
         return None if account is None else str(account)
 
+    def answers_of_conversation(self, account: str, conversation_id: str, limit: int) -> list[str]:
+        """Return the conversation's answered requests, the latest first; as many as `limit`."""
+        attempt = ATTEMPT_TABLE.c
+        query = (
+            select(attempt.request_id)
+            .where(attempt.conversation_id == conversation_id, attempt.account == account, attempt.outcome == "ok")
+            .order_by(attempt.started_at_us.desc(), attempt.request_id.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [str(request_id) for request_id in connection.execute(query).scalars()]
+
     def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[AttemptRow]]:
         """Yield attempts with since <= started_at < until, by (started_at, request_id, attempt), at most `chunk_rows` at a time.
 

@@ -78,6 +78,8 @@ ATTEMPT_TABLE: Final = Table(
     Index("attempt_of_lane", "account", "lane_id", "started_at_us", "request_id"),
     Index("attempt_of_model", "account", "vendor_model", "started_at_us", "request_id"),
     Index("attempt_of_virtual_key", "account", "virtual_key_id", "started_at_us", "request_id"),
+    # For feedback on a conversation, and its last answer.
+    Index("attempt_of_conversation", "conversation_id", "started_at_us"),
     Index(
         "attempt_not_ok",
         "account",
@@ -118,5 +120,12 @@ FEEDBACK_TABLE: Final = Table(
     Column("comment", LargeBinary),
     PrimaryKeyConstraint("request_id", "metric_name", "given_by", "received_at_us", name="feedback_pk"),
     Index("feedback_received_at", "received_at_us"),
+    # For the dashboard, which shows thumbs: automatic checks say far more, and most of what they say is that all is well.
+    Index(
+        "feedback_thumbs",
+        "received_at_us",
+        sqlite_where=text("metric_name = 'thumbs'"),
+        postgresql_where=text("metric_name = 'thumbs'"),
+    ),
 )
 """One row per piece of feedback; the request need not be there yet, for feedback may overtake the attempt's batch."""
