@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -25,6 +26,7 @@ _START_S: Final = 120.0
 _STOP_S: Final = 45.0
 _LEAST_LIFE_S: Final = 5.0
 _LONGEST_PAUSE_S: Final = 30.0
+_LOOK_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class WorkerPool:
         self._spawning = multiprocessing.get_context("spawn")
         self._workers: dict[int, _Worker] = {}
         self._pauses: dict[int, float] = {}
+        self._due: dict[int, float] = {}
         self._stopping = threading.Event()
 
     def run_until_stopped(self, on_ready: Callable[[str], None]) -> None:
@@ -122,16 +125,27 @@ class WorkerPool:
         return str(welcomes.get(0, ""))
 
     def _watch(self) -> None:
-        """Start workers that die anew, after a pause that grows where they die at once, until a signal comes."""
+        """Start workers that die anew, each after its own pause, until a signal comes."""
         while not self._stopping.is_set():
-            sentinels = {worker.process.sentinel: number for number, worker in self._workers.items()}
-            for sentinel in wait(list(sentinels), timeout=0.5):
-                if self._stopping.is_set():
-                    return
-                number = sentinels[sentinel]  # type: ignore[index] # only sentinels were waited for
-                self._start_anew(number)
+            sentinels = {worker.process.sentinel: number for number, worker in self._workers.items() if number not in self._due}
+            pause_s = min(max(min(self._due.values(), default=math.inf) - time.monotonic(), 0.0), _LOOK_S)
+            for sentinel in wait(list(sentinels), pause_s) if sentinels else ():
+                self._note_end(sentinels[sentinel])  # type: ignore[index] # only sentinels were waited for
+            if not sentinels:
+                self._stopping.wait(pause_s)
+            self._start_those_due()
 
-    def _start_anew(self, number: int) -> None:
+    def _start_those_due(self) -> None:
+        now = time.monotonic()
+        for number in [number for number, due in self._due.items() if due <= now]:
+            if not self._stopping.is_set():
+                del self._due[number]
+                self._start(number)
+
+    def _note_end(self, number: int) -> None:
+        """Say that a worker died, and plan its next start: at once, or after a pause that grows where it dies young."""
+        if self._stopping.is_set():
+            return
         worker = self._workers[number]
         worker.process.join()
         lived = time.monotonic() - worker.started
@@ -142,8 +156,7 @@ class WorkerPool:
             "worker %d ended (exit code %s%s) after %.0f s; it is started anew", number, worker.process.exitcode, cause, lived
         )
         worker.pipe.close()
-        if not self._stopping.wait(pause):
-            self._start(number)
+        self._due[number] = time.monotonic() + pause
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()

@@ -93,6 +93,26 @@ def test_workers_share_a_port_and_the_ledger_and_are_replaced_when_they_die(tmp_
     assert state.leased_nusd == 0
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_workers_that_die_together_again_and_again_are_replaced_together(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "3") as gateway:
+        gateway.url()
+        for pause_s in (0.5, 1.0, 2.0):  # each dies young, so the pauses before its next start double
+            killed = gateway.workers()
+            assert len(killed) == 3
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+            began = time.monotonic()
+            while len(gateway.workers() - killed) < 3 and time.monotonic() < began + 30:
+                time.sleep(0.02)
+            assert len(gateway.workers() - killed) == 3
+            # One after the other they would need three times the pause.
+            assert time.monotonic() - began < 2 * pause_s + 0.9
+    assert gateway.process.returncode == 0
+    assert gateway.log.read_text().count("ended (exit code -9)") == 9
+
+
 def test_a_worker_that_cannot_start_is_said_so_and_ends_all(tmp_path: Path) -> None:
     with running(tmp_path, "--workers", "2", LLMDEAL_SANDBOX="off") as gateway:
         assert gateway.process.wait(60) == 2
