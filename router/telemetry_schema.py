@@ -36,7 +36,7 @@ Outcome = Literal[
 ]
 """How an attempt ended: answered; the provider's limit; a 4xx/5xx of the provider; a deadline passed; no connection; the caller
 went away; the stream ended before its end; the provider declined to answer this content; another lane began to answer first;
-nothing was sent, because a budget had not enough left."""
+nothing was sent, because a budget had not enough left, or could not say so."""
 
 ColumnType = Literal[
     "string", "int32", "int64", "float32", "float64", "bool", "timestamp", "list<string>", "list<float32>", "list<candidate>"

@@ -11,7 +11,7 @@ from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.registry import exchange_between
 from serve.lane_directory import LaneConnection, LaneDirectory
-from serve.money.budget_keeper import Hold
+from serve.money.hold import Hold
 from serve.money.spending import Spending
 from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing_request import RoutingRequest
@@ -89,7 +89,7 @@ class Call:
         """Reserve for an attempt on the lane in this row.
 
         Raises:
-            BudgetSpent: A budget has not enough left.
+            NotHeld: A budget has not enough left, or cannot say what it has.
         """
         charge_id = f"{self.request_id}/{number}"
         return await self.spending.hold(

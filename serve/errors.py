@@ -20,6 +20,7 @@ ServeError
     │   ├── IdempotencyMismatchError 422
     │   └── RateLimitedError 429
     ├── VaultUnavailableError 503 no master key, or another one
+    ├── DatabaseAwayError    503 the database does not answer
     ├── IdempotencyUnavailableError 503 the database that knows of idempotency keys is away
     ├── NoLaneError          503 (400 for a region): constraints left no lane
     └── UpstreamError        502 every attempted lane failed, or what the one lane answered
@@ -29,6 +30,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+
+_DATABASE_AWAY_S = 2
 
 
 class ServeError(Exception):
@@ -169,6 +172,20 @@ class IdempotencyUnavailableError(RequestError):
 
     status = 503
     code = "idempotency_unavailable"
+
+
+class DatabaseAwayError(RequestError):
+    """The database does not answer, and without it this cannot be done.
+
+    Args:
+        message: What cannot be done, and that nothing was.
+    """
+
+    status = 503
+    code = "database_away"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message}: try again", retry_after_s=_DATABASE_AWAY_S)
 
 
 class VaultUnavailableError(RequestError):

@@ -1,8 +1,11 @@
 """Puts the dashboard into the application; called by `create_app`."""
 
 import hashlib
+import logging
 import secrets
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -34,6 +37,9 @@ from serve.dashboard.state import DashboardState
 from serve.dashboard.usage_query import UsageReader
 from serve.resource_set import ResourceSet
 from serve.settings import Settings
+from serve.storage.database import DATABASE_AWAY
+
+_log = logging.getLogger("llmdeal.dashboard")
 
 _PAGES = (
     assets,
@@ -76,6 +82,8 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, 
         app.include_router(page.routes)
     app.add_exception_handler(PageError, _show_error)
     app.add_exception_handler(SignInNeededError, _ask_to_sign_in)
+    for kind in DATABASE_AWAY:
+        app.add_exception_handler(kind, partial(_show_database_away, app.exception_handlers[kind]))
 
 
 def _secret(resources: ResourceSet, settings: Settings) -> bytes:
@@ -84,6 +92,18 @@ def _secret(resources: ResourceSet, settings: Settings) -> bytes:
     if is_shared and resources.identity.vault.is_open:
         return hashlib.blake2b(resources.identity.vault.pepper(), person=b"dashboard", digest_size=32).digest()
     return secrets.token_bytes(32)
+
+
+async def _show_database_away(for_programs: Any, request: Request, error: Exception) -> Response:
+    """Tell people on a page, and programs as every other error is told."""
+    if "text/html" not in request.headers.get("accept", ""):
+        told: Response = await for_programs(request, error)
+        return told
+    _log.error("the database is away: %s on %s", type(error).__name__, request.url.path)
+    shown = PageError(503, "The database does not answer", "Nothing was changed. Try again in a moment; /readyz says how it is.")
+    response = render_page(request, None, "error.html", shown.status, error=shown)
+    response.headers["retry-after"] = "2"
+    return response
 
 
 def _show_error(request: Request, error: Exception) -> Response:

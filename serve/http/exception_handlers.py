@@ -1,13 +1,26 @@
 """Errors of the endpoints that are ordinary FastAPI, in the same envelope as the hot ones. 422 is never sent."""
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from serve.errors import BadRequestError, MethodNotAllowedError, NotFoundError, RequestError, VaultError, VaultUnavailableError
+from serve.errors import (
+    BadRequestError,
+    DatabaseAwayError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+    VaultError,
+    VaultUnavailableError,
+)
 from serve.http.error_envelope import error_envelope, error_headers
 from serve.metrics import Metrics
+from serve.storage.database import DATABASE_AWAY
+
+_log = logging.getLogger("llmdeal.http")
 
 
 def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
@@ -25,6 +38,13 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
     @app.exception_handler(VaultError)
     async def on_vault_error(request: Request, error: VaultError) -> JSONResponse:
         return respond(VaultUnavailableError(str(error)))
+
+    async def on_database_away(request: Request, error: Exception) -> JSONResponse:
+        _log.error("the database is away: %s on %s", type(error).__name__, request.url.path)
+        return respond(DatabaseAwayError("the database does not answer"))
+
+    for kind in DATABASE_AWAY:
+        app.add_exception_handler(kind, on_database_away)
 
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -9,11 +9,12 @@ from typing import Protocol
 
 from fastapi import FastAPI
 
-from serve.errors import MethodNotAllowedError, RequestError
+from serve.errors import DatabaseAwayError, MethodNotAllowedError, RequestError
 from serve.http.asgi import ClientDisconnected, Event, Receive, Scope, Send, send_json
 from serve.http.doors import Door
 from serve.http.error_envelope import error_headers
 from serve.metrics import Metrics
+from serve.storage.database import DATABASE_AWAY
 
 _log = logging.getLogger("llmdeal.http")
 
@@ -79,6 +80,13 @@ class HotPaths:
         except RequestError as error:
             self._metrics.note_error(error.code)
             await send_json(send, error.status, endpoint.door.error_envelope(error), error_headers(error))
+        except DATABASE_AWAY as error:
+            _log.error("the database is away: %s on %s", type(error).__name__, scope["path"])
+            away = DatabaseAwayError("the database does not answer")
+            self._metrics.note_error(away.code)
+            if is_begun:
+                raise
+            await send_json(send, away.status, endpoint.door.error_envelope(away), error_headers(away))
         except Exception as error:
             # The process edge: a defect of ours is logged once and the caller learns that it was not their fault.
             _log.exception("internal error on %s", scope["path"])

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import replace
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from serve.clock import Clock
 from serve.errors import (
@@ -60,16 +60,16 @@ class AnswerKeeper:
         claim = Claim(account, idempotency_key, fingerprint, uuid.uuid4().hex)
         try:
             found = await asyncio.to_thread(self._claim, claim)
-        except DBAPIError as error:
-            _log.error("the database of idempotency keys is away: %s", type(error.orig).__name__)
+            if found.state == "claimed":
+                self._open.add(claim.claim_id)
+                return claim
+            return await self._repeated(claim, found)
+        except SQLAlchemyError as error:
+            _log.error("the database of idempotency keys is away: %s", type(error).__name__)
             raise IdempotencyUnavailableError(
                 "whether this idempotency key was used cannot be looked up now, so nothing was done: try again",
                 retry_after_s=_TRY_AGAIN_S,
             ) from None
-        if found.state == "claimed":
-            self._open.add(claim.claim_id)
-            return claim
-        return await self._repeated(claim, found)
 
     async def keep(self, claim: Claim, answer: RecordedAnswer) -> None:
         """Keep the answer of a claimed request."""
@@ -77,16 +77,16 @@ class AnswerKeeper:
         try:
             if not await asyncio.to_thread(self._keep, claim, answer):
                 _log.warning("a request was taken over by another worker while this one answered it: both may have been charged")
-        except DBAPIError as error:
-            _log.error("an answer could not be kept for its idempotency key: %s", type(error.orig).__name__)
+        except SQLAlchemyError as error:
+            _log.error("an answer could not be kept for its idempotency key: %s", type(error).__name__)
 
     async def release(self, claim: Claim) -> None:
         """Free the key of a request that was not answered."""
         self._open.discard(claim.claim_id)
         try:
             await asyncio.to_thread(self._repository.release, claim)
-        except DBAPIError as error:
-            _log.error("an idempotency key could not be freed: %s", type(error.orig).__name__)
+        except SQLAlchemyError as error:
+            _log.error("an idempotency key could not be freed: %s", type(error).__name__)
 
     async def follow(self) -> None:
         """Say which requests are under way, and delete what is older than a day; until cancelled."""
@@ -96,8 +96,8 @@ class AnswerKeeper:
                 if n_rounds % _RENEWALS_A_SWEEP == 0:
                     await self.sweep()
                 await self.renew()
-            except DBAPIError as error:
-                _log.error("the database of idempotency keys is away: %s", type(error.orig).__name__)
+            except SQLAlchemyError as error:
+                _log.error("the database of idempotency keys is away: %s", type(error).__name__)
             n_rounds += 1
             await asyncio.sleep(_RENEW_S)
 

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import uuid
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,23 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve.clock import Clock
 from serve.money.budget import BudgetRule, Charge, Nusd
 from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, ProgressRecord, abandoned_journals
-from serve.money.period import Period, month_of
-from serve.money.purses import Purses, ScopePeriod
+from serve.money.hold import BudgetAway, Hold
+from serve.money.leases import Leases
+from serve.money.purses import ScopePeriod
+from serve.money.rule_book import RuleBook
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.instant import to_microseconds
 
 _log = logging.getLogger("llmdeal.money")
-_UTC = ZoneInfo("UTC")
-# A lease is to last for some requests, or a small part of the month's budget if that is more.
-_LEASE_REQUESTS = 32
-_LEASE_SHARE = 200
 T = TypeVar("T")
 
 
@@ -50,41 +46,6 @@ class KeeperTimes:
     refused_s: float = 0.25
     watch_s: float = 15.0
     silent_s: float = 120.0
-
-
-class BudgetSpent(Exception):  # noqa: N818 - reads as what happened
-    """A budget has not enough left for an attempt.
-
-    Args:
-        scope: Which.
-        resets_at: When its next month begins.
-    """
-
-    def __init__(self, scope: str, resets_at: datetime) -> None:
-        super().__init__(scope)
-        self.scope = scope
-        self.resets_at = resets_at
-
-
-@dataclass(slots=True, eq=False)
-class Hold:
-    """What is reserved for one attempt.
-
-    Args:
-        charge_id: The request's id and the attempt's number.
-        amount_nusd: The most that it is expected to cost.
-        limited: The budgets that it is held in.
-        periods: Every scope that pays, limited or not -> its month.
-        lane_id, price_snapshot_id: For the ledger.
-    """
-
-    charge_id: str
-    amount_nusd: Nusd
-    limited: tuple[ScopePeriod, ...]
-    periods: tuple[ScopePeriod, ...]
-    lane_id: str
-    price_snapshot_id: str
-    is_ended: bool = False
 
 
 class BudgetKeeper:
@@ -114,15 +75,9 @@ class BudgetKeeper:
         self._journals = journals
         self._clock = clock
         self._times = times or KeeperTimes()
-        self._purses = Purses()
-        self._rules: dict[str, BudgetRule] = {}
-        self._months: dict[str, Period] = {}
-        self._refusals: dict[ScopePeriod, tuple[Nusd, float]] = {}
-        self._newly_refused: set[ScopePeriod] = set()
+        self._rules = RuleBook(clock.now)
+        self._leases = Leases(self.worker_id, repository, self._rules, clock, self._times.refused_s, self._in_thread)
         self._settled: list[Charge] = []
-        self._locks: dict[ScopePeriod, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._refills: dict[ScopePeriod, asyncio.Task[None]] = {}
-        self._fillings: set[asyncio.Task[bool]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = asyncio.Event()
         # One thread: the order of leases and settlements of this worker is the order in which they were asked for.
@@ -152,7 +107,7 @@ class BudgetKeeper:
         """
         # What is under way comes to its end: a batch that was cancelled would be in nobody's hands, and its leases given back unpaid.
         self._is_closing.set()
-        for ended in await asyncio.gather(*self._tasks, *self._refills.values(), *self._fillings, return_exceptions=True):
+        for ended in await asyncio.gather(*self._tasks, *self._leases.under_way, return_exceptions=True):
             if isinstance(ended, Exception):
                 _log.error("the budgets were not looked after to the end: %r", ended)
         with suppress(DBAPIError):
@@ -167,31 +122,23 @@ class BudgetKeeper:
 
     def limits(self, scope: str) -> bool:
         """Return whether a scope has a cap."""
-        return scope in self._rules
+        return self._rules.limits(scope)
 
     def knows_of_spent_budgets(self) -> bool:
         """Return whether any budget was refused lately."""
-        return bool(self._refusals)
+        return self._leases.knows_of_spent_budgets
 
     def take_refused(self) -> set[ScopePeriod]:
         """Return the budgets of which nothing more could be had since the last time that this was asked."""
-        refused, self._newly_refused = self._newly_refused, set()
-        return refused
+        return self._leases.take_refused()
 
     def resets_at(self, scope: str) -> datetime:
         """Return when the scope's next month begins, UTC."""
-        return self._month(scope).ends_at
+        return self._rules.month(scope).ends_at
 
     def is_spent(self, scope: str, amount: Nusd) -> bool:
         """Return whether a budget is known, at this moment, to have less than `amount` left."""
-        if not self._refusals or scope not in self._rules:
-            return False
-        key = (scope, self._month(scope).name)
-        refused = self._refusals.get(key)
-        if refused is not None and self._clock.monotonic() >= refused[1]:
-            del self._refusals[key]
-            return False
-        return refused is not None and amount >= refused[0] and self._purses.missing(key, amount) > 0
+        return self._leases.is_spent(scope, amount)
 
     async def hold(self, charge_id: str, scopes: Sequence[str], amount: Nusd, lane_id: str, price_snapshot_id: str) -> Hold:
         """Reserve for an attempt in all budgets that limit it, or in none.
@@ -204,21 +151,23 @@ class BudgetKeeper:
 
         Raises:
             BudgetSpent: One of them has not enough left.
+            BudgetAway: The database does not say how much one of them has left, or the journal cannot be written.
         """
-        periods = tuple((scope, self._month(scope).name) for scope in scopes)
-        limited = tuple(key for key in periods if key[0] in self._rules)
-        while (lacking := self._purses.hold(limited, amount, self._clock.monotonic())) is not None:
-            await self._fill(lacking, amount)
-        for key in limited:
-            if key not in self._refills and self._purses.runs_low(key) and not self.is_spent(key[0], amount):
-                self._refills[key] = asyncio.create_task(self._refill(key, amount))
+        periods = tuple((scope, self._rules.month(scope).name) for scope in scopes)
+        limited = tuple(key for key in periods if self._rules.limits(key[0]))
+        await self._leases.hold(limited, amount)
         hold = Hold(charge_id, amount, limited, periods, lane_id, price_snapshot_id)
-        self._written.write(HoldRecord(charge_id, amount, periods, lane_id, price_snapshot_id))
+        try:
+            self._written.write(HoldRecord(charge_id, amount, periods, lane_id, price_snapshot_id))
+        except OSError as error:
+            self._leases.settle(limited, amount, 0)
+            _log.error("the journal of charges cannot be written: %s", error.strerror)
+            raise BudgetAway(scopes[0]) from None
         return hold
 
     def progress(self, hold: Hold, amount: Nusd) -> None:
         """Note what an attempt has cost so far: it is charged if the process should be killed."""
-        self._written.write(ProgressRecord(hold.charge_id, amount))
+        self._note(ProgressRecord(hold.charge_id, amount))
 
     def settle(self, hold: Hold, amount: Nusd | None, *, is_estimated: bool = False) -> None:
         """End a hold, once; later calls do nothing.
@@ -232,8 +181,8 @@ class BudgetKeeper:
             return
         hold.is_ended = True
         at_us = to_microseconds(self._clock.now())
-        self._written.write(EndRecord(hold.charge_id, amount, at_us, is_estimated))
-        self._purses.settle(hold.limited, hold.amount_nusd, amount or 0)
+        self._note(EndRecord(hold.charge_id, amount, at_us, is_estimated))
+        self._leases.settle(hold.limited, hold.amount_nusd, amount or 0)
         if amount is None:
             self._written.forget([hold.charge_id])
         else:
@@ -243,7 +192,7 @@ class BudgetKeeper:
     async def flush(self) -> None:
         """Write settled attempts into the ledger and give idle leases back; after a failure the same is tried again next time."""
         charges, self._settled = self._settled, []
-        returned = self._purses.take_idle(self._clock.monotonic() - self._times.idle_s)
+        returned = self._leases.take_idle(self._times.idle_s)
         if not charges and not returned:
             return
         now_us = to_microseconds(self._clock.now())
@@ -252,13 +201,12 @@ class BudgetKeeper:
         except DBAPIError as error:
             self._settled = charges + self._settled
             if not error.connection_invalidated:  # else it may have been stored after all: what was returned is left alone
-                for key, amount in returned.items():
-                    self._purses.add(key, amount, self._clock.monotonic())
+                self._leases.put_back(returned)
             _log.error("the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__)
             return
         self._written.forget(charge.charge_id for charge in charges)
         if not stood:
-            self._purses.empty()
+            self._leases.empty()
             _log.warning("this worker had been given up by others: its leases are gone, what it spent is in the ledger")
 
     def sweep(self) -> None:
@@ -279,62 +227,6 @@ class BudgetKeeper:
         assert self._journal is not None, "start() comes first"
         return self._journal
 
-    def _month(self, scope: str) -> Period:
-        rule = self._rules.get(scope)
-        zone = _UTC if rule is None else rule.time_zone
-        known = self._months.get(zone.key)
-        now = self._clock.now()
-        if known is None or not known.starts_at <= now < known.ends_at:
-            known = self._months[zone.key] = month_of(now, zone)
-        return known
-
-    async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
-        """Get a lease for a purse that has not enough, while others that lack the same wait.
-
-        It goes on where the request that needs it is cancelled meanwhile: the database has counted what it gave.
-
-        Raises:
-            BudgetSpent: There is not enough left.
-        """
-        filling = asyncio.create_task(self._fill_locked(key, amount))
-        self._fillings.add(filling)
-        filling.add_done_callback(self._filled)
-        if not await asyncio.shield(filling):
-            raise BudgetSpent(key[0], self._month(key[0]).ends_at)
-
-    async def _fill_locked(self, key: ScopePeriod, amount: Nusd) -> bool:
-        async with self._locks[key]:
-            missing = self._purses.missing(key, amount)
-            return not missing or (not self.is_spent(key[0], amount) and await self._lease(key, missing, amount))
-
-    def _filled(self, filling: asyncio.Task[bool]) -> None:
-        self._fillings.discard(filling)
-        if not filling.cancelled():
-            filling.exception()  # whoever waits for it is told; where nobody does any more, it is no defect
-
-    async def _refill(self, key: ScopePeriod, amount: Nusd) -> None:
-        try:
-            async with self._locks[key]:
-                await self._lease(key, amount, amount)
-        except DBAPIError as error:
-            _log.error("no lease could be had: %s", type(error.orig).__name__)
-        finally:
-            self._refills.pop(key, None)
-
-    async def _lease(self, key: ScopePeriod, least: Nusd, amount: Nusd) -> bool:
-        """Lease enough for some requests of this size; return False, and remember it a moment, where not even `least` can be had."""
-        scope, period = key
-        rule = self._rules.get(scope)
-        wanted = max(amount * _LEASE_REQUESTS, rule.cap_nusd // _LEASE_SHARE if rule else 0)
-        now_us = to_microseconds(self._clock.now())
-        given = await self._in_thread(lambda: self.repository.lease(self.worker_id, scope, period, least, wanted, now_us))
-        if given:
-            self._purses.add(key, given, self._clock.monotonic())
-        else:
-            self._refusals[key] = (amount, self._clock.monotonic() + self._times.refused_s)
-            self._newly_refused.add(key)
-        return given > 0
-
     async def _refresh(self) -> None:
         rules = await self._in_thread(self.repository.rules)
         self._set_rules(rules)
@@ -344,11 +236,16 @@ class BudgetKeeper:
         await self._in_thread(lambda: self.repository.renew(self.worker_id, now_us))
         await self._in_thread(self.sweep)
 
+    def _note(self, record: ProgressRecord | EndRecord) -> None:
+        """Write down what becomes of a hold; where the disk is full the hold alone stands in the journal, and a kill would charge all of it."""
+        try:
+            self._written.write(record)
+        except OSError as error:
+            _log.error("the journal of charges cannot be written: %s", error.strerror)
+
     def _set_rules(self, rules: Sequence[BudgetRule]) -> None:
-        changed = {rule.scope: rule for rule in rules}
-        if changed != self._rules:
-            self._rules = changed
-            self._refusals.clear()
+        if self._rules.replace(rules):
+            self._leases.forget_refusals()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

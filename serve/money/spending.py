@@ -10,7 +10,8 @@ from router.lane import Lane
 from router.price_table import quote_most
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.money.budget import Nusd
-from serve.money.budget_keeper import BudgetKeeper, Hold
+from serve.money.budget_keeper import BudgetKeeper
+from serve.money.hold import Hold
 from serve.money.scopes import account_scope, hosted_scope, provider_key_scope, virtual_key_scope
 from serve.virtual_keys import VirtualKeyHolder
 

@@ -18,7 +18,8 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from serve.errors import StorageError
@@ -35,9 +36,12 @@ HEAD_REVISION: Final = "0010"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000
+DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeoutError)
+"""What is raised where the database does not answer, as opposed to where it was asked something wrong."""
 SQLITE_BEGIN: Final = "sqlite_begin"
 """Execution option of an engine or connection: how SQLite begins a transaction (`DEFERRED`, `IMMEDIATE`); others ignore it."""
 
+_CONNECT_TIMEOUT_S: Final = 5
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 # Any number that no other user of the same PostgreSQL server is likely to lock; it only has to be the same in every process.
 _POSTGRESQL_LOCK: Final = 5_412_202_611
@@ -78,7 +82,7 @@ def create_telemetry_engine(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIM
     parsed = _parse_url(url) if "://" in url else URL.create("sqlite", database=url)
     try:
         # Statements never carry values into log or error texts: a prompt must not leak through a traceback.
-        engine = create_engine(parsed, hide_parameters=True)
+        engine = create_engine(parsed, hide_parameters=True, connect_args=_connect_arguments(parsed))
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise StorageError(f"no driver for {parsed.drivername!r}: {error}; install llmdeal[postgresql]") from error
     if parsed.get_backend_name() == "sqlite":
@@ -163,6 +167,12 @@ def _parse_url(url: str) -> URL:
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StorageError("the database must be a file, for several threads share it: write sqlite:///path/to/file.db")
     return parsed
+
+
+def _connect_arguments(url: URL) -> dict[str, int]:
+    """Return what the driver is told: PostgreSQL's would wait for minutes for a server that is gone, and so would requests."""
+    is_said = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
+    return {} if is_said else {"connect_timeout": _CONNECT_TIMEOUT_S}
 
 
 def _sqlite_file(url: URL) -> Path | None:

@@ -12,12 +12,13 @@ from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.exchange import Exchange
 from serve.dialects.openai.usage import estimate_usage
-from serve.money.budget_keeper import BudgetSpent, Hold
+from serve.money.hold import BudgetSpent, Hold, NotHeld
 from serve.redaction import redact, secrets_in
 from serve.upstream.rate_limit_headers import RateLimits, read_rate_limits
 from serve.upstream.signing.signer import CredentialsUnavailable
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 from serve.upstream.verdict import (
+    BUDGET_AWAY,
     BUDGET_SPENT,
     CONNECT_FAILED,
     DEADLINE_PASSED,
@@ -44,7 +45,7 @@ class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
         status: The provider's HTTP status; None: no head came.
         message: The provider's own words, redacted; for errors that the caller has to see.
         retry_after_s: How long the provider asks to wait; None: it does not say.
-        spent: The budget that had not enough left, so that nothing was sent; None: something was.
+        not_held: The budget that did not stand for it, so that nothing was sent; None: something was.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
         status: int | None,
         message: str,
         retry_after_s: float | None = None,
-        spent: BudgetSpent | None = None,
+        not_held: NotHeld | None = None,
     ) -> None:
         super().__init__(verdict.code)
         self.verdict = verdict
         self.status = status
         self.message = message
         self.retry_after_s = retry_after_s
-        self.spent = spent
+        self.not_held = not_held
 
 
 class AttemptObserver(Protocol):
@@ -217,11 +218,12 @@ class Attempt:
     async def _take_hold(self) -> None:
         try:
             self._hold = await self.call.hold(self.row, self.number)
-        except BudgetSpent as spent:
-            raise self.failed(BUDGET_SPENT, f"the budget of {spent.scope} is spent", spent=spent) from None
+        except NotHeld as not_held:
+            verdict = BUDGET_SPENT if isinstance(not_held, BudgetSpent) else BUDGET_AWAY
+            raise self.failed(verdict, f"the budget of {not_held.scope} does not stand for it", not_held=not_held) from None
 
     def failed(
-        self, verdict: Verdict, message: str, retry_after_s: float | None = None, spent: BudgetSpent | None = None
+        self, verdict: Verdict, message: str, retry_after_s: float | None = None, not_held: NotHeld | None = None
     ) -> AttemptFailed:
         """End the attempt, rest whoever has to, and return the error to raise."""
         self.error_code = verdict.code
@@ -233,7 +235,7 @@ class Attempt:
         elif verdict.rest == "lane":
             health.note_failure(self.row, retry_after_s)
         self.end(verdict.outcome, None)
-        return AttemptFailed(verdict, self.status, self.redacted(message), retry_after_s, spent)
+        return AttemptFailed(verdict, self.status, self.redacted(message), retry_after_s, not_held)
 
     def redacted(self, text: str) -> str:
         """Return words of the provider without the key that it was sent."""

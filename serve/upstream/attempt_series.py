@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from router.reason import Reason
 from serve.call import Call
 from serve.clock import Clock
-from serve.errors import AttemptSummary, BadRequestError, RequestError, UpstreamError, budget_spent_error
+from serve.errors import AttemptSummary, BadRequestError, DatabaseAwayError, RequestError, UpstreamError, budget_spent_error
+from serve.money.hold import BudgetSpent, NotHeld
 from serve.upstream.attempt import Attempt, AttemptFailed, AttemptObserver
 
 _REASONS = {"rate_limited": Reason.FALLBACK_RATE_LIMITED, "over_budget": Reason.FALLBACK_BUDGET}
@@ -67,14 +68,15 @@ class AttemptSeries:
         Raises:
             BadRequestError: The provider says that the request itself is wrong, so no other lane is asked.
             BudgetSpentError: A budget is spent that pays for every lane.
+            DatabaseAwayError: What is left of such a budget cannot be known now.
         """
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
             raise _callers_fault(failure, lane_id) from None
         payers = self.call.spending.payers_of(self.call.connection(attempt.row), self.call.holder.account)
-        if failure.spent is not None and failure.spent.scope not in payers:
-            raise budget_spent_error(failure.spent.scope, failure.spent.resets_at) from None
-        if failure.spent is not None:
+        if failure.not_held is not None and failure.not_held.scope not in payers:
+            raise _not_held_error(failure.not_held) from None
+        if failure.not_held is not None:
             self._attempts_left += 1  # nothing was sent
         self._last = failure
         self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome))
@@ -89,10 +91,10 @@ class AttemptSeries:
         failures = self._failures
         if (
             self._last is not None
-            and self._last.spent is not None
+            and self._last.not_held is not None
             and {failure.outcome for failure in failures} == {"over_budget"}
         ):
-            return budget_spent_error(self._last.spent.scope, self._last.spent.resets_at)
+            return _not_held_error(self._last.not_held)
         listed = ", ".join(f"{failure.lane}: {failure.outcome}" for failure in failures)
         timed_out = bool(failures) and all(failure.outcome == "timeout" for failure in failures)
         wait_s = None if self._last is None else self._last.retry_after_s
@@ -123,6 +125,14 @@ class AttemptSeries:
         if self._last is None:
             return Reason.FALLBACK_SLOW
         return _REASONS.get(self._last.verdict.outcome, Reason.FALLBACK_ERROR)
+
+
+def _not_held_error(not_held: NotHeld) -> RequestError:
+    if isinstance(not_held, BudgetSpent):
+        return budget_spent_error(not_held.scope, not_held.resets_at)
+    return DatabaseAwayError(
+        f"what is left of the monthly budget of {not_held.scope} cannot be looked up now, so nothing was asked"
+    )
 
 
 def _callers_fault(failure: AttemptFailed, lane_id: str) -> BadRequestError:

@@ -79,6 +79,7 @@ CONNECT_FAILED = Verdict("connect_error", True, "lane", "connect_failed")
 DEADLINE_PASSED = Verdict("timeout", True, "lane", "timeout")
 NO_CREDENTIALS = Verdict("upstream_error", True, "lane", "no_credentials")
 BUDGET_SPENT = Verdict("over_budget", True, "none", "budget_spent")
+BUDGET_AWAY = Verdict("over_budget", True, "none", "budget_away")
 STREAM_BROKEN = Verdict("broken_stream", True, "lane", "stream_broken")
 NOT_AN_ANSWER = Verdict("upstream_error", True, "lane", "not_an_answer")
 

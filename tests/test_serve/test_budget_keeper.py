@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Engine
 
 from serve.money.budget import BudgetRule
-from serve.money.budget_keeper import BudgetKeeper, BudgetSpent, Hold, KeeperTimes
+from serve.money.budget_keeper import BudgetKeeper, KeeperTimes
 from serve.money.charge_journal import ChargeJournal, HoldRecord, abandoned_journals
+from serve.money.hold import BudgetAway, BudgetSpent, Hold
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 
@@ -255,7 +256,7 @@ def test_leases_that_nobody_uses_go_back_to_the_others(repository: BudgetReposit
         times = KeeperTimes(settle_s=3_600, rules_s=3_600, watch_s=3_600, idle_s=2.0)
         async with running(repository, tmp_path, clock, times) as keeper:
             keeper.settle(await hold(keeper, "req_1/0", 10, OPENAI), 10)
-            await asyncio.gather(*keeper._refills.values())
+            await asyncio.gather(*keeper._leases.under_way)
             await keeper.flush()
             assert spent(repository)[1] > 0
             clock.seconds += 3
@@ -272,7 +273,7 @@ def test_a_database_that_goes_away_delays_the_ledger_and_loses_nothing(
         async with running(repository, tmp_path, clock) as keeper:
             held = await hold(keeper, "req_1/0", 10, OPENAI)
             keeper.settle(held, 10)
-            await asyncio.gather(*keeper._refills.values())
+            await asyncio.gather(*keeper._leases.under_way)
             with engine.begin() as connection:
                 connection.exec_driver_sql("ALTER TABLE ledger_entry RENAME TO ledger_elsewhere")
             await keeper.flush()
@@ -332,6 +333,52 @@ def test_a_lease_is_not_lost_when_the_request_that_asked_for_it_is_cancelled(
 
     asyncio.run(scenario())
     assert spent(repository) == (900, 0)
+
+
+def test_a_database_that_does_not_answer_is_said_so_at_once_to_all_who_wait_and_asked_again_later(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
+    engine = open_database(str(tmp_path / "money.db"), busy_timeout_ms=1)
+
+    async def scenario() -> None:
+        async with running(BudgetRepository(engine), tmp_path, clock) as keeper:
+            with busy(engine):
+                refused = await asyncio.gather(*(hold(keeper, f"req_{n}/0", 10) for n in range(20)), return_exceptions=True)
+                free = await hold(keeper, "req_free/0", 10, FREE)
+            assert {type(error) for error in refused} == {BudgetAway}
+            keeper.settle(free, 7)
+            clock.seconds += 2
+            keeper.settle(await hold(keeper, "req_20/0", 10), 10)
+
+    asyncio.run(scenario())
+    engine.dispose()
+    assert spent(repository) == (10, 0)
+    assert spent(repository, FREE) == (7, 0)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_under_the_journal_refuses_holds_and_loses_no_charge(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock) as keeper:
+            first = await hold(keeper, "req_1/0", 100)
+            journal = keeper._written
+            while len(journal._map) - journal._size > 400:  # nearly to the end of what was reserved for it
+                keeper.progress(first, 1)
+            file, journal._file = journal._file, os.open("/dev/full", os.O_RDWR)
+            found = await asyncio.gather(*(hold(keeper, f"full_{n}/0", 10) for n in range(10)), return_exceptions=True)
+            assert isinstance(found[-1], BudgetAway)
+            for held in found:
+                if isinstance(held, Hold):
+                    keeper.settle(held, None)
+            keeper.settle(first, 60)
+            os.close(journal._file)
+            journal._file = file
+            keeper.settle(await hold(keeper, "req_2/0", 940), 40)
+
+    asyncio.run(scenario())
+    assert spent(repository) == (100, 0)
 
 
 def test_closing_settles_what_waits_behind_a_busy_database(
@@ -425,7 +472,7 @@ def test_a_worker_that_ends_well_settles_for_one_that_died_beside_it(
             dead = BudgetKeeper(repository, tmp_path / "journals", clock, QUIET, "dead")
             await dead.start()
             await hold(dead, "req_1/0", 300, OPENAI)
-            await asyncio.gather(*dead._refills.values())
+            await asyncio.gather(*dead._leases.under_way)
             dead._written._map.close()
             os.close(dead._written._file)  # as the kernel does when a process is killed
             for task in dead._tasks:

@@ -1,0 +1,175 @@
+"""The leases of one worker: got from the database when a purse runs low, held from while requests wait for nothing, given back when idle."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+
+from serve.clock import Clock
+from serve.money.budget import Nusd
+from serve.money.hold import BudgetAway, BudgetSpent
+from serve.money.purses import Purses, ScopePeriod
+from serve.money.rule_book import RuleBook
+from serve.storage.budget_repository import BudgetRepository
+from serve.storage.database import DATABASE_AWAY
+from serve.storage.instant import to_microseconds
+
+_log = logging.getLogger("llmdeal.money")
+# A lease is to last for some requests, or a small part of the month's budget if that is more.
+_LEASE_REQUESTS: Final = 32
+_LEASE_SHARE: Final = 200
+_AWAY_S: Final = 1.0
+"""For how long a database that did not answer is not asked again: those who wait behind the one that found out are told at once."""
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Runs work that blocks in the thread of the budgets, one piece after the other."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Return what it returns."""
+        ...
+
+
+class Leases:
+    """What one worker may spend of each budget without asking.
+
+    Args:
+        worker_id: Whose.
+        repository: Where they are got.
+        rules: The caps.
+        clock: For what is believed how long.
+        refused_s: For how long a refusal is believed before the database is asked again.
+        in_thread: Where the database is asked.
+    """
+
+    def __init__(
+        self, worker_id: str, repository: BudgetRepository, rules: RuleBook, clock: Clock, refused_s: float, in_thread: InThread
+    ) -> None:
+        self._worker_id = worker_id
+        self._repository = repository
+        self._rules = rules
+        self._clock = clock
+        self._refused_s = refused_s
+        self._in_thread = in_thread
+        self._purses = Purses()
+        self._refusals: dict[ScopePeriod, tuple[Nusd, float]] = {}
+        self._newly_refused: set[ScopePeriod] = set()
+        self._away_until = -1.0
+        self._locks: dict[ScopePeriod, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refills: dict[ScopePeriod, asyncio.Task[None]] = {}
+        self._fillings: set[asyncio.Task[bool]] = set()
+
+    @property
+    def knows_of_spent_budgets(self) -> bool:
+        """Whether any budget was refused lately."""
+        return bool(self._refusals)
+
+    @property
+    def under_way(self) -> tuple[asyncio.Task[object], ...]:
+        """What is being asked of the database now; to be waited for before the worker ends."""
+        return (*self._refills.values(), *self._fillings)
+
+    def take_refused(self) -> set[ScopePeriod]:
+        """Return the budgets of which nothing more could be had since the last time that this was asked."""
+        refused, self._newly_refused = self._newly_refused, set()
+        return refused
+
+    def forget_refusals(self) -> None:
+        """Ask again: the caps are others now."""
+        self._refusals.clear()
+
+    def is_spent(self, scope: str, amount: Nusd) -> bool:
+        """Return whether a budget is known, at this moment, to have less than `amount` left."""
+        if not self._refusals or not self._rules.limits(scope):
+            return False
+        key = (scope, self._rules.month(scope).name)
+        refused = self._refusals.get(key)
+        if refused is not None and self._clock.monotonic() >= refused[1]:
+            del self._refusals[key]
+            return False
+        return refused is not None and amount >= refused[0] and self._purses.missing(key, amount) > 0
+
+    async def hold(self, limited: Sequence[ScopePeriod], amount: Nusd) -> None:
+        """Reserve in all these budgets, or in none.
+
+        Raises:
+            BudgetSpent: One of them has not enough left.
+            BudgetAway: The database does not say how much one of them has left.
+        """
+        while (lacking := self._purses.hold(limited, amount, self._clock.monotonic())) is not None:
+            await self._fill(lacking, amount)
+        for key in limited:
+            if key not in self._refills and self._purses.runs_low(key) and not self.is_spent(key[0], amount):
+                self._refills[key] = asyncio.create_task(self._refill(key, amount))
+
+    def settle(self, limited: Sequence[ScopePeriod], held: Nusd, spent: Nusd) -> None:
+        """End a hold: what was not spent is free again."""
+        self._purses.settle(limited, held, spent)
+
+    def take_idle(self, idle_s: float) -> dict[ScopePeriod, Nusd]:
+        """Empty the purses that nobody used for so long; return what was in them."""
+        return self._purses.take_idle(self._clock.monotonic() - idle_s)
+
+    def put_back(self, returned: dict[ScopePeriod, Nusd]) -> None:
+        """Take in again what could not be given back."""
+        for key, amount in returned.items():
+            self._purses.add(key, amount, self._clock.monotonic())
+
+    def empty(self) -> None:
+        """Forget all leases, because others have given this worker up."""
+        self._purses.empty()
+
+    async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
+        """Get a lease for a purse that has not enough, while others that lack the same wait.
+
+        It goes on where the request that needs it is cancelled meanwhile: the database has counted what it gave.
+        """
+        filling = asyncio.create_task(self._fill_locked(key, amount))
+        self._fillings.add(filling)
+        filling.add_done_callback(self._filled)
+        if not await asyncio.shield(filling):
+            raise BudgetSpent(key[0], self._rules.month(key[0]).ends_at)
+
+    async def _fill_locked(self, key: ScopePeriod, amount: Nusd) -> bool:
+        async with self._locks[key]:
+            missing = self._purses.missing(key, amount)
+            return not missing or (not self.is_spent(key[0], amount) and await self._lease(key, missing, amount))
+
+    def _filled(self, filling: asyncio.Task[bool]) -> None:
+        self._fillings.discard(filling)
+        if not filling.cancelled():
+            filling.exception()  # whoever waits for it is told; where nobody does any more, it is no defect
+
+    async def _refill(self, key: ScopePeriod, amount: Nusd) -> None:
+        try:
+            async with self._locks[key]:
+                with suppress(BudgetAway):
+                    await self._lease(key, amount, amount)
+        finally:
+            self._refills.pop(key, None)
+
+    async def _lease(self, key: ScopePeriod, least: Nusd, amount: Nusd) -> bool:
+        """Lease enough for some requests of this size; return False, and remember it a moment, where not even `least` can be had."""
+        if self._clock.monotonic() < self._away_until:
+            raise BudgetAway(key[0])
+        scope, period = key
+        wanted = max(amount * _LEASE_REQUESTS, (self._rules.cap(scope) or 0) // _LEASE_SHARE)
+        now_us = to_microseconds(self._clock.now())
+        try:
+            given = await self._in_thread(lambda: self._repository.lease(self._worker_id, scope, period, least, wanted, now_us))
+        except DATABASE_AWAY as error:
+            self._away_until = self._clock.monotonic() + _AWAY_S
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            _log.error("no lease could be had: %s", type(cause).__name__)
+            raise BudgetAway(scope) from None
+        if given:
+            self._purses.add(key, given, self._clock.monotonic())
+        else:
+            self._refusals[key] = (amount, self._clock.monotonic() + self._refused_s)
+            self._newly_refused.add(key)
+        return given > 0
