@@ -140,8 +140,9 @@ class LaneAssembler:
         return ProviderConnections(connections, found.notices, found.signers)
 
     def _hosted(self, connection: LaneConnection, *, is_reserve: bool) -> LaneConnection:
-        price = scaled(connection.lane.price, Decimal(self._settings.hosted_markup), "for hosting")
-        return replace(connection, lane=replace(connection.lane, price=price, is_reserve=is_reserve), is_hosted=True)
+        at_cost = connection.lane.price
+        price = scaled(at_cost, Decimal(self._settings.hosted_markup), "for hosting")
+        return replace(connection, lane=replace(connection.lane, price=price, is_reserve=is_reserve), hosted_at=at_cost)
 
     def _sandbox_connections(self) -> list[LaneConnection]:
         address = {"openai": ("sandbox:", "sandbox:")}

@@ -9,6 +9,7 @@ import numpy as np
 from router.bar import Bar
 from router.lane import Lane
 from router.lane_table import Floats, LaneTable
+from router.price_table import Price
 from router.quality_model import QualityModel
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
@@ -32,7 +33,8 @@ class LaneConnection:
         deadlines: Limits of one call.
         terms: How the provider limits, refuses and caches.
         signer: Adds the credentials to each request; None: the headers have them.
-        is_hosted: The lane runs on the operator's key, for an account that is not the operator's.
+        hosted_at: What the provider asks of the operator, on whose key the lane runs for an account that is not the operator's; None: the
+            account's own key.
     """
 
     lane: Lane
@@ -43,7 +45,7 @@ class LaneConnection:
     deadlines: Deadlines
     terms: UpstreamTerms = NO_TERMS
     signer: Signer | None = None
-    is_hosted: bool = False
+    hosted_at: Price | None = None
 
     def dialect_for(self, caller: str) -> str:
         """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""

@@ -46,6 +46,7 @@ class Hold:
         limited: The budgets that it is held in.
         periods: Every scope that pays, limited or not -> its month.
         lane_id, price_snapshot_id: For the ledger.
+        at_cost: What the operator's own key is held for beside it, where the lane is hosted: that costs what the provider asks.
     """
 
     charge_id: str
@@ -54,4 +55,5 @@ class Hold:
     periods: tuple[ScopePeriod, ...]
     lane_id: str
     price_snapshot_id: str
+    at_cost: "Hold | None" = None
     is_ended: bool = False

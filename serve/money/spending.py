@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from router.context import RouteContext
 from router.lane import Lane
-from router.price_table import quote_most
+from router.price_table import Cost, Price, TokenUsage, quote_cost, quote_most
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.money.budget import Nusd
 from serve.money.budget_keeper import BudgetKeeper
@@ -15,6 +15,8 @@ from serve.money.hold import Hold
 from serve.money.scopes import account_scope, hosted_scope, provider_key_scope, virtual_key_scope
 from serve.virtual_keys import VirtualKeyHolder
 
+AT_COST = "@cost"
+"""Ends the id of the second charge of an attempt on a hosted lane: what the provider asks of the operator, without the markup."""
 # Our count of a prompt's tokens is an estimate; providers have been seen to count half as much again.
 _PROMPT_MARGIN = 2
 
@@ -31,12 +33,12 @@ class Spending:
         self._keeper = keeper
         self._hold_output_tokens = hold_output_tokens
 
-    def most(self, lane: Lane, context: RouteContext) -> Nusd:
-        """Return the most that a request is expected to cost on a lane."""
+    def most(self, lane: Lane, price: Price, context: RouteContext) -> Nusd:
+        """Return the most that a request is expected to cost on a lane, at some price."""
         output = self._hold_output_tokens if context.max_output_tokens is None else context.max_output_tokens
         if lane.max_output_tokens is not None:
             output = min(output, lane.max_output_tokens)
-        return quote_most(lane.price, context.prompt_tokens * _PROMPT_MARGIN, output)
+        return quote_most(price, context.prompt_tokens * _PROMPT_MARGIN, output)
 
     def over_budget(self, directory: LaneDirectory, context: RouteContext, account: str) -> npt.NDArray[np.bool_] | None:
         """Return which lanes are known to have a budget with not enough left, shape (n_lanes,); None: all have enough, for all that is known."""
@@ -48,12 +50,17 @@ class Spending:
     def payers_of(self, connection: LaneConnection, account: str) -> tuple[str, ...]:
         """Return the scopes that pay for a lane and not for every other one: the provider key, and the hosted credit where it is hosted."""
         payer = provider_key_scope(connection.lane.account)
-        return (payer, hosted_scope(account)) if connection.is_hosted else (payer,)
+        return (payer,) if connection.hosted_at is None else (hosted_scope(account), payer)
 
     def is_spent(self, connection: LaneConnection, context: RouteContext, account: str) -> bool:
         """Return whether a budget of this lane is known to have not enough left."""
-        most = self.most(connection.lane, context)
-        return any(self._keeper.is_spent(scope, most) for scope in self.payers_of(connection, account))
+        lane = connection.lane
+        payer = provider_key_scope(lane.account)
+        if connection.hosted_at is None:
+            return self._keeper.is_spent(payer, self.most(lane, lane.price, context))
+        return self._keeper.is_spent(payer, self.most(lane, connection.hosted_at, context)) or self._keeper.is_spent(
+            hosted_scope(account), self.most(lane, lane.price, context)
+        )
 
     def resets_at(self, scope: str) -> datetime:
         """Return when the scope's next month begins."""
@@ -65,17 +72,46 @@ class Spending:
         """Reserve for one attempt.
 
         Raises:
-            BudgetSpent: One of the budgets has not enough left.
+            NotHeld: One of the budgets has not enough left, or cannot say what it has.
         """
         lane = connection.lane
         own, key = account_scope(holder.account), virtual_key_scope(holder.virtual_key_id)
-        scopes = (own, *self.payers_of(connection, holder.account), key)
-        return await self._keeper.hold(charge_id, scopes, self.most(lane, context), lane.lane_id, price_snapshot_id)
+        payer = provider_key_scope(lane.account)
+        is_own = connection.hosted_at is None
+        scopes = (own, payer if is_own else hosted_scope(holder.account), key)
+        most = self.most(lane, lane.price, context)
+        hold = await self._keeper.hold(charge_id, scopes, most, lane.lane_id, price_snapshot_id)
+        if connection.hosted_at is not None:
+            at_cost = self.most(lane, connection.hosted_at, context)
+            try:
+                hold.at_cost = await self._keeper.hold(charge_id + AT_COST, (payer,), at_cost, lane.lane_id, price_snapshot_id)
+            finally:
+                if hold.at_cost is None:
+                    self._keeper.settle(hold, None)
+        return hold
 
-    def settle(self, hold: Hold, amount: Nusd | None, *, is_estimated: bool) -> None:
-        """End a hold; see `BudgetKeeper.settle`."""
-        self._keeper.settle(hold, amount, is_estimated=is_estimated)
+    def settle(self, hold: Hold, connection: LaneConnection, usage: TokenUsage | None, cost: Cost | None) -> None:
+        """End a hold, once; later calls do nothing.
 
-    def note_progress(self, hold: Hold, amount: Nusd) -> None:
+        Args:
+            hold: As `hold` returned it.
+            connection: The lane that it is for.
+            usage: What the attempt used; None: nothing is charged.
+            cost: What that costs whoever asked; None: as `usage`.
+        """
+        is_estimated = usage is not None and usage.is_estimated
+        self._keeper.settle(hold, None if cost is None else cost.total_nusd, is_estimated=is_estimated)
+        if hold.at_cost is not None:
+            self._keeper.settle(hold.at_cost, _at_cost(connection, usage), is_estimated=is_estimated)
+
+    def note_progress(self, hold: Hold, connection: LaneConnection, usage: TokenUsage, cost: Cost) -> None:
         """Write down what a stream has cost so far."""
-        self._keeper.progress(hold, amount)
+        self._keeper.progress(hold, cost.total_nusd)
+        if hold.at_cost is not None and (at_cost := _at_cost(connection, usage)) is not None:
+            self._keeper.progress(hold.at_cost, at_cost)
+
+
+def _at_cost(connection: LaneConnection, usage: TokenUsage | None) -> Nusd | None:
+    """Return what the provider of a hosted lane asks of the operator; None: nothing."""
+    price = connection.hosted_at
+    return None if price is None or usage is None else quote_cost(price, usage).total_nusd

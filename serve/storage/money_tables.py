@@ -78,5 +78,6 @@ LEDGER_TABLE: Final = Table(
     CheckConstraint("amount_nusd >= 0", name="ledger_entry_amount"),
     sqlite_with_rowid=False,
 )
-"""One row for every attempt that cost something; each of its payers pays all of it. Rows are added and never changed; only a
+"""One row for every attempt that cost something, and a second one where it ran on the operator's key for another account, at cost; each
+of a row's payers pays all of it. Rows are added and never changed; only a
 write-off may be taken back."""

@@ -267,12 +267,13 @@ class Attempt:
     def note_progress(self, usage: TokenUsage) -> None:
         """Write down what a stream has cost so far, in case that nobody comes to settle it."""
         if self._hold is not None:
-            self.call.spending.note_progress(self._hold, self.call.cost(self.row, usage).total_nusd)
+            call = self.call
+            call.spending.note_progress(self._hold, call.connection(self.row), usage, call.cost(self.row, usage))
 
     def _settle_money(self, usage: TokenUsage | None) -> None:
         if self._hold is not None:
-            amount = None if usage is None else self.cost_of(usage).total_nusd
-            self.call.spending.settle(self._hold, amount, is_estimated=usage is not None and usage.is_estimated)
+            cost = None if usage is None else self.cost_of(usage)
+            self.call.spending.settle(self._hold, self.call.connection(self.row), usage, cost)
 
     def _no_longer_pending(self) -> None:
         if self._is_pending and self._tokens_kept is not None:
