@@ -103,7 +103,7 @@ class Leases:
         """
         while (lacking := self._purses.hold(limited, amount, self._clock.monotonic())) is not None:
             await self._fill(lacking, amount)
-        for key in limited:
+        for key in limited if amount else ():
             if key not in self._refills and self._purses.runs_low(key) and not self.is_spent(key[0], amount):
                 self._refills[key] = asyncio.create_task(self._refill(key, amount))
 

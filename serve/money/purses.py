@@ -42,10 +42,10 @@ class Purses:
         """Hold `amount` in every purse, or in none; return the first one that has not enough, None when it is held."""
         for key in of:
             purse = self._purses.get(key)
-            if purse is None or purse.free < amount:
+            if (purse is None and amount > 0) or (purse is not None and purse.free < amount):
                 return key
         for key in of:
-            purse = self._purses[key]
+            purse = self._purses.get(key) or self._purses.setdefault(key, _Purse())  # what costs nothing needs no lease
             purse.free -= amount
             purse.held += amount
             purse.used_at_s = now_s

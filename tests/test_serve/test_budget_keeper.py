@@ -238,6 +238,18 @@ def test_the_journal_of_a_living_worker_is_left_alone(repository: BudgetReposito
     assert spent(repository) == (60, 0)
 
 
+def test_an_attempt_that_costs_nothing_is_admitted_under_a_budget_that_nobody_leased_from(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
+    async def scenario() -> None:
+        async with running(repository, tmp_path, clock) as keeper:
+            keeper.settle(await asyncio.wait_for(hold(keeper, "req_1/0", 0), 5), 0)
+            assert keeper.take_refused() == set()
+
+    asyncio.run(scenario())
+    assert spent(repository) == (0, 0)
+
+
 def test_a_caps_change_is_seen_without_a_restart(repository: BudgetRepository, tmp_path: Path, clock: SetClock) -> None:
     async def scenario() -> None:
         async with running(repository, tmp_path, clock) as keeper:

@@ -95,6 +95,7 @@ def owed(price: Price, usage: TokenUsage, markup: str = "1") -> int:
 
 
 @given(attempts, prices, markups)
+@pytest.mark.slow
 @settings(max_examples=30)
 def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
     made: list[Attempted], price: Price, markup: str
