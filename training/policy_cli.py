@@ -3,13 +3,16 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from training.cli import one_line_errors
+
+if TYPE_CHECKING:
+    from training.logged_requests import LoggedRequests
 
 policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
 
@@ -23,6 +26,10 @@ Value = Annotated[float, typer.Option("--value", min=0, help="What a good answer
 TimeValue = Annotated[float, typer.Option("--latency-value", min=0, help="What a second of waiting costs, USD.")]
 Learner = Annotated[
     Literal["trees", "beliefs"], typer.Option("--reward-model", help="What fills in for answers that were not seen.")
+]
+Signals = Annotated[
+    Literal["judgements", "all"],
+    typer.Option(help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: automatic checks, too."),
 ]
 Since = Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")]
 Until = Annotated[datetime | None, typer.Option(help="Only requests before this time, UTC.")]
@@ -41,6 +48,7 @@ def compare(
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
     latency_value: TimeValue = 0.0,
     reward_model: Learner = "trees",
+    signals: Signals = "judgements",
     since: Since = None,
     until: Until = None,
     seed: Seed = 0,
@@ -51,14 +59,13 @@ def compare(
     from training.off_policy.comparison import ComparisonSettings, compare_policies
     from training.off_policy.comparison_report import comparison_json, print_comparison
     from training.off_policy.policy_specs import parse_policy
-    from training.telemetry_reader import read_logs
 
     with one_line_errors("policy compare"):
         policies = parse_policy(first), parse_policy(second)
         settings = ComparisonSettings(
             method, interval, value_usd=value, latency_usd_per_s=latency_value, reward_model=reward_model, seed=seed
         )
-        found = compare_policies(read_logs(logs, _aware(since), _aware(until)), *policies, settings)
+        found = compare_policies(_read(logs, since, until, signals), *policies, settings)
         if json_file is not None:
             text = json.dumps(comparison_json(found), indent=2, allow_nan=False)
             replace_file(json_file, lambda stream: stream.write(text.encode() + b"\n"))
@@ -76,6 +83,7 @@ def judge(
     interval: Kind = "bootstrap",
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
     least_gain: Annotated[float, typer.Option(help="Utility a request that it has to gain for sure, USD.")] = 0.0,
+    signals: Signals = "judgements",
     since: Annotated[
         datetime | None, typer.Option(help="Only requests from this time on, UTC: later ones than either learnt from.")
     ] = None,
@@ -87,13 +95,11 @@ def judge(
     from router.verdict import write_verdict
     from training.off_policy.comparison import ComparisonSettings
     from training.promotion_gate import GateSettings, judge_bundles
-    from training.telemetry_reader import read_logs
 
     with one_line_errors("policy judge"):
         settings = GateSettings(least_gain_usd=least_gain)
         settings = replace(settings, comparison=ComparisonSettings(method, interval, value_usd=value))
-        requests = read_logs(logs, _aware(since), _aware(until))
-        verdict = judge_bundles(requests, challenger, champion, datetime.now(UTC), settings)
+        verdict = judge_bundles(_read(logs, since, until, signals), challenger, champion, datetime.now(UTC), settings)
         path = write_verdict(challenger, verdict)
     console = _wide_console()
     console.print(
@@ -118,6 +124,15 @@ def validate(
     from training.off_policy.validation import validate as run_scenario
 
     typer.echo(markdown([run_scenario(name, scenario, runs, workers) for name, scenario in SCENARIOS.items()]))
+
+
+def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str) -> "LoggedRequests":
+    from router.reward import REWARD_RULES
+    from training.off_policy.signals import judgement_rules
+    from training.telemetry_reader import read_logs
+
+    rules = judgement_rules() if signals == "judgements" else REWARD_RULES
+    return read_logs(logs, _aware(since), _aware(until), rules=rules)
 
 
 def _aware(at: datetime | None) -> datetime | None:

@@ -10,6 +10,7 @@ from off_policy_logs import write_export
 from typer.testing import CliRunner
 
 from router.verdict import read_verdict
+from training.off_policy.signals import judgement_rules
 from training.off_policy.synthetic import Scenario, make_traffic
 from training.policy_cli import policy
 
@@ -106,3 +107,9 @@ def test_the_validation_prints_a_table() -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("| scenario | estimator |")
     assert "near-deterministic logging" in result.output
+
+
+def test_that_a_check_found_nothing_wrong_is_no_judgement() -> None:
+    rules = judgement_rules()
+    assert {"thumbs", "score", "judge.rubric"} <= set(rules)
+    assert not {"schema_valid", "refusal", "asked_again"} & set(rules)

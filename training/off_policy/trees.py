@@ -1,5 +1,6 @@
 """Boosted trees (LightGBM) as the reward model: what was believed of a lane, corrected by what the request's features, the lane and the other beliefs tell."""
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,8 @@ def train_reward_model(judged: JudgedPairs, client: "Client | None" = None, sett
 
     Args:
         judged: The judged requests.
-        client: A `dask.distributed.Client`: the trees are fitted over its workers; None: here. Sums then come together in another order, so that predictions
-            differ in the last digits, or by a split where two are nearly as good.
+        client: A `dask.distributed.Client`: the trees are fitted over its workers; None: here. Workers draw the columns of a tree in another order, so that
+            single predictions differ by about 0.01; they are as good.
         settings: None: the defaults.
     """
     settings = settings or TreeSettings()
@@ -108,8 +109,10 @@ def _fit_distributed(
         for values in (columns, judged.reward, judged.weight, start)
     ]
     learner = lightgbm.DaskLGBMRegressor(client=client, n_estimators=settings.n_rounds)
-    learner.set_params(**settings.parameters())
-    fitted = learner.fit(parts[0], parts[1], sample_weight=parts[2], init_score=parts[3], categorical_feature=[0])
+    learner.set_params(**{name: value for name, value in settings.parameters().items() if name != "num_threads"})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Parameter n_jobs")  # its own default, which it ignores
+        fitted = learner.fit(parts[0], parts[1], sample_weight=parts[2], init_score=parts[3], categorical_feature=[0])
     booster: lightgbm.Booster = fitted.booster_
     return booster
 
