@@ -20,8 +20,12 @@ from router.policies.registry import policy_named
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
 from serve.attempt_recorder import AttemptRecorder
-from serve.bundle_choice import bundle_folder
-from serve.bundles.generation import load_generation
+from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.bundle_loader import BundleLoader
+from serve.bundles.bundle_metrics import BundleMetrics
+from serve.bundles.follow import BundleFollower
+from serve.bundles.gate_keeper import GateKeeper
+from serve.bundles.store import open_store
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
 from serve.dashboard.install import install_dashboard
@@ -56,6 +60,7 @@ from serve.settings import Settings
 from serve.storage.alert_repository import AlertRepository
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.budget_repository import BudgetRepository
+from serve.storage.bundle_history import BundleHistory
 from serve.storage.database import open_database
 from serve.storage.idempotency_repository import IdempotencyRepository
 from serve.telemetry_writer import TelemetryWriter
@@ -84,14 +89,17 @@ def create_app(
         router.errors.BundleError: The quality model cannot be used.
     """
     clock = clock or SystemClock()
-    generation = load_generation(bundle_folder(settings.bundle))
+    bundle_store = open_store(settings, environment)
     engine = open_database(database_url(settings.database, environment))
     stores = open_identity(settings, environment, engine, clock)
     key_ring = KeyRing(configured_keys(settings), clock.now)
-    assembler = LaneAssembler(settings, environment, generation, clock)
+    metrics = Metrics()
+    keeper_of_bundles = BundleKeeper(bundle_store, BundleHistory(stores.audit))
+    loader = BundleLoader(bundle_store, metrics.note_bundle_refused)
+    champion = loader.first_champion(keeper_of_bundles.staging())
+    assembler = LaneAssembler(settings, environment, champion.generation, clock)
     follower = IdentityFollower(stores, key_ring, assembler)
     assembly, lanes, vector_lanes = follower.begin()
-    metrics = Metrics()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     budgets = BudgetRepository(engine)
     if not is_prepared:
@@ -115,6 +123,10 @@ def create_app(
     vectors = vector_routing(vector_lanes, np.random.default_rng(settings.seed), spending)
     vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
+    gate_keeper = GateKeeper(keeper_of_bundles) if settings.promotion == "gated" else None
+    bundles = BundleFollower(keeper_of_bundles, loader, follower, assembler, routing, vectors, champion, gate_keeper)
+    bundles.begin()
+    metrics.registry.register(BundleMetrics(bundles))
     answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
     resources = ResourceSet(
         clock=clock,
@@ -132,6 +144,8 @@ def create_app(
         counter=counter,
         identity=stores,
         follower=follower,
+        bundles=bundles,
+        bundle_keeper=keeper_of_bundles,
         signers=assembly.signers,
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
@@ -142,7 +156,7 @@ def create_app(
     for module in (models, feedback, health, admin):
         app.include_router(module.routes)
     install_exception_handlers(app, metrics)
-    install_dashboard(app, resources, settings, generation.bundle.folder)
+    install_dashboard(app, resources, settings)
     describe_endpoints(app, needs_virtual_key=key_ring.is_closed)
 
     def answering(door: Door, admission: Admission) -> HotEndpoint:
@@ -221,6 +235,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await resources.explorer.purse.look()
             closing.push_async_callback(resources.explorer.purse.close)
             running.append(asyncio.create_task(resources.explorer.purse.follow()))
+        running.append(asyncio.create_task(resources.bundles.follow()))
         running.append(asyncio.create_task(resources.answers.follow()))
         if resources.alerts is not None:
             running.append(asyncio.create_task(resources.alerts.follow()))

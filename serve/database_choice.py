@@ -23,8 +23,17 @@ def database_url(setting: str, environment: Mapping[str, str]) -> str:
     return f"sqlite:///{file.absolute()}"
 
 
+def bundles_folder(setting: str, database: str, environment: Mapping[str, str]) -> Path:
+    """Return where further bundles are looked for: as it is set, else beside the SQLite file, or in the data folder of this machine."""
+    return Path(setting) if setting else _data_folder(database, environment) / "bundles"
+
+
 def journal_folder(setting: str, environment: Mapping[str, str]) -> Path:
     """Return where workers keep their journals of money: beside the SQLite file, or in the data folder of this machine."""
-    is_other_file = bool(setting) and "://" not in setting
-    file = Path(setting) if is_other_file else default_database_file(environment)
-    return file.absolute().parent / "journals"
+    return _data_folder(setting, environment) / "journals"
+
+
+def _data_folder(database: str, environment: Mapping[str, str]) -> Path:
+    is_other_file = bool(database) and "://" not in database
+    file = Path(database) if is_other_file else default_database_file(environment)
+    return file.absolute().parent

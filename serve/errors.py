@@ -14,6 +14,7 @@ ServeError
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
+    │   ├── ConflictError    409
     │   ├── IdempotencyInProgressError 409
     │   ├── IdempotencyNotKeptError 410
     │   ├── TooLargeError    413
@@ -144,6 +145,13 @@ class NotFoundError(CallerError):
 
     status = 404
     code = "not_found"
+
+
+class ConflictError(CallerError):
+    """What is asked for does not fit how things stand now."""
+
+    status = 409
+    code = "conflict"
 
 
 class IdempotencyInProgressError(CallerError):

@@ -112,7 +112,7 @@ class LaneAssembler:
 
     def nothing(self) -> LaneDirectory:
         """Return the lanes of an account that has none."""
-        return _directory((), LaneTable.build((), ()), self.generation.quality_model, self.generation, self._clock)
+        return _directory((), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock)
 
     def laid_out(self, directory: LaneDirectory, generation: Generation) -> LaneDirectory:
         """Return lanes that answer as another bundle sees them, sharing what is known of their health and of conversations. Blocks.

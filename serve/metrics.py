@@ -36,6 +36,9 @@ class Metrics:
             "1: counts are shared, or no other worker is to share them; 0: Valkey is away.",
             registry=registry,
         )
+        self._bundles_refused = Counter(
+            "llmdeal_bundle_refused", "Times that a bundle was wanted and could not be used.", ("stage",), registry=registry
+        )
         self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
         self.idempotent_replays = Counter(
             "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
@@ -73,6 +76,10 @@ class Metrics:
     def note_error(self, code: str) -> None:
         """Count a request that ended with an error."""
         self._errors.labels(code).inc()
+
+    def note_bundle_refused(self, stage: str) -> None:
+        """Count a bundle that cannot be used."""
+        self._bundles_refused.labels(stage).inc()
 
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
         """Count an attempt to tell of a budget."""

@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from serve.alerts.budget_alerts import BudgetAlerts
+from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.follow import BundleFollower
 from serve.clock import Clock
 from serve.exploration.explorer import Explorer
 from serve.idempotency.answer_keeper import AnswerKeeper
@@ -44,6 +46,8 @@ class ResourceSet:
         counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
         follower: Brings stored keys to life.
+        bundles: Puts bundles in place.
+        bundle_keeper: Changes which ones.
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
         explorer: Tries lanes that are not the best; None: nobody does.
@@ -65,6 +69,8 @@ class ResourceSet:
     counter: Counter
     identity: IdentityStores
     follower: IdentityFollower
+    bundles: BundleFollower
+    bundle_keeper: BundleKeeper
     alerts: BudgetAlerts | None
     answers: AnswerKeeper
     explorer: Explorer | None

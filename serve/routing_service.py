@@ -11,6 +11,7 @@ from router.errors import NoEligibleLaneError, PredictionError
 from router.policies.base import Policy
 from router.quality_model import Prediction
 from router.reason import Reason
+from serve.bundles.canary import Canary
 from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
 from serve.exploration.explorer import Explorer
 from serve.lane_directories import LaneDirectories
@@ -33,6 +34,7 @@ class RoutingService:
         rng: For policies that draw.
         spending: Who pays.
         explorer: Tries lanes that are not the best; None: nobody does.
+        canary: A bundle that decides a share of the conversations; None: the champion decides all. Put in place by whoever follows the bundles.
     """
 
     directories: LaneDirectories
@@ -40,6 +42,7 @@ class RoutingService:
     rng: np.random.Generator
     spending: Spending
     explorer: Explorer | None = None
+    canary: Canary | None = None
 
     @property
     def directory(self) -> LaneDirectory:

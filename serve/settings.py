@@ -181,6 +181,11 @@ class Settings(_Section):
     workers: int = Field(1, ge=1, le=256, description="Processes that serve; each takes a core.")
     database: str = Field("", description="SQLAlchemy URL or SQLite file; empty: llmdeal.db in your data folder.")
     bundle: str = Field("", description="Folder of the quality model, or its name in models/; empty: the shipped one.")
+    bundles: str = Field("", description="Folder of further bundles, one in each sub-folder; empty: bundles beside the database.")
+    promotion: Literal["manual", "gated"] = Field(
+        "manual",
+        description="Who promotes a bundle: you, or, with gated, the gateway itself where the gate says that it is better.",
+    )
     policy: Literal["best_value", "near_best", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
         "best_value", description="How smart-route chooses where the caller sets no bar."
     )

@@ -10,8 +10,8 @@ from router.lane_table import LaneTable
 from router.placement import PlacementSpace
 from router.text_window import estimate_tokens
 from serve.app import create_app
-from serve.bundle_choice import bundle_folder
-from serve.bundles.generation import Generation, load_generation
+from serve.bundles.deciding import deciding_generation
+from serve.bundles.generation import Generation
 from serve.calibration.asking import AskedQuestion, ask_questions
 from serve.calibration.calibration_file import (
     FORMAT_VERSION,
@@ -81,7 +81,7 @@ def plan_calibration(
     Raises:
         ConfigurationError: No such lane, nothing to calibrate, or the bank is malformed.
     """
-    generation = load_generation(bundle_folder(settings.bundle))
+    generation = deciding_generation(settings, environment)
     table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
     if lane.trained_name in generation.bundle.trained_names:

@@ -10,6 +10,7 @@ import typer
 
 from serve.cli.accounts_command import accounts
 from serve.cli.budgets_command import budgets
+from serve.cli.bundle_command import bundle
 from serve.cli.calibrate_command import calibrate
 from serve.cli.exploration_command import exploration
 from serve.cli.export_command import export
@@ -57,7 +58,14 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     return command_line
 
 
-_GROUPS = {"accounts": accounts, "keys": keys, "provider-keys": provider_keys, "budgets": budgets, "vault": vault}
+_GROUPS = {
+    "accounts": accounts,
+    "keys": keys,
+    "provider-keys": provider_keys,
+    "budgets": budgets,
+    "bundle": bundle,
+    "vault": vault,
+}
 _HELP = {
     "train": "Fit a quality model on graded answers and export it as a bundle.",
     "predict": "Write what a bundle predicts for every prompt and model.",

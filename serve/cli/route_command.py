@@ -30,8 +30,7 @@ def route(
     from router.policies.cheapest_above_bar import CheapestAboveBar
     from router.policies.near_best import NearBest
     from serve.app import default_policy
-    from serve.bundle_choice import bundle_folder
-    from serve.bundles.generation import load_generation
+    from serve.bundles.deciding import deciding_generation
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
     from serve.lane_assembly import LaneAssembler
@@ -43,7 +42,7 @@ def route(
         context = RouteContext.from_prompt(text)
         if quality is not None and quality_of_best is not None:
             raise ConfigurationError("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
-        generation = load_generation(bundle_folder(settings.bundle))
+        generation = deciding_generation(settings, os.environ)
         directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
         table = directory.table
         policy = default_policy(settings)

@@ -12,6 +12,7 @@ from serve.identity.roles import Actor, Role
 from serve.virtual_keys import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
+    from serve.bundles.bundle_keeper import BundleKeeper
     from serve.identity.stores import IdentityStores
     from serve.money.account_budgets import AccountBudgets
 
@@ -63,6 +64,27 @@ def open_stores(config: Path | None) -> Opened:
     budgets = AccountBudgets(BudgetRepository(engine), stores.accounts, stores.audit, clock.now)
     # Who can open the database runs the gateway.
     return Opened(stores, budgets, Actor(f"cli:{_user()}", {DEFAULT_ACCOUNT: Role.OWNER}))
+
+
+def open_bundles(config: Path | None) -> tuple["BundleKeeper", str]:
+    """Return what keeps the bundles of the gateway that these settings describe, and who asks.
+
+    Raises:
+        ConfigurationError: Settings or database are wrong, or the configured bundle is not there.
+    """
+    from serve.bundles.bundle_keeper import BundleKeeper
+    from serve.bundles.store import open_store
+    from serve.clock import SystemClock
+    from serve.database_choice import database_url
+    from serve.settings import load_settings
+    from serve.storage.audit_repository import AuditRepository
+    from serve.storage.bundle_history import BundleHistory
+    from serve.storage.database import open_database
+
+    settings = load_settings(config, os.environ)
+    engine = open_database(database_url(settings.database, os.environ))
+    history = BundleHistory(AuditRepository(engine, SystemClock().now))
+    return BundleKeeper(open_store(settings, os.environ), history), f"cli:{_user()}"
 
 
 def _user() -> str:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import secrets
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -59,21 +58,19 @@ _PAGES = (
 )
 
 
-def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings, bundle_folder: Path) -> None:
+def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings) -> None:
     """Add the pages to `app`.
 
     Args:
         app: The gateway.
         resources: Its parts.
         settings: Its settings.
-        bundle_folder: Of the loaded quality model.
     """
     app.state.dashboard = DashboardState(
         sessions=Sessions(_secret(resources, settings)),
         usage=UsageReader(resources.engine, resources.clock.now, resources.clock.monotonic),
         samples=SampleReader(resources.engine, resources.clock.monotonic),
         time_zone=ZoneInfo(settings.time_zone),
-        bundle_folder=bundle_folder,
         keeps_text=settings.telemetry_content == "full",
         policy_defaults=PolicyDefaults(settings.willingness_to_pay_usd, settings.quality_bar),
         settings=settings,

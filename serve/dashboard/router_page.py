@@ -6,7 +6,6 @@ from serve.dashboard.exploration_view import exploration_view
 from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
-from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import directory_of, viewer_of
 from serve.resource_set import resources_of
 
@@ -25,7 +24,7 @@ def show_router(request: Request) -> Response:
         request,
         viewer,
         "router.html",
-        view=router_view(dashboard_of(request.app).bundle_folder),
+        view=router_view(resources.bundles.champion.generation.bundle.folder),
         bundle_version=resources.routing.directory.router_version,
         policy=resources.routing.default_policy.name,
         exploration=exploration_view(resources.explorer),

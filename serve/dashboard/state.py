@@ -1,7 +1,6 @@
 """What the dashboard holds besides the gateway's own parts; made in `install_dashboard` and kept with the application."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
@@ -22,7 +21,6 @@ class DashboardState:
         usage: Sums of what was used, those of the past remembered.
         samples: Random answers, remembered for a while.
         time_zone: Whose days and months are shown.
-        bundle_folder: Of the quality model.
         keeps_text: Whether prompts and answers are logged.
         policy_defaults: What policies take where callers name nothing.
         settings: As the gateway was started; secrets are never shown.
@@ -32,7 +30,6 @@ class DashboardState:
     usage: UsageReader
     samples: SampleReader
     time_zone: ZoneInfo
-    bundle_folder: Path
     keeps_text: bool
     policy_defaults: PolicyDefaults
     settings: Settings

@@ -88,6 +88,9 @@ class Admission:
             inquiry.body.keys(),
         )
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
+        canary = self._routing.canary
+        if canary is not None:
+            directory = canary.directory_for(conversation_id, holder.account, directory)
         decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder, is_rehearsed)
         if allowance is not None:
             expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]

@@ -56,6 +56,8 @@ class IdentityFollower:
         self._stores = stores
         self._key_ring = key_ring
         self._assembler = assembler
+        self.laying = asyncio.Lock()
+        """Held by whoever works on the lanes, so that nobody puts lanes in place that were made for another bundle."""
         self._version = -1
         self._recipes: dict[str, _Recipe] = {}
         self._answers: LaneDirectories | None = None
@@ -140,8 +142,9 @@ class IdentityFollower:
         """See whether anything changed, and use it if so."""
         if await asyncio.to_thread(self._stores.audit.version) == self._version:
             return
-        snapshot = await asyncio.to_thread(self.read)
-        self.apply(snapshot, await asyncio.to_thread(self.assemble, snapshot))
+        async with self.laying:
+            snapshot = await asyncio.to_thread(self.read)
+            self.apply(snapshot, await asyncio.to_thread(self.assemble, snapshot))
 
     async def follow(self) -> None:
         """Refresh every second, and note now and then which keys were used; until cancelled."""

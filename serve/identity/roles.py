@@ -67,6 +67,15 @@ class Actor:
         if held < role:
             raise ForbiddenError(f"this takes the role {role.word} in account {account!r}; yours is {held.word}")
 
+    def require_in_operators(self, role: Role) -> None:
+        """Check that the actor has at least this role in the account that runs the gateway.
+
+        Raises:
+            ForbiddenError: They have not.
+        """
+        if (self.role_in(DEFAULT_ACCOUNT) or 0) < role:
+            raise ForbiddenError(f"this takes the role {role.word} in the account {DEFAULT_ACCOUNT!r}")
+
     def require_operator(self) -> None:
         """Check that the actor is an operator.
 

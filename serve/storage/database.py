@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from serve.errors import StorageError
 from serve.storage import (  # noqa: F401 - their tables join METADATA
     alert_tables,
+    bundle_tables,
     exploration_tables,
     idempotency_tables,
     identity_tables,
@@ -32,7 +33,7 @@ from serve.storage import (  # noqa: F401 - their tables join METADATA
 )
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0010"
+HEAD_REVISION: Final = "0011"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

@@ -1,0 +1,64 @@
+"""Promotes by itself what the gate says is better."""
+
+import logging
+from pathlib import Path
+
+from router.errors import RouterError
+from router.verdict import VERDICT_FILE, read_verdict
+from serve.bundles.bundle_keeper import BundleKeeper
+from serve.errors import ConflictError, ServeError
+
+ACTOR = "gateway"
+_log = logging.getLogger("llmdeal.bundles")
+
+
+class GateKeeper:
+    """Looks for verdicts that are new, and promotes the bundle of one that says better. Of several workers one succeeds.
+
+    A bundle that was promoted once is not promoted by itself again: it may have been rolled back for a reason.
+
+    Args:
+        keeper: Promotes.
+    """
+
+    def __init__(self, keeper: BundleKeeper) -> None:
+        self._keeper = keeper
+        self._seen: dict[str, tuple[int, str]] = {}
+
+    def promote_the_better(self, champion_version: str) -> bool:
+        """Return whether a bundle was promoted. Blocks; costs next to nothing where there is no new verdict."""
+        for name, folder in self._keeper.store.folders().items():
+            written_at = _written_at(folder)
+            if written_at is None or self._seen.get(name) == (written_at, champion_version):
+                continue
+            self._seen[name] = (written_at, champion_version)
+            if self._is_promoted(name, folder, champion_version):
+                return True
+        return False
+
+    def _is_promoted(self, name: str, folder: Path, champion_version: str) -> bool:
+        try:
+            verdict = read_verdict(folder)
+            if verdict is None or not verdict.is_better or verdict.champion_version != champion_version:
+                return False
+            known = {
+                entry.change.standing.version for entry in self._keeper.history.entries() if entry.change.stage == "champion"
+            }
+            if verdict.challenger_version in known:
+                return False
+            standing = self._keeper.promote(name, ACTOR, action="auto-promote", note=" ".join(verdict.reasons)[:500])
+        except ConflictError as error:
+            _log.info("%s is not promoted here: %s", name, error)
+            return False
+        except (RouterError, ServeError) as error:
+            _log.error("%s is better by its verdict and cannot be promoted: %s", name, error)
+            return False
+        _log.warning("promoted %s, as the gate says that it is better than %s", standing.version, champion_version)
+        return True
+
+
+def _written_at(folder: Path) -> int | None:
+    try:
+        return (folder / VERDICT_FILE).stat().st_mtime_ns
+    except OSError:
+        return None

@@ -1,0 +1,50 @@
+"""Bundles that are loaded, and those that were wanted and are refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serve.bundles.generation import Generation
+from serve.bundles.staging import Standing
+from serve.lane_directory import LaneDirectory
+
+Fingerprint = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBundle:
+    """A bundle that is at work in this process.
+
+    Args:
+        standing: As the history has it; None: the configured bundle, which no line of the history names.
+        generation: The loaded bundle.
+        directories: Every account's lanes as it sees them, while it is on trial; a champion's are everybody's.
+    """
+
+    standing: Standing | None
+    generation: Generation
+    directories: Mapping[str, LaneDirectory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedBundle:
+    """A bundle that is wanted and cannot be used.
+
+    Args:
+        standing: What is wanted; None: the configured bundle.
+        problem: Why not, and the mend.
+        seen: What its folder held then; it is tried again once that changes.
+    """
+
+    standing: Standing | None
+    problem: str
+    seen: Fingerprint
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Return names, times and sizes of a folder's files; nothing where there is none."""
+    try:
+        found = [(each.name, each.stat()) for each in folder.iterdir()]
+    except OSError:
+        return ()
+    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))

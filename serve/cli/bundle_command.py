@@ -1,0 +1,154 @@
+"""`llmdeal bundle`: which quality model decides, and which ones are tried."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from serve.cli.errors import one_line_errors
+from serve.cli.stores import Config, open_bundles
+
+if TYPE_CHECKING:
+    from serve.bundles.bundle_keeper import BundleKeeper
+    from serve.bundles.staging import Staging, Standing
+    from serve.bundles.store import FoundBundle
+
+bundle = typer.Typer(help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Of the bundle: its folder in the folder of bundles.")]
+Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
+_FOLLOWS = "Running gateways follow within a second."
+
+
+@bundle.command("list")
+def list_bundles(config: Config = None) -> None:
+    """List the bundles, where each one stands, and what the gate says of it; then the latest changes."""
+    with _opened(config) as (keeper, _):
+        staging = keeper.staging()
+        shown = Table("bundle", "version", "stands as", "judged", title=f"Bundles in {keeper.store.folder}", title_justify="left")
+        for found in keeper.store.all():
+            version = found.bundle.version if found.bundle else "[red]refused[/]"
+            shown.add_row(found.name, version, _stands_as(found, staging, keeper), _judged(found))
+        console = Console()
+        console.print(shown)
+        for entry in keeper.history.entries()[-10:]:
+            change = entry.change
+            share = f" on {change.standing.share:.0%}" if change.action in ("canary", "shadow") else ""
+            line = (
+                f"{entry.at:%Y-%m-%d %H:%M} UTC  {entry.actor}  {change.action} {change.standing.version}{share}  {change.note}"
+            )
+            console.print(line.rstrip(), highlight=False, markup=False)
+
+
+@bundle.command("show")
+def show_bundle(name: Name, config: Config = None) -> None:
+    """Show one bundle: what it is, and what the gate said of it."""
+    with _opened(config) as (keeper, _):
+        found = keeper.store.look_at(name)
+        typer.echo(f"{found.name}  {found.folder}")
+        if found.problem:
+            typer.echo(f"  problem   {found.problem}")
+        if found.bundle is not None:
+            typer.echo(f"  version   {found.bundle.version}\n  models    {len(found.bundle.trained_names)}")
+            typer.echo(f"  stands as {_stands_as(found, keeper.staging(), keeper) or '-'}")
+        _show_verdict(found)
+
+
+@bundle.command("promote")
+def promote(
+    name: Name,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says; needs a note.")] = False,
+    note: Note = "",
+    config: Config = None,
+) -> None:
+    """Make a bundle the champion; refused unless the gate says that it is better than the present one."""
+    with _opened(config) as (keeper, actor):
+        standing = keeper.promote(name, actor, is_forced=force, note=note)
+        typer.echo(f"{standing.version} is the champion. {_FOLLOWS}")
+
+
+@bundle.command("rollback")
+def roll_back(note: Note = "", config: Config = None) -> None:
+    """Go back to the champion before this one."""
+    with _opened(config) as (keeper, actor):
+        standing = keeper.rollback(actor, note=note)
+        typer.echo(f"{standing.version} is the champion again. {_FOLLOWS}")
+
+
+@bundle.command("canary")
+def try_canary(
+    name: Name,
+    share: Annotated[float, typer.Option(help="Of the conversations, above 0 and below 1.")] = 0.1,
+    note: Note = "",
+    config: Config = None,
+) -> None:
+    """Let a bundle decide a share of the conversations."""
+    with _opened(config) as (keeper, actor):
+        standing = keeper.try_canary(name, share, actor, note=note)
+        typer.echo(f"{standing.version} decides {standing.share:.1%} of the conversations. {_FOLLOWS}")
+
+
+@bundle.command("stop")
+def stop(
+    stage: Annotated[str, typer.Argument(help="canary or shadow; without it both.")] = "", note: Note = "", config: Config = None
+) -> None:
+    """End what is tried."""
+    from serve.errors import ConfigurationError
+
+    with _opened(config) as (keeper, actor):
+        if stage not in ("", "canary", "shadow"):
+            raise ConfigurationError(f"{stage!r} is neither canary nor shadow")
+        wanted: Literal["canary", "shadow"] | None = None if stage == "" else "canary" if stage == "canary" else "shadow"
+        for standing in keeper.stop(actor, wanted, note=note):
+            typer.echo(f"{standing.version} is not tried any more. {_FOLLOWS}")
+
+
+@contextmanager
+def _opened(config: Config) -> "Iterator[tuple[BundleKeeper, str]]":
+    with one_line_errors():
+        yield open_bundles(config)
+
+
+def _stands_as(found: "FoundBundle", staging: "Staging", keeper: "BundleKeeper") -> str:
+    version = found.bundle.version if found.bundle else None
+
+    def is_it(standing: "Standing | None") -> bool:
+        return standing is not None and standing.bundle == found.name and version in (None, standing.version)
+
+    stands = []
+    if is_it(staging.champion) or (staging.champion is None and found.folder == keeper.store.configured):
+        stands.append("champion")
+    if staging.canary is not None and is_it(staging.canary):
+        stands.append(f"canary {staging.canary.share:.0%}")
+    if staging.shadow is not None and is_it(staging.shadow):
+        stands.append("shadow" if staging.shadow.share == 1 else f"shadow {staging.shadow.share:.0%}")
+    return ", ".join(stands)
+
+
+def _judged(found: "FoundBundle") -> str:
+    if found.problem:
+        return found.problem
+    if found.verdict is None:
+        return ""
+    word = "[green]better[/]" if found.verdict.is_better else "not better"
+    return f"{word} than {found.verdict.champion_version}"
+
+
+def _show_verdict(found: "FoundBundle") -> None:
+    verdict = found.verdict
+    if verdict is None:
+        typer.echo("  judged    never")
+        return
+    word = "better than" if verdict.is_better else "not better than"
+    typer.echo(
+        f"  judged    {word} {verdict.champion_version}, on {verdict.n_requests:,} requests, {verdict.judged_at:%Y-%m-%d %H:%M}"
+    )
+    if verdict.utility_gain_usd is not None:
+        gain = verdict.utility_gain_usd
+        typer.echo(f"  gain      {gain.estimate:+.6f} USD a request, between {gain.low:+.6f} and {gain.high:+.6f}")
+    for guard in verdict.guards:
+        typer.echo(f"  guard     {guard.name}: {guard.outcome}. {guard.note}")
+    for reason in verdict.reasons:
+        typer.echo(f"  reason    {reason}")
