@@ -1,7 +1,9 @@
-"""The telemetry export format: a row per upstream attempt, a row per piece of feedback. `serve` writes it, `training` reads it.
+"""The telemetry export format: a row per upstream attempt, per piece of feedback, per lane and price. `serve` writes it, `training` reads it.
 
 The column tables name the Arrow types as plain words, so that the format can be read about without pyarrow. A column is never
 renamed or given another meaning; a change of either kind, or a new column, is a step of `TELEMETRY_SCHEMA_VERSION`.
+
+Version 2 added `quality_of_best` and `max_output_tokens` to attempts, the part `lanes`, and `forgotten.json`. Readers take every version.
 """
 
 import math
@@ -13,11 +15,13 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-TELEMETRY_SCHEMA_VERSION: Final = 1
+TELEMETRY_SCHEMA_VERSION: Final = 2
 EXPORT_FORMAT: Final = "llmdeal-telemetry"
 """What the manifest of an export calls itself."""
 EXPORT_MANIFEST: Final = "export.json"
 """Its name in the folder of the export."""
+FORGOTTEN_LIST: Final = "forgotten.json"
+"""Name of the list of what readers pass over, in this export and in older ones beside it; see `ForgottenContent`."""
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -37,6 +41,9 @@ Outcome = Literal[
 """How an attempt ended: answered; the provider's limit; a 4xx/5xx of the provider; a deadline passed; no connection; the caller
 went away; the stream ended before its end; the provider declined to answer this content; another lane began to answer first;
 nothing was sent, because a budget had not enough left, or could not say so."""
+
+KeptContent = Literal["full", "features", "none", "nothing"]
+"""What is kept of a request: texts and features; features without texts; neither; not even its row."""
 
 ColumnType = Literal[
     "string", "int32", "int64", "float32", "float64", "bool", "timestamp", "list<string>", "list<float32>", "list<candidate>"
@@ -178,6 +185,8 @@ class AttemptRow:
     finish_reason: str | None = None
     error_code: str | None = None
     upstream_request_id: str | None = None
+    quality_of_best: float | None = None
+    max_output_tokens: int | None = None
 
     def __eq__(self, other: object) -> bool:
         """Equal in every column."""
@@ -199,6 +208,42 @@ class FeedbackRow:
     comment: str | None = None
     given_by: str
     received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenContent:
+    """An account that took back, or had deleted, what was logged of its requests.
+
+    Args:
+        account: Whose.
+        until: Of requests that began before.
+        kept: What may still be read of them.
+    """
+
+    account: str
+    until: datetime
+    kept: KeptContent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneRow:
+    """What a lane was at one table of prices; the meanings and units are those of `LANE_COLUMNS`."""
+
+    price_snapshot_id: str
+    lane_id: str
+    provider: str
+    upstream_model: str
+    vendor_model: str
+    trained_name: str | None = None
+    region: str | None = None
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+    cached_input_usd_per_mtok: float | None = None
+    request_usd: float = 0.0
+    context_tokens: int | None = None
+    ability: float | None = None
+    ability_std: float | None = None
+    noted_at: datetime
 
 
 CANDIDATE_COLUMNS: Final = (
@@ -256,6 +301,13 @@ ATTEMPT_COLUMNS: Final = (
     Column("finish_reason", "string", True, "Why the answer ended, in OpenAI's words."),
     Column("error_code", "string", True, "The gateway's code of the error; null: none."),
     Column("upstream_request_id", "string", True, "The provider's id of the call, to quote to its support."),
+    Column(
+        "quality_of_best",
+        "float64",
+        True,
+        "Share of the best lane's quality that the caller wanted kept, 0..1; null: none. From version 2.",
+    ),
+    Column("max_output_tokens", "int32", True, "The caller's limit on the answer; null: none. From version 2."),
 )
 
 FEEDBACK_COLUMNS: Final = (
@@ -265,6 +317,29 @@ FEEDBACK_COLUMNS: Final = (
     Column("comment", "string", True, "The giver's own words; null: none."),
     Column("given_by", "string", False, "Id of the virtual key that gave it, or the name of an automatic check."),
     Column("received_at", "timestamp", False, "When it arrived."),
+)
+
+LANE_COLUMNS: Final = (
+    Column("price_snapshot_id", "string", False, "Hash of the price table, as in attempts."),
+    Column("lane_id", "string", False, "The lane."),
+    Column("provider", "string", False, "Who hosts it."),
+    Column("upstream_model", "string", False, "The id that is sent on the wire."),
+    Column("vendor_model", "string", False, "Who made it and what it is, whoever hosts it."),
+    Column("trained_name", "string", True, "Its name where graded answers of it were trained on; null: none were."),
+    Column("region", "string", True, "Where inference runs; null: unknown."),
+    Column("input_usd_per_mtok", "float64", False, "USD per million input tokens, of prompts below every tier."),
+    Column("output_usd_per_mtok", "float64", False, "USD per million output tokens."),
+    Column("cached_input_usd_per_mtok", "float64", True, "USD per million cached input tokens; null: as any input."),
+    Column("request_usd", "float64", False, "USD per request, besides the tokens."),
+    Column("context_tokens", "int64", True, "Longest prompt plus answer; null: unknown."),
+    Column(
+        "ability",
+        "float64",
+        True,
+        "What is believed where nothing was trained on: its place on the bundle's logit scale; null: no such belief.",
+    ),
+    Column("ability_std", "float64", True, "Standard deviation of that belief."),
+    Column("noted_at", "timestamp", False, "When the gateway last began to use the lane so."),
 )
 
 

@@ -46,6 +46,7 @@ from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import open_identity
 from serve.lane_assembly import LaneAssembler
+from serve.lane_log import LaneLog
 from serve.lane_metrics import LaneMetrics
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
@@ -63,6 +64,7 @@ from serve.storage.budget_repository import BudgetRepository
 from serve.storage.bundle_history import BundleHistory
 from serve.storage.database import open_database
 from serve.storage.idempotency_repository import IdempotencyRepository
+from serve.storage.priced_lane_repository import PricedLaneRepository
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
 from serve.upstream.http_transport import HttpTransport
@@ -128,6 +130,9 @@ def create_app(
     bundles.begin()
     metrics.registry.register(BundleMetrics(bundles))
     answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
+    lane_log = LaneLog(
+        PricedLaneRepository(engine), lambda: (*lanes.by_account().values(), *vector_lanes.by_account().values()), clock
+    )
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,
@@ -149,6 +154,7 @@ def create_app(
         signers=assembly.signers,
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
+        lane_log=lane_log,
         explorer=explorer,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
@@ -237,6 +243,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             running.append(asyncio.create_task(resources.explorer.purse.follow()))
         running.append(asyncio.create_task(resources.bundles.follow()))
         running.append(asyncio.create_task(resources.answers.follow()))
+        running.append(asyncio.create_task(resources.lane_log.follow()))
         if resources.alerts is not None:
             running.append(asyncio.create_task(resources.alerts.follow()))
         closing.push_async_callback(_cancelled, running)

@@ -13,6 +13,7 @@ from serve.upstream.attempt import UNCHARGED_OUTCOMES, Attempt
 
 ContentLogging = Literal["none", "features", "full"]
 _MAX_TOLD_CHARACTERS = 200
+_LARGEST_INT32 = 2**31 - 1
 _USUAL_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "tool_use"})
 
 
@@ -96,6 +97,8 @@ class AttemptRecorder:
                 finish_reason=_as_logged(attempt, attempt.finish_reason),
                 error_code=_as_logged(attempt, attempt.error_code),
                 upstream_request_id=_as_logged(attempt, attempt.upstream_request_id),
+                quality_of_best=call.routing.preferences.quality_of_best,
+                max_output_tokens=_as_int32(call.context.max_output_tokens),
             )
         )
 
@@ -120,6 +123,11 @@ def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> 
     if usage is not None:
         return attempt.cost_of(usage).total_nusd
     return 0 if outcome in UNCHARGED_OUTCOMES else None
+
+
+def _as_int32(count: int | None) -> int | None:
+    """Return a count as the log's column takes it: more than two thousand million tokens are as good as no limit."""
+    return None if count is None else min(count, _LARGEST_INT32)
 
 
 def _as_logged(attempt: Attempt, told: str | None) -> str | None:

@@ -14,6 +14,7 @@ from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.follow import IdentityFollower
 from serve.identity.stores import IdentityStores
 from serve.lane_directory import LaneDirectory
+from serve.lane_log import LaneLog
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
 from serve.rate_limits.counters import Counter
@@ -50,6 +51,7 @@ class ResourceSet:
         bundle_keeper: Changes which ones.
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
+        lane_log: Writes down lanes and prices.
         explorer: Tries lanes that are not the best; None: nobody does.
     """
 
@@ -73,6 +75,7 @@ class ResourceSet:
     bundle_keeper: BundleKeeper
     alerts: BudgetAlerts | None
     answers: AnswerKeeper
+    lane_log: LaneLog
     explorer: Explorer | None
 
     @property

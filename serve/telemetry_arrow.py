@@ -12,12 +12,14 @@ from router.telemetry_schema import (
     ATTEMPT_COLUMNS,
     CANDIDATE_COLUMNS,
     FEEDBACK_COLUMNS,
+    LANE_COLUMNS,
     TELEMETRY_SCHEMA_VERSION,
     AttemptRow,
     CandidateTable,
     Column,
     FeedbackRow,
     Floats,
+    LaneRow,
 )
 
 _SCALARS: Final[dict[str, pa.DataType]] = {
@@ -53,6 +55,7 @@ def _schema(columns: Sequence[Column]) -> pa.Schema:
 _CANDIDATE: Final = pa.struct([pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS])
 ATTEMPT_SCHEMA: Final = _schema(ATTEMPT_COLUMNS)
 FEEDBACK_SCHEMA: Final = _schema(FEEDBACK_COLUMNS)
+LANE_SCHEMA: Final = _schema(LANE_COLUMNS)
 
 
 def attempts_to_arrow(rows: Sequence[AttemptRow]) -> pa.Table:
@@ -63,8 +66,17 @@ def attempts_to_arrow(rows: Sequence[AttemptRow]) -> pa.Table:
 
 def feedback_to_arrow(rows: Sequence[FeedbackRow]) -> pa.Table:
     """Return the rows as a table of `FEEDBACK_SCHEMA`, in their order."""
-    arrays = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in FEEDBACK_SCHEMA]
-    return pa.Table.from_arrays(arrays, schema=FEEDBACK_SCHEMA)
+    return _plain_table(rows, FEEDBACK_SCHEMA)
+
+
+def lanes_to_arrow(rows: Sequence[LaneRow]) -> pa.Table:
+    """Return the rows as a table of `LANE_SCHEMA`, in their order."""
+    return _plain_table(rows, LANE_SCHEMA)
+
+
+def _plain_table(rows: Sequence[FeedbackRow] | Sequence[LaneRow], schema: pa.Schema) -> pa.Table:
+    arrays = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _attempt_array(field: "pa.Field[pa.DataType]", rows: Sequence[AttemptRow]) -> "pa.Array[Any]":

@@ -100,10 +100,12 @@ def attempt_rows() -> st.SearchStrategy[AttemptRow]:
         **dict.fromkeys(
             ("prompt_tokens", "completion_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"), counts
         ),
-        **dict.fromkeys(("propensity", "quality_bar", "willingness_to_pay_usd", "ttft_ms", "total_ms", "overhead_ms"), numbers),
+        **dict.fromkeys(("propensity", "quality_bar", "quality_of_best", "willingness_to_pay_usd"), numbers),
+        **dict.fromkeys(("ttft_ms", "total_ms", "overhead_ms"), numbers),
         "cost_nusd": st.integers(-(2**63), 2**63 - 1),
         "features_version": st.integers(0, 2**31 - 1),
         "status": st.integers(100, 599),
+        "max_output_tokens": st.integers(0, 2**31 - 1),
         "features": hnp.arrays(np.float32, st.integers(0, 5), elements=float32s),
         "candidates": candidate_tables(),
     }

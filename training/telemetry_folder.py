@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, TELEMETRY_SCHEMA_VERSION
+from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, FORGOTTEN_LIST, TELEMETRY_SCHEMA_VERSION
 from training.errors import TelemetryError
 
 _OLDEST_VERSION: Final = 1
@@ -21,7 +21,8 @@ class TelemetryExport:
         folder: Where it lies.
         schema_version: Of its columns.
         until: First moment after its window, as the manifest writes it.
-        attempts, feedback, lanes: Its Parquet files, in the manifest's order.
+        attempts, feedback, lanes: Its Parquet files, in the manifest's order; version 1 has no lanes.
+        forgotten: Its list of what is passed over; version 1 has none.
     """
 
     folder: Path
@@ -30,6 +31,7 @@ class TelemetryExport:
     attempts: tuple[Path, ...]
     feedback: tuple[Path, ...]
     lanes: tuple[Path, ...]
+    forgotten: tuple[Path, ...]
 
 
 def find_exports(folder: Path) -> tuple[TelemetryExport, ...]:
@@ -62,8 +64,8 @@ def _read_export(manifest: Path) -> TelemetryExport:
     if not isinstance(files, list) or not isinstance(content.get("until"), str):
         raise TelemetryError(manifest, "lacks its list of files or its window", "make the export again")
     paths = [_checked_file(manifest, file) for file in files]
-    attempts, feedback, lanes = (_of_part(manifest.parent, paths, part) for part in ("attempts", "feedback", "lanes"))
-    return TelemetryExport(manifest.parent, version, content["until"], attempts, feedback, lanes)
+    parts = (_of_part(manifest.parent, paths, part) for part in ("attempts", "feedback", "lanes", FORGOTTEN_LIST))
+    return TelemetryExport(manifest.parent, version, content["until"], *parts)
 
 
 def _read_manifest(manifest: Path) -> Mapping[str, Any]:
@@ -99,5 +101,5 @@ def _of_part(folder: Path, paths: Sequence[Path], part: str) -> tuple[Path, ...]
 
 
 def files_of(exports: Iterable[TelemetryExport], part: str) -> tuple[Path, ...]:
-    """Return the files of `attempts`, `feedback` or `lanes` of all exports, in their order."""
+    """Return the files of `attempts`, `feedback`, `lanes` or `forgotten` of all exports, in their order."""
     return tuple(path for export in exports for path in getattr(export, part))

@@ -17,9 +17,13 @@ import pyarrow.parquet as pq
 
 from training.candidate_arrays import list_lengths, whole_column
 from training.logged_requests import Floats, Ints, Mask
+from training.telemetry_forgotten import NOTHING, Forgotten
 
 CANDIDATE_LANE: Final = "candidates.list.element.lane_id"
-_COLUMNS: Final = ("request_id", "attempt", "started_at", "propensity", "outcome", "cost_nusd", "endpoint", "features_version")
+_COLUMNS: Final = (
+    *("request_id", "attempt", "started_at", "account", "propensity", "outcome", "cost_nusd", "endpoint", "features_version"),
+    CANDIDATE_LANE,
+)
 _ANSWERING: Final = ("ok", "client_disconnected", "broken_stream")
 _WHOLE: Final = pa.scalar("ok")
 _EMBEDDINGS: Final = pa.scalar("/v1/embeddings")
@@ -55,7 +59,7 @@ class RequestIndex:
         return len(self.file)
 
 
-def index_requests(files: Sequence[Path], since: datetime | None, until: datetime | None) -> RequestIndex:
+def index_requests(files: Sequence[Path], since: datetime | None, until: datetime | None, forgotten: Forgotten) -> RequestIndex:
     """Return the requests of [since, until) whose lane was drawn.
 
     Of an attempt that is in several files, the first file's copy counts.
@@ -63,10 +67,12 @@ def index_requests(files: Sequence[Path], since: datetime | None, until: datetim
     Args:
         files: Of attempts.
         since, until: Aware; None: all.
+        forgotten: Requests of which nothing may be read are left out.
     """
     tables, lane_ids = [], set[str]()
+    window = _instant(since, _LONG_AGO), _instant(until, _FAR_OFF)
     for number, path in enumerate(files):
-        table, lanes = _read_file(path, number, _instant(since, _LONG_AGO), _instant(until, _FAR_OFF))
+        table, lanes = _read_file(path, number, window, forgotten)
         tables.append(table)
         lane_ids |= lanes
     table = _without_copies(pa.concat_tables(tables)) if tables else _nothing()
@@ -93,14 +99,18 @@ def index_requests(files: Sequence[Path], since: datetime | None, until: datetim
     )
 
 
-def _read_file(path: Path, number: int, since: np.datetime64, until: np.datetime64) -> tuple[pa.Table, set[str]]:
+def _read_file(
+    path: Path, number: int, window: tuple[np.datetime64, np.datetime64], forgotten: Forgotten
+) -> tuple[pa.Table, set[str]]:
     """Return the attempts of one file that lie in the window, with `file`, `row`, `cost_usd` and `is_drawn`, and their lanes."""
     parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE])
     tables, lane_ids, first_row = [], set[str](), 0
     for group in range(parquet.num_row_groups):
-        table = parquet.read_row_group(group, columns=[*_COLUMNS, CANDIDATE_LANE])
+        table = parquet.read_row_group(group, columns=list(_COLUMNS))
         started_at = table["started_at"].cast(pa.timestamp("us")).to_numpy()
-        is_wanted = (started_at >= since) & (started_at < until) & pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
+        is_wanted = (started_at >= window[0]) & (started_at < window[1])
+        is_wanted &= pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
+        is_wanted &= forgotten.levels(table["account"], started_at) > NOTHING
         candidates = whole_column(table, "candidates")
         lane_ids |= _lanes_of(candidates, is_wanted)
         was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (table["propensity"].to_numpy() > 0)  # null is NaN

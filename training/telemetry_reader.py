@@ -20,7 +20,9 @@ from router.reward import REWARD_RULES, RewardRule
 from training.candidate_arrays import NUMBERS, candidate_arrays, lane_columns, whole_column
 from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.telemetry_folder import files_of, find_exports
+from training.telemetry_forgotten import FEATURES, FULL, Forgotten, Levels, read_forgotten
 from training.telemetry_index import CANDIDATE_LANE, RequestIndex, index_requests
+from training.telemetry_lanes import trained_names
 from training.telemetry_rewards import rewards_of
 
 ROWS_PER_PART: Final = 50_000
@@ -56,6 +58,7 @@ class LogReader:
         trained_names: Of the lanes of `index`.
         reward, reward_std: Shape (n,); NaN where nothing is known.
         n_features: Length of a feature vector.
+        forgotten: Whose texts and features may not be read.
     """
 
     files: tuple[Path, ...]
@@ -64,6 +67,7 @@ class LogReader:
     reward: Floats
     reward_std: Floats
     n_features: int
+    forgotten: Forgotten
 
     def __len__(self) -> int:
         return len(self.index)
@@ -80,6 +84,7 @@ class LogReader:
         table = _read_rows(self.files, index.file[part], index.row[part])
         column_of_lane = {lane_id: column for column, lane_id in enumerate(index.lane_ids)}
         candidates = candidate_arrays(whole_column(table, "candidates"), column_of_lane)
+        kept = self.forgotten.levels(table["account"], index.started_at[part])
         request_ids, conversation_ids = _texts(index.request_ids[part]), _texts(table["conversation_id"])
         return LoggedRequests(
             lane_ids=index.lane_ids,
@@ -90,8 +95,8 @@ class LogReader:
             started_at=index.started_at[part],
             router_versions=_texts(table["router_version"]),
             policies=_texts(table["policy"]),
-            prompts=table["prompt_text"].to_numpy(),
-            features=_features(table, index.features_version, self.n_features),
+            prompts=_prompts(table, kept),
+            features=_features(table, index.features_version, self.n_features, kept),
             features_version=index.features_version,
             prompt_tokens=_floats(table["prompt_tokens"]),
             is_eligible=candidates.is_eligible,
@@ -125,7 +130,8 @@ def open_logs(
 
     A request is a row when its lane was drawn. Its last attempt on that lane counts, the cost of all its attempts is added up, and
     feedback is joined whenever it came; the last word of each giver on each metric counts. Feedback on an answer that a fallback
-    gave says nothing of the drawn lane: the reward is NaN then. Embeddings are left out.
+    gave says nothing of the drawn lane: the reward is NaN then. Embeddings are left out, and what accounts had deleted or took
+    back by the time of the newest export, in all of them.
 
     Args:
         folder: As `llmdeal export` wrote it, of schema version 1 or newer.
@@ -137,10 +143,13 @@ def open_logs(
     """
     exports = find_exports(folder)
     files = files_of(exports, "attempts")
-    index = index_requests(files, since, until)
+    forgotten = read_forgotten(files_of(exports, "forgotten"))
+    index = index_requests(files, since, until, forgotten)
     reward, reward_std = rewards_of(index, files_of(exports, "feedback"), rules)
-    n_features = _n_features(files, index)
-    return LogReader(files, index, (None,) * len(index.lane_ids), reward, reward_std, n_features)
+    names = trained_names(files_of(exports, "lanes"))
+    return LogReader(
+        files, index, tuple(map(names.get, index.lane_ids)), reward, reward_std, _n_features(files, index), forgotten
+    )
 
 
 def read_logs(
@@ -212,10 +221,19 @@ def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
     return pa.concat_tables(tables).unify_dictionaries().take(np.argsort(np.concatenate(places)))
 
 
-def _features(table: pa.Table, version: int, n_features: int) -> Float32s:
-    """Return the vectors of this version, shape (n, n_features); NaN rows for requests without one."""
+def _prompts(table: pa.Table, kept: Levels) -> npt.NDArray[np.object_]:
+    """Return the texts that may be read, shape (n,); None for the others."""
+    prompts = np.full(len(table), None, np.object_)
+    may_be_read = kept >= FULL
+    prompts[may_be_read] = table["prompt_text"].to_numpy()[may_be_read]
+    return prompts
+
+
+def _features(table: pa.Table, version: int, n_features: int, kept: Levels) -> Float32s:
+    """Return the vectors of this version, shape (n, n_features); NaN rows for requests without one that may be read."""
     vectors = whole_column(table, "features")
-    has_one = vectors.is_valid().to_numpy(zero_copy_only=False) & (_floats(table["features_version"]) == version)
+    has_one = vectors.is_valid().to_numpy(zero_copy_only=False) & (kept >= FEATURES)
+    has_one &= _floats(table["features_version"]) == version
     features = np.full((len(table), n_features), np.nan, np.float32)
     features[has_one] = vectors.filter(pa.array(has_one)).flatten().to_numpy().reshape(int(has_one.sum()), n_features)
     return features

@@ -17,9 +17,15 @@ _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 
 def export(
-    since: Annotated[str, typer.Option(help="First moment: 2026-11-01, 2026-11-01T12:00Z, or so long ago: 7d, 24h, 30m.")],
     out: Annotated[Path, typer.Option(help="Folder to write: new, empty, or an earlier export, which is replaced.")],
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="First moment: 2026-11-01, 2026-11-01T12:00Z, or so long ago: 7d, 24h, 30m. Not needed to add to an export."
+        ),
+    ] = None,
     until: Annotated[str, typer.Option(help="First moment after the window, in the same forms; 0m is now.")] = "0m",
+    append: Annotated[bool, typer.Option("--append", help="Add what came since to the export that is there, instead.")] = False,
     config: Annotated[
         Path | None, typer.Option(help="Settings file, for the database; by default llmdeal.toml, where there is one.")
     ] = None,
@@ -33,29 +39,35 @@ def export(
 
     with one_line_errors():
         settings = load_settings(config, os.environ, {"database": database})
-        run_export(since, until, out, database_url(settings.database, os.environ), now=SystemClock().now())
+        run_export(since, until, out, database_url(settings.database, os.environ), now=SystemClock().now(), append=append)
 
 
-def run_export(since: str, until: str, out: Path, database: str, *, now: datetime) -> None:
-    """Export the window and print one line about it.
+def run_export(since: str | None, until: str, out: Path, database: str, *, now: datetime, append: bool = False) -> None:
+    """Export the window, or add to an export, and print one line about what is there then.
 
     Raises:
         ExportError: A moment is not understood, or `export_telemetry` refuses.
         StorageError: The database is not there or cannot be used.
     """
     from serve.storage.database import open_database
-    from serve.telemetry_export import export_telemetry
+    from serve.telemetry_export import append_telemetry, export_telemetry
 
-    first, last = parse_moment(since, "--since", now), parse_moment(until, "--until", now)
+    first = None if since is None else parse_moment(since, "--since", now)
+    last = parse_moment(until, "--until", now)
     engine = open_database(database, must_exist=True)
     try:
-        summary = export_telemetry(engine, first, last, out)
+        if append:
+            summary = append_telemetry(engine, first, last, out, now=now)
+        elif first is not None:
+            summary = export_telemetry(engine, first, last, out, now=now)
+        else:
+            raise ExportError("say with --since where the export begins, or add to one with --append")
     finally:
         engine.dispose()
     size_mb = sum(file.size_bytes for file in summary.files) / 1e6
     typer.echo(
         f"{summary.attempt_rows:,} attempts and {summary.feedback_rows:,} pieces of feedback "
-        f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC, {size_mb:,.1f} MB in {out}"
+        f"from {summary.since:%Y-%m-%d %H:%M} to {summary.until:%Y-%m-%d %H:%M} UTC, {size_mb:,.1f} MB in {out}"
     )
 
 

@@ -1,6 +1,6 @@
 """Stores and reads attempts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ from router.telemetry_schema import AttemptRow
 from serve.storage.attempt_codec import STORED_ORDER, StoredRow, decode_attempt, encode_attempt
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.candidate_codec import lane_list_id_of
-from serve.storage.instant import to_microseconds
+from serve.storage.instant import from_microseconds, to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
 
 _INSERT_ATTEMPTS: Final = BatchInsert(ATTEMPT_TABLE, STORED_ORDER)
@@ -19,6 +19,7 @@ _INSERT_LANE_LISTS: Final = BatchInsert(LANE_LIST_TABLE, ("lane_list_id", "lane_
 _STABLE_ORDER: Final = (ATTEMPT_TABLE.c.started_at_us, ATTEMPT_TABLE.c.request_id, ATTEMPT_TABLE.c.attempt)
 # The lists are few and change with the lanes; the cap only bounds memory when somebody changes lanes all day.
 _MAX_KNOWN_LANE_LISTS: Final = 1_024
+_IDS_AT_ONCE: Final = 1_000
 
 
 class AttemptRepository:
@@ -67,6 +68,18 @@ class AttemptRepository:
         )
         with self._engine.connect() as connection:
             return [str(request_id) for request_id in connection.execute(query).scalars()]
+
+    def origins_of(self, request_ids: Collection[str]) -> dict[str, tuple[str, datetime]]:
+        """Return the account and the beginning of those of these requests that are stored."""
+        attempt, wanted = ATTEMPT_TABLE.c, sorted(request_ids)
+        origins: dict[str, tuple[str, datetime]] = {}
+        with self._engine.connect() as connection:
+            for start in range(0, len(wanted), _IDS_AT_ONCE):
+                is_wanted = attempt.request_id.in_(wanted[start : start + _IDS_AT_ONCE])
+                query = select(attempt.request_id, attempt.account, attempt.started_at_us).where(is_wanted)
+                for row in connection.execute(query):
+                    origins[row.request_id] = row.account, from_microseconds(row.started_at_us)
+        return origins
 
     def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[AttemptRow]]:
         """Yield attempts with since <= started_at < until, by (started_at, request_id, attempt), at most `chunk_rows` at a time.

@@ -29,6 +29,7 @@ ACCOUNT_TABLE: Final = Table(
     Column("hosted_lanes", Text, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("created_at_us", BigInteger, nullable=False),
+    Column("logged_content", Text),
     PrimaryKeyConstraint("account", name="account_pk"),
 )
 """Whoever shares keys, budgets and logs. `account` is its short name, as in budgets' scopes."""

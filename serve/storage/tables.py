@@ -71,6 +71,9 @@ ATTEMPT_TABLE: Final = Table(
     Column("candidates", LargeBinary),
     Column("prompt_text", LargeBinary),
     Column("answer_text", LargeBinary),
+    # Came later: a column is added at the end, and a new table is laid out like one that has grown.
+    Column("quality_of_best", Double),
+    Column("max_output_tokens", Integer),
     PrimaryKeyConstraint("request_id", "attempt", name="attempt_pk"),
     Index("attempt_started_at", "started_at_us"),
     # For the dashboard. The first one holds all that its sums need, so that a month is added up without reading a row.
@@ -108,6 +111,38 @@ LANE_LIST_TABLE: Final = Table(
     PrimaryKeyConstraint("lane_list_id", name="lane_list_pk"),
 )
 """Lanes that decisions looked at, kept once per list: thousands of requests share one, and it outweighs all their numbers."""
+
+PRICED_LANE_TABLE: Final = Table(
+    "priced_lane",
+    METADATA,
+    Column("price_snapshot_id", Text, nullable=False),
+    Column("lane_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("upstream_model", Text, nullable=False),
+    Column("vendor_model", Text, nullable=False),
+    Column("trained_name", Text),
+    Column("region", Text),
+    Column("input_usd_per_mtok", Double, nullable=False),
+    Column("output_usd_per_mtok", Double, nullable=False),
+    Column("cached_input_usd_per_mtok", Double),
+    Column("request_usd", Double, nullable=False),
+    Column("context_tokens", BigInteger),
+    Column("ability", Double),
+    Column("ability_std", Double),
+    Column("noted_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("price_snapshot_id", "lane_id", name="priced_lane_pk"),
+)
+"""What each lane was at each table of prices that attempts name; written when lanes or prices change."""
+
+FORGOTTEN_TABLE: Final = Table(
+    "forgotten_content",
+    METADATA,
+    Column("account", Text, nullable=False),
+    Column("until_us", BigInteger, nullable=False),
+    Column("kept", Text, nullable=False),
+    PrimaryKeyConstraint("account", "until_us", name="forgotten_content_pk"),
+)
+"""Accounts whose telemetry was deleted, up to which moment, and what of it was kept: `none` of its content, or `nothing` at all."""
 
 FEEDBACK_TABLE: Final = Table(
     "feedback",

@@ -11,10 +11,11 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import DBAPIError
 from telemetry_strategies import NOON, attempt_row, attempt_rows, candidate_table, feedback_row, feedback_rows
 
-from router.telemetry_schema import AttemptRow, FeedbackRow
+from router.telemetry_schema import AttemptRow, FeedbackRow, LaneRow
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import HEAD_REVISION, migrate_to_head, stored_revision, upgrade_tables
 from serve.storage.feedback_repository import FeedbackRepository
+from serve.storage.priced_lane_repository import PricedLaneRepository
 from serve.storage.tables import METADATA
 from serve.storage.telemetry_batch import TelemetryStore
 
@@ -192,3 +193,20 @@ def test_a_row_that_no_database_takes_costs_only_itself(engine: Engine) -> None:
     assert [row.request_id for row in stored_attempts(engine)] == ["request-000000", "request-000004"]
     assert stored_feedback(engine) == [feedback_row(0)]
     assert (store.stored_rows, store.rejected_rows) == (3, 3)
+
+
+def test_a_lane_is_kept_once_for_each_table_of_prices_as_it_was_noted_last(engine: Engine) -> None:
+    def lane(snapshot: str, lane_id: str, **changes: Any) -> LaneRow:
+        rates = {"input_usd_per_mtok": 0.1, "output_usd_per_mtok": 0.3}
+        names = {"provider": "p", "upstream_model": "m", "vendor_model": "v/m"}
+        return LaneRow(price_snapshot_id=snapshot, lane_id=lane_id, noted_at=NOON, **{**names, **rates, **changes})
+
+    repository = PricedLaneRepository(engine)
+    repository.put([lane("b", "p/2"), lane("a", "p/1"), lane("a", "p/1", ability=0.5)])
+    repository.put([lane("b", "p/1"), lane("b", "p/2", trained_name="m", context_tokens=2**40)])
+
+    assert repository.of_snapshots({"a"}) == [lane("a", "p/1", ability=0.5)]
+    assert repository.of_snapshots({"a", "b", "c"})[1:] == [
+        lane("b", "p/1"),
+        lane("b", "p/2", trained_name="m", context_tokens=2**40),
+    ]

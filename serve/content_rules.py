@@ -1,0 +1,72 @@
+"""What may be told of accounts that limit what is logged of them, or had it deleted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from router.telemetry_schema import AttemptRow, FeedbackRow, ForgottenContent, KeptContent
+
+KEPT_ORDER: Final[tuple[KeptContent, ...]] = ("nothing", "none", "features", "full")
+"""From the least to the most."""
+
+
+def least_kept(first: KeptContent, second: KeptContent) -> KeptContent:
+    """Return the lesser of two."""
+    return min(first, second, key=KEPT_ORDER.index)
+
+
+class ContentRules:
+    """Takes out of rows what their accounts do not let be told.
+
+    Args:
+        entries: Which accounts, of requests that began before when, and what is kept of them.
+    """
+
+    def __init__(self, entries: Sequence[ForgottenContent]) -> None:
+        self.entries = tuple(entries)
+        self._of_account: dict[str, list[ForgottenContent]] = {}
+        for entry in entries:
+            self._of_account.setdefault(entry.account, []).append(entry)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+    def attempts(self, rows: list[AttemptRow]) -> list[AttemptRow]:
+        """Return what may be told of attempts, in their order."""
+        if not self.entries:
+            return rows
+        allowed = (_allowed(row, self.kept(row.account, row.started_at)) for row in rows)
+        return [row for row in allowed if row is not None]
+
+    def feedback(self, rows: list[FeedbackRow], origins: Mapping[str, tuple[str, datetime]]) -> list[FeedbackRow]:
+        """Return what may be told of feedback, in its order; its comments are texts as prompts are.
+
+        Args:
+            rows: The feedback.
+            origins: Request id -> its account and when it began; feedback on requests that are not in it is told whole.
+        """
+        allowed = []
+        for row in rows:
+            origin = origins.get(row.request_id)
+            kept: KeptContent = "full" if origin is None else self.kept(*origin)
+            if kept != "nothing":
+                allowed.append(row if kept == "full" or row.comment is None else replace(row, comment=None))
+        return allowed
+
+    def kept(self, account: str, started_at: datetime) -> KeptContent:
+        """Return what may be told of an account's request that began then."""
+        kept: KeptContent = "full"
+        for entry in self._of_account.get(account, ()):
+            if started_at < entry.until:
+                kept = least_kept(kept, entry.kept)
+        return kept
+
+
+def _allowed(row: AttemptRow, kept: KeptContent) -> AttemptRow | None:
+    if kept == "full":
+        return row
+    if kept == "nothing":
+        return None
+    without = replace(row, prompt_text=None, answer_text=None)
+    return without if kept == "features" else replace(without, features=None, features_version=None)

@@ -1,0 +1,53 @@
+"""From the gateway's door to the columns that learning takes: asked, judged, exported, read."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from fakes.gateway_thread import GatewayThread
+
+from serve.sandbox.lanes import sandbox_lanes
+from serve.telemetry_export import export_telemetry
+from training.telemetry_reader import read_logs
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_was_asked_and_judged_is_what_learning_reads(tmp_path: Path) -> None:
+    with (
+        GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0, telemetry_content="full") as gateway,
+        httpx.Client(base_url=f"{gateway.url}/v1") as client,
+    ):
+        request_ids = []
+        for number in range(4):
+            body = {
+                "model": "smart-route",
+                "messages": [{"role": "user", "content": f"What is {number} times {number}?"}],
+                **({} if number else {"max_completion_tokens": 25}),
+                "route": {"quality_of_best": 0.9} if number == 1 else {"willingness_to_pay": 0.5},
+            }
+            answer = client.post("/chat/completions", json=body)
+            assert answer.status_code == 200, answer.text
+            request_ids.append(answer.headers["x-llmdeal-request-id"])
+        verdict = {"request_id": request_ids[2], "metric_name": "thumbs", "value": True}
+        assert client.post("/feedback", json=verdict).status_code == 202
+        rows = gateway.attempts()
+        now = datetime.now(UTC)
+        export_telemetry(gateway.resources.engine, now - timedelta(hours=1), now + timedelta(hours=1), tmp_path / "out")
+
+    logs = read_logs(tmp_path / "out")
+
+    assert logs.request_ids.tolist() == request_ids
+    assert logs.prompts.tolist() == [f"What is {number} times {number}?" for number in range(4)]
+    assert dict(zip(logs.lane_ids, logs.trained_names, strict=True)) == {
+        lane.lane_id: lane.trained_name for lane in sandbox_lanes()
+    }
+    assert np.array_equal(logs.reward, [np.nan, np.nan, 1, np.nan], equal_nan=True)
+    assert np.isfinite(logs.features).all()
+    assert logs.is_eligible.all()
+    assert logs.is_answered.all()
+    assert logs.cost_usd.tolist() == [(row.cost_nusd or 0) / 1e9 for row in rows]
+    assert [row.max_output_tokens for row in rows] == [25, None, None, None]
+    assert [row.quality_of_best for row in rows] == [None, 0.9, None, None]
