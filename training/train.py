@@ -31,7 +31,13 @@ class Progress(Protocol):
 
 
 def train_bundle(
-    corpus_folder: Path, out: Path, base_folder: Path | None, seed: int, progress: Progress, settings: FitSettings | None = None
+    corpus_folder: Path,
+    out: Path,
+    base_folder: Path | None,
+    seed: int,
+    progress: Progress,
+    settings: FitSettings | None = None,
+    table: StaticTable | None = None,
 ) -> Measures:
     """Fit, calibrate, export, prove and write a bundle; return its out-of-fold measures, source -> measure -> value.
 
@@ -42,6 +48,7 @@ def train_bundle(
         seed: Decides folds, initial weights and order.
         progress: Where to show how far it is.
         settings: None: those of the base, or the defaults.
+        table: Of the text; None: that of the base, or a freshly distilled one.
 
     Raises:
         TrainingError: The corpus is unusable or too small, or the export failed its proof; nothing is written.
@@ -54,7 +61,7 @@ def train_bundle(
         pools = find_pools(corpus, prices)
     base = read_base_bundle(base_folder) if base_folder else None
     settings = settings or (base.settings if base else FitSettings())
-    table = _table(base, settings, progress)
+    table = table or _table(base, settings, progress)
     with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
         encoded = encode_prompts(corpus.contexts(), table, lambda: advance(1))
     with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance:

@@ -69,6 +69,7 @@ _GROUPS = {
 _HELP = {
     "train": "Fit a quality model on graded answers and export it as a bundle.",
     "predict": "Write what a bundle predicts for every prompt and model.",
+    "simulate": "Replay graded answers as traffic, learn every night, and show what each way of routing gives up.",
     "evaluate": "Judge a bundle on graded answers: quality-cost curve, calibration, baselines.",
     "policy": "Judge routing policies and bundles on your own logs.",
 }

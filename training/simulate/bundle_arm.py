@@ -1,0 +1,143 @@
+"""The product as an arm: a bundle asked by the code that serves, exploration within its ceiling, and a learner at night."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from router.bundle import load_bundle
+from router.context import Constraints, Preferences
+from router.decision import Decision, decide
+from router.expectation import LaneState
+from router.lane_table import LaneTable
+from router.onnx_quality_model import OnnxQualityModel
+from router.policies.base import Policy
+from router.policies.best_value import BestValue
+from router.policies.exploring import NUSD_PER_USD, ExplorationTerms, Exploring
+from router.quality_model import Prediction
+from training.simulate.arms import Observations
+from training.simulate.world import Floats, Ints, World
+
+_SLICES = 20
+"""As the gateway: no exploration may cost more than such a part of the ceiling."""
+
+
+class Learner(Protocol):
+    """What turns logs into a bundle."""
+
+    def learn(self, day: int, until: datetime, champion: Path) -> Path | None:
+        """Return a bundle made of the champion and of what was logged until then; None: the champion stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Routed:
+    """One routed request.
+
+    Args:
+        number: Of the request.
+        decision: What was decided.
+        prediction: What was believed.
+        lane: Column of the world's lanes.
+        router_version: Of the bundle.
+    """
+
+    number: int
+    decision: Decision
+    prediction: Prediction
+    lane: int
+    router_version: str
+
+
+class BundleArm:
+    """Routes by a bundle, which a learner may exchange at night.
+
+    Args:
+        name: As in the plot.
+        world: The world.
+        bundle_folder: The first bundle.
+        explores: Whether it explores, as the scenario says.
+        learner: Makes the next bundle; None: the first one stays.
+    """
+
+    def __init__(self, name: str, world: World, bundle_folder: Path, explores: bool, learner: Learner | None = None) -> None:
+        self.name = name
+        self.bundle_folder = bundle_folder
+        self.explored_usd = 0.0
+        self.n_explored = 0
+        self._world, self._learner = world, learner
+        scenario = world.scenario
+        self._base = BestValue(scenario.worth_usd)
+        self._terms = ExplorationTerms(
+            scenario.exploration_share, scenario.exploration_bar, scenario.exploration_lanes, scenario.worth_usd
+        )
+        self._ceiling_nusd = int(scenario.exploration_ceiling_usd * NUSD_PER_USD) if explores and self._terms.share else 0
+        self._left_nusd = self._ceiling_nusd
+        self._load(bundle_folder)
+
+    def probabilities(self, rows: Ints, day: int) -> Floats:
+        """Decide on prompts, without drawing."""
+        probabilities = np.zeros((len(rows), len(self._world.names)))
+        table, place, policy = *self._table(day), self._policy()
+        for index, row in enumerate(rows):
+            decision = self._decide(int(row), day, table, policy, np.random.default_rng(0))
+            probabilities[index, place] = decision.probabilities
+        return probabilities
+
+    def route(self, numbers: Ints, day: int, rng: np.random.Generator) -> list[Routed]:
+        """Decide on requests and draw, spending the ceiling of exploration as it goes."""
+        routed = []
+        table, place = self._table(day)
+        for number in numbers:
+            row = int(self._world.requests[number])
+            decision = self._decide(row, day, table, self._policy(), rng)
+            if decision.reason == "explored" and decision.exploration_prices_usd is not None:
+                price_usd = float(decision.exploration_prices_usd[decision.order[0]])
+                self._left_nusd -= math.ceil(price_usd * NUSD_PER_USD)
+                self.explored_usd += price_usd
+                self.n_explored += 1
+            lane = int(place[decision.order[0]])
+            routed.append(Routed(int(number), decision, self._predict(row), lane, self._quality_model.version))
+        return routed
+
+    def learn(self, day: int, seen: Observations) -> None:
+        """Exchange the bundle for what the learner made of the logs."""
+        if self._learner is None:
+            return
+        learnt = self._learner.learn(day, self._world.night_after(day), self.bundle_folder)
+        if learnt is not None:
+            self._load(learnt)
+
+    def _load(self, folder: Path) -> None:
+        bundle = load_bundle(folder)
+        self.bundle_folder = folder
+        self._prior = bundle.ability_prior
+        self._quality_model = OnnxQualityModel(bundle)
+        self._predictions: dict[int, Prediction] = {}
+
+    def _predict(self, row: int) -> Prediction:
+        found = self._predictions.get(row)
+        if found is None:
+            found = self._predictions[row] = self._quality_model.predict(self._world.contexts[row])
+        return found
+
+    def _table(self, day: int) -> tuple[LaneTable, Ints]:
+        lanes = self._world.lanes(day, self._prior)
+        place = np.array([self._world.lane_ids.index(lane.lane_id) for lane in lanes], np.intp)
+        return LaneTable.build(lanes, self._quality_model.trained_names), place
+
+    def _policy(self) -> Policy:
+        left = min(self._left_nusd, self._ceiling_nusd // _SLICES)
+        return Exploring(self._base, self._terms, left) if left > 0 else self._base
+
+    def _decide(self, row: int, day: int, table: LaneTable, policy: Policy, rng: np.random.Generator) -> Decision:
+        world = self._world
+        can_answer = world.can_answer(np.array([row]), day)[0]
+        pool = frozenset(lane_id for lane_id, can in zip(world.lane_ids, can_answer, strict=True) if can)
+        constraints = Constraints(allowed_lanes=pool)  # as a caller's `models`
+        preferences = Preferences(willingness_to_pay_usd=world.scenario.worth_usd)
+        state = LaneState.unmeasured(table)
+        return decide(table, world.contexts[row], self._predict(row), state, policy, rng, constraints, preferences)

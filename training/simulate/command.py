@@ -1,0 +1,46 @@
+"""`llmdeal simulate`: a corpus as a world to practise in; joins the command line through the entry-point group `llmdeal.commands`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from training.cli import one_line_errors
+
+
+def simulate(
+    corpus: Annotated[Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and prices.csv.")],
+    table_of: Annotated[Path, typer.Option("--from", help="Bundle whose text table is used; nothing else of it is.")],
+    out: Annotated[Path, typer.Option(help="New folder: figures.json, learning-curve.png, logs, bundles.")],
+    scenario: Annotated[
+        Path | None, typer.Option(help="TOML file: models, traffic, feedback, what happens on the way; by default a fortnight.")
+    ] = None,
+    through_gateway: Annotated[
+        bool, typer.Option(help="Send the traffic through the real gateway over HTTP, instead of deciding in process.")
+    ] = False,
+    requests: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_requests.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_days.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's; same seed: same figures.")] = None,
+) -> None:
+    """Replay graded answers as traffic, learn every night, and show what each way of routing gives up."""
+    from training.progress import TerminalProgress
+    from training.simulate.run import FIGURES_FILE, PLOT_FILE, simulate_through_gateway
+    from training.simulate.run import simulate as run_simulation
+    from training.simulate.scenario import FORTNIGHT, read_scenario
+
+    console = Console()
+    with one_line_errors("simulate"):
+        wanted = FORTNIGHT if scenario is None else read_scenario(scenario)
+        wanted = wanted.with_changes(n_requests=requests, n_days=days, seed=seed)
+        if through_gateway:
+            run = simulate_through_gateway(corpus, table_of, out, wanted, TerminalProgress(console))
+            console.print(run.table())
+            return
+        result = run_simulation(corpus, table_of, out, wanted, TerminalProgress(console))
+    (console if console.is_terminal else Console(width=160)).print(result.table())
+    console.print(
+        f"{result.n_explored:,} requests explored, expected to give up {result.explored_usd:.2f} USD; regret over "
+        f"{wanted.n_requests:,} requests, judged on {result.n_held_out:,} prompts that were never sent."
+    )
+    console.print(f"[green]Wrote {out / PLOT_FILE} and {out / FIGURES_FILE}[/].")

@@ -1,0 +1,144 @@
+"""What happens in a simulated fortnight: traffic, feedback, exploration, and what changes on the way. Read from TOML."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from training.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """From `day` on, a model costs `factor` times what prices.csv says."""
+
+    model_name: str
+    day: int
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """From `day` on, only `kept_share` of a model's good answers are good."""
+
+    model_name: str
+    day: int
+    kept_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A model that is not there before `day`."""
+
+    model_name: str
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A world. Days count from 0.
+
+    Args:
+        model_names: The lanes, by their names in the corpus.
+        sources: Of the corpus' prompts; empty: all.
+        n_requests, n_days: The traffic, evenly spread; one night's learning after each day.
+        start_share: Of the prompts, how many the first bundle is fitted to, with the grades of models that are not lanes.
+        held_out_share: How many are never sent, but judge every arm on every day.
+        worth_usd: What a good answer is worth.
+        feedback_share: Of the answers, how many are judged.
+        feedback_delay_days: Mean of the exponential time until they are.
+        exploration_share, exploration_ceiling_usd, exploration_bar, exploration_lanes: As the settings of `[exploration]`.
+        first_day: Of the virtual clock, as `YYYY-MM-DD`, UTC.
+        price_changes, degradations, arrivals: What happens on the way.
+        seed: Decides splits, order, draws and feedback.
+    """
+
+    model_names: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    n_requests: int = 20_000
+    n_days: int = 14
+    start_share: float = 0.15
+    held_out_share: float = 0.2
+    worth_usd: float = 0.01
+    feedback_share: float = 0.3
+    feedback_delay_days: float = 0.5
+    exploration_share: float = 0.1
+    exploration_ceiling_usd: float = 50.0
+    exploration_bar: float = 0.3
+    exploration_lanes: int = 4
+    first_day: str = "2026-01-05"
+    price_changes: tuple[PriceChange, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what a file can get wrong.
+
+        Raises:
+            SettingsError: A number is out of range, or an event names no lane.
+        """
+        if len(self.model_names) < 2 or len(set(self.model_names)) != len(self.model_names):
+            raise SettingsError(f"scenario: model_names must be two or more different models, got {list(self.model_names)!r}")
+        events: list[PriceChange | Degradation | Arrival] = [*self.price_changes, *self.degradations, *self.arrivals]
+        for event in events:
+            if event.model_name not in self.model_names:
+                raise SettingsError(f"scenario: {type(event).__name__} names {event.model_name!r}, which is not in model_names")
+        if not 1 <= self.n_days <= self.n_requests:
+            raise SettingsError(f"scenario: n_days must be 1..n_requests, got {self.n_days} days of {self.n_requests} requests")
+        for name in ("start_share", "held_out_share", "feedback_share", "exploration_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"scenario: {name} must be 0..1, got {getattr(self, name)!r}")
+        if not self.start_share + self.held_out_share < 1:
+            raise SettingsError("scenario: start_share and held_out_share leave no traffic: their sum must be below 1")
+
+    def with_changes(self, **changes: object) -> "Scenario":
+        """Return the scenario with some fields set; those that are None stay."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # names are checked by replace
+
+
+FORTNIGHT = Scenario(
+    model_names=(
+        "claude-3-5-sonnet-20241022", "deepseek-coder-v2", "deepseek-v2.5", "gemini-1.5-flash", "gemini-1.5-flash-002",
+        "gemini-1.5-pro-002", "gemma-2-9b-it", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "llama-3.1-70b-instruct",
+        "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct", "mistral-7b-instruct-v0.3", "mistral-large-2407",
+        "o1-mini-2024-09-12", "phi-3-mini-4k-instruct", "qwen1.5-72b-chat", "qwen2.5-7b-instruct",
+    ),
+    price_changes=(PriceChange("llama-3.1-70b-instruct", 6, 0.3),),
+    degradations=(Degradation("gemini-1.5-flash-002", 9, 0.6),),
+    arrivals=(Arrival("deepseek-coder-v2", 4), Arrival("gpt-4o-mini-2024-07-18", 4)),
+)  # fmt: skip
+"""The scenario of docs/learning.md: eighteen models, two of which arrive late, one that becomes cheaper and one that becomes worse."""
+
+_EVENTS: dict[str, type[PriceChange] | type[Degradation] | type[Arrival]] = {
+    "price_changes": PriceChange,
+    "degradations": Degradation,
+    "arrivals": Arrival,
+}
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Read a scenario: top-level keys are the fields of `Scenario`; events are arrays of tables, `[[arrivals]]` and so on.
+
+    Raises:
+        SettingsError: The file is missing or malformed; names what is wrong.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise SettingsError(f"--scenario {path}: cannot be read ({problem})") from None
+    known = {field.name for field in fields(Scenario)}
+    if unknown := sorted(set(told) - known):
+        raise SettingsError(f"--scenario {path}: {unknown[0]!r} is no field: use {', '.join(sorted(known))}")
+    try:
+        return Scenario(**{name: _value(name, value) for name, value in told.items()})
+    except (TypeError, AttributeError) as problem:
+        raise SettingsError(f"--scenario {path}: {problem}") from None
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in _EVENTS:
+        events: list[Mapping[str, Any]] = value
+        return tuple(_EVENTS[name](**event) for event in events)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,148 @@
+"""Runs arms through a world, night by night, and keeps what each gave up against an oracle."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from training.simulate.arms import Arm, Observations
+from training.simulate.bundle_arm import BundleArm, Routed
+from training.simulate.export_writer import Judgement, TelemetryFolder
+from training.simulate.world import Floats, Ints, World
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traffic:
+    """What an arm's own requests came to; every array has one entry a request.
+
+    Args:
+        lane: Column of the world's lanes that answered.
+        reward: Grade of the answer, 0..1.
+        cost_usd: Of the answer.
+        judged_at: When its grade became known; None: never.
+    """
+
+    lane: Ints
+    reward: Floats
+    cost_usd: Floats
+    judged_at: list[datetime | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmRun:
+    """How an arm did.
+
+    Args:
+        name: Of the arm.
+        regret_usd: Shape (days, held out): what the arm was expected to give up on each held-out prompt on each day.
+        quality: Shape (days,), mean grade on held-out prompts.
+        cost_usd: Shape (days,), mean cost there.
+        traffic_regret_usd: Shape (n_requests,), what its own requests gave up by expectation.
+        bundles: Names of the bundles that routed, by day; empty for arms without.
+    """
+
+    name: str
+    regret_usd: Floats
+    quality: Floats
+    cost_usd: Floats
+    traffic_regret_usd: Floats
+    bundles: list[str] = field(default_factory=list)
+
+    def cumulative_usd(self, requests_a_day: Floats) -> Floats:
+        """Return the regret summed up to the end of each day, had the day's requests been like the held-out prompts; shape (days,)."""
+        return np.cumsum(requests_a_day * self.regret_usd.mean(axis=1))
+
+    def cumulative_std_usd(self, requests_a_day: Floats) -> Floats:
+        """Return the standard error of that, by which other held-out prompts would have differed; shape (days,)."""
+        by_prompt = np.cumsum(requests_a_day[:, None] * self.regret_usd, axis=0)
+        return np.asarray(by_prompt.std(axis=1, ddof=1) / np.sqrt(by_prompt.shape[1]))
+
+
+def run_arm(
+    world: World, arm: Arm, telemetry: TelemetryFolder | None = None, advance: Callable[[], None] = lambda: None
+) -> ArmRun:
+    """Send the world's traffic through an arm.
+
+    Args:
+        world: The world.
+        arm: Who routes.
+        telemetry: Where a bundle's decisions and the feedback are exported, night by night; None: nowhere.
+        advance: Called after each day.
+    """
+    scenario, n_days = world.scenario, world.scenario.n_days
+    rng = np.random.default_rng([scenario.seed, 2])
+    held_out = world.split.held_out
+    regret, quality, cost = np.empty((n_days, len(held_out))), np.empty(n_days), np.empty(n_days)
+    traffic = Traffic(np.full(scenario.n_requests, -1), np.zeros(scenario.n_requests), np.zeros(scenario.n_requests), [])
+    given_up = np.empty(scenario.n_requests)
+    bundles = []
+    for day in range(n_days):
+        if isinstance(arm, BundleArm):
+            bundles.append(arm.bundle_folder.name)
+        chances = arm.probabilities(held_out, day)
+        regret[day] = _regret(world, held_out, day, chances)
+        graded = np.nan_to_num(world.score[held_out]) * world.kept_share(day)
+        quality[day] = (chances * graded).sum(axis=1).mean()
+        cost[day] = (chances * world.costs(held_out, day)).sum(axis=1).mean()
+        numbers = world.requests_of(day)
+        routed = _send(world, arm, day, numbers, traffic, rng)
+        rows = world.requests[numbers]
+        utility = world.utilities(rows, day)
+        given_up[numbers] = np.nanmax(utility, axis=1) - utility[np.arange(len(rows)), traffic.lane[numbers]]
+        if telemetry is not None:
+            telemetry.add_night(world, routed, traffic.reward, _judged_on(world, traffic, day), day)
+        arm.learn(day, _seen_until(world, traffic, world.night_after(day)))
+        advance()
+    return ArmRun(arm.name, regret, quality, cost, given_up, bundles)
+
+
+def requests_a_day(world: World) -> Floats:
+    """Return how many requests each day has, shape (days,)."""
+    return np.bincount(world.day, minlength=world.scenario.n_days).astype(np.float64)
+
+
+def _regret(world: World, rows: Ints, day: int, chances: Floats) -> Floats:
+    utility = world.utilities(rows, day)
+    return np.asarray(np.nanmax(utility, axis=1) - (chances * np.nan_to_num(utility)).sum(axis=1))
+
+
+def _send(world: World, arm: Arm, day: int, numbers: Ints, traffic: Traffic, rng: np.random.Generator) -> Sequence[Routed]:
+    """Draw lanes for a day's requests and write down what came of it."""
+    rows = world.requests[numbers]
+    routed: Sequence[Routed] = ()
+    if isinstance(arm, BundleArm):
+        routed = arm.route(numbers, day, rng)
+        lane = np.array([one.lane for one in routed], np.intp)
+    else:
+        chances = arm.probabilities(rows, day).cumsum(axis=1)
+        lane = np.minimum((chances < rng.random((len(rows), 1)) * chances[:, -1:]).sum(axis=1), chances.shape[1] - 1)
+    traffic.lane[numbers] = lane
+    stays_good = rng.random(len(rows)) < world.kept_share(day)[lane]
+    traffic.reward[numbers] = world.score[rows, lane] * stays_good
+    traffic.cost_usd[numbers] = world.costs(rows, day)[np.arange(len(rows)), lane]
+    scenario = world.scenario
+    is_judged = rng.random(len(rows)) < scenario.feedback_share
+    delay = rng.exponential(scenario.feedback_delay_days, len(rows)) if scenario.feedback_delay_days else np.zeros(len(rows))
+    for place, number in enumerate(numbers):
+        judged_at = world.started_at[number] + timedelta(days=float(delay[place])) if is_judged[place] else None
+        traffic.judged_at.append(judged_at)
+    return routed
+
+
+def _judged_on(world: World, traffic: Traffic, day: int) -> list[Judgement]:
+    """Return the feedback that came in on a day, whenever its request was."""
+    begin, end = world.night_after(day - 1), world.night_after(day)
+    return [
+        Judgement(number, float(traffic.reward[number]), judged_at)
+        for number, judged_at in enumerate(traffic.judged_at)
+        if judged_at is not None and begin <= judged_at < end
+    ]
+
+
+def _seen_until(world: World, traffic: Traffic, night: datetime) -> Observations:
+    numbers = np.array(
+        [number for number, judged_at in enumerate(traffic.judged_at) if judged_at is not None and judged_at < night], np.intp
+    )
+    rows, lane = world.requests[numbers], traffic.lane[numbers]
+    return Observations(rows, lane, traffic.reward[numbers], world.tokens[rows, lane])

@@ -1,0 +1,77 @@
+"""The first bundle of a simulation: it knows other models' answers to other prompts, and of the lanes no more than price and family."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from training.base_bundle import read_base_bundle
+from training.corpus import Corpus
+from training.errors import SettingsError
+from training.settings import FitSettings
+from training.simulate.world import Ints, World
+from training.train import PRICES_FILE, Progress, train_bundle
+
+
+def write_start_corpus(world: World, prices_file: Path, out: Path) -> Path:
+    """Write the part of the corpus that teaches the first bundle: the start prompts, with the grades of models that are not lanes.
+
+    Raises:
+        SettingsError: No other model was graded on them.
+    """
+    others = np.setdiff1d(np.arange(len(world.corpus.trained_names)), world.columns)
+    rows = world.split.start[~np.isnan(world.corpus.scores[np.ix_(world.split.start, others)]).all(axis=1)]
+    if not len(rows):
+        raise SettingsError(
+            "scenario: no model besides the lanes was graded on the start prompts: leave some models out of model_names"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    prompts, responses = corpus_frames(world.corpus, rows, others)
+    prompts.to_parquet(out / "prompts.parquet")
+    responses.to_parquet(out / "responses.parquet")
+    (out / PRICES_FILE).write_text(prices_file.read_text(encoding="utf-8"), encoding="utf-8")
+    return out
+
+
+def corpus_frames(corpus: Corpus, rows: Ints, columns: Ints) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return prompts and responses of a part of a corpus, in the corpus format."""
+    prompts = pd.DataFrame(
+        {
+            "source": corpus.sources[rows],
+            "prompt_id": [corpus.prompt_ids[row] for row in rows],
+            "task": corpus.tasks[rows],
+            "prompt": [corpus.prompts[row] for row in rows],
+        }
+    )
+    place, model = np.nonzero(~np.isnan(corpus.scores[np.ix_(rows, columns)]))
+    responses = pd.DataFrame(
+        {
+            "source": prompts["source"].to_numpy()[place],
+            "prompt_id": prompts["prompt_id"].to_numpy()[place],
+            "model": np.array(corpus.trained_names)[columns[model]],
+            "score": corpus.scores[rows[place], columns[model]],
+            "completion_tokens": corpus.completion_tokens[rows[place], columns[model]],
+        }
+    )
+    return prompts, responses
+
+
+def fit_start_bundle(
+    start_corpus: Path, table_of: Path, out: Path, seed: int, progress: Progress, settings: FitSettings | None = None
+) -> Path:
+    """Fit the first bundle from scratch; only the table of the text is taken from another bundle, which was made without grades.
+
+    Args:
+        start_corpus: See `write_start_corpus`.
+        table_of: A bundle.
+        out: The new bundle's folder.
+        seed: Of the fit.
+        progress: Where to show how far it is.
+        settings: None: those of that bundle.
+
+    Raises:
+        TrainingError: The corpus cannot be learned from.
+    """
+    base = read_base_bundle(table_of)
+    train_bundle(start_corpus, out, None, seed, progress, settings or base.settings, base.table)
+    return out
