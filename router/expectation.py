@@ -28,6 +28,7 @@ class LaneState:
         is_over_budget: The budget of the lane's provider key has not enough left for this request; None: all have.
         cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: none is.
         quality_shift: What was learned since the bundle was trained, added to the log odds of a good answer; None: nothing was.
+        account_shift: What the account's own answers say of this prompt beyond the bundle, added likewise; None: nothing.
     """
 
     is_cooling: npt.NDArray[np.bool_]
@@ -39,6 +40,7 @@ class LaneState:
     is_over_budget: npt.NDArray[np.bool_] | None = None
     cached_tokens: Floats | None = None
     quality_shift: Floats | None = None
+    account_shift: Floats | None = None
 
     @classmethod
     def unmeasured(cls, table: LaneTable) -> "LaneState":
@@ -57,6 +59,7 @@ class Expectation:
         cost_usd: Expected cost in USD. A float, for ranking; bills are computed by `price_table.quote_cost`.
         latency_ms: Expected milliseconds to the whole answer, further tries included where the lane fails at times.
         cache_discount_usd: What `cost_usd` is lower by because the lane's prompt cache holds the conversation; None: none does.
+        quality_shift, account_shift: What was added to the log odds of `quality`, as in `LaneState`; None: nothing was.
     """
 
     quality: Floats
@@ -65,6 +68,8 @@ class Expectation:
     cost_usd: Floats
     latency_ms: Floats
     cache_discount_usd: Floats | None = None
+    quality_shift: Floats | None = None
+    account_shift: Floats | None = None
 
 
 def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteContext, state: LaneState) -> Expectation:
@@ -77,8 +82,11 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         prediction.difficulty,
         prediction.typical_completion_tokens,
     )
-    if state.quality_shift is not None:
-        quality, quality_std = shift_quality(quality, quality_std, state.quality_shift)
+    shift, account_shift = state.quality_shift, state.account_shift
+    if account_shift is not None:
+        quality, quality_std = shift_quality(quality, quality_std, account_shift if shift is None else shift + account_shift)
+    elif shift is not None:
+        quality, quality_std = shift_quality(quality, quality_std, shift)
     if context.max_output_tokens is not None:
         tokens = np.minimum(tokens, context.max_output_tokens)
     input_rate, output_rate = table.rates_for(context.prompt_tokens)
@@ -87,9 +95,9 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
     if state.error_rate is not None:
         latency = latency / (1 - np.minimum(state.error_rate, _LARGEST_ERROR_RATE))
     if state.cached_tokens is None:
-        return Expectation(quality, quality_std, tokens, cost, latency)
+        return Expectation(quality, quality_std, tokens, cost, latency, None, shift, account_shift)
     discount = state.cached_tokens * input_rate * (1 - table.cached_rate_share)
-    return Expectation(quality, quality_std, tokens, cost - discount, latency, discount)
+    return Expectation(quality, quality_std, tokens, cost - discount, latency, discount, shift, account_shift)
 
 
 def shift_quality(quality: Floats, quality_std: Floats, shift: Floats) -> tuple[Floats, Floats]:

@@ -86,6 +86,8 @@ class CandidateTable:
     Args:
         lane_ids: All lanes, in the order of the arrays.
         excluded_by: Index of an excluded lane -> name of the constraint that removed it; eligible lanes are absent.
+        quality_shift, account_shift: What was added to the log odds of `quality`: by what was learned online of the lanes, and by the
+            account's own correction; None: nothing was.
     """
 
     lane_ids: tuple[str, ...]
@@ -96,6 +98,8 @@ class CandidateTable:
     expected_latency_ms: Floats
     excluded_by: Mapping[int, str]
     probability: Floats
+    quality_shift: Floats | None = None
+    account_shift: Floats | None = None
 
     @classmethod
     def from_candidates(cls, candidates: Iterable[Candidate]) -> "CandidateTable":

@@ -71,6 +71,7 @@ from serve.upstream.http_transport import HttpTransport
 from serve.upstream.signing.signer import keep_fresh
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
+from serve.watch.configured_watch import configured_watch
 
 
 def create_app(
@@ -155,6 +156,9 @@ def create_app(
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
         lane_log=lane_log,
+        watch=configured_watch(
+            settings.watch, engine, lanes, champion.generation, clock, metrics, has_alerts=settings.alerts is not None
+        ),
         explorer=explorer,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
@@ -244,6 +248,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         running.append(asyncio.create_task(resources.bundles.follow()))
         running.append(asyncio.create_task(resources.answers.follow()))
         running.append(asyncio.create_task(resources.lane_log.follow()))
+        running.append(asyncio.create_task(resources.watch.follow()))
         if resources.alerts is not None:
             running.append(asyncio.create_task(resources.alerts.follow()))
         closing.push_async_callback(_cancelled, running)

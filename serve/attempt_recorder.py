@@ -115,6 +115,8 @@ def candidate_table(decision: Decision) -> CandidateTable:
         expected_latency_ms=expected.latency_ms,
         excluded_by=decision.exclusions.by_row(),
         probability=decision.probabilities,
+        quality_shift=expected.quality_shift,
+        account_shift=expected.account_shift,
     )
 
 

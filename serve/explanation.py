@@ -48,6 +48,8 @@ def _candidate(decision: Decision, row: int) -> dict[str, Any]:
         "model": lane.vendor_model,
         "quality": _rounded(expected.quality[row]),
         "quality_std": _rounded(expected.quality_std[row]),
+        "quality_shift": 0.0 if expected.quality_shift is None else _rounded(expected.quality_shift[row]),
+        "account_shift": 0.0 if expected.account_shift is None else _rounded(expected.account_shift[row]),
         "quality_basis": decision.table.quality_basis(row),
         "completion_tokens": round(float(expected.completion_tokens[row])),
         "cost_usd": _rounded(expected.cost_usd[row]),

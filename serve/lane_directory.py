@@ -1,16 +1,18 @@
 """The lanes of this process: what the decision sees of them, and beside it, never inside it, how to reach each one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
+from router.account_correction import LaneCoefficients
 from router.bar import Bar
+from router.expectation import LaneState
 from router.lane import Lane
 from router.lane_table import Floats, LaneTable
 from router.price_table import Price
-from router.quality_model import QualityModel
+from router.quality_model import Float32s, QualityModel
 from serve.dialects.openai.quirks import Quirks
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.signing.signer import Signer
@@ -68,6 +70,7 @@ class LaneDirectory:
         permissions: What was worked out of virtual keys' patterns so far.
         quality_shifts: Bundle's version -> what was learned of the lanes since it was trained, shape (n_lanes,), added to the log odds of
             a good answer; versions of which nothing was learned are absent. Its arrays are replaced whole, never written into.
+        account_coefficients: Bundle's version -> the account's own correction; absent: it has none.
     """
 
     table: LaneTable
@@ -80,11 +83,19 @@ class LaneDirectory:
     quality_model: QualityModel
     permissions: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
     quality_shifts: dict[str, Floats] = field(default_factory=dict)
+    account_coefficients: dict[str, LaneCoefficients] = field(default_factory=dict)
 
     @property
     def router_version(self) -> str:
         """Of the bundle that decides on these lanes, as logged with every decision."""
         return self.quality_model.version
+
+    def with_shifts(self, state: LaneState, quality: Float32s) -> LaneState:
+        """Return a state with what was learned for one prompt, from the trained models' P(good answer), shape (n_trained,)."""
+        version = self.quality_model.version
+        shift, coefficients = self.quality_shifts.get(version), self.account_coefficients.get(version)
+        account_shift = None if coefficients is None else coefficients.shift(quality)
+        return replace(state, quality_shift=shift, account_shift=account_shift)
 
     def permitted(self, patterns: tuple[str, ...]) -> frozenset[str]:
         """Return the ids of the lanes that match one of some patterns by their id, their vendor model or their provider.

@@ -44,3 +44,14 @@ class LaneMetrics(Collector):
                 if (value := figure(vital)) is not None:
                     gauge.add_metric([lane_id], value)
             yield gauge
+        yield self._shifts()
+
+    def _shifts(self) -> GaugeMetricFamily:
+        told = "What was learned online of a lane's log odds of a good answer, beyond the bundle; absent: nothing."
+        gauge = GaugeMetricFamily("llmdeal_lane_quality_shift", told, labels=["lane", "router_version"])
+        for directories in self._directories:
+            for account, directory in list(directories.by_account().items()):
+                for version, shifts in list(directory.quality_shifts.items()):
+                    for lane_id, shift in zip(directory.table.lane_ids, shifts.tolist(), strict=True):
+                        gauge.add_metric([qualified(account, lane_id, DEFAULT_ACCOUNT), version], shift)
+        return gauge

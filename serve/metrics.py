@@ -39,6 +39,7 @@ class Metrics:
         self._bundles_refused = Counter(
             "llmdeal_bundle_refused", "Times that a bundle was wanted and could not be used.", ("stage",), registry=registry
         )
+        self._watch_alarms = Counter("llmdeal_watch_alarms", "Alarms of the watch, by kind.", ("kind",), registry=registry)
         self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
         self.idempotent_replays = Counter(
             "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
@@ -80,6 +81,10 @@ class Metrics:
     def note_bundle_refused(self, stage: str) -> None:
         """Count a bundle that cannot be used."""
         self._bundles_refused.labels(stage).inc()
+
+    def note_watch_alarm(self, kind: str) -> None:
+        """Count an alarm of the watch."""
+        self._watch_alarms.labels(kind).inc()
 
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
         """Count an attempt to tell of a budget."""

@@ -24,6 +24,7 @@ from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import UpstreamTransport
 from serve.virtual_keys import KeyRing
+from serve.watch.follower import WatchFollower
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class ResourceSet:
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
         lane_log: Writes down lanes and prices.
+        watch: Learns of lanes and looks for drift.
         explorer: Tries lanes that are not the best; None: nobody does.
     """
 
@@ -76,6 +78,7 @@ class ResourceSet:
     alerts: BudgetAlerts | None
     answers: AnswerKeeper
     lane_log: LaneLog
+    watch: WatchFollower
     explorer: Explorer | None
 
     @property

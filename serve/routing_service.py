@@ -79,9 +79,8 @@ class RoutingService:
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
         if cached_tokens is not None:
             state = replace(state, cached_tokens=cached_tokens)
-        if directory.quality_shifts:
-            shift = directory.quality_shifts.get(directory.quality_model.version)
-            state = state if shift is None else replace(state, quality_shift=shift)
+        if directory.quality_shifts or directory.account_coefficients:
+            state = directory.with_shifts(state, prediction.quality)
         constraints = request.constraints
         if constraints.pinned_lanes is None:  # a pin is never overridden
             readers = directory.thought_homes.readers(conversation_id, context.required)

@@ -173,6 +173,37 @@ class ExplorationSettings(_Section):
         return self
 
 
+class WatchSettings(_Section):
+    """The `[watch]` section: what is learned online, and when alarms ring."""
+
+    learns_lanes: bool = Field(default=True, description="Feedback moves what is believed of the lanes that gave the answers.")
+    half_life_hours: float = Field(
+        default=72.0, gt=0, description="After so long without news, half of what was learned of a lane is left."
+    )
+    max_shift: float = Field(
+        default=2.0, gt=0, le=10, description="The most by which feedback may move a lane's log odds of a good answer."
+    )
+    tolerance: float = Field(
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="By how much a lane's mean reward may miss what was predicted before its alarm may ring.",
+    )
+    answers_between_false_alarms: float = Field(
+        default=10_000,
+        ge=100,
+        description="Judged answers of a lane that pass at least, on average, until its alarm rings for nothing.",
+    )
+    stability_index: float = Field(
+        default=0.2,
+        gt=0,
+        description="Population stability index of this week's prompts against those before, at which the alarm rings.",
+    )
+    price_change_percent: float = Field(
+        default=20.0, gt=0, description="Change of a lane's price at which the alarm rings, percent."
+    )
+
+
 class Settings(_Section):
     """Everything that can be set; top-level scalars also as `LLMDEAL_<NAME>` in the environment."""
 
@@ -244,6 +275,7 @@ class Settings(_Section):
         {}, description="Your keys at providers; those in the environment need no entry."
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
+    watch: WatchSettings = Field(WatchSettings(), description="What is learned online of lanes, and when alarms ring.")
     alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent.")
 
     exploration: ExplorationSettings | None = Field(

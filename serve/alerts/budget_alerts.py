@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from serve.alerts.watch_alerts import WATCH_SCOPE
 from serve.alerts.webhook import WebhookTarget, send_webhook
 from serve.call import format_usd
 from serve.clock import Clock
@@ -153,16 +154,18 @@ class BudgetAlerts:
             await asyncio.to_thread(self._repository.note_delivered, due.webhook_id, now_us)
             self._metrics.note_alert("delivered")
             return
-        told = (percent, scope, period, self._target.shown, problem)
+        what = f"{percent}% of {scope} is spent in {period}"
+        what = f"{scope} rang on {period}" if scope.startswith(f"{WATCH_SCOPE}:") else what
+        told = (what, self._target.shown, problem)
         if due.n_attempts >= self._times.most_attempts:
             await asyncio.to_thread(self._repository.try_again_at, due.webhook_id, None)
             self._metrics.note_alert("given_up")
-            _log.error("the alert that %d%% of %s is spent in %s is given up: %s: %s", *told)
+            _log.error("the alert that %s is given up: %s: %s", *told)
             return
         pause_s = self._times.pause_s(due.n_attempts, self._jitter())
         await asyncio.to_thread(self._repository.try_again_at, due.webhook_id, now_us + round(pause_s * 1e6))
         self._metrics.note_alert("failed")
-        _log.warning("the alert that %d%% of %s is spent in %s was not taken by %s: %s; again in %.0f s", *told, pause_s)
+        _log.warning("the alert that %s was not taken by %s: %s; again in %.0f s", *told, pause_s)
 
 
 def _is_spent(state: Spent, percent: int) -> bool:

@@ -24,6 +24,7 @@ from serve.cli.serve_command import serve
 from serve.cli.settings_command import settings
 from serve.cli.usage_command import usage
 from serve.cli.vault_command import vault
+from serve.cli.watch_command import watch
 from serve.cli.workloads_command import workloads
 
 COMMAND_GROUP = "llmdeal.commands"
@@ -43,7 +44,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, workloads, calibrate, usage, exploration, export, new_key, settings):
+    for command in (serve, local, route, prices, workloads, calibrate, usage, watch, exploration, export, new_key, settings):
         command_line.command()(command)
     for name, group in _GROUPS.items():
         command_line.add_typer(group, name=name)

@@ -25,6 +25,7 @@ class LaneFact:
         price_age_days: Days since its price was read.
         other_price: What another source says, where it says something else.
         health: At a glance.
+        quality_shift: What was learned online of its log odds of a good answer; 0: nothing.
     """
 
     lane: Lane
@@ -34,6 +35,7 @@ class LaneFact:
     other_price: Price | None
     vitals: LaneVitals
     health: Health
+    quality_shift: float = 0.0
 
 
 def lane_facts(
@@ -49,6 +51,7 @@ def lane_facts(
     """
     table = directory.table
     vitals = directory.health.vitals()
+    shifts = directory.quality_shifts.get(directory.router_version)
     facts = [
         LaneFact(
             lane,
@@ -58,6 +61,7 @@ def lane_facts(
             other_prices.get(lane.lane_id),
             vitals[row],
             health_of(vitals[row]),
+            0.0 if shifts is None else float(shifts[row]),
         )
         for row, lane in enumerate(table.lanes)
     ]

@@ -6,8 +6,12 @@ from serve.dashboard.exploration_view import exploration_view
 from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
+from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import directory_of, viewer_of
 from serve.resource_set import resources_of
+from serve.storage.instant import to_microseconds
+from serve.watch.configured_watch import learning_terms
+from serve.watch.report import read_report
 
 routes = APIRouter(include_in_schema=False)
 
@@ -19,6 +23,7 @@ def show_router(request: Request) -> Response:
     resources = resources_of(request.app)
     judged = read_judged_qualities(resources.engine, viewer.account)
     table = directory_of(resources, viewer).table
+    terms = learning_terms(dashboard_of(request.app).settings.watch)
     bases = [table.quality_basis(row) for row in range(len(table))]
     return render_page(
         request,
@@ -30,5 +35,6 @@ def show_router(request: Request) -> Response:
         exploration=exploration_view(resources.explorer),
         bases={basis: bases.count(basis) for basis in ("trained", "calibrated", "prior")},
         judged=len(judged),
+        watch=read_report(resources.engine, terms, viewer.account, to_microseconds(resources.clock.now())),
         own=reliability_of([pair[0] for pair in judged], [pair[1] for pair in judged]),
     )

@@ -54,6 +54,8 @@ class Candidate(Struct):
     model: str
     quality: float
     quality_std: float
+    quality_shift: float
+    account_shift: float
     quality_basis: Literal["trained", "calibrated", "prior"]
     completion_tokens: int
     cost_usd: float

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from router.telemetry_schema import CandidateTable
+from router.telemetry_schema import CandidateTable, Float32s, Floats
 
 # Little-endian on every machine, so that a database file can be carried to another one.
 FLOAT32: Final = np.dtype("<f4")
@@ -24,6 +24,8 @@ class _PackedCandidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
     expected_latency_ms: bytes
     excluded_by: dict[int, str]
     probability: bytes
+    quality_shift: bytes | None = None
+    account_shift: bytes | None = None
 
 
 _packer: Final = msgspec.msgpack.Encoder()
@@ -51,6 +53,8 @@ def pack_candidates(table: CandidateTable) -> bytes:
         table.expected_latency_ms.astype(FLOAT32, copy=False).tobytes(),
         table.excluded_by,  # type: ignore[arg-type]  # any mapping of str enums packs as a dict of their values
         table.probability.astype(FLOAT64, copy=False).tobytes(),
+        _packed(table.quality_shift),
+        _packed(table.account_shift),
     )
     float32s = (packed.quality, packed.quality_std, packed.expected_completion_tokens, packed.expected_latency_ms)
     float64s = (packed.expected_cost_usd, packed.probability)
@@ -73,4 +77,14 @@ def unpack_candidates(blob: bytes, lane_ids: tuple[str, ...]) -> CandidateTable:
         expected_latency_ms=np.frombuffer(packed.expected_latency_ms, FLOAT32),
         excluded_by=packed.excluded_by,
         probability=np.frombuffer(packed.probability, FLOAT64),
+        quality_shift=_unpacked(packed.quality_shift),
+        account_shift=_unpacked(packed.account_shift),
     )
+
+
+def _packed(shifts: Floats | None) -> bytes | None:
+    return None if shifts is None else shifts.astype(FLOAT32, copy=False).tobytes()
+
+
+def _unpacked(shifts: bytes | None) -> Float32s | None:
+    return None if shifts is None else np.frombuffer(shifts, FLOAT32)

@@ -30,10 +30,11 @@ from serve.storage import (  # noqa: F401 - their tables join METADATA
     idempotency_tables,
     identity_tables,
     money_tables,
+    watch_tables,
 )
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0008"
+HEAD_REVISION: Final = "0012"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

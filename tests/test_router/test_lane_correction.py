@@ -40,6 +40,7 @@ def test_answers_as_good_as_predicted_leave_a_lane_where_it_is_and_make_it_surer
     assert std < LaneCorrection().shift_of("p/a", "v/a")[1]
 
 
+@pytest.mark.slow
 def test_what_all_lanes_share_is_not_held_against_any() -> None:
     rng = np.random.default_rng(0)
     lanes = [f"lane{number}" for number in range(6)]
@@ -87,6 +88,7 @@ def test_a_judgement_of_an_old_answer_counts_less() -> None:
     assert shift(recent) < shift(late) < 0
 
 
+@pytest.mark.slow
 def test_which_prompts_a_lane_is_drawn_for_does_not_bias_it() -> None:
     rng = np.random.default_rng(1)
     answers = []
@@ -110,6 +112,7 @@ def test_what_is_kept_reads_back_the_same() -> None:
         LaneCorrection.from_json(stored | {"mean": [0.0]}, correction.prior)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.floats(0, 1), st.floats(0, 1), st.floats(0.05, 2), st.floats(0, 1e7)),

@@ -1,0 +1,198 @@
+"""What an account's own answers say beyond the bundle: a shift of each lane's log odds of a good answer, for that account's prompts.
+
+    P(good) = sigmoid(logit(believed) + own . (1, components of the prompt))
+
+The components are the first principal directions of the trained models' logits over the bundle's reference prompts, as in
+`router.placement`: how hard a prompt is, and for whom. `own` are a lane's coefficients in the account: what all its lanes share and what is
+the lane's own, both drawn towards nothing, so that an account about which little is known is served as the bundle says.
+
+`training.account_correction` fits the coefficients and writes the file; `serve` reads it and applies it to that account alone.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from router.errors import BundleError
+from router.lane_table import Floats, LaneTable
+from router.placement import logit
+from router.reference_answers import ReferenceAnswers
+
+ACCOUNT_CORRECTIONS_FILE: Final = "account_corrections.npz"
+N_COMPONENTS: Final = 4
+MAX_SHIFT: Final = 3.0
+"""Of the log odds; an account's prompts may lie far from all that it was fitted to."""
+_FARTHEST: Final = 3.0
+"""Components count as no larger, in standard deviations over the reference prompts."""
+_FORMAT: Final = 1
+
+Float32s = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptSpace:
+    """Where prompts lie, by what the `m` trained models are believed to make of them.
+
+    Args:
+        centre: Shape (m,), the models' mean logits over the reference prompts.
+        directions: Shape (m, k); components = (logits - centre) @ directions, each of variance 1 over the reference prompts.
+    """
+
+    centre: Floats
+    directions: Floats
+
+    @classmethod
+    def of(cls, reference: ReferenceAnswers) -> Self:
+        """Return the space of a bundle's reference prompts."""
+        logits = logit(reference.quality)
+        centre = logits.mean(axis=0)
+        variances, axes = np.linalg.eigh(np.cov(logits - centre, rowvar=False, ddof=0).reshape(len(centre), -1))  # ascending
+        k = min(N_COMPONENTS, len(centre))
+        largest = axes[:, ::-1][:, :k]
+        signs = np.where(largest.sum(axis=0) < 0, -1.0, 1.0)  # the same on every machine
+        return cls(centre, largest * signs / np.sqrt(np.maximum(variances[::-1][:k], 1e-9)))
+
+    def design(self, quality: Float32s) -> Floats:
+        """Return (1, components) of prompts, shape (..., k + 1), from the trained models' P(good answer), shape (..., m)."""
+        components = ((logit(quality) - self.centre) @ self.directions).clip(-_FARTHEST, _FARTHEST)
+        return np.concatenate([np.ones((*components.shape[:-1], 1)), components], axis=-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountCorrection:
+    """One account's coefficients.
+
+    Args:
+        shared: Shape (k + 1,), of all its lanes, those never judged included.
+        own: Lane id, or name of a trained model -> shape (k + 1,), what is added to `shared` there.
+        n_answers: How many judged answers it rests on.
+    """
+
+    shared: Floats
+    own: Mapping[str, Floats]
+    n_answers: int
+
+    def of_lanes(self, table: LaneTable) -> Floats:
+        """Return the coefficients of each lane, shape (n_lanes, k + 1)."""
+        nothing = np.zeros_like(self.shared)
+        rows = [self.own.get(lane.lane_id, self.own.get(lane.trained_name or "", nothing)) for lane in table.lanes]
+        return self.shared + np.array(rows).reshape(len(rows), len(self.shared))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AccountCorrections:
+    """The accounts that have a correction, for one bundle.
+
+    Args:
+        bundle_version: Of the bundle that they correct; of no use to another.
+        space: Of that bundle's prompts.
+        by_account: Name of an account as `hashed` writes it -> its correction.
+    """
+
+    bundle_version: str
+    space: PromptSpace
+    by_account: Mapping[str, AccountCorrection]
+
+    def of(self, account: str) -> AccountCorrection | None:
+        """Return an account's correction; None: it has none."""
+        return self.by_account.get(hashed(account, self.bundle_version))
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: NumPy's `.npz`. Equal corrections give equal bytes."""
+        accounts = sorted(self.by_account)
+        rows = [
+            (place, name, weights)
+            for place, account in enumerate(accounts)
+            for name, weights in sorted(self.by_account[account].own.items())
+        ]
+        width = self.space.directions.shape[1] + 1
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            format=np.array(_FORMAT),
+            bundle_version=np.array(self.bundle_version),
+            centre=self.space.centre,
+            directions=self.space.directions,
+            accounts=np.array(accounts, np.str_),
+            shared=np.array([self.by_account[account].shared for account in accounts], np.float64).reshape(-1, width),
+            n_answers=np.array([self.by_account[account].n_answers for account in accounts], np.int64),
+            own_account=np.array([place for place, _, _ in rows], np.int64),
+            own_name=np.array([name for _, name, _ in rows], np.str_),
+            own=np.array([weights for _, _, weights in rows], np.float64).reshape(-1, width),
+        )
+        return file.getvalue()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            BundleError: It cannot be read or is not of the documented form.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                if int(stored["format"]) != _FORMAT:
+                    raise ValueError(f"format {int(stored['format'])}, this program reads {_FORMAT}")
+                found = cls._of_arrays({name: stored[name] for name in stored.files})
+        except (OSError, KeyError, ValueError, EOFError) as problem:
+            raise BundleError(f"{path}: cannot be read ({problem}): write it again with 'llmdeal accounts-learn'") from None
+        return found
+
+    @classmethod
+    def _of_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
+        centre, directions = arrays["centre"].astype(np.float64), arrays["directions"].astype(np.float64)
+        accounts, width = arrays["accounts"].astype(np.str_).tolist(), directions.shape[1] + 1
+        shared, own = arrays["shared"].astype(np.float64), arrays["own"].astype(np.float64)
+        places, names = arrays["own_account"].astype(np.intp).tolist(), arrays["own_name"].astype(np.str_).tolist()
+        n_answers = arrays["n_answers"].astype(np.int64).tolist()
+        if directions.shape[0] != len(centre) or shared.shape != (len(accounts), width) or own.shape != (len(names), width):
+            raise ValueError("its arrays do not fit together")
+        if not (len(places) == len(names) and len(n_answers) == len(accounts) and np.isfinite(own).all()):
+            raise ValueError("its arrays do not fit together")
+        if places and not 0 <= min(places) <= max(places) < len(accounts):
+            raise ValueError("it names an account that is not there")
+        by_place: list[dict[str, Floats]] = [{} for _ in accounts]
+        for place, name, weights in zip(places, names, own, strict=True):
+            by_place[place][name] = weights
+        by_account = {
+            account: AccountCorrection(shared[place], by_place[place], n_answers[place]) for place, account in enumerate(accounts)
+        }
+        return cls(str(arrays["bundle_version"]), PromptSpace(centre, directions), by_account)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaneCoefficients:
+    """An account's correction, laid out for its lanes.
+
+    Args:
+        space: Of the prompts.
+        coefficients: Shape (n_lanes, k + 1).
+    """
+
+    space: PromptSpace
+    coefficients: Floats
+
+    def shift(self, quality: Float32s) -> Floats:
+        """Return the shift of the lanes' log odds, shape (n_lanes,), for one prompt, from the trained models' P(good answer), shape (m,)."""
+        return np.asarray((self.coefficients @ self.space.design(quality)).clip(-MAX_SHIFT, MAX_SHIFT), np.float64)
+
+
+def hashed(account: str, bundle_version: str) -> str:
+    """Return how an account's name is written in a file: not in plain words, for bundles travel further than account lists."""
+    return hashlib.blake2b(account.encode(), digest_size=12, key=bundle_version.encode()[:64]).hexdigest()
+
+
+def read_all(paths: Sequence[Path]) -> AccountCorrections | None:
+    """Return the first of these files that exists; None: there is none.
+
+    Raises:
+        BundleError: It cannot be read.
+    """
+    found = next((path for path in paths if path.is_file()), None)
+    return None if found is None else AccountCorrections.read(found)

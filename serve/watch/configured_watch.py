@@ -1,0 +1,58 @@
+"""The watch as the settings have it."""
+
+from sqlalchemy import Engine
+
+from router.lane_correction import ShiftPrior
+from router.lane_learning import LearningTerms
+from serve.alerts.watch_alerts import WatchAlerts
+from serve.bundles.generation import Generation
+from serve.clock import Clock
+from serve.lane_directories import LaneDirectories
+from serve.metrics import Metrics
+from serve.settings import WatchSettings
+from serve.storage.alert_repository import AlertRepository
+from serve.storage.watch_repository import WatchRepository
+from serve.watch.follower import WatchFollower
+from serve.watch.lane_watch import LaneWatch
+from serve.watch.price_watch import PriceWatch
+from serve.watch.prompt_watch import PromptWatch
+
+
+def learning_terms(watch: WatchSettings) -> LearningTerms:
+    """Return how lanes are learned of."""
+    prior = ShiftPrior(half_life_s=watch.half_life_hours * 3_600, max_shift=watch.max_shift)
+    return LearningTerms(prior, watch.tolerance, watch.answers_between_false_alarms)
+
+
+def configured_watch(
+    watch: WatchSettings,
+    engine: Engine,
+    directories: LaneDirectories,
+    generation: Generation,
+    clock: Clock,
+    metrics: Metrics,
+    *,
+    has_alerts: bool,
+) -> WatchFollower:
+    """Return the watch of one worker.
+
+    Args:
+        watch: The section of the settings.
+        engine: The database.
+        directories: The lanes of every account.
+        generation: What decides at the start; prompts are compared with its own while it does.
+        clock: The present moment.
+        metrics: Counts alarms.
+        has_alerts: Whether somebody is told of alarms by webhook.
+    """
+    repository = WatchRepository(engine)
+    return WatchFollower(
+        directories,
+        LaneWatch(engine, repository, learning_terms(watch)),
+        PriceWatch(repository, watch.price_change_percent),
+        PromptWatch(engine, repository, watch.stability_index, generation.version, generation.read_reference),
+        WatchAlerts(AlertRepository(engine)) if has_alerts else None,
+        clock,
+        metrics,
+        moves_lanes=watch.learns_lanes,
+    )

@@ -1,0 +1,121 @@
+"""Runs the watch beside the requests: learns, looks and lets the lanes know, again and again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from router.lane_table import Floats
+from serve.alerts.watch_alerts import WatchAlerts
+from serve.clock import Clock
+from serve.lane_directories import LaneDirectories
+from serve.lane_directory import LaneDirectory
+from serve.metrics import Metrics
+from serve.storage.instant import to_microseconds
+from serve.storage.watch_repository import Alarm
+from serve.watch.lane_watch import LaneWatch, shifts_of_lanes
+from serve.watch.price_watch import PriceWatch
+from serve.watch.prompt_watch import PromptWatch
+
+LEARN_S: Final = 5.0
+LOOK_EVERY: Final = 60
+"""Rounds of learning between two looks at prices and prompts, and between two fadings of the shifts: five minutes."""
+_SECOND_US: Final = 1_000_000
+_log = logging.getLogger("llmdeal.watch")
+_Shifts = Mapping[str, Floats | None]
+"""Bundle's version -> the shifts of a directory's lanes; None: they have none."""
+
+
+class WatchFollower:
+    """One to each worker.
+
+    Args:
+        directories: The lanes of every account, which are told what was learned.
+        lanes: Learns of lanes.
+        prices, prompts: Look.
+        alerts: Tells the operator of alarms; None: nobody is to be told.
+        clock: The present moment.
+        metrics: Counts alarms.
+        moves_lanes: Whether the lanes are told; else what was learned is only shown.
+    """
+
+    def __init__(
+        self,
+        directories: LaneDirectories,
+        lanes: LaneWatch,
+        prices: PriceWatch,
+        prompts: PromptWatch,
+        alerts: WatchAlerts | None,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        moves_lanes: bool = True,
+    ) -> None:
+        self._directories = directories
+        self._lanes = lanes
+        self._prices = prices
+        self._prompts = prompts
+        self._alerts = alerts
+        self._clock = clock
+        self._metrics = metrics
+        self._moves_lanes = moves_lanes
+        self._read_until_us = 0
+
+    async def follow(self) -> None:
+        """Begin with what is known, then learn and look until cancelled."""
+        n_rounds = 0
+        while True:
+            try:
+                await self.round(is_whole=n_rounds % LOOK_EVERY == 0)
+            except DBAPIError as error:
+                _log.error("the database of the watch is away: %s", type(error.orig).__name__)
+            n_rounds += 1
+            await asyncio.sleep(LEARN_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - so that workers do not come all at once
+
+    async def round(self, *, is_whole: bool) -> None:
+        """Learn and tell the lanes.
+
+        Args:
+            is_whole: Look at prices and prompts, too, and let all shifts fade, not only those that were learned of.
+        """
+        now = to_microseconds(self._clock.now())
+        directories = dict(self._directories.by_account())
+        alarms, shifts = await asyncio.to_thread(self._work, now, directories, is_whole)
+        for account, by_version in shifts.items():
+            if self._directories.by_account().get(account) is directories[account]:  # else the next whole round tells the new one
+                _apply(directories[account], by_version)
+        for alarm in alarms:
+            self._metrics.note_watch_alarm(alarm.kind)
+            _log.warning("account %s: %s", alarm.account, alarm.message)
+
+    def _work(
+        self, now_us: int, directories: Mapping[str, LaneDirectory], is_whole: bool
+    ) -> tuple[Sequence[Alarm], Mapping[str, _Shifts]]:
+        alarms = self._lanes.learn(now_us)
+        if is_whole:
+            for account, directory in directories.items():
+                alarms += self._prices.look(account, directory.table, now_us)
+                alarms += self._prompts.look(account, directory.table, now_us)
+        if alarms and self._alerts is not None:
+            self._alerts.tell(alarms, now_us)
+        if not self._moves_lanes:
+            return alarms, {}
+        since_us = 0 if is_whole else self._read_until_us
+        shifts: dict[str, dict[str, Floats | None]] = {}
+        for (account, version), learning in self._lanes.read(since_us).items():
+            if account in directories:
+                found = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)
+                shifts.setdefault(account, {})[version] = found
+        self._read_until_us = now_us - 60 * _SECOND_US  # clocks of other machines may be a little behind
+        return alarms, shifts
+
+
+def _apply(directory: LaneDirectory, by_version: _Shifts) -> None:
+    for version, shift in by_version.items():
+        if shift is None:
+            directory.quality_shifts.pop(version, None)
+        else:
+            directory.quality_shifts[version] = shift

@@ -1,0 +1,125 @@
+"""Reads the answers of which something new was said, with what had been predicted of them."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Engine, Row, select
+
+from router.lane_learning import JudgedAnswer, Signal, read_signals
+from router.reward import keep_last
+from serve.storage.candidate_codec import unpack_candidates
+from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
+
+_ATTEMPT: Final = ATTEMPT_TABLE.c
+_FEEDBACK: Final = FEEDBACK_TABLE.c
+_IDS_A_QUERY: Final = 500
+MOST_ROWS: Final = 2_000
+"""Pieces of feedback that are read at once."""
+Learner = tuple[str, str]
+"""An account, and the version of the bundle that predicted."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewlyJudged:
+    """What was said in one stretch of time.
+
+    Args:
+        answers: Learner -> its answers, in the order in which they were judged.
+        read_until_us: The end of the stretch: all feedback received at or before it was read.
+        is_all: Whether nothing that was asked for is left.
+    """
+
+    answers: Mapping[Learner, Sequence[JudgedAnswer]]
+    read_until_us: int
+    is_all: bool
+
+
+def read_newly_judged(engine: Engine, after_us: int, until_us: int) -> NewlyJudged:
+    """Return the answers judged at instants in (after_us, until_us], those of the first `MOST_ROWS` pieces of feedback."""
+    with engine.connect() as connection:
+        heard = _feedback(connection, (_FEEDBACK.received_at_us > after_us) & (_FEEDBACK.received_at_us <= until_us), MOST_ROWS)
+        is_all = len(heard) < MOST_ROWS
+        if not is_all:
+            until_us = heard[-1].received_at_us  # of that instant, too, there may be more
+            heard += _feedback(connection, _FEEDBACK.received_at_us == until_us, None)
+        ids = list(dict.fromkeys(row.request_id for row in heard))
+        said = defaultdict(list)
+        for part in _parts(ids):
+            for row in _feedback(connection, _FEEDBACK.request_id.in_(part) & (_FEEDBACK.received_at_us <= until_us), None):
+                said[row.request_id].append(row)
+        attempts = {row.request_id: row for part in _parts(ids) for row in _answers(connection, part)}
+        lane_lists = _lane_lists(connection, {row.lane_list_id for row in attempts.values()})
+    found: dict[Learner, list[JudgedAnswer]] = defaultdict(list)
+    for request_id in ids:
+        attempt = attempts.get(request_id)
+        answer = None if attempt is None else _judged(attempt, lane_lists, said[request_id], after_us)
+        if attempt is not None and answer is not None:
+            found[attempt.account, attempt.router_version].append(answer)
+    return NewlyJudged(found, until_us, is_all)
+
+
+def _judged(
+    attempt: Row[Any], lane_lists: Mapping[str, tuple[str, ...]], said: Sequence[Row[Any]], after_us: int
+) -> JudgedAnswer | None:
+    """Return what is to be learned of an answer; None: nothing was predicted of it, or nothing was said that counts."""
+    candidates = unpack_candidates(attempt.candidates, lane_lists[attempt.lane_list_id])
+    place = candidates.lane_ids.index(attempt.lane_id)
+    predicted = float(candidates.quality[place])
+    if candidates.quality_shift is not None:
+        odds = np.exp(-float(candidates.quality_shift[place]))
+        predicted = float(predicted * odds / (1 - predicted + predicted * odds))
+    signals = _standing(said)
+    if not signals or predicted != predicted:
+        return None
+    known = _standing([row for row in said if row.received_at_us <= after_us])
+    return JudgedAnswer(attempt.lane_id, attempt.vendor_model, predicted, attempt.started_at_us / 1e6, signals, known)
+
+
+def _standing(said: Sequence[Row[Any]]) -> tuple[Signal, ...]:
+    """Return the signals of one request that stand: of what one giver said in one metric, the last."""
+    if not said:
+        return ()
+    received = np.array([row.received_at_us for row in said], "datetime64[us]")
+    names, givers = [row.metric_name for row in said], [row.given_by for row in said]
+    last = keep_last(np.zeros(len(said), np.intp), names, givers, received)
+    return read_signals([names[place] for place in last], [float(said[place].value) for place in last])
+
+
+def _feedback(connection: Connection, which: ColumnElement[bool], limit: int | None) -> list[Row[Any]]:
+    columns = (_FEEDBACK.request_id, _FEEDBACK.metric_name, _FEEDBACK.given_by, _FEEDBACK.received_at_us, _FEEDBACK.value)
+    query = select(*columns).where(which).order_by(_FEEDBACK.received_at_us, _FEEDBACK.request_id).limit(limit)
+    return list(connection.execute(query))
+
+
+def _answers(connection: Connection, request_ids: Sequence[str]) -> Iterator[Row[Any]]:
+    """Yield the attempts that answered; of a request that had several, whichever comes last."""
+    columns = (
+        "request_id",
+        "account",
+        "router_version",
+        "lane_id",
+        "vendor_model",
+        "started_at_us",
+        "candidates",
+        "lane_list_id",
+    )
+    query = select(*(_ATTEMPT[name] for name in columns)).where(
+        _ATTEMPT.request_id.in_(request_ids),
+        _ATTEMPT.outcome == "ok",
+        _ATTEMPT.router_version.is_not(None),
+        _ATTEMPT.candidates.is_not(None),
+    )
+    yield from connection.execute(query.order_by(_ATTEMPT.request_id, _ATTEMPT.attempt))
+
+
+def _lane_lists(connection: Connection, wanted: Collection[str]) -> dict[str, tuple[str, ...]]:
+    query = select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(wanted))
+    return {row.lane_list_id: tuple(row.lane_ids) for row in connection.execute(query)} if wanted else {}
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_A_QUERY):
+        yield ids[start : start + _IDS_A_QUERY]

@@ -1,0 +1,57 @@
+"""Notices lanes whose price changed since it was last looked. Blocks; for a thread."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from router.lane_table import LaneTable
+from serve.storage.watch_repository import Alarm, WatchRepository
+
+PRICES: Final = "prices"
+
+
+class PriceWatch:
+    """Compares the lanes' prices with those noted before; all workers share the note.
+
+    Args:
+        repository: Where prices are noted.
+        change_percent: A price that changed by at least so much rings.
+    """
+
+    def __init__(self, repository: WatchRepository, change_percent: float) -> None:
+        self._repository = repository
+        self._change_percent = change_percent
+
+    def look(self, account: str, table: LaneTable, now_us: int) -> list[Alarm]:
+        """Note an account's prices; return what rang."""
+        name = (PRICES, account, "")
+        stored = self._repository.state(name)
+        noted: Mapping[str, Any] = {} if stored is None else stored.value
+        present = {
+            lane.lane_id: [str(lane.price.input_usd_per_mtok), str(lane.price.output_usd_per_mtok)] for lane in table.lanes
+        }
+        if all(noted.get(lane_id) == prices for lane_id, prices in present.items()):
+            return []
+        alarms = [alarm for lane_id in present if (alarm := self._changed(account, lane_id, noted, present, now_us)) is not None]
+        # Lanes that are away keep their last price: a lane that comes back dearer is noticed.
+        revision = 0 if stored is None else stored.revision
+        is_saved = self._repository.save(name, revision, {name: {**noted, **present}}, now_us, alarms)
+        return alarms if is_saved else []
+
+    def _changed(
+        self, account: str, lane_id: str, noted: Mapping[str, Any], present: Mapping[str, list[str]], now_us: int
+    ) -> Alarm | None:
+        if lane_id not in noted:
+            return None
+        before, now = noted[lane_id], present[lane_id]
+        change = max((_change_percent(Decimal(old), Decimal(new)) for old, new in zip(before, now, strict=True)), key=abs)
+        if abs(change) < self._change_percent:
+            return None
+        told = f"The price of {lane_id} changed: {before[0]} in, {before[1]} out before, {now[0]} in, {now[1]} out now, USD per million tokens."
+        return Alarm(account, "price", lane_id, now_us, change, self._change_percent, told)
+
+
+def _change_percent(before: Decimal, now: Decimal) -> float:
+    if before == now:
+        return 0.0
+    return 1e6 if before == 0 else float((now - before) / before * 100)

@@ -1,0 +1,92 @@
+"""A sample of an account's prompts from a stretch of time, as numbers: what the quality model saw, and how hard it found them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Row, select
+
+from router.features import FEATURE_NAMES, FEATURES_VERSION
+from router.lane_table import Floats
+from router.placement import logit
+from serve.storage.candidate_codec import FLOAT32, unpack_candidates
+from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
+
+_ATTEMPT: Final = ATTEMPT_TABLE.c
+_MOMENTS: Final = 100
+_ROWS_A_MOMENT: Final = 30
+_CHARACTERS_PER_TOKEN: Final = 4
+EASE: Final = "ease"
+"""Mean log odds of a good answer over the lanes, as predicted."""
+NUMBER_NAMES: Final = (*FEATURE_NAMES, "n_turns", "prompt_tokens", EASE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptSample:
+    """`n` prompts, at most one of each conversation.
+
+    Args:
+        numbers: Shape (n, len(NUMBER_NAMES)); NaN where a number was not kept.
+        lane_logits: Lanes -> what was predicted of them, of the prompts whose decision looked at exactly these, shape (k, n_lanes).
+        router_version: Of the bundle that predicted `EASE` and `lane_logits`; what others predicted is not there.
+    """
+
+    numbers: Floats
+    lane_logits: dict[tuple[str, ...], Floats]
+    router_version: str
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def read_sample(engine: Engine, account: str, since_us: int, until_us: int, router_version: str) -> PromptSample:
+    """Return up to 3,000 prompts from moments spread evenly over [since, until)."""
+    with engine.connect() as connection:
+        rows = _rows(connection, account, since_us, until_us)
+        wanted = {row.lane_list_id for row in rows if row.lane_list_id is not None}
+        query = select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(wanted))
+        lists = {row.lane_list_id: tuple(row.lane_ids) for row in connection.execute(query)} if wanted else {}
+    logits = [_lane_logits(row, lists) if row.router_version == router_version else None for row in rows]
+    most = _most_frequent([row.lane_list_id for row, found in zip(rows, logits, strict=True) if found is not None])
+    numbers = np.full((len(rows), len(NUMBER_NAMES)), np.nan)
+    by_lanes: dict[tuple[str, ...], list[Floats]] = {}
+    for place, (row, found) in enumerate(zip(rows, logits, strict=True)):
+        if row.features is not None and row.features_version == FEATURES_VERSION:
+            numbers[place, : len(FEATURE_NAMES)] = np.frombuffer(row.features, FLOAT32)
+        numbers[place, -3:-1] = row.n_turns, row.prompt_characters / _CHARACTERS_PER_TOKEN
+        if found is not None:
+            by_lanes.setdefault(lists[row.lane_list_id], []).append(found)
+            if row.lane_list_id == most:
+                numbers[place, -1] = np.nanmean(found)
+    return PromptSample(numbers, {lanes: np.array(found) for lanes, found in by_lanes.items()}, router_version)
+
+
+def _rows(connection: Connection, account: str, since_us: int, until_us: int) -> list[Row[Any]]:
+    columns = ("request_id", "conversation_id", "features", "features_version", "n_turns", "prompt_characters")
+    query = (
+        select(*(_ATTEMPT[name] for name in (*columns, "candidates", "lane_list_id", "router_version")))
+        .where(_ATTEMPT.account == account, _ATTEMPT.attempt == 0, _ATTEMPT.started_at_us < until_us)
+        .order_by(_ATTEMPT.started_at_us)
+        .limit(_ROWS_A_MOMENT)
+    )
+    found: dict[str, Row[Any]] = {}
+    for moment in range(_MOMENTS):
+        begin_us = since_us + (until_us - since_us) * moment // _MOMENTS
+        for row in connection.execute(query.where(_ATTEMPT.started_at_us >= begin_us)):
+            found.setdefault(row.conversation_id or row.request_id, row)
+    return list(found.values())
+
+
+def _lane_logits(row: Row[Any], lists: dict[str, tuple[str, ...]]) -> Floats | None:
+    if row.candidates is None:
+        return None
+    candidates = unpack_candidates(row.candidates, lists[row.lane_list_id])
+    odds = logit(np.asarray(candidates.quality, np.float32))
+    if candidates.quality_shift is not None:
+        odds = odds - candidates.quality_shift
+    return None if np.isnan(odds).all() else odds
+
+
+def _most_frequent(names: Sequence[str]) -> str | None:
+    return max(set(names), key=names.count) if names else None

@@ -1,0 +1,118 @@
+"""Notices that an account's prompts are not like those before: the last week against the four before it. Blocks; for a thread."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Engine
+
+from router.drift_test import least_stable, population_stability
+from router.lane_table import Floats, LaneTable
+from router.placement import logit
+from router.reference_answers import ReferenceAnswers
+from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.watch.prompt_sample import NUMBER_NAMES, PromptSample, read_sample
+
+PROMPTS: Final = "prompts"
+_DAY_US: Final = 86_400_000_000
+_NOW_US: Final = 7 * _DAY_US
+_BEFORE_US: Final = 35 * _DAY_US
+_FEWEST: Final = 200
+_FALSE_ALARM_RATE: Final = 0.001
+"""Of all numbers together, each time that it is looked: once a day."""
+_SHOWN: Final = 8
+
+
+class PromptWatch:
+    """Looks at an account's prompts once a day; all workers share what was found.
+
+    Args:
+        engine: With attempts.
+        repository: Where it is noted.
+        least_index: A number's stability index that is no matter below that, however sure.
+        router_version: Of the bundle.
+        read_reference: Of the bundle.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        repository: WatchRepository,
+        least_index: float,
+        router_version: str,
+        read_reference: Callable[[], ReferenceAnswers],
+    ) -> None:
+        self._engine = engine
+        self._repository = repository
+        self._least_index = least_index
+        self._router_version = router_version
+        self._read_reference = read_reference
+
+    def look(self, account: str, table: LaneTable, now_us: int, *, is_due: bool = False) -> list[Alarm]:
+        """Look unless that was done within a day; return what rang.
+
+        Args:
+            account: Whose prompts.
+            table: Its lanes.
+            now_us: The present moment.
+            is_due: Look in any case.
+        """
+        name = (PROMPTS, account, "")
+        stored = self._repository.state(name)
+        if stored is not None and not is_due and now_us - stored.updated_at_us < _DAY_US:
+            return []
+        value = self.compare(account, table, now_us)
+        alarms = self.alarms(account, value, now_us)
+        is_saved = self._repository.save(name, 0 if stored is None else stored.revision, {name: value}, now_us, alarms)
+        return alarms if is_saved else []
+
+    def compare(self, account: str, table: LaneTable, now_us: int) -> dict[str, Any]:
+        """Return how the last week's prompts compare with those before, and with those that the bundle was trained on."""
+        before = read_sample(self._engine, account, now_us - _BEFORE_US, now_us - _NOW_US, self._router_version)
+        now = read_sample(self._engine, account, now_us - _NOW_US, now_us, self._router_version)
+        is_enough = min(len(before), len(now)) >= _FEWEST
+        ranked = least_stable(NUMBER_NAMES, before.numbers, now.numbers, _FALSE_ALARM_RATE) if is_enough else []
+        return {
+            "n_before": len(before),
+            "n_now": len(now),
+            "numbers": [[name, found.index, found.by_chance] for name, found in ranked[:_SHOWN]],
+            "against_bundle": self._against_bundle(now, table),
+        }
+
+    def alarms(self, account: str, value: Mapping[str, Any], now_us: int) -> list[Alarm]:
+        """Return what rings in what `compare` returned."""
+        return [
+            Alarm(
+                account,
+                "prompts",
+                name,
+                now_us,
+                index,
+                max(by_chance, self._least_index),
+                f"This week's prompts differ from those of the four weeks before in {name}: stability index {index:.2f}.",
+            )
+            for name, index, by_chance in value["numbers"]
+            if index > max(by_chance, self._least_index)
+        ]
+
+    def _against_bundle(self, sample: PromptSample, table: LaneTable) -> list[list[Any]]:
+        """Return [number, stability index] of prompts against the bundle's reference; none where too few are known."""
+        if len(sample) < _FEWEST:
+            return []
+        reference = self._read_reference()
+        found = [("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))]
+        if sample.lane_logits:
+            lanes, logits = max(sample.lane_logits.items(), key=lambda pair: len(pair[1]))
+            trained = {
+                place: int(table.trained_index[table.index_of[lane_id]])
+                for place, lane_id in enumerate(lanes)
+                if lane_id in table.index_of and table.trained_index[table.index_of[lane_id]] >= 0
+            }
+            if trained and len(logits) >= _FEWEST:
+                expected = logit(reference.quality[:, list(trained.values())]).mean(axis=1)
+                found.append(("ease", population_stability(expected, logits[:, list(trained)].mean(axis=1), 0.01)))
+        return [[name, stability.index] for name, stability in found if stability is not None]
+
+
+def _tokens(sample: PromptSample) -> Floats:
+    return np.asarray(sample.numbers[:, NUMBER_NAMES.index("prompt_tokens")], np.float64)
