@@ -28,6 +28,7 @@ from serve.bundles.gate_keeper import GateKeeper
 from serve.bundles.store import open_store
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
+from serve.content_consent import ContentConsent
 from serve.dashboard.install import install_dashboard
 from serve.database_choice import database_url, journal_folder
 from serve.exploration.configured_exploration import configured_explorer
@@ -101,7 +102,8 @@ def create_app(
     loader = BundleLoader(bundle_store, metrics.note_bundle_refused)
     champion = loader.first_champion(keeper_of_bundles.staging())
     assembler = LaneAssembler(settings, environment, champion.generation, clock)
-    follower = IdentityFollower(stores, key_ring, assembler)
+    consent = ContentConsent(settings.telemetry_content)
+    follower = IdentityFollower(stores, key_ring, assembler, consent)
     assembly, lanes, vector_lanes = follower.begin()
     telemetry = TelemetryWriter(engine, monotonic=clock.monotonic)
     budgets = BudgetRepository(engine)
@@ -112,7 +114,7 @@ def create_app(
     rng = np.random.default_rng(settings.seed)
     explorer = configured_explorer(settings, engine, metrics, clock)
     routing = RoutingService(lanes, default_policy(settings), rng, spending, explorer)
-    recorder = AttemptRecorder(telemetry, metrics, clock, settings.telemetry_content, FEATURES_VERSION)
+    recorder = AttemptRecorder(telemetry, metrics, clock, consent, FEATURES_VERSION)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
         first_token_patience_s=None if settings.slow_start == "wait" else settings.slow_start_after_s,

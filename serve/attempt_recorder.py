@@ -1,17 +1,17 @@
 """Writes down what became of each attempt: a telemetry row, and the metrics."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from router.decision import Decision
 from router.price_table import TokenUsage
 from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Outcome
 from serve.call import Call
 from serve.clock import Clock
+from serve.content_consent import ContentConsent
 from serve.metrics import Metrics
 from serve.upstream.attempt import UNCHARGED_OUTCOMES, Attempt
 
-ContentLogging = Literal["none", "features", "full"]
 _MAX_TOLD_CHARACTERS = 200
 _LARGEST_INT32 = 2**31 - 1
 _USUAL_WORDS = frozenset({"stop", "length", "tool_calls", "content_filter", "end_turn", "max_tokens", "tool_use"})
@@ -33,14 +33,14 @@ class AttemptRecorder:
         sink: Where rows go.
         metrics: What is counted.
         clock: For durations.
-        content: `full` logs prompt and answer text, `features` only numbers, `none` neither.
+        consent: How much of an account's requests: `full` logs prompt and answer text, `features` only numbers, `none` neither.
         features_version: Of the quality models' features; every bundle that loads has the same.
     """
 
     sink: TelemetrySink
     metrics: Metrics
     clock: Clock
-    content: ContentLogging
+    consent: ContentConsent
     features_version: int
 
     def attempt_ended(self, call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> None:
@@ -50,7 +50,8 @@ class AttemptRecorder:
         cost_nusd = _cost_nusd(attempt, outcome, usage)
         overhead_ms = attempt.overhead_ms(attempt.first_byte) if attempt.first_byte is not None else None
         is_drawn = attempt.row == call.decision.order[0]
-        has_features = self.content != "none" and call.prediction.features.size > 0  # none where the quality model failed
+        content = self.consent.of(call.holder.account)
+        has_features = content != "none" and call.prediction.features.size > 0  # none where the quality model failed
         self.metrics.note_attempt(lane.lane_id, outcome, cost_nusd, usage, attempt.ttft_ms, overhead_ms)
         self.sink.record(
             AttemptRow(
@@ -65,8 +66,8 @@ class AttemptRecorder:
                 is_streaming=call.is_streaming,
                 features=call.prediction.features if has_features else None,
                 features_version=self.features_version if has_features else None,
-                prompt_text=call.context.text if self.content == "full" else None,
-                answer_text=attempt.answer_text if self.content == "full" else None,
+                prompt_text=call.context.text if content == "full" else None,
+                answer_text=attempt.answer_text if content == "full" else None,
                 prompt_characters=call.context.prompt_characters,
                 n_turns=call.context.n_turns,
                 candidates=candidate_table(call.decision),

@@ -22,11 +22,13 @@ def list_accounts(context: typer.Context, config: Config = None) -> None:
     if context.invoked_subcommand is None:
         with one_line_errors():
             stores = open_stores(config).stores
-            shown = Table("account", "title", "time zone", "hosted lanes", "members")
+            shown = Table("account", "title", "time zone", "hosted lanes", "logged at most", "members")
             for account in stores.accounts.all():
                 members = ", ".join(f"{member.email} ({member.role.word})" for member in stores.accounts.members(account.account))
                 title = account.title if account.is_enabled else f"{account.title} [red](closed)[/]"
-                shown.add_row(account.account, title, account.time_zone, account.hosted_lanes, members)
+                shown.add_row(
+                    account.account, title, account.time_zone, account.hosted_lanes, account.logged_content or "", members
+                )
             Console().print(shown)
 
 
@@ -110,3 +112,48 @@ def close_account(account: Name, config: Config = None) -> None:
         opened = open_stores(config)
         opened.stores.accounts.change(account, opened.actor.name, is_enabled=False)
         typer.echo(f"Closed the account {account}.")
+
+
+@accounts.command("content")
+def limit_content(
+    account: Name,
+    level: Annotated[
+        str, typer.Argument(help="none, features (numbers only), full (the texts too), or gateway: as much as it logs.")
+    ],
+    config: Config = None,
+) -> None:
+    """Say what of an account's requests may be logged and exported at most; never more than the gateway logs."""
+    from serve.content_consent import CONTENT_LEVELS
+    from serve.errors import ConfigurationError
+
+    with one_line_errors():
+        if level not in (*CONTENT_LEVELS, "gateway"):
+            raise ConfigurationError(f"the level {level!r} is none of {', '.join(CONTENT_LEVELS)}, gateway")
+        opened = open_stores(config)
+        opened.stores.accounts.change(account, opened.actor.name, logged_content=None if level == "gateway" else level)
+        wish = "as much as the gateway logs" if level == "gateway" else f"{level} at most"
+        typer.echo(f"Of the account {account}, {wish} is logged and exported from now on.")
+
+
+@accounts.command("forget")
+def forget_account(
+    account: Name,
+    all_rows: Annotated[bool, typer.Option("--all", help="Delete the rows too, not their contents alone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete what was logged of an account: prompts, answers, features, comments. What it spent stays in the ledger."""
+    from serve.storage.telemetry_erasure import TelemetryErasure
+
+    with one_line_errors():
+        opened = open_stores(config)
+        opened.check_account(account)
+        what = "all rows of requests and feedback" if all_rows else "all prompts, answers, features and comments"
+        if not yes:
+            typer.confirm(f"Delete {what} of the account {account}, for good?", abort=True)
+        audit = opened.stores.audit
+        erased = TelemetryErasure(audit.reading, audit).forget(account, opened.actor.name, has_rows=all_rows)
+        typer.echo(
+            f"Deleted {what} of {erased.n_attempts:,} attempts until {erased.until:%Y-%m-%d %H:%M:%S} UTC. "
+            "Exports written from now on tell their readers to pass them over in older ones too."
+        )

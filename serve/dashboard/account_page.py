@@ -1,16 +1,18 @@
 """`/account` and `/audit`: who is in an account, its settings, for operators all accounts; and who changed what."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
+from serve.content_consent import CONTENT_LEVELS, ContentLogging
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
 from serve.errors import BadRequestError, RequestError
 from serve.http.admin.accounts import put_member
+from serve.http.admin.telemetry import forget
 from serve.identity.names import checked_email, checked_name, checked_zone
 from serve.identity.roles import Role, role_of
 from serve.identity.rows import Account
@@ -23,6 +25,7 @@ _DONE = {
     "member": "The member is set.",
     "removed": "They are not in this account any more.",
     "changed": "The account is changed.",
+    "forgotten": "What was logged is deleted.",
     "opened": "The account is open; its owner can sign in.",
 }
 
@@ -64,13 +67,28 @@ def remove_member(request: Request, form: Annotated[Form, Depends(read_form)]) -
 
 @routes.post("/account")
 def change_account(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Change the account's title and time zone."""
+    """Change the account's title, its time zone, and what of its requests is logged."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
         zone = checked_zone(form.get("time_zone", ""))
         title = form.get("title", "").strip()[:200] or viewer.account
-        resources.identity.accounts.change(viewer.account, viewer.actor.name, title=title, time_zone=zone)
+        changed: dict[str, str | None] = {"title": title, "time_zone": zone}
+        if "logged_content" in form:
+            changed["logged_content"] = _content(form["logged_content"])
+        resources.identity.accounts.change(viewer.account, viewer.actor.name, **changed)
+        from_thread.run(resources.follower.refresh)
         return redirect("/account?done=changed")
+
+    return _changed(request, form, work)
+
+
+@routes.post("/account/forget")
+def forget_telemetry(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Delete what was logged of the account's requests."""
+
+    def work(resources: ResourceSet, viewer: Viewer) -> Response:
+        forget(resources, viewer.account, viewer.actor.name, has_rows=form.get("what") == "rows")
+        return redirect("/account?done=forgotten")
 
     return _changed(request, form, work)
 
@@ -119,6 +137,14 @@ def _role(form: Form) -> Role:
         return role_of(form.get("role", ""))
     except KeyError:
         raise BadRequestError("role: viewer, admin or owner", param="role") from None
+
+
+def _content(wish: str) -> ContentLogging | None:
+    if wish not in ("", *CONTENT_LEVELS):
+        raise BadRequestError(
+            "logged_content: none, features, full, or nothing to leave it to the gateway", param="logged_content"
+        )
+    return cast("ContentLogging", wish) if wish else None
 
 
 def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "") -> Response:

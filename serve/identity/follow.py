@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
+from serve.content_consent import ContentConsent, ContentLogging
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
 from serve.identity.stores import IdentityStores
@@ -33,6 +34,7 @@ class Snapshot:
         was_any_issued: Whether there ever was one.
         recipes: What every enabled account's lanes are made of.
         notices: Of stored keys that cannot be used.
+        content: What accounts that say so let be logged of their requests.
     """
 
     version: int
@@ -41,6 +43,7 @@ class Snapshot:
     was_any_issued: bool
     recipes: Mapping[str, _Recipe]
     notices: tuple[str, ...]
+    content: Mapping[str, ContentLogging]
 
 
 class IdentityFollower:
@@ -50,10 +53,12 @@ class IdentityFollower:
         stores: What is stored.
         key_ring: Recognises virtual keys.
         assembler: Makes lanes.
+        consent: Says how much of an account's requests is logged.
     """
 
-    def __init__(self, stores: IdentityStores, key_ring: KeyRing, assembler: LaneAssembler) -> None:
+    def __init__(self, stores: IdentityStores, key_ring: KeyRing, assembler: LaneAssembler, consent: ContentConsent) -> None:
         self._stores = stores
+        self._consent = consent
         self._key_ring = key_ring
         self._assembler = assembler
         self.laying = asyncio.Lock()
@@ -98,12 +103,14 @@ class IdentityFollower:
         for key in opened:
             by_account[key.key.account].append(key)
         recipes: dict[str, _Recipe] = {DEFAULT_ACCOUNT: ("never", tuple(by_account[DEFAULT_ACCOUNT]))}
-        for account in stores.accounts.all():
+        accounts = stores.accounts.all()
+        content = {account.account: account.logged_content for account in accounts if account.logged_content is not None}
+        for account in accounts:
             if account.account != DEFAULT_ACCOUNT and account.is_enabled:
                 recipes[account.account] = (account.hosted_lanes, tuple(by_account[account.account]))
         was_any_issued = stores.issued_keys.repository.was_any_issued()
         pepper = stores.vault.pepper() if accepted else b""
-        return Snapshot(version, accepted, pepper, was_any_issued, recipes, tuple(notices))
+        return Snapshot(version, accepted, pepper, was_any_issued, recipes, tuple(notices), content)
 
     def assemble(self, snapshot: Snapshot) -> dict[str, LaneAssembly]:
         """Make the lanes of the accounts whose keys are others than before. Blocks, for some dozens of milliseconds each."""
@@ -128,6 +135,7 @@ class IdentityFollower:
         assert self._answers is not None
         assert self._vectors is not None
         self._key_ring.set_stored(snapshot.accepted, snapshot.pepper, was_any_issued=snapshot.was_any_issued)
+        self._consent.follow(snapshot.content)
         for account, made in assembled.items():
             self._answers.replace(account, made.directory)
             self._vectors.replace(account, made.embeddings)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from serve.content_consent import ContentLogging
 from serve.identity.names import qualified
 from serve.identity.roles import Role
 from serve.virtual_keys import DEFAULT_ACCOUNT
@@ -22,6 +23,7 @@ class Account:
         hosted_lanes: When the operator's own lanes answer for it: never; when none of its own is left; always, beside its own.
         is_enabled: False: its keys are refused.
         created_at: When it was opened.
+        logged_content: What of its requests may be logged and exported at most; None: as much as the gateway logs.
     """
 
     account: str
@@ -30,6 +32,7 @@ class Account:
     hosted_lanes: HostedLanes
     is_enabled: bool
     created_at: datetime
+    logged_content: ContentLogging | None = None
 
 
 @dataclass(frozen=True, slots=True)

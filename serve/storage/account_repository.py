@@ -153,11 +153,13 @@ def _values_of(account: Account) -> dict[str, Any]:
         "hosted_lanes": account.hosted_lanes,
         "is_enabled": account.is_enabled,
         "created_at_us": to_microseconds(account.created_at),
+        "logged_content": account.logged_content,
     }
 
 
 def _account_of(row: Any) -> Account:
-    return Account(row.account, row.title, row.time_zone, row.hosted_lanes, row.is_enabled, from_microseconds(row.created_at_us))
+    created_at = from_microseconds(row.created_at_us)
+    return Account(row.account, row.title, row.time_zone, row.hosted_lanes, row.is_enabled, created_at, row.logged_content)
 
 
 def _no_such_account(account: str) -> NotFoundError:

@@ -130,6 +130,7 @@ def test_people_sign_in_see_what_their_role_allows_and_sign_out(owner: Browser, 
         "/budgets",
         "/account/members",
         "/account",
+        "/account/forget",
         "/accounts",
     ):
         refused = vic.client.post(action, data={"form_token": form_token, "name": "x", "usd": "1", "scope": "account:default"})
@@ -209,6 +210,22 @@ def test_accounts_are_apart_and_operators_go_between_them(
     assert "bob@example.com" in owner.get("/account").text
     names = {entry.actor for entry in gateway.resources.identity.audit.entries("acme")}
     assert names == {"ann@example.com", "bob@example.com"}
+
+
+def test_the_owner_says_what_is_logged_and_has_it_deleted(owner: Browser, gateway: GatewayThread) -> None:
+    accounts = gateway.resources.identity.accounts
+    assert owner.send("/account", "/account", title="Mine", time_zone="UTC", logged_content="none").status_code == 303
+    assert accounts.find("default").logged_content == "none"
+    assert '<option value="none" selected>' in owner.get("/account").text
+    assert owner.send("/account", "/account", title="Mine", time_zone="UTC", logged_content="all").status_code == 400
+    assert owner.send("/account", "/account", title="Yours", time_zone="UTC").status_code == 303
+    assert accounts.find("default").logged_content == "none"  # a form that does not ask changes nothing
+    assert owner.send("/account", "/account", title="Mine", time_zone="UTC", logged_content="").status_code == 303
+    assert accounts.find("default").logged_content is None
+
+    assert owner.send("/account", "/account/forget", what="rows").headers["location"] == "/account?done=forgotten"
+    assert "What was logged is deleted." in owner.get("/account?done=forgotten").text
+    assert gateway.resources.identity.audit.entries("default")[0].action == "account.forget"
 
 
 def test_what_people_write_is_text_and_not_markup(owner: Browser) -> None:

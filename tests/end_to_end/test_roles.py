@@ -21,6 +21,7 @@ LEAST: dict[tuple[str, str], str] = {
     ("post", "/admin/v1/accounts"): "operator",
     ("get", "/admin/v1/accounts/{account}"): "viewer",
     ("patch", "/admin/v1/accounts/{account}"): "owner",
+    ("post", "/admin/v1/accounts/{account}/forget"): "owner",
     ("get", "/admin/v1/accounts/{account}/members"): "viewer",
     ("put", "/admin/v1/accounts/{account}/members"): "owner",
     ("delete", "/admin/v1/accounts/{account}/members/{email}"): "owner",
@@ -43,6 +44,7 @@ LEAST: dict[tuple[str, str], str] = {
 _RANK = {"viewer": 1, "admin": 2, "owner": 3, "operator": 4}
 _BODIES: dict[str, Any] = {
     "accounts": {"account": "another"},
+    "forget": {"rows": False},
     "members": {"email": "no@example.com", "role": "viewer"},
     "virtual-keys": {"name": "victim"},
     "provider-keys": {"key": CANARY, "base_url": "https://127.0.0.1:1/v1"},

@@ -129,5 +129,12 @@ def test_accounts_are_opened_and_people_added(llmdeal: Run) -> None:
         ("close", "default"),
     ):
         llmdeal("accounts", *wrong, status=2)
+    assert "features at most" in llmdeal("accounts", "content", "acme", "features").stdout
+    assert "features" in llmdeal("accounts").stdout
+    assert "as much as the gateway logs" in llmdeal("accounts", "content", "acme", "gateway").stdout
+    assert "is none of none, features, full, gateway" in llmdeal("accounts", "content", "acme", "much", status=2).stderr
+    assert "no account" in llmdeal("accounts", "forget", "nowhere", "--yes", status=2).stderr
+    llmdeal("accounts", "forget", "acme", said="n\n", status=1)
+    assert "of 0 attempts until" in llmdeal("accounts", "forget", "acme", "--all", said="y\n").stdout
     llmdeal("accounts", "close", "acme")
     assert "closed" in llmdeal("accounts").stdout

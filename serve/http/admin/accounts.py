@@ -45,9 +45,11 @@ def show_account(account: str, request: Request, actor: AskedBy) -> dict[str, An
 
 @routes.patch("/accounts/{account}", summary="Change an account (owners)", response_model=None)
 def change_account(account: str, body: AccountChange, request: Request, actor: AskedBy) -> dict[str, Any]:
-    """Change an account; whether it is enabled, and what it may use of the operator's, is the operator's to say."""
+    """Change an account; whether it is enabled, and what it may use of the operator's, is the operator's to say; null lifts a limit."""
     resources = allowed(request, actor, account, Role.OWNER)
     changed = body.model_dump(exclude_unset=True, exclude_none=True)
+    if "logged_content" in body.model_fields_set:
+        changed["logged_content"] = body.logged_content
     if changed.keys() & {"is_enabled", "hosted_lanes"}:
         actor.require_operator()
     if "time_zone" in changed:

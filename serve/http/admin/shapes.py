@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from serve.content_consent import ContentLogging
 from serve.identity.rows import Account, AuditEntry, HostedLanes, Member, StoredProviderKey, StoredVirtualKey
 from serve.money.budget import BudgetState
 
@@ -38,6 +39,16 @@ class AccountChange(Taken):
     time_zone: Annotated[str, Field(max_length=64)] | None = None
     hosted_lanes: HostedLanes | None = None
     is_enabled: bool | None = None
+    logged_content: Annotated[
+        ContentLogging | None,
+        Field(description="What of its requests may be logged and exported at most; null: what the gateway logs."),
+    ] = None
+
+
+class Forgetting(Taken):
+    """What is to be deleted of an account's requests."""
+
+    rows: Annotated[bool, Field(description="Their rows too, not their contents alone.")] = False
 
 
 class NewMember(Taken):
@@ -115,13 +126,14 @@ def account_shape(account: Account) -> dict[str, Any]:
         "time_zone": account.time_zone,
         "hosted_lanes": account.hosted_lanes,
         "is_enabled": account.is_enabled,
-        "created_at": _text(account.created_at),
+        "logged_content": account.logged_content,
+        "created_at": instant_text(account.created_at),
     }
 
 
 def member_shape(member: Member) -> dict[str, Any]:
     """Return a member as JSON."""
-    return {"email": member.email, "role": member.role.word, "joined_at": _text(member.joined_at)}
+    return {"email": member.email, "role": member.role.word, "joined_at": instant_text(member.joined_at)}
 
 
 def virtual_key_shape(key: StoredVirtualKey, secret: str | None = None) -> dict[str, Any]:
@@ -135,11 +147,11 @@ def virtual_key_shape(key: StoredVirtualKey, secret: str | None = None) -> dict[
         "tags": list(key.tags),
         "requests_per_minute": key.requests_per_minute,
         "tokens_per_minute": key.tokens_per_minute,
-        "expires_at": _text(key.expires_at),
-        "created_at": _text(key.created_at),
+        "expires_at": instant_text(key.expires_at),
+        "created_at": instant_text(key.created_at),
         "created_by": key.created_by,
-        "revoked_at": _text(key.revoked_at),
-        "last_used_at": _text(key.last_used_at),
+        "revoked_at": instant_text(key.revoked_at),
+        "last_used_at": instant_text(key.last_used_at),
         **({} if secret is None else {"key": secret}),
     }
 
@@ -157,9 +169,9 @@ def provider_key_shape(key: StoredProviderKey) -> dict[str, Any]:
         "base_url": key.base_url,
         "region": key.region,
         "is_enabled": key.is_enabled,
-        "created_at": _text(key.created_at),
+        "created_at": instant_text(key.created_at),
         "created_by": key.created_by,
-        "tested_at": _text(key.tested_at),
+        "tested_at": instant_text(key.tested_at),
         "test_outcome": key.test_outcome,
     }
 
@@ -181,7 +193,7 @@ def audit_shape(entry: AuditEntry) -> dict[str, Any]:
     """Return one change as JSON."""
     return {
         "number": entry.number,
-        "at": _text(entry.at),
+        "at": instant_text(entry.at),
         "account": entry.account,
         "actor": entry.actor,
         "action": entry.action,
@@ -195,5 +207,6 @@ def usd_text(nusd: int) -> str:
     return f"{Decimal(nusd).scaleb(-9):.9f}"
 
 
-def _text(instant: datetime | None) -> str | None:
+def instant_text(instant: datetime | None) -> str | None:
+    """Return an instant as the API writes it."""
     return None if instant is None else instant.isoformat(timespec="seconds").replace("+00:00", "Z")
