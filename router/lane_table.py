@@ -87,7 +87,7 @@ class LaneTable:
         if len(index_of) != len(lanes):
             raise ValueError("lane ids must be unique")
         position = {name: index for index, name in enumerate(trained_names)}
-        trained_index = np.array([position.get(lane.trained_name or "", -1) for lane in lanes], dtype=np.intp)
+        trained_index = np.array([_trained_place(lane, position) for lane in lanes], dtype=np.intp)
         thresholds = [tier.above_prompt_tokens for lane in lanes for tier in lane.price.tiers]
 
         def floats(values: Sequence[float]) -> Floats:
@@ -191,3 +191,8 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
         for name in dict.fromkeys(spellings):
             rows[name].append(row)
     return MappingProxyType({name: tuple(found) for name, found in rows.items()})
+
+
+def _trained_place(lane: Lane, place_of: Mapping[str, int]) -> int:
+    """Return the lane's place among the bundle's models, -1 where it has none; what was learned from logs goes by the vendor's name."""
+    return place_of.get(lane.trained_name or "", place_of.get(lane.vendor_model, -1))

@@ -12,6 +12,7 @@ from router.ability_prior import AbilityPrior
 from router.bundle import CARD_FILE, FORMAT_VERSION, GRAPH_FILE, MANIFEST_FILE, REFERENCE_FILE, TOKENIZER_FILE, load_bundle
 from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
+from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from training.atomic_write import replace_folder
 from training.corpus import Corpus
@@ -59,23 +60,45 @@ def write_bundle(
         ParityError: The export differs from the fitted model; nothing is written.
         SettingsError: `folder` exists and is not a bundle, or cannot be written.
     """
-    check_bundle_place(folder)
-    graph = build_graph(fitted).SerializeToString(deterministic=True)
-    files = {GRAPH_FILE: graph, TOKENIZER_FILE: fitted.table.tokenizer_json, REFERENCE_FILE: record.reference.to_bytes()}
-    manifest = _manifest(folder.name, fitted, corpus, record) | {
-        "files": {name: sha256(data).hexdigest() for name, data in files.items()}
+    files = {
+        GRAPH_FILE: build_graph(fitted).SerializeToString(deterministic=True),
+        TOKENIZER_FILE: fitted.table.tokenizer_json,
+        REFERENCE_FILE: record.reference.to_bytes(),
     }
+    manifest = _manifest(folder.name, fitted, corpus, record)
+    return publish_bundle(
+        folder, files, manifest, lambda served: prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance)
+    )
+
+
+def publish_bundle(
+    folder: Path, files: dict[str, bytes], manifest: dict[str, object], prove: Callable[[QualityModel], ParityReport]
+) -> ParityReport:
+    """Let the bundle of these files be loaded and proven, then put it at `folder` in one step, with manifest and card.
+
+    Args:
+        folder: Its place.
+        files: The hashed files.
+        manifest: Without the hashes and the outcome of the proof, which are added.
+        prove: Compares what is served with what was fitted.
+
+    Raises:
+        ParityError: The export differs from the fitted model; nothing is written.
+        SettingsError: `folder` exists and is not a bundle, or cannot be written.
+    """
+    check_bundle_place(folder)
+    manifest = manifest | {"files": {name: sha256(data).hexdigest() for name, data in files.items()}}
     with tempfile.TemporaryDirectory() as scratch:
         for name, content in (files | {MANIFEST_FILE: _as_json(manifest)}).items():
             (Path(scratch) / name).write_bytes(content)
         served = OnnxQualityModel(load_bundle(Path(scratch)))
-    report = prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance)
+    report = prove(served)
     manifest["parity"] = {
         "prompts": report.n_prompts,
         "quality_tolerance": QUALITY_TOLERANCE,
         "completion_tokens_tolerance": TOKENS_TOLERANCE,
     }
-    files |= {MANIFEST_FILE: _as_json(manifest), CARD_FILE: render_model_card(manifest, report).encode()}
+    files = files | {MANIFEST_FILE: _as_json(manifest), CARD_FILE: render_model_card(manifest, report).encode()}
     replace_folder(folder, files)
     return report
 

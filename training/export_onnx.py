@@ -4,7 +4,7 @@ Written node by node, because the gather from 8-bit rows and the calibration are
 `training.base_bundle` reads them back.
 """
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from router.onnx_quality_model import INPUT_NAMES, OUTPUT_NAMES
 from training.calibration import LONGEST_LOG_TOKENS
 from training.fitted_model import FittedModel
 from training.fused_weights import FusedWeights, fuse_weights
-from training.input_scaler import INPUT_LIMIT
+from training.input_scaler import INPUT_LIMIT, InputScaler
+from training.static_table import StaticTable
 
 _OPSET = 20
 _IR_VERSION = 10
@@ -23,12 +24,49 @@ _IR_VERSION = 10
 Arrays = dict[str, npt.NDArray[np.generic]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class GraphParts:
+    """Everything that the graph holds; `m` models.
+
+    Args:
+        table, scaler: From text to the network's input.
+        fused: The network, calibrated.
+        intercept_variance: Shape (m,); see `training.calibration.Calibration`.
+        n_factors: Of the demands that the network reads off a prompt; the others are tasks.
+        n_token_hidden: Width of the layer that answer lengths are read from.
+    """
+
+    table: StaticTable
+    scaler: InputScaler
+    fused: FusedWeights
+    intercept_variance: npt.NDArray[np.float32]
+    n_factors: int
+    n_token_hidden: int
+
+    @property
+    def n_models(self) -> int:
+        """How many models it predicts."""
+        return len(self.intercept_variance)
+
+
 def build_graph(fitted: FittedModel) -> ModelProto:
     """Return the checked graph of a fitted model. The same model gives the same bytes."""
-    fused = fuse_weights(fitted.network, fitted.calibration)
-    arrays = _weights(fitted, fused) | _calibration_arrays(fitted) | _shapes(fitted, fused) | _constants()
+    return assemble_graph(
+        GraphParts(
+            fitted.table,
+            fitted.scaler,
+            fuse_weights(fitted.network, fitted.calibration),
+            np.asarray(fitted.calibration.intercept_variance, np.float32),
+            fitted.settings.n_factors,
+            fitted.settings.n_token_hidden,
+        )
+    )
+
+
+def assemble_graph(parts: GraphParts) -> ModelProto:
+    """Return the checked graph of these parts. The same parts give the same bytes."""
+    arrays = _weights(parts) | {"intercept_variance": parts.intercept_variance} | _shapes(parts) | _constants()
     nodes = [*_input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes()]
-    n_models = len(fitted.trained_names)
     graph = helper.make_graph(
         nodes,
         "quality_model",
@@ -37,7 +75,7 @@ def build_graph(fitted: FittedModel) -> ModelProto:
             helper.make_tensor_value_info(INPUT_NAMES[1], TensorProto.FLOAT, [1, len(FEATURE_NAMES)]),
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [n_models] if place < 3 else [1])
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [parts.n_models] if place < 3 else [1])
             for place, name in enumerate(OUTPUT_NAMES)
         ],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
@@ -48,31 +86,25 @@ def build_graph(fitted: FittedModel) -> ModelProto:
     return model
 
 
-def _weights(fitted: FittedModel, fused: FusedWeights) -> Arrays:
+def _weights(parts: GraphParts) -> Arrays:
     return {
-        "table_rows": fitted.table.rows,
-        "table_scales": fitted.table.row_scales[None],  # a row, so that their gather is one factor of a matrix product
-        "input_mean": fitted.scaler.mean,
-        "input_inverse_std": fitted.scaler.inverse_std,
-        **{entry.name: getattr(fused, entry.name) for entry in fields(fused)},
+        "table_rows": parts.table.rows,
+        "table_scales": parts.table.row_scales[None],  # a row, so that their gather is one factor of a matrix product
+        "input_mean": parts.scaler.mean,
+        "input_inverse_std": parts.scaler.inverse_std,
+        **{entry.name: getattr(parts.fused, entry.name) for entry in fields(parts.fused)},
     }
 
 
-def _shapes(fitted: FittedModel, fused: FusedWeights) -> Arrays:
-    members, n_hidden, n_demands = fused.demand_matrix.shape
-    n_length = fitted.settings.n_token_hidden
-    n_factors, n_models = fitted.settings.n_factors, len(fitted.trained_names)
+def _shapes(parts: GraphParts) -> Arrays:
+    members, n_hidden, n_demands = parts.fused.demand_matrix.shape
     return {
-        "member_shape": np.array([members, 1, n_hidden + n_length], np.int64),
-        "layer_widths": np.array([n_hidden, n_length], np.int64),
-        "demand_widths": np.array([n_factors, n_demands - n_factors], np.int64),
-        "head_widths": np.array([n_models, n_models, 1], np.int64),
-        "logits_end": np.array([n_models], np.int64),
+        "member_shape": np.array([members, 1, n_hidden + parts.n_token_hidden], np.int64),
+        "layer_widths": np.array([n_hidden, parts.n_token_hidden], np.int64),
+        "demand_widths": np.array([parts.n_factors, n_demands - parts.n_factors], np.int64),
+        "head_widths": np.array([parts.n_models, parts.n_models, 1], np.int64),
+        "logits_end": np.array([parts.n_models], np.int64),
     }
-
-
-def _calibration_arrays(fitted: FittedModel) -> Arrays:
-    return {"intercept_variance": np.asarray(fitted.calibration.intercept_variance, np.float32)}
 
 
 def _constants() -> Arrays:

@@ -27,7 +27,7 @@ networks that share it with counts of structural marks, and a calibration, as on
 The manifest holds the hashes of the files and the number of graded answers of every model.
 
 ## How good it is
-{_measures_table(manifest["measures"])}
+{_learned_from_logs(manifest)}{_measures_table(manifest["measures"])}
 ## What it does not know
 - **Models that are not listed below.** They get a prior from `data/models.yaml`, or from their price and family, and the difficulty of the prompt, with a
   wider uncertainty; the explanation of each request says so. `llmdeal calibrate` replaces the prior by graded answers.
@@ -54,9 +54,31 @@ Ability: log odds of a good answer to the average prompt of the corpus.
 """
 
 
+def _learned_from_logs(manifest: Manifest) -> str:
+    logs = manifest.get("learned_from_logs")
+    if not logs:
+        return ""
+    steps = "\n".join(
+        f"| {step['step']} | {step['rewards']:,} | {step['loss_before']:.4f} | {step['loss_after']:.4f} | {step['error']:.4f} | "
+        f"{'yes' if step['is_taken'] else 'no'} |"
+        for step in logs["steps"]
+        if step["loss_before"] is not None
+    )
+    return f"""Since then it learned from {logs["rewards"]:,} judged requests of {logs["requests"]:,} logged ones, {logs["rewards_with_text"]:,} of them with their text,
+from {logs["first_at"][:10]} to {logs["last_at"][:10]}. Log loss of the rewards of later conversations, before and after each step:
+
+| step | rewards | before | after | standard error of the difference | taken |
+|---|---|---|---|---|---|
+{steps}
+
+Whether it is better than the bundle that it came from is what `verdict.json` says, by conversations that are later still.
+
+"""
+
+
 def _measures_table(measures: Mapping[str, Mapping[str, float]]) -> str:
     if not measures:
-        return "Not measured: the corpus has no prices.csv.\n"
+        return "Not measured on a corpus.\n"
     rows = "\n".join(
         f"| {source} | {row['models']:.0f} | {row['gap_closed']:.2f} | {_saved(row['save_95'])} | {_saved(row['save_98'])} | "
         f"{_saved(row['save_100'])} | {row['auc']:.2f} | {row['brier']:.3f} | {row['ece']:.3f} | {row['cost_bias']:+.1%} |"

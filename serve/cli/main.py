@@ -72,6 +72,7 @@ _HELP = {
     "predict": "Write what a bundle predicts for every prompt and model.",
     "simulate": "Replay graded answers as traffic, learn every night, and show what each way of routing gives up.",
     "evaluate": "Judge a bundle on graded answers: quality-cost curve, calibration, baselines.",
+    "retrain": "Learn from logged requests and their feedback: a challenger bundle and a verdict.",
     "policy": "Judge routing policies and bundles on your own logs.",
 }
 

@@ -262,3 +262,8 @@ def test_names_find_lanes_exactly() -> None:
     assert table.find("q/cheap") == (1,)
     assert table.find("chea") == ()
     assert Pinned().name == "pinned"
+
+
+def test_a_model_that_was_learned_from_logs_is_found_by_its_vendors_name() -> None:
+    learned = LaneTable.build([lane("fresh", "1"), lane("other", "1", "alpha")], ("alpha", "vendor/fresh"))
+    assert learned.trained_index.tolist() == [1, 0]

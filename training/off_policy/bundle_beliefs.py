@@ -57,8 +57,8 @@ class BundleBeliefs:
             quality=_with(logs.quality, known, beliefs.quality[:, seen]),
             quality_std=_with(logs.quality_std, known, beliefs.quality_std[:, seen]),
             completion_tokens=tokens,
-            expected_cost_usd=(logs.expected_cost_usd + longer * _per_token(logs, logs.expected_cost_usd)).astype(np.float32),
-            expected_latency_ms=(logs.expected_latency_ms + longer * _per_token(logs, logs.expected_latency_ms)).astype(
+            expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(np.float32),
+            expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
                 np.float32
             ),
         )
@@ -97,7 +97,7 @@ def _with(values: Float32s, columns: list[int], new: Float32s) -> Float32s:
     return replaced
 
 
-def _per_token(logs: LoggedRequests, believed: Float32s) -> Floats:
+def per_token(logs: LoggedRequests, believed: Float32s) -> Floats:
     """Return what one more output token adds to what is believed of each lane, shape (m,): the slope of least squares, at least 0."""
     slopes = np.zeros(believed.shape[1])
     for lane in range(believed.shape[1]):

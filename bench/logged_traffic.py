@@ -1,0 +1,197 @@
+"""Made-up logs in the form of a telemetry export, written column by column with the gateway's own schema: a million requests take a minute."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from router.features import FEATURES_VERSION
+from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, TELEMETRY_SCHEMA_VERSION
+from serve.telemetry_arrow import ATTEMPT_SCHEMA, FEEDBACK_SCHEMA
+
+Floats = npt.NDArray[np.float64]
+Float32s = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.intp]
+
+_ROW_GROUP = 2_000
+_DAY_US = 86_400_000_000
+_DEFAULTS: dict[str, object] = {
+    "attempt": 0,
+    "account": "default",
+    "tags": [],
+    "endpoint": "/v1/chat/completions",
+    "is_streaming": False,
+    "features_version": FEATURES_VERSION,
+    "n_turns": 1,
+    "provider": "acme",
+    "reason": "best_quality_per_dollar",
+    "policy": "best_value",
+    "price_snapshot_id": "made-up",
+    "usage_is_estimated": False,
+    "status": 200,
+    "outcome": "ok",
+    "finish_reason": "stop",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedTraffic:
+    """`n` requests between `m` lanes, one for each model.
+
+    Args:
+        names: The models, as the vendor calls them.
+        router_version: Bundle that decided.
+        started_at: Shape (n,), microseconds since 1970, ascending.
+        conversation: Shape (n,), a number for each conversation.
+        prompts: Length n; None: the text was not kept.
+        features: Shape (n, n_features).
+        prompt_tokens: Shape (n,).
+        quality, completion_tokens, cost_usd: Shape (n, m), what was believed.
+        probability: Shape (n, m).
+        chosen: Shape (n,).
+        reward: Shape (n,); NaN: nobody said anything.
+        answer_tokens: Shape (n,).
+        paid_usd: Shape (n,).
+    """
+
+    names: tuple[str, ...]
+    router_version: str
+    started_at: npt.NDArray[np.int64]
+    conversation: Ints
+    prompts: Sequence[str | None]
+    features: Float32s
+    prompt_tokens: Ints
+    quality: Float32s
+    completion_tokens: Float32s
+    cost_usd: Floats
+    probability: Floats
+    chosen: Ints
+    reward: Floats
+    answer_tokens: Floats
+    paid_usd: Floats
+
+    def rows(self, chosen: Ints) -> "LoggedTraffic":
+        """Return these requests."""
+        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: value[chosen] for name, value in columns.items() if isinstance(value, np.ndarray)}
+        return replace(self, prompts=[self.prompts[row] for row in chosen], **taken)
+
+
+def write_export(folder: Path, parts: Iterator[LoggedTraffic]) -> Path:
+    """Write parts that follow each other in time as one export, a file of attempts and one of feedback for each; return the folder."""
+    files, n_attempts, n_feedback, last = [], 0, 0, 0
+    for number, part in enumerate(parts):
+        day = np.datetime64(int(part.started_at[0]) // _DAY_US, "D")
+        for name, table in (("attempts", attempts_of(part, n_attempts)), ("feedback", feedback_of(part, n_attempts))):
+            path = folder / name / f"date={day}" / f"part-{number:05}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(table, path, compression="zstd", row_group_size=_ROW_GROUP)
+            files.append(_entry(folder, path, table.num_rows))
+            n_feedback += table.num_rows if name == "feedback" else 0
+        n_attempts, last = n_attempts + len(part.chosen), int(part.started_at[-1])
+    manifest = {
+        "format": EXPORT_FORMAT,
+        "schema_version": TELEMETRY_SCHEMA_VERSION,
+        "since": "1970-01-01T00:00:00+00:00",
+        "until": f"{np.datetime64(last + 1, 'us')}+00:00",
+        "attempt_rows": n_attempts,
+        "feedback_rows": n_feedback,
+        "files": files,
+    }
+    (folder / EXPORT_MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return folder
+
+
+def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
+    """Return the attempts; requests are numbered from `first`."""
+    n = len(part.chosen)
+    names = [part.names[lane] for lane in part.chosen]
+    own: dict[str, Any] = {
+        "request_id": _request_ids(first, n),
+        "started_at": pa.array(part.started_at, pa.timestamp("us", tz="UTC")),
+        "conversation_id": [f"c{number}" for number in part.conversation],
+        "features": _lists(pa.array(part.features.ravel(), pa.float32()), n, part.features.shape[1]),
+        "prompt_text": list(part.prompts),
+        "prompt_characters": part.prompt_tokens * 4,
+        "candidates": _candidates(part),
+        "lane_id": [_lane(name) for name in names],
+        "upstream_model": names,
+        "vendor_model": names,
+        "propensity": part.probability[np.arange(n), part.chosen],
+        "router_version": [part.router_version] * n,
+        "prompt_tokens": part.prompt_tokens,
+        "completion_tokens": part.answer_tokens.astype(np.int64),
+        "cost_nusd": np.rint(part.paid_usd * 1e9).astype(np.int64),
+        "total_ms": 300 + 10 * part.answer_tokens,
+    }
+    columns = []
+    for field in ATTEMPT_SCHEMA:
+        values = own.get(field.name, [_DEFAULTS.get(field.name)] * n if field.name in _DEFAULTS else pa.nulls(n, field.type))
+        columns.append(values if isinstance(values, pa.Array) else pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=ATTEMPT_SCHEMA)
+
+
+def feedback_of(part: LoggedTraffic, first: int) -> pa.Table:
+    """Return what was said, as scores given a minute after."""
+    rows = np.flatnonzero(~np.isnan(part.reward))
+    ids = _request_ids(first, len(part.reward))
+    own: dict[str, Any] = {
+        "request_id": [ids[row] for row in rows],
+        "metric_name": ["score"] * len(rows),
+        "value": part.reward[rows],
+        "given_by": ["made-up"] * len(rows),
+        "received_at": pa.array(part.started_at[rows] + 60_000_000, pa.timestamp("us", tz="UTC")),
+    }
+    columns = [own.get(field.name, pa.nulls(len(rows), field.type)) for field in FEEDBACK_SCHEMA]
+    arrays = [
+        values if isinstance(values, pa.Array) else pa.array(values, field.type)
+        for values, field in zip(columns, FEEDBACK_SCHEMA, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=FEEDBACK_SCHEMA)
+
+
+def _candidates(part: LoggedTraffic) -> "pa.Array[Any]":
+    n, m = part.quality.shape
+    kind = ATTEMPT_SCHEMA.field("candidates").type.value_type
+    numbers = {
+        "quality": part.quality,
+        "quality_std": np.full((n, m), 0.1),
+        "expected_completion_tokens": part.completion_tokens,
+        "expected_cost_usd": part.cost_usd,
+        "expected_latency_ms": 300 + 10 * part.completion_tokens,
+        "probability": part.probability,
+    }
+    children = []
+    for field in kind:
+        if field.name == "lane_id":
+            lanes = pa.array([_lane(name) for name in part.names])
+            children.append(lanes.take(np.tile(np.arange(m), n)))
+        elif field.name in numbers:
+            children.append(pa.array(numbers[field.name].ravel(), field.type))
+        else:
+            children.append(pa.nulls(n * m, field.type))
+    return _lists(pa.StructArray.from_arrays(children, fields=list(kind)), n, m)
+
+
+def _lists(values: "pa.Array[Any]", n: int, width: int) -> "pa.Array[Any]":
+    return pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * width, pa.int32()), values)
+
+
+def _request_ids(first: int, n: int) -> list[str]:
+    return [f"req-{number:09}" for number in range(first, first + n)]
+
+
+def _lane(name: str) -> str:
+    return f"acme/{name}"
+
+
+def _entry(folder: Path, path: Path, rows: int) -> dict[str, object]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"path": path.relative_to(folder).as_posix(), "rows": rows, "size_bytes": path.stat().st_size, "sha256": digest}

@@ -1,0 +1,150 @@
+"""Learning from logs of a world in which the champion is wrong."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes.logged_world import NEW, OVERRATED, SHIPPED, UNDERRATED, write_logs
+
+from router.bundle import load_bundle
+from router.context import RouteContext
+from router.onnx_quality_model import OnnxQualityModel
+from training.errors import SettingsError, TelemetryError
+from training.retrain.job import WORK_FOLDER, RetrainPlan, RetrainResult, retrain
+from training.retrain.work_folder import only_one
+
+pytestmark = [pytest.mark.slow]
+
+EASY = "Ann buys 12 apples and then 7 more. How many apples is that in all?"
+HARD = "Prove that the polynomial x^9 + 4x + 1 is irreducible over the rationals, or factor it (coins, sells)."
+
+
+class Silent:
+    """Shows nothing; fails at a stage when told to, as a killed process would."""
+
+    def __init__(self, fails_at: str = "") -> None:
+        self.fails_at = fails_at
+        self.stages: list[str] = []
+
+    @contextmanager
+    def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
+        self.stages.append(title)
+        if title == self.fails_at:
+            raise KeyboardInterrupt
+        yield lambda amount: None
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_logs(tmp_path_factory.mktemp("logs") / "export", 4_000, text_share=1.0)
+
+
+@pytest.fixture(scope="module")
+def learned(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> RetrainResult:
+    return retrain(RetrainPlan(logs, SHIPPED, tmp_path_factory.mktemp("bundles")), Silent())
+
+
+def beliefs(bundle: Path, text: str) -> dict[str, float]:
+    quality_model = OnnxQualityModel(load_bundle(bundle))
+    prediction = quality_model.predict(RouteContext.from_prompt(text))
+    return dict(zip(quality_model.trained_names, prediction.quality.tolist(), strict=True))
+
+
+def test_a_challenger_that_learned_what_is_good_is_called_better(learned: RetrainResult) -> None:
+    before, after = beliefs(SHIPPED, EASY), beliefs(learned.bundle, EASY)
+    assert after[UNDERRATED] > 0.8
+    assert after[OVERRATED] < 0.6 < before[OVERRATED]
+    assert learned.verdict.is_better, learned.verdict.reasons
+    assert learned.verdict.challenger_version == load_bundle(learned.bundle).version
+    assert learned.verdict.champion_version == load_bundle(SHIPPED).version
+    gain = learned.verdict.utility_gain_usd
+    assert gain is not None
+    assert gain.low > 0
+
+
+def test_a_model_that_only_the_logs_know_gets_a_head_of_its_own(learned: RetrainResult) -> None:
+    easy, hard = beliefs(learned.bundle, EASY), beliefs(learned.bundle, HARD)
+    assert easy[NEW] > 0.75
+    assert hard[NEW] < 0.35
+
+
+def test_the_manifest_says_what_was_learned_from_and_holds_no_text(learned: RetrainResult) -> None:
+    manifest = json.loads((learned.bundle / "manifest.json").read_text())
+    said = manifest["learned_from_logs"]
+    assert said["requests"] == 4_000
+    assert said["rewards"] == said["rewards_with_text"] == sum(said["rewards_of"].values())
+    assert said["rewards_to_judge"] > 0
+    assert [step["step"] for step in said["steps"]] == ["correction", "network"]
+    assert manifest["base"] == load_bundle(SHIPPED).version
+    for path in learned.bundle.iterdir():
+        assert b"irreducible over the rationals" not in path.read_bytes()
+
+
+def test_without_text_the_logged_beliefs_are_corrected(tmp_path: Path) -> None:
+    logs = write_logs(tmp_path / "export", 4_000, text_share=0.0)
+    result = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+    before, after = beliefs(SHIPPED, EASY), beliefs(result.bundle, EASY)
+    assert after[UNDERRATED] > 0.75
+    assert after[OVERRATED] < 0.7 < before[OVERRATED]
+    assert result.verdict.is_better, result.verdict.reasons
+
+
+@pytest.mark.parametrize("stage", ["Learning", "Exporting and proving parity", "Judging on later conversations"])
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    learned: RetrainResult, logs: Path, tmp_path: Path, stage: str
+) -> None:
+    plan = RetrainPlan(logs, SHIPPED, tmp_path / "bundles")
+    with pytest.raises(KeyboardInterrupt):
+        retrain(plan, Silent(fails_at=stage))
+    assert [path.name for path in plan.out.iterdir()] == [WORK_FOLDER]
+
+    result = retrain(plan, Silent())
+
+    assert result.is_new
+    for name in ("model.onnx", "reference_answers.npz", "manifest.json", "README.md"):
+        assert (result.bundle / name).read_bytes() == (learned.bundle / name).read_bytes(), name
+    assert [path.name for path in (plan.out / WORK_FOLDER).iterdir()] == ["lock"]
+
+
+def test_the_same_inputs_again_are_nothing_new(learned: RetrainResult, logs: Path) -> None:
+    before = {path.name: path.read_bytes() for path in learned.bundle.iterdir()}
+    progress = Silent()
+    again = retrain(RetrainPlan(logs, SHIPPED, learned.bundle.parent), progress)
+    assert not again.is_new
+    assert again.verdict == learned.verdict
+    assert progress.stages == []
+    assert {path.name: path.read_bytes() for path in learned.bundle.iterdir()} == before
+
+
+def test_a_second_run_is_kept_out_while_one_is_at_work(logs: Path, tmp_path: Path) -> None:
+    with only_one(tmp_path / "work"), pytest.raises(SettingsError, match="another retraining"):
+        retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles", work=tmp_path / "work"), Silent())
+    assert not (tmp_path / "bundles").exists()
+
+
+def test_a_damaged_log_is_named_in_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+    logs = write_logs(tmp_path / "export", 400, text_share=0.0)
+    damaged = next(logs.glob("attempts/*/*.parquet"))
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    with pytest.raises(TelemetryError) as refused:
+        retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+    assert damaged.name in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "bundles").glob("*/manifest.json"))
+
+
+def test_too_few_rewards_are_refused_with_their_number(tmp_path: Path) -> None:
+    logs = write_logs(tmp_path / "export", 400, text_share=0.0, feedback=0.1)
+    with pytest.raises(TelemetryError, match=r"judged requests of 400 can be learned from, 200 are needed"):
+        retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+
+
+def test_logs_that_only_confirm_the_champion_change_next_to_nothing(tmp_path: Path) -> None:
+    logs = write_logs(tmp_path / "export", 3_000, text_share=0.0, is_as_believed=True)
+    result = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+    before, after = beliefs(SHIPPED, EASY), beliefs(result.bundle, EASY)
+    assert np.abs([after[name] - before[name] for name in before]).max() < 0.08
+    assert not result.verdict.is_better

@@ -1,0 +1,67 @@
+"""The bundle in use, read back from its graph as the numbers that a retraining changes. Unchanged, they say exactly what it says."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from router.bundle import Bundle, load_bundle, read_manifest
+from router.errors import BundleError
+from router.reference_answers import ReferenceAnswers
+from training.export_onnx import GraphParts
+from training.fused_weights import FusedWeights
+from training.input_scaler import InputScaler
+from training.static_table import StaticTable
+
+Float32s = npt.NDArray[np.float32]
+Manifest = dict[str, Any]  # parsed JSON of our own making
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Champion:
+    """A bundle as numbers.
+
+    Args:
+        bundle: The checked bundle.
+        manifest: Of it.
+        parts: What its graph holds.
+        reference: Its sample of graded answers.
+    """
+
+    bundle: Bundle
+    manifest: Manifest
+    parts: GraphParts
+    reference: ReferenceAnswers
+
+    @property
+    def trained_names(self) -> tuple[str, ...]:
+        """Models that it predicts, in the order of its outputs."""
+        return self.bundle.trained_names
+
+
+def read_champion(folder: Path) -> Champion:
+    """Read a bundle that `llmdeal train` or `llmdeal retrain` wrote.
+
+    Raises:
+        BundleError: It is not whole, or was not made by this version.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    bundle, manifest = load_bundle(folder), read_manifest(folder)
+    graph = onnx.load(bundle.graph_path).graph
+    arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
+    try:
+        parts = GraphParts(
+            StaticTable(arrays["table_rows"], arrays["table_scales"][0], bundle.tokenizer_path.read_bytes()),
+            InputScaler(arrays["input_mean"], arrays["input_inverse_std"]),
+            FusedWeights(*(arrays[entry.name] for entry in fields(FusedWeights))),
+            arrays["intercept_variance"],
+            int(arrays["demand_widths"][0]),
+            int(arrays["layer_widths"][1]),
+        )
+    except KeyError as problem:
+        raise BundleError(f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote") from None
+    return Champion(bundle, dict(manifest), parts, bundle.read_reference())

@@ -1,0 +1,44 @@
+"""`llmdeal retrain`; joins the command line through the entry-point group `llmdeal.commands`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
+from training.cli import one_line_errors
+
+
+def retrain(
+    logs: Annotated[Path, typer.Option(help="Folder of a telemetry export, or of several side by side.")],
+    champion: Annotated[Path, typer.Option(help="Folder of the bundle in use: what is learned starts from it.")],
+    out: Annotated[Path, typer.Option(help="Folder of bundles; the challenger becomes a folder in it.")],
+    corpus: Annotated[Path | None, typer.Option(help="Graded answers that keep what the champion knew.")] = None,
+    value: Annotated[
+        float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")
+    ] = DEFAULT_WILLINGNESS_TO_PAY_USD,
+    seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
+    work: Annotated[Path | None, typer.Option(help="Where checkpoints lie; by default .retrain in --out.")] = None,
+) -> None:
+    """Learn from logged requests and their feedback: a challenger bundle, and a verdict on whether it is better."""
+    from training.progress import TerminalProgress
+    from training.retrain.job import RetrainPlan
+    from training.retrain.job import retrain as run_retraining
+    from training.retrain.settings import RetrainSettings
+
+    console = Console()
+    with one_line_errors("retrain"):
+        settings = RetrainSettings(seed=seed, value_usd=value)
+        result = run_retraining(RetrainPlan(logs, champion, out, corpus, work, settings), TerminalProgress(console))
+    verdict = result.verdict
+    if not result.is_new:
+        console.print(f"Nothing new: the same logs were learned from before, in [bold]{result.bundle}[/].")
+    else:
+        console.print(f"[green]Wrote {result.bundle}[/].")
+    said = "[green]better[/]" if verdict.is_better else "[yellow]not shown to be better[/]"
+    console.print(
+        f"{verdict.challenger_version} is {said} than {verdict.champion_version}, by {verdict.n_requests:,} later requests:"
+    )
+    for reason in verdict.reasons:
+        console.print(f"- {reason}", highlight=False)

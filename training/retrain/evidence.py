@@ -1,0 +1,125 @@
+"""What logs tell a champion: of each part of the log, who answered how well, what the champion says of the request, and how long answers were.
+
+Text is used here and goes no further: what is kept of it are the network's inputs.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from router.context import RouteContext
+from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
+from router.text_window import cut_to_window, estimate_tokens
+from router.tokenizer import WordPieceTokenizer
+from training.encoding import EncodedPrompts
+from training.export_onnx import GraphParts
+from training.logged_requests import LoggedRequests
+from training.retrain.fused_network import run_heads
+from training.retrain.lane_models import LaneModels
+
+Arrays = dict[str, npt.NDArray[Any]]
+Float16s = npt.NDArray[np.float16]
+Float32s = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+_LEAST_CHANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChampionView:
+    """What reading the logs needs to know of the champion; small enough to be sent to another machine.
+
+    Args:
+        version: As logged.
+        parts: Of its graph.
+        models: Of the logs' lanes.
+    """
+
+    version: str
+    parts: GraphParts
+    models: LaneModels
+
+
+def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
+    """Return what one part of a log tells, as arrays.
+
+    Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds. Of the `k` judged ones that can be learned from, because their
+    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `model`, `reward`, `reward_std`, `propensity`, `logits` (k, m) of the
+    champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was not kept. Of the `a` answers of
+    known length: `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
+    """
+    model = view.models.of_lane[logs.chosen]
+    has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
+    is_own = logs.router_versions == view.version
+    is_judged = np.isfinite(logs.reward) & logs.is_answered & (model >= 0)
+    used = np.flatnonzero(is_judged & (has_text | is_own))
+    with_text = used[has_text[used]]
+    logits = logged_logits(logs.quality[used], view)
+    inputs = encode_requests(logs, with_text, view.parts)
+    text_row = np.full(len(used), -1, np.int64)
+    text_row[has_text[used]] = np.arange(len(with_text))
+    logits[~is_own[used]] = np.nan
+    if len(with_text):
+        heads = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)
+        logits[has_text[used]] = heads[:, : view.parts.n_models]
+    believed = logs.completion_tokens[np.arange(len(logs)), logs.chosen].astype(np.float64)
+    counted = np.flatnonzero(
+        is_own & logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(believed) & (believed > 0)
+    )
+    return {
+        "conversation": conversation_hashes(logs),
+        "started_at": logs.started_at.astype("datetime64[us]").astype(np.int64),
+        "row": used,
+        "model": model[used].astype(np.int32),
+        "reward": logs.reward[used].astype(np.float32),
+        "reward_std": np.nan_to_num(logs.reward_std[used]).astype(np.float32),
+        "propensity": logs.propensity[used].astype(np.float32),
+        "logits": logits.astype(np.float16),
+        "text_row": text_row,
+        "inputs": inputs,
+        "length_row": counted,
+        "length_model": model[counted].astype(np.int32),
+        "believed_tokens": believed[counted].astype(np.float32),
+        "answer_tokens": logs.answer_tokens[counted].astype(np.float32),
+    }
+
+
+def logged_logits(quality: Float32s, view: ChampionView) -> Floats:
+    """Return the logged beliefs (k, lanes) as logits of the champion's models (k, m); NaN where no lane of a model was looked at."""
+    logits = np.full((len(quality), view.parts.n_models), np.nan)
+    chance = np.clip(quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    for lane, column in enumerate(view.models.of_lane):
+        if 0 <= column < view.parts.n_models:
+            is_new = np.isnan(logits[:, column])
+            logits[is_new, column] = np.log(chance[is_new, lane] / (1 - chance[is_new, lane]))
+    return logits
+
+
+def encode_requests(logs: LoggedRequests, rows: Ints, parts: GraphParts) -> Float16s:
+    """Return the network's inputs (len(rows), n_inputs) of requests whose text was kept, as the served path makes them."""
+    tokenizer = WordPieceTokenizer.from_bytes(parts.table.tokenizer_json, Path("tokenizer.json"))
+    embeddings = np.zeros((len(rows), parts.table.rows.shape[1]), np.float32)
+    features = np.zeros((len(rows), len(FEATURE_NAMES)), np.float32)
+    has_features = logs.features_version == FEATURES_VERSION and logs.features.shape[1] == len(FEATURE_NAMES)
+    for place, row in enumerate(rows):
+        text = cut_to_window(str(logs.prompts[row]))
+        embeddings[place] = parts.table.embed(tokenizer.encode(text))
+        if has_features and np.isfinite(logs.features[row, 0]):
+            features[place] = logs.features[row]
+        else:
+            length = len(str(logs.prompts[row]))
+            features[place] = extract_features(RouteContext(text, length, estimate_tokens(length)))[0]
+    return parts.scaler.transform(EncodedPrompts((), embeddings, features)).astype(np.float16)
+
+
+def conversation_hashes(logs: LoggedRequests) -> npt.NDArray[np.uint64]:
+    """Return a number for each request's conversation, shape (n,), the same in every part and process."""
+    names, place = np.unique(np.char.add(np.char.add(logs.accounts, "\n"), logs.conversation_ids), return_inverse=True)
+    numbers = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") for name in names.tolist()]
+    return np.array(numbers, np.uint64)[place]

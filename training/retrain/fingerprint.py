@@ -1,0 +1,37 @@
+"""The name of a retraining: a hash of everything that decides its result, so that the same inputs are the same work and the same bundle."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from training.corpus import Corpus
+from training.retrain.champion import Champion
+from training.retrain.settings import RetrainSettings
+from training.telemetry_folder import find_exports
+
+RECIPE_VERSION = 1
+"""A step for any change of what the same inputs give."""
+_SUFFIX = re.compile(r"-r[0-9a-f]{8}$")
+
+
+def fingerprint_of(logs: Path, champion: Champion, corpus: Corpus | None, settings: RetrainSettings) -> str:
+    """Return the hash, in hexadecimal. Exports count by their manifests, which hold the hash of every file."""
+    content = {
+        "recipe": RECIPE_VERSION,
+        "exports": sorted(_hash((export.folder / "export.json").read_bytes()) for export in find_exports(logs)),
+        "champion": [champion.bundle.version, champion.manifest["files"]],
+        "corpus": None if corpus is None else corpus.hashes,
+        "settings": asdict(settings),
+    }
+    return _hash(json.dumps(content, sort_keys=True).encode())
+
+
+def challenger_name(champion: Champion, fingerprint: str) -> str:
+    """Return the name of the bundle: the champion's, less an earlier retraining's mark, and this one's."""
+    return f"{_SUFFIX.sub('', str(champion.manifest['name']))}-r{fingerprint[:8]}"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,218 @@
+"""`llmdeal retrain`: reads logs, learns, writes a challenger with a verdict. Resumable, idempotent, one at a time."""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from router.bundle import load_bundle
+from router.errors import BundleError
+from router.verdict import Verdict, read_verdict, write_verdict
+from training.bundle_writer import check_bundle_place
+from training.corpus import Corpus, read_corpus
+from training.retrain.challenger import write_challenger
+from training.retrain.champion import Champion, read_champion
+from training.retrain.evidence import ChampionView, gather_evidence
+from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence, assemble_evidence
+from training.retrain.fingerprint import challenger_name, fingerprint_of
+from training.retrain.judging import judge, read_test_requests
+from training.retrain.lane_models import find_lane_models
+from training.retrain.settings import RetrainSettings
+from training.retrain.stages import Outcome, check_enough, keep_enough, learn
+from training.retrain.work_folder import WorkFolder, only_one
+from training.telemetry_reader import LogReader, open_logs
+from training.train import Progress
+
+WORK_FOLDER = ".retrain"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainPlan:
+    """What a retraining is asked to do.
+
+    Args:
+        logs: Folder of an export, or of several.
+        champion: Folder of the bundle in use.
+        out: Folder of bundles; the challenger becomes a folder in it.
+        corpus: Graded answers that keep what the champion knew; None: there are none at hand.
+        work: Where checkpoints lie; None: `.retrain` in `out`.
+        settings: Of the retraining.
+    """
+
+    logs: Path
+    champion: Path
+    out: Path
+    corpus: Path | None = None
+    work: Path | None = None
+    settings: RetrainSettings = field(default_factory=RetrainSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainResult:
+    """What came of it.
+
+    Args:
+        bundle: Folder of the challenger.
+        verdict: What the gate said.
+        is_new: False where an earlier run had done all of it.
+        fingerprint: Hash of everything that decided it.
+    """
+
+    bundle: Path
+    verdict: Verdict
+    is_new: bool
+    fingerprint: str
+
+
+class PartReader(Protocol):
+    """Makes the checkpoints of the log's parts, here or on other machines."""
+
+    def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
+        """Make every part that is not there yet."""
+        ...
+
+
+class LocalPartReader:
+    """Reads one part after the other, here."""
+
+    def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
+        """Make every part that is not there yet."""
+        starts = range(0, len(reader), rows_per_part)
+        with progress.stage("Reading and encoding", len(starts)) as advance:
+            for start in starts:
+                if not work.has(part_name(start)):
+                    work.put(part_name(start), gather_evidence(reader.read(start, start + rows_per_part), view))
+                advance(1)
+
+
+def part_name(start: int) -> str:
+    """Return the name of the checkpoint of the part that begins there."""
+    return f"part-{start:09}"
+
+
+def retrain(plan: RetrainPlan, progress: Progress, parts: PartReader | None = None) -> RetrainResult:
+    """Learn from the logs and write a challenger with a verdict.
+
+    Raises:
+        TelemetryError, CorpusError: What was given cannot be used, or too little can be learned from it; nothing is written.
+        router.errors.BundleError: The champion is unusable.
+        SettingsError: Another retraining is at work there, or a folder cannot be written.
+        ParityError: The export differs from what was fitted; nothing is written.
+    """
+    settings, work_root = plan.settings, plan.work or plan.out / WORK_FOLDER
+    champion = read_champion(plan.champion)
+    corpus = read_corpus(plan.corpus) if plan.corpus else None
+    fingerprint = fingerprint_of(plan.logs, champion, corpus, settings)
+    bundle = plan.out / challenger_name(champion, fingerprint)
+    with only_one(work_root):
+        verdict = _verdict_on(bundle)
+        if verdict is not None:
+            return RetrainResult(bundle, verdict, False, fingerprint)
+        check_bundle_place(bundle)
+        work = WorkFolder(work_root / fingerprint[:16])
+        verdict = _make(plan, champion, corpus, work, bundle, progress, parts or LocalPartReader())
+        work.remove()
+    return RetrainResult(bundle, verdict, True, fingerprint)
+
+
+def _make(
+    plan: RetrainPlan,
+    champion: Champion,
+    corpus: Corpus | None,
+    work: WorkFolder,
+    bundle: Path,
+    progress: Progress,
+    parts: PartReader,
+) -> Verdict:
+    settings = plan.settings
+    with progress.stage("Finding requests and rewards", None):
+        reader = open_logs(plan.logs)
+        models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, champion.trained_names)
+    view = ChampionView(champion.bundle.version, champion.parts, models)
+    parts.gather(reader, view, settings.rows_per_part, work, progress)
+    starts = range(0, len(reader), settings.rows_per_part)
+    evidence = assemble_evidence([work.path(part_name(start)) for start in starts], work, settings)
+    check_enough(evidence, plan.logs, settings)
+    evidence, models = keep_enough(evidence, models, settings)
+    with progress.stage("Learning", 1) as advance:
+        outcome = learn(champion, evidence, models, corpus, settings, work, advance)
+    view = ChampionView(view.version, view.parts, models)
+    made = work.folder / bundle.name
+    with progress.stage("Exporting and proving parity", None):
+        write_challenger(made, champion, outcome.learned, _record(evidence, outcome, corpus))
+    with progress.stage("Judging on later conversations", None):
+        requests = read_test_requests(
+            reader,
+            evidence.test_since,
+            evidence.test_conversations,
+            champion,
+            view,
+            outcome.learned,
+            outcome.is_network,
+            settings.rows_per_part,
+        )
+        versions = (load_bundle(made).version, champion.bundle.version)
+        verdict = judge(requests, versions, datetime.now(UTC), settings)
+    write_verdict(made, verdict)
+    _put_in_place(made, bundle)
+    return verdict
+
+
+def _verdict_on(bundle: Path) -> Verdict | None:
+    """Return what was said of a bundle that is already there and whole; None: there is none."""
+    try:
+        load_bundle(bundle)
+        return read_verdict(bundle)
+    except BundleError:
+        return None
+
+
+def _put_in_place(made: Path, bundle: Path) -> None:
+    """Let the bundle appear at once, also where the work folder lies on another disk."""
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = bundle.with_name(f".{bundle.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.copytree(made, unfinished)
+    if bundle.exists():
+        shutil.rmtree(bundle)
+    os.replace(unfinished, bundle)
+
+
+def _record(evidence: Evidence, outcome: Outcome, corpus: Corpus | None) -> dict[str, object]:
+    """Return what the manifest says of the logs: counts, never a name, a request or a text."""
+    rewards = np.bincount(evidence.model, minlength=len(outcome.learned.names))
+    return {
+        "requests": evidence.n_requests,
+        "rewards": len(evidence),
+        "rewards_with_text": int(evidence.has_text.sum()),
+        "rewards_to_learn": int((evidence.split == TRAIN).sum()),
+        "rewards_to_calibrate": int((evidence.split == CALIBRATE).sum()),
+        "rewards_to_judge": int((evidence.split == TEST).sum()),
+        "rewards_of": {name: int(count) for name, count in zip(outcome.learned.names, rewards, strict=True) if count},
+        "first_at": _instant(evidence.first_at),
+        "last_at": _instant(evidence.last_at),
+        "corpus": None if corpus is None else corpus.hashes,
+        "steps": [
+            {
+                "step": choice.step,
+                "is_taken": choice.is_taken,
+                "rewards": choice.n_rewards,
+                "loss_before": _rounded(choice.loss_before),
+                "loss_after": _rounded(choice.loss_after),
+                "error": _rounded(choice.error),
+            }
+            for choice in outcome.choices
+        ],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 6)
+
+
+def _instant(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,63 @@
+"""Which model answers on each lane: one that the champion predicts, or a new one that only the logs know."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from training.telemetry_folder import find_exports
+
+Ints = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LaneModels:
+    """The models of `l` lanes.
+
+    Args:
+        known: Names of the champion's models.
+        new: Names of models that it does not know, sorted.
+        of_lane: Shape (l,), place in `known + new`; -1: the log does not say.
+    """
+
+    known: tuple[str, ...]
+    new: tuple[str, ...]
+    of_lane: Ints
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All models, in the order of the columns."""
+        return self.known + self.new
+
+
+def find_lane_models(
+    folder: Path, lane_ids: Sequence[str], trained_names: Sequence[str | None], known: Sequence[str]
+) -> LaneModels:
+    """Return the models of an export's lanes.
+
+    A lane's trained name decides where the champion knows it; else the vendor's name of the model, under which an earlier retraining may have
+    learned it. A vendor's name that the champion does not know is a new model.
+    """
+    vendor = _vendor_models(folder)
+    place = {name: column for column, name in enumerate(known)}
+    names = []
+    for lane_id, trained in zip(lane_ids, trained_names, strict=True):
+        names.append(trained if trained in place else vendor.get(lane_id))
+    new = tuple(sorted({name for name in names if name is not None and name not in place}))
+    place |= {name: len(known) + column for column, name in enumerate(new)}
+    return LaneModels(tuple(known), new, np.array([-1 if name is None else place[name] for name in names], np.intp))
+
+
+def _vendor_models(folder: Path) -> dict[str, str]:
+    """Return lane -> the vendor's name of its model, as attempts say; the newest export knows best."""
+    found: dict[str, str] = {}
+    for export in find_exports(folder):
+        for path in export.attempts:
+            table = pq.read_table(path, columns=["lane_id", "vendor_model"])
+            pairs = table.group_by(["lane_id", "vendor_model"]).aggregate([]).to_pylist()
+            for pair in pairs:
+                found.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
+    return found

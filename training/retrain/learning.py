@@ -1,0 +1,133 @@
+"""From evidence to the graph's new parts: a correction of the champion's logits by all rewards, the network fitted on where text was kept, lengths.
+
+Each step has to earn its place on requests that it did not learn from: the corrected champion, and the network fitted on, are taken only where they
+foretell the rewards of the calibrating conversations better than what they would replace, by more than one standard error.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router.placement import logit
+from training.calibration import fit_length_line
+from training.export_onnx import GraphParts
+from training.retrain.champion import Champion
+from training.retrain.continuing import GradeTargets, RewardTargets, continue_network
+from training.retrain.correction import Judged, LogitMap, LogitSpace, fit_logit_map
+from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
+from training.retrain.fused_network import run_heads
+from training.retrain.settings import RetrainSettings
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Advance = Callable[[float], None]
+
+_FEWEST_TO_CHOOSE = 30
+_FEWEST_LENGTHS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """How a step fared on the calibrating conversations.
+
+    Args:
+        step: Which.
+        is_taken: Whether it was.
+        n_rewards: It was judged on so many.
+        loss_before, loss_after: Mean log loss of the rewards without it and with it.
+        error: Standard error of their difference.
+    """
+
+    step: str
+    is_taken: bool
+    n_rewards: int
+    loss_before: float
+    loss_after: float
+    error: float
+
+
+def log_loss(logits: Floats, reward: Floats) -> Floats:
+    """Return the surprise at each reward, shape (k,)."""
+    return np.asarray(np.logaddexp(0, logits) - reward * logits, np.float64)
+
+
+def judged_rows(evidence: Evidence, rows: Ints, settings: RetrainSettings) -> Judged:
+    """Return these rewards as the correction reads them."""
+    return Judged(
+        np.asarray(evidence.logits[rows], np.float64),
+        evidence.model[rows],
+        evidence.reward[rows],
+        evidence.weights(rows, settings.largest_weight),
+    )
+
+
+def learn_correction(champion: Champion, evidence: Evidence, n_new: int, settings: RetrainSettings) -> tuple[LogitMap, Choice]:
+    """Fit the correction to the training conversations; a champion that it does not improve stays as it is, new models excepted."""
+    space = LogitSpace.of(logit(champion.reference.quality))
+    rows = np.flatnonzero(evidence.split == TRAIN)
+    found = fit_logit_map(judged_rows(evidence, rows, settings), space, n_new)
+    held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
+    logits = space.filled(np.asarray(evidence.logits[held], np.float64))
+    choice = choose_step(
+        "correction",
+        logits[np.arange(len(held)), evidence.model[held]],
+        found.apply(logits)[np.arange(len(held)), evidence.model[held]],
+        evidence.reward[held],
+    )
+    return (found if choice.is_taken else found.only_new(champion.parts.n_models)), choice
+
+
+def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Choice:
+    """Take a step whose logits foretell rewards better by more than one standard error; all arguments have shape (k,)."""
+    if len(reward) < _FEWEST_TO_CHOOSE:
+        return Choice(step, False, len(reward), float("nan"), float("nan"), float("nan"))
+    losses = log_loss(before, reward), log_loss(after, reward)
+    gain = losses[0] - losses[1]
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    return Choice(step, bool(gain.mean() > error), len(reward), float(losses[0].mean()), float(losses[1].mean()), error)
+
+
+def learn_network(
+    parts: GraphParts, evidence: Evidence, grades: GradeTargets | None, settings: RetrainSettings, advance: Advance
+) -> tuple[GraphParts, Choice]:
+    """Fit the network on from `parts` to the rewards whose text was kept; return what is better of the two."""
+    rows = np.flatnonzero((evidence.split == TRAIN) & evidence.has_text)
+    targets = RewardTargets(
+        evidence.inputs,
+        evidence.text_row[rows],
+        evidence.model[rows],
+        evidence.reward[rows].astype(np.float32),
+        evidence.weights(rows, settings.largest_weight).astype(np.float32),
+    )
+    fitted = continue_network(parts, targets, grades, settings.continuing, settings.seed, advance)
+    held = np.flatnonzero((evidence.split == CALIBRATE) & evidence.has_text)
+    before, after = (answered_logits(candidate, evidence, held) for candidate in (parts, fitted))
+    choice = choose_step("network", before, after, evidence.reward[held])
+    return (fitted if choice.is_taken else parts), choice
+
+
+def answered_logits(parts: GraphParts, evidence: Evidence, rows: Ints) -> Floats:
+    """Return the logit (len(rows),) of the model that answered, of rows whose text was kept."""
+    heads = run_heads(parts, evidence.inputs, evidence.text_row[rows]).mean(axis=1)
+    return np.asarray(heads[np.arange(len(rows)), evidence.model[rows]], np.float64)
+
+
+def learn_lengths(parts: GraphParts, champion: Champion, evidence: Evidence) -> tuple[Floats, Floats]:
+    """Return (slope, offset) of each model's log length, each (m,), from all answers that were not kept for judging.
+
+    A model that the champion does not know was believed to answer at the typical length; its own starts at the mean log length of the others.
+    """
+    slope, offset = np.ones(parts.n_models), np.zeros(parts.n_models)
+    tokens = np.maximum(champion.reference.completion_tokens.astype(np.float64), 1)
+    typical_above_mean_log = float((np.log(tokens.mean(axis=1)) - np.log(tokens).mean(axis=1)).mean())
+    for column in range(parts.n_models):
+        rows = (evidence.length_model == column) & (evidence.length_split != TEST)
+        if rows.sum() < _FEWEST_LENGTHS:
+            continue
+        believed = np.log(evidence.believed_tokens[rows])
+        if column >= champion.parts.n_models:
+            believed = believed - typical_above_mean_log
+        slope[column], offset[column] = fit_length_line(believed, evidence.answer_tokens[rows], 0.0)
+    return slope, offset
