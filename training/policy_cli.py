@@ -79,6 +79,10 @@ def judge(
     ],
     champion: Annotated[Path, typer.Option(help="Folder of the bundle in use.")],
     logs: LogsFolder,
+    spec: Annotated[
+        str | None,
+        typer.Option("--policy", help="The policy that uses them; by default best_value at --value.", show_default=False),
+    ] = None,
     method: Method = "dr",
     interval: Kind = "bootstrap",
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
@@ -94,12 +98,14 @@ def judge(
 
     from router.verdict import write_verdict
     from training.off_policy.comparison import ComparisonSettings
+    from training.off_policy.policy_specs import parse_rule
     from training.promotion_gate import GateSettings, judge_bundles
 
     with one_line_errors("policy judge"):
         settings = GateSettings(least_gain_usd=least_gain)
         settings = replace(settings, comparison=ComparisonSettings(method, interval, value_usd=value))
-        verdict = judge_bundles(_read(logs, since, until, signals), challenger, champion, datetime.now(UTC), settings)
+        rule = None if spec is None else parse_rule(spec)
+        verdict = judge_bundles(_read(logs, since, until, signals), challenger, champion, datetime.now(UTC), settings, rule)
         path = write_verdict(challenger, verdict)
     console = _wide_console()
     console.print(

@@ -11,7 +11,7 @@ Where the logs cannot tell, nothing is promoted.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import NormalDist
@@ -21,17 +21,20 @@ import numpy.typing as npt
 
 from router.bundle import load_bundle
 from router.verdict import Guard, GuardedMetric, Interval, Verdict
-from training.logged_requests import LoggedRequests, Mask
+from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings, PolicyJudge, PolicyJudgement, keep_judgeable
 from training.off_policy.diagnostics import effective_size
 from training.off_policy.errors import CannotTellError
-from training.off_policy.estimators.port import Estimate
+from training.off_policy.estimators.port import Estimate, JudgedSample
 from training.off_policy.estimators.registry import ESTIMATORS
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy
 from training.off_policy.intervals.conversations import Conversations
 from training.off_policy.request_kinds import UNKNOWN_KIND, kinds_of
 
 Names = npt.NDArray[np.str_]
+Ints = npt.NDArray[np.intp]
+_MOST_NAMED = 20
+"""Groups too small to tell that a verdict names one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +63,30 @@ class GateSettings:
 
 
 def judge_bundles(
-    logs: LoggedRequests, challenger: Path, champion: Path, judged_at: datetime, settings: GateSettings | None = None
+    logs: LoggedRequests,
+    challenger: Path,
+    champion: Path,
+    judged_at: datetime,
+    settings: GateSettings | None = None,
+    rule: GreedyPolicy | None = None,
 ) -> Verdict:
-    """Judge two bundles, each as the policy `best_value` by its beliefs.
+    """Judge two bundles by the policy that uses them.
 
     Args:
         logs: That neither learnt from: later ones.
         challenger, champion: Folders of the bundles.
         judged_at: The present, aware.
         settings: None: the defaults.
+        rule: The policy; its beliefs are replaced. None: `best_value` at the settings' value of a good answer.
 
     Raises:
         router.errors.BundleError: A bundle is unusable.
     """
     settings = settings or GateSettings()
+    judged = settings.comparison
+    rule = rule or GreedyPolicy("best_value", judged.value_usd, latency_usd_per_s=judged.latency_usd_per_s)
     versions = (load_bundle(challenger).version, load_bundle(champion).version)
-    policies = [_policy_of(logs, folder, settings.comparison) for folder in (challenger, champion)]
+    policies = [_policy_of(logs, folder, rule) for folder in (challenger, champion)]
     return judge_challenger(logs, policies[0], policies[1], versions, judged_at, settings)
 
 
@@ -117,22 +128,14 @@ def judge_challenger(
     return Verdict(*versions, not against, (*reasons, *notes), gain, guards, len(logs), judged_at)
 
 
-def _policy_of(logs: LoggedRequests, folder: Path, settings: ComparisonSettings) -> EvaluationPolicy:
+def _policy_of(logs: LoggedRequests, folder: Path, rule: GreedyPolicy) -> EvaluationPolicy:
     """Return the policy of a bundle: by the logged beliefs where they are its own, else by asking it."""
     version = load_bundle(folder).version
     if len(logs) and (logs.router_versions == version).all():
-        return GreedyPolicy("best_value", settings.value_usd, latency_usd_per_s=settings.latency_usd_per_s, title=version)
+        return replace(rule, title=version)
     from training.off_policy.bundle_beliefs import BundleBeliefs
 
-    beliefs = BundleBeliefs(folder)
-    return GreedyPolicy(
-        "best_value",
-        settings.value_usd,
-        latency_usd_per_s=settings.latency_usd_per_s,
-        beliefs=beliefs,
-        needs_text=True,
-        title=version,
-    )
+    return replace(rule, beliefs=BundleBeliefs(folder), needs_text=True, title=version)
 
 
 def _overall_guards(difference: PolicyJudgement, standing: PolicyJudgement, settings: GateSettings) -> Iterator[Guard]:
@@ -161,41 +164,50 @@ def _standing(standing: PolicyJudgement, metric: GuardedMetric) -> float:
 
 
 def _group_guards(judge: PolicyJudge, settings: GateSettings) -> Iterator[Guard]:
-    groups = [
-        *_groups("account", judge.logs.accounts, None),
-        *_groups("kind", kinds_of(judge.logs), UNKNOWN_KIND),
-    ]
-    found = [(name, _change_within(judge, rows, settings)) for name, rows in groups]
-    n_telling = sum(change is not None for _, change in found)
-    quantile = NormalDist().inv_cdf(1 - settings.group_error / max(n_telling, 1))
+    groups = [*_groups("account", judge.logs.accounts, None), *_groups("kind", kinds_of(judge.logs), UNKNOWN_KIND)]
+    samples = judge.quality_sample(judge.policies[0]), judge.quality_sample(judge.policies[1])
+    found = {name: _change_within(judge, samples, rows, settings) for name, rows in groups}
+    telling = {name: change for name, change in found.items() if change is not None}
+    quantile = NormalDist().inv_cdf(1 - settings.group_error / max(len(telling), 1))
     margin = settings.group_quality_margin
-    for name, change in found:
-        if change is None:
-            note = "too few judged requests of this group count to tell"
-            yield Guard(f"quality, {name}", "quality", name, None, margin, "unknown", note)
-            continue
-        value, error = change
+    for name, (value, error) in telling.items():
         interval = Interval(value, value - quantile * error, value + quantile * error)
         is_broken = value < -margin and interval.high < 0
-        note = f"changes by {_span(interval, 3)}, over {n_telling} groups together; a fall by more than {margin:.3f} that is beyond luck stops"
+        note = f"changes by {_span(interval, 3)}, over {len(telling)} groups together; a fall by more than {margin:.3f} that is beyond luck stops"
         yield Guard(f"quality, {name}", "quality", name, interval, margin, "broken" if is_broken else "kept", note)
+    small = [name for name, change in found.items() if change is None]
+    for name in small[:_MOST_NAMED]:
+        yield Guard(
+            f"quality, {name}", "quality", name, None, margin, "unknown", "too few judged requests of this group count to tell"
+        )
+    if len(small) > _MOST_NAMED:
+        rest = f"{len(small) - _MOST_NAMED} more groups"
+        yield Guard(f"quality, {rest}", "quality", rest, None, margin, "unknown", "likewise")
 
 
-def _groups(word: str, names: Names, left_out: str | None) -> list[tuple[str, Mask]]:
-    return [(f"{word} {name}", names == name) for name in np.unique(names) if name != left_out]
+def _groups(word: str, names: Names, left_out: str | None) -> Iterator[tuple[str, Ints]]:
+    """Yield each group's name and rows, ascending."""
+    found, number = np.unique(names, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(found))))
+    for name, rows in zip(found.tolist(), parts, strict=True):
+        if name != left_out:
+            yield f"{word} {name}", rows
 
 
-def _change_within(judge: PolicyJudge, rows: Mask, settings: GateSettings) -> tuple[float, float] | None:
+def _change_within(
+    judge: PolicyJudge, samples: tuple[JudgedSample, JudgedSample], rows: Ints, settings: GateSettings
+) -> tuple[float, float] | None:
     """Return (change of quality, its standard error) within a group; None: too few judged requests tell."""
-    samples = [judge.quality_sample(policy) for policy in judge.policies]
-    apart = np.abs(samples[0].weight - samples[1].weight) * samples[0].observation
-    if not apart[rows].any():
-        return (0.0, 0.0) if np.array_equal(judge.policies[0][rows], judge.policies[1][rows]) else None
-    if effective_size(apart[rows]) < settings.fewest_of_group:
+    first, second = (sample.rows(rows) for sample in samples)
+    if np.array_equal(first.policy, second.policy):
+        return 0.0, 0.0
+    apart = np.abs(first.weight - second.weight) * first.observation
+    if effective_size(apart) < settings.fewest_of_group:
         return None
     estimator = ESTIMATORS[settings.comparison.method]
-    first, second = (estimator.estimate(sample.rows(rows)) for sample in samples)
-    return _mean_and_error(first - second, Conversations.of(judge.conversations.number[rows]))
+    conversations = Conversations.of(judge.conversations.number[rows])
+    return _mean_and_error(estimator.estimate(first) - estimator.estimate(second), conversations)
 
 
 def _mean_and_error(estimate: Estimate, conversations: Conversations) -> tuple[float, float] | None:

@@ -16,7 +16,7 @@ from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
 from training.off_policy.errors import PolicySpecError
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
-from training.off_policy.policy_specs import parse_policy
+from training.off_policy.policy_specs import parse_policy, parse_rule
 from training.off_policy.synthetic import LANES, LoggedRequests, Scenario, make_traffic
 
 LOGS = make_traffic(Scenario(n_requests=300), 3).logs
@@ -136,6 +136,12 @@ def test_words_that_nobody_knows_are_refused_in_one_line(spec: str, complaint: s
     with pytest.raises(PolicySpecError, match=complaint) as caught:
         parse_policy(spec)
     assert "\n" not in str(caught.value)
+
+
+def test_bundles_are_judged_by_policies_that_choose_by_beliefs() -> None:
+    assert parse_rule("cheapest_above_bar:bar=0.8").bar == 0.8
+    with pytest.raises(PolicySpecError, match="bundles are judged by one of best_value"):
+        parse_rule("lane:small/a")
 
 
 def test_a_lane_that_the_logs_do_not_know_is_refused() -> None:

@@ -122,6 +122,14 @@ def test_groups_too_small_to_tell_are_named_and_do_not_stop() -> None:
     assert [guard.name for guard in found.guards if guard.outcome == "unknown"] == ["quality, account tiny"]
 
 
+def test_of_many_small_groups_only_some_are_named() -> None:
+    names = np.char.add("tiny ", (np.arange(12_000) % 400).astype(np.str_))
+    found = judge(believing(with_beliefs(traffic(), 0.2, 1)), logs=replace(traffic().logs, accounts=names))
+    assert found.is_better, found.reasons
+    assert len(found.guards) == 3 + 20 + 1
+    assert found.guards[-1].name == "quality, 380 more groups"
+
+
 def test_kinds_are_told_by_the_features_alone() -> None:
     rows = np.zeros((5, len(FEATURE_NAMES)), np.float32)
     for row, (name, value) in enumerate({"backticks": 6, "dollars": 8, "turns": 2, "characters": 9_000}.items()):

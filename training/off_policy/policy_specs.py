@@ -42,6 +42,18 @@ def parse_policy(spec: str) -> EvaluationPolicy:
     return policy if epsilon is None else MixedPolicy(policy, epsilon)
 
 
+def parse_rule(spec: str) -> GreedyPolicy:
+    """Return the policy that a text describes, which has to be one that chooses by beliefs.
+
+    Raises:
+        PolicySpecError: It is not, or nobody knows it.
+    """
+    policy = parse_policy(spec)
+    if not isinstance(policy, GreedyPolicy) or policy.beliefs is not None:
+        raise PolicySpecError(f"policy {spec!r}: bundles are judged by one of {', '.join(RULES)}: name one, with its settings")
+    return policy
+
+
 def _named(spec: str, rest: str, bundle: Path | None) -> EvaluationPolicy:
     name, _, settings = rest.partition(":")
     if name in ("logged", "lane"):

@@ -33,7 +33,7 @@ class JudgedSample:
     chosen: npt.NDArray[np.intp]
     scale: float | None
 
-    def rows(self, chosen: npt.NDArray[np.bool_]) -> "JudgedSample":
+    def rows(self, chosen: npt.NDArray[np.intp]) -> "JudgedSample":
         """Return these requests."""
         expected = None if self.expected is None else self.expected[chosen]
         return JudgedSample(
