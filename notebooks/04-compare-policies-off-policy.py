@@ -28,7 +28,8 @@ from training.off_policy.estimators.registry import ESTIMATORS
 from training.off_policy.intervals.confidence_sequence import ConfidenceSequence
 from training.off_policy.policy_specs import parse_policy
 from training.off_policy.signals import judgement_rules
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 from training.telemetry_reader import read_logs
 
 LOGS = os.environ.get("LOGS")  # your own: "exports/november"

@@ -14,7 +14,8 @@ from serve.storage.database import open_database
 from serve.storage.feedback_repository import FeedbackRepository
 from serve.telemetry_export import export_telemetry
 from training.logged_requests import LoggedRequests
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 
 
 def logs_by_hand(probability: list[list[float]], chosen: list[int], reward: list[float], **changes: Any) -> LoggedRequests:

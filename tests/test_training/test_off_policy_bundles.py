@@ -17,7 +17,8 @@ from training.off_policy.comparison import ComparisonSettings, compare_policies
 from training.off_policy.errors import CannotTellError
 from training.off_policy.evaluation_policies import LoggedPolicy
 from training.off_policy.policy_specs import parse_policy
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 
 BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 LONG = "Write a function that sorts a list. " * 200

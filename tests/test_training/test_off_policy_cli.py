@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from router.verdict import read_verdict
 from training.off_policy.signals import judgement_rules
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 from training.policy_cli import policy
 
 BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"

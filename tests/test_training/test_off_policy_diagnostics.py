@@ -10,7 +10,8 @@ from training.off_policy.comparison import METRICS, ComparisonSettings, compare_
 from training.off_policy.diagnostics import SupportLimits, diagnose, diagnose_difference, effective_size, refusals
 from training.off_policy.evaluation_policies import GreedyPolicy, LoggedPolicy, OneLane
 from training.off_policy.intervals.conversations import Conversations
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 
 LOGS = logs_by_hand([[0.5, 0.5], [1.0, 0.0], [0.995, 0.005], [0.5, 0.5]], [1, 0, 0, 0], [1.0, np.nan, 0.0, 1.0])
 ALWAYS_SECOND = np.array([[0.0, 1.0]] * 4, np.float32)

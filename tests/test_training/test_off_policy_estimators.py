@@ -10,7 +10,8 @@ from training.off_policy.estimators.port import Estimate, JudgedSample
 from training.off_policy.estimators.registry import ESTIMATORS
 from training.off_policy.estimators.switch import SwitchDoublyRobust
 from training.off_policy.evaluation_policies import GreedyPolicy, OneLane
-from training.off_policy.synthetic import LANES, Scenario, make_traffic
+from training.off_policy.synthetic import LANES, make_traffic
+from training.off_policy.traffic import Scenario
 
 # Two requests over two lanes; lane 0 and lane 1 drawn; the second policy always takes lane 1.
 BY_HAND = JudgedSample(

@@ -14,10 +14,12 @@ from router.policies.best_value import BestValue
 from router.policies.cheapest import Cheapest
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
+from training.logged_requests import LoggedRequests
 from training.off_policy.errors import PolicySpecError
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
 from training.off_policy.policy_specs import parse_policy, parse_rule
-from training.off_policy.synthetic import LANES, LoggedRequests, Scenario, make_traffic
+from training.off_policy.synthetic import LANES, make_traffic
+from training.off_policy.traffic import Scenario
 
 LOGS = make_traffic(Scenario(n_requests=300), 3).logs
 

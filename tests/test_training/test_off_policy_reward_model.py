@@ -5,7 +5,8 @@ import pytest
 
 from training.off_policy.intervals.conversations import Conversations
 from training.off_policy.reward_model import BeliefLearner, JudgedPairs, LanePairs, cross_fit_rewards, folds_of
-from training.off_policy.synthetic import Scenario, make_traffic
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario
 from training.off_policy.trees import TreeLearner, TreeSettings, train_reward_model
 
 TRAFFIC = make_traffic(Scenario(n_requests=6_000, exploration=0.6, belief_noise=1.5, belief_bias=-1.0), 0)

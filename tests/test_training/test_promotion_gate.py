@@ -13,7 +13,8 @@ from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy
 from training.off_policy.request_kinds import kinds_of
-from training.off_policy.synthetic import Scenario, Traffic, make_traffic, with_beliefs
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario, Traffic, with_beliefs
 from training.promotion_gate import GateSettings, judge_challenger
 
 NIGHT = datetime(2026, 11, 26, 3, tzinfo=UTC)

@@ -171,12 +171,14 @@ class PolicyJudge:
 
     def _refusals(self, metric: Metric, diagnostics: Diagnostics) -> tuple[str, ...]:
         found = refusals(diagnostics, self.settings.limits, of_judged=metric in _OF_JUDGED)
+        if found:
+            return found
         needed: dict[Metric, tuple[str, ...]] = {"cost_usd": ("cost",), "latency_ms": ("latency",), "utility_usd": ("cost",)}
         if self.settings.latency_usd_per_s:
             needed["utility_usd"] = ("cost", "latency")
         known = {"cost": self._cost[0], "latency": self._latency[0]}
         few = [name for name in needed.get(metric, ()) if (known[name] > 0).sum() < self.settings.limits.fewest_effective]
-        return (*found, *(f"the {name} of too few requests was logged" for name in few))
+        return tuple(f"the {name} of too few requests was logged" for name in few)
 
     def quality_sample(self, policy: Float32s) -> JudgedSample:
         """Return what estimators read of the quality of one of the two policies."""
@@ -249,7 +251,7 @@ def compare_policies(
     judged = PolicyJudge(logs, first, second, settings)
     unanswered = int((~logs.is_answered).sum())
     if unanswered:
-        notes.append(f"{unanswered:,} requests were not answered by the lane drawn: their cost counts, their quality is unknown")
+        notes.append(f"requests that the lane drawn did not answer: {unanswered:,}; their cost counts, their quality is unknown")
     missing = (
         METRICS if settings.interval == "bernstein" and settings.method == "snips" else ("cost_usd", "latency_ms", "utility_usd")
     )

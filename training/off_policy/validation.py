@@ -6,24 +6,42 @@ the tables say how far the estimates of quality are off, and how often the inter
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
-from training.off_policy.comparison import ComparisonSettings, PolicyJudge
+from training.logged_requests import LoggedRequests
+from training.off_policy.comparison import ComparisonSettings, PolicyJudge, compare_policies
 from training.off_policy.diagnostics import diagnose_difference, refusals
 from training.off_policy.estimators.registry import ESTIMATORS
-from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy
+from training.off_policy.evaluation_policies import GreedyPolicy
 from training.off_policy.intervals.registry import INTERVALS
-from training.off_policy.synthetic import Scenario, Traffic, make_traffic, with_beliefs
+from training.off_policy.replay import read_pool, replay
+from training.off_policy.synthetic import make_traffic
+from training.off_policy.traffic import Scenario, Traffic, with_beliefs
 
 WORTH_USD = 0.03
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+_BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
+
+
+@dataclass(frozen=True, slots=True)
+class GradedScenario:
+    """Real prompts, beliefs and grades of a bundle's source, drawn and judged as `traffic` says."""
+
+    bundle: Path
+    source: int
+    traffic: Scenario
+
+
+_DRAWN = Scenario(exploration=0.5, belief_noise=1.0, feedback=0.5, n_requests=4_000)
+SCENARIOS: Mapping[str, Scenario | GradedScenario] = MappingProxyType(
     {
         "good overlap": Scenario(exploration=0.5),
         "poor overlap": Scenario(exploration=0.1, n_requests=4_000),
@@ -31,6 +49,8 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "feedback on 5%, more on dear lanes": Scenario(exploration=0.5, feedback=0.05, feedback_by_lane=1.5, n_requests=10_000),
         "conversations of 8": Scenario(exploration=0.5, requests_per_conversation=8.0, reception=1.0, n_requests=4_000),
         "near-deterministic logging": Scenario(exploration=0.02, n_requests=4_000),
+        "real grades, llmrouter": GradedScenario(_BUNDLE, 0, _DRAWN),
+        "real grades, mmlu_pro": GradedScenario(_BUNDLE, 1, _DRAWN),
     }
 )
 Found = Mapping[str, tuple[float, float, float]]
@@ -75,10 +95,11 @@ class ScenarioReport:
     rows: tuple[Row, ...]
 
 
-def run_once(scenario: Scenario, reward_model: Literal["trees", "beliefs"], seed: int) -> Outcome:
+def run_once(scenario: Scenario | GradedScenario, reward_model: Literal["trees", "beliefs"], seed: int) -> Outcome:
     """Return what every estimator and interval says of one log, the truth (policy, difference) on it, and whether it would be refused."""
-    traffic = make_traffic(scenario, seed)
-    challenger, champion = _policies(traffic, seed)
+    traffic, known = _make(scenario, seed)
+    challenger = GreedyPolicy("best_value", worth_usd=WORTH_USD, beliefs=lambda logs: known, title="challenger")
+    champion = GreedyPolicy("best_value", worth_usd=WORTH_USD)
     judge = PolicyJudge(traffic.logs, challenger, champion, ComparisonSettings(reward_model=reward_model))
     samples = [judge.quality_sample(policy) for policy in judge.policies]
     makers = {name: make(judge.conversations, 0.95) for name, make in INTERVALS.items()}
@@ -99,7 +120,11 @@ def run_once(scenario: Scenario, reward_model: Literal["trees", "beliefs"], seed
 
 
 def validate(
-    name: str, scenario: Scenario, n_runs: int, workers: int = 1, reward_model: Literal["trees", "beliefs"] = "beliefs"
+    name: str,
+    scenario: Scenario | GradedScenario,
+    n_runs: int,
+    workers: int = 1,
+    reward_model: Literal["trees", "beliefs"] = "beliefs",
 ) -> ScenarioReport:
     """Run a scenario many times; seeds are 0..n_runs-1."""
     run = partial(run_once, scenario, reward_model)
@@ -132,10 +157,24 @@ def markdown(reports: Sequence[ScenarioReport]) -> str:
     return "\n".join(lines)
 
 
-def _policies(traffic: Traffic, seed: int) -> tuple[EvaluationPolicy, EvaluationPolicy]:
-    known = with_beliefs(traffic, 0.3, seed + 1_000_000)
-    challenger = GreedyPolicy("best_value", worth_usd=WORTH_USD, beliefs=lambda logs: known, title="challenger")
-    return challenger, GreedyPolicy("best_value", worth_usd=WORTH_USD)
+def measure_speed(n_requests: int) -> str:
+    """Return how long a comparison takes on so many requests, a tenth of them judged, and this process's peak memory."""
+    logs = make_traffic(Scenario(n_requests=n_requests, requests_per_conversation=2, feedback=0.1), 0).logs
+    start = time.perf_counter(), time.process_time()
+    compare_policies(logs, GreedyPolicy("best_value"), GreedyPolicy("cheapest_above_bar"))
+    wall_s, cpu_s = time.perf_counter() - start[0], time.process_time() - start[1]
+    import resource  # not on every system
+
+    peak_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return f"{n_requests:,} requests over {len(logs.lane_ids)} lanes: {wall_s:.1f} s ({cpu_s:.1f} s of one core), peak {peak_gib:.2f} GiB"
+
+
+def _make(scenario: Scenario | GradedScenario, seed: int) -> tuple[Traffic, LoggedRequests]:
+    """Return traffic, and its requests with the challenger's beliefs."""
+    if isinstance(scenario, GradedScenario):
+        return replay(read_pool(scenario.bundle, scenario.source), scenario.traffic, seed)
+    traffic = make_traffic(scenario, seed)
+    return traffic, with_beliefs(traffic, 0.3, seed + 1_000_000)
 
 
 def _runs(run: Callable[[int], Outcome], n_runs: int, workers: int) -> Iterator[Outcome]:
@@ -155,7 +194,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--reward-model", choices=["beliefs", "trees"], default="beliefs", help="trees: ten times slower")
     parser.add_argument("--scenario", choices=list(SCENARIOS), action="append", help="only this one; may be given several times")
+    parser.add_argument("--speed", type=int, metavar="N", help="instead: time one comparison with trees on N requests")
     asked = parser.parse_args()
+    if asked.speed is not None:
+        print(measure_speed(asked.speed))
+        return
     chosen = {name: SCENARIOS[name] for name in asked.scenario or SCENARIOS}
     reports = [validate(name, scenario, asked.runs, asked.workers, asked.reward_model) for name, scenario in chosen.items()]
     print(markdown(reports))
