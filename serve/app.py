@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
@@ -25,6 +26,7 @@ from serve.bundles.bundle_loader import BundleLoader
 from serve.bundles.bundle_metrics import BundleMetrics
 from serve.bundles.follow import BundleFollower
 from serve.bundles.gate_keeper import GateKeeper
+from serve.bundles.shadow import Shadow
 from serve.bundles.store import open_store
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
@@ -66,6 +68,7 @@ from serve.storage.bundle_history import BundleHistory
 from serve.storage.database import open_database
 from serve.storage.idempotency_repository import IdempotencyRepository
 from serve.storage.priced_lane_repository import PricedLaneRepository
+from serve.storage.shadow_repository import ShadowRepository
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
 from serve.upstream.http_transport import HttpTransport
@@ -128,8 +131,10 @@ def create_app(
     vectors = vector_routing(vector_lanes, np.random.default_rng(settings.seed), spending)
     vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
+    shadow_repository = ShadowRepository(engine)
+    make_shadow = partial(Shadow, repository=shadow_repository, now=clock.now, on_outcome=metrics.note_shadow, seed=settings.seed)
     gate_keeper = GateKeeper(keeper_of_bundles) if settings.promotion == "gated" else None
-    bundles = BundleFollower(keeper_of_bundles, loader, follower, assembler, routing, vectors, champion, gate_keeper)
+    bundles = BundleFollower(keeper_of_bundles, loader, follower, assembler, routing, vectors, champion, gate_keeper, make_shadow)
     bundles.begin()
     metrics.registry.register(BundleMetrics(bundles))
     answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
@@ -154,6 +159,7 @@ def create_app(
         follower=follower,
         bundles=bundles,
         bundle_keeper=keeper_of_bundles,
+        shadow_decisions=shadow_repository,
         signers=assembly.signers,
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
@@ -241,6 +247,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         closing.push_async_callback(resources.budgets.close)
         resources.telemetry.start()
         closing.push_async_callback(resources.telemetry.close)
+        closing.push_async_callback(resources.bundles.close)
         running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
         running.append(asyncio.create_task(resources.follower.follow()))
         if resources.explorer is not None:

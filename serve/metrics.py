@@ -40,6 +40,9 @@ class Metrics:
             "llmdeal_bundle_refused", "Times that a bundle was wanted and could not be used.", ("stage",), registry=registry
         )
         self._watch_alarms = Counter("llmdeal_watch_alarms", "Alarms of the watch, by kind.", ("kind",), registry=registry)
+        self._shadow = Counter(
+            "llmdeal_shadow_requests", "Requests that a shadow was to be asked about.", ("outcome",), registry=registry
+        )
         self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
         self.idempotent_replays = Counter(
             "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
@@ -85,6 +88,10 @@ class Metrics:
     def note_watch_alarm(self, kind: str) -> None:
         """Count an alarm of the watch."""
         self._watch_alarms.labels(kind).inc()
+
+    def note_shadow(self, outcome: Literal["scored", "dropped", "failed"]) -> None:
+        """Count a request that a shadow was to be asked about."""
+        self._shadow.labels(outcome).inc()
 
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
         """Count an attempt to tell of a budget."""

@@ -20,6 +20,7 @@ from serve.money.budget_keeper import BudgetKeeper
 from serve.rate_limits.counters import Counter
 from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.shadow_repository import ShadowRepository
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import UpstreamTransport
@@ -50,6 +51,7 @@ class ResourceSet:
         follower: Brings stored keys to life.
         bundles: Puts bundles in place.
         bundle_keeper: Changes which ones.
+        shadow_decisions: What shadows would have done.
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
         lane_log: Writes down lanes and prices.
@@ -75,6 +77,7 @@ class ResourceSet:
     follower: IdentityFollower
     bundles: BundleFollower
     bundle_keeper: BundleKeeper
+    shadow_decisions: ShadowRepository
     alerts: BudgetAlerts | None
     answers: AnswerKeeper
     lane_log: LaneLog

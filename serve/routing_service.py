@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from router.context import RouteContext
+from router.context import Constraints, RouteContext
 from router.decision import Decision, decide
 from router.errors import NoEligibleLaneError, PredictionError
+from router.expectation import LaneState
 from router.policies.base import Policy
 from router.quality_model import Prediction
 from router.reason import Reason
 from serve.bundles.canary import Canary
+from serve.bundles.shadow_port import ShadowPort
 from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
 from serve.exploration.explorer import Explorer
 from serve.lane_directories import LaneDirectories
@@ -35,6 +37,7 @@ class RoutingService:
         spending: Who pays.
         explorer: Tries lanes that are not the best; None: nobody does.
         canary: A bundle that decides a share of the conversations; None: the champion decides all. Put in place by whoever follows the bundles.
+        shadow: A bundle that is asked and not heard; None: there is none. Likewise.
     """
 
     directories: LaneDirectories
@@ -43,6 +46,7 @@ class RoutingService:
     spending: Spending
     explorer: Explorer | None = None
     canary: Canary | None = None
+    shadow: ShadowPort | None = None
 
     @property
     def directory(self) -> LaneDirectory:
@@ -75,21 +79,9 @@ class RoutingService:
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
         prediction, reason = _predict(directory, context)
-        state = directory.health.state()
-        cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
-        if cached_tokens is not None:
-            state = replace(state, cached_tokens=cached_tokens)
+        state, constraints = self.situation(context, request, conversation_id, directory, holder)
         if directory.quality_shifts or directory.account_coefficients:
             state = directory.with_shifts(state, prediction.quality)
-        constraints = request.constraints
-        if constraints.pinned_lanes is None:  # a pin is never overridden
-            readers = directory.thought_homes.readers(conversation_id, context.required)
-            constraints = constraints if readers is None else replace(constraints, readers=readers)
-        if holder.lanes:
-            constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
-        is_over_budget = self.spending.over_budget(directory, context, holder.account)
-        if is_over_budget is not None:
-            state = replace(state, is_over_budget=is_over_budget)
         policy = request.policy
         if self.explorer is not None and request.may_explore and reason is None:
             policy = self.explorer.around(policy)
@@ -120,6 +112,30 @@ class RoutingService:
                 decision.exclusions,
             )
         return decision, prediction
+
+    def situation(
+        self,
+        context: RouteContext,
+        request: RoutingRequest,
+        conversation_id: str,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+    ) -> tuple[LaneState, Constraints]:
+        """Return what is decided on whatever bundle decides: the lanes' state at this moment, and all that excludes lanes. Arguments are those of `route`."""
+        state = directory.health.state()
+        cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
+        if cached_tokens is not None:
+            state = replace(state, cached_tokens=cached_tokens)
+        constraints = request.constraints
+        if constraints.pinned_lanes is None:  # a pin is never overridden
+            readers = directory.thought_homes.readers(conversation_id, context.required)
+            constraints = constraints if readers is None else replace(constraints, readers=readers)
+        if holder.lanes:
+            constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
+        is_over_budget = self.spending.over_budget(directory, context, holder.account)
+        if is_over_budget is not None:
+            state = replace(state, is_over_budget=is_over_budget)
+        return state, constraints
 
     def _no_lane(
         self,

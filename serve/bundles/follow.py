@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +14,7 @@ from serve.bundles.canary import Canary
 from serve.bundles.gate_keeper import GateKeeper
 from serve.bundles.generation import Generation
 from serve.bundles.live_bundle import LiveBundle
+from serve.bundles.shadow import Shadow
 from serve.bundles.staging import Stage, Staging, Standing, staging_of
 from serve.errors import ServeError
 from serve.identity.follow import FOLLOW_S, IdentityFollower
@@ -33,6 +34,7 @@ class _Prepared:
     staging: Staging
     champion: LiveBundle
     canary: LiveBundle | None
+    shadow: LiveBundle | None
 
 
 class BundleFollower:
@@ -47,6 +49,7 @@ class BundleFollower:
         vectors: The same for embeddings.
         champion: That the gateway was started with.
         gate_keeper: Promotes by itself; None: people promote.
+        make_shadow: Makes what asks a bundle beside the champion.
     """
 
     def __init__(
@@ -59,17 +62,21 @@ class BundleFollower:
         vectors: RoutingService,
         champion: LiveBundle,
         gate_keeper: GateKeeper | None,
+        make_shadow: Callable[[Standing, Mapping[str, LaneDirectory]], Shadow],
     ) -> None:
         self.loader = loader
         self.staging = Staging(number=-1)
         self.champion = champion
         self.canary: LiveBundle | None = None
+        self.shadow: LiveBundle | None = None
         self._history = keeper.history
         self._laying = identity.laying
         self._assembler = assembler
         self._routing = routing
         self._vectors = vectors
         self._gate_keeper = gate_keeper
+        self._make_shadow = make_shadow
+        self._asked: Shadow | None = None
 
     def begin(self) -> None:
         """Put what is on trial in place, before the first request. Blocks."""
@@ -77,7 +84,7 @@ class BundleFollower:
 
     def at_work(self) -> dict[Stage, LiveBundle]:
         """Return the bundles at work."""
-        found: dict[Stage, LiveBundle | None] = {"champion": self.champion, "canary": self.canary}
+        found: dict[Stage, LiveBundle | None] = {"champion": self.champion, "canary": self.canary, "shadow": self.shadow}
         return {stage: live for stage, live in found.items() if live is not None}
 
     async def refresh(self) -> None:
@@ -103,7 +110,12 @@ class BundleFollower:
         if self._history.newest() != staging.number:
             staging = staging_of(self._history.entries())
         champion = self._prepare_champion(staging.champion)
-        return _Prepared(staging, champion, self._prepare_trial("canary", staging.canary, self.canary))
+        return _Prepared(
+            staging,
+            champion,
+            self._prepare_trial("canary", staging.canary, self.canary),
+            self._prepare_trial("shadow", staging.shadow, self.shadow),
+        )
 
     def _prepare_champion(self, wanted: Standing | None) -> LiveBundle:
         if self.champion.standing == wanted:
@@ -137,7 +149,7 @@ class BundleFollower:
 
     def _generation(self, wanted: Standing | None) -> Generation:
         """Return a generation, loaded already where the bundle is at work in another stage."""
-        at_work = [live.generation for live in (self.champion, self.canary) if live is not None]
+        at_work = [live.generation for live in (self.champion, self.canary, self.shadow) if live is not None]
         known = [generation for generation in at_work if wanted is not None and generation.version == wanted.version]
         return known[0] if known else self.loader.load(wanted)
 
@@ -167,7 +179,28 @@ class BundleFollower:
                 None if canary is None or canary.standing is None else Canary(canary.standing, canary.directories)
             )
             self.canary = canary
+        if prepared.shadow is not self.shadow:
+            self._switch_shadow(prepared.shadow)
         self.staging = prepared.staging
+
+    def _switch_shadow(self, shadow: LiveBundle | None) -> None:
+        standing = None if shadow is None else shadow.standing
+        if self._asked is not None and self._asked.standing != standing:
+            self._asked.stop()
+            self._asked = None
+        if shadow is not None and standing is not None:
+            if self._asked is None:
+                self._asked = self._make_shadow(standing, shadow.directories)
+                self._asked.start()
+            self._asked.directories = shadow.directories
+        self._routing.shadow = self._asked
+        self.shadow = shadow
+
+    async def close(self) -> None:
+        """Store what the shadow has scored so far."""
+        asked, self._asked, self._routing.shadow = self._asked, None, None
+        if asked is not None:
+            await asyncio.to_thread(asked.close)
 
 
 def _of_version(directories: LaneDirectories, version: str) -> Mapping[str, LaneDirectory]:

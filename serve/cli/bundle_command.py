@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serve.bundles.bundle_keeper import BundleKeeper
     from serve.bundles.staging import Staging, Standing
     from serve.bundles.store import FoundBundle
+    from serve.storage.shadow_repository import ShadowRepository, ShadowSummary
 
 bundle = typer.Typer(help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Of the bundle: its folder in the folder of bundles.")]
@@ -25,7 +26,7 @@ _FOLLOWS = "Running gateways follow within a second."
 @bundle.command("list")
 def list_bundles(config: Config = None) -> None:
     """List the bundles, where each one stands, and what the gate says of it; then the latest changes."""
-    with _opened(config) as (keeper, _):
+    with _opened(config) as (keeper, _, _):
         staging = keeper.staging()
         shown = Table("bundle", "version", "stands as", "judged", title=f"Bundles in {keeper.store.folder}", title_justify="left")
         for found in keeper.store.all():
@@ -44,8 +45,8 @@ def list_bundles(config: Config = None) -> None:
 
 @bundle.command("show")
 def show_bundle(name: Name, config: Config = None) -> None:
-    """Show one bundle: what it is, and what the gate said of it."""
-    with _opened(config) as (keeper, _):
+    """Show one bundle: what it is, what the gate said of it, and what it would have done as a shadow."""
+    with _opened(config) as (keeper, shadow_decisions, _):
         found = keeper.store.look_at(name)
         typer.echo(f"{found.name}  {found.folder}")
         if found.problem:
@@ -54,6 +55,9 @@ def show_bundle(name: Name, config: Config = None) -> None:
             typer.echo(f"  version   {found.bundle.version}\n  models    {len(found.bundle.trained_names)}")
             typer.echo(f"  stands as {_stands_as(found, keeper.staging(), keeper) or '-'}")
         _show_verdict(found)
+        if found.bundle is not None:
+            for summary in shadow_decisions.summaries(found.bundle.version):
+                _show_shadow(summary)
 
 
 @bundle.command("promote")
@@ -64,7 +68,7 @@ def promote(
     config: Config = None,
 ) -> None:
     """Make a bundle the champion; refused unless the gate says that it is better than the present one."""
-    with _opened(config) as (keeper, actor):
+    with _opened(config) as (keeper, _, actor):
         standing = keeper.promote(name, actor, is_forced=force, note=note)
         typer.echo(f"{standing.version} is the champion. {_FOLLOWS}")
 
@@ -72,7 +76,7 @@ def promote(
 @bundle.command("rollback")
 def roll_back(note: Note = "", config: Config = None) -> None:
     """Go back to the champion before this one."""
-    with _opened(config) as (keeper, actor):
+    with _opened(config) as (keeper, _, actor):
         standing = keeper.rollback(actor, note=note)
         typer.echo(f"{standing.version} is the champion again. {_FOLLOWS}")
 
@@ -85,9 +89,22 @@ def try_canary(
     config: Config = None,
 ) -> None:
     """Let a bundle decide a share of the conversations."""
-    with _opened(config) as (keeper, actor):
+    with _opened(config) as (keeper, _, actor):
         standing = keeper.try_canary(name, share, actor, note=note)
         typer.echo(f"{standing.version} decides {standing.share:.1%} of the conversations. {_FOLLOWS}")
+
+
+@bundle.command("shadow")
+def try_shadow(
+    name: Name,
+    share: Annotated[float, typer.Option(help="Of the requests, above 0 and at most 1.")] = 1.0,
+    note: Note = "",
+    config: Config = None,
+) -> None:
+    """Ask a bundle what it would do with live requests, and do what the champion says."""
+    with _opened(config) as (keeper, _, actor):
+        standing = keeper.try_shadow(name, actor, share=share, note=note)
+        typer.echo(f"{standing.version} is asked about {standing.share:.0%} of the requests, and not heard. {_FOLLOWS}")
 
 
 @bundle.command("stop")
@@ -97,7 +114,7 @@ def stop(
     """End what is tried."""
     from serve.errors import ConfigurationError
 
-    with _opened(config) as (keeper, actor):
+    with _opened(config) as (keeper, _, actor):
         if stage not in ("", "canary", "shadow"):
             raise ConfigurationError(f"{stage!r} is neither canary nor shadow")
         wanted: Literal["canary", "shadow"] | None = None if stage == "" else "canary" if stage == "canary" else "shadow"
@@ -106,7 +123,7 @@ def stop(
 
 
 @contextmanager
-def _opened(config: Config) -> "Iterator[tuple[BundleKeeper, str]]":
+def _opened(config: Config) -> "Iterator[tuple[BundleKeeper, ShadowRepository, str]]":
     with one_line_errors():
         yield open_bundles(config)
 
@@ -152,3 +169,19 @@ def _show_verdict(found: "FoundBundle") -> None:
         typer.echo(f"  guard     {guard.name}: {guard.outcome}. {guard.note}")
     for reason in verdict.reasons:
         typer.echo(f"  reason    {reason}")
+
+
+def _show_shadow(summary: "ShadowSummary") -> None:
+    typer.echo(
+        f"  shadow    beside {summary.champion_version}, on {summary.n_requests:,} requests: the same lane on {summary.agreement:.1%}"
+    )
+    typer.echo(
+        f"            expects quality {summary.quality:.3f} at {summary.cost_usd:.6f} USD of its choices; of the other's, quality "
+        f"{summary.quality_of_champions_lane:.3f}"
+    )
+    typer.echo(
+        f"            {summary.champion_version} expects quality {summary.champion_quality:.3f} at {summary.champion_cost_usd:.6f} USD of its own"
+    )
+    typer.echo(
+        f"            processor time of a decision: mean {summary.decision_us:.0f} us, 95% below {summary.slow_decision_us:.0f} us"
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from serve.bundles.bundle_keeper import BundleKeeper
     from serve.identity.stores import IdentityStores
     from serve.money.account_budgets import AccountBudgets
+    from serve.storage.shadow_repository import ShadowRepository
 
 Config = Annotated[Path | None, typer.Option(help="Settings file, for the database and the master key.")]
 AccountOption = Annotated[str, typer.Option("--account", help="Whose.")]
@@ -66,8 +67,8 @@ def open_stores(config: Path | None) -> Opened:
     return Opened(stores, budgets, Actor(f"cli:{_user()}", {DEFAULT_ACCOUNT: Role.OWNER}))
 
 
-def open_bundles(config: Path | None) -> tuple["BundleKeeper", str]:
-    """Return what keeps the bundles of the gateway that these settings describe, and who asks.
+def open_bundles(config: Path | None) -> tuple["BundleKeeper", "ShadowRepository", str]:
+    """Return what keeps the bundles of the gateway that these settings describe, what shadows would have done, and who asks.
 
     Raises:
         ConfigurationError: Settings or database are wrong, or the configured bundle is not there.
@@ -80,11 +81,12 @@ def open_bundles(config: Path | None) -> tuple["BundleKeeper", str]:
     from serve.storage.audit_repository import AuditRepository
     from serve.storage.bundle_history import BundleHistory
     from serve.storage.database import open_database
+    from serve.storage.shadow_repository import ShadowRepository
 
     settings = load_settings(config, os.environ)
     engine = open_database(database_url(settings.database, os.environ))
     history = BundleHistory(AuditRepository(engine, SystemClock().now))
-    return BundleKeeper(open_store(settings, os.environ), history), f"cli:{_user()}"
+    return BundleKeeper(open_store(settings, os.environ), history), ShadowRepository(engine), f"cli:{_user()}"
 
 
 def _user() -> str:

@@ -95,7 +95,7 @@ class Admission:
         if allowance is not None:
             expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]
             await self._key_limits.take_tokens(allowance, expected)
-        return Call(
+        call = Call(
             request_id=self._request_ids.take(),
             holder=holder,
             endpoint=scope["path"],
@@ -111,6 +111,10 @@ class Admission:
             started=started,
             started_at=self._clock.now(),
         )
+        shadow = self._routing.shadow
+        if shadow is not None and not is_rehearsed:
+            shadow.offer(call, *self._routing.situation(inquiry.context, routing, conversation_id, directory, holder))
+        return call
 
     def settle(self, call: Call) -> None:
         """Give back what a call took of its key's limits and did not use; once, at its end."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +83,20 @@ def version_of(answer: httpx.Response) -> str:
 def follow(gateway: GatewayThread) -> None:
     """Do now what the gateway does every second."""
     asyncio.run_coroutine_threadsafe(gateway.resources.bundles.refresh(), gateway._loop).result(20)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < ends_at
+        time.sleep(0.05)
+
+
+def llmdeal(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LLMDEAL_DATABASE": str(folder / "llmdeal.db"), "COLUMNS": "160", "HOME": str(folder)}
+    return subprocess.run(
+        [*LLMDEAL, "bundle", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def metric(gateway: GatewayThread, line: str) -> bool:
@@ -218,6 +232,44 @@ def test_a_canary_decides_its_share_of_the_conversations_and_keeps_them(gateway:
     assert all(attempt.propensity == 1.0 for attempt in drawn)
 
 
+@pytest.mark.slow
+def test_a_shadow_is_asked_and_not_heard(gateway: GatewayThread, keeper: BundleKeeper, bundles: Path) -> None:
+    shadow = keeper.try_shadow("contrary", "test")
+    follow(gateway)
+    with httpx.Client() as client:
+        assert {version_of(ask(gateway, f"talk {number}", client)) for number in range(40)} == {SHIPPED_VERSION}
+        pinned = {"model": "sandbox/small", "messages": [{"role": "user", "content": "Hi"}]}
+        assert client.post(f"{gateway.url}/v1/chat/completions", json=pinned).status_code == 200
+        assert client.post(f"{gateway.url}/v1/route", json={**pinned, "model": "smart-route"}).status_code == 200
+    assert metric(gateway, f'llmdeal_bundle_info{{stage="shadow",version="{shadow.version}"}} 1.0')
+    keeper.try_shadow("alike", "test")
+    follow(gateway)
+    asyncio.run_coroutine_threadsafe(gateway.resources.bundles.close(), gateway._loop).result(20)
+    repository = gateway.resources.shadow_decisions
+    wait_until(lambda: bool(repository.summaries(shadow.version)))
+    [contrary] = repository.summaries(shadow.version)
+    assert (contrary.n_requests, contrary.champion_version) == (40, SHIPPED_VERSION)
+    assert contrary.agreement < 0.5
+    assert contrary.quality >= contrary.quality_of_champions_lane
+    assert 0 < contrary.decision_us <= contrary.slow_decision_us < 1e6
+    assert metric(gateway, 'llmdeal_shadow_requests_total{outcome="scored"} 40.0')
+    assert {attempt.router_version for attempt in gateway.attempts()} == {SHIPPED_VERSION}
+    shown = llmdeal(bundles.parent, "show", "contrary").stdout
+    assert f"beside {SHIPPED_VERSION}, on 40 requests" in shown
+
+
+def test_a_shadow_of_the_same_beliefs_agrees(gateway: GatewayThread, keeper: BundleKeeper) -> None:
+    shadow = keeper.try_shadow("alike", "test")
+    follow(gateway)
+    for number in range(10):
+        ask(gateway, f"talk {number}")
+    asyncio.run_coroutine_threadsafe(gateway.resources.bundles.close(), gateway._loop).result(20)
+    [alike] = gateway.resources.shadow_decisions.summaries(shadow.version)
+    assert (alike.n_requests, alike.agreement) == (10, 1.0)
+    assert alike.quality == pytest.approx(alike.champion_quality)
+    assert alike.cost_usd == pytest.approx(alike.champion_cost_usd)
+
+
 def test_what_the_gate_says_is_what_a_promotion_needs(keeper: BundleKeeper, bundles: Path) -> None:
     with pytest.raises(ConflictError, match="never judged against the champion llmdeal-base-1"):
         keeper.promote("contrary", "test")
@@ -280,13 +332,6 @@ def test_a_gated_gateway_promotes_by_itself_but_never_what_was_rolled_back(bundl
         for _ in range(2):
             follow(gateway)
         assert version_of(ask(gateway)) == SHIPPED_VERSION
-
-
-def llmdeal(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LLMDEAL_DATABASE": str(folder / "llmdeal.db"), "COLUMNS": "160", "HOME": str(folder)}
-    return subprocess.run(
-        [*LLMDEAL, "bundle", *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 @pytest.mark.slow
