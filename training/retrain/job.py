@@ -14,6 +14,7 @@ from router.errors import BundleError
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle_writer import check_bundle_place
 from training.corpus import Corpus, read_corpus
+from training.off_policy.signals import judgement_rules
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.evidence import ChampionView, gather_evidence
@@ -145,8 +146,10 @@ def _make(
     with progress.stage("Exporting and proving parity", None):
         write_challenger(made, champion, outcome.learned, _record(evidence, outcome, corpus))
     with progress.stage("Judging on later conversations", None):
+        # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
+        judged = open_logs(plan.logs, rules=judgement_rules())
         requests = read_test_requests(
-            reader,
+            judged,
             evidence.test_since,
             evidence.test_conversations,
             champion,
