@@ -55,6 +55,7 @@ from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
 from serve.money.configured_budgets import configured_budgets
 from serve.money.spending import Spending
+from serve.outcome_checks.checker import OutcomeChecker
 from serve.proxy import ChatProxy
 from serve.rate_limits.counters import LocalCounter, SharedCounter
 from serve.rate_limits.key_limits import KeyLimits
@@ -117,13 +118,16 @@ def create_app(
     rng = np.random.default_rng(settings.seed)
     explorer = configured_explorer(settings, engine, metrics, clock)
     routing = RoutingService(lanes, default_policy(settings), rng, spending, explorer)
-    recorder = AttemptRecorder(telemetry, metrics, clock, consent, FEATURES_VERSION)
+    checker = OutcomeChecker(telemetry, clock, settings.outcome_checks_per_s) if settings.outcome_checks_per_s else None
+    recorder = AttemptRecorder(telemetry, metrics, clock, consent, FEATURES_VERSION, checker)
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
         first_token_patience_s=None if settings.slow_start == "wait" else settings.slow_start_after_s,
         is_racing=settings.slow_start == "race",
     )
-    proxy = ChatProxy(clock, recorder, limits, random.Random(settings.seed))  # noqa: S311 - jitter, not a secret
+    jitter = random.Random(settings.seed)  # noqa: S311 - jitter, not a secret
+    keeps_streams = checker is not None or settings.telemetry_content == "full"
+    proxy = ChatProxy(clock, recorder, limits, jitter, keeps_streams=keeps_streams)
     counter = SharedCounter(settings.shared_state, clock.monotonic) if settings.shared_state else LocalCounter()
     metrics.shared_state.set_function(lambda: 0.0 if isinstance(counter, SharedCounter) and counter.is_away else 1.0)
     key_limits = KeyLimits(counter)
@@ -150,6 +154,7 @@ def create_app(
         engine=engine,
         attempts=AttemptRepository(engine),
         telemetry=telemetry,
+        checker=checker,
         budgets=keeper,
         transports=assembler.transports,
         notices=assembly.notices,
@@ -248,6 +253,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         resources.telemetry.start()
         closing.push_async_callback(resources.telemetry.close)
         closing.push_async_callback(resources.bundles.close)
+        if resources.checker is not None:
+            resources.checker.start()
+            closing.push_async_callback(resources.checker.close)
         running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
         running.append(asyncio.create_task(resources.follower.follow()))
         if resources.explorer is not None:

@@ -10,6 +10,8 @@ from serve.call import Call
 from serve.clock import Clock
 from serve.content_consent import ContentConsent
 from serve.metrics import Metrics
+from serve.outcome_checks.checker import OutcomeChecker
+from serve.outcome_checks.said import read_said
 from serve.upstream.attempt import UNCHARGED_OUTCOMES, Attempt
 
 _MAX_TOLD_CHARACTERS = 200
@@ -35,6 +37,7 @@ class AttemptRecorder:
         clock: For durations.
         consent: How much of an account's requests: `full` logs prompt and answer text, `features` only numbers, `none` neither.
         features_version: Of the quality models' features; every bundle that loads has the same.
+        checker: Checks whole answers of those who let any content be logged; None: nobody does.
     """
 
     sink: TelemetrySink
@@ -42,6 +45,7 @@ class AttemptRecorder:
     clock: Clock
     consent: ContentConsent
     features_version: int
+    checker: OutcomeChecker | None = None
 
     def attempt_ended(self, call: Call, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> None:
         """Write the row; never waits and never raises."""
@@ -67,7 +71,7 @@ class AttemptRecorder:
                 features=call.prediction.features if has_features else None,
                 features_version=self.features_version if has_features else None,
                 prompt_text=call.context.text if content == "full" else None,
-                answer_text=attempt.answer_text if content == "full" else None,
+                answer_text=_answer_text(call, attempt) if content == "full" else None,
                 prompt_characters=call.context.prompt_characters,
                 n_turns=call.context.n_turns,
                 candidates=candidate_table(call.decision),
@@ -102,6 +106,8 @@ class AttemptRecorder:
                 max_output_tokens=_as_int32(call.context.max_output_tokens),
             )
         )
+        if self.checker is not None and outcome == "ok" and content != "none":
+            self.checker.take(call, attempt)
 
 
 def candidate_table(decision: Decision) -> CandidateTable:
@@ -119,6 +125,18 @@ def candidate_table(decision: Decision) -> CandidateTable:
         quality_shift=expected.quality_shift,
         account_shift=expected.account_shift,
     )
+
+
+def _answer_text(call: Call, attempt: Attempt) -> str | None:
+    """Return what was said; of a stream it is read again from its pieces, which is for those alone who keep texts."""
+    if attempt.answer_text is not None or not isinstance(attempt.answer_raw, list):
+        return attempt.answer_text
+    connection = call.connection(attempt.row)
+    dialect = connection.dialect_for(call.inquiry.dialect)
+    try:
+        return read_said(dialect, attempt.answer_raw, attempt.finish_reason, connection.quirks).text or None
+    except (ValueError, KeyError):  # it broke off where it cannot be read, or it has no text
+        return None
 
 
 def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> int | None:

@@ -14,7 +14,7 @@ from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.exchange import Bill, StreamRelay
 from serve.explanation import explain
-from serve.upstream.attempt import Attempt, AttemptFailed, AttemptObserver
+from serve.upstream.attempt import MOST_KEPT_PIECES, Attempt, AttemptFailed, AttemptObserver
 from serve.upstream.attempt_series import AttemptSeries, ProxyLimits
 from serve.upstream.race import end_unanswered, race
 from serve.upstream.transport import TransportError
@@ -50,9 +50,19 @@ class ChatProxy:
         observer: Told of every attempt.
         limits: How hard to try.
         jitter: Returns numbers in [0, 1), for the pauses before retries.
+        keeps_streams: Whether the observer wants to see what a stream said.
     """
 
-    def __init__(self, clock: Clock, observer: AttemptObserver, limits: ProxyLimits, jitter: random.Random) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        observer: AttemptObserver,
+        limits: ProxyLimits,
+        jitter: random.Random,
+        *,
+        keeps_streams: bool = False,
+    ) -> None:
+        self._keeps_streams = keeps_streams
         self._clock = clock
         self._observer = observer
         self._limits = limits
@@ -91,6 +101,7 @@ class ChatProxy:
             raise attempt.failed(NOT_AN_ANSWER, str(error)) from None
         attempt.finish_reason = reply.finish_reason
         attempt.answer_text = reply.text
+        attempt.answer_raw = raw
         bill = _bill(attempt, reply.usage)
         body = reply.body(bill)
         attempt.end("ok", reply.usage)
@@ -103,7 +114,10 @@ class ChatProxy:
         response = await attempt.open()
         chunks = response.chunks()
         try:
-            first = relay.feed(await attempt.first_chunk(chunks))
+            chunk = await attempt.first_chunk(chunks)
+            if self._keeps_streams:
+                attempt.answer_raw = [chunk]
+            first = relay.feed(chunk)
         except ValueError as error:
             raise attempt.failed(STREAM_BROKEN, str(error)) from None
         if relay.error is not None and not relay.has_content:
@@ -125,9 +139,12 @@ async def _relay_events(
         if first:
             yield _shown(attempt, relay, first)
         n_chunks = 0
+        kept = attempt.answer_raw if isinstance(attempt.answer_raw, list) else None
         while not relay.is_done and relay.error is None and (chunk := await anext(chunks, None)):
             if out := relay.feed(chunk):
                 yield _shown(attempt, relay, out)
+            if kept is not None and n_chunks < MOST_KEPT_PIECES - 1:
+                kept.append(chunk)
             n_chunks += 1
             if n_chunks % _CHUNKS_BETWEEN_NOTES == 0:
                 attempt.note_progress(relay.usage)

@@ -17,6 +17,7 @@ from serve.lane_directory import LaneDirectory
 from serve.lane_log import LaneLog
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
+from serve.outcome_checks.checker import OutcomeChecker
 from serve.rate_limits.counters import Counter
 from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
@@ -41,6 +42,7 @@ class ResourceSet:
         engine: The database.
         attempts: Stored attempts.
         telemetry: The writer.
+        checker: Of answers; None: they are not checked.
         budgets: The keeper of the budgets.
         transports: To be closed at the end.
         notices: What the operator should know: providers without a key, the sandbox, lanes left out.
@@ -67,6 +69,7 @@ class ResourceSet:
     engine: Engine
     attempts: AttemptRepository
     telemetry: TelemetryWriter
+    checker: OutcomeChecker | None
     budgets: BudgetKeeper
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]

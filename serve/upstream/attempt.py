@@ -32,6 +32,8 @@ from serve.upstream.verdict import (
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+MOST_KEPT_PIECES = 16_384
+"""Of a stream; a longer one is not looked at again."""
 UNCHARGED_OUTCOMES = frozenset({"rate_limited", "connect_error", "upstream_error", "refused", "over_budget"})
 """How attempts end that cost nothing where the provider counts no tokens: it refused, or was not reached."""
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray")
@@ -85,7 +87,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_hold", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_text", "call", "error_code", "exchange",
+        "_clock", "_cost", "_hold", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_raw", "answer_text", "call", "error_code", "exchange",
         "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
@@ -100,6 +102,7 @@ class Attempt:
         self.status: int | None = None
         self.finish_reason: str | None = None
         self.answer_text: str | None = None
+        self.answer_raw: bytes | list[bytes] | None = None
         self.error_code: str | None = None
         self.upstream_headers: Mapping[str, str] = {}
         self.rate_limits: RateLimits | None = None

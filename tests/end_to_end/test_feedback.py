@@ -11,22 +11,30 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider
 
 from router.telemetry_schema import FeedbackRow
+from serve.storage.database import open_database
 from serve.storage.feedback_repository import FeedbackRepository
 from serve.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 
 OWN = issue_virtual_key("test")
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+    "context_tokens": 32_000,
+    "capabilities": ["json_schema"],
+}
 LONG_AGO, FAR_OFF = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[GatewayThread]:
-    model = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
     with ScriptedProvider() as provider:
-        servers = [{"id": "first", "base_url": provider.base_url, "models": [{**model, "context_tokens": 32_000}]}]
+        servers = [{"id": "first", "base_url": provider.base_url, "models": [MODEL]}]
         keys = [{"name": "own", "key": OWN, "scopes": ["inference", "owner"]}]
-        with GatewayThread(tmp_path, virtual_keys=keys, servers=servers) as running:
+        with GatewayThread(tmp_path, virtual_keys=keys, servers=servers, outcome_checks_per_s=0) as running:
             yield running
 
 
@@ -127,3 +135,40 @@ def test_stars_and_metrics_of_ones_own_have_their_own_range(gateway: GatewayThre
     request_id = ask(gateway)
     assert tell(gateway, request_id=request_id, metric_name="rating", value=5).status_code == 202
     assert tell(gateway, request_id=request_id, metric_name="latency_felt", value=-40.5).status_code == 202
+
+
+def test_answers_are_checked_on_their_way_out_whole_and_streamed_and_no_text_is_kept(tmp_path: Path) -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    with ScriptedProvider() as provider:
+        servers = [{"id": "first", "base_url": provider.base_url, "models": [MODEL]}]
+        with GatewayThread(tmp_path, virtual_keys=[{"name": "own", "key": OWN}], servers=servers) as gateway:
+            whole = ask(gateway, response_format=wanted)
+            streamed = ask(gateway, stream=True, response_format=wanted)
+            gateway.finish_checks()
+            said = {(row.request_id, row.metric_name, row.value, row.given_by) for row in stored(gateway)}
+            rows = gateway.attempts()
+    assert said == {
+        (request_id, name, 0.0, f"check:{name}") for request_id in (whole, streamed) for name in ("schema_valid", "refusal")
+    }
+    assert all(row.prompt_text is None and row.answer_text is None for row in rows)
+
+
+def test_what_was_checked_last_is_stored_when_the_gateway_stops(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider:
+        servers = [{"id": "first", "base_url": provider.base_url, "models": [MODEL]}]
+        with GatewayThread(tmp_path, virtual_keys=[{"name": "own", "key": OWN}], servers=servers) as gateway:
+            asked = ask(gateway)
+    engine = open_database(f"sqlite:///{tmp_path / 'llmdeal.db'}")
+    [[row]] = FeedbackRepository(engine).read(LONG_AGO, FAR_OFF)
+    engine.dispose()
+    assert (row.request_id, row.metric_name) == (asked, "refusal")
+
+
+def test_text_of_a_stream_is_kept_where_texts_are(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider:
+        servers = [{"id": "first", "base_url": provider.base_url, "models": [MODEL]}]
+        settings: dict[str, Any] = {"telemetry_content": "full", "outcome_checks_per_s": 0, "servers": servers}
+        with GatewayThread(tmp_path, virtual_keys=[{"name": "own", "key": OWN}], **settings) as gateway:
+            ask(gateway, stream=True)
+            ask(gateway)
+            assert [row.answer_text for row in gateway.attempts()] == ["The answer is 391."] * 2

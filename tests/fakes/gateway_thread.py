@@ -49,6 +49,11 @@ class GatewayThread:
         long_ago, far_off = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
         return [row for rows in self.resources.attempts.read(long_ago, far_off) for row in rows]
 
+    def finish_checks(self) -> None:
+        """Return once every answer given so far is checked."""
+        assert self.resources.checker is not None
+        asyncio.run_coroutine_threadsafe(self.resources.checker.flush(), self._loop).result(10)
+
     def stop_listening(self) -> None:
         """Begin to stop, and return once no new connection is taken."""
         self._server.should_exit = True

@@ -1,0 +1,170 @@
+"""Checks answers in a thread of its own, and hands what it finds to the telemetry."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Final, Protocol
+
+from router.telemetry_schema import AttemptRow, FeedbackRow
+from serve.call import Call
+from serve.clock import Clock
+from serve.outcome_checks.checks import CHECKED_DIALECTS, Checks
+from serve.outcome_checks.finished_answer import FinishedAnswer
+from serve.upstream.attempt import MOST_KEPT_PIECES, Attempt
+
+_log = logging.getLogger(__name__)
+
+_MOST_ANSWERS: Final = 2_000
+_MOST_BYTES: Final = 64_000_000
+_LONGEST_ANSWER_BYTES: Final = 4_000_000
+_PAUSE_S: Final = 0.2
+
+
+class _Sink(Protocol):
+    def record(self, row: AttemptRow | FeedbackRow) -> bool: ...
+
+
+class OutcomeChecker:
+    """Takes answers at once and without waiting, and checks them a moment later.
+
+    Answers wait in a bounded queue, in memory alone; when it is full, further ones are not checked. What is found becomes feedback, given by
+    `check:` and the metric's name. `start`, `flush` and `close` belong to the event loop that also calls `take`.
+
+    Args:
+        sink: Where feedback goes; called in the event loop.
+        clock: For durations and dates.
+        most_per_s: Answers a second that are checked; what comes beyond them is not looked at, whatever it says, so that what is found
+            stays true of all.
+    """
+
+    def __init__(self, sink: _Sink, clock: Clock, most_per_s: int) -> None:
+        self._most_per_s = most_per_s
+        self._second_began = -1.0
+        self._n_this_second = 0
+        self._sink = sink
+        self._clock = clock
+        self._checks = Checks()
+        self._queue: deque[FinishedAnswer | Future[None]] = deque()
+        self._something_came = threading.Event()
+        self._is_urgent = threading.Event()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outcome-checker", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._bytes_taken = self._bytes_done = 0
+        self.n_skipped = 0
+        self.n_failed = 0
+
+    def start(self) -> None:
+        """Start the thread; call once, in the event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def take(self, call: Call, attempt: Attempt) -> None:
+        """Queue a complete answer; about three microseconds."""
+        raw = attempt.answer_raw
+        if raw is None or call.inquiry.dialect not in CHECKED_DIALECTS:
+            return
+        now = self._clock.monotonic()
+        if now - self._second_began >= 1:
+            self._second_began, self._n_this_second = now, 0
+        self._n_this_second += 1
+        if self._n_this_second > self._most_per_s:
+            self.n_skipped += 1
+            return
+        connection = call.connection(attempt.row)
+        finished = FinishedAnswer(
+            call.request_id,
+            (call.holder.account, call.holder.virtual_key_id),
+            call.conversation_id,
+            call.inquiry,
+            connection.dialect_for(call.inquiry.dialect),
+            connection.quirks,
+            raw if isinstance(raw, bytes) else tuple(raw),
+            attempt.answer_text,
+            attempt.finish_reason,
+            call.started,
+            now,
+        )
+        n_bytes = finished.n_bytes
+        is_full = len(self._queue) >= _MOST_ANSWERS or self._bytes_taken - self._bytes_done + n_bytes > _MOST_BYTES
+        if is_full or n_bytes > _LONGEST_ANSWER_BYTES or len(raw) == MOST_KEPT_PIECES or self._is_closing.is_set():
+            self.n_skipped += 1
+            return
+        self._bytes_taken += n_bytes
+        self._queue.append(finished)
+        if not self._something_came.is_set():
+            self._something_came.set()
+
+    async def flush(self) -> None:
+        """Return once all that was taken before is checked and what was found is with the telemetry."""
+        if self._thread.is_alive() and not self._is_closing.is_set():
+            mark: Future[None] = Future()
+            self._queue.append(mark)
+            self._is_urgent.set()
+            self._something_came.set()
+            await asyncio.wrap_future(mark)
+
+    async def close(self) -> None:
+        """Check what is queued and stop the thread; safe to call again. The telemetry has to be open still."""
+        self._is_closing.set()
+        self._is_urgent.set()
+        self._something_came.set()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+            await asyncio.sleep(0)  # what the thread found last is handed over now
+
+    def _run(self) -> None:
+        is_last_round = False
+        while not is_last_round:
+            self._something_came.wait()
+            self._is_urgent.wait(_PAUSE_S)
+            # Cleared before the queue is looked at: what comes from here on sets them again, so nothing is left behind.
+            self._something_came.clear()
+            self._is_urgent.clear()
+            is_last_round = self._is_closing.is_set()
+            self._check_queued(len(self._queue))
+
+    def _check_queued(self, n_items: int) -> None:
+        rows: list[FeedbackRow] = []
+        for _ in range(n_items):
+            item = self._queue.popleft()
+            if isinstance(item, Future):
+                self._hand_over(rows, item)
+                rows = []
+            else:
+                rows += self._check(item)
+            # The interpreter's lock is let go between answers, not only every five milliseconds: requests want it.
+            time.sleep(0)
+        if rows:
+            self._hand_over(rows, None)
+
+    def _check(self, finished: FinishedAnswer) -> list[FeedbackRow]:
+        self._bytes_done += finished.n_bytes
+        try:
+            findings = self._checks.findings(finished)
+        # This thread's edge: whatever a stranger's answer or schema breaks, the next one is checked.
+        except Exception as error:
+            self.n_failed += 1
+            _log.debug("an answer could not be checked: %s", type(error).__name__)
+            return []
+        now = self._clock.now()
+        return [
+            FeedbackRow(request_id=request_id, metric_name=name, value=value, given_by=f"check:{name}", received_at=now)
+            for request_id, name, value in findings
+        ]
+
+    def _hand_over(self, rows: list[FeedbackRow], mark: Future[None] | None) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._record, rows, mark)
+        except RuntimeError:  # the loop has ended before us
+            self.n_skipped += len(rows)
+
+    def _record(self, rows: list[FeedbackRow], mark: Future[None] | None) -> None:
+        for row in rows:
+            self._sink.record(row)
+        if mark is not None and mark.set_running_or_notify_cancel():
+            mark.set_result(None)

@@ -1,0 +1,59 @@
+"""How alike two texts are, from a few dozen numbers each: hashes that the text cannot be read back from.
+
+A sketch is the smallest hashes of a text's runs of eight bytes (bottom-k MinHash; Broder 1997, "On the resemblance and containment
+of documents"). Of a long text its beginning and its end are looked at.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+_RUN_BYTES: Final = 8
+_SIZE: Final = 64
+_HEAD: Final = 1_000
+_TAIL: Final = 500
+_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+_SHIFT: Final = np.uint64(29)
+_NO_MARKS: Final = str.maketrans(dict.fromkeys(".,;:!?\"'()[]{}*_`#", " "))
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A text, as far as likeness needs it.
+
+    Args:
+        digest: Of what is looked at, without cases, marks and spaces.
+        least: The smallest hashes of its runs, ascending.
+    """
+
+    digest: bytes
+    least: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Sketch":
+        """Return the sketch of a text."""
+        looked_at = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} {text[-_TAIL:]} {len(text)}"
+        plain = " ".join(looked_at.lower().translate(_NO_MARKS).split()).encode(errors="replace")
+        return cls(hashlib.blake2b(plain, digest_size=12).digest(), _least_hashes(plain.ljust(_RUN_BYTES)))
+
+    def likeness(self, other: "Sketch") -> float:
+        """Return the share of runs that two texts have in common, of those that either has; 0..1, 1: the same words."""
+        if self.digest == other.digest:
+            return 1.0
+        both = sorted({*self.least, *other.least})[:_SIZE]
+        common = set(self.least) & set(other.least)
+        return sum(number in common for number in both) / len(both)
+
+
+def _least_hashes(raw: bytes) -> tuple[int, ...]:
+    runs = np.ndarray((len(raw) - _RUN_BYTES + 1,), "<u8", raw, 0, (1,))
+    hashes = runs * _FACTOR  # wraps around, which is meant
+    hashes ^= hashes >> _SHIFT
+    hashes *= _FACTOR
+    if len(hashes) > 4 * _SIZE:
+        hashes = np.partition(hashes, 4 * _SIZE)[: 4 * _SIZE]  # runs that come often count once, so a few more are kept
+    hashes.sort()
+    is_first = np.append(True, hashes[1:] != hashes[:-1])
+    return tuple(hashes[is_first][:_SIZE].tolist())
