@@ -3,7 +3,7 @@
 The column tables name the Arrow types as plain words, so that the format can be read about without pyarrow. A column is never
 renamed or given another meaning; a change of either kind, or a new column, is a step of `TELEMETRY_SCHEMA_VERSION`.
 
-Version 2 added `quality_of_best` and `max_output_tokens` to attempts, the part `lanes`, and `forgotten.json`. Readers take every version.
+Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and `forgotten.json`. Readers take every version.
 """
 
 import math
@@ -73,6 +73,8 @@ class Candidate:
     expected_latency_ms: float | None = None
     excluded_by: str | None = None
     probability: float = 0.0
+    quality_shift: float | None = None
+    account_shift: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,6 +116,8 @@ class CandidateTable:
             expected_latency_ms=np.array([_nan_if_none(row.expected_latency_ms) for row in rows], dtype=np.float32),
             excluded_by={index: row.excluded_by for index, row in enumerate(rows) if row.excluded_by is not None},
             probability=np.array([row.probability for row in rows], dtype=np.float64),
+            quality_shift=_none_if_unknown([row.quality_shift for row in rows]),
+            account_shift=_none_if_unknown([row.account_shift for row in rows]),
         )
 
     def to_candidates(self) -> tuple[Candidate, ...]:
@@ -127,8 +131,12 @@ class CandidateTable:
             _none_if_nan(self.expected_latency_ms),
             [self.excluded_by.get(index) for index in range(len(self.lane_ids))],
             self.probability.tolist(),
+            *(_none_if_nan(self._shift(shift)) for shift in (self.quality_shift, self.account_shift)),
         )
         return tuple(Candidate(*row) for row in zip(*columns, strict=True))
+
+    def _shift(self, shift: Floats | None) -> Floats:
+        return np.full(len(self.lane_ids), np.nan, np.float32) if shift is None else shift
 
     def __eq__(self, other: object) -> bool:
         """Equal rows; two unknowns are equal."""
@@ -259,6 +267,13 @@ CANDIDATE_COLUMNS: Final = (
     Column("expected_latency_ms", "float32", True, "Expected time to the whole answer, in ms."),
     Column("excluded_by", "string", True, "Name of the constraint that removed the lane; null: it was eligible."),
     Column("probability", "float64", False, "Probability that the policy gave to the lane, 0..1; the column sums to 1."),
+    Column(
+        "quality_shift",
+        "float32",
+        True,
+        "What was learned online of the lane, in the log odds of quality; null: nothing was. From version 2.",
+    ),
+    Column("account_shift", "float32", True, "What the account's own correction added likewise; null: nothing. From version 2."),
 )
 
 ATTEMPT_COLUMNS: Final = (
@@ -349,6 +364,13 @@ LANE_COLUMNS: Final = (
 
 def _nan_if_none(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def _none_if_unknown(values: list[float | None]) -> Float32s | None:
+    """Return a column, or None where nothing in it is known."""
+    if all(value is None for value in values):
+        return None
+    return np.array([_nan_if_none(value) for value in values], dtype=np.float32)
 
 
 def _none_if_nan(values: Floats) -> list[float | None]:

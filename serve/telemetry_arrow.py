@@ -40,6 +40,8 @@ _NUMBERS_OF_CANDIDATES: Final[dict[str, Callable[[CandidateTable], Floats]]] = {
     "expected_cost_usd": lambda table: table.expected_cost_usd,
     "expected_latency_ms": lambda table: table.expected_latency_ms,
     "probability": lambda table: table.probability,
+    "quality_shift": lambda table: _or_unknown(table.quality_shift, table),
+    "account_shift": lambda table: _or_unknown(table.account_shift, table),
 }
 
 
@@ -109,6 +111,10 @@ def _candidate_child(field: "pa.Field[pa.DataType]", tables: Sequence[CandidateT
     numbers_of = _NUMBERS_OF_CANDIDATES[field.name]
     numbers = np.concatenate([numbers_of(table) for table in tables]) if tables else np.empty(0)
     return pa.array(numbers, field.type, from_pandas=field.nullable)
+
+
+def _or_unknown(shift: Floats | None, table: CandidateTable) -> Floats:
+    return np.full(len(table.lane_ids), np.nan, np.float32) if shift is None else shift
 
 
 def _list_array(lengths: Sequence[int | None], values: "pa.Array[Any]") -> "pa.Array[Any]":

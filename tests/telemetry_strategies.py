@@ -86,9 +86,9 @@ def candidate_tables(draw: st.DrawFn) -> CandidateTable:
     wide = hnp.arrays(np.float64, n_lanes, elements=st.floats())
     probabilities = hnp.arrays(np.float64, n_lanes, elements=st.floats(0, 1))
     excluded = draw(st.dictionaries(st.integers(0, n_lanes - 1), words)) if n_lanes else {}
-    return CandidateTable(
-        lane_ids, draw(narrow), draw(narrow), draw(narrow), draw(wide), draw(narrow), excluded, draw(probabilities)
-    )
+    beliefs = draw(narrow), draw(narrow), draw(narrow), draw(wide), draw(narrow)
+    shifts = draw(st.none() | narrow), draw(st.none() | narrow)
+    return CandidateTable(lane_ids, *beliefs, excluded, draw(probabilities), *shifts)
 
 
 def attempt_rows() -> st.SearchStrategy[AttemptRow]:

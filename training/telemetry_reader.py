@@ -45,6 +45,11 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
 }
+# The parts of a candidate that every version has; newer ones have more.
+_READ: Final = [
+    *(name for name in _COLUMNS if name != "candidates"),
+    *(f"candidates.list.element.{_CANDIDATE.field(part).name}" for part in range(_CANDIDATE.num_fields)),
+]
 _SCHEMA: Final = pa.schema([pa.field(name, _TYPES.get(name, pa.float64())) for name in _COLUMNS])
 
 
@@ -215,7 +220,7 @@ def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
         group_of_row = np.searchsorted(starts, row[place], side="right") - 1
         for group in np.unique(group_of_row):  # one by one: dictionaries of several groups are not read into one list column
             is_here = group_of_row == group
-            table = parquet.read_row_group(int(group), columns=list(_COLUMNS)).select(_COLUMNS).cast(_SCHEMA, safe=False)
+            table = parquet.read_row_group(int(group), columns=_READ).select(_COLUMNS).cast(_SCHEMA, safe=False)
             tables.append(table.take(row[place[is_here]] - starts[group]))
             places.append(place[is_here])
     return pa.concat_tables(tables).unify_dictionaries().take(np.argsort(np.concatenate(places)))

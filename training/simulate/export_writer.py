@@ -169,7 +169,8 @@ def _candidates(routed: Sequence[Routed]) -> "pa.Array[Any]":
         columns["expected_latency_ms"].extend(expected.latency_ms.tolist())
         columns["excluded_by"].extend(excluded.get(row) for row in range(len(decision.table)))
         columns["probability"].extend(decision.probabilities.tolist())
-    children = [pa.array(columns[field.name], field.type) for field in _CANDIDATE]
+    n_candidates = len(columns["lane_id"])
+    children = [pa.array(columns[field.name] or [None] * n_candidates, field.type) for field in _CANDIDATE]
     structs = pa.StructArray.from_arrays(children, fields=list(_CANDIDATE))
     offsets = list(accumulate((len(one.decision.table) for one in routed), initial=0))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
