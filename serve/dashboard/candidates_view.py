@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.telemetry_schema import Candidate
+from serve.dashboard.charts.explored import Explored, explored_scatter
 from serve.dashboard.charts.scatter import SMALL, Dot, Kind, Scatter, scatter_of
 from serve.dashboard.number_text import float_usd_text, ms_text, probability_text
 
@@ -46,12 +47,14 @@ class CandidatesView:
     Args:
         lines: The chosen one, the runner-up, the other eligible ones by probability and quality, then the excluded ones.
         plot, small_plot: For wide and narrow screens; None: no lane has a known cost and quality.
+        explored: The same plot as data.
         n_excluded: How many could not be asked.
     """
 
     lines: Sequence[CandidateLine]
     plot: Scatter | None
     small_plot: Scatter | None
+    explored: Explored
     n_excluded: int
 
 
@@ -79,7 +82,9 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
         if line.candidate.expected_cost_usd is not None and line.candidate.quality is not None
     ]
     n_excluded = sum(line.kind == "excluded" for line in lines)
-    return CandidatesView(lines, scatter_of(dots) if dots else None, scatter_of(dots, SMALL) if dots else None, n_excluded)
+    plot = scatter_of(dots) if dots else None
+    told = explored_scatter(dots, is_logarithmic=plot is not None and plot.is_logarithmic)
+    return CandidatesView(lines, plot, scatter_of(dots, SMALL) if dots else None, told, n_excluded)
 
 
 def _line(candidate: Candidate, chosen: str, runner_up: str | None) -> CandidateLine:

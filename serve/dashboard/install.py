@@ -21,6 +21,7 @@ from serve.dashboard import (
     lanes_page,
     overview_page,
     playground_page,
+    plot_library,
     requests_page,
     router_page,
     settings_page,
@@ -41,6 +42,7 @@ from serve.storage.database import DATABASE_AWAY
 _log = logging.getLogger("llmdeal.dashboard")
 
 _PAGES = (
+    plot_library,  # before the files of our own, whose path would fit too
     assets,
     sign_in_page,
     overview_page,

@@ -66,4 +66,5 @@ def _view(request: Request, viewer: Viewer, span: Span) -> OverviewView:
         read_budgets(resources, viewer.account),
         troubled(lane_facts(directory_of(resources, viewer), now.date(), {})),
         now,
+        dashboard.time_zone,
     )

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from serve.dashboard.budgets_view import BudgetLine
 from serve.dashboard.charts.columns import Columns, columns_of
+from serve.dashboard.charts.explored import Explored, explored_columns
 from serve.dashboard.feedback_query import Thumbs
 from serve.dashboard.lane_facts import LaneFact
 from serve.dashboard.number_text import count_text, usd_text
@@ -33,7 +35,7 @@ class OverviewView:
         spent_nusd: Of all attempts whose cost is known; `unpriced` counts the others.
         requests, answered: Requests, and those that got an answer.
         failed_attempts: Attempts without an answer, those that a fallback made good among them.
-        spend: A column for each day or hour.
+        spend: A column for each day or hour; `spend_told` is the same as data.
         failed_last_hour, attempts_last_hour: Attempts of the last hour, for what goes wrong now.
     """
 
@@ -44,6 +46,7 @@ class OverviewView:
     answered: int
     failed_attempts: int
     spend: Columns
+    spend_told: Explored
     lanes: Sequence[LaneShare]
     estimate: Estimate
     thumbs: Thumbs
@@ -68,8 +71,9 @@ def overview_view(
     budgets: Sequence[BudgetLine],
     troubled: Sequence[LaneFact],
     now: datetime,
+    zone: ZoneInfo,
 ) -> OverviewView:
-    """Return the view; `sums` holds those of each of the span's buckets, `hour` those of the last hour."""
+    """Return the view; `sums` holds those of each of the span's buckets, `hour` those of the last hour; `zone` is whose days are shown."""
     total = add_up(list(sums))
     costs = [sum(lane.cost_nusd for lane in bucket) for bucket in sums]
     answered = sum(lane.answered for lane in total)
@@ -85,6 +89,12 @@ def overview_view(
         answered=answered,
         failed_attempts=sum(lane.attempts - lane.answered for lane in total),
         spend=columns_of([cost / 1e9 for cost in costs], labels, [bucket.mark for bucket in span.buckets]),
+        spend_told=explored_columns(
+            [bucket.since.astimezone(zone) for bucket in span.buckets],
+            [cost / 1e9 for cost in costs],
+            [sum(lane.requests for lane in bucket_sums) for bucket_sums in sums],
+            labels,
+        ),
         lanes=_shares(total, answered),
         estimate=estimate,
         thumbs=thumbs,

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from serve.dashboard import number_text
 from serve.dashboard.assets import asset_url
 from serve.dashboard.forms import TOKEN_FIELD
+from serve.dashboard.plot_library import plot_library_url
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
 from serve.resource_set import resources_of
@@ -127,6 +128,7 @@ def environment() -> "Environment":
         made.filters[name.removesuffix("_text")] = getattr(number_text, name)
     made.filters["local"] = _local
     made.globals["asset"] = asset_url
+    made.globals["plot_library"] = plot_library_url()
     made.globals["program_version"] = version("llmdeal")
     return made
 

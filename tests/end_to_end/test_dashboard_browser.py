@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,12 @@ def open_page(browser: "Browser", gateway: GatewayThread) -> Iterator[Any]:
     yield open_at
     for context in contexts:
         context.close()
-    assert said == []
+    assert [text for text in said if not is_known(text)] == []
+
+
+def is_known(text: str) -> bool:
+    """plotly.js asks once, on its first plot, whether images may be scaled without smoothing; the policy refuses that style, to no effect."""
+    return "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE" in text
 
 
 def decision_path(gateway: GatewayThread) -> str:
@@ -219,3 +225,42 @@ def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: i
         page.get_by_role("heading", name="Sign in").wait_for()
         context.close()
     assert said == []
+
+
+@pytest.mark.skipif(find_spec("plotly") is None, reason="the package plotly is not installed")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1_440])
+def test_a_plot_is_explored_and_put_back(width: int, theme: str, open_page: Any, gateway: GatewayThread) -> None:
+    page = open_page("/?span=24h", width, theme)
+    for path in ("/?span=24h", decision_path(gateway)):
+        page.goto(path)
+        figure = page.locator("figure.plot").first
+        assert page.evaluate("window.Plotly === undefined")  # nobody pays for what nobody asked for
+        figure.get_by_role("button", name="Explore").click()
+        figure.locator(".main-svg").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        axis = "document.querySelector('.explored')._fullLayout.xaxis.range.join()"
+        whole = page.evaluate(axis)
+        figure.get_by_role("button", name="Zoom in").click()
+        page.wait_for_function(f"whole => {axis} !== whole", arg=whole)
+        figure.get_by_role("button", name="All").click()
+        page.wait_for_function(f"whole => {axis} === whole", arg=whole)
+        figure.get_by_role("button", name="Back to the drawing").click()
+        assert figure.locator("svg[role=img]").first.is_visible() or figure.locator("svg[role=img]").nth(1).is_visible()
+
+
+@pytest.mark.skipif(find_spec("plotly") is None, reason="the package plotly is not installed")
+def test_an_explored_plot_is_not_swept_away_by_the_next_refresh(open_page: Any, gateway: GatewayThread) -> None:
+    page = open_page("/?span=24h")
+    page.locator("figure.plot").first.get_by_role("button", name="Explore").click()
+    page.locator(".explored .main-svg").first.wait_for()
+    page.get_by_role("button", name="Dark").click()
+    page.wait_for_function("document.querySelector('.explored .xtick text').style.fill !== ''")
+    page.wait_for_timeout(3_500)  # longer than a refresh takes to come
+    assert page.locator(".explored .main-svg").count() > 0
+
+
+def test_without_script_plots_are_drawings(open_page: Any, gateway: GatewayThread) -> None:
+    page = open_page(decision_path(gateway), has_script=False)
+    assert page.locator("figure.plot svg.large-screen").is_visible()
+    assert not page.locator("figure.plot .explore").is_visible()

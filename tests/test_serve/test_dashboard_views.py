@@ -15,6 +15,7 @@ from router.telemetry_schema import CandidateTable
 from serve.dashboard.candidates_view import EXCLUSIONS, candidates_view
 from serve.dashboard.charts.budget_bar import budget_bar
 from serve.dashboard.charts.columns import columns_of
+from serve.dashboard.charts.explored import explored_columns, explored_scatter
 from serve.dashboard.charts.reliability import calibration_error, reliability_bins
 from serve.dashboard.charts.scale import axis_from_zero, cost_axis
 from serve.dashboard.charts.scatter import Dot, scatter_of
@@ -305,3 +306,16 @@ def test_a_price_that_the_operator_set_is_compared_with_the_published_one() -> N
     assert list(found) == ["own"]
     assert found["own"].source.startswith("genai-prices")
     assert found["own"].input_usd_per_mtok != 123
+
+
+def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logarithmic_axis_cannot_show() -> None:
+    dots = [
+        Dot(name, f"{name} told", cost, 0.5, None, "eligible") for name, cost in (("free", 0.0), ("cheap", 0.001), ("dear", 1.0))
+    ]
+    linear, logarithmic = (explored_scatter(dots, is_logarithmic=is_logarithmic) for is_logarithmic in (False, True))
+    assert [dot["lane"] for dot in linear["dots"]] == ["free", "cheap", "dear"]
+    assert [dot["lane"] for dot in logarithmic["dots"]] == ["cheap", "dear"]
+    start = datetime(2026, 11, 24, 23, tzinfo=UTC).astimezone(ZoneInfo("Europe/Berlin"))
+    columns = explored_columns([start], [0.5], [3], ["Wed 25 Nov: $0.5, 3 requests"])
+    assert columns["x"] == ["2026-11-25T00:00:00"]  # the account's day, whatever the browser's zone is
+    assert (columns["usd"], columns["requests"]) == ([0.5], [3])

@@ -53,7 +53,7 @@ function replaceContent(element, html) {
 }
 
 async function refresh() {
-  const isBusy = live.contains(document.activeElement) || live.querySelector("details[open]") || String(getSelection());
+  const isBusy = live.contains(document.activeElement) || live.querySelector("details[open], .is-explored") || String(getSelection());
   if (!document.hidden && !isBusy) {
     try {
       const response = await fetch(live.dataset.live, { headers: { accept: "text/html" }, redirect: "error" });
