@@ -3,6 +3,7 @@
     <name>/model.onnx       the graph        <name>/manifest.json   what it is, of what, and the hashes of the rest
     <name>/tokenizer.json   its tokenizer    <name>/README.md       the model card, for people
     <name>/reference_answers.npz             a sample of what it was fitted to, without text; see `router.reference_answers`
+    <name>/account_corrections.npz           corrections for single accounts, where there are any; see `router.account_correction`
 
 A bundle that is incomplete, altered or made for other features is refused when it is loaded, never mis-scored.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.ability_prior import AbilityPrior
+from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
 from router.reference_answers import ReferenceAnswers
@@ -74,6 +76,8 @@ def load_bundle(folder: Path) -> Bundle:
     """
     manifest = read_manifest(folder)
     hashes = {name: _check_hash(folder / name, manifest) for name in HASHED_FILES}
+    if (folder / ACCOUNT_CORRECTIONS_FILE).exists() or _is_vouched_for(ACCOUNT_CORRECTIONS_FILE, manifest):
+        _check_hash(folder / ACCOUNT_CORRECTIONS_FILE, manifest)
     path = folder / MANIFEST_FILE
     try:
         names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
@@ -110,6 +114,11 @@ def read_manifest(folder: Path) -> dict[str, object]:
                 f"{path}: {key} is {manifest.get(key)!r}, this program reads {ours}: train the bundle again with this version"
             )
     return manifest
+
+
+def _is_vouched_for(name: str, manifest: Mapping[str, object]) -> bool:
+    files = manifest.get("files")
+    return isinstance(files, Mapping) and name in files
 
 
 def _check_hash(path: Path, manifest: Mapping[str, object]) -> str:

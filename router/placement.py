@@ -22,7 +22,7 @@ Float32s = npt.NDArray[np.float32]
 
 N_COMPONENTS = 8
 """On the shipped corpus 50 answers go furthest with 8: with 2 and 4 tasks are not told apart, with 12 they are guessed at."""
-_LEAST_CHANCE = 0.005
+LEAST_CHANCE = 0.005
 _NEWTON_STEPS = 30
 _LENGTH_STD = 0.6
 """Of the log of an answer's length around what is expected of it; that of the shipped corpus."""
@@ -187,7 +187,7 @@ _SUM_PRIOR = 10.0
 
 def logit(quality: Float32s) -> Floats:
     """Return log odds, of chances kept away from 0 and 1."""
-    chance = np.clip(quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    chance = np.clip(quality.astype(np.float64), LEAST_CHANCE, 1 - LEAST_CHANCE)
     return np.asarray(np.log(chance / (1 - chance)), np.float64)
 
 

@@ -76,6 +76,7 @@ from serve.upstream.http_transport import HttpTransport
 from serve.upstream.signing.signer import keep_fresh
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
+from serve.watch.account_watch import AccountWatch, account_corrections_folder
 from serve.watch.configured_watch import configured_watch
 
 
@@ -145,6 +146,10 @@ def create_app(
     lane_log = LaneLog(
         PricedLaneRepository(engine), lambda: (*lanes.by_account().values(), *vector_lanes.by_account().values()), clock
     )
+    corrections = account_corrections_folder(settings.account_corrections, environment)
+    accounts = AccountWatch(corrections, lambda: bundle_store.folders().values())
+    has_alerts = settings.alerts is not None
+    watch = configured_watch(settings.watch, engine, lanes, champion.generation, clock, metrics, accounts, has_alerts=has_alerts)
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,
@@ -169,9 +174,7 @@ def create_app(
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
         lane_log=lane_log,
-        watch=configured_watch(
-            settings.watch, engine, lanes, champion.generation, clock, metrics, has_alerts=settings.alerts is not None
-        ),
+        watch=watch,
         explorer=explorer,
     )
     app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")

@@ -223,6 +223,9 @@ class Settings(_Section):
     willingness_to_pay_usd: float = Field(0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value.")
     quality_bar: float = Field(0.7, ge=0, le=1, description="P(good answer) wanted, for cheapest_above_bar.")
     quality_of_best: float = Field(0.95, ge=0, le=1, description="Share of the best lane's mean quality to keep, for near_best.")
+    account_corrections: str = Field(
+        "", description="Folder of what `llmdeal accounts-learn` found; empty: account_corrections in your data folder."
+    )
     calibrations: str = Field(
         "", description="Folder of what `llmdeal calibrate` found; empty: calibrations in your data folder."
     )

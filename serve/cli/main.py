@@ -68,6 +68,7 @@ _GROUPS = {
     "vault": vault,
 }
 _HELP = {
+    "accounts-learn": "Fit what each account's judged answers say beyond a bundle, for that account alone.",
     "train": "Fit a quality model on graded answers and export it as a bundle.",
     "predict": "Write what a bundle predicts for every prompt and model.",
     "simulate": "Replay graded answers as traffic, learn every night, and show what each way of routing gives up.",

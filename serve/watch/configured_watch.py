@@ -12,6 +12,7 @@ from serve.metrics import Metrics
 from serve.settings import WatchSettings
 from serve.storage.alert_repository import AlertRepository
 from serve.storage.watch_repository import WatchRepository
+from serve.watch.account_watch import AccountWatch
 from serve.watch.follower import WatchFollower
 from serve.watch.lane_watch import LaneWatch
 from serve.watch.price_watch import PriceWatch
@@ -31,6 +32,7 @@ def configured_watch(
     generation: Generation,
     clock: Clock,
     metrics: Metrics,
+    accounts: AccountWatch,
     *,
     has_alerts: bool,
 ) -> WatchFollower:
@@ -43,6 +45,7 @@ def configured_watch(
         generation: What decides at the start; prompts are compared with its own while it does.
         clock: The present moment.
         metrics: Counts alarms.
+        accounts: Finds the accounts' own corrections.
         has_alerts: Whether somebody is told of alarms by webhook.
     """
     repository = WatchRepository(engine)
@@ -51,6 +54,7 @@ def configured_watch(
         LaneWatch(engine, repository, learning_terms(watch)),
         PriceWatch(repository, watch.price_change_percent),
         PromptWatch(engine, repository, watch.stability_index, generation.version, generation.read_reference),
+        accounts,
         WatchAlerts(AlertRepository(engine)) if has_alerts else None,
         clock,
         metrics,

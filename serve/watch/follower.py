@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
+from router.account_correction import LaneCoefficients
 from router.lane_table import Floats
 from serve.alerts.watch_alerts import WatchAlerts
 from serve.clock import Clock
@@ -16,6 +17,7 @@ from serve.lane_directory import LaneDirectory
 from serve.metrics import Metrics
 from serve.storage.instant import to_microseconds
 from serve.storage.watch_repository import Alarm
+from serve.watch.account_watch import AccountWatch
 from serve.watch.lane_watch import LaneWatch, shifts_of_lanes
 from serve.watch.price_watch import PriceWatch
 from serve.watch.prompt_watch import PromptWatch
@@ -36,6 +38,7 @@ class WatchFollower:
         directories: The lanes of every account, which are told what was learned.
         lanes: Learns of lanes.
         prices, prompts: Look.
+        accounts: Finds the accounts' own corrections.
         alerts: Tells the operator of alarms; None: nobody is to be told.
         clock: The present moment.
         metrics: Counts alarms.
@@ -48,6 +51,7 @@ class WatchFollower:
         lanes: LaneWatch,
         prices: PriceWatch,
         prompts: PromptWatch,
+        accounts: AccountWatch,
         alerts: WatchAlerts | None,
         clock: Clock,
         metrics: Metrics,
@@ -58,6 +62,7 @@ class WatchFollower:
         self._lanes = lanes
         self._prices = prices
         self._prompts = prompts
+        self._accounts = accounts
         self._alerts = alerts
         self._clock = clock
         self._metrics = metrics
@@ -83,6 +88,10 @@ class WatchFollower:
         """
         now = to_microseconds(self._clock.now())
         directories = dict(self._directories.by_account())
+        coefficients = await asyncio.to_thread(self._corrections, directories, is_whole)
+        for account, found in coefficients.items():
+            directories[account].account_coefficients.clear()
+            directories[account].account_coefficients.update(found)
         alarms, shifts = await asyncio.to_thread(self._work, now, directories, is_whole)
         for account, by_version in shifts.items():
             if self._directories.by_account().get(account) is directories[account]:  # else the next whole round tells the new one
@@ -90,6 +99,13 @@ class WatchFollower:
         for alarm in alarms:
             self._metrics.note_watch_alarm(alarm.kind)
             _log.warning("account %s: %s", alarm.account, alarm.message)
+
+    def _corrections(
+        self, directories: Mapping[str, LaneDirectory], is_whole: bool
+    ) -> Mapping[str, Mapping[str, LaneCoefficients]]:
+        if not self._accounts.look() and not is_whole:
+            return {}
+        return {account: self._accounts.coefficients_of(account, directory) for account, directory in directories.items()}
 
     def _work(
         self, now_us: int, directories: Mapping[str, LaneDirectory], is_whole: bool

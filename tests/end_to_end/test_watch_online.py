@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider
 from typer.testing import CliRunner
 
+from router.account_correction import AccountCorrection, AccountCorrections, PromptSpace, hashed
 from serve.cli.main import build_command_line
 from serve.storage.database import open_database
 from serve.storage.instant import to_microseconds
@@ -119,6 +121,33 @@ def test_the_command_shows_what_was_learned_and_its_status_says_whether_an_alarm
     rung = CliRunner().invoke(command_line, ["watch", "--quiet", "--config", "strict.toml"], env={"COLUMNS": "200"})
     assert rung.exit_code == 1, rung.output
     assert "alarm price first/llama: It changed." in rung.output
+
+
+def test_an_accounts_own_correction_decides_for_it(
+    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "corrections"
+    with GatewayThread(tmp_path, servers=servers(provider), account_corrections=str(folder)) as gateway:
+        assert ask(gateway).headers["x-llmdeal-lane"] == "first/llama"
+        version, n_trained = (
+            gateway.resources.directory.router_version,
+            len(gateway.resources.directory.quality_model.trained_names),
+        )
+        beliefs = np.random.default_rng(0).uniform(0.1, 0.9, (200, n_trained)).astype(np.float32)
+        own = AccountCorrection(np.zeros(5), {"first/llama": np.array([-1.0, 0.0, 0.0, 0.0, 0.0])}, 400)
+        by_account = {hashed("default", version): own}
+        folder.mkdir()
+        content = AccountCorrections(version, PromptSpace.of_beliefs(beliefs), by_account).to_bytes()
+        (folder / f"{version}.npz").write_bytes(content)
+        learn(gateway, monkeypatch)
+        answer = ask(gateway)
+        assert answer.headers["x-llmdeal-lane"] == "second/llama"
+        shifts = {one["lane"]: one["account_shift"] for one in answer.json()["llmdeal"]["candidates"]}
+        assert shifts == {"first/llama": -1.0, "second/llama": 0.0}
+        row = gateway.attempts()[-1]
+        assert row.candidates is not None
+        assert row.candidates.account_shift is not None
+        assert row.candidates.account_shift.tolist() == [-1.0, 0.0]
 
 
 def test_a_round_that_another_worker_had_just_now_is_enough(tmp_path: Path, provider: ScriptedProvider) -> None:

@@ -16,21 +16,21 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 _NEWTON_STEPS = 30
-_FARTHEST_STEP = 2.0
+_SMALLEST_STEP = 1e-7
 _GRID = (0.25, 0.5, 1.0, 2.0, 4.0)
 _ROUNDS = 2
 _LOG_STD = 0.7
-"""Of what is believed of each standard deviation: one half to twice what `SPREADS` says."""
+"""Of what is believed of each standard deviation: about one half to twice what `SPREADS` says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
     """Standard deviations of the coefficients, in log odds (per standard deviation of a component, for slopes)."""
 
-    shared_offset: float = 0.7
-    shared_slope: float = 0.3
-    own_offset: float = 0.7
-    own_slope: float = 0.25
+    shared_offset: float = 1.0
+    shared_slope: float = 0.4
+    own_offset: float = 0.5
+    own_slope: float = 0.2
 
 
 SPREADS = Spreads()
@@ -63,11 +63,13 @@ class AccountFit:
     Args:
         shared: Shape (k + 1,).
         own: Shape (n_lanes, k + 1), beyond what is shared.
+        own_std: Shape (n_lanes,), what is unknown of `own`, in log odds, averaged over prompts.
         log_evidence: Of the answers under the spreads, by Laplace's approximation.
     """
 
     shared: Floats
     own: Floats
+    own_std: Floats
     log_evidence: float
 
 
@@ -77,21 +79,29 @@ def fit_account(answers: AccountAnswers, spreads: Spreads = SPREADS) -> AccountF
     design = np.concatenate([answers.design, _per_lane(answers)], axis=1)  # (n, (1 + n_lanes) (k + 1))
     precision = _precisions(spreads, width, answers.n_lanes)
     certainty = _certainty(answers)
-    found = np.zeros(design.shape[1])
-    information = np.diag(precision)
+
+    def log_posterior(coefficients: Floats) -> float:
+        log_odds = answers.believed + design @ coefficients
+        likelihood = certainty @ (answers.reward * log_odds - np.logaddexp(0, log_odds))
+        return float(likelihood - 0.5 * precision @ coefficients**2)
+
+    found, information = np.zeros(design.shape[1]), np.diag(precision)
+    worth = log_posterior(found)
     for _ in range(_NEWTON_STEPS):
         chance = _sigmoid(answers.believed + design @ found)
         gradient = design.T @ (certainty * (answers.reward - chance)) - precision * found
         information = (design * (certainty * chance * (1 - chance))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(information, gradient)
-        found = found + np.clip(step, -_FARTHEST_STEP, _FARTHEST_STEP)
-        if np.abs(step).max(initial=0.0) < 1e-7:
+        while (tried := log_posterior(found + step)) < worth and np.abs(step).max() > _SMALLEST_STEP:
+            step = step / 2  # a whole step may leap over the top
+        found, worth = found + step, max(tried, worth)
+        if np.abs(step).max(initial=0.0) <= _SMALLEST_STEP:
             break
-    chance = _sigmoid(answers.believed + design @ found).clip(1e-9, 1 - 1e-9)
-    likelihood = certainty @ (answers.reward * np.log(chance) + (1 - answers.reward) * np.log(1 - chance))
-    log_prior = 0.5 * (np.log(precision).sum() - precision @ found**2)
-    evidence = float(likelihood + log_prior - 0.5 * np.linalg.slogdet(information)[1])
-    return AccountFit(found[:width], found[width:].reshape(answers.n_lanes, width), evidence)
+    evidence = worth + 0.5 * float(np.log(precision).sum()) - 0.5 * float(np.linalg.slogdet(information)[1])
+    # The components have variance 1 over prompts: the variance of a lane's shift is the sum of those of its coefficients.
+    variance = np.diag(np.linalg.inv(information))[width:].reshape(answers.n_lanes, width)
+    own = found[width:].reshape(answers.n_lanes, width)
+    return AccountFit(found[:width], own, np.sqrt(variance.sum(axis=1)), evidence)
 
 
 def choose_spreads(accounts: Sequence[AccountAnswers], start: Spreads = SPREADS) -> Spreads:

@@ -1,0 +1,70 @@
+"""Finds the accounts' own corrections on disk, and finds them again when they are written anew. Blocks; for a thread."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrections, LaneCoefficients
+from router.errors import BundleError
+from serve.lane_directory import LaneDirectory
+from serve.settings import default_database_file
+
+_log = logging.getLogger("llmdeal.watch")
+_Seen = tuple[tuple[str, int, int], ...]
+
+
+def account_corrections_folder(setting: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder that was set, or `account_corrections` beside the default database."""
+    return Path(setting) if setting else default_database_file(environment).parent / "account_corrections"
+
+
+class AccountWatch:
+    """Knows the corrections of every bundle: those in the folder, which win, and those that bundles carry.
+
+    Args:
+        folder: Of `<bundle's version>.npz`; need not be there.
+        bundle_folders: Returns those of all bundles.
+    """
+
+    def __init__(self, folder: Path, bundle_folders: Callable[[], Iterable[Path]]) -> None:
+        self._folder = folder
+        self._bundle_folders = bundle_folders
+        self._seen: _Seen = ()
+        self._by_version: dict[str, AccountCorrections] = {}
+
+    def look(self) -> bool:
+        """Read what was written since the last look; return whether that was anything."""
+        paths = [folder / ACCOUNT_CORRECTIONS_FILE for folder in self._bundle_folders()]
+        paths += sorted(self._folder.glob("*.npz")) if self._folder.is_dir() else []
+        seen = tuple(found for path in paths if (found := _as_seen(path)) is not None)
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        self._by_version = {}
+        for path, _, _ in seen:
+            try:
+                corrections = AccountCorrections.read(Path(path))
+            except BundleError as error:
+                _log.error("accounts are served as the bundle says: %s", error)
+                continue
+            self._by_version[corrections.bundle_version] = corrections
+        return True
+
+    def coefficients_of(self, account: str, directory: LaneDirectory) -> dict[str, LaneCoefficients]:
+        """Return bundle's version -> an account's correction, laid out for its lanes; versions without one are absent."""
+        found = {}
+        for version, corrections in self._by_version.items():
+            correction = corrections.of(account)
+            n_trained = len(directory.quality_model.trained_names)
+            is_fitting = version != directory.router_version or len(corrections.space.centre) == n_trained
+            if correction is not None and is_fitting:
+                found[version] = LaneCoefficients(corrections.space, correction.of_lanes(directory.table))
+        return found
+
+
+def _as_seen(path: Path) -> tuple[str, int, int] | None:
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return str(path), told.st_mtime_ns, told.st_size

@@ -1,0 +1,98 @@
+"""What a router that never saw a source believes of its prompts and models: where an account stands whose traffic is like nothing before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.ability_prior import AbilityPrior
+from router.account_correction import PromptSpace
+from router.placement import sigmoid
+from training.calibration import fit_calibration
+from training.corpus import Corpus, Float32s
+from training.cross_fit import targets_of
+from training.encoding import EncodedPrompts
+from training.errors import SettingsError
+from training.fitted_model import Beliefs
+from training.fitting import fit_network
+from training.input_scaler import InputScaler
+from training.network_outputs import run_network
+from training.pools import find_pools
+from training.routing_measures import Floats, Pool
+from training.settings import FitSettings
+from training.splits import assign_folds, group_near_duplicates
+
+_CALIBRATED_SHARE = 7
+"""One in so many prompts of the other sources is kept from the fit, for calibration and as the reference."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutsideBeliefs:
+    """Beliefs about a pool of `n` prompts and `m` models.
+
+    Args:
+        pool: Of the source that was left out.
+        quality: Shape (n, m), P(good answer).
+        completion_tokens: Shape (n, m).
+        design: Shape (n, k + 1), (1, components) of the prompts.
+        n_known: How many of the pool's models answered prompts of other sources; the rest are believed by their price and family.
+    """
+
+    pool: Pool
+    quality: Floats
+    completion_tokens: Floats
+    design: Floats
+    n_known: int
+
+
+def believe_from_outside(
+    corpus: Corpus,
+    encoded: EncodedPrompts,
+    prices: Float32s,
+    pool: Pool,
+    settings: FitSettings,
+    seed: int,
+    advance: Callable[[float], None] = lambda share: None,
+) -> OutsideBeliefs:
+    """Fit a network to all other sources and return what it believes of the pool.
+
+    Args:
+        corpus: Graded answers.
+        encoded: Its prompts.
+        prices: Of its models, shape (m, 2).
+        pool: Of the source that is left out.
+        settings, seed: Of the fit.
+        advance: Called with shares of it.
+
+    Raises:
+        SettingsError: Too few models of other sources have a price.
+    """
+    kept = np.flatnonzero(corpus.sources != pool.source)
+    columns = np.flatnonzero(~np.isnan(corpus.scores[kept]).all(axis=0))
+    known, known_prices = corpus.of_models(columns), prices[columns]
+    fold = assign_folds(group_near_duplicates([corpus.prompts[row] for row in kept]), _CALIBRATED_SHARE, seed)
+    fitted, aside = kept[fold != 0], kept[fold == 0]
+    scaler = InputScaler.fit(encoded.rows(fitted))
+    targets = targets_of(known, find_pools(known, known_prices), fitted)
+    network = fit_network(scaler.transform(encoded.rows(fitted)), targets, settings, seed, None, advance)
+    outputs = run_network(network, scaler.transform(encoded.rows(aside)))
+    calibration = fit_calibration(outputs, known.scores[aside], known.completion_tokens[aside], known.sources[aside])
+    prior = AbilityPrior.fit(known.trained_names, calibration.abilities.tolist(), known_prices[:, 1].tolist())
+    if prior is None:
+        raise SettingsError(f"without {pool.source} too few models have a price: add their prices to prices.csv")
+    beliefs = Beliefs.of(run_network(network, scaler.transform(encoded.rows(pool.rows))), calibration)
+    quality = np.empty(pool.score.shape)
+    tokens = np.empty(pool.score.shape)
+    place_of = {name: place for place, name in enumerate(known.trained_names)}
+    for column, name in enumerate(pool.trained_names):
+        place = place_of.get(name)
+        if place is not None:
+            quality[:, column], tokens[:, column] = beliefs.quality[:, place], beliefs.completion_tokens[:, place]
+            continue
+        ability = prior.of(name, float(prices[pool.columns[column], 1]))
+        flatness = 1 / np.sqrt(1 + np.pi / 8 * prior.std**2)
+        quality[:, column] = sigmoid((ability - beliefs.difficulty.astype(np.float64)) * flatness)
+        tokens[:, column] = beliefs.completion_tokens.mean(axis=1)
+    space = PromptSpace.of_beliefs(Beliefs.of(outputs, calibration).quality)
+    n_known = sum(name in place_of for name in pool.trained_names)
+    return OutsideBeliefs(pool, quality, tokens, space.design(beliefs.quality), n_known)
