@@ -197,7 +197,8 @@ class LaneCoefficients:
         chance = np.minimum(np.maximum(quality, LEAST_CHANCE), 1 - LEAST_CHANCE)
         components = self._directions @ np.log(chance / (1 - chance)) - self._centre
         components = np.minimum(np.maximum(components, -_FARTHEST), _FARTHEST)
-        return np.minimum(np.maximum(self._slopes @ components + self._offsets, -MAX_SHIFT), MAX_SHIFT)
+        shift: Floats = np.minimum(np.maximum(self._slopes @ components + self._offsets, -MAX_SHIFT), MAX_SHIFT)
+        return shift
 
 
 def hashed(account: str, bundle_version: str) -> str:

@@ -68,6 +68,7 @@ class WatchFollower:
         self._metrics = metrics
         self._moves_lanes = moves_lanes
         self._read_until_us = 0
+        self._random = random.Random()  # noqa: S311 - jitter, not a secret; its own, so that nobody else's draws change
 
     async def follow(self) -> None:
         """Begin with what is known, then learn and look until cancelled."""
@@ -78,7 +79,7 @@ class WatchFollower:
             except DBAPIError as error:
                 _log.error("the database of the watch is away: %s", type(error.orig).__name__)
             n_rounds += 1
-            await asyncio.sleep(LEARN_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - so that workers do not come all at once
+            await asyncio.sleep(LEARN_S * self._random.uniform(0.8, 1.2))  # so that workers do not come all at once
 
     async def round(self, *, is_whole: bool) -> None:
         """Learn and tell the lanes.
