@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from router.errors import BundleError, RouterError
+from serve.bundles.fingerprint import fingerprint
 from serve.bundles.generation import Generation, load_generation
-from serve.bundles.live_bundle import LiveBundle, RefusedBundle, fingerprint
+from serve.bundles.live_bundle import LiveBundle, RefusedBundle
 from serve.bundles.staging import Stage, Staging, Standing
 from serve.bundles.store import BundleStore
 from serve.errors import NotFoundError, ServeError

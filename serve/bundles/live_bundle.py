@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from serve.bundles.fingerprint import Fingerprint
 from serve.bundles.generation import Generation
 from serve.bundles.staging import Standing
 from serve.lane_directory import LaneDirectory
-
-Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +37,3 @@ class RefusedBundle:
     standing: Standing | None
     problem: str
     seen: Fingerprint
-
-
-def fingerprint(folder: Path) -> Fingerprint:
-    """Return names, times and sizes of a folder's files; nothing where there is none."""
-    try:
-        found = [(each.name, each.stat()) for each in folder.iterdir()]
-    except OSError:
-        return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))

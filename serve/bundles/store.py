@@ -8,6 +8,7 @@ from router.bundle import MANIFEST_FILE, Bundle, load_bundle
 from router.errors import BundleError
 from router.verdict import Verdict, read_verdict
 from serve.bundle_choice import bundle_folder
+from serve.bundles.fingerprint import Fingerprint, fingerprint
 from serve.database_choice import bundles_folder
 from serve.errors import NotFoundError
 from serve.resources import models_dir
@@ -44,6 +45,7 @@ class BundleStore:
     def __init__(self, folder: Path, configured: Path) -> None:
         self.folder = folder
         self.configured = configured
+        self._seen: dict[str, tuple[Fingerprint, FoundBundle]] = {}
 
     def folders(self) -> dict[str, Path]:
         """Return all bundles by name. Names of the program's own bundles are taken."""
@@ -80,8 +82,14 @@ class BundleStore:
             return FoundBundle(name, folder, bundle, str(error), None)
 
     def all(self) -> list[FoundBundle]:
-        """Return all bundles, by name; blocks as `look_at` does."""
-        return [self.look_at(name) for name in sorted(self.folders())]
+        """Return all bundles, by name; each is looked at anew when its folder has changed."""
+        found = []
+        for name, folder in sorted(self.folders().items()):
+            present, seen = fingerprint(folder), self._seen.get(name)
+            if seen is None or seen[0] != present:
+                seen = self._seen[name] = (present, self.look_at(name))
+            found.append(seen[1])
+        return found
 
 
 def open_store(settings: Settings, environment: Mapping[str, str]) -> BundleStore:

@@ -1,25 +1,32 @@
 """`/router`: which quality model decides, what it was trained on, and whether its probabilities keep their word."""
 
-from fastapi import APIRouter, Request, Response
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request, Response
 
 from serve.dashboard.exploration_view import exploration_view
 from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import directory_of, viewer_of
+from serve.dashboard.viewer import Viewer, directory_of
 from serve.resource_set import resources_of
 from serve.storage.instant import to_microseconds
 from serve.watch.configured_watch import learning_terms
 from serve.watch.report import read_report
 
-routes = APIRouter(include_in_schema=False)
 
+def render_router(
+    request: Request, viewer: Viewer, status: int, bundles: Mapping[str, Any] | None, problem: str = ""
+) -> Response:
+    """Show the quality model.
 
-@routes.get("/router")
-def show_router(request: Request) -> Response:
-    """Show the quality model."""
-    viewer = viewer_of(request)
+    Args:
+        request, viewer, status: Of the page.
+        bundles: What is shown of them; None: nothing.
+        problem: Why a change was refused; empty: there was none.
+    """
     resources = resources_of(request.app)
     judged = read_judged_qualities(resources.engine, viewer.account)
     table = directory_of(resources, viewer).table
@@ -29,6 +36,9 @@ def show_router(request: Request) -> Response:
         request,
         viewer,
         "router.html",
+        status,
+        bundles=bundles,
+        problem=problem,
         view=router_view(resources.bundles.champion.generation.bundle.folder),
         bundle_version=resources.routing.directory.router_version,
         policy=resources.routing.default_policy.name,

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from serve.http.admin import accounts, audit, budgets, provider_keys, telemetry, usage, virtual_keys
+from serve.http.admin import accounts, audit, budgets, bundles, provider_keys, telemetry, usage, virtual_keys
 
 routes = APIRouter()
-for _module in (accounts, telemetry, virtual_keys, provider_keys, budgets, usage, audit):
+for _module in (accounts, telemetry, virtual_keys, provider_keys, budgets, bundles, usage, audit):
     routes.include_router(_module.routes)

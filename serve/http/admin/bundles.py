@@ -1,0 +1,173 @@
+"""Bundles: which quality model decides, and which ones are tried. For the people of the account that runs the gateway."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+from anyio import from_thread
+from fastapi import Request
+from pydantic import Field
+
+from router.errors import RouterError
+from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.staging import StageEntry, Standing
+from serve.bundles.store import FoundBundle
+from serve.bundles.verdict_shape import verdict_shape
+from serve.errors import ConflictError
+from serve.http.admin.actor import AskedBy
+from serve.http.admin.common import admin_routes
+from serve.http.admin.shapes import Taken, instant_text
+from serve.http.openapi import error_answers
+from serve.identity.roles import Actor, Role
+from serve.resource_set import ResourceSet, resources_of
+
+routes = admin_routes("bundles")
+Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the history.")]
+Share = Annotated[float, Field(gt=0, le=1)]
+_MOST_ENTRIES = 100
+_Done = TypeVar("_Done")
+
+
+class Promotion(Taken):
+    """How a bundle is promoted."""
+
+    force: Annotated[bool, Field(description="Whatever the gate says; needs a note.")] = False
+    note: Note = ""
+
+
+class Trial(Taken):
+    """How a bundle is tried."""
+
+    share: Share = 0.1
+    note: Note = ""
+
+
+class ShadowTrial(Taken):
+    """How a bundle is asked without being heard."""
+
+    share: Share = 1.0
+    note: Note = ""
+
+
+class Reason(Taken):
+    """Why."""
+
+    note: Note = ""
+
+
+class Stop(Taken):
+    """What ends."""
+
+    stage: Annotated[Literal["canary", "shadow"] | None, Field(description="Absent: both.")] = None
+    note: Note = ""
+
+
+@routes.get("/bundles", summary="List bundles, what stands where, and the history", response_model=None)
+def list_bundles(request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Return every bundle with the gate's verdict, what decides and what is tried, what is refused here, and the latest changes first."""
+    resources = _allowed(request, actor, Role.VIEWER)
+    bundles, keeper = resources.bundles, resources.bundle_keeper
+    return {
+        "object": "list",
+        "data": [bundle_shape(found) for found in keeper.store.all()],
+        "at_work": {stage: live.generation.version for stage, live in bundles.at_work().items()},
+        "refused": {stage: refused.problem for stage, refused in bundles.loader.refused.items()},
+        "history": [entry_shape(entry) for entry in reversed(keeper.history.entries()[-_MOST_ENTRIES:])],
+    }
+
+
+@routes.get("/bundles/{name}", summary="Show a bundle, and what it would have done as a shadow", response_model=None)
+def show_bundle(name: str, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Return one bundle with the gate's verdict, and how its choices as a shadow compare with those of each bundle that decided beside it."""
+    resources = _allowed(request, actor, Role.VIEWER)
+    found = resources.bundle_keeper.store.look_at(name)
+    summaries = [] if found.bundle is None else resources.shadow_decisions.summaries(found.bundle.version)
+    fields = [{name: getattr(summary, name) for name in summary.__slots__} for summary in summaries]
+    return {**bundle_shape(found), "shadow": fields}
+
+
+@routes.post("/bundles/{name}/promote", summary="Make a bundle the champion", response_model=None, responses=error_answers(409))
+def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Promote a bundle that the gate found better than the champion, or any with `force` and a note."""
+    resources = _allowed(request, actor, Role.ADMIN)
+    return standing_shape(
+        change(resources, lambda keeper: keeper.promote(name, actor.name, is_forced=body.force, note=body.note))
+    )
+
+
+@routes.post("/bundles/rollback", summary="Go back to the champion before", response_model=None, responses=error_answers(409))
+def roll_back(body: Reason, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Go back by one champion; in the end to the configured bundle."""
+    resources = _allowed(request, actor, Role.ADMIN)
+    return standing_shape(change(resources, lambda keeper: keeper.rollback(actor.name, note=body.note)))
+
+
+@routes.post("/bundles/{name}/canary", summary="Try a bundle on conversations", response_model=None, responses=error_answers(409))
+def try_canary(name: str, body: Trial, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Let a bundle decide a share of the conversations."""
+    resources = _allowed(request, actor, Role.ADMIN)
+    return standing_shape(change(resources, lambda keeper: keeper.try_canary(name, body.share, actor.name, note=body.note)))
+
+
+@routes.post("/bundles/{name}/shadow", summary="Ask a bundle unheard", response_model=None, responses=error_answers(409))
+def try_shadow(name: str, body: ShadowTrial, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """Ask a bundle what it would do with a share of the requests."""
+    resources = _allowed(request, actor, Role.ADMIN)
+    return standing_shape(change(resources, lambda keeper: keeper.try_shadow(name, actor.name, share=body.share, note=body.note)))
+
+
+@routes.post("/bundles/stop", summary="End what is tried", response_model=None, responses=error_answers(409))
+def stop(body: Stop, request: Request, actor: AskedBy) -> dict[str, Any]:
+    """End the canary, the shadow, or both."""
+    resources = _allowed(request, actor, Role.ADMIN)
+    ended = change(resources, lambda keeper: keeper.stop(actor.name, body.stage, note=body.note))
+    return {"stopped": [standing_shape(standing) for standing in ended]}
+
+
+def change(resources: ResourceSet, work: Callable[[BundleKeeper], _Done]) -> _Done:
+    """Change what stands where, and let this process use it at once; for a thread of its own.
+
+    Raises:
+        ConflictError: The bundle is refused, or the change does not fit how things stand.
+        RequestError: As the keeper says.
+    """
+    try:
+        done = work(resources.bundle_keeper)
+    except RouterError as error:
+        raise ConflictError(str(error)) from None
+    from_thread.run(resources.bundles.refresh)
+    return done
+
+
+def bundle_shape(found: FoundBundle) -> dict[str, Any]:
+    """Return a bundle as JSON."""
+    return {
+        "name": found.name,
+        "version": None if found.bundle is None else found.bundle.version,
+        "problem": found.problem or None,
+        "verdict": None if found.verdict is None else verdict_shape(found.verdict),
+    }
+
+
+def standing_shape(standing: Standing) -> dict[str, Any]:
+    """Return where a bundle stands as JSON."""
+    return {"name": standing.bundle, "version": standing.version, "share": standing.share}
+
+
+def entry_shape(entry: StageEntry) -> dict[str, Any]:
+    """Return a line of the history as JSON."""
+    change = entry.change
+    return {
+        "number": entry.number,
+        "at": instant_text(entry.at),
+        "actor": entry.actor,
+        "action": change.action,
+        "stage": change.stage,
+        **standing_shape(change.standing),
+        "note": change.note,
+        "verdict": change.verdict,
+    }
+
+
+def _allowed(request: Request, actor: Actor, role: Role) -> ResourceSet:
+    actor.require_in_operators(role)
+    return resources_of(request.app)
