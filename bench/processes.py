@@ -65,7 +65,7 @@ class ServerProcess:
 
     def rss_mb(self) -> float:
         """Return the resident memory of the process and all its descendants, in MB of 10^6 bytes."""
-        return sum(_rss_bytes(pid) for pid in _family(self.pid)) / 1e6
+        return family_rss_mb(self.pid)
 
     def cpu_s(self) -> float:
         """Return the processor time that it and its descendants have used so far."""
@@ -136,6 +136,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def family_rss_mb(pid: int) -> float:
+    """Return the resident memory of a process and its descendants, in MB of 10^6 bytes; of those that are gone, nothing."""
+    try:
+        return sum(_rss_bytes(member) for member in _family(pid)) / 1e6
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def _family(pid: int) -> list[int]:

@@ -41,4 +41,4 @@ def retrain(
         f"{verdict.challenger_version} is {said} than {verdict.champion_version}, by {verdict.n_requests:,} later requests:"
     )
     for reason in verdict.reasons:
-        console.print(f"- {reason}", highlight=False)
+        console.print(f"- {reason}", highlight=False, soft_wrap=True)
