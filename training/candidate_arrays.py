@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from training.logged_requests import Float32s, Ints, Mask
 
 NUMBERS: Final = ("quality", "quality_std", "expected_completion_tokens", "expected_cost_usd", "expected_latency_ms")
+SHIFTS: Final = ("quality_shift", "account_shift")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,11 +22,13 @@ class CandidateArrays:
         numbers: The columns of `NUMBERS`, NaN where unknown or where the lane was no candidate.
         probability: 0 where the lane was no candidate.
         is_eligible: Candidates that nothing excluded.
+        belief_shift: What was added to the log odds of `quality`; 0 where nothing was.
     """
 
     numbers: Mapping[str, Float32s]
     probability: Float32s
     is_eligible: Mask
+    belief_shift: Float32s
 
 
 def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> CandidateArrays:
@@ -48,7 +51,14 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
     numbers = {name: laid_out(structs.field(name), np.nan) for name in NUMBERS}
     is_eligible = np.zeros(n_decisions * n_lanes, np.bool_)
     is_eligible[place] = structs.field("excluded_by").is_null().to_numpy(zero_copy_only=False)
-    return CandidateArrays(numbers, laid_out(structs.field("probability"), 0.0), is_eligible.reshape(n_decisions, n_lanes))
+    shifts = [structs.field(name) for name in SHIFTS]
+    known = [np.nan_to_num(laid_out(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
+    return CandidateArrays(
+        numbers,
+        laid_out(structs.field("probability"), 0.0),
+        is_eligible.reshape(n_decisions, n_lanes),
+        np.sum(known, axis=0, dtype=np.float32) if known else np.zeros((n_decisions, n_lanes), np.float32),
+    )
 
 
 def lane_columns(lanes: Any, column_of_lane: Mapping[str, int]) -> Ints:

@@ -43,6 +43,7 @@ class LoggedRequests:
         reward_std: Shape (n,), of the reward; NaN with it.
         cost_usd, latency_ms, answer_tokens: Shape (n,), what it took, all attempts of the request for cost; NaN where unknown.
         is_answered: Shape (n,), whether the drawn lane gave a whole answer.
+        belief_shift: Shape (n, m), what the gateway had learned online and added to the log odds of the bundle's belief: `quality` has it in it. None: nothing.
     """
 
     lane_ids: tuple[str, ...]
@@ -74,6 +75,7 @@ class LoggedRequests:
     latency_ms: Floats
     answer_tokens: Floats
     is_answered: Mask
+    belief_shift: Float32s | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)

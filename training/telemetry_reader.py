@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from router.reward import REWARD_RULES, RewardRule
-from training.candidate_arrays import NUMBERS, candidate_arrays, lane_columns, whole_column
+from training.candidate_arrays import NUMBERS, SHIFTS, candidate_arrays, lane_columns, whole_column
 from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.telemetry_folder import files_of, find_exports
 from training.telemetry_forgotten import FEATURES, FULL, Forgotten, Levels, read_forgotten
@@ -34,7 +34,7 @@ _LANE: Final = pa.dictionary(pa.int32(), pa.string())
 _CANDIDATE: Final = pa.struct(
     [
         pa.field("lane_id", _LANE),
-        *(pa.field(name, pa.float32()) for name in NUMBERS),
+        *(pa.field(name, pa.float32()) for name in (*NUMBERS, *SHIFTS)),
         pa.field("excluded_by", pa.string()),
         pa.field("probability", pa.float64()),
     ]
@@ -121,6 +121,7 @@ class LogReader:
             latency_ms=_floats(table["total_ms"]),
             answer_tokens=_floats(table["completion_tokens"]),
             is_answered=index.is_answered[part],
+            belief_shift=candidates.belief_shift,
         )
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -251,3 +252,16 @@ def test_a_manifest_that_cannot_be_used_is_named(tmp_path: Path, changes: dict[s
 def test_a_folder_without_an_export_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(TelemetryError, match="holds no telemetry export: make one with 'llmdeal export"):
         read_logs(tmp_path)
+
+
+def test_what_was_learned_online_is_added_up_over_both_shifts(engine: Engine, tmp_path: Path) -> None:
+    shifted = replace(
+        candidate_table(), quality_shift=np.array([0.5, np.nan, -0.25], np.float32), account_shift=np.array([0.25, 1, np.nan])
+    )
+    out = exported(engine, tmp_path / "export", attempt_row(0), attempt_row(1, candidates=shifted))
+
+    shift = read_logs(out).belief_shift
+
+    assert shift is not None
+    by_lane = {lane: shift[:, column].tolist() for column, lane in enumerate(read_logs(out).lane_ids)}
+    assert by_lane == {LANES[0]: [0, 0.75], LANES[1]: [0, 1], LANES[2]: [0, -0.25]}

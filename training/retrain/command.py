@@ -19,10 +19,14 @@ def retrain(
         float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")
     ] = DEFAULT_WILLINGNESS_TO_PAY_USD,
     seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
+    track: Annotated[
+        str, typer.Option(help="MLflow address to record the run at; by default mlflow.db beside --out; none: nowhere.")
+    ] = "",
     work: Annotated[Path | None, typer.Option(help="Where checkpoints lie; by default .retrain in --out.")] = None,
 ) -> None:
     """Learn from logged requests and their feedback: a challenger bundle, and a verdict on whether it is better."""
     from training.progress import TerminalProgress
+    from training.registry import BundleRegistry, default_address
     from training.retrain.job import RetrainPlan
     from training.retrain.job import retrain as run_retraining
     from training.retrain.settings import RetrainSettings
@@ -30,7 +34,9 @@ def retrain(
     console = Console()
     with one_line_errors("retrain"):
         settings = RetrainSettings(seed=seed, value_usd=value)
-        result = run_retraining(RetrainPlan(logs, champion, out, corpus, work, settings), TerminalProgress(console))
+        registry = None if track == "none" else BundleRegistry(track or default_address(out))
+        plan = RetrainPlan(logs, champion, out, corpus, work, settings)
+        result = run_retraining(plan, TerminalProgress(console), registry=registry)
     verdict = result.verdict
     if not result.is_new:
         console.print(f"Nothing new: the same logs were learned from before, in [bold]{result.bundle}[/].")

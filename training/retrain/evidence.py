@@ -60,7 +60,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     is_judged = np.isfinite(logs.reward) & logs.is_answered & (model >= 0)
     used = np.flatnonzero(is_judged & (has_text | is_own))
     with_text = used[has_text[used]]
-    logits = logged_logits(logs.quality[used], view)
+    logits = logged_logits(logs.rows(used), view)
     inputs = encode_requests(logs, with_text, view.parts)
     text_row = np.full(len(used), -1, np.int64)
     text_row[has_text[used]] = np.arange(len(with_text))
@@ -90,14 +90,17 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     }
 
 
-def logged_logits(quality: Float32s, view: ChampionView) -> Floats:
-    """Return the logged beliefs (k, lanes) as logits of the champion's models (k, m); NaN where no lane of a model was looked at."""
-    logits = np.full((len(quality), view.parts.n_models), np.nan)
-    chance = np.clip(quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+def logged_logits(logs: LoggedRequests, view: ChampionView) -> Floats:
+    """Return the logged beliefs as logits of the champion's models (n, m), less what was learned online; NaN where no lane of a model was looked at."""
+    logits = np.full((len(logs), view.parts.n_models), np.nan)
+    chance = np.clip(logs.quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    of_lanes = np.log(chance / (1 - chance))
+    if logs.belief_shift is not None:
+        of_lanes -= logs.belief_shift
     for lane, column in enumerate(view.models.of_lane):
         if 0 <= column < view.parts.n_models:
             is_new = np.isnan(logits[:, column])
-            logits[is_new, column] = np.log(chance[is_new, lane] / (1 - chance[is_new, lane]))
+            logits[is_new, column] = of_lanes[is_new, lane]
     return logits
 
 

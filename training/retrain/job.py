@@ -7,21 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from router.bundle import load_bundle
 from router.errors import BundleError
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle_writer import check_bundle_place
 from training.corpus import Corpus, read_corpus
 from training.off_policy.signals import judgement_rules
+from training.registry import BundleRegistry
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.evidence import ChampionView, gather_evidence
-from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence, assemble_evidence
+from training.retrain.evidence_table import Evidence, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
-from training.retrain.judging import judge, read_test_requests
+from training.retrain.judging import LaterConversations, TestRequests, judge, read_test_requests
 from training.retrain.lane_models import find_lane_models
+from training.retrain.recording import record_of, record_run
+from training.retrain.report import make_report
 from training.retrain.settings import RetrainSettings
 from training.retrain.stages import Outcome, check_enough, keep_enough, learn
 from training.retrain.work_folder import WorkFolder, only_one
@@ -95,40 +96,56 @@ def part_name(start: int) -> str:
     return f"part-{start:09}"
 
 
-def retrain(plan: RetrainPlan, progress: Progress, parts: PartReader | None = None) -> RetrainResult:
+def retrain(
+    plan: RetrainPlan, progress: Progress, parts: PartReader | None = None, registry: BundleRegistry | None = None
+) -> RetrainResult:
     """Learn from the logs and write a challenger with a verdict.
+
+    Args:
+        plan: What to do.
+        progress: Where to show how far it is.
+        parts: Reads the logs; None: here, one part after the other.
+        registry: Where the run is recorded; None: nowhere.
 
     Raises:
         TelemetryError, CorpusError: What was given cannot be used, or too little can be learned from it; nothing is written.
         router.errors.BundleError: The champion is unusable.
-        SettingsError: Another retraining is at work there, or a folder cannot be written.
+        SettingsError: Another retraining is at work there, a folder cannot be written, or the registry cannot be reached: then the work is kept.
         ParityError: The export differs from what was fitted; nothing is written.
     """
-    settings, work_root = plan.settings, plan.work or plan.out / WORK_FOLDER
     champion = read_champion(plan.champion)
     corpus = read_corpus(plan.corpus) if plan.corpus else None
-    fingerprint = fingerprint_of(plan.logs, champion, corpus, settings)
+    fingerprint = fingerprint_of(plan.logs, champion, corpus, plan.settings)
     bundle = plan.out / challenger_name(champion, fingerprint)
+    work_root = plan.work or plan.out / WORK_FOLDER
     with only_one(work_root):
         verdict = _verdict_on(bundle)
         if verdict is not None:
             return RetrainResult(bundle, verdict, False, fingerprint)
         check_bundle_place(bundle)
         work = WorkFolder(work_root / fingerprint[:16])
-        verdict = _make(plan, champion, corpus, work, bundle, progress, parts or LocalPartReader())
+        made = work.folder / bundle.name
+        evidence, view, outcome = _learn(plan, champion, corpus, work, progress, parts or LocalPartReader())
+        record = record_of(evidence, outcome, corpus)
+        with progress.stage("Exporting and proving parity", None):
+            write_challenger(made, champion, outcome.learned, record)
+        with progress.stage("Judging on later conversations", None):
+            requests = _read_later(plan, champion, evidence, view, outcome)
+            versions = (load_bundle(made).version, champion.bundle.version)
+            verdict = judge(requests, versions, datetime.now(UTC), plan.settings)
+            write_verdict(made, verdict)
+        if registry is not None:
+            with progress.stage("Recording", None):
+                report = make_report(requests)
+                record_run(registry, fingerprint, made, plan.champion, plan.settings, record, verdict, report)
+        _put_in_place(made, bundle)
         work.remove()
     return RetrainResult(bundle, verdict, True, fingerprint)
 
 
-def _make(
-    plan: RetrainPlan,
-    champion: Champion,
-    corpus: Corpus | None,
-    work: WorkFolder,
-    bundle: Path,
-    progress: Progress,
-    parts: PartReader,
-) -> Verdict:
+def _learn(
+    plan: RetrainPlan, champion: Champion, corpus: Corpus | None, work: WorkFolder, progress: Progress, parts: PartReader
+) -> tuple[Evidence, ChampionView, Outcome]:
     settings = plan.settings
     with progress.stage("Finding requests and rewards", None):
         reader = open_logs(plan.logs)
@@ -141,28 +158,14 @@ def _make(
     evidence, models = keep_enough(evidence, models, settings)
     with progress.stage("Learning", 1) as advance:
         outcome = learn(champion, evidence, models, corpus, settings, work, advance)
-    view = ChampionView(view.version, view.parts, models)
-    made = work.folder / bundle.name
-    with progress.stage("Exporting and proving parity", None):
-        write_challenger(made, champion, outcome.learned, _record(evidence, outcome, corpus))
-    with progress.stage("Judging on later conversations", None):
-        # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
-        judged = open_logs(plan.logs, rules=judgement_rules())
-        requests = read_test_requests(
-            judged,
-            evidence.test_since,
-            evidence.test_conversations,
-            champion,
-            view,
-            outcome.learned,
-            outcome.is_network,
-            settings.rows_per_part,
-        )
-        versions = (load_bundle(made).version, champion.bundle.version)
-        verdict = judge(requests, versions, datetime.now(UTC), settings)
-    write_verdict(made, verdict)
-    _put_in_place(made, bundle)
-    return verdict
+    return evidence, ChampionView(view.version, view.parts, models), outcome
+
+
+def _read_later(plan: RetrainPlan, champion: Champion, evidence: Evidence, view: ChampionView, outcome: Outcome) -> TestRequests:
+    # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
+    reader = open_logs(plan.logs, rules=judgement_rules())
+    later = LaterConversations(evidence.test_since, evidence.test_conversations)
+    return read_test_requests(reader, later, champion, view, outcome, plan.settings.rows_per_part)
 
 
 def _verdict_on(bundle: Path) -> Verdict | None:
@@ -183,39 +186,3 @@ def _put_in_place(made: Path, bundle: Path) -> None:
     if bundle.exists():
         shutil.rmtree(bundle)
     os.replace(unfinished, bundle)
-
-
-def _record(evidence: Evidence, outcome: Outcome, corpus: Corpus | None) -> dict[str, object]:
-    """Return what the manifest says of the logs: counts, never a name, a request or a text."""
-    rewards = np.bincount(evidence.model, minlength=len(outcome.learned.names))
-    return {
-        "requests": evidence.n_requests,
-        "rewards": len(evidence),
-        "rewards_with_text": int(evidence.has_text.sum()),
-        "rewards_to_learn": int((evidence.split == TRAIN).sum()),
-        "rewards_to_calibrate": int((evidence.split == CALIBRATE).sum()),
-        "rewards_to_judge": int((evidence.split == TEST).sum()),
-        "rewards_of": {name: int(count) for name, count in zip(outcome.learned.names, rewards, strict=True) if count},
-        "first_at": _instant(evidence.first_at),
-        "last_at": _instant(evidence.last_at),
-        "corpus": None if corpus is None else corpus.hashes,
-        "steps": [
-            {
-                "step": choice.step,
-                "is_taken": choice.is_taken,
-                "rewards": choice.n_rewards,
-                "loss_before": _rounded(choice.loss_before),
-                "loss_after": _rounded(choice.loss_after),
-                "error": _rounded(choice.error),
-            }
-            for choice in outcome.choices
-        ],
-    }
-
-
-def _rounded(value: float) -> float | None:
-    return None if np.isnan(value) else round(value, 6)
-
-
-def _instant(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")

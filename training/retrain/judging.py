@@ -19,6 +19,7 @@ from training.retrain.champion import Champion
 from training.retrain.correction import LogitSpace
 from training.retrain.evidence import ChampionView, conversation_hashes, encode_requests, logged_logits
 from training.retrain.settings import RetrainSettings
+from training.retrain.stages import Outcome
 from training.telemetry_reader import LogReader
 
 Float32s = npt.NDArray[np.float32]
@@ -42,33 +43,33 @@ class TestRequests:
     challenger: LoggedRequests
 
 
-def read_test_requests(
-    reader: LogReader,
-    since: int,
-    conversations: npt.NDArray[np.uint64],
-    champion: Champion,
-    view: ChampionView,
-    learned: Learned,
-    is_network: bool,
-    rows_per_part: int,
-) -> TestRequests:
-    """Read the requests of these conversations that both bundles' beliefs are known of, part by part.
+@dataclass(frozen=True, slots=True, eq=False)
+class LaterConversations:
+    """The conversations that are judged on.
 
     Args:
-        reader: Of the logs.
-        since: When the first of the conversations began, microseconds.
-        conversations: Their numbers, sorted.
-        champion, view, learned: The bundles.
-        is_network: Whether the challenger's network was fitted on: its beliefs then need the text.
-        rows_per_part: How many are read at once.
+        since: When the first of them began, microseconds.
+        numbers: As `evidence.conversation_hashes` gives them, sorted.
     """
-    start = int(np.searchsorted(reader.index.started_at, np.int64(since).astype("datetime64[us]")))
+
+    since: int
+    numbers: npt.NDArray[np.uint64]
+
+
+def read_test_requests(
+    reader: LogReader, later: LaterConversations, champion: Champion, view: ChampionView, outcome: Outcome, rows_per_part: int
+) -> TestRequests:
+    """Read the requests of later conversations that both bundles' beliefs are known of, part by part.
+
+    A challenger whose network was fitted on can only be asked about requests whose text was kept.
+    """
+    start = int(np.searchsorted(reader.index.started_at, np.int64(later.since).astype("datetime64[us]")))
     start = max(start, len(reader) - 4 * _MOST_REQUESTS)
     parts = []
     for first in range(start, len(reader), rows_per_part):
         logs = reader.read(first, first + rows_per_part)
-        logs = logs.rows(np.isin(conversation_hashes(logs), conversations))
-        parts.append(_with_beliefs(logs, champion, view, learned, is_network))
+        logs = logs.rows(np.isin(conversation_hashes(logs), later.numbers))
+        parts.append(_with_beliefs(logs, champion, view, outcome.learned, outcome.is_network))
     logs = join_logs([part.logs for part in parts])
     challenger = join_logs([part.challenger for part in parts])
     latest = np.arange(max(0, len(logs) - _MOST_REQUESTS), len(logs))
@@ -87,7 +88,10 @@ def _with_beliefs(
         logs = replace_beliefs(logs, view, before.quality, before.completion_tokens)
         return TestRequests(logs, replace_beliefs(logs, view, after.quality, after.completion_tokens))
     logs = logs.rows(is_own)
-    logits = logged_logits(logs.quality, view)
+    logits = logged_logits(logs, view)
+    logs = replace_beliefs(
+        logs, view, sigmoid(logits).astype(np.float32), None
+    )  # without what was learned online, as the challenger
     space = LogitSpace.of(logit(champion.reference.quality))
     quality = sigmoid(learned.projection.apply(space.filled(logits)))
     slope, offset = learned.lengths
