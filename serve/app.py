@@ -149,7 +149,7 @@ def create_app(
     corrections = account_corrections_folder(settings.account_corrections, environment)
     accounts = AccountWatch(corrections, lambda: bundle_store.folders().values())
     has_alerts = settings.alerts is not None
-    watch = configured_watch(settings.watch, engine, lanes, champion.generation, clock, metrics, accounts, has_alerts=has_alerts)
+    watch = configured_watch(settings.watch, engine, lanes, bundles, clock, metrics, accounts, has_alerts=has_alerts)
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,

@@ -1,11 +1,14 @@
 """The watch as the settings have it."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Engine
 
 from router.lane_correction import ShiftPrior
 from router.lane_learning import LearningTerms
+from router.reference_answers import ReferenceAnswers
 from serve.alerts.watch_alerts import WatchAlerts
-from serve.bundles.generation import Generation
+from serve.bundles.follow import BundleFollower
 from serve.clock import Clock
 from serve.lane_directories import LaneDirectories
 from serve.metrics import Metrics
@@ -29,7 +32,7 @@ def configured_watch(
     watch: WatchSettings,
     engine: Engine,
     directories: LaneDirectories,
-    generation: Generation,
+    bundles: BundleFollower,
     clock: Clock,
     metrics: Metrics,
     accounts: AccountWatch,
@@ -42,18 +45,23 @@ def configured_watch(
         watch: The section of the settings.
         engine: The database.
         directories: The lanes of every account.
-        generation: What decides at the start; prompts are compared with its own while it does.
+        bundles: Knows which one decides: with its prompts others are compared.
         clock: The present moment.
         metrics: Counts alarms.
         accounts: Finds the accounts' own corrections.
         has_alerts: Whether somebody is told of alarms by webhook.
     """
     repository = WatchRepository(engine)
+
+    def in_use() -> tuple[str, Callable[[], ReferenceAnswers]]:
+        generation = bundles.champion.generation
+        return generation.version, generation.read_reference
+
     return WatchFollower(
         directories,
         LaneWatch(engine, repository, learning_terms(watch)),
         PriceWatch(repository, watch.price_change_percent),
-        PromptWatch(engine, repository, watch.stability_index, generation.version, generation.read_reference),
+        PromptWatch(engine, repository, watch.stability_index, in_use),
         accounts,
         WatchAlerts(AlertRepository(engine)) if has_alerts else None,
         clock,

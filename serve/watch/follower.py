@@ -95,8 +95,8 @@ class WatchFollower:
             directories[account].account_coefficients.update(found)
         alarms, shifts = await asyncio.to_thread(self._work, now, directories, is_whole)
         for account, by_version in shifts.items():
-            if self._directories.by_account().get(account) is directories[account]:  # else the next whole round tells the new one
-                _apply(directories[account], by_version)
+            # Another bundle's layout of the same lanes shares what is kept here; other lanes are told in the next whole round.
+            _apply(directories[account], by_version)
         for alarm in alarms:
             self._metrics.note_watch_alarm(alarm.kind)
             _log.warning("account %s: %s", alarm.account, alarm.message)

@@ -30,8 +30,7 @@ class PromptWatch:
         engine: With attempts.
         repository: Where it is noted.
         least_index: A number's stability index that is no matter below that, however sure.
-        router_version: Of the bundle.
-        read_reference: Of the bundle.
+        in_use: Returns the version of the bundle that decides now, and what reads its reference answers.
     """
 
     def __init__(
@@ -39,14 +38,12 @@ class PromptWatch:
         engine: Engine,
         repository: WatchRepository,
         least_index: float,
-        router_version: str,
-        read_reference: Callable[[], ReferenceAnswers],
+        in_use: Callable[[], tuple[str, Callable[[], ReferenceAnswers]]],
     ) -> None:
         self._engine = engine
         self._repository = repository
         self._least_index = least_index
-        self._router_version = router_version
-        self._read_reference = read_reference
+        self._in_use = in_use
 
     def look(self, account: str, table: LaneTable, now_us: int, *, is_due: bool = False) -> list[Alarm]:
         """Look unless that was done within a day; return what rang.
@@ -68,15 +65,16 @@ class PromptWatch:
 
     def compare(self, account: str, table: LaneTable, now_us: int) -> dict[str, Any]:
         """Return how the last week's prompts compare with those before, and with those that the bundle was trained on."""
-        before = read_sample(self._engine, account, now_us - _BEFORE_US, now_us - _NOW_US, self._router_version)
-        now = read_sample(self._engine, account, now_us - _NOW_US, now_us, self._router_version)
+        version, read_reference = self._in_use()
+        before = read_sample(self._engine, account, now_us - _BEFORE_US, now_us - _NOW_US, version)
+        now = read_sample(self._engine, account, now_us - _NOW_US, now_us, version)
         is_enough = min(len(before), len(now)) >= _FEWEST
         ranked = least_stable(NUMBER_NAMES, before.numbers, now.numbers, _FALSE_ALARM_RATE) if is_enough else []
         return {
             "n_before": len(before),
             "n_now": len(now),
             "numbers": [[name, found.index, found.by_chance] for name, found in ranked[:_SHOWN]],
-            "against_bundle": self._against_bundle(now, table),
+            "against_bundle": _against_bundle(now, table, read_reference) if len(now) >= _FEWEST else [],
         }
 
     def alarms(self, account: str, value: Mapping[str, Any], now_us: int) -> list[Alarm]:
@@ -95,23 +93,22 @@ class PromptWatch:
             if index > max(by_chance, self._least_index)
         ]
 
-    def _against_bundle(self, sample: PromptSample, table: LaneTable) -> list[list[Any]]:
-        """Return [number, stability index] of prompts against the bundle's reference; none where too few are known."""
-        if len(sample) < _FEWEST:
-            return []
-        reference = self._read_reference()
-        found = [("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))]
-        if sample.lane_logits:
-            lanes, logits = max(sample.lane_logits.items(), key=lambda pair: len(pair[1]))
-            trained = {
-                place: int(table.trained_index[table.index_of[lane_id]])
-                for place, lane_id in enumerate(lanes)
-                if lane_id in table.index_of and table.trained_index[table.index_of[lane_id]] >= 0
-            }
-            if trained and len(logits) >= _FEWEST:
-                expected = logit(reference.quality[:, list(trained.values())]).mean(axis=1)
-                found.append(("ease", population_stability(expected, logits[:, list(trained)].mean(axis=1), 0.01)))
-        return [[name, stability.index] for name, stability in found if stability is not None]
+
+def _against_bundle(sample: PromptSample, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]) -> list[list[Any]]:
+    """Return [number, stability index] of prompts against the bundle's reference."""
+    reference = read_reference()
+    found = [("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))]
+    if sample.lane_logits:
+        lanes, logits = max(sample.lane_logits.items(), key=lambda pair: len(pair[1]))
+        trained = {
+            place: int(table.trained_index[table.index_of[lane_id]])
+            for place, lane_id in enumerate(lanes)
+            if lane_id in table.index_of and table.trained_index[table.index_of[lane_id]] >= 0
+        }
+        if trained and len(logits) >= _FEWEST:
+            expected = logit(reference.quality[:, list(trained.values())]).mean(axis=1)
+            found.append(("ease", population_stability(expected, logits[:, list(trained)].mean(axis=1), 0.01)))
+    return [[name, stability.index] for name, stability in found if stability is not None]
 
 
 def _tokens(sample: PromptSample) -> Floats:

@@ -205,7 +205,7 @@ def prompt_watch(engine: Engine) -> PromptWatch:
     one, many = np.ones(300, np.float32), np.ones((300, 1), np.float32)
     place = np.zeros(300, np.uint16)
     reference = ReferenceAnswers(quality, many, many, many, one, one * 100, place, place, np.array(["a/b"]))
-    return PromptWatch(engine, WatchRepository(engine), 0.2, VERSION, lambda: reference)
+    return PromptWatch(engine, WatchRepository(engine), 0.2, lambda: (VERSION, lambda: reference))
 
 
 @pytest.mark.slow

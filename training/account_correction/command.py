@@ -17,7 +17,7 @@ def accounts_learn(
         Path | None, typer.Option(help="Folder to write <bundle's version>.npz to: the setting account_corrections of a gateway.")
     ] = None,
     in_bundle: Annotated[bool, typer.Option("--in-bundle", help="Write it into the bundle instead, with its hash.")] = False,
-    fewest_answers: Annotated[int, typer.Option(min=20, help="An account with fewer judged answers has no correction.")] = 300,
+    fewest_answers: Annotated[int, typer.Option(min=20, help="An account with fewer judged answers has no correction.")] = 500,
     since: Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")] = None,
 ) -> None:
     """Fit what each account's judged answers say beyond a bundle, for that account alone."""

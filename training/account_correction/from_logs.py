@@ -13,7 +13,7 @@ from training.logged_requests import Floats, Ints, LoggedRequests, Mask
 from training.off_policy.bundle_beliefs import contexts_of
 from training.predict import ask
 
-FEWEST_ANSWERS = 300
+FEWEST_ANSWERS = 500
 """An account with fewer judged answers is served as the bundle says."""
 _MOST_ACCOUNTS, _MOST_ANSWERS = 20, 600
 """From which the spreads are chosen: the accounts with most answers, the latest of each."""
