@@ -96,7 +96,7 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
         "max_completion_tokens": max_tokens,
         "provider": {"allow_fallbacks": False},
     }
-    status, content = await _post(app, msgspec.json.encode(body))
+    status, content = await post_chat(app, msgspec.json.encode(body), TAG)
     if status != 200:
         return AskedQuestion(question, None, problem=msgspec.json.decode(content, type=_Refusal).error.message)
     completion = msgspec.json.decode(content, type=_Completion)
@@ -106,8 +106,8 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
     return AskedQuestion(question, score, completion.usage.completion_tokens, cost, is_cut=choice.finish_reason == "length")
 
 
-async def _post(app: FastAPI, body: bytes) -> tuple[int, bytes]:
-    """Return (status, body) of a request to the gateway in this process."""
+async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
+    """Return (status, body) of a chat request to the gateway in this process, which is logged under this tag."""
     parts: list[bytes] = []
     status = 0
     sent = False
@@ -136,8 +136,8 @@ async def _post(app: FastAPI, body: bytes) -> tuple[int, bytes]:
         "raw_path": _PATH.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(b"content-type", b"application/json"), (b"x-llmdeal-tags", TAG.encode())],
-        "client": ("calibration", 0),
+        "headers": [(b"content-type", b"application/json"), (b"x-llmdeal-tags", tag.encode())],
+        "client": (tag, 0),
         "server": ("llmdeal", 0),
     }
     await app(scope, receive, send)

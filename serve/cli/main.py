@@ -14,6 +14,7 @@ from serve.cli.bundle_command import bundle
 from serve.cli.calibrate_command import calibrate
 from serve.cli.exploration_command import exploration
 from serve.cli.export_command import export
+from serve.cli.judge_command import judge
 from serve.cli.keys_command import keys
 from serve.cli.local_command import local
 from serve.cli.new_key_command import new_key
@@ -44,7 +45,7 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, workloads, calibrate, usage, watch, exploration, export, new_key, settings):
+    for command in (serve, local, route, prices, workloads, calibrate, judge, usage, watch, exploration, export, new_key, settings):
         command_line.command()(command)
     for name, group in _GROUPS.items():
         command_line.add_typer(group, name=name)

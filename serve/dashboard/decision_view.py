@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.dashboard.candidates_view import CandidatesView, candidates_view
@@ -38,6 +39,17 @@ class TimeBar:
     answering: float
 
 
+_VALUE_WORDS = {
+    "thumbs": ("down", "up"),
+    "schema_valid": ("no", "yes"),
+    "tool_arguments_valid": ("no", "yes"),
+    "refusal": ("no", "yes"),
+    "truncated": ("no", "yes"),
+    "asked_again": ("no", "yes"),
+}
+"""What 0 and 1 mean."""
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
     """One attempt, how it looks, and its place on the time line."""
@@ -46,6 +58,17 @@ class AttemptLine:
     mood: Mood
     why: str
     bar: TimeBar | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaidLine:
+    """A piece of feedback in words: what was judged, how, by whom."""
+
+    metric_name: str
+    value_text: str
+    giver: str
+    comment: str | None
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,7 @@ class DecisionView:
     total_ms: float | None
     candidates: CandidatesView | None
     thumbs: float | None
-    feedback: Sequence[FeedbackRow]
+    feedback: Sequence[SaidLine]
 
 
 def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionView:
@@ -94,8 +117,16 @@ def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionVi
         if table is None
         else candidates_view(table.to_candidates(), rows[0].lane_id, runner_up_of(rows, defaults)),
         thumbs=thumbs[-1] if thumbs else None,
-        feedback=stored.feedback,
+        feedback=[_said_line(said) for said in stored.feedback],
     )
+
+
+def _said_line(said: FeedbackRow) -> SaidLine:
+    source, _, name = said.given_by.partition(":")
+    giver = {"check": "an automatic check", "judge": f"the judge {name}"}.get(source, said.given_by) if name else said.given_by
+    words = _VALUE_WORDS.get(said.metric_name)
+    text = f"{said.value:g}" if words is None or said.value not in (0.0, 1.0) else words[int(said.value)]
+    return SaidLine(said.metric_name, text, giver, said.comment, said.received_at)
 
 
 def _attempt_lines(rows: Sequence[AttemptRow], total_ms: float) -> list[AttemptLine]:

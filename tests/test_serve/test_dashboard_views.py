@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telemetry_strategies import attempt_row, candidate_table
 
-from router.telemetry_schema import CandidateTable
+from router.telemetry_schema import CandidateTable, FeedbackRow
 from serve.dashboard.candidates_view import EXCLUSIONS, candidates_view
 from serve.dashboard.charts.budget_bar import budget_bar
 from serve.dashboard.charts.columns import columns_of
@@ -319,3 +319,18 @@ def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logar
     columns = explored_columns([start], [0.5], [3], ["Wed 25 Nov: $0.5, 3 requests"])
     assert columns["x"] == ["2026-11-25T00:00:00"]  # the account's day, whatever the browser's zone is
     assert (columns["usd"], columns["requests"]) == ([0.5], [3])
+
+
+@pytest.mark.parametrize(
+    ("metric_name", "value", "given_by", "told"),
+    [
+        ("thumbs", 1.0, "ci", ("up", "ci")),
+        ("refusal", 0.0, "check:refusal", ("no", "an automatic check")),
+        ("edited_share", 0.25, "check:edited_share", ("0.25", "an automatic check")),
+        ("judge.rubric", 0.75, "judge:openai/gpt-5-mini", ("0.75", "the judge openai/gpt-5-mini")),
+    ],
+)
+def test_feedback_reads_as_words(metric_name: str, value: float, given_by: str, told: tuple[str, str]) -> None:
+    said = FeedbackRow(request_id="req_1", metric_name=metric_name, value=value, given_by=given_by, received_at=NOW)
+    [line] = decision_view(StoredRequest((attempt_row(),), (said,)), DEFAULTS).feedback
+    assert (line.value_text, line.giver) == told
