@@ -10,7 +10,8 @@
 # # Compare policies on your logs
 #
 # What would another policy have got, had it answered the requests that you logged? Set `LOGS` to a folder that `llmdeal export` wrote and run all cells. Without one, traffic is made up whose
-# truth is known, so that you can see whether the intervals hold it. How it works, and when to believe it: `docs/off-policy.md`.
+# truth is known, so that you can see whether the intervals hold it. (`../data/samples/telemetry` is a real export, but of 360 requests: too few for most questions, as the
+# comparison then says.) How it works, and when to believe it: `docs/off-policy.md`.
 
 # %%
 import os

@@ -129,7 +129,8 @@ def validate(
     from training.off_policy.validation import SCENARIOS, markdown
     from training.off_policy.validation import validate as run_scenario
 
-    typer.echo(markdown([run_scenario(name, scenario, runs, workers) for name, scenario in SCENARIOS.items()]))
+    for line in markdown(run_scenario(name, scenario, runs, workers) for name, scenario in SCENARIOS.items()):
+        typer.echo(line)
 
 
 def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str) -> "LoggedRequests":

@@ -106,7 +106,7 @@ def test_a_bundle_that_cannot_be_judged_for_want_of_text_gets_a_verdict_that_say
 def test_the_validation_prints_a_table() -> None:
     result = RUNNER.invoke(policy, ["validate", "--runs", "2"])
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("| scenario | estimator |")
+    assert result.output.startswith("| scenario | method |")
     assert "near-deterministic logging" in result.output
 
 

@@ -7,7 +7,7 @@ the tables say how far the estimates of quality are off, and how often the inter
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -142,19 +142,23 @@ def validate(
     return ScenarioReport(name, n_runs, float(np.mean([run[2] for run in runs])), tuple(rows))
 
 
-def markdown(reports: Sequence[ScenarioReport]) -> str:
-    """Return the reports as one table."""
-    heading = ["scenario", "estimator", "of", "bias", "RMSE", *(f"{kind}: covers (width)" for kind in INTERVALS)]
-    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+def markdown(reports: Iterable[ScenarioReport]) -> Iterator[str]:
+    """Yield the lines of one table, as the reports come: a line for each estimator, of the policy and then of the difference."""
+    figures = ["bias", "RMSE", *INTERVALS]
+    heading = ["scenario", "method", *figures, *(f"difference: {figures[0]}", *figures[1:])]
+    yield "| " + " | ".join(heading) + " |"
+    yield "|" + "---|" * len(heading)
     for report in reports:
         title = f"{report.name} (refused {report.refused:.0%})"
-        for row in report.rows:
-            cells = [f"{row.coverage[kind]:.1%} ({row.width[kind]:.3f})" if kind in row.coverage else "–" for kind in INTERVALS]
-            lines.append(
-                "| " + " | ".join([title, row.estimator, row.what, f"{row.bias:+.4f}", f"{row.rmse:.4f}", *cells]) + " |"
-            )
+        for estimator in ESTIMATORS:
+            rows = [row for row in report.rows if row.estimator == estimator]
+            yield "| " + " | ".join([title, estimator, *(cell for row in rows for cell in _cells(row))]) + " |"
             title = ""
-    return "\n".join(lines)
+
+
+def _cells(row: Row) -> list[str]:
+    covered = [f"{row.coverage[kind]:.1%} ({row.width[kind]:.3f})" if kind in row.coverage else "–" for kind in INTERVALS]
+    return [f"{row.bias:+.4f}", f"{row.rmse:.4f}", *covered]
 
 
 def measure_speed(n_requests: int) -> str:
@@ -200,8 +204,9 @@ def main() -> None:
         print(measure_speed(asked.speed))
         return
     chosen = {name: SCENARIOS[name] for name in asked.scenario or SCENARIOS}
-    reports = [validate(name, scenario, asked.runs, asked.workers, asked.reward_model) for name, scenario in chosen.items()]
-    print(markdown(reports))
+    reports = (validate(name, scenario, asked.runs, asked.workers, asked.reward_model) for name, scenario in chosen.items())
+    for line in markdown(reports):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
