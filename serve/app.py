@@ -162,7 +162,7 @@ def create_app(
         checker=checker,
         budgets=keeper,
         transports=assembler.transports,
-        notices=assembly.notices,
+        notices=(*loader.notices(), *assembly.notices),
         empty_directory=assembler.nothing(),
         counter=counter,
         identity=stores,

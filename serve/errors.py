@@ -15,6 +15,7 @@ ServeError
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
     │   ├── ConflictError    409
+    │   │   └── MovedOnError     another change came first
     │   ├── IdempotencyInProgressError 409
     │   ├── IdempotencyNotKeptError 410
     │   ├── TooLargeError    413
@@ -152,6 +153,10 @@ class ConflictError(CallerError):
 
     status = 409
     code = "conflict"
+
+
+class MovedOnError(ConflictError):
+    """Somebody else's change came first; looking again may help."""
 
 
 class IdempotencyInProgressError(CallerError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from router.errors import RouterError
 from router.verdict import VERDICT_FILE, read_verdict
 from serve.bundles.bundle_keeper import BundleKeeper
-from serve.errors import ConflictError, ServeError
+from serve.errors import ConflictError, MovedOnError, ServeError
 
 ACTOR = "gateway"
 _log = logging.getLogger("llmdeal.bundles")
@@ -31,12 +31,16 @@ class GateKeeper:
             written_at = _written_at(folder)
             if written_at is None or self._seen.get(name) == (written_at, champion_version):
                 continue
+            is_promoted = self._is_promoted(name, folder, champion_version)
+            if is_promoted is None:
+                continue
             self._seen[name] = (written_at, champion_version)
-            if self._is_promoted(name, folder, champion_version):
+            if is_promoted:
                 return True
         return False
 
-    def _is_promoted(self, name: str, folder: Path, champion_version: str) -> bool:
+    def _is_promoted(self, name: str, folder: Path, champion_version: str) -> bool | None:
+        """Return whether a bundle was promoted; None: another change came first, so this is to be looked at again."""
         try:
             verdict = read_verdict(folder)
             if verdict is None or not verdict.is_better or verdict.champion_version != champion_version:
@@ -47,6 +51,9 @@ class GateKeeper:
             if verdict.challenger_version in known:
                 return False
             standing = self._keeper.promote(name, ACTOR, action="auto-promote", note=" ".join(verdict.reasons)[:500])
+        except MovedOnError as error:
+            _log.info("%s is not promoted by this worker: %s", name, error)
+            return None
         except ConflictError as error:
             _log.info("%s is not promoted here: %s", name, error)
             return False

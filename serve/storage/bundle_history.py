@@ -7,7 +7,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from serve.bundles.staging import StageChange, StageEntry, Standing
-from serve.errors import ConflictError
+from serve.errors import MovedOnError
 from serve.storage.audit_repository import AuditRepository
 from serve.storage.bundle_tables import BUNDLE_STAGE_TABLE
 from serve.storage.instant import from_microseconds, to_microseconds
@@ -40,7 +40,7 @@ class BundleHistory:
         """Add lines behind the one with the number `after`, all or none; return the number of the last.
 
         Raises:
-            ConflictError: There are newer lines already: whoever wants to add has to look again.
+            MovedOnError: There are newer lines already: whoever wants to add has to look again.
         """
         first = changes[0]
         details: dict[str, Any] = {
@@ -81,5 +81,5 @@ def _entry_of(row: Any) -> StageEntry:
     return StageEntry(row.number, from_microseconds(row.at_us), row.actor, change)
 
 
-def _moved_on() -> ConflictError:
-    return ConflictError("another change of the bundles came first: look again with 'llmdeal bundle list'")
+def _moved_on() -> MovedOnError:
+    return MovedOnError("another change of the bundles came first: look again with 'llmdeal bundle list'")

@@ -1,6 +1,7 @@
 """Bundles come and go while the gateway runs: no request notices, and what decides is what the history says."""
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -420,3 +422,42 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
         if keeper.staging().promoted:
             keeper.rollback("test")
     assert keeper.promote("contrary", "test", is_forced=True, note="alive").bundle == "contrary"
+
+
+@pytest.mark.slow
+def test_a_bundle_that_was_swapped_out_is_let_go(gateway: GatewayThread, keeper: BundleKeeper) -> None:
+    former = weakref.ref(gateway.resources.bundles.champion.generation.quality_model)
+    ask(gateway)
+    keeper.promote("contrary", "test", is_forced=True, note="a test")
+    follow(gateway)
+    assert version_of(ask(gateway, "another")).startswith("contrary")
+
+    def is_let_go() -> bool:
+        gc.collect()
+        return former() is None
+
+    wait_until(is_let_go)
+
+
+def test_lanes_that_change_while_bundles_are_tried_are_laid_out_for_all_of_them(
+    gateway: GatewayThread, keeper: BundleKeeper
+) -> None:
+    keeper.try_canary("contrary", 0.999999, "test")
+    keeper.try_shadow("alike", "test")
+    follow(gateway)
+    bundles, follower = gateway.resources.bundles, gateway.resources.follower
+    former = gateway.resources.directory
+    key = {"provider": "groq", "key": "gsk_" + "a" * 52}
+    stored = httpx.post(f"{gateway.url}/admin/v1/accounts/default/provider-keys", json=key, timeout=30)
+    assert stored.status_code == 201, stored.text
+    asyncio.run_coroutine_threadsafe(follower.refresh(), gateway._loop).result(20)
+    follow(gateway)
+    present = gateway.resources.directory
+    assert present.connections is not former.connections
+    for live in bundles.at_work().values():
+        if live.directories:
+            assert live.directories["default"].connections is present.connections
+            assert live.directories["default"].health is present.health
+    keeper.promote("contrary", "test", is_forced=True, note="a test")
+    follow(gateway)
+    assert any(lane.provider == "groq" for lane in gateway.resources.directory.table.lanes)
