@@ -30,6 +30,7 @@ from training.off_policy.estimators.registry import ESTIMATORS
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy
 from training.off_policy.intervals.conversations import Conversations
 from training.off_policy.request_kinds import UNKNOWN_KIND, kinds_of
+from training.off_policy.reward_model import RewardLearner
 
 Names = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.intp]
@@ -97,6 +98,7 @@ def judge_challenger(
     versions: tuple[str, str],
     judged_at: datetime,
     settings: GateSettings | None = None,
+    learner: RewardLearner | None = None,
 ) -> Verdict:
     """Judge two policies.
 
@@ -106,11 +108,12 @@ def judge_challenger(
         versions: Of their bundles, the challenger's first.
         judged_at: The present, aware.
         settings: None: the defaults.
+        learner: Of the reward model; None: the one that the settings name.
     """
     settings = settings or GateSettings()
     try:
         logs, notes = keep_judgeable(logs, challenger, champion)
-        judge = PolicyJudge(logs, challenger, champion, settings.comparison)
+        judge = PolicyJudge(logs, challenger, champion, settings.comparison, learner)
         _, standing, difference = judge.judgements()
     except CannotTellError as why:
         return Verdict(*versions, False, (f"The logs cannot tell: {why}.",), None, (), len(logs), judged_at)

@@ -5,7 +5,7 @@ part. `LogReader` may be sent to another process, which reads its own parts of f
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +81,22 @@ class LogReader:
     def lane_ids(self) -> tuple[str, ...]:
         """The lanes, in the order of every part's columns."""
         return self.index.lane_ids
+
+    def part(self, start: int, stop: int) -> "LogReader":
+        """Return a reader of requests start..stop-1 alone, small enough to be sent to another process."""
+        part = slice(start, min(stop, len(self)))
+        index = self.index
+        only = replace(
+            index,
+            request_ids=pa.concat_arrays([index.request_ids[part]]) if len(self) else index.request_ids,
+            started_at=index.started_at[part],
+            file=index.file[part],
+            row=index.row[part],
+            cost_usd=index.cost_usd[part],
+            is_answered=index.is_answered[part],
+            is_answered_elsewhere=index.is_answered_elsewhere[part],
+        )
+        return replace(self, index=only, reward=self.reward[part], reward_std=self.reward_std[part])
 
     def read(self, start: int, stop: int) -> LoggedRequests:
         """Return requests start..stop-1 in order of time."""

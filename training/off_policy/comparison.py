@@ -106,13 +106,19 @@ class PolicyJudge:
         logs: The requests.
         first, second: The policies.
         settings: How.
+        learner: Of the reward model; None: the one that the settings name.
 
     Raises:
         CannotTellError: There are no requests, or text that a policy needs was not kept.
     """
 
     def __init__(
-        self, logs: LoggedRequests, first: EvaluationPolicy, second: EvaluationPolicy, settings: ComparisonSettings
+        self,
+        logs: LoggedRequests,
+        first: EvaluationPolicy,
+        second: EvaluationPolicy,
+        settings: ComparisonSettings,
+        learner: RewardLearner | None = None,
     ) -> None:
         if not len(logs):
             raise CannotTellError("there are no logged requests: export a longer time, or wait")
@@ -122,6 +128,7 @@ class PolicyJudge:
         self.conversations = Conversations.of(logs.clusters())
         self._fold = folds_of(self.conversations, settings.n_folds, settings.seed)
         self._rows = np.arange(len(logs))
+        self._given_learner = learner
 
     @cached_property
     def is_judged(self) -> Mask:
@@ -229,6 +236,8 @@ class PolicyJudge:
         return JudgedSample(policy, logs.probability, weight, observation, outcome, expected, logs.chosen, scale)
 
     def _learner(self) -> RewardLearner:
+        if self._given_learner is not None:
+            return self._given_learner
         if self.settings.reward_model == "beliefs":
             return BeliefLearner()
         from training.off_policy.trees import TreeLearner, TreeSettings

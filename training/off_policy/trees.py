@@ -63,15 +63,21 @@ class TreeModel:
 
 @dataclass(frozen=True, slots=True)
 class TreeLearner:
-    """Fits trees where enough was judged, else recalibrates the beliefs."""
+    """Fits trees where enough was judged, else recalibrates the beliefs.
+
+    Args:
+        settings: Of the trees.
+        client: Fits them over its workers; None: here.
+    """
 
     settings: TreeSettings = TreeSettings()
+    client: "Client | None" = None
 
     def fit(self, judged: JudgedPairs) -> RewardModel:
         """Return the reward model."""
         if len(judged.reward) < _FEWEST_JUDGED:
             return BeliefLearner().fit(judged)
-        return train_reward_model(judged, settings=self.settings)
+        return train_reward_model(judged, self.client, self.settings)
 
 
 def train_reward_model(judged: JudgedPairs, client: "Client | None" = None, settings: TreeSettings | None = None) -> TreeModel:

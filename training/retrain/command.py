@@ -1,13 +1,17 @@
 """`llmdeal retrain`; joins the command line through the entry-point group `llmdeal.commands`."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from training.cli import one_line_errors
+
+if TYPE_CHECKING:
+    from training.retrain.job import Machinery
 
 
 def retrain(
@@ -23,6 +27,9 @@ def retrain(
         typer.Option(help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="Dask scheduler (tcp://…) whose workers do the heavy work; by default it is done here.")
+    ] = "",
     track: Annotated[
         str, typer.Option(help="MLflow address to record the run at; by default mlflow.db beside --out; none: nowhere.")
     ] = "",
@@ -40,7 +47,8 @@ def retrain(
         settings = RetrainSettings(seed=seed, value_usd=value, metrics=tuple(metric or ()))
         registry = None if track == "none" else BundleRegistry(track or default_address(out))
         plan = RetrainPlan(logs, champion, out, corpus, work, settings)
-        result = run_retraining(plan, TerminalProgress(console), registry=registry)
+        with _machinery(scheduler) as machinery:
+            result = run_retraining(plan, TerminalProgress(console), machinery, registry)
     verdict = result.verdict
     if not result.is_new:
         console.print(f"Nothing new: the same logs were learned from before, in [bold]{result.bundle}[/].")
@@ -52,3 +60,14 @@ def retrain(
     )
     for reason in verdict.reasons:
         console.print(f"- {reason}", highlight=False, soft_wrap=True)
+
+
+def _machinery(scheduler: str) -> "AbstractContextManager[Machinery]":
+    """Return what does the heavy work."""
+    from training.retrain.job import ThisProcess
+
+    if not scheduler:
+        return nullcontext(ThisProcess())
+    from training.retrain.cluster import connect
+
+    return connect(scheduler)

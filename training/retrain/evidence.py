@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from router.context import RouteContext
 from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
@@ -54,6 +55,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was not kept. Of the `a` answers of
     known length: `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
     """
+    torch.set_num_threads(1)  # sums depend on it, and parts are to be the same whoever makes them
     model = view.models.of_lane[logs.chosen]
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = logs.router_versions == view.version

@@ -12,6 +12,7 @@ from router.errors import BundleError
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle_writer import check_bundle_place
 from training.corpus import Corpus, read_corpus
+from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
 from training.registry import BundleRegistry
 from training.retrain.challenger import write_challenger
@@ -70,25 +71,33 @@ class RetrainResult:
     fingerprint: str
 
 
-class PartReader(Protocol):
-    """Makes the checkpoints of the log's parts, here or on other machines."""
+class Machinery(Protocol):
+    """Does the heavy work of a retraining, here or on other machines."""
 
     def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
-        """Make every part that is not there yet."""
+        """Make the checkpoint of every part of the log that is not there yet."""
+        ...
+
+    def learner(self, settings: RetrainSettings) -> RewardLearner | None:
+        """Return what fits the gate's reward model; None: the gate's own."""
         ...
 
 
-class LocalPartReader:
+class ThisProcess:
     """Reads one part after the other, here."""
 
     def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
-        """Make every part that is not there yet."""
+        """Make the checkpoint of every part of the log that is not there yet."""
         starts = range(0, len(reader), rows_per_part)
         with progress.stage("Reading and encoding", len(starts)) as advance:
             for start in starts:
                 if not work.has(part_name(start)):
                     work.put(part_name(start), gather_evidence(reader.read(start, start + rows_per_part), view))
                 advance(1)
+
+    def learner(self, settings: RetrainSettings) -> RewardLearner | None:
+        """Return None: the gate's own."""
+        return None
 
 
 def part_name(start: int) -> str:
@@ -97,14 +106,14 @@ def part_name(start: int) -> str:
 
 
 def retrain(
-    plan: RetrainPlan, progress: Progress, parts: PartReader | None = None, registry: BundleRegistry | None = None
+    plan: RetrainPlan, progress: Progress, machinery: Machinery | None = None, registry: BundleRegistry | None = None
 ) -> RetrainResult:
     """Learn from the logs and write a challenger with a verdict.
 
     Args:
         plan: What to do.
         progress: Where to show how far it is.
-        parts: Reads the logs; None: here, one part after the other.
+        machinery: Does the heavy work; None: this process.
         registry: Where the run is recorded; None: nowhere.
 
     Raises:
@@ -113,6 +122,7 @@ def retrain(
         SettingsError: Another retraining is at work there, a folder cannot be written, or the registry cannot be reached: then the work is kept.
         ParityError: The export differs from what was fitted; nothing is written.
     """
+    machinery = machinery or ThisProcess()
     champion = read_champion(plan.champion)
     corpus = read_corpus(plan.corpus) if plan.corpus else None
     fingerprint = fingerprint_of(plan.logs, champion, corpus, plan.settings)
@@ -125,14 +135,14 @@ def retrain(
         check_bundle_place(bundle)
         work = WorkFolder(work_root / fingerprint[:16])
         made = work.folder / bundle.name
-        evidence, view, outcome = _learn(plan, champion, corpus, work, progress, parts or LocalPartReader())
+        evidence, view, outcome = _learn(plan, champion, corpus, work, progress, machinery)
         record = record_of(evidence, outcome, corpus)
         with progress.stage("Exporting and proving parity", None):
             write_challenger(made, champion, outcome.learned, record)
         with progress.stage("Judging on later conversations", None):
             requests = _read_later(plan, champion, evidence, view, outcome)
             versions = (load_bundle(made).version, champion.bundle.version)
-            verdict = judge(requests, versions, datetime.now(UTC), plan.settings)
+            verdict = judge(requests, versions, datetime.now(UTC), plan.settings, machinery.learner(plan.settings))
             write_verdict(made, verdict)
         if registry is not None:
             with progress.stage("Recording", None):
@@ -144,14 +154,14 @@ def retrain(
 
 
 def _learn(
-    plan: RetrainPlan, champion: Champion, corpus: Corpus | None, work: WorkFolder, progress: Progress, parts: PartReader
+    plan: RetrainPlan, champion: Champion, corpus: Corpus | None, work: WorkFolder, progress: Progress, machinery: Machinery
 ) -> tuple[Evidence, ChampionView, Outcome]:
     settings = plan.settings
     with progress.stage("Finding requests and rewards", None):
         reader = open_logs(plan.logs, rules=settings.reward_rules)
         models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, champion.trained_names)
     view = ChampionView(champion.bundle.version, champion.parts, models)
-    parts.gather(reader, view, settings.rows_per_part, work, progress)
+    machinery.gather(reader, view, settings.rows_per_part, work, progress)
     starts = range(0, len(reader), settings.rows_per_part)
     evidence = assemble_evidence([work.path(part_name(start)) for start in starts], work, settings)
     check_enough(evidence, plan.logs, settings)

@@ -13,6 +13,7 @@ from router.verdict import Verdict
 from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings
 from training.off_policy.evaluation_policies import GreedyPolicy
+from training.off_policy.reward_model import RewardLearner
 from training.promotion_gate import GateSettings, judge_challenger
 from training.retrain.challenger import Learned, beliefs_of
 from training.retrain.champion import Champion
@@ -134,13 +135,19 @@ def _of_lanes(values: Floats, view: ChampionView, otherwise: float) -> Floats:
     return np.where((column >= 0) & (column < len(values)), values[np.minimum(np.maximum(column, 0), len(values) - 1)], otherwise)
 
 
-def judge(requests: TestRequests, versions: tuple[str, str], judged_at: datetime, settings: RetrainSettings) -> Verdict:
+def judge(
+    requests: TestRequests,
+    versions: tuple[str, str],
+    judged_at: datetime,
+    settings: RetrainSettings,
+    learner: RewardLearner | None = None,
+) -> Verdict:
     """Return what the gate says of the challenger; both bundles decide by the best value for money."""
     name = "best_value"
     champion = GreedyPolicy(name, settings.value_usd, title=versions[1])
     challenger = GreedyPolicy(name, settings.value_usd, beliefs=_Stored(requests), title=versions[0])
     gate = GateSettings(comparison=ComparisonSettings(value_usd=settings.value_usd, seed=settings.seed))
-    return judge_challenger(requests.logs, challenger, champion, versions, judged_at, gate)
+    return judge_challenger(requests.logs, challenger, champion, versions, judged_at, gate, learner)
 
 
 class _Stored:
