@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.lane_correction import Judged, LaneCorrection, ShiftPrior
+from router.lane_learning import ALL_LANES, JudgedAnswer, LaneLearning, LearningTerms, Signal
 from router.lane_table import Floats
 
 N_LANES = 4
@@ -35,6 +35,8 @@ class Outcome:
         settled: Mean shift in the last two days.
         wobble: Deviation of the shifts of all lanes in the 30 days before.
         largest: The largest shift, either way, of any lane in these 30 days and all runs.
+        alarm_hours: From the drop until the lane's alarm rang, of each run; NaN: it never did.
+        false_alarms: How often a lane's alarm rang in the 30 days before, all runs together.
         suspected: Share of the hours of these 30 days in which any lane was shifted by half of `true_shift` or more, downwards.
     """
 
@@ -45,12 +47,16 @@ class Outcome:
     settled: float
     wobble: float
     largest: float
+    alarm_hours: Floats
+    false_alarms: int
     suspected: float
 
 
-def simulate(drop: float, share: float, runs: Sequence[int], prior: ShiftPrior | None = None) -> Outcome:
+def simulate(drop: float, share: float, runs: Sequence[int], terms: LearningTerms | None = None) -> Outcome:
     """Return how the correction fared when the first lane's P(good) fell by `drop`, 30 days after it began to learn."""
-    shifts = np.array([_run(drop, share, seed, prior or ShiftPrior()) for seed in runs])  # (runs, hours, lanes)
+    histories = [_run(drop, share, seed, terms or LearningTerms()) for seed in runs]
+    shifts = np.array([history for history, _ in histories])  # (runs, hours, lanes)
+    rung = [alarms for _, alarms in histories]
     true_shift = _true_shift(drop)
     before, after = shifts[:, _SETTLING_HOURS:HOURS_BEFORE], shifts[:, HOURS_BEFORE:, 0]
     level = before[:, -24:, 0].mean(axis=1, keepdims=True)
@@ -65,25 +71,36 @@ def simulate(drop: float, share: float, runs: Sequence[int], prior: ShiftPrior |
         float(after[:, -48:].mean()),
         float(before.std()),
         float(np.abs(before).max()),
+        np.array([_first_alarm(alarms) for alarms in rung]),
+        sum(hour < HOURS_BEFORE for alarms in rung for hour, _ in alarms),
         float(suspected),
     )
 
 
-def _run(drop: float, share: float, seed: int, prior: ShiftPrior) -> Floats:
+def _run(drop: float, share: float, seed: int, terms: LearningTerms) -> tuple[Floats, list[tuple[int, str]]]:
+    """Return the shifts at the end of each hour, (hours, lanes), and the hours in which lanes' alarms rang."""
     rng = np.random.default_rng(seed)
     shares = np.append(share, np.full(N_LANES - 1, (1 - share) / (N_LANES - 1)))
-    correction, shifts = LaneCorrection(prior), []
+    learning, shifts = LaneLearning.begin(terms), []
+    alarms: list[tuple[int, str]] = []
     for hour in range(HOURS_BEFORE + HOURS_AFTER):
         for moment in np.sort(rng.random(rng.poisson(REQUESTS_PER_HOUR * JUDGED_SHARE))):
             lane, predicted = int(rng.choice(N_LANES, p=shares)), _predictions(rng, 1)
             chance = _thumb_chance(predicted, drop if hour >= HOURS_BEFORE and lane == 0 else 0.0)
             is_up = bool(rng.random() < chance[0])
-            correction.learn(
-                Judged(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), float(is_up), _THUMB_STD, (hour + moment) * 3_600.0)
-            )
-        correction.advance((hour + 1) * 3_600.0)
-        shifts.append([correction.shift_of(f"lane-{lane}", f"vendor/{lane}")[0] for lane in range(N_LANES)])
-    return np.array(shifts)
+            thumb = (Signal("thumbs", float(is_up), _THUMB_STD),)
+            at_s = (hour + moment) * 3_600.0
+            rung = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, thumb))
+            alarms += [(hour, name) for name in rung if name != ALL_LANES]
+        learning.correction.advance((hour + 1) * 3_600.0)
+        shifts.append([learning.correction.shift_of(f"lane-{lane}", f"vendor/{lane}")[0] for lane in range(N_LANES)])
+    return np.array(shifts), alarms
+
+
+def _first_alarm(alarms: Sequence[tuple[int, str]]) -> float:
+    """Return the hours from the drop until the alarm of the first lane rang; NaN: it never did."""
+    hours = [hour - HOURS_BEFORE + 1.0 for hour, name in alarms if name == "lane-0" and hour >= HOURS_BEFORE]
+    return min(hours, default=np.nan)
 
 
 def _predictions(rng: np.random.Generator, n: int) -> Floats:
@@ -127,6 +144,7 @@ def main() -> None:
         print(
             f"{drop:4.2f}  {share:17.0%}  {judged:8.1f}  {out.true_shift:10.2f}  {median:16.0f} {late:11.0f} {np.isnan(out.hours).sum():5d}"
             f"  {out.settled:10.2f}  {out.wobble:6.2f}  {out.largest:7.2f}  {out.suspected:9.2%}"
+            f"  {np.nanmedian(out.alarm_hours):16.0f} {np.isnan(out.alarm_hours).sum():5d}  {out.false_alarms:12d}"
         )
 
 

@@ -12,6 +12,7 @@ from serve.storage.database import SQLITE_BEGIN
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
 from serve.storage.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, FORGOTTEN_TABLE
+from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
 
 # Few enough that a writer of telemetry never waits long for the lock.
 _AT_ONCE: Final = 500
@@ -49,7 +50,7 @@ class TelemetryErasure:
         Args:
             account: Whose.
             actor: Who wants it.
-            has_rows: The rows go too: attempts and feedback.
+            has_rows: The rows go too: attempts and feedback, and what was learned from them online.
         """
         kept = "nothing" if has_rows else "none"
         until = self._audit.now()
@@ -58,6 +59,9 @@ class TelemetryErasure:
             _note(connection, account, until_us, kept)
             answered = (IDEMPOTENCY_TABLE.c.account == account) & IDEMPOTENCY_TABLE.c.status.is_not(None)
             connection.execute(delete(IDEMPOTENCY_TABLE).where(answered))
+            if has_rows:
+                connection.execute(delete(WATCH_STATE_TABLE).where(WATCH_STATE_TABLE.c.account == account))
+                connection.execute(delete(WATCH_ALARM_TABLE).where(WATCH_ALARM_TABLE.c.account == account))
         n_attempts = 0
         with self._engine.connect() as connection:
             self._overwrite(connection, "ON")

@@ -78,6 +78,8 @@ class WatchFollower:
                 await self.round(is_whole=n_rounds % LOOK_EVERY == 0)
             except DBAPIError as error:
                 _log.error("the database of the watch is away: %s", type(error.orig).__name__)
+            except Exception:  # a round that fails must not be the last one
+                _log.exception("a round of the watch failed")
             n_rounds += 1
             await asyncio.sleep(LEARN_S * self._random.uniform(0.8, 1.2))  # so that workers do not come all at once
 
@@ -122,6 +124,8 @@ class WatchFollower:
             return alarms, {}
         since_us = 0 if is_whole else self._read_until_us
         shifts: dict[str, dict[str, Floats | None]] = {}
+        if is_whole:  # what is not known any more, because somebody wanted it forgotten, is not applied any more
+            shifts = {account: dict.fromkeys(list(directory.quality_shifts)) for account, directory in directories.items()}
         for (account, version), learning in self._lanes.read(since_us).items():
             if account in directories:
                 found = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)

@@ -1,5 +1,6 @@
 """Reads the answers of which something new was said, with what had been predicted of them."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from router.reward import keep_last
 from serve.storage.candidate_codec import unpack_candidates
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
 
+_log = logging.getLogger("llmdeal.watch")
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _FEEDBACK: Final = FEEDBACK_TABLE.c
 _IDS_A_QUERY: Final = 500
@@ -55,7 +57,11 @@ def read_newly_judged(engine: Engine, after_us: int, until_us: int) -> NewlyJudg
     found: dict[Learner, list[JudgedAnswer]] = defaultdict(list)
     for request_id in ids:
         attempt = attempts.get(request_id)
-        answer = None if attempt is None else _judged(attempt, lane_lists, said[request_id], after_us)
+        try:
+            answer = None if attempt is None else _judged(attempt, lane_lists, said[request_id], after_us)
+        except (KeyError, ValueError) as error:  # one row that cannot be read must not be in the way of all others
+            _log.error("the judged answer of %s is passed over: %s", request_id, error)
+            continue
         if attempt is not None and answer is not None:
             found[attempt.account, attempt.router_version].append(answer)
     return NewlyJudged(found, until_us, is_all)

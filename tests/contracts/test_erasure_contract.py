@@ -17,6 +17,7 @@ from serve.storage.forgotten_repository import ForgottenRepository
 from serve.storage.idempotency_repository import Claim, IdempotencyRepository, StoredAnswer
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
 from serve.storage.telemetry_erasure import TelemetryErasure
+from serve.storage.watch_repository import Alarm, WatchRepository
 
 FAR_AHEAD = datetime(2300, 1, 1, tzinfo=UTC)
 NOW = NOON + timedelta(minutes=30)
@@ -124,3 +125,16 @@ def test_sqlite_keeps_no_copy_of_the_words(engine: Engine, erasure: TelemetryEra
     erasure.forget("acme", "ann", has_rows=False)
 
     assert all(b"Rosebud" not in path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+
+
+def test_what_was_learned_online_goes_with_the_rows_and_stays_without(engine: Engine, erasure: TelemetryErasure) -> None:
+    watch, first = WatchRepository(engine), ("feedback", "", "")
+    kept = {("lanes", account, "base+1"): {} for account in ("acme", "other")}
+    alarms = [Alarm(account, "price", "p/a", 7_000_000, 50.0, 20.0, "It changed.") for account in ("acme", "other")]
+    watch.save(first, 0, {first: {}, **kept}, 5, alarms)
+    erasure.forget("acme", "a test", has_rows=False)
+    assert set(watch.states("lanes")) == set(kept)
+    erasure.forget("acme", "a test", has_rows=True)
+    assert set(watch.states("lanes")) == {("lanes", "other", "base+1")}
+    assert watch.alarms(0) == alarms[1:]
+    assert watch.state(first) is not None

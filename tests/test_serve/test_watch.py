@@ -124,6 +124,15 @@ def test_what_was_predicted_with_a_shift_is_compared_without_it(engine: Engine) 
     assert shifts["shifted"] == pytest.approx(shifts["default"], abs=1e-4)
 
 
+def test_a_row_that_cannot_be_read_is_not_in_the_way_of_others(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    answered(engine, 5)
+    answered(engine, 1, first=5, lane_id="nowhere/none")
+    judged(engine, range(6), 0.0)
+    lane_watch(engine).learn(NOW_US)
+    assert lane_watch(engine).read()["default", VERSION].tests[LANES[0]].n_answers == 5
+    assert "request-000005 is passed over" in caplog.text
+
+
 def test_one_accounts_feedback_moves_no_other_accounts_lanes(engine: Engine) -> None:
     answered(engine, 10, account="theirs")
     judged(engine, range(10), 0.0)

@@ -1,0 +1,58 @@
+"""How soon tests for drift find it, and how often they ring for nothing. Simulated, one thread.
+
+Run as `python -m bench.drift_tests`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from router.drift_test import CalibrationTest, population_stability
+from router.lane_table import Floats
+
+_TOLERANCE, _BETWEEN = 0.05, 10_000.0
+_DROPS = (0.3, 0.2, 0.15, 0.1)
+_RUNS, _LONGEST = 30, 5_000
+_QUIET_RUNS, _QUIET_ANSWERS = 6, 20_000
+_PAIRS, _RATE = 2_000, 0.01
+_SAMPLES: dict[str, Callable[[np.random.Generator, int], Floats]] = {
+    "continuous": lambda rng, n: rng.lognormal(size=n),
+    "counts": lambda rng, n: rng.poisson(0.7, n).astype(np.float64),
+}
+
+
+def answers_until_alarm(drop: float, seed: int, limit: int) -> float:
+    """Return how many judged answers pass until the alarm rings, when all are worse by `drop` than predicted; infinite: it does not."""
+    rng = np.random.default_rng(seed)
+    test = CalibrationTest(_TOLERANCE, _BETWEEN)
+    for count in range(1, limit + 1):
+        predicted = float(rng.beta(6, 2.5))
+        if test.note(predicted, float(rng.random() < predicted - drop)):
+            return count
+    return float("inf")
+
+
+def exceeded_share(sample: Callable[[np.random.Generator, int], Floats]) -> float:
+    """Return how often two samples of one distribution exceed what they are said to by chance in one of a hundred cases."""
+    rng = np.random.default_rng(0)
+    exceeded = 0
+    for _ in range(_PAIRS):
+        found = population_stability(sample(rng, 400), sample(rng, 200), _RATE)
+        exceeded += found is not None and found.index > found.by_chance
+    return exceeded / _PAIRS
+
+
+def main() -> None:
+    """Print the figures."""
+    for drop in _DROPS:
+        counts = [answers_until_alarm(drop, seed, _LONGEST) for seed in range(_RUNS)]
+        median, late = np.percentile(counts, (50, 90))
+        print(f"worse by {drop:.2f}: rings after {median:,.0f} judged answers, 90% of runs by {late:,.0f}")
+    false = sum(answers_until_alarm(0.0, seed, _QUIET_ANSWERS) < np.inf for seed in range(_QUIET_RUNS))
+    print(f"as predicted: {false} of {_QUIET_RUNS} runs of {_QUIET_ANSWERS:,} judged answers rang")
+    for name, sample in _SAMPLES.items():
+        print(f"two samples of one distribution, {name}: {exceeded_share(sample):.2%} exceed the {_RATE:.0%} threshold")
+
+
+if __name__ == "__main__":
+    main()
