@@ -87,6 +87,12 @@ def judge(
     interval: Kind = "bootstrap",
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
     least_gain: Annotated[float, typer.Option(help="Utility a request that it has to gain for sure, USD.")] = 0.0,
+    quality_margin: Annotated[float, typer.Option(min=0, max=1, help="Most that quality may fall over all requests.")] = 0.02,
+    cost_margin: Annotated[float, typer.Option(min=0, help="Most that cost may rise, as a share of the champion's.")] = 0.25,
+    latency_margin: Annotated[float, typer.Option(min=0, help="Likewise for latency.")] = 0.25,
+    group_margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Most that an account's or a kind's quality may fall.")
+    ] = 0.03,
     signals: Signals = "judgements",
     since: Annotated[
         datetime | None, typer.Option(help="Only requests from this time on, UTC: later ones than either learnt from.")
@@ -94,16 +100,16 @@ def judge(
     until: Until = None,
 ) -> None:
     """Judge a bundle against the champion on later logs, and write verdict.json beside its manifest. Exit status 1: not better."""
-    from dataclasses import replace
-
     from router.verdict import write_verdict
     from training.off_policy.comparison import ComparisonSettings
     from training.off_policy.policy_specs import parse_rule
     from training.promotion_gate import GateSettings, judge_bundles
 
     with one_line_errors("policy judge"):
-        settings = GateSettings(least_gain_usd=least_gain)
-        settings = replace(settings, comparison=ComparisonSettings(method, interval, value_usd=value))
+        settings = GateSettings(
+            least_gain, quality_margin, cost_margin, latency_margin, group_margin,
+            comparison=ComparisonSettings(method, interval, value_usd=value),
+        )  # fmt: skip
         rule = None if spec is None else parse_rule(spec)
         verdict = judge_bundles(_read(logs, since, until, signals), challenger, champion, datetime.now(UTC), settings, rule)
         path = write_verdict(challenger, verdict)

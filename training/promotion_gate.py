@@ -45,7 +45,8 @@ class GateSettings:
     Args:
         least_gain_usd: Utility a request that it has to gain for sure, USD.
         quality_margin: Most that quality may fall over all requests, 0..1.
-        cost_margin: Most that cost may rise over all requests, as a share of the champion's.
+        cost_margin: Most that cost may rise over all requests, as a share of the champion's. Cost counts in the utility
+            already: this is for bills that nobody expected.
         latency_margin: Likewise for latency.
         group_quality_margin: Most that quality may fall in a group, 0..1.
         group_error: Chance of stopping for luck's sake a challenger that harms no group, over all groups.
@@ -55,8 +56,8 @@ class GateSettings:
 
     least_gain_usd: float = 0.0
     quality_margin: float = 0.02
-    cost_margin: float = 0.1
-    latency_margin: float = 0.2
+    cost_margin: float = 0.25
+    latency_margin: float = 0.25
     group_quality_margin: float = 0.03
     group_error: float = 0.05
     fewest_of_group: float = 50.0
