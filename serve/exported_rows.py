@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from router.telemetry_schema import AttemptRow, FeedbackRow, LaneRow
 from serve.export_files import ExportedFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ATTEMPT_NAME: Final = ("request_id", "attempt")
 _FEEDBACK_NAME: Final = ("request_id", "metric_name", "given_by", "received_at")
@@ -42,20 +45,21 @@ class ExportedRows:
 
     def lanes(self) -> list[LaneRow]:
         """Return the lanes that are there."""
-        return [LaneRow(**values) for path in self._paths("lanes/") for values in _rows(path, None)]
+        return [LaneRow(**values) for path in self._paths("lanes/") for values in _table(path, None).to_pylist()]
 
     def _names(self, part: str, columns: Sequence[str]) -> set[tuple[object, ...]]:
         names: set[tuple[object, ...]] = set()
         for path in self._paths(f"{part}/"):
             if path.parent.name.removeprefix("date=") >= self._first_date:
-                names.update(tuple(values[column] for column in columns) for values in _rows(path, list(columns)))
+                table = _table(path, list(columns))
+                names.update(zip(*(table[column].to_pylist() for column in columns), strict=True))
         return names
 
     def _paths(self, part: str) -> list[Path]:
         return [self._folder / file.path for file in self._files if file.path.startswith(part)]
 
 
-def _rows(path: Path, columns: list[str] | None) -> list[dict[str, Any]]:
+def _table(path: Path, columns: list[str] | None) -> "pa.Table":
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, columns=columns, partitioning=None).to_pylist()
+    return pq.read_table(path, columns=columns, partitioning=None)

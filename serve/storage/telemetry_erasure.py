@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, delete, insert, select, tuple_, update
 
 from serve.storage.audit_repository import AuditRepository
+from serve.storage.bundle_tables import SHADOW_DECISION_TABLE
 from serve.storage.database import SQLITE_BEGIN
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
 from serve.storage.instant import to_microseconds
@@ -50,7 +51,7 @@ class TelemetryErasure:
         Args:
             account: Whose.
             actor: Who wants it.
-            has_rows: The rows go too: attempts and feedback, and what was learned from them online.
+            has_rows: The rows go too: attempts, feedback, what shadows would have done, and what was learned from them online.
         """
         kept = "nothing" if has_rows else "none"
         until = self._audit.now()
@@ -111,9 +112,11 @@ def _note(connection: Connection, account: str, until_us: int, kept: str) -> Non
 
 def _erase(connection: Connection, names: list[tuple[Any, ...]], has_rows: bool) -> None:
     attempts = tuple_(_ATTEMPT.request_id, _ATTEMPT.attempt).in_([name[1:] for name in names])
-    requests = FEEDBACK_TABLE.c.request_id.in_(sorted({name[1] for name in names}))
+    request_ids = sorted({name[1] for name in names})
+    requests = FEEDBACK_TABLE.c.request_id.in_(request_ids)
     if has_rows:
         connection.execute(delete(FEEDBACK_TABLE).where(requests))
+        connection.execute(delete(SHADOW_DECISION_TABLE).where(SHADOW_DECISION_TABLE.c.request_id.in_(request_ids)))
         connection.execute(delete(ATTEMPT_TABLE).where(attempts))
     else:
         connection.execute(update(FEEDBACK_TABLE).where(requests).values(comment=None))

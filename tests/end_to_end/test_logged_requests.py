@@ -9,10 +9,31 @@ import pytest
 from fakes.gateway_thread import GatewayThread
 
 from serve.sandbox.lanes import sandbox_lanes
+from serve.storage.priced_lane_repository import PricedLaneRepository
 from serve.telemetry_export import export_telemetry
 from training.telemetry_reader import read_logs
 
 pytestmark = pytest.mark.slow
+
+
+def test_lanes_that_come_later_are_written_down_with_their_prices(tmp_path: Path) -> None:
+    with GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0) as gateway, httpx.Client(base_url=gateway.url) as client:
+
+        def lanes_of(account: str) -> tuple[set[str], set[str]]:
+            """The lanes that an account has, and those that are written down at its prices."""
+            gateway.note_lanes()
+            directory = gateway.resources.routing.directories.of(account)
+            rows = PricedLaneRepository(gateway.resources.engine).of_snapshots([directory.price_snapshot_id])
+            return set(directory.table.lane_ids), {row.lane_id for row in rows}
+
+        has, noted = lanes_of("default")
+        assert has == noted == {lane.lane_id for lane in sandbox_lanes()}
+        client.post("/admin/v1/accounts", json={"account": "acme"}).raise_for_status()
+        body = {"key": "gsk_" + "a" * 40, "provider": "groq"}
+        client.post("/admin/v1/accounts/acme/provider-keys", json=body).raise_for_status()
+        has, noted = lanes_of("acme")
+        assert has == noted
+        assert has
 
 
 def test_what_was_asked_and_judged_is_what_learning_reads(tmp_path: Path) -> None:

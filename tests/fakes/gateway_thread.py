@@ -54,6 +54,10 @@ class GatewayThread:
         assert self.resources.checker is not None
         asyncio.run_coroutine_threadsafe(self.resources.checker.flush(), self._loop).result(10)
 
+    def note_lanes(self) -> None:
+        """Return once the lanes of this moment are written down."""
+        asyncio.run_coroutine_threadsafe(self.resources.lane_log.note(), self._loop).result(10)
+
     def stop_listening(self) -> None:
         """Begin to stop, and return once no new connection is taken."""
         self._server.should_exit = True
