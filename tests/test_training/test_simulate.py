@@ -4,25 +4,41 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fakes.tiny_corpus import HOPELESS, STRONG, WEAK, tiny_tables, write_corpus
 from rich.console import Console
 
+from router.context import NO_CONSTRAINTS, NO_PREFERENCES
+from router.decision import decide
+from router.expectation import LaneState
+from router.lane_table import LaneTable
+from router.policies.best_value import BestValue
+from router.quality_model import Prediction
 from training.corpus import Corpus
 from training.errors import SettingsError
+from training.off_policy.signals import judgement_rules
 from training.progress import TerminalProgress
+from training.retrain.settings import RetrainSettings
 from training.settings import FitSettings
 from training.simulate.arms import EpsilonGreedy, Observations, Oracle, lane_means
-from training.simulate.run import FIGURES_FILE, LOGS_FOLDER, PLOT_FILE, simulate, simulate_through_gateway
+from training.simulate.run import FIGURES_FILE, LOGS_FOLDER, PLOT_FILE, SimulationPlan, simulate, simulate_through_gateway
 from training.simulate.scenario import Arrival, Degradation, PriceChange, Scenario, read_scenario
 from training.simulate.simulation import ArmRun, run_arm
+from training.simulate.start_bundle import write_start_corpus
+from training.simulate.watched_lanes import WatchedLanes
 from training.simulate.world import World
 from training.splits import group_near_duplicates
 from training.telemetry_reader import read_logs
 
 SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
+OLD_MODELS = (("acme-old-a", 0.9, 0.3), ("acme-old-b", 0.7, 0.2), ("acme-old-c", 0.95, 0.6))
 QUICK = FitSettings(n_members=1, epochs=5, fewest_steps=60, n_folds=2, threads=1)
 TWO = Scenario((STRONG, WEAK), n_requests=400, n_days=4, feedback_share=0.8, feedback_delay_days=0.3, exploration_share=0.2)
+
+
+def plan(corpus: Path, out: Path, scenario: Scenario) -> SimulationPlan:
+    return SimulationPlan(corpus, SHIPPED, out, scenario, QUICK, RetrainSettings(fewest_rewards=20, fewest_of_new=10))
 
 
 def quiet() -> TerminalProgress:
@@ -31,7 +47,17 @@ def quiet() -> TerminalProgress:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("corpus"), *tiny_tables(400))
+    prompts, responses = tiny_tables(400)
+    random = np.random.default_rng(5)
+    olds = []
+    for name, good, poor in OLD_MODELS:  # which the first bundle learns from: they find the same prompts hard
+        old = responses[responses["model"] == WEAK].assign(model=name)
+        old["score"] = (random.random(len(old)) < np.where(prompts["task"] == "sum", good, poor)).astype(float)
+        olds.append(old)
+    folder = write_corpus(tmp_path_factory.mktemp("corpus"), prompts, pd.concat([responses, *olds], ignore_index=True))
+    with (folder / "prices.csv").open("a") as prices:
+        prices.writelines(f"{name},1,2\n" for name, *_ in OLD_MODELS)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +139,26 @@ def test_a_mean_is_drawn_towards_one_half_until_much_was_seen() -> None:
     assert np.isnan(tokens[1])
 
 
+def test_a_world_whose_models_are_all_lanes_has_nothing_to_begin_with(tmp_path: Path) -> None:
+    world = small_world(replace(SMALL, start_share=0.3, seed=1))
+    with pytest.raises(SettingsError, match="leave some models out"):
+        write_start_corpus(world, tmp_path / "prices.csv", tmp_path / "out")
+
+
+def test_grades_move_beliefs_between_two_nights(world: World) -> None:
+    watched, table = WatchedLanes(), LaneTable.build(world.lanes(0, None), ("another model",))
+    prediction = Prediction(*(np.ones(1, np.float32),) * 3, 0.0, 100.0, np.zeros(1, np.float32))
+    arguments = (table, world.contexts[int(world.requests[0])], prediction, LaneState.unmeasured(table))
+    decision = decide(*arguments, BestValue(), np.random.default_rng(0), NO_CONSTRAINTS, NO_PREFERENCES)
+    for number in range(20):
+        watched.note(number, decision, "a bundle", float(number))
+        watched.hear(number, 0.0)
+    shifts = watched.shifts(table, "a bundle")
+    assert shifts is not None
+    assert shifts[decision.order[0]] < -0.3
+    assert watched.shifts(table, "another bundle") is None
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -140,10 +186,10 @@ def test_a_scenario_is_read_with_its_events(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_learning_from_its_own_logs_beats_the_first_bundle_and_the_logs_are_a_real_export(corpus: Path, tmp_path: Path) -> None:
-    result = simulate(corpus, SHIPPED, tmp_path / "out", TWO, quiet(), QUICK)
-    learning, fixed, *_ = result.runs
+    result = simulate(plan(corpus, tmp_path / "out", TWO), quiet())
+    learning, _, fixed, *_ = result.runs
     assert learning.regret_usd[-1].mean() < 0.9 * fixed.regret_usd[-1].mean()
-    assert learning.bundles == ["start", "night-000", "night-001", "night-002"]
+    assert len(set(learning.bundles)) == 4
     assert all((tmp_path / "out" / name).is_file() for name in (FIGURES_FILE, PLOT_FILE))
     logs = read_logs(tmp_path / "out" / LOGS_FOLDER)
     assert len(logs) == 400
@@ -158,21 +204,17 @@ def test_learning_from_its_own_logs_beats_the_first_bundle_and_the_logs_are_a_re
 
 @pytest.mark.slow
 def test_the_same_world_goes_through_the_real_gateway(corpus: Path, tmp_path: Path) -> None:
-    scenario = replace(TWO, n_requests=120, n_days=2, feedback_share=0.9, arrivals=(Arrival(STRONG, 1),))
-    scenario = replace(scenario, model_names=(STRONG, WEAK, HOPELESS), start_share=0.2)
-    with pytest.raises(SettingsError, match="no model besides the lanes"):
-        simulate_through_gateway(corpus, SHIPPED, tmp_path / "none", scenario, quiet(), QUICK)
-    scenario = replace(scenario, model_names=(STRONG, WEAK), arrivals=(), price_changes=(PriceChange(WEAK, 1, 2.0),))
-    run = simulate_through_gateway(corpus, SHIPPED, tmp_path / "out", scenario, quiet(), QUICK)
-    logs = read_logs(tmp_path / "out" / LOGS_FOLDER)
-    assert len(logs) == 120
+    scenario = replace(TWO, n_requests=160, n_days=2, feedback_share=0.9, price_changes=(PriceChange(WEAK, 1, 2.0),))
+    run = simulate_through_gateway(plan(corpus, tmp_path / "out", scenario), quiet())
+    logs = read_logs(tmp_path / "out" / LOGS_FOLDER, rules=judgement_rules())  # grades alone, without the gateway's own checks
+    assert len(logs) == 160
     assert logs.is_answered.all()
-    assert np.isfinite(logs.reward).sum() == run.n_judged > 60
+    assert np.isfinite(logs.reward).sum() == run.n_judged > 80
     assert logs.cost_usd.sum() == pytest.approx(run.cost_usd.sum())
     world = World.read(corpus, scenario)
     asked = np.array(
-        [world.costs(world.requests[[number]], int(world.day[number]))[0, run.lane[number]] for number in range(120)]
+        [world.costs(world.requests[[number]], int(world.day[number]))[0, run.lane[number]] for number in range(160)]
     )
     assert run.cost_usd == pytest.approx(asked, rel=0.02, abs=1e-6)  # at each day's prices; tokens are whole numbers
-    assert run.bundles == ("start", "night-000")
+    assert run.bundles[0] == "first" != run.bundles[1]
     assert (run.regret_usd >= 0).all()

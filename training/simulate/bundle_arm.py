@@ -1,7 +1,7 @@
 """The product as an arm: a bundle asked by the code that serves, exploration within its ceiling, and a learner at night."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,9 @@ from router.policies.base import Policy
 from router.policies.best_value import BestValue
 from router.policies.exploring import NUSD_PER_USD, ExplorationTerms, Exploring
 from router.quality_model import Prediction
+from router.reason import Reason
 from training.simulate.arms import Observations
+from training.simulate.watched_lanes import NoWatch, Watch, WatchedLanes
 from training.simulate.world import Floats, Ints, World
 
 _SLICES = 20
@@ -61,9 +63,18 @@ class BundleArm:
         bundle_folder: The first bundle.
         explores: Whether it explores, as the scenario says.
         learner: Makes the next bundle; None: the first one stays.
+        learns_online: Whether grades move beliefs about the lanes as they come, as `[watch]` does.
     """
 
-    def __init__(self, name: str, world: World, bundle_folder: Path, explores: bool, learner: Learner | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        bundle_folder: Path,
+        explores: bool = False,
+        learner: Learner | None = None,
+        learns_online: bool = False,
+    ) -> None:
         self.name = name
         self.bundle_folder = bundle_folder
         self.explored_usd = 0.0
@@ -76,6 +87,7 @@ class BundleArm:
         )
         self._ceiling_nusd = int(scenario.exploration_ceiling_usd * NUSD_PER_USD) if explores and self._terms.share else 0
         self._left_nusd = self._ceiling_nusd
+        self._watch: Watch = WatchedLanes() if learns_online else NoWatch()
         self._load(bundle_folder)
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
@@ -87,21 +99,23 @@ class BundleArm:
             probabilities[index, place] = decision.probabilities
         return probabilities
 
-    def route(self, numbers: Ints, day: int, rng: np.random.Generator) -> list[Routed]:
-        """Decide on requests and draw, spending the ceiling of exploration as it goes."""
-        routed = []
+    def route(self, number: int, day: int, rng: np.random.Generator) -> Routed:
+        """Decide on a request and draw, spending the ceiling of exploration."""
+        row = int(self._world.requests[number])
         table, place = self._table(day)
-        for number in numbers:
-            row = int(self._world.requests[number])
-            decision = self._decide(row, day, table, self._policy(), rng)
-            if decision.reason == "explored" and decision.exploration_prices_usd is not None:
-                price_usd = float(decision.exploration_prices_usd[decision.order[0]])
-                self._left_nusd -= math.ceil(price_usd * NUSD_PER_USD)
-                self.explored_usd += price_usd
-                self.n_explored += 1
-            lane = int(place[decision.order[0]])
-            routed.append(Routed(int(number), decision, self._predict(row), lane, self._quality_model.version))
-        return routed
+        decision = self._decide(row, day, table, self._policy(), rng)
+        if decision.reason is Reason.EXPLORED and decision.exploration_prices_usd is not None:
+            price_usd = float(decision.exploration_prices_usd[decision.order[0]])
+            self._left_nusd -= math.ceil(price_usd * NUSD_PER_USD)
+            self.explored_usd += price_usd
+            self.n_explored += 1
+        version = self._quality_model.version
+        self._watch.note(number, decision, version, self._world.started_at[number].timestamp())
+        return Routed(number, decision, self._predict(row), int(place[decision.order[0]]), version)
+
+    def hear(self, number: int, grade: float) -> None:
+        """Learn from a grade that came in, at once, as the gateway does from feedback."""
+        self._watch.hear(number, grade)
 
     def learn(self, day: int, seen: Observations) -> None:
         """Exchange the bundle for what the learner made of the logs."""
@@ -117,6 +131,7 @@ class BundleArm:
         self._prior = bundle.ability_prior
         self._quality_model = OnnxQualityModel(bundle)
         self._predictions: dict[int, Prediction] = {}
+        self._tables: dict[int, tuple[LaneTable, Ints]] = {}
 
     def _predict(self, row: int) -> Prediction:
         found = self._predictions.get(row)
@@ -125,6 +140,11 @@ class BundleArm:
         return found
 
     def _table(self, day: int) -> tuple[LaneTable, Ints]:
+        if day not in self._tables:
+            self._tables[day] = self._lay_out(day)
+        return self._tables[day]
+
+    def _lay_out(self, day: int) -> tuple[LaneTable, Ints]:
         lanes = self._world.lanes(day, self._prior)
         place = np.array([self._world.lane_ids.index(lane.lane_id) for lane in lanes], np.intp)
         return LaneTable.build(lanes, self._quality_model.trained_names), place
@@ -140,4 +160,6 @@ class BundleArm:
         constraints = Constraints(allowed_lanes=pool)  # as a caller's `models`
         preferences = Preferences(willingness_to_pay_usd=world.scenario.worth_usd)
         state = LaneState.unmeasured(table)
+        shift = self._watch.shifts(table, self._quality_model.version)
+        state = state if shift is None else replace(state, quality_shift=shift)
         return decide(table, world.contexts[row], self._predict(row), state, policy, rng, constraints, preferences)

@@ -25,7 +25,7 @@ def simulate(
 ) -> None:
     """Replay graded answers as traffic, learn every night, and show what each way of routing gives up."""
     from training.progress import TerminalProgress
-    from training.simulate.run import FIGURES_FILE, PLOT_FILE, simulate_through_gateway
+    from training.simulate.run import FIGURES_FILE, PLOT_FILE, SimulationPlan, simulate_through_gateway
     from training.simulate.run import simulate as run_simulation
     from training.simulate.scenario import FORTNIGHT, read_scenario
 
@@ -33,11 +33,12 @@ def simulate(
     with one_line_errors("simulate"):
         wanted = FORTNIGHT if scenario is None else read_scenario(scenario)
         wanted = wanted.with_changes(n_requests=requests, n_days=days, seed=seed)
+        plan = SimulationPlan(corpus, table_of, out, wanted)
         if through_gateway:
-            run = simulate_through_gateway(corpus, table_of, out, wanted, TerminalProgress(console))
+            run = simulate_through_gateway(plan, TerminalProgress(console))
             console.print(run.table())
             return
-        result = run_simulation(corpus, table_of, out, wanted, TerminalProgress(console))
+        result = run_simulation(plan, TerminalProgress(console))
     (console if console.is_terminal else Console(width=160)).print(result.table())
     console.print(
         f"{result.n_explored:,} requests explored, expected to give up {result.explored_usd:.2f} USD; regret over "

@@ -1,7 +1,6 @@
 """The simulation as a whole: a first bundle, a fortnight for each arm, and what came of it."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,13 @@ import numpy as np
 from training.base_bundle import read_base_bundle
 from training.encoding import encode_prompts
 from training.errors import SettingsError
+from training.retrain.settings import RetrainSettings
 from training.settings import FitSettings
 from training.simulate.arms import Arm, EpsilonGreedy, Float32s, Neighbours, Oracle
-from training.simulate.bundle_arm import BundleArm, Learner
+from training.simulate.bundle_arm import BundleArm
 from training.simulate.export_writer import TelemetryFolder
-from training.simulate.refit_learner import RefitLearner
 from training.simulate.result import SimulationResult
+from training.simulate.retrain_learner import RetrainLearner
 from training.simulate.scenario import Scenario
 from training.simulate.simulation import requests_a_day, run_arm
 from training.simulate.start_bundle import fit_start_bundle, write_start_corpus
@@ -23,42 +23,55 @@ from training.simulate.world import World
 from training.train import PRICES_FILE, Progress
 
 FIGURES_FILE, PLOT_FILE, LOGS_FOLDER = "figures.json", "learning-curve.png", "logs"
+LEARNING_ARM = "llmdeal: explores, watches, retrains nightly"
 _EPSILON = 0.1
 _QUICK_FOLDS = 2
-MakeLearner = Callable[[Path, Path, Path], Learner]
-"""(logs, start corpus, folder for bundles) -> learner."""
 
 
-def simulate(
-    corpus: Path,
-    table_of: Path,
-    out: Path,
-    scenario: Scenario,
-    progress: Progress,
-    settings: FitSettings | None = None,
-    make_learner: "MakeLearner | None" = None,
-) -> SimulationResult:
-    """Let every arm live through the scenario, and write figures, plot, exports and bundles below `out`.
+@dataclass(frozen=True, slots=True)
+class SimulationPlan:
+    """What a simulation is made of.
 
     Args:
         corpus: Folder with prompts.parquet, responses.parquet and prices.csv.
         table_of: A bundle whose text table is used, and nothing else of it.
         out: A new or empty folder.
         scenario: What happens.
-        progress: Where to show how far it is.
-        settings: Of the fits; None: those of that bundle, with fewer folds.
-        make_learner: None: the champion is fitted further on the judged answers.
+        fit: Of the first bundle; None: as that bundle was fitted, with fewer folds.
+        retrain: Of the nightly retraining; None: as `llmdeal retrain`, at the scenario's worth of a good answer.
+    """
+
+    corpus: Path
+    table_of: Path
+    out: Path
+    scenario: Scenario
+    fit: FitSettings | None = None
+    retrain: RetrainSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    world: World
+    first_bundle: Path
+    learner: RetrainLearner
+    logs: Path
+
+
+def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
+    """Let every arm live through the scenario, and write figures, plot, exports and bundles below `plan.out`.
 
     Raises:
-        TrainingError: Corpus or scenario cannot be used, or `out` holds something.
+        TrainingError: Corpus or scenario cannot be used, or `plan.out` holds something.
+        router.errors.BundleError: `plan.table_of` is unusable.
     """
-    world, start, learner = _prepare(corpus, table_of, out, scenario, progress, settings, make_learner)
-    logs = out / LOGS_FOLDER
-    learning = BundleArm("llmdeal, retrained nightly", world, start, explores=True, learner=learner)
+    ready, scenario = _prepare(plan, progress), plan.scenario
+    world, first = ready.world, ready.first_bundle
+    learning = BundleArm(LEARNING_ARM, world, first, explores=True, learner=ready.learner, learns_online=True)
     arms: list[tuple[Arm, TelemetryFolder | None]] = [
-        (learning, TelemetryFolder(logs)),
-        (BundleArm("the first bundle, fixed", world, start, explores=False), None),
-        (Neighbours(world, _embeddings(world, table_of), _EPSILON), None),
+        (learning, TelemetryFolder(ready.logs)),
+        (BundleArm("llmdeal: explores, watches", world, first, explores=True, learns_online=True), None),
+        (BundleArm("the first bundle, fixed", world, first), None),
+        (Neighbours(world, _embeddings(world, plan.table_of), _EPSILON), None),
         (EpsilonGreedy(world, _EPSILON), None),
         (Oracle(world), None),
     ]
@@ -68,46 +81,34 @@ def simulate(
             runs.append(run_arm(world, arm, telemetry, lambda advance=advance: advance(1)))  # type: ignore[misc]  # bound early on purpose
     n_held_out = len(world.split.held_out)
     result = SimulationResult(scenario, requests_a_day(world), n_held_out, runs, learning.n_explored, learning.explored_usd)
-    result.write(out / FIGURES_FILE)
-    result.plot(out / PLOT_FILE)
+    result.write(plan.out / FIGURES_FILE)
+    result.plot(plan.out / PLOT_FILE)
     return result
 
 
-def simulate_through_gateway(
-    corpus: Path,
-    table_of: Path,
-    out: Path,
-    scenario: Scenario,
-    progress: Progress,
-    settings: FitSettings | None = None,
-    make_learner: "MakeLearner | None" = None,
-) -> GatewayRun:
-    """Send the scenario's traffic through the real gateway, which learns every night; arguments and errors are those of `simulate`."""
-    world, start, learner = _prepare(corpus, table_of, out, scenario, progress, settings, make_learner)
-    with progress.stage("Through the gateway", scenario.n_days) as advance:
-        return GatewayWorld(world, out / "gateway", out / LOGS_FOLDER).run(start, learner, lambda: advance(1))
+def simulate_through_gateway(plan: SimulationPlan, progress: Progress) -> GatewayRun:
+    """Send the scenario's traffic through the real gateway, which is given a new bundle every night; errors are those of `simulate`."""
+    ready = _prepare(plan, progress)
+    with progress.stage("Through the gateway", plan.scenario.n_days) as advance:
+        return GatewayWorld(ready.world, plan.out / "gateway", ready.logs).run(
+            ready.first_bundle, ready.learner, lambda: advance(1)
+        )
 
 
-def _prepare(
-    corpus: Path,
-    table_of: Path,
-    out: Path,
-    scenario: Scenario,
-    progress: Progress,
-    settings: FitSettings | None,
-    make_learner: "MakeLearner | None",
-) -> tuple[World, Path, Learner]:
-    """Return the world, the first bundle and the learner."""
+def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
+    out, scenario = plan.out, plan.scenario
     if out.exists() and any(out.iterdir()):
         raise SettingsError(f"--out {out}: is not empty: name a new folder")
-    world = World.read(corpus, scenario)
-    settings = settings or replace(read_base_bundle(table_of).settings, n_folds=_QUICK_FOLDS)
-    start_corpus = write_start_corpus(world, corpus / PRICES_FILE, out / "start-corpus")
-    bundles = out / "bundles"
-    start = fit_start_bundle(start_corpus, table_of, bundles / "start", scenario.seed, progress, settings)
-    if make_learner is not None:
-        return world, start, make_learner(out / LOGS_FOLDER, start_corpus, bundles)
-    return world, start, RefitLearner(out / LOGS_FOLDER, start_corpus, bundles, scenario.seed, progress, settings)
+    world = World.read(plan.corpus, scenario)
+    fit = plan.fit or replace(read_base_bundle(plan.table_of).settings, n_folds=_QUICK_FOLDS)
+    start_corpus = write_start_corpus(world, plan.corpus / PRICES_FILE, out / "start-corpus")
+    logs, bundles = out / LOGS_FOLDER, out / "bundles"
+    first = fit_start_bundle(start_corpus, plan.table_of, bundles / "first", scenario.seed, progress, fit)
+    settings = plan.retrain or RetrainSettings(seed=scenario.seed, value_usd=scenario.worth_usd)
+    learner = RetrainLearner(
+        logs, start_corpus, bundles, settings, progress, follows_gate=scenario.follows_gate, window_days=scenario.window_days
+    )
+    return _Prepared(world, first, learner, logs)
 
 
 def _embeddings(world: World, table_of: Path) -> Float32s:

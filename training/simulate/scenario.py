@@ -49,6 +49,8 @@ class Scenario:
         feedback_share: Of the answers, how many are judged.
         feedback_delay_days: Mean of the exponential time until they are.
         exploration_share, exploration_ceiling_usd, exploration_bar, exploration_lanes: As the settings of `[exploration]`.
+        window_days: Of how many days the logs are that the nightly retraining reads.
+        follows_gate: Whether a challenger is used only where the gate says that it is better; else every one is.
         first_day: Of the virtual clock, as `YYYY-MM-DD`, UTC.
         price_changes, degradations, arrivals: What happens on the way.
         seed: Decides splits, order, draws and feedback.
@@ -67,6 +69,8 @@ class Scenario:
     exploration_ceiling_usd: float = 50.0
     exploration_bar: float = 0.3
     exploration_lanes: int = 4
+    window_days: int = 3
+    follows_gate: bool = False
     first_day: str = "2026-01-05"
     price_changes: tuple[PriceChange, ...] = ()
     degradations: tuple[Degradation, ...] = ()
@@ -85,6 +89,8 @@ class Scenario:
         for event in events:
             if event.model_name not in self.model_names:
                 raise SettingsError(f"scenario: {type(event).__name__} names {event.model_name!r}, which is not in model_names")
+        if self.window_days < 1:
+            raise SettingsError(f"scenario: window_days must be at least 1, got {self.window_days!r}")
         if not 1 <= self.n_days <= self.n_requests:
             raise SettingsError(f"scenario: n_days must be 1..n_requests, got {self.n_days} days of {self.n_requests} requests")
         for name in ("start_share", "held_out_share", "feedback_share", "exploration_share"):

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -21,12 +22,14 @@ class Traffic:
         reward: Grade of the answer, 0..1.
         cost_usd: Of the answer.
         judged_at: When its grade became known; None: never.
+        due: A heap of (when, number) of the grades that are still to come.
     """
 
     lane: Ints
     reward: Floats
     cost_usd: Floats
-    judged_at: list[datetime | None]
+    judged_at: list[datetime | None] = field(default_factory=list)
+    due: list[tuple[datetime, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +77,7 @@ def run_arm(
     rng = np.random.default_rng([scenario.seed, 2])
     held_out = world.split.held_out
     regret, quality, cost = np.empty((n_days, len(held_out))), np.empty(n_days), np.empty(n_days)
-    traffic = Traffic(np.full(scenario.n_requests, -1), np.zeros(scenario.n_requests), np.zeros(scenario.n_requests), [])
+    traffic = Traffic(np.full(scenario.n_requests, -1), np.zeros(scenario.n_requests), np.zeros(scenario.n_requests))
     given_up = np.empty(scenario.n_requests)
     bundles = []
     for day in range(n_days):
@@ -112,22 +115,37 @@ def _send(world: World, arm: Arm, day: int, numbers: Ints, traffic: Traffic, rng
     rows = world.requests[numbers]
     routed: Sequence[Routed] = ()
     if isinstance(arm, BundleArm):
-        routed = arm.route(numbers, day, rng)
+        routed = [_route(world, arm, int(number), day, traffic, rng) for number in numbers]
         lane = np.array([one.lane for one in routed], np.intp)
     else:
         chances = arm.probabilities(rows, day).cumsum(axis=1)
         lane = np.minimum((chances < rng.random((len(rows), 1)) * chances[:, -1:]).sum(axis=1), chances.shape[1] - 1)
-    traffic.lane[numbers] = lane
-    stays_good = rng.random(len(rows)) < world.kept_share(day)[lane]
-    traffic.reward[numbers] = world.score[rows, lane] * stays_good
+        for number, one in zip(numbers, lane, strict=True):
+            _answer(world, int(number), int(one), day, traffic)
     traffic.cost_usd[numbers] = world.costs(rows, day)[np.arange(len(rows)), lane]
-    scenario = world.scenario
-    is_judged = rng.random(len(rows)) < scenario.feedback_share
-    delay = rng.exponential(scenario.feedback_delay_days, len(rows)) if scenario.feedback_delay_days else np.zeros(len(rows))
-    for place, number in enumerate(numbers):
-        judged_at = world.started_at[number] + timedelta(days=float(delay[place])) if is_judged[place] else None
-        traffic.judged_at.append(judged_at)
     return routed
+
+
+def _route(world: World, arm: BundleArm, number: int, day: int, traffic: Traffic, rng: np.random.Generator) -> Routed:
+    """Let an arm hear what was said until now, and route a request."""
+    now = world.started_at[number]
+    while traffic.due and traffic.due[0][0] <= now:
+        _, judged = heappop(traffic.due)
+        arm.hear(judged, float(traffic.reward[judged]))
+    routed = arm.route(number, day, rng)
+    _answer(world, number, routed.lane, day, traffic)
+    return routed
+
+
+def _answer(world: World, number: int, lane: int, day: int, traffic: Traffic) -> None:
+    """Write down how good the answer was, and when somebody is going to say so; luck is the request's own, whoever routes."""
+    row, luck = world.requests[number], world.luck[number]
+    traffic.lane[number] = lane
+    traffic.reward[number] = world.score[row, lane] * (luck.answer < world.kept_share(day)[lane])
+    judged_at = None if luck.judged_after is None else world.started_at[number] + luck.judged_after
+    traffic.judged_at.append(judged_at)
+    if judged_at is not None:
+        heappush(traffic.due, (judged_at, number))
 
 
 def _judged_on(world: World, traffic: Traffic, day: int) -> list[Judgement]:

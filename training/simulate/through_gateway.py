@@ -68,7 +68,6 @@ class GatewayWorld:
 
     def __init__(self, world: World, folder: Path, logs: Path) -> None:
         self._world, self._folder, self._logs = world, folder, logs
-        self._rng = np.random.default_rng([world.scenario.seed, 3])
         n = world.scenario.n_requests
         self._lane, self._reward, self._cost = np.full(n, -1), np.zeros(n), np.zeros(n)
         self._is_explored = np.zeros(n, np.bool_)
@@ -116,11 +115,11 @@ class GatewayWorld:
         self._lane[number] = lane
         self._is_explored[number] = headers["x-llmdeal-reason"] == "explored"
         self._cost[number] = float(answer["usage"]["cost"])
-        self._reward[number] = world.score[row, lane] * (self._rng.random() < world.kept_share(day)[lane])
-        delay = timedelta(days=float(self._rng.exponential(world.scenario.feedback_delay_days or 1e-9)))
-        if self._rng.random() < world.scenario.feedback_share:
-            due = (world.started_at[number] + delay, headers["x-llmdeal-request-id"], float(self._reward[number]))
-            self._due.append(due)
+        luck = world.luck[number]
+        self._reward[number] = world.score[row, lane] * (luck.answer < world.kept_share(day)[lane])
+        if luck.judged_after is not None:
+            due_at = world.started_at[number] + luck.judged_after
+            self._due.append((due_at, headers["x-llmdeal-request-id"], float(self._reward[number])))
 
     def _judge(self, gateway: GatewayProcess, now: datetime) -> None:
         """Send the feedback that is due."""

@@ -37,6 +37,19 @@ class Split:
     held_out: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Luck:
+    """What chance has in store for a request, whoever answers it.
+
+    Args:
+        answer: 0..1; a good answer of a lane that got worse stays good where this lies below its kept share.
+        judged_after: When somebody says how good it was; None: nobody does.
+    """
+
+    answer: float
+    judged_after: timedelta | None
+
+
 class World:
     """A corpus as traffic. Everything is decided by the scenario's seed before anything is routed.
 
@@ -70,6 +83,7 @@ class World:
         self.began = datetime.combine(date.fromisoformat(scenario.first_day), datetime.min.time(), UTC)
         spread = np.arange(scenario.n_requests) * scenario.n_days / scenario.n_requests
         self.started_at = [self.began + timedelta(days=float(days)) for days in spread]
+        self.luck = _luck(scenario, self.rng)
 
     @classmethod
     def read(cls, folder: Path, scenario: Scenario) -> "World":
@@ -164,6 +178,15 @@ def _split(corpus: Corpus, score: Floats, scenario: Scenario) -> Split:
     if min(len(split.traffic), len(split.held_out)) < 2:
         raise SettingsError("scenario: the corpus has too few prompts that two of the lanes were graded on")
     return split
+
+
+def _luck(scenario: Scenario, rng: np.random.Generator) -> list[Luck]:
+    n = scenario.n_requests
+    answer, is_judged = rng.random(n), rng.random(n) < scenario.feedback_share
+    delay = rng.exponential(scenario.feedback_delay_days, n) if scenario.feedback_delay_days else np.zeros(n)
+    return [
+        Luck(float(answer[number]), timedelta(days=float(delay[number])) if is_judged[number] else None) for number in range(n)
+    ]
 
 
 def _traffic(rows: Ints, scenario: Scenario, rng: np.random.Generator) -> Ints:

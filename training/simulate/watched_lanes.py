@@ -1,0 +1,83 @@
+"""What grades teach about lanes between two nights, as the gateway's `[watch]` learns it: by bundle, forgetting, bounded."""
+
+from typing import Protocol
+
+import numpy as np
+
+from router.decision import Decision
+from router.lane_learning import JudgedAnswer, LaneLearning, LearningTerms, read_signals
+from router.lane_table import Floats, LaneTable
+
+_METRIC = "score"
+
+
+class Watch(Protocol):
+    """Learns of lanes from grades."""
+
+    def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
+        """Remember what was believed of a request's lane, to compare its grade with."""
+        ...
+
+    def hear(self, number: int, grade: float) -> None:
+        """Learn from a grade."""
+        ...
+
+    def shifts(self, table: LaneTable, version: str) -> Floats | None:
+        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,); None: nothing."""
+        ...
+
+
+class NoWatch:
+    """Learns nothing."""
+
+    def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
+        """Remember nothing."""
+
+    def hear(self, number: int, grade: float) -> None:
+        """Learn nothing."""
+
+    def shifts(self, table: LaneTable, version: str) -> Floats | None:
+        """Shift nothing."""
+        return None
+
+
+class WatchedLanes:
+    """Learns as the gateway does, with its default terms."""
+
+    def __init__(self) -> None:
+        self._terms = LearningTerms()
+        self._learnings: dict[str, LaneLearning] = {}
+        self._waiting: dict[int, tuple[str, JudgedAnswer]] = {}
+        self._now_s = 0.0
+        self._shifts: dict[tuple[str, int], Floats] = {}
+
+    def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
+        """Remember what was believed of a request's lane, to compare its grade with."""
+        row, expected = decision.order[0], decision.expectation
+        predicted = float(expected.quality[row])
+        if expected.quality_shift is not None:
+            odds = np.exp(-float(expected.quality_shift[row]))
+            predicted = float(predicted * odds / (1 - predicted + predicted * odds))
+        lane = decision.chosen
+        self._now_s = at_s
+        self._waiting[number] = version, JudgedAnswer(lane.lane_id, lane.vendor_model, predicted, at_s, ())
+
+    def hear(self, number: int, grade: float) -> None:
+        """Learn from a grade."""
+        version, asked = self._waiting.pop(number)
+        learning = self._learnings.setdefault(version, LaneLearning.begin(self._terms))
+        signals = read_signals([_METRIC], [grade])
+        learning.learn(JudgedAnswer(asked.lane_id, asked.vendor_model, asked.predicted, asked.at_s, signals))
+        self._shifts.clear()
+
+    def shifts(self, table: LaneTable, version: str) -> Floats | None:
+        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,); None: nothing was learned."""
+        learning = self._learnings.get(version)
+        if learning is None:
+            return None
+        known = self._shifts.get((version, len(table)))
+        if known is None:
+            learning.correction.advance(self._now_s)
+            told = [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes]
+            known = self._shifts[version, len(table)] = np.array(told, np.float64)
+        return known
