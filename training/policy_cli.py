@@ -12,6 +12,9 @@ from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from training.cli import one_line_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.reward import RewardRule
     from training.logged_requests import LoggedRequests
 
 policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
@@ -31,6 +34,10 @@ Signals = Annotated[
     Literal["judgements", "all"],
     typer.Option(help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: automatic checks, too."),
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
+]
 Since = Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")]
 Until = Annotated[datetime | None, typer.Option(help="Only requests before this time, UTC.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same logs, same seed: same figures.")]
@@ -49,6 +56,7 @@ def compare(
     latency_value: TimeValue = 0.0,
     reward_model: Learner = "trees",
     signals: Signals = "judgements",
+    metric: Metrics = None,
     since: Since = None,
     until: Until = None,
     seed: Seed = 0,
@@ -65,7 +73,7 @@ def compare(
         settings = ComparisonSettings(
             method, interval, value_usd=value, latency_usd_per_s=latency_value, reward_model=reward_model, seed=seed
         )
-        found = compare_policies(_read(logs, since, until, signals), *policies, settings)
+        found = compare_policies(_read(logs, since, until, signals, metric), *policies, settings)
         if json_file is not None:
             text = json.dumps(comparison_json(found), indent=2, allow_nan=False)
             replace_file(json_file, lambda stream: stream.write(text.encode() + b"\n"))
@@ -94,6 +102,7 @@ def judge(
         float, typer.Option(min=0, max=1, help="Most that an account's or a kind's quality may fall.")
     ] = 0.03,
     signals: Signals = "judgements",
+    metric: Metrics = None,
     since: Annotated[
         datetime | None, typer.Option(help="Only requests from this time on, UTC: later ones than either learnt from.")
     ] = None,
@@ -111,7 +120,7 @@ def judge(
             comparison=ComparisonSettings(method, interval, value_usd=value),
         )  # fmt: skip
         rule = None if spec is None else parse_rule(spec)
-        verdict = judge_bundles(_read(logs, since, until, signals), challenger, champion, datetime.now(UTC), settings, rule)
+        verdict = judge_bundles(_read(logs, since, until, signals, metric), challenger, champion, datetime.now(UTC), settings, rule)
         path = write_verdict(challenger, verdict)
     console = _wide_console()
     console.print(
@@ -139,12 +148,14 @@ def validate(
         typer.echo(line)
 
 
-def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str) -> "LoggedRequests":
-    from router.reward import REWARD_RULES
+def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str, metric: list[str] | None) -> "LoggedRequests":
+    from router.reward import read_reward_rules
     from training.off_policy.signals import judgement_rules
     from training.telemetry_reader import read_logs
 
-    rules = judgement_rules() if signals == "judgements" else REWARD_RULES
+    rules: Mapping[str, RewardRule] = read_reward_rules(metric or ())
+    if signals == "judgements":
+        rules = judgement_rules(rules)
     return read_logs(logs, _aware(since), _aware(until), rules=rules)
 
 

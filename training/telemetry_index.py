@@ -22,7 +22,7 @@ from training.telemetry_forgotten import NOTHING, Forgotten
 CANDIDATE_LANE: Final = "candidates.list.element.lane_id"
 _COLUMNS: Final = (
     *("request_id", "attempt", "started_at", "account", "propensity", "outcome", "cost_nusd", "endpoint", "features_version"),
-    CANDIDATE_LANE,
+    *("lane_id", CANDIDATE_LANE),
 )
 _ANSWERING: Final = ("ok", "client_disconnected", "broken_stream")
 _WHOLE: Final = pa.scalar("ok")
@@ -103,7 +103,7 @@ def _read_file(
     path: Path, number: int, window: tuple[np.datetime64, np.datetime64], forgotten: Forgotten
 ) -> tuple[pa.Table, set[str]]:
     """Return the attempts of one file that lie in the window, with `file`, `row`, `cost_usd` and `is_drawn`, and their lanes."""
-    parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE])
+    parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE, "lane_id"])
     tables, lane_ids, first_row = [], set[str](), 0
     for group in range(parquet.num_row_groups):
         table = parquet.read_row_group(group, columns=list(_COLUMNS))
@@ -112,8 +112,10 @@ def _read_file(
         is_wanted &= pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
         is_wanted &= forgotten.levels(table["account"], started_at) > NOTHING
         candidates = whole_column(table, "candidates")
-        lane_ids |= _lanes_of(candidates, is_wanted)
         was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (table["propensity"].to_numpy() > 0)  # null is NaN
+        is_row = is_wanted & was_drawn
+        lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
+        lane_ids |= _used(whole_column(table, "lane_id"), is_row)
         columns = {
             "request_id": table["request_id"],
             "attempt": table["attempt"],
@@ -148,11 +150,9 @@ def _nothing() -> pa.Table:
     return _SCHEMA.empty_table()
 
 
-def _lanes_of(candidates: Any, is_wanted: Mask) -> set[str]:
-    """Return the lanes that are in the lists of these rows, without making a string of each."""
-    lanes = candidates.flatten().field("lane_id")
-    codes = lanes.indices.to_numpy()[np.repeat(is_wanted, list_lengths(candidates))]
-    is_there = np.bincount(codes, minlength=len(lanes.dictionary)) > 0
+def _used(lanes: Any, is_wanted: Mask) -> set[str]:
+    """Return which lanes of a dictionary-encoded Arrow array are in these rows, without making a string of each row's."""
+    is_there = np.bincount(lanes.indices.to_numpy()[is_wanted], minlength=len(lanes.dictionary)) > 0
     return {lane_id for lane_id, is_used in zip(lanes.dictionary.to_pylist(), is_there, strict=True) if is_used}
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from router.reward import REWARD_RULES, RewardRule
-from training.candidate_arrays import NUMBERS, SHIFTS, candidate_arrays, lane_columns, whole_column
+from training.candidate_arrays import NUMBERS, SHIFTS, candidate_arrays, lane_columns, list_lengths, whole_column
 from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.telemetry_folder import files_of, find_exports
 from training.telemetry_forgotten import FEATURES, FULL, Forgotten, Levels, read_forgotten
@@ -45,7 +45,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
 }
-# The parts of a candidate that every version has; newer ones have more.
+# Parts of a candidate; the shifts, which version 1 lacks, are unknown there.
 _READ: Final = [
     *(name for name in _COLUMNS if name != "candidates"),
     *(f"candidates.list.element.{_CANDIDATE.field(part).name}" for part in range(_CANDIDATE.num_fields)),
@@ -255,7 +255,7 @@ def _features(table: pa.Table, version: int, n_features: int, kept: Levels) -> F
     """Return the vectors of this version, shape (n, n_features); NaN rows for requests without one that may be read."""
     vectors = whole_column(table, "features")
     has_one = vectors.is_valid().to_numpy(zero_copy_only=False) & (kept >= FEATURES)
-    has_one &= _floats(table["features_version"]) == version
+    has_one &= (_floats(table["features_version"]) == version) & (list_lengths(vectors) == n_features)
     features = np.full((len(table), n_features), np.nan, np.float32)
     features[has_one] = vectors.filter(pa.array(has_one)).flatten().to_numpy().reshape(int(has_one.sum()), n_features)
     return features

@@ -73,6 +73,7 @@ def test_what_the_logs_cannot_tell_is_said_and_not_guessed(export: Path, tmp_pat
         (["compare", "logged", "bundle=nowhere,best_value"], "nowhere/manifest.json: cannot be read"),
         (["compare", "logged", f"bundle={BUNDLE},best_value"], "no request's text was kept"),
         (["compare", "logged", "best_value", "--until", "2020-01-01"], "there are no logged requests"),
+        (["compare", "logged", "best_value", "--metric", "csat"], "'csat' is no rule; write name:worst:best:std"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(export: Path, arguments: list[str], complaint: str) -> None:
@@ -114,3 +115,15 @@ def test_that_a_check_found_nothing_wrong_is_no_judgement() -> None:
     rules = judgement_rules()
     assert {"thumbs", "score", "judge.rubric"} <= set(rules)
     assert not {"schema_valid", "refusal", "asked_again"} & set(rules)
+
+
+@pytest.mark.slow
+def test_a_rule_of_ones_own_decides_what_a_metric_means(export: Path, tmp_path: Path) -> None:
+    def logged_quality(*options: str) -> float:
+        file = tmp_path / f"{len(options)}.json"
+        command = ["compare", "logged", "best_value", "--logs", str(export), "--reward-model", "beliefs", "--method", "snips"]
+        result = RUNNER.invoke(policy, [*command, "--json", str(file), *options])
+        assert result.exit_code == 0, result.output
+        return float(json.loads(file.read_text())["first"]["metrics"]["quality"]["estimate"])
+
+    assert logged_quality("--metric", "thumbs:1:0:0.3") == pytest.approx(1 - logged_quality(), abs=1e-6)

@@ -11,9 +11,11 @@ from fakes.logged_world import NEW, OVERRATED, SHIPPED, UNDERRATED, write_logs
 
 from router.bundle import load_bundle
 from router.context import RouteContext
+from router.errors import RewardError
 from router.onnx_quality_model import OnnxQualityModel
 from training.errors import SettingsError, TelemetryError
 from training.retrain.job import WORK_FOLDER, RetrainPlan, RetrainResult, retrain
+from training.retrain.settings import RetrainSettings
 from training.retrain.work_folder import only_one
 
 pytestmark = [pytest.mark.slow]
@@ -148,3 +150,11 @@ def test_logs_that_only_confirm_the_champion_change_next_to_nothing(tmp_path: Pa
     before, after = beliefs(SHIPPED, EASY), beliefs(result.bundle, EASY)
     assert np.abs([after[name] - before[name] for name in before]).max() < 0.08
     assert not result.verdict.is_better
+
+
+def test_metrics_of_ones_own_are_part_of_what_decides_a_retraining() -> None:
+    settings = RetrainSettings(metrics=("csat:1:10:0.3",))
+    assert settings.reward_rules["csat"].std == 0.3
+    assert "thumbs" in settings.reward_rules
+    with pytest.raises(RewardError, match="'csat' is no rule"):
+        RetrainSettings(metrics=("csat",))

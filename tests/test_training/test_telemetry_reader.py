@@ -1,6 +1,7 @@
 """What the gateway exported is what learning and judging read, from the oldest schema version on."""
 
 import json
+import pickle
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
-from telemetry_strategies import LANES, NOON, attempt_row, candidate_table, feedback_row
+from telemetry_strategies import LANES, NOON, attempt_row, attempt_rows, candidate_table, feedback_row, feedback_rows
 
 from router.telemetry_schema import AttemptRow, Candidate, CandidateTable, FeedbackRow
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
 from serve.storage.feedback_repository import FeedbackRepository
+from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE
 from serve.telemetry_export import export_telemetry
 from training.errors import TelemetryError
 from training.logged_requests import LoggedRequests
@@ -206,6 +210,36 @@ def test_an_export_without_requests_is_no_error(engine: Engine, tmp_path: Path) 
     assert (len(logs), logs.lane_ids, logs.quality.shape) == (0, (), (0, 0))
     assert list(iterate_logs(tmp_path / "out")) == []
     assert len(read_logs(VERSION_1, since=datetime(2030, 1, 1, tzinfo=UTC))) == 0
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(attempt_rows(), max_size=4, unique_by=lambda row: (row.request_id, row.attempt)),
+    st.lists(feedback_rows(), max_size=3),
+)
+@pytest.mark.slow
+def test_whatever_the_schema_allows_is_read(
+    engine: Engine, tmp_path: Path, rows: list[AttemptRow], feedback: list[FeedbackRow]
+) -> None:
+    with engine.begin() as connection:
+        for table in (ATTEMPT_TABLE, FEEDBACK_TABLE):
+            connection.execute(table.delete())
+    log(engine, *rows, *feedback)
+    export_telemetry(engine, datetime(1960, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC), tmp_path / "out")
+
+    logs = read_logs(tmp_path / "out")
+
+    drawn = {row.request_id for row in rows if row.candidates is not None and row.propensity is not None and row.propensity > 0}
+    assert set(logs.request_ids.tolist()) == drawn
+    by_id = {(row.request_id, row.lane_id) for row in rows}
+    assert {(str(name), logs.lane_ids[lane]) for name, lane in zip(logs.request_ids, logs.chosen, strict=True)} <= by_id
+    assert logs.quality.shape == (len(drawn), len(logs.lane_ids))
+
+
+def test_a_reader_may_be_sent_to_another_process() -> None:
+    reader = open_logs(VERSION_1)
+
+    assert_same(pickle.loads(pickle.dumps(reader)).read(3, 9), reader.read(3, 9))
 
 
 def copy_of_version_1(folder: Path) -> Path:

@@ -22,6 +22,10 @@ def retrain(
     value: Annotated[
         float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")
     ] = DEFAULT_WILLINGNESS_TO_PAY_USD,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
     scheduler: Annotated[
         str, typer.Option(help="Dask scheduler (tcp://…) whose workers do the heavy work; by default it is done here.")
@@ -40,7 +44,7 @@ def retrain(
 
     console = Console()
     with one_line_errors("retrain"):
-        settings = RetrainSettings(seed=seed, value_usd=value)
+        settings = RetrainSettings(seed=seed, value_usd=value, metrics=tuple(metric or ()))
         registry = None if track == "none" else BundleRegistry(track or default_address(out))
         plan = RetrainPlan(logs, champion, out, corpus, work, settings)
         with _machinery(scheduler) as machinery:

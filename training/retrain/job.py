@@ -158,7 +158,7 @@ def _learn(
 ) -> tuple[Evidence, ChampionView, Outcome]:
     settings = plan.settings
     with progress.stage("Finding requests and rewards", None):
-        reader = open_logs(plan.logs)
+        reader = open_logs(plan.logs, rules=settings.reward_rules)
         models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, champion.trained_names)
     view = ChampionView(champion.bundle.version, champion.parts, models)
     machinery.gather(reader, view, settings.rows_per_part, work, progress)
@@ -173,7 +173,7 @@ def _learn(
 
 def _read_later(plan: RetrainPlan, champion: Champion, evidence: Evidence, view: ChampionView, outcome: Outcome) -> TestRequests:
     # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
-    reader = open_logs(plan.logs, rules=judgement_rules())
+    reader = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
     later = LaterConversations(evidence.test_since, evidence.test_conversations)
     return read_test_requests(reader, later, champion, view, outcome, plan.settings.rows_per_part)
 

@@ -1,8 +1,10 @@
 """What decides a retraining besides the data; the defaults were chosen on the shipped corpus, see docs/retraining.md."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
+from router.reward import RewardRule, read_reward_rules
 from training.errors import SettingsError
 from training.retrain.continuing import ContinueSettings
 
@@ -19,6 +21,7 @@ class RetrainSettings:
         fewest_rewards: With fewer judged requests to learn from, nothing is fitted.
         fewest_of_new: A model that the champion does not know gets a head of its own from so many rewards on.
         fewest_with_text: The network is fitted on from so many judged requests with text on.
+        metrics: Of your own that count, too, as `router.reward.read_reward_rules` takes them.
         continuing: How the network is fitted on.
         rows_per_part: Requests that are read, encoded and checkpointed at once.
     """
@@ -31,10 +34,17 @@ class RetrainSettings:
     fewest_rewards: int = 200
     fewest_of_new: int = 50
     fewest_with_text: int = 500
+    metrics: tuple[str, ...] = ()
     continuing: ContinueSettings = field(default_factory=ContinueSettings)
     rows_per_part: int = 25_000
 
+    @property
+    def reward_rules(self) -> Mapping[str, RewardRule]:
+        """How every metric that counts measures the quality of an answer."""
+        return read_reward_rules(self.metrics)
+
     def __post_init__(self) -> None:
+        read_reward_rules(self.metrics)  # what is malformed is said at once
         if not (min(self.calibrate_share, self.test_share) > 0 and self.calibrate_share + self.test_share < 0.9):
             raise SettingsError("the shares for calibrating and judging must be above 0 and together below 0.9")
         if not self.value_usd > 0:
