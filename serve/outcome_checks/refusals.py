@@ -7,7 +7,9 @@ _START = re.compile(
     r"""^\W*
     (?:(?:oh|well|hi|hello|thanks?\ for\ (?:asking|reaching\ out)|thank\ you\ for\ (?:asking|reaching\ out))[\W]+)?
     (?:(?:i(?:'m|\ am)(?:\ (?:very|really|so|truly|deeply))?\ sorry|(?:my\ )?apologies|i\ apologi[sz]e|sorry|unfortunately|regrettably
-        |as\ an?\ (?:ai|artificial\ intelligence|language\ model|large\ language\ model|responsible)[^.,!]{0,60})[\W]+(?:but[\W]+|however[\W]+|for\ [^.,!]{0,60}[\W]+)?)*
+        |as\ an?\ (?:ai|artificial\ intelligence|language\ model|large\ language\ model|responsible)[^.,!]{0,60})
+        (?:\ (?:that|to|about)\ [^.,!?]{0,80}(?=,\ but))?[\W]+(?:but[\W]+|however[\W]+|for\ [^.,!]{0,60}[\W]+)?)*
+    (?:i\ must\ (?:clarify|emphasi[sz]e|stress)\ that\ )?
     (?:
         i(?:'m|\ am)\ (?:just\ |really\ |currently\ )?(?:not\ able|unable|not\ allowed|not\ permitted|not\ comfortable|not\ willing)\ (?:to|with)
       | i(?:'m|\ am)\ not\ going\ to\ (?:help|provide|assist|write|create|generate|do\ (?:that|this))
@@ -17,6 +19,8 @@ _START = re.compile(
       | (?:that|this)(?:'s|\ is)\ (?:not\ )?something\ (?:that\ )?i\ (?:can't|cannot|won't|can|will|am\ able\ to)
       | i\ (?:do\ not|don't)\ feel\ comfortable
       | (?:it|this|that)\ (?:would\ be|is)\ (?:against|a\ violation\ of)\ my
+      | i(?:'m|\ am)\ an\ ai(?:\ language)?\ (?:model|assistant)[^.!?]{0,40}\ (?:and\ )?(?:i\ )?(?:cannot|can't|am\ not\ able\ to|(?:do\ not|don't)\ (?:condone|support|provide|have\ the\ (?:ability|capability)))
+      | it(?:'s|\ is)\ (?:not|never)\ appropriate(?:\ or\ \w+|,?\ nor\ \w+)?\ (?:to\ (?:discuss|provide|promote|engage|assist|share)|for\ me\ to)
       | my\ (?:guidelines|programming|policies)\ (?:do\ not|don't|prevent|prohibit)
     )""",
     re.IGNORECASE | re.VERBOSE,

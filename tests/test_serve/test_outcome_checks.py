@@ -138,6 +138,10 @@ def test_a_refusal_is_known_by_its_field_its_end_or_its_first_words() -> None:
         "I apologize, but I won't write that.",
         "I must respectfully decline.",
         "I cannot in good conscience help you do this.",
+        "I'm really sorry that you're feeling this way, but I'm unable to provide the help that you need.",
+        "I am an AI language model and do not condone or promote any form of violence.",
+        "It is not appropriate to discuss methods of harming people.",
+        "As an AI developed by somebody, I must clarify that I cannot provide guidance on this.",
     ],
 )
 def test_beginnings_that_refuse(text: str) -> None:
@@ -154,6 +158,10 @@ def test_beginnings_that_refuse(text: str) -> None:
         "The hero said: I can't help you.",
         "I am not sure what you mean by that, but the sum is 3.",
         "You cannot provide a list there; use a tuple.",
+        "I am an AI language model and do not have feelings, but the sum is 3.",
+        "As an AI, I don't hold personal opinions, but here is an analysis.",
+        "It is not legal to park there on Sundays.",
+        "I'm just an AI, I don't have personal beliefs, but I can provide information.",
         "",
     ],
 )
