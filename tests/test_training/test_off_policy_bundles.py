@@ -55,6 +55,13 @@ def test_a_bundle_believes_of_logged_text_what_it_would_have_served(logs: Logged
         np.testing.assert_allclose(found.completion_tokens[row, [0, 2]], wanted.completion_tokens[[3, 7]], rtol=1e-5)
 
 
+def test_what_was_learned_online_of_another_bundle_is_not_carried_over(logs: LoggedRequests) -> None:
+    shifted = replace(logs, belief_shift=np.full(logs.quality.shape, 0.5, np.float32))
+    found = BundleBeliefs(BUNDLE)(shifted)
+    assert found.belief_shift is not None
+    assert found.belief_shift[0].tolist() == [0, 0.5, 0, 0.5]
+
+
 def test_lanes_that_a_bundle_does_not_know_keep_what_was_logged(logs: LoggedRequests) -> None:
     found = BundleBeliefs(BUNDLE)(logs)
     np.testing.assert_array_equal(found.quality[:, [1, 3]], logs.quality[:, [1, 3]])

@@ -21,6 +21,8 @@ class BundleBeliefs:
     """Puts a bundle's beliefs in the place of the logged ones, for lanes whose model it was trained on; others keep what was logged.
 
     Expected costs move with the expected lengths, at the rates that the logs' own costs were made with; expected latencies likewise.
+    What the gateway had learned online on top of its own bundle is not carried over; a caller's limit on the answer is not logged with requests, so that expected lengths are not
+    cut to it.
 
     Args:
         folder: Of the bundle.
@@ -52,6 +54,7 @@ class BundleBeliefs:
         tokens = logs.completion_tokens.copy()
         tokens[:, known] = beliefs.completion_tokens[:, seen]
         longer = tokens - logs.completion_tokens
+        shift = logs.belief_shift
         return replace(
             logs,
             quality=_with(logs.quality, known, beliefs.quality[:, seen]),
@@ -61,6 +64,7 @@ class BundleBeliefs:
             expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
                 np.float32
             ),
+            belief_shift=None if shift is None else _with(shift, known, np.zeros((len(logs), len(known)), np.float32)),
         )
 
 
