@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from fakes.derived_bundle import SHIPPED, derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, answer, refuse
+
+from router.bundle import load_bundle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,6 +32,8 @@ LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-20
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
     folder = tmp_path_factory.mktemp("browser")
+    judge(derive_bundle(folder / "bundles" / "a-bundle-of-the-26th-of-november"), load_bundle(SHIPPED).version)
+    judge(derive_bundle(folder / "bundles" / "night-2"), load_bundle(SHIPPED).version, is_better=False)
     served = {"upstream_model": LONG_LANE, "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.2", "context_tokens": 32_000}
     with ScriptedProvider(script=[refuse(500), answer, answer]) as provider:
         servers = [{"id": "homelab", "base_url": provider.base_url, "models": [{**served, "ability": 3.0}]}]
@@ -37,6 +42,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]
                 body = {"model": "smart-route", "messages": [{"role": "user", "content": f"What is {n} * 23?"}]}
                 httpx.post(f"{running.url}/v1/chat/completions", json=body, headers={"x-llmdeal-tags": "prod"}, timeout=30)
             running.attempts()
+            running.resources.bundle_keeper.try_shadow("night-2", "somebody@example.com", note="to see what it would do")
             yield running
 
 
