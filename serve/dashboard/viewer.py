@@ -54,6 +54,11 @@ class Viewer:
         return self.role is Role.OWNER
 
     @property
+    def is_person(self) -> bool:
+        """Whether they signed in with a password."""
+        return "@" in self.actor.name and not self.actor.name.startswith("virtual_key:")
+
+    @property
     def is_anonymous(self) -> bool:
         """Whether nobody was asked who they are."""
         return self.holder is ANONYMOUS

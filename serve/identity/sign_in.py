@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from argon2 import PasswordHasher
@@ -18,6 +19,21 @@ from serve.storage.person_repository import PersonRepository
 SESSION_LASTS: Final = timedelta(days=14)
 LEAST_PASSWORD_CHARACTERS: Final = 10
 _MOST_PASSWORD_CHARACTERS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Where somebody is signed in.
+
+    Args:
+        session_id: Names it; who knows it is not let in by it.
+        ends_at: When it ends.
+        is_this: It is the one that was asked with.
+    """
+
+    session_id: str
+    ends_at: datetime
+    is_this: bool
 
 
 class SignIn:
@@ -58,6 +74,48 @@ class SignIn:
         """
         self._people.set_password(account, checked_email(email), self._hasher.hash(_checked(password)), actor)
 
+    def change_own_password(self, secret: str, account: str, old: str, new: str) -> None:
+        """Change the password of whoever holds a session and knows the old one; their other sessions end.
+
+        Args:
+            secret: Of the session.
+            account: In whose audit log it is written down.
+            old, new: The passwords.
+
+        Raises:
+            BadSignInError: The session has ended, or the old password is another.
+            BadRequestError: The new password will not do.
+        """
+        email = self.email_of(secret)
+        stored = None if email is None else self._people.password_hash(email)
+        if email is None or stored is None:
+            raise BadSignInError
+        try:
+            self._hasher.verify(stored, old[:_MOST_PASSWORD_CHARACTERS])
+        except (VerifyMismatchError, InvalidHashError):
+            raise BadSignInError from None
+        self._people.set_password(account, email, self._hasher.hash(_checked(new)), email, spared=_digest(secret))
+
+    def email_of(self, secret: str) -> str | None:
+        """Return who holds a session; None: nobody, or it has ended."""
+        return self._people.person_of_session(_digest(secret))
+
+    def sessions_of(self, secret: str) -> list[OpenSession]:
+        """Return all sessions of whoever holds this one, the newest first."""
+        email = self.email_of(secret)
+        found = [] if email is None else self._people.sessions(email)
+        return [OpenSession(_session_id(digest), ends_at, digest == _digest(secret)) for digest, ends_at in found]
+
+    def end_other_sessions(self, secret: str, account: str, session_id: str | None = None) -> None:
+        """End the sessions of whoever holds this one, this one left out; only the named one where one is named."""
+        email = self.email_of(secret)
+        if email is None:
+            return
+        others = [digest for digest, _ in self._people.sessions(email) if digest != _digest(secret)]
+        ended = [digest for digest in others if session_id in (None, _session_id(digest))]
+        if ended:
+            self._people.end_sessions(account, email, ended)
+
     def sign_in(self, email: str, password: str) -> str:
         """Return the secret of a new session.
 
@@ -95,6 +153,10 @@ def _checked(password: str) -> str:
     if not LEAST_PASSWORD_CHARACTERS <= len(password) <= _MOST_PASSWORD_CHARACTERS:
         raise BadRequestError(f"password: take at least {LEAST_PASSWORD_CHARACTERS} characters", param="password")
     return password
+
+
+def _session_id(digest: bytes) -> str:
+    return digest.hex()[:16]
 
 
 def _digest(secret: str) -> bytes:

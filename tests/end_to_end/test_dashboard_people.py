@@ -237,3 +237,44 @@ def test_what_people_write_is_text_and_not_markup(owner: Browser) -> None:
         assert script not in page.text
         assert "<img/src" not in page.text
         assert "<b>" not in page.text
+
+
+def test_people_change_their_own_password_and_end_their_other_sessions(
+    owner: Browser, new_browser: Callable[[], Browser], gateway: GatewayThread
+) -> None:
+    elsewhere, phone = new_browser(), new_browser()
+    for browser in (elsewhere, phone):
+        assert browser.sign_in("ann@example.com").status_code == 303
+    page = owner.get("/account/you")
+    assert page.text.count("End<span") == 2
+    [first, _] = re.findall(r'name="session" value="([0-9a-f]+)"', page.text)
+    assert owner.send("/account/you", "/account/you/sessions/end", session=first).status_code == 303
+    assert owner.get("/account/you").text.count("End<span") == 1
+    said = {"new_password": "another good one", "again": "another good one"}
+    assert owner.send("/account/you", "/account/you/password", old_password="not this one", **said).status_code == 401
+    assert (
+        owner.send(
+            "/account/you", "/account/you/password", old_password=PASSWORD, new_password="short", again="short"
+        ).status_code
+        == 400
+    )
+    unlike = owner.send(
+        "/account/you", "/account/you/password", old_password=PASSWORD, new_password="another good one", again="other"
+    )
+    assert (unlike.status_code, "not repeated" in unlike.text) == (400, True)
+    changed = owner.send("/account/you", "/account/you/password", old_password=PASSWORD, **said)
+    assert changed.headers["location"] == "/account/you?done=password"
+    assert owner.get("/account/you").status_code == 200
+    for browser in (elsewhere, phone):
+        assert browser.get("/account/you").status_code == 303  # to the sign-in page
+    assert elsewhere.sign_in("ann@example.com").status_code == 401
+    assert elsewhere.sign_in("ann@example.com", "another good one").status_code == 303
+    assert owner.send("/account/you", "/account/you/sessions/end").status_code == 303
+    assert elsewhere.get("/").status_code == 303
+    entries = gateway.resources.identity.audit.entries("default", limit=4)
+    assert [entry.action for entry in entries][:3] == ["session.end", "person.password", "session.end"]
+    assert "another good one" not in str(entries)
+
+
+def test_who_signed_in_without_a_password_has_none_to_change(gateway: GatewayThread, new_browser: Callable[[], Browser]) -> None:
+    assert new_browser().get("/account/you").status_code == 404

@@ -1,0 +1,106 @@
+"""`/account/you`: a person's own password and sessions. Nobody sees or changes another's here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from serve.dashboard.forms import Form, check_form, read_form
+from serve.dashboard.page import redirect, render_page
+from serve.dashboard.page_errors import PageError
+from serve.dashboard.viewer import Viewer, viewer_of
+from serve.errors import BadRequestError, BadSignInError
+from serve.http.admin.actor import SESSION_COOKIE
+from serve.identity.sign_in import SESSION_LASTS, SignIn
+from serve.resource_set import resources_of
+
+routes = APIRouter(include_in_schema=False)
+
+_DONE = {
+    "password": "Your password is changed; your other sessions have ended.",
+    "ended": "That session has ended.",
+    "others": "Your other sessions have ended.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Whoever signed in with a password: `secret` is the session's."""
+
+    viewer: Viewer
+    email: str
+    secret: str
+    sign_in: SignIn
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A browser that is signed in.
+
+    Args:
+        session_id: By which it is ended.
+        began_at, ends_at: When.
+        is_this: It is the one that asks.
+    """
+
+    session_id: str
+    began_at: datetime
+    ends_at: datetime
+    is_this: bool
+
+
+@routes.get("/account/you")
+def show_own(request: Request) -> Response:
+    """Show who is signed in, and where else they are."""
+    return _page(request, _person_of(request))
+
+
+@routes.post("/account/you/password")
+def change_own_password(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Change the password of whoever knows the old one; their other sessions end."""
+    person = _person_of(request)
+    check_form(request, person.viewer, form)
+    new = form.get("new_password", "")
+    if new != form.get("again", ""):
+        return _page(request, person, 400, "The new password was not repeated the same.")
+    try:
+        person.sign_in.change_own_password(person.secret, person.viewer.account, form.get("old_password", ""), new)
+    except BadSignInError:
+        return _page(request, person, 401, "That is not your password.")
+    except BadRequestError as error:
+        return _page(request, person, error.status, error.message)
+    return redirect("/account/you?done=password")
+
+
+@routes.post("/account/you/sessions/end")
+def end_own_sessions(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """End one other session, or all others."""
+    person = _person_of(request)
+    check_form(request, person.viewer, form)
+    session_id = form.get("session") or None
+    person.sign_in.end_other_sessions(person.secret, person.viewer.account, session_id)
+    return redirect(f"/account/you?done={'others' if session_id is None else 'ended'}")
+
+
+def _person_of(request: Request) -> _Person:
+    viewer = viewer_of(request)
+    sign_in = resources_of(request.app).identity.sign_in
+    secret = request.cookies.get(SESSION_COOKIE)
+    email = None if secret is None else sign_in.email_of(secret)
+    if secret is None or email is None:
+        raise PageError(
+            404, "You have no password here", "Whoever signs in with a virtual key, or need not sign in, has none to change."
+        )
+    return _Person(viewer, email, secret, sign_in)
+
+
+def _page(request: Request, person: _Person, status: int = 200, problem: str = "") -> Response:
+    sessions = [
+        SessionLine(found.session_id, found.ends_at - SESSION_LASTS, found.ends_at, found.is_this)
+        for found in person.sign_in.sessions_of(person.secret)
+    ]
+    done = _DONE.get(request.query_params.get("done", ""), "")
+    return render_page(
+        request, person.viewer, "own.html", status, email=person.email, sessions=sessions, problem=problem, done=done
+    )
