@@ -73,7 +73,7 @@ from serve.storage.shadow_repository import ShadowRepository
 from serve.telemetry_writer import TelemetryWriter
 from serve.upstream.attempt_series import ProxyLimits
 from serve.upstream.http_transport import HttpTransport
-from serve.upstream.signing.signer import keep_fresh
+from serve.upstream.signing.freshness import FreshSigners
 from serve.vector_routing import vector_routing
 from serve.virtual_keys import KeyRing
 from serve.watch.account_watch import AccountWatch, account_corrections_folder
@@ -170,7 +170,7 @@ def create_app(
         bundles=bundles,
         bundle_keeper=keeper_of_bundles,
         shadow_decisions=shadow_repository,
-        signers=assembly.signers,
+        signers=FreshSigners((lanes, vector_lanes)),
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),
         answers=answers,
         lane_log=lane_log,
@@ -259,7 +259,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if resources.checker is not None:
             resources.checker.start()
             closing.push_async_callback(resources.checker.close)
-        running = [asyncio.create_task(keep_fresh(signer)) for signer in resources.signers]
+        running = [asyncio.create_task(resources.signers.follow())]
         running.append(asyncio.create_task(resources.follower.follow()))
         if resources.explorer is not None:
             await resources.explorer.purse.look()

@@ -15,7 +15,9 @@ from serve.errors import ConfigurationError
 from serve.identity.rows import StoredProviderKey
 from serve.settings import ProviderSettings, Settings
 from serve.upstream.signing.signer import Signer
+from serve.upstream.signing.stored import is_aws_pair, read_aws_pair, read_service_account
 from serve.upstream.upstream_terms import UpstreamTerms
+from serve.virtual_keys import DEFAULT_ACCOUNT
 
 _WORLDWIDE_PREFIX = "global."
 
@@ -140,12 +142,33 @@ def open_stored_account(row: ProviderRow, opened: OpenedProviderKey, notices: li
     told = {"account": key.name, "base_url": key.base_url, "region": key.region}
     try:
         configured = ProviderSettings.model_validate(told)
-        account = _open(row, configured, {}, notices, row.credentials, opened.secret)
+        signed = stored_signer(row, configured, opened)
+        account = _open(row, configured, {}, notices, row.credentials, opened.secret, signed)
     except (ConfigurationError, ValidationError) as error:
         reason = error if isinstance(error, ConfigurationError) else "its region is not one of eu, us"
         notices.append(f"{row.name}: the stored key {key.name!r} is left out: {reason}")
         return None
     return None if account is None else replace(account, payer=key.payer, organisation=key.organisation)
+
+
+def stored_signer(row: ProviderRow, configured: ProviderSettings, opened: OpenedProviderKey) -> tuple[Signer | None, str | None]:
+    """Return the signer of a stored key, and the project that it names; no signer where it is simply a key.
+
+    Raises:
+        ConfigurationError: These are no credentials of this kind.
+    """
+    if row.credentials == "google":
+        from serve.upstream.signing.google import GoogleSigner
+
+        account = read_service_account(opened.secret, is_trusted=opened.key.account == DEFAULT_ACCOUNT)
+        google = GoogleSigner(None, account)
+        return google, google.project
+    if row.dialect == "bedrock" and is_aws_pair(opened.secret):
+        from serve.upstream.signing.aws import AwsSigner
+
+        location = _location(row, configured, _region_row(row, configured), {})
+        return AwsSigner(location or "us-east-1", keys=read_aws_pair(opened.secret)), None
+    return None, None
 
 
 def _open_account(
@@ -195,11 +218,12 @@ def _open(
     notices: list[str],
     kind: str,
     provider_key: str | None,
+    signed: tuple[Signer | None, str | None] | None = None,
 ) -> ProviderAccount | None:
     region_row = _region_row(row, configured)
     location = _location(row, configured, region_row, environment)
     place = _place(row, location, notices)
-    signer, project = _signer(kind, configured, location, provider_key, environment)
+    signer, project = signed or _signer(kind, configured, location, provider_key, environment)
     own_url = (region_row.base_url if region_row else None) or (place.base_url if place else None) or row.base_url
     template = configured.base_url or own_url
     if template is None:

@@ -6,6 +6,8 @@ from typing import IO, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from serve.upstream.signing.signer import CredentialsUnavailable, Signer
+
 _TIMEOUT_S: Final = 10.0
 _REFUSED: Final = frozenset({401, 403})
 
@@ -19,6 +21,29 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
+_STS: Final = "https://sts.amazonaws.com/"
+_WHOSE: Final = b"Action=GetCallerIdentity&Version=2011-06-15"
+
+
+def probe_signer(signer: Signer, sts_url: str = _STS) -> str:
+    """Return the same of credentials that sign requests: Google gives a token for them, AWS says whose they are. Blocks.
+
+    Args:
+        signer: With the credentials.
+        sts_url: Of AWS's Security Token Service.
+    """
+    from serve.upstream.signing.aws import AwsSigner
+
+    if isinstance(signer, AwsSigner):
+        return _outcome(Request(sts_url, _WHOSE, dict(signer.sign_identity_call(sts_url, _WHOSE)), method="POST"))  # noqa: S310
+    try:
+        signer.refresh()
+    except CredentialsUnavailable as error:
+        is_refusal = str(error).endswith("RefreshError")
+        return "refused" if is_refusal else f"unknown: {error}"
+    return "accepted"
+
+
 def probe(url: str, headers: Mapping[str, str]) -> str:
     """Return `accepted`, `refused`, or `unknown: ` and why. Blocks for at most ten seconds or so.
 
@@ -27,8 +52,12 @@ def probe(url: str, headers: Mapping[str, str]) -> str:
         headers: With the key.
     """
     sent = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+    return _outcome(Request(url, headers=sent))  # noqa: S310 - https or the operator's own
+
+
+def _outcome(request: Request) -> str:
     try:
-        with build_opener(_NoRedirects).open(Request(url, headers=sent), timeout=_TIMEOUT_S):  # noqa: S310 - https or the operator's own
+        with build_opener(_NoRedirects).open(request, timeout=_TIMEOUT_S):
             return "accepted"
     except HTTPError as error:
         return "refused" if error.code in _REFUSED else f"unknown: the provider answered {error.code}"

@@ -23,7 +23,7 @@ from serve.routing_service import RoutingService
 from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.shadow_repository import ShadowRepository
 from serve.telemetry_writer import TelemetryWriter
-from serve.upstream.signing.signer import Signer
+from serve.upstream.signing.freshness import FreshSigners
 from serve.upstream.transport import UpstreamTransport
 from serve.virtual_keys import KeyRing
 from serve.watch.follower import WatchFollower
@@ -73,7 +73,7 @@ class ResourceSet:
     budgets: BudgetKeeper
     transports: tuple[UpstreamTransport, ...]
     notices: tuple[str, ...]
-    signers: tuple[Signer, ...]
+    signers: FreshSigners
     empty_directory: LaneDirectory
     counter: Counter
     identity: IdentityStores

@@ -234,7 +234,9 @@ class Settings(_Section):
         "features", description="What is logged of prompts: nothing, numbers only, or the text too."
     )
     outcome_checks_per_s: int = Field(
-        100, ge=0, description="Answers a second that are checked in memory, in each worker: JSON that fits, refusals, cut ends, questions asked again; 0: none."
+        100,
+        ge=0,
+        description="Answers a second that are checked in memory, in each worker: JSON that fits, refusals, cut ends, questions asked again; 0: none.",
     )
     sandbox: Literal["auto", "on", "off"] = Field("auto", description="Simulated lanes; auto: when there is no other lane.")
     sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")

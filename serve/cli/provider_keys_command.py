@@ -48,9 +48,13 @@ def add(
     base_url: Annotated[str | None, typer.Option(help="Where it is yours (Azure).")] = None,
     region: Annotated[str | None, typer.Option(help="eu or us, where the provider offers it.")] = None,
     monthly_usd: Annotated[str | None, typer.Option(help="Its monthly budget, USD.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Read it from a file: the JSON of a Google service account.")] = None,
     config: Config = None,
 ) -> None:
-    """Store a provider key; it is asked for, or read from standard input, so that no shell remembers it."""
+    """Store a provider key; it is asked for, or read from standard input or a file, so that no shell remembers it.
+
+    Vertex takes the JSON of a service account, Bedrock ACCESS_KEY_ID:SECRET_ACCESS_KEY or an API key of its own, Azure --base-url too.
+    """
     from decimal import Decimal, InvalidOperation
 
     from serve.errors import ConfigurationError
@@ -63,7 +67,7 @@ def add(
             raise ConfigurationError(f"--monthly-usd: {monthly_usd!r} is no amount: write 60 or 12.50") from None
         opened = open_stores(config)
         opened.check_account(account)
-        secret = typer.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+        secret = _read_secret(key_file)
         key = opened.stores.provider_keys.add(
             account, provider, name, secret, opened.actor.name, organisation=organisation, base_url=base_url, region=region
         )
@@ -71,6 +75,17 @@ def add(
             opened.budgets.set(account, provider_key_scope(key.payer), budget, opened.actor)
         outcome = opened.stores.provider_keys.test(account, key.provider, key.name)
         typer.echo(f"Stored {key.lane_prefix}, which ends in …{key.last_four}. The provider says: {outcome}.")
+
+
+def _read_secret(key_file: Path | None) -> str:
+    from serve.errors import ConfigurationError
+
+    if key_file is None:
+        return str(typer.prompt("Key", hide_input=True)) if sys.stdin.isatty() else sys.stdin.read()
+    try:
+        return key_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--key-file: {key_file} cannot be read ({type(error).__name__})") from None
 
 
 @provider_keys.command("test")

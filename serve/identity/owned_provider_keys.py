@@ -1,6 +1,7 @@
 """Provider keys that are stored: taken in, recognised by how they begin, tested, replaced, and opened for the lanes. Never given out again."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,8 +12,9 @@ from serve.errors import BadRequestError, NotFoundError, VaultError
 from serve.identity.names import checked_name
 from serve.identity.rows import StoredProviderKey
 from serve.provider_accounts import OpenedProviderKey, open_stored_account
-from serve.provider_probe import probe
+from serve.provider_probe import probe, probe_signer
 from serve.storage.provider_key_repository import ProviderKeyRepository, SealedProviderKey
+from serve.upstream.signing.stored import is_aws_pair, read_aws_pair
 from serve.vault.vault import Vault
 
 _LEAST_CHARACTERS: Final = 8
@@ -39,7 +41,7 @@ class OwnedProviderKeys:
 
     def providers(self) -> list[tuple[str, str]]:
         """Return (id, name) of every provider whose keys can be stored, by name."""
-        return sorted(((row.id, row.name) for row in self._rows.values() if row.credentials == "key"), key=lambda pair: pair[1])
+        return sorted(((row.id, row.name) for row in self._rows.values()), key=lambda pair: pair[1])
 
     def recognise(self, secret: str) -> str:
         """Return the provider whose keys begin like this one.
@@ -80,20 +82,16 @@ class OwnedProviderKeys:
             BadRequestError: Something of this makes no sense.
             VaultError: There is no master key.
         """
-        text = _checked_secret(secret)
-        row = self._row(provider or self.recognise(text))
+        row = self._row(provider or self.recognise(secret.strip()))
+        text = _checked_secret(row, secret)
         checked_name(name, "name")
         if organisation is not None:
             checked_name(organisation, "organisation")
-        if row.credentials != "key":
-            raise BadRequestError(
-                f"provider: {row.name} takes more than a key; set it up under [providers.{row.id}]", param="provider"
-            )
         key = StoredProviderKey(
             account=account,
             provider=row.id,
             name=name,
-            last_four=text[-4:],
+            last_four=_last_four(text),
             fingerprint=fingerprint(text),
             organisation=organisation,
             base_url=base_url,
@@ -115,10 +113,12 @@ class OwnedProviderKeys:
             NotFoundError: There is no such key.
             VaultError: There is no master key.
         """
-        self.repository.find(account, provider, name)
-        text = _checked_secret(secret)
+        row = self._row(provider)
+        key = self.repository.find(account, provider, name).key
+        text = _checked_secret(row, secret)
+        self._check_usable(row, OpenedProviderKey(key, text))
         sealed = self._vault.seal(account, provider, name, text)
-        shown = {"last_four": text[-4:], "fingerprint": fingerprint(text)}
+        shown = {"last_four": _last_four(text), "fingerprint": fingerprint(text)}
         self.repository.change(account, provider, name, actor, sealed=sealed, **shown, tested_at_us=None, test_outcome=None)
         return self.repository.find(account, provider, name).key
 
@@ -132,7 +132,9 @@ class OwnedProviderKeys:
         if changed.get("organisation") is not None:
             checked_name(changed["organisation"], "organisation")
         sealed = self.repository.find(account, provider, name)
-        self._check_usable(self._row(provider), OpenedProviderKey(replace(sealed.key, **changed), "unseen"))
+        row = self._row(provider)
+        secret = "unseen" if row.credentials == "key" else self._open(sealed).secret
+        self._check_usable(row, OpenedProviderKey(replace(sealed.key, **changed), secret))
         self.repository.change(account, provider, name, actor, **changed)
         return self.repository.find(account, provider, name).key
 
@@ -159,6 +161,8 @@ class OwnedProviderKeys:
         connected = open_stored_account(row, opened, notices)
         if connected is None:
             outcome = notices[0] if notices else "not usable"
+        elif connected.signer is not None:
+            outcome = probe_signer(connected.signer)
         elif row.key_test_path is None:
             outcome = "unknown: this provider has no free call to test a key with"
         else:
@@ -190,8 +194,23 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(b"llmdeal provider key\x00" + secret.encode()).hexdigest()[:16]
 
 
-def _checked_secret(secret: str) -> str:
+def _last_four(text: str) -> str:
+    """Return the end of what may be shown: of a key itself; of what names a service account, or a pair of AWS keys, for their ends are secret."""
+    if text.startswith("{"):
+        account = json.loads(text)
+        return str(account.get("private_key_id") or account.get("client_email") or "")[-4:]
+    return read_aws_pair(text).access_key_id[-4:] if is_aws_pair(text) else text[-4:]
+
+
+def _checked_secret(row: ProviderRow, secret: str) -> str:
     text = secret.strip()
+    if row.credentials == "google" or text.startswith("{"):
+        if row.credentials != "google":
+            raise BadRequestError(f"key: {row.name} takes a key, no JSON", param="key")
+        try:
+            text = json.dumps(json.loads(text), separators=(",", ":"))  # pasted over several lines it is the same
+        except ValueError:
+            raise BadRequestError("key: paste the whole JSON of a service account's file", param="key") from None
     if not _LEAST_CHARACTERS <= len(text) <= _MOST_CHARACTERS or not text.isascii() or not text.isprintable():
         raise BadRequestError(
             f"key: a provider key has at least {_LEAST_CHARACTERS} printable characters and no line break", param="key"

@@ -124,7 +124,9 @@ def test_another_account_cannot_judge_nor_find_out(gateway: GatewayThread) -> No
         ({"thumbs": "up", "applies_to": "some"}, "applies_to"),
     ],
 )
-def test_feedback_that_says_nothing_or_too_much_is_refused(said: dict[str, Any], param: str | None, gateway: GatewayThread) -> None:
+def test_feedback_that_says_nothing_or_too_much_is_refused(
+    said: dict[str, Any], param: str | None, gateway: GatewayThread
+) -> None:
     refused = tell(gateway, request_id="req_" + "0" * 24, **said)
     assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
     if param is not None:

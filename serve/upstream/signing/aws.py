@@ -4,12 +4,15 @@ Source: docs.aws.amazon.com, "AWS Signature Version 4 for API requests"; botocor
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from serve.errors import ConfigurationError
 from serve.upstream.signing.signer import CredentialsUnavailable
+from serve.upstream.signing.stored import AwsKeys
 
 _REFRESH_S = 60.0
 _SERVICE = "bedrock"
+_IDENTITY_SERVICE = "sts"
 
 
 class AwsSigner:
@@ -18,6 +21,7 @@ class AwsSigner:
     Args:
         region: Of AWS: `eu-central-1`.
         profile: Of the shared configuration; None: as the environment says.
+        keys: Taken instead of botocore's chain, and of nothing else.
 
     Raises:
         ConfigurationError: botocore is not installed, or the profile is unknown.
@@ -25,10 +29,11 @@ class AwsSigner:
 
     name = "AWS"
 
-    def __init__(self, region: str, profile: str | None = None) -> None:
+    def __init__(self, region: str, profile: str | None = None, keys: AwsKeys | None = None) -> None:
         try:
             from botocore.auth import SigV4Auth
             from botocore.awsrequest import AWSRequest
+            from botocore.credentials import Credentials
             from botocore.exceptions import BotoCoreError
             from botocore.session import Session
         except ModuleNotFoundError:
@@ -37,12 +42,17 @@ class AwsSigner:
         self._request = AWSRequest
         self._error = BotoCoreError
         self._region = region
+        self._own: Any = None
+        if keys is not None:
+            self._own = Credentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
+            self._credentials: Any = self._own.get_frozen_credentials()
+            return
         try:
             self._session = Session(profile=profile)
             self._session.get_scoped_config()
         except BotoCoreError as error:
             raise ConfigurationError(f"AWS: {error}") from None
-        self._credentials: object | None = None
+        self._credentials = None
 
     def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """See `Signer.sign`."""
@@ -54,6 +64,8 @@ class AwsSigner:
 
     def refresh(self) -> float:
         """Take a copy of the credentials; botocore renews those that expire, which is what may take time."""
+        if self._own is not None:
+            return _REFRESH_S
         try:
             found = self._session.get_credentials()
             self._credentials = None if found is None else found.get_frozen_credentials()
@@ -62,3 +74,10 @@ class AwsSigner:
         if self._credentials is None:
             raise CredentialsUnavailable("no credentials in the environment, the shared configuration or the instance")
         return _REFRESH_S
+
+    def sign_identity_call(self, url: str, body: bytes) -> Mapping[str, str]:
+        """Return the headers of a POST to AWS's Security Token Service, which says whose credentials these are, and costs nothing."""
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        request = self._request(method="POST", url=url, data=body, headers=headers)
+        self._auth(self._credentials, _IDENTITY_SERVICE, self._region).add_auth(request)
+        return dict(request.headers.items())

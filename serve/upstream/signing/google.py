@@ -24,6 +24,7 @@ class GoogleSigner:
 
     Args:
         file: Of a service account, as JSON; None: the machine's own credentials (`gcloud auth application-default login`, or its metadata).
+        account: A service account itself, instead of its file.
 
     Raises:
         ConfigurationError: google-auth is not installed, or the file cannot be read or is none of Google's.
@@ -31,7 +32,7 @@ class GoogleSigner:
 
     name = "Google Cloud"
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, account: Mapping[str, Any] | None = None) -> None:
         try:
             import google.auth
             from google.auth.exceptions import GoogleAuthError
@@ -40,14 +41,19 @@ class GoogleSigner:
             raise ConfigurationError("signing in to Google Cloud needs google-auth: pip install 'llmdeal[google]'") from None
         self._error = GoogleAuthError
         try:
-            if file is not None:
+            if account is not None:
+                self._credentials = service_account.Credentials.from_service_account_info(dict(account), scopes=[_SCOPE])
+                project = self._credentials.project_id
+            elif file is not None:
                 self._credentials = service_account.Credentials.from_service_account_file(str(file), scopes=[_SCOPE])
                 project = self._credentials.project_id
             else:
                 self._credentials, project = google.auth.default(scopes=[_SCOPE])
         except (GoogleAuthError, OSError, ValueError) as error:
             # The text of an error may quote the file, which holds a private key.
-            where = "the machine's own credentials" if file is None else str(file)
+            where = (
+                "the service account" if account is not None else "the machine's own credentials" if file is None else str(file)
+            )
             raise ConfigurationError(f"Google Cloud: {where}: no usable credentials ({type(error).__name__})") from None
         self.project: str | None = project
         self._token: str | None = None
