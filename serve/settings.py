@@ -234,7 +234,7 @@ class Settings(_Section):
         "features", description="What is logged of prompts: nothing, numbers only, or the text too."
     )
     outcome_checks_per_s: int = Field(
-        100,
+        25,
         ge=0,
         description="Answers a second that are checked in memory, in each worker: JSON that fits, refusals, cut ends, questions asked again; 0: none.",
     )
