@@ -136,7 +136,7 @@ class ServerSettings(_Section):
 
 
 class AlertSettings(_Section):
-    """The `[alerts]` section: who is told how far budgets are spent."""
+    """The `[alerts]` section: who is told how far budgets are spent, and of the watch's alarms."""
 
     webhook_url: str = Field(pattern=r"^https?://", description="Where webhooks are sent; redirects are not followed.")
     secret: SecretStr | None = Field(None, description="What they are signed with: whsec_ and base64 of 24 to 64 bytes.")
@@ -284,7 +284,7 @@ class Settings(_Section):
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
     watch: WatchSettings = Field(WatchSettings(), description="What is learned online of lanes, and when alarms ring.")
-    alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent.")
+    alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent, and which alarms of the watch ring.")
 
     exploration: ExplorationSettings | None = Field(
         None, description="How many requests try a lane that is not the best one, to learn from, and at what price."

@@ -94,5 +94,6 @@ def _alarm(account: str, rung: str, shift: tuple[float, float], threshold: float
     if rung == ALL_LANES:
         told = "Answers are not judged as predicted, over all lanes: retrain on your logs, so that predictions fit what you ask."
         return Alarm(account, "calibration", "", now_us, threshold, threshold, told)
-    told = f"Answers of {rung} are not as good as predicted any more, or are better: its log odds moved by {shift[0]:+.2f} ± {shift[1]:.2f}."
+    how = "worse" if shift[0] < 0 else "better"
+    told = f"Answers of {rung} are {how} than predicted: its log odds of a good one moved by {shift[0]:+.2f} ± {shift[1]:.2f}."
     return Alarm(account, "quality", rung, now_us, threshold, threshold, told)

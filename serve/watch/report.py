@@ -54,7 +54,7 @@ class WatchReport:
 
     Args:
         alarms: Of the last 30 days, the latest first.
-        ringing: Those of the last day.
+        ringing: Of the last day, the latest of each subject.
         versions: The bundles that judged answers came from.
         lanes: Of which something was learned.
         numbers: (name, stability index, what it exceeds by chance) of the prompts' numbers that changed most.
@@ -76,6 +76,8 @@ def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int)
     """Return what the watch knows of an account."""
     repository = WatchRepository(engine)
     alarms = repository.alarms(now_us - _SHOWN_US, account)
+    of_today = [alarm for alarm in alarms if alarm.rang_at_us >= now_us - ACTIVE_US]
+    latest = {(alarm.kind, alarm.subject): alarm for alarm in reversed(of_today)}
     learned = {version: learning for (_, version), learning in LaneWatch(engine, repository, terms).read(account=account).items()}
     for learning in learned.values():
         learning.correction.advance(now_us / 1e6)
@@ -83,7 +85,7 @@ def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int)
     told = {} if prompts is None else prompts.value
     return WatchReport(
         alarms,
-        [alarm for alarm in alarms if alarm.rang_at_us >= now_us - ACTIVE_US],
+        list(latest.values()),
         [_version_line(version, learning) for version, learning in sorted(learned.items())],
         [line for version, learning in sorted(learned.items()) for line in _lane_lines(version, learning)],
         [(str(name), float(index), float(by_chance)) for name, index, by_chance in told.get("numbers", ())],

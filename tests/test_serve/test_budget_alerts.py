@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 
 from serve.alerts.budget_alerts import AlertTimes, BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
+from serve.alerts.watch_alerts import WatchAlerts
 from serve.alerts.webhook import WebhookTarget, read_secret
 from serve.errors import ConfigurationError
 from serve.metrics import Metrics
@@ -21,6 +23,8 @@ from serve.settings import AlertSettings
 from serve.storage.alert_repository import AlertRepository
 from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import open_database
+from serve.storage.instant import to_microseconds
+from serve.storage.watch_repository import Alarm
 from serve.upstream.http_transport import HttpTransport
 
 SCOPE, MONTH = "virtual_key:ci", "2026-11"
@@ -260,3 +264,26 @@ def test_a_target_that_cannot_work_is_refused_at_the_start(settings: dict[str, s
 def test_only_http_is_spoken(url: str) -> None:
     with pytest.raises(ValueError, match="webhook_url"):
         AlertSettings(webhook_url=url, secret_env="X")
+
+
+def test_an_alarm_of_the_watch_is_signed_and_told_until_it_is_taken_once_a_day(
+    engine: Engine, receiver: WebhookReceiver, clock: SetClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarm = Alarm("default", "quality", "groq/llama", to_microseconds(clock.now()), 10_000.0, 10_000.0, "It is worse.")
+    watch, worker = WatchAlerts(AlertRepository(engine)), Worker(engine, receiver.url, clock)
+    receiver.statuses = [503]
+    watch.tell([alarm, alarm], to_microseconds(clock.now()))
+    with caplog.at_level(logging.WARNING, "llmdeal.alerts"):
+        worker.round()
+    assert "the alert that watch:default:quality:groq/llama rang on 2026-11-23 was not taken" in caplog.text
+    clock.pass_s(6)
+    worker.round()
+    watch.tell([alarm], to_microseconds(clock.now()))
+    worker.round()
+    assert [told["type"] for told in receiver.received] == ["watch.alarm", "watch.alarm"]
+    assert len(set(receiver.ids)) == 1
+    assert receiver.received[1]["data"]["message"] == "It is worse."
+    clock.pass_s(86_400)
+    watch.tell([replace(alarm, rang_at_us=to_microseconds(clock.now()))], to_microseconds(clock.now()))
+    worker.round()
+    assert len(set(receiver.ids)) == 2

@@ -245,3 +245,12 @@ def test_alarms_of_the_last_day_ring_and_older_ones_are_only_told(engine: Engine
     repository.save(("prices", "default", ""), 0, {("prices", "default", ""): {}}, NOW_US, [old])
     report = read_report(engine, LearningTerms(), "default", NOW_US)
     assert (report.ringing, report.alarms) == ([], [old])
+
+
+def test_an_alarm_that_rings_again_is_shown_once_as_it_was_last(engine: Engine) -> None:
+    repository, name = WatchRepository(engine), ("prices", "default", "")
+    rung = [Alarm("default", "quality", lane_id, NOW_US - back, 1.0, 1.0, f"{back} ago") for lane_id in "ab" for back in (9, 5)]
+    repository.save(name, 0, {name: {}}, NOW_US, rung)
+    report = read_report(engine, LearningTerms(), "default", NOW_US)
+    assert sorted((alarm.subject, alarm.message) for alarm in report.ringing) == [("a", "5 ago"), ("b", "5 ago")]
+    assert len(report.alarms) == 4
