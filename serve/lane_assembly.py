@@ -16,6 +16,7 @@ from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
+from serve.lane_directories import LaneDirectories
 from serve.lane_directory import LaneConnection, LaneDirectory
 from serve.provider_accounts import OpenedProviderKey
 from serve.provider_connections import ProviderConnections, ProviderConnector, scaled
@@ -23,11 +24,13 @@ from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.transport import SandboxTransport
 from serve.server_connections import server_connections
 from serve.settings import Settings
+from serve.upstream.hosted_health import HostedLaneHealth
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.lane_health import LaneHealth
 from serve.upstream.signing.signer import Signer
 from serve.upstream.thought_homes import ThoughtHomes
 from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import UpstreamTerms
 from serve.upstream.warm_caches import WarmCaches
 from serve.vector_routing import NoQualityModel
 
@@ -94,8 +97,16 @@ class LaneAssembler:
             raise ConfigurationError(f"there is no lane: {_no_keys_notice(connector.key_names)} The sandbox is off.")
         return self._assembled(found, notices, (*configured.signers, *own.signers))
 
-    def of_account(self, stored: Sequence[OpenedProviderKey], hosted_lanes: HostedLanes) -> LaneAssembly:
-        """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them."""
+    def of_account(
+        self, stored: Sequence[OpenedProviderKey], hosted_lanes: HostedLanes, operators: tuple[LaneDirectories, LaneDirectories]
+    ) -> LaneAssembly:
+        """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them.
+
+        Args:
+            stored: Its keys.
+            hosted_lanes: When it may use the operator's.
+            operators: Where the operator's lanes are found, for answers and for vectors: hosted lanes share their health.
+        """
         connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
         own = connector.of_stored_keys(stored)
         if hosted_lanes == "never":
@@ -108,7 +119,7 @@ class LaneAssembler:
             for connection in configured.connections
             if connection.lane.provider in hosts
         ]
-        return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers))
+        return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers), operators)
 
     def nothing(self) -> LaneDirectory:
         """Return the lanes of an account that has none."""
@@ -148,14 +159,22 @@ class LaneAssembler:
         address = {"openai": ("sandbox:", "sandbox:")}
         return [LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()]
 
-    def _assembled(self, found: Sequence[LaneConnection], notices: Sequence[str], signers: tuple[Signer, ...]) -> LaneAssembly:
+    def _assembled(
+        self,
+        found: Sequence[LaneConnection],
+        notices: Sequence[str],
+        signers: tuple[Signer, ...],
+        hosts: tuple[LaneDirectories, LaneDirectories] | None = None,
+    ) -> LaneAssembly:
         connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
         embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
         generation = self.generation
         table = self._table([connection.lane for connection in connections], generation)
-        directory = _directory(connections, table, generation.quality_model, generation, self._clock)
+        host, vectors_host = hosts or (None, None)
+        directory = _directory(connections, table, generation.quality_model, generation, self._clock, host)
         vectors_table = _table([connection.lane for connection in embeddings], ())
-        vectors = _directory(embeddings, vectors_table, NoQualityModel(generation.version), generation, self._clock)
+        no_model = NoQualityModel(generation.version)
+        vectors = _directory(embeddings, vectors_table, no_model, generation, self._clock, vectors_host)
         return LaneAssembly(directory, vectors, tuple(notices), signers)
 
     def _table(self, lanes: Sequence[Lane], generation: Generation) -> LaneTable:
@@ -164,19 +183,40 @@ class LaneAssembler:
 
 
 def _directory(
-    connections: Sequence[LaneConnection], table: LaneTable, quality_model: QualityModel, generation: Generation, clock: Clock
+    connections: Sequence[LaneConnection],
+    table: LaneTable,
+    quality_model: QualityModel,
+    generation: Generation,
+    clock: Clock,
+    host: LaneDirectories | None = None,
 ) -> LaneDirectory:
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in table.lanes)
     terms = [connection.terms for connection in connections]
     return LaneDirectory(
         table=table,
         connections=tuple(connections),
-        health=LaneHealth(table, clock.monotonic, terms),
+        health=_health(connections, table, terms, clock, host),
         warm_caches=WarmCaches([term.prompt_cache for term in terms], clock.monotonic),
         thought_homes=ThoughtHomes(table),
         price_snapshot_id=prices.snapshot_id,
         bar=Bar(table, generation.read_reference),
         quality_model=quality_model,
+    )
+
+
+def _health(
+    connections: Sequence[LaneConnection],
+    table: LaneTable,
+    terms: Sequence[UpstreamTerms],
+    clock: Clock,
+    host: LaneDirectories | None,
+) -> LaneHealth:
+    hosted = [connection.hosted_at is not None for connection in connections]
+    if host is None or not any(hosted):
+        return LaneHealth(table, clock.monotonic, terms)
+    operators = host  # a name that cannot be None, for the closure
+    return HostedLaneHealth(
+        table, clock.monotonic, terms, hosted, lambda: (operators.operators.table, operators.operators.health)
     )
 
 

@@ -114,14 +114,18 @@ class IdentityFollower:
 
     def assemble(self, snapshot: Snapshot) -> dict[str, LaneAssembly]:
         """Make the lanes of the accounts whose keys are others than before. Blocks, for some dozens of milliseconds each."""
+        assert self._answers is not None
+        assert self._vectors is not None
         assembled = {}
         for account, recipe in snapshot.recipes.items():
             if self._recipes.get(account) == recipe:
                 continue
             hosted_lanes, keys = recipe
             try:
-                is_operators = account == DEFAULT_ACCOUNT
-                made = self._assembler.of_operator(keys) if is_operators else self._assembler.of_account(keys, hosted_lanes)
+                if account == DEFAULT_ACCOUNT:
+                    made = self._assembler.of_operator(keys)
+                else:
+                    made = self._assembler.of_account(keys, hosted_lanes, (self._answers, self._vectors))
             except ConfigurationError as error:
                 _log.error("the lanes of account %s stay as they are: %s", account, error)
                 continue

@@ -127,11 +127,15 @@ def test_the_command_line_takes_a_service_account_from_a_file_and_prints_none_of
     monkeypatch.setenv("LLMDEAL_DATABASE", str(tmp_path / "llmdeal.db"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     file = tokens.write_account(tmp_path / "account.json")
-    run = CliRunner().invoke(build_command_line("provider-keys"), ["provider-keys", "add", "vertex", "--key-file", str(file), "--region", "eu"])
+    run = CliRunner().invoke(
+        build_command_line("provider-keys"), ["provider-keys", "add", "vertex", "--key-file", str(file), "--region", "eu"]
+    )
     assert run.exit_code == 0, run.output
     assert "The provider says: accepted." in run.output
     assert "PRIVATE KEY" not in run.output
-    missing = CliRunner().invoke(build_command_line("provider-keys"), ["provider-keys", "add", "vertex", "--key-file", str(tmp_path / "none")])
+    missing = CliRunner().invoke(
+        build_command_line("provider-keys"), ["provider-keys", "add", "vertex", "--key-file", str(tmp_path / "none")]
+    )
     assert missing.exit_code == 2
     assert "cannot be read" in missing.output
 

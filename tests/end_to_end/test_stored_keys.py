@@ -11,7 +11,7 @@ import pytest
 
 from serve.virtual_keys import issue_virtual_key
 from tests.fakes.gateway_thread import GatewayThread
-from tests.fakes.scripted_provider import ScriptedProvider
+from tests.fakes.scripted_provider import ScriptedProvider, refuse
 
 OWNER = issue_virtual_key()
 OWNERS = [{"name": "operator", "key": OWNER, "scopes": ["owner", "inference"]}]
@@ -179,6 +179,18 @@ def test_hosted_lanes_cost_more_and_are_the_last_resort(gateway: GatewayThread, 
     wait_for_budgets()
     refused = ask(gateway, key)
     assert (refused.status_code, code_of(refused)) == (402, "budget_spent")
+
+
+def test_what_one_account_learns_of_a_hosted_lane_rests_it_for_all(gateway: GatewayThread, provider: ScriptedProvider) -> None:
+    keys = [open_account(gateway, name).issue("ci") for name in ("acme", "other")]
+    provider.script = [refuse(429, headers={"retry-after": "600"})]
+    assert ask(gateway, keys[0]).status_code in (429, 502)
+    n_asked = len(provider.requests)
+    for key in (*keys, OWNER):
+        refused = ask(gateway, key)
+        assert (refused.status_code, code_of(refused)) == (503, "all_lanes_cooling")
+        assert 500 < int(refused.headers["retry-after"]) <= 601
+    assert len(provider.requests) == n_asked
 
 
 def test_one_accounts_budget_or_name_is_nothing_to_another(gateway: GatewayThread) -> None:
