@@ -10,7 +10,7 @@ from router.lane_table import LaneTable
 from router.price_table import PriceTable
 from router.quality_model import QualityModel
 from serve.bundles.generation import Generation
-from serve.calibration.calibration_file import calibrations_folder, read_calibrations
+from serve.calibration.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
 from serve.clock import Clock
 from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.registry import EMBEDDINGS
@@ -125,12 +125,22 @@ class LaneAssembler:
         """Return the lanes of an account that has none."""
         return _directory((), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock)
 
-    def laid_out(self, directory: LaneDirectory, generation: Generation) -> LaneDirectory:
+    def calibrations(self) -> Sequence[CalibrationFile]:
+        """Read what models answered when they were calibrated.
+
+        Raises:
+            ConfigurationError: A file is malformed.
+        """
+        return read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
+
+    def laid_out(
+        self, directory: LaneDirectory, generation: Generation, calibrations: Sequence[CalibrationFile]
+    ) -> LaneDirectory:
         """Return lanes that answer as another bundle sees them, sharing what is known of their health and of conversations. Blocks.
 
         The rows stay the same, so that a request that was decided on either directory tells both what became of it.
         """
-        table = self._table([connection.lane for connection in directory.connections], generation)
+        table = _believed([connection.lane for connection in directory.connections], generation, calibrations)
         bar = Bar(table, generation.read_reference)
         bar.prepare_like(directory.bar)
         return replace(directory, table=table, bar=bar, quality_model=generation.quality_model)
@@ -169,17 +179,13 @@ class LaneAssembler:
         connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
         embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
         generation = self.generation
-        table = self._table([connection.lane for connection in connections], generation)
+        table = _believed([connection.lane for connection in connections], generation, self.calibrations())
         host, vectors_host = hosts or (None, None)
         directory = _directory(connections, table, generation.quality_model, generation, self._clock, host)
         vectors_table = _table([connection.lane for connection in embeddings], ())
         no_model = NoQualityModel(generation.version)
         vectors = _directory(embeddings, vectors_table, no_model, generation, self._clock, vectors_host)
         return LaneAssembly(directory, vectors, tuple(notices), signers)
-
-    def _table(self, lanes: Sequence[Lane], generation: Generation) -> LaneTable:
-        calibrations = read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
-        return _table(generation.believe_of(lanes, calibrations), generation.bundle.trained_names)
 
 
 def _directory(
@@ -218,6 +224,10 @@ def _health(
     return HostedLaneHealth(
         table, clock.monotonic, terms, hosted, lambda: (operators.operators.table, operators.operators.health)
     )
+
+
+def _believed(lanes: Sequence[Lane], generation: Generation, calibrations: Sequence[CalibrationFile]) -> LaneTable:
+    return _table(generation.believe_of(lanes, calibrations), generation.bundle.trained_names)
 
 
 def _table(lanes: Sequence[Lane], trained_names: Sequence[str]) -> LaneTable:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -125,7 +126,7 @@ class BundleFollower:
             return self.champion
         try:
             generation = self._generation(wanted)
-            return LiveBundle(wanted, generation, self._laid_out(generation))
+            return LiveBundle(wanted, generation, self._laid_out(generation, {}))
         except (RouterError, ServeError) as error:
             self.loader.refuse("champion", wanted, error)
             return self.champion
@@ -134,13 +135,14 @@ class BundleFollower:
         if wanted is None:
             self.loader.accept(stage)
             return None
+        former = live.directories if live is not None and live.standing == wanted else {}
         if live is not None and live.standing == wanted and not self._is_outdated(live):
             return live
         if self.loader.is_refused(stage, wanted):
             return None
         try:
             generation = self._generation(wanted)
-            directories = self._laid_out(generation)
+            directories = self._laid_out(generation, former)
         except (RouterError, ServeError) as error:
             self.loader.refuse(stage, wanted, error)
             return None
@@ -153,9 +155,17 @@ class BundleFollower:
         known = [generation for generation in at_work if wanted is not None and generation.version == wanted.version]
         return known[0] if known else self.loader.load(wanted)
 
-    def _laid_out(self, generation: Generation) -> dict[str, LaneDirectory]:
-        directories = self._routing.directories.by_account()
-        return {account: self._assembler.laid_out(directory, generation) for account, directory in list(directories.items())}
+    def _laid_out(self, generation: Generation, former: Mapping[str, LaneDirectory]) -> dict[str, LaneDirectory]:
+        """Return every account's lanes as a generation sees them; those that it has laid out and that did not change since are kept."""
+        laid, calibrations = {}, self._assembler.calibrations()
+        for account, directory in list(self._routing.directories.by_account().items()):
+            known = former.get(account)
+            if known is not None and known.connections is directory.connections:
+                laid[account] = known
+                continue
+            laid[account] = self._assembler.laid_out(directory, generation, calibrations)
+            time.sleep(0)  # lets the event loop have the interpreter, where there are hundreds of accounts
+        return laid
 
     def _is_outdated(self, live: LiveBundle) -> bool:
         """Return whether lanes of an account are others than those that a bundle on trial has."""
@@ -191,7 +201,6 @@ class BundleFollower:
         if shadow is not None and standing is not None:
             if self._asked is None:
                 self._asked = self._make_shadow(standing, shadow.directories)
-                self._asked.start()
             self._asked.directories = shadow.directories
         self._routing.shadow = self._asked
         self.shadow = shadow

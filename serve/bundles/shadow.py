@@ -17,6 +17,7 @@ from router.decision import decide
 from router.errors import RouterError
 from router.expectation import LaneState
 from router.policies.base import Policy
+from router.reason import Reason
 from serve.bundles.staging import Standing
 from serve.call import Call
 from serve.lane_directory import LaneDirectory
@@ -50,7 +51,7 @@ class _Asked:
 
 
 class Shadow:
-    """Scores requests on one thread of its own.
+    """Scores requests on one thread of its own, which begins with the first of them.
 
     Args:
         standing: The bundle, and on which share of the requests it is asked.
@@ -75,14 +76,11 @@ class Shadow:
         self._repository = repository
         self._now = now
         self._on_outcome = on_outcome
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed)  # the thread's own
+        self._lottery = np.random.default_rng(seed)  # the event loop's own: a generator is not for two threads
         self._queue: queue.Queue[_Asked | None] = queue.Queue(QUEUE_REQUESTS)
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="llmdeal-shadow", daemon=True)
-
-    def start(self) -> None:
-        """Begin to score."""
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def stop(self) -> None:
         """Take no more requests; what waits is still scored and stored. Does not wait for that."""
@@ -91,7 +89,8 @@ class Shadow:
     def close(self) -> None:
         """Stop, and wait until all is stored. Blocks."""
         self.stop()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def offer(self, call: Call, state: LaneState, constraints: Constraints) -> None:
         """Take a request that was decided, if it is one of the share and there is room; on the event loop, in some microseconds.
@@ -104,7 +103,11 @@ class Shadow:
         is_pinned = constraints.pinned_lanes is not None  # then there is nothing to choose between bundles
         if directory is None or directory.connections is not call.directory.connections or is_pinned or not self._draws():
             return
-        decision, row = call.decision, call.decision.order[0]
+        decision = call.decision
+        row = decision.order[decision.reason is Reason.EXPLORED]  # what is tried to learn from stands before the best one
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="llmdeal-shadow", daemon=True)
+            self._thread.start()
         asked = _Asked(
             request_id=call.request_id,
             at=call.started_at,
@@ -125,7 +128,7 @@ class Shadow:
             self._on_outcome("dropped")
 
     def _draws(self) -> bool:
-        return self.standing.share >= 1 or float(self._rng.random()) < self.standing.share
+        return self.standing.share >= 1 or float(self._lottery.random()) < self.standing.share
 
     def _run(self) -> None:
         scored: list[ShadowDecision] = []
