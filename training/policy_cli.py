@@ -36,7 +36,9 @@ Signals = Annotated[
 ]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
+    typer.Option(
+        "--metric", help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."
+    ),
 ]
 Since = Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")]
 Until = Annotated[datetime | None, typer.Option(help="Only requests before this time, UTC.")]
@@ -120,7 +122,9 @@ def judge(
             comparison=ComparisonSettings(method, interval, value_usd=value),
         )  # fmt: skip
         rule = None if spec is None else parse_rule(spec)
-        verdict = judge_bundles(_read(logs, since, until, signals, metric), challenger, champion, datetime.now(UTC), settings, rule)
+        verdict = judge_bundles(
+            _read(logs, since, until, signals, metric), challenger, champion, datetime.now(UTC), settings, rule
+        )
         path = write_verdict(challenger, verdict)
     console = _wide_console()
     console.print(

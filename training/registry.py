@@ -3,6 +3,7 @@
 Runs hold settings, hashes, counts and figures, the manifest, the card, the verdict and two pictures: no request, prompt, answer or feedback.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class BundleRegistry:
         with self._one_line_errors():
             import mlflow
 
+            logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
             self._client: MlflowClient = mlflow.MlflowClient(address, address)
             self._experiment_id = self._find_experiment()
 

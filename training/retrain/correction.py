@@ -9,6 +9,7 @@ likelihood, most probable values by Newton's method, uncertainty by Laplace's ap
 logits, so that it folds into the last layer of the graph and costs nothing when it is served.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +17,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Hearsay = tuple[float, float]
+"""Ability and its deviation, as a model's price, family or vendor's line-up have it."""
 
 N_COMPONENTS = 4
 _NEWTON_STEPS = 30
 _NEW_RIDGE = 0.02
+_FILL_RIDGE = 0.05
+"""Keeps a few known logits from speaking too surely for all others."""
 _OFFSET_STDS = (0.02, 0.06, 0.15, 0.3, 0.6, 1.2)
 _SHAPE_STDS = (0.01, 0.04, 0.1, 0.2, 0.4)
 """Of what corrections of the intercept, and of slope and components, are believed to scatter by; the likeliest pair is taken."""
@@ -30,7 +35,7 @@ class Judged:
     """`k` rewards, each with the champion's logits for its request.
 
     Args:
-        logits: Shape (k, m), of all `m` models of the space; NaN where unknown.
+        logits: Shape (k, m), of all `m` models of the space; see `LogitSpace.filled` for those unknown.
         model: Shape (k,), the column of the model that answered: 0..m - 1 known, m.. unknown to the champion.
         reward: Shape (k,), 0..1.
         weight: Shape (k,), how much each counts, about 1 for an exact reward.
@@ -50,30 +55,46 @@ class LogitSpace:
         centre: Shape (m,).
         directions: Shape (m, k); components = (logits - centre) @ directions, each of variance 1.
         loadings: Shape (m, k + 1), each model's own centre and its loadings on the components.
+        covariance: Shape (m, m), of the logits.
     """
 
     centre: Floats
     directions: Floats
     loadings: Floats
+    covariance: Floats
 
     @classmethod
     def of(cls, logits: Floats) -> "LogitSpace":
         """Return the space of reference logits (n, m)."""
         centre = logits.mean(axis=0)
         centred = logits - centre
-        variances, axes = np.linalg.eigh(centred.T @ centred / len(centred))  # ascending
+        covariance = centred.T @ centred / len(centred)
+        variances, axes = np.linalg.eigh(covariance)  # ascending
         k = min(N_COMPONENTS, len(centre))
         scales = np.sqrt(np.maximum(variances[::-1][:k], 1e-9))
         axes = axes[:, ::-1][:, :k]
-        return cls(centre, axes / scales, np.concatenate([centre[:, None], axes * scales], axis=1))
+        return cls(centre, axes / scales, np.concatenate([centre[:, None], axes * scales], axis=1), covariance)
 
     def components(self, logits: Floats) -> Floats:
-        """Return the components (n, k) of logits (n, m); an unknown logit counts as the centre."""
-        return np.asarray(np.nan_to_num(logits - self.centre) @ self.directions, np.float64)
+        """Return the components (n, k) of logits (n, m), none of them unknown."""
+        return np.asarray((logits - self.centre) @ self.directions, np.float64)
 
     def filled(self, logits: Floats) -> Floats:
-        """Return logits (n, m) with the centre for those unknown."""
-        return np.where(np.isnan(logits), self.centre, logits)
+        """Return logits (n, m) with what the known ones say of the unknown: their conditional mean, were they Gaussian.
+
+        A log without text has the beliefs about its lanes' models alone, and serving has those about all models: filled with mere centres,
+        the components would mean one thing here and another there.
+        """
+        unknown = np.isnan(logits)
+        whole = np.where(unknown, self.centre, logits)
+        for pattern in np.unique(unknown[unknown.any(axis=1)], axis=0):
+            rows, known = np.flatnonzero((unknown == pattern).all(axis=1)), np.flatnonzero(~pattern)
+            if not len(known):
+                continue
+            among = self.covariance[np.ix_(known, known)] + _FILL_RIDGE * np.eye(len(known))
+            slopes = np.linalg.solve(among, self.covariance[np.ix_(known, np.flatnonzero(pattern))])  # (known, unknown)
+            whole[np.ix_(rows, np.flatnonzero(pattern))] += (logits[np.ix_(rows, known)] - self.centre[known]) @ slopes
+        return whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,26 +131,31 @@ class LogitMap:
         return LogitMap(matrix, offset, information, self.n_rewards)
 
 
-def fit_logit_map(judged: Judged, space: LogitSpace, n_new: int) -> LogitMap:
+def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay | None] = ()) -> LogitMap:
     """Fit the correction of every model that was rewarded; others only share what all models show together.
 
     How far corrections scatter is itself learned: of a few pairs of prior deviations, the one with the greatest marginal likelihood
     (empirical Bayes). Where rewards only confirm the champion, that is next to nothing, and so is the correction.
+
+    Args:
+        judged: The rewards.
+        space: Of the champion's models.
+        hearsay: Of each model that the champion does not know, what was believed before it answered; None: that it is like the known ones.
     """
-    n_known = len(space.centre)
+    n_known, n_new = len(space.centre), len(hearsay)
     designs = [_Design.of(judged, space, column) for column in range(n_known + n_new)]
     spreads = [(offset, shape) for offset in _OFFSET_STDS for shape in _SHAPE_STDS]
     fits = [_fit_known(designs[:n_known], space, spread) for spread in spreads]
     best = max(fits, key=lambda fit: fit[0])[1]
     matrix = np.concatenate([np.eye(n_known), np.zeros((n_new, n_known))])
     offset, information = np.zeros(n_known + n_new), np.zeros(n_known + n_new)
-    mean, precision = _prior_of_new(space)
     for column, design in enumerate(designs):
         if column < n_known:
             found, told = best[column].coefficients, best[column].told
             matrix[column, column] += found[1]
             offset[column] -= found[1] * space.centre[column]
         else:
+            mean, precision = _prior_of_new(space, hearsay[column - n_known])
             fit = fit_logistic(design.without_own(), design.known, design.reward, design.weight, mean, precision)
             found, told = np.insert(fit.coefficients, 1, 0.0), fit.told
         weights = space.directions @ found[2:]
@@ -176,11 +202,16 @@ def _fit_known(designs: list[_Design], space: LogitSpace, spread: tuple[float, f
     return sum(fit.evidence for fit in fits) - float(belief), fits
 
 
-def _prior_of_new(space: LogitSpace) -> tuple[Floats, Floats]:
-    """Return mean and precision of (offset, c) of a model that the champion does not know: where the known ones lie."""
+def _prior_of_new(space: LogitSpace, hearsay: Hearsay | None) -> tuple[Floats, Floats]:
+    """Return mean and precision of (offset, c) of a model that the champion does not know: where the known ones lie, moved as its ability says."""
     mean = space.loadings.mean(axis=0)
     centred = space.loadings - mean
     covariance = centred.T @ centred / max(len(centred) - 1, 1) + _NEW_RIDGE * np.eye(centred.shape[1])
+    if hearsay is not None:
+        ability, std = hearsay
+        gain = covariance[:, 0] / covariance[0, 0]
+        mean = mean + gain * (ability - mean[0])
+        covariance = covariance + np.outer(gain, gain) * (std**2 - covariance[0, 0])
     return mean, np.asarray(np.linalg.inv(covariance), np.float64)
 
 

@@ -80,41 +80,47 @@ def read_test_requests(
 def _with_beliefs(
     logs: LoggedRequests, champion: Champion, view: ChampionView, learned: Learned, is_network: bool
 ) -> TestRequests:
+    """Return the requests that both bundles' beliefs are known of: by their text, else as logged and as those were corrected."""
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = logs.router_versions == view.version
-    if is_network:
-        logs = logs.rows(has_text)
-        inputs = encode_requests(logs, np.arange(len(logs)), learned.parts).astype(np.float32)
-        before, after = beliefs_of(champion.parts, inputs), beliefs_of(learned.parts, inputs)
-        logs = replace_beliefs(logs, view, before.quality, before.completion_tokens)
-        return TestRequests(logs, replace_beliefs(logs, view, after.quality, after.completion_tokens))
-    logs = logs.rows(is_own)
-    logits = logged_logits(logs, view)
-    logs = replace_beliefs(
-        logs, view, sigmoid(logits).astype(np.float32), None
-    )  # without what was learned online, as the challenger
+    kept = has_text | (is_own & (not is_network))
+    logs, by_text = logs.rows(kept), np.flatnonzero(has_text[kept])
     space = LogitSpace.of(logit(champion.reference.quality))
-    quality = sigmoid(learned.projection.apply(space.filled(logits)))
-    slope, offset = learned.lengths
-    tokens = np.exp(np.log(np.maximum(logs.completion_tokens, 1)) * _of_lanes(slope, view, 1.0) + _of_lanes(offset, view, 0.0))
-    changed = replace_beliefs(logs, view, quality.astype(np.float32), None)
-    return TestRequests(logs, _with_tokens(changed, tokens.astype(np.float32)))
+    logits = logged_logits(logs, view)  # without what was learned online, as the challenger
+    before = sigmoid(logits).astype(np.float32)
+    after = sigmoid(learned.projection.apply(space.filled(logits))).astype(np.float32)
+    tokens = (logs.completion_tokens.copy(), _lengthened(logs.completion_tokens, view, learned))
+    inputs = encode_requests(logs, by_text, learned.parts).astype(np.float32)
+    for parts, quality, lengths in ((champion.parts, before, tokens[0]), (learned.parts, after, tokens[1])):
+        exact = beliefs_of(parts, inputs)
+        quality[by_text] = exact.quality
+        lanes = _lanes_of(view, exact.quality.shape[1])
+        lengths[np.ix_(by_text, lanes)] = exact.completion_tokens[:, view.models.of_lane[lanes]]
+    believed = [replace_quality(logs, view, quality) for quality in (before, after)]
+    return TestRequests(_with_tokens(believed[0], tokens[0]), _with_tokens(believed[1], tokens[1]))
 
 
-def replace_beliefs(
-    logs: LoggedRequests, view: ChampionView, quality: Float32s, completion_tokens: Float32s | None
-) -> LoggedRequests:
-    """Return the requests with these beliefs about models (n, m) in the place of those about their lanes; others stay."""
+def _lengthened(completion_tokens: Float32s, view: ChampionView, learned: Learned) -> Float32s:
+    """Return the lengths (n, lanes) that the challenger believes, from the champion's."""
+    lanes = _lanes_of(view, len(learned.names))
+    slope, offset = (values[view.models.of_lane[lanes]] for values in learned.lengths)
+    tokens = completion_tokens.copy()
+    tokens[:, lanes] = np.exp(np.log(np.maximum(tokens[:, lanes], 1)) * slope + offset)
+    return tokens
+
+
+def _lanes_of(view: ChampionView, n_models: int) -> Ints:
+    """Return the lanes of the first `n_models` models."""
     column = view.models.of_lane
-    known = np.flatnonzero((column >= 0) & (column < quality.shape[1]))
+    return np.flatnonzero((column >= 0) & (column < n_models))
+
+
+def replace_quality(logs: LoggedRequests, view: ChampionView, quality: Float32s) -> LoggedRequests:
+    """Return the requests with these beliefs about models (n, m) in the place of those about their lanes; others stay."""
+    lanes = _lanes_of(view, quality.shape[1])
     believed = logs.quality.copy()
-    believed[:, known] = quality[:, column[known]]
-    changed = replace(logs, quality=believed)
-    if completion_tokens is None:
-        return changed
-    tokens = logs.completion_tokens.copy()
-    tokens[:, known] = completion_tokens[:, column[known]]
-    return _with_tokens(changed, tokens)
+    believed[:, lanes] = quality[:, view.models.of_lane[lanes]]
+    return replace(logs, quality=believed)
 
 
 def _with_tokens(logs: LoggedRequests, tokens: Float32s) -> LoggedRequests:
@@ -128,11 +134,6 @@ def _with_tokens(logs: LoggedRequests, tokens: Float32s) -> LoggedRequests:
         expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(np.float32),
         expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(np.float32),
     )
-
-
-def _of_lanes(values: Floats, view: ChampionView, otherwise: float) -> Floats:
-    column = view.models.of_lane
-    return np.where((column >= 0) & (column < len(values)), values[np.minimum(np.maximum(column, 0), len(values) - 1)], otherwise)
 
 
 def judge(

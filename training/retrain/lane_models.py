@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from training.telemetry_folder import find_exports
+from training.retrain.correction import Hearsay
+from training.telemetry_folder import TelemetryExport, find_exports
 
 Ints = npt.NDArray[np.intp]
 
@@ -21,11 +22,13 @@ class LaneModels:
         known: Names of the champion's models.
         new: Names of models that it does not know, sorted.
         of_lane: Shape (l,), place in `known + new`; -1: the log does not say.
+        hearsay: Of each new model, what the gateway believed of its ability; None: the log does not say.
     """
 
     known: tuple[str, ...]
     new: tuple[str, ...]
     of_lane: Ints
+    hearsay: tuple[Hearsay | None, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -41,23 +44,38 @@ def find_lane_models(
     A lane's trained name decides where the champion knows it; else the vendor's name of the model, under which an earlier retraining may have
     learned it. A vendor's name that the champion does not know is a new model.
     """
-    vendor = _vendor_models(folder)
+    exports = find_exports(folder)
+    vendor = _vendor_models(exports)
     place = {name: column for column, name in enumerate(known)}
     names = []
     for lane_id, trained in zip(lane_ids, trained_names, strict=True):
         names.append(trained if trained in place else vendor.get(lane_id))
     new = tuple(sorted({name for name in names if name is not None and name not in place}))
     place |= {name: len(known) + column for column, name in enumerate(new)}
-    return LaneModels(tuple(known), new, np.array([-1 if name is None else place[name] for name in names], np.intp))
+    of_lane = np.array([-1 if name is None else place[name] for name in names], np.intp)
+    noted = _noted_abilities(exports)
+    return LaneModels(tuple(known), new, of_lane, tuple(noted.get(name) for name in new))
 
 
-def _vendor_models(folder: Path) -> dict[str, str]:
+def _vendor_models(exports: Sequence[TelemetryExport]) -> dict[str, str]:
     """Return lane -> the vendor's name of its model, as attempts say; the newest export knows best."""
     found: dict[str, str] = {}
-    for export in find_exports(folder):
-        for path in export.attempts:
-            table = pq.read_table(path, columns=["lane_id", "vendor_model"])
-            pairs = table.group_by(["lane_id", "vendor_model"]).aggregate([]).to_pylist()
-            for pair in pairs:
-                found.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
+    for path in (path for export in exports for path in export.attempts):
+        table = pq.read_table(path, columns=["lane_id", "vendor_model"], partitioning=None)
+        for pair in table.group_by(["lane_id", "vendor_model"]).aggregate([]).to_pylist():
+            found.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
     return found
+
+
+def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, Hearsay]:
+    """Return the vendor's name of a model -> its ability and deviation, as the gateway last noted them."""
+    noted = [
+        (lane["noted_at"], str(lane["vendor_model"]), float(lane["ability"]), float(lane["ability_std"]))
+        for export in exports
+        for path in export.lanes
+        for lane in pq.read_table(
+            path, columns=["vendor_model", "ability", "ability_std", "noted_at"], partitioning=None
+        ).to_pylist()
+        if lane["ability"] is not None and lane["ability_std"]
+    ]
+    return {name: (ability, std) for _, name, ability, std in sorted(noted)}

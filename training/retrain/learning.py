@@ -4,7 +4,7 @@ Each step has to earn its place on requests that it did not learn from: the corr
 foretell the rewards of the calibrating conversations better than what they would replace, by more than one standard error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from training.calibration import fit_length_line
 from training.export_onnx import GraphParts
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets, RewardTargets, continue_network
-from training.retrain.correction import Judged, LogitMap, LogitSpace, fit_logit_map
+from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.fused_network import run_heads
 from training.retrain.settings import RetrainSettings
@@ -53,21 +53,23 @@ def log_loss(logits: Floats, reward: Floats) -> Floats:
     return np.asarray(np.logaddexp(0, logits) - reward * logits, np.float64)
 
 
-def judged_rows(evidence: Evidence, rows: Ints, settings: RetrainSettings) -> Judged:
+def judged_rows(evidence: Evidence, rows: Ints, space: LogitSpace, settings: RetrainSettings) -> Judged:
     """Return these rewards as the correction reads them."""
     return Judged(
-        np.asarray(evidence.logits[rows], np.float64),
+        space.filled(np.asarray(evidence.logits[rows], np.float64)),
         evidence.model[rows],
         evidence.reward[rows],
         evidence.weights(rows, settings.largest_weight),
     )
 
 
-def learn_correction(champion: Champion, evidence: Evidence, n_new: int, settings: RetrainSettings) -> tuple[LogitMap, Choice]:
+def learn_correction(
+    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
+) -> tuple[LogitMap, Choice]:
     """Fit the correction to the training conversations; a champion that it does not improve stays as it is, new models excepted."""
     space = LogitSpace.of(logit(champion.reference.quality))
     rows = np.flatnonzero(evidence.split == TRAIN)
-    found = fit_logit_map(judged_rows(evidence, rows, settings), space, n_new)
+    found = fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
     held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
     logits = space.filled(np.asarray(evidence.logits[held], np.float64))
     choice = choose_step(

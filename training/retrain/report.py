@@ -105,7 +105,12 @@ def plot_quality_cost(report: RetrainReport, path: Path) -> None:
     for name, figures in (("champion", report.champion), ("challenger", report.challenger)):
         axes.plot(figures.curve[:, 0] * 1_000, figures.curve[:, 1], color=_COLOURS[name], marker="o", label=name)
     if len(report.champion.curve) and (report.champion.curve[:, 0] > 0).all():
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     _save(axes, path)
 
 

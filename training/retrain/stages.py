@@ -1,6 +1,6 @@
 """The steps of a retraining between reading and writing, each with its checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from training.fused_weights import FusedWeights
 from training.retrain.challenger import Learned, fit_projection, project_reference
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets
-from training.retrain.correction import Judged, LogitMap, LogitSpace, fit_logit_map
+from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TRAIN, Evidence
 from training.retrain.folding import fold_length_lines, fold_logit_map
 from training.retrain.fused_network import run_heads
@@ -59,7 +59,9 @@ def keep_enough(evidence: Evidence, models: LaneModels, settings: RetrainSetting
     column[:n_known] = np.arange(n_known)
     column[kept] = n_known + np.arange(len(kept))
     new = tuple(models.names[place] for place in kept)
-    return evidence.with_columns(column), LaneModels(models.known, new, column[models.of_lane])
+    return evidence.with_columns(column), LaneModels(
+        models.known, new, column[models.of_lane], tuple(models.hearsay[place - n_known] for place in kept)
+    )
 
 
 def check_enough(evidence: Evidence, logs: Any, settings: RetrainSettings) -> None:
@@ -87,7 +89,7 @@ def learn(
     advance: Callable[[float], None],
 ) -> Outcome:
     """Correct, fit on, calibrate; every step is kept in the work folder."""
-    found, corrected = _correction(champion, evidence, len(models.new), settings, work)
+    found, corrected = _correction(champion, evidence, models.hearsay, settings, work)
     start = fold_logit_map(champion.parts, found)
     parts, fitted = _network(start, evidence, models, corpus, settings, work, advance)
     is_network = fitted is not None and fitted.is_taken
@@ -100,10 +102,10 @@ def learn(
 
 
 def _correction(
-    champion: Champion, evidence: Evidence, n_new: int, settings: RetrainSettings, work: WorkFolder
+    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings, work: WorkFolder
 ) -> tuple[LogitMap, Choice]:
     def make() -> Arrays:
-        found, choice = learn_correction(champion, evidence, n_new, settings)
+        found, choice = learn_correction(champion, evidence, hearsay, settings)
         return {field.name: np.asarray(getattr(found, field.name)) for field in fields(LogitMap)} | _choice_arrays(choice)
 
     arrays = work.keep("correction", make)
@@ -166,7 +168,7 @@ def _calibrated(champion: Champion, learned: Learned, evidence: Evidence, is_net
         logits = learned.projection.apply(space.filled(np.asarray(evidence.logits[rows], np.float64)))
     weight = evidence.weights(rows, settings.largest_weight)
     space = LogitSpace.of(logit(project_reference(champion, learned).quality))
-    last = fit_logit_map(Judged(logits, evidence.model[rows], evidence.reward[rows], weight), space, 0)
+    last = fit_logit_map(Judged(logits, evidence.model[rows], evidence.reward[rows], weight), space)
     return replace(learned, parts=fold_logit_map(learned.parts, last), projection=learned.projection.then(last))
 
 
