@@ -29,6 +29,11 @@ class ContentRules:
         for entry in entries:
             self._of_account.setdefault(entry.account, []).append(entry)
 
+    @property
+    def accounts(self) -> list[str]:
+        """Whom they are about."""
+        return list(self._of_account)
+
     def __bool__(self) -> bool:
         return bool(self.entries)
 

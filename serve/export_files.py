@@ -10,13 +10,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, FORGOTTEN_LIST, TELEMETRY_SCHEMA_VERSION
+from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, FORGOTTEN_LIST, TELEMETRY_SCHEMA_VERSION, ForgottenContent
 from serve.errors import ExportError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _Row = TypeVar("_Row")
+_ROW_GROUP: Final = 2_000
 PARTS: Final = ("attempts", "feedback", "lanes")
 
 
@@ -84,6 +85,12 @@ def write_table(folder: Path, part: str, table: "pa.Table") -> ExportedFile:
     return file
 
 
+def write_again(folder: Path, file: ExportedFile, table: "pa.Table") -> Iterator[ExportedFile]:
+    """Write what is left of a file beside it; nothing where nothing is left."""
+    slices = (table.slice(start, _ROW_GROUP) for start in range(0, table.num_rows, _ROW_GROUP))
+    yield from _write_files(folder, (folder / file.path).parent, slices, max(table.num_rows, 1))
+
+
 def write_json(folder: Path, name: str, content: object, rows: int) -> ExportedFile:
     """Write a small file of the export."""
     path = folder / name
@@ -143,6 +150,21 @@ def read_manifest(folder: Path) -> ExportSummary:
     except (KeyError, TypeError, ValueError):
         raise ExportError(f"{folder / EXPORT_MANIFEST} is damaged: write the export anew, without --append") from None
     return ExportSummary(folder, since, until, files)
+
+
+def read_forgotten(folder: Path, summary: ExportSummary) -> list[ForgottenContent]:
+    """Return what the export tells its readers to pass over.
+
+    Raises:
+        ExportError: The list is damaged.
+    """
+    if all(file.path != FORGOTTEN_LIST for file in summary.files):
+        return []
+    try:
+        entries = json.loads((folder / FORGOTTEN_LIST).read_text(encoding="utf-8"))["accounts"]
+        return [ForgottenContent(entry["account"], datetime.fromisoformat(entry["until"]), entry["kept"]) for entry in entries]
+    except (KeyError, TypeError, ValueError):
+        raise ExportError(f"{folder / FORGOTTEN_LIST} is damaged: write the export anew, without --append") from None
 
 
 def is_export(folder: Path) -> bool:

@@ -38,7 +38,8 @@ class ExportWriting:
         self._attempts = AttemptRepository(engine)
         self._feedback = FeedbackRepository(engine)
         self._lanes = PricedLaneRepository(engine)
-        self._rules = ContentRules(ForgottenRepository(engine).entries(now))
+        self.rules = ContentRules(ForgottenRepository(engine).entries(now))
+        """What may be told."""
         self._chunk_rows = chunk_rows
         self._file_rows = file_rows
         self._snapshots: set[str] = set()
@@ -66,14 +67,14 @@ class ExportWriting:
 
     def _allowed_attempts(self, chunks: Iterable[list[AttemptRow]]) -> Iterator[list[AttemptRow]]:
         for chunk in chunks:
-            rows = self._rules.attempts(chunk)
+            rows = self.rules.attempts(chunk)
             self._snapshots |= {row.price_snapshot_id for row in rows if row.price_snapshot_id is not None}
             yield rows
 
     def _allowed_feedback(self, chunks: Iterable[list[FeedbackRow]]) -> Iterator[list[FeedbackRow]]:
         for chunk in chunks:
-            if self._rules:
-                yield self._rules.feedback(chunk, self._attempts.origins_of({row.request_id for row in chunk}))
+            if self.rules:
+                yield self.rules.feedback(chunk, self._attempts.origins_of({row.request_id for row in chunk}))
             else:
                 yield chunk
 
@@ -88,9 +89,9 @@ class ExportWriting:
             yield write_table(folder, "lanes", lanes_to_arrow([lanes[name] for name in sorted(lanes)]))
 
     def _write_forgotten(self, folder: Path) -> Iterator[ExportedFile]:
-        if not self._rules:
+        if not self.rules:
             return
-        entries = [{**asdict(entry), "until": entry.until.isoformat()} for entry in self._rules.entries]
+        entries = [{**asdict(entry), "until": entry.until.isoformat()} for entry in self.rules.entries]
         yield write_json(folder, FORGOTTEN_LIST, {"accounts": entries}, len(entries))
 
 

@@ -6,9 +6,11 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from serve.content_rules import ContentRules
 from serve.errors import ExportError
-from serve.export_files import ExportSummary, read_manifest, write_manifest
+from serve.export_files import ExportSummary, read_forgotten, read_manifest, write_manifest
 from serve.export_folder import folder_that_appears_at_once, has_export, locked_folder, remove_strays
+from serve.export_purge import ExportPurge, fresh_entries
 from serve.export_writing import CHUNK_ROWS, FILE_ROWS, ExportWriting
 
 # A row is stored when its attempt has ended, or when a database that was away is back: a day is far longer than either.
@@ -74,7 +76,7 @@ def append_telemetry(
 
     Everything from a day before its end is looked at again, and what is in it already is left out; so nothing is missed and nothing is
     there twice, however often this is called. New files count from the moment in which the manifest names them, all at once; readers
-    go by the manifest. Arguments and errors are otherwise those of `export_telemetry`.
+    go by the manifest. Files that hold what accounts had deleted, or took back, since then are written anew without it. Arguments and errors are otherwise those of `export_telemetry`.
 
     Args:
         engine: The database.
@@ -97,9 +99,14 @@ def append_telemetry(
             earlier = read_manifest(out_dir)
             remove_strays(out_dir, (file.path for file in earlier.files))
             first = max(earlier.since, earlier.until - _OVERLAP)
-            files = writing.write(out_dir, first, until, earlier.files) if until > first else earlier.files
+            fresh = fresh_entries(writing.rules.entries, read_forgotten(out_dir, earlier), earlier.until)
+            purge = ExportPurge(out_dir, ContentRules(fresh))
+            files = purge.purge(earlier.files)
+            files = writing.write(out_dir, first, until, files) if until > first else files
             summary = ExportSummary(out_dir, earlier.since, max(earlier.until, until), files)
             write_manifest(out_dir, summary)
+            for path in purge.replaced:
+                path.unlink()
     except OSError as error:
         raise ExportError(f"cannot add to the export in {out_dir}: {error.strerror or error}") from error
     return summary

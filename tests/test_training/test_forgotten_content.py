@@ -109,6 +109,48 @@ def test_an_export_that_grows_is_read_so_too(engine: Engine, audit: AuditReposit
         None,
         "after that",
     ]
+    assert "words of acme" not in texts_in(tmp_path / "out")
+    assert "after that" in texts_in(tmp_path / "out")
+
+
+def test_an_export_that_grows_lets_go_of_what_it_should_not_hold_any_more(
+    engine: Engine, audit: AuditRepository, tmp_path: Path
+) -> None:
+    first = append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
+    limit(audit)
+    TelemetryErasure(engine, audit).forget("acme", "ann", has_rows=True)
+
+    second = append_telemetry(engine, None, NOON + DAY, tmp_path / "out")
+
+    assert (first.attempt_rows, first.feedback_rows) == (4, 4)
+    assert (second.attempt_rows, second.feedback_rows) == (3, 3)
+    assert told(tmp_path / "out") == {"quiet": (False, False), "half": (False, True), "plain": (True, True)}
+    assert texts_in(tmp_path / "out") == {"words of plain", "an answer", "a comment", None}
+    assert append_telemetry(engine, None, NOON + DAY, tmp_path / "out").files == second.files
+
+
+def test_what_is_limited_more_later_is_let_go_of_then(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+    append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
+    for content, expected in (("features", (False, True)), ("none", (False, False))):
+        AccountRepository(audit).change("acme", "test", logged_content=content)
+
+        append_telemetry(engine, None, NOON + DAY, tmp_path / "out")
+
+        (path,) = (tmp_path / "out").rglob("attempts/*/*.parquet")
+        (row,) = [row for row in pq.read_table(path, partitioning=None).to_pylist() if row["account"] == "acme"]
+        assert (row["prompt_text"] is not None, row["features"] is not None) == expected
+
+
+def test_a_file_of_which_nothing_is_left_goes(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+    append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
+    for account in (*ACCOUNTS, "plain"):
+        TelemetryErasure(engine, audit).forget(account, "ann", has_rows=True)
+
+    summary = append_telemetry(engine, None, NOON + DAY, tmp_path / "out")
+
+    assert [file.path for file in summary.files] == ["forgotten.json"]
+    assert not list((tmp_path / "out").rglob("*.parquet"))
+    assert len(read_logs(tmp_path / "out")) == 0
 
 
 def test_what_is_stored_late_of_a_forgotten_request_is_not_exported(
