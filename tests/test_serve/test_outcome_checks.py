@@ -1,6 +1,7 @@
 """What is found in an answer without asking anybody, from the bytes of every dialect, whole or streamed."""
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,9 @@ from serve.outcome_checks.sketch import Sketch
 SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"], "additionalProperties": False}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": SCHEMA}}
 LONG = "Autumn leaves fall because trees seal the stems of their leaves to save water when the days grow short and the nights cold."
+
+
+REGRETS = ("sorry ", "as an ai x ", "i'm sorry that ", "unfortunately ", "but ", "however ", "for ", "my apologies ", "i am an ai model ")
 
 
 def chat(*messages: str | dict[str, Any], **fields: Any) -> Inquiry:
@@ -141,6 +145,7 @@ def test_a_refusal_is_known_by_its_field_its_end_or_its_first_words() -> None:
         "I'm really sorry that you're feeling this way, but I'm unable to provide the help that you need.",
         "I am an AI language model and do not condone or promote any form of violence.",
         "It is not appropriate to discuss methods of harming people.",
+        "That's not something I can help with.",
         "As an AI developed by somebody, I must clarify that I cannot provide guidance on this.",
     ],
 )
@@ -161,12 +166,21 @@ def test_beginnings_that_refuse(text: str) -> None:
         "I am an AI language model and do not have feelings, but the sum is 3.",
         "As an AI, I don't hold personal opinions, but here is an analysis.",
         "It is not legal to park there on Sundays.",
+        "That is something I can explain: leaves fall to save water.",
         "I'm just an AI, I don't have personal beliefs, but I can provide information.",
         "",
     ],
 )
 def test_beginnings_that_only_sound_like_it(text: str) -> None:
     assert not begins_as_refusal(text)
+
+
+@given(st.lists(st.sampled_from([*"., !-x", *REGRETS]), min_size=1, max_size=60).map("".join))
+def test_no_answer_can_keep_the_search_for_a_refusal_busy(text: str) -> None:
+    began = time.process_time()
+    begins_as_refusal(text)
+    begins_as_refusal((text * 240)[:240])
+    assert time.process_time() - began < 0.1
 
 
 def test_a_cut_end_is_noted_unless_the_caller_wanted_few_tokens() -> None:
