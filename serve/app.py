@@ -13,11 +13,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from router.features import FEATURES_VERSION
-from router.policies.base import Policy
-from router.policies.best_value import BestValue
-from router.policies.cheapest_above_bar import CheapestAboveBar
-from router.policies.near_best import NearBest
-from router.policies.registry import policy_named
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
 from serve.attempt_recorder import AttemptRecorder
@@ -28,6 +23,7 @@ from serve.bundles.follow import BundleFollower
 from serve.bundles.gate_keeper import GateKeeper
 from serve.bundles.shadow import Shadow
 from serve.bundles.store import open_store
+from serve.chosen_policy import RunningPolicy, default_policy
 from serve.clock import Clock, SystemClock
 from serve.configured_keys import configured_keys
 from serve.content_consent import ContentConsent
@@ -119,6 +115,9 @@ def create_app(
     rng = np.random.default_rng(settings.seed)
     explorer = configured_explorer(settings, engine, metrics, clock)
     routing = RoutingService(lanes, default_policy(settings), rng, spending, explorer)
+    policy = RunningPolicy(settings, environment, routing)
+    policy.use(stores.policy.read())
+    follower.use_policy = policy.use
     checker = OutcomeChecker(telemetry, clock, settings.outcome_checks_per_s) if settings.outcome_checks_per_s else None
     recorder = AttemptRecorder(telemetry, metrics, clock, consent, FEATURES_VERSION, checker)
     limits = ProxyLimits(
@@ -167,6 +166,7 @@ def create_app(
         counter=counter,
         identity=stores,
         follower=follower,
+        policy=policy,
         bundles=bundles,
         bundle_keeper=keeper_of_bundles,
         shadow_decisions=shadow_repository,
@@ -214,17 +214,6 @@ def prepare_database(settings: Settings, environment: Mapping[str, str]) -> None
         BudgetRepository(engine).follow_settings(configured_budgets(settings))
     finally:
         engine.dispose()
-
-
-def default_policy(settings: Settings) -> Policy:
-    """Return the policy that smart-route uses where the caller sets no bar."""
-    if settings.policy == "best_value":
-        return BestValue(settings.willingness_to_pay_usd)
-    if settings.policy == "cheapest_above_bar":
-        return CheapestAboveBar(settings.quality_bar)
-    if settings.policy == "near_best":
-        return NearBest(settings.quality_of_best)
-    return policy_named(settings.policy)
 
 
 def _budget_alerts(

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.bundles.follow import BundleFollower
+from serve.chosen_policy import RunningPolicy
 from serve.clock import Clock
 from serve.exploration.explorer import Explorer
 from serve.idempotency.answer_keeper import AnswerKeeper
@@ -50,6 +51,7 @@ class ResourceSet:
         empty_directory: The lanes of an account that has none.
         counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
+        policy: Of smart-route, as it is now.
         follower: Brings stored keys to life.
         bundles: Puts bundles in place.
         bundle_keeper: Changes which ones.
@@ -77,6 +79,7 @@ class ResourceSet:
     empty_directory: LaneDirectory
     counter: Counter
     identity: IdentityStores
+    policy: RunningPolicy
     follower: IdentityFollower
     bundles: BundleFollower
     bundle_keeper: BundleKeeper

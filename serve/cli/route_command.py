@@ -29,8 +29,8 @@ def route(
     from router.expectation import LaneState
     from router.policies.cheapest_above_bar import CheapestAboveBar
     from router.policies.near_best import NearBest
-    from serve.app import default_policy
     from serve.bundles.deciding import deciding_generation
+    from serve.chosen_policy import default_policy
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
     from serve.lane_assembly import LaneAssembler

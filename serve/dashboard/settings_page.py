@@ -1,12 +1,19 @@
-"""`/settings`: what the gateway was started with, for operators; secrets are left out."""
+"""`/settings`: what the gateway was started with, for operators, secrets left out; and the policy, which they may choose while it runs."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
-from serve.dashboard.page import render_page
+from anyio import from_thread
+from fastapi import APIRouter, Depends, Request, Response
+
+from serve.chosen_policy import NUMBER_OF, chosen_policy
+from serve.dashboard.forms import Form, check_form, read_form
+from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError
 from serve.dashboard.settings_view import setting_lines
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import viewer_of
+from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
+from serve.errors import BadRequestError, RequestError
+from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
 
@@ -17,4 +24,47 @@ def show_settings(request: Request) -> Response:
     viewer = viewer_of(request)
     if not viewer.actor.is_operator:
         raise PageError(403, "That is for operators", "Settings belong to whoever runs the gateway.")
-    return render_page(request, viewer, "settings.html", lines=setting_lines(dashboard_of(request.app).settings))
+    return _page(request, viewer)
+
+
+@routes.post("/settings/policy")
+def choose_policy(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
+    """Choose the policy of smart-route, or go by the settings again; every worker follows within a second."""
+    viewer = owning_viewer_of(request)
+    check_form(request, viewer, form)
+    resources = resources_of(request.app)
+    try:
+        viewer.actor.require_operator()
+        if form.get("to") == "settings":
+            resources.identity.policy.take_back(viewer.actor.name)
+        else:
+            policy = form.get("policy", "")
+            resources.identity.policy.choose(chosen_policy(policy, _number(form.get(f"number_{policy}", ""))), viewer.actor.name)
+    except RequestError as error:
+        return _page(request, viewer, error.status, error.message)
+    from_thread.run(resources.follower.refresh)
+    return redirect("/settings?done=policy")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadRequestError(f"{text[:40]!r} is no number: write 0.05", param="number") from None
+
+
+def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "") -> Response:
+    running = resources_of(request.app).policy
+    numbers = {policy: getattr(running.effective, name) for policy, (name, _) in NUMBER_OF.items()}
+    return render_page(
+        request,
+        viewer,
+        "settings.html",
+        status,
+        lines=setting_lines(dashboard_of(request.app).settings),
+        running=running,
+        numbers=numbers,
+        number_of=NUMBER_OF,
+        problem=problem,
+        done=request.query_params.get("done") == "policy",
+    )

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
+from serve.chosen_policy import ChosenPolicy
 from serve.content_consent import ContentConsent, ContentLogging
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
@@ -35,6 +36,7 @@ class Snapshot:
         recipes: What every enabled account's lanes are made of.
         notices: Of stored keys that cannot be used.
         content: What accounts that say so let be logged of their requests.
+        policy: That the operator chose; None: the settings say.
     """
 
     version: int
@@ -44,6 +46,7 @@ class Snapshot:
     recipes: Mapping[str, _Recipe]
     notices: tuple[str, ...]
     content: Mapping[str, ContentLogging]
+    policy: ChosenPolicy | None
 
 
 class IdentityFollower:
@@ -63,6 +66,8 @@ class IdentityFollower:
         self._assembler = assembler
         self.laying = asyncio.Lock()
         """Held by whoever works on the lanes, so that nobody puts lanes in place that were made for another bundle."""
+        self.use_policy: Callable[[ChosenPolicy | None], None] | None = None
+        """Is told of the operator's policy, whenever something changed."""
         self._version = -1
         self._recipes: dict[str, _Recipe] = {}
         self._answers: LaneDirectories | None = None
@@ -110,7 +115,7 @@ class IdentityFollower:
                 recipes[account.account] = (account.hosted_lanes, tuple(by_account[account.account]))
         was_any_issued = stores.issued_keys.repository.was_any_issued()
         pepper = stores.vault.pepper() if accepted else b""
-        return Snapshot(version, accepted, pepper, was_any_issued, recipes, tuple(notices), content)
+        return Snapshot(version, accepted, pepper, was_any_issued, recipes, tuple(notices), content, stores.policy.read())
 
     def assemble(self, snapshot: Snapshot) -> dict[str, LaneAssembly]:
         """Make the lanes of the accounts whose keys are others than before. Blocks, for some dozens of milliseconds each."""
@@ -140,6 +145,8 @@ class IdentityFollower:
         assert self._vectors is not None
         self._key_ring.set_stored(snapshot.accepted, snapshot.pepper, was_any_issued=snapshot.was_any_issued)
         self._consent.follow(snapshot.content)
+        if self.use_policy is not None:
+            self.use_policy(snapshot.policy)
         for account, made in assembled.items():
             self._answers.replace(account, made.directory)
             self._vectors.replace(account, made.embeddings)

@@ -17,6 +17,7 @@ from serve.storage.account_repository import AccountRepository
 from serve.storage.audit_repository import AuditRepository
 from serve.storage.data_key_repository import DataKeyRepository
 from serve.storage.person_repository import PersonRepository
+from serve.storage.policy_repository import PolicyRepository
 from serve.storage.provider_key_repository import ProviderKeyRepository
 from serve.storage.virtual_key_repository import VirtualKeyRepository
 from serve.vault.master_key import OwnMachineKey, find_key_wrapper
@@ -36,6 +37,7 @@ class IdentityStores:
         issued_keys: Virtual keys.
         provider_keys: Sealed.
         vault: Seals them.
+        policy: That the operator chose.
     """
 
     audit: AuditRepository
@@ -45,6 +47,7 @@ class IdentityStores:
     issued_keys: IssuedKeys
     provider_keys: OwnedProviderKeys
     vault: Vault
+    policy: PolicyRepository
 
 
 def open_identity(settings: Settings, environment: Mapping[str, str], engine: Engine, clock: Clock) -> IdentityStores:
@@ -70,6 +73,7 @@ def open_identity(settings: Settings, environment: Mapping[str, str], engine: En
         issued_keys=IssuedKeys(VirtualKeyRepository(audit), vault, clock.now),
         provider_keys=OwnedProviderKeys(ProviderKeyRepository(audit), vault, rows, clock.now),
         vault=vault,
+        policy=PolicyRepository(audit),
     )
 
 

@@ -34,7 +34,7 @@ from serve.storage import (  # noqa: F401 - their tables join METADATA
 )
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0012"
+HEAD_REVISION: Final = "0013"
 """The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

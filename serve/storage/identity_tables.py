@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -145,6 +146,17 @@ AUDIT_TABLE: Final = Table(
     Index("audit_entry_of_account", "account", "number"),
 )
 """Who changed what. Rows are added and never changed; no secret is in them."""
+
+CHOSEN_POLICY_TABLE: Final = Table(
+    "chosen_policy",
+    METADATA,
+    Column("singleton", Integer, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("number", Double, nullable=False),
+    PrimaryKeyConstraint("singleton", name="chosen_policy_pk"),
+    CheckConstraint("singleton = 1", name="chosen_policy_singleton"),
+)
+"""The policy of smart-route that the operator chose while the gateway ran; no row: the settings say."""
 
 IDENTITY_VERSION_TABLE: Final = Table(
     "identity_version",
