@@ -14,6 +14,7 @@ from time import perf_counter_ns
 import numpy as np
 
 from bench.prompts import prompt
+from router.account_correction import LaneCoefficients, PromptSpace
 from router.bundle import load_bundle
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, RouteContext
 from router.decision import decide
@@ -56,16 +57,22 @@ def time_decision(calls: int = 4_000) -> list[Timing]:
     bundle = load_bundle(bundle_folder(""))
     quality_model = OnnxQualityModel(bundle)
     tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
+    rng = np.random.default_rng(0)
+    space = PromptSpace.of(bundle.read_reference())
+    coefficients = LaneCoefficients(space, rng.normal(0, 0.2, (N_LANES, space.directions.shape[1] + 1)))
     timings = []
     for words in PROMPT_WORDS:
         contexts = [RouteContext.from_prompt(prompt(number, words)) for number in range(_N_PROMPTS)]
-        steps = _steps(quality_model, tokenizer, contexts)
+        steps = _steps(quality_model, tokenizer, contexts, coefficients)
         timings += [_time(step, words, run, contexts, calls) for step, run in steps.items()]
     return timings
 
 
 def _steps(
-    quality_model: QualityModel, tokenizer: WordPieceTokenizer, contexts: Sequence[RouteContext]
+    quality_model: QualityModel,
+    tokenizer: WordPieceTokenizer,
+    contexts: Sequence[RouteContext],
+    coefficients: LaneCoefficients,
 ) -> dict[str, Callable[[RouteContext], object]]:
     decide_on, decide_shifted = _decision(quality_model), _decision(quality_model, is_shifted=True)
     predictions = {id(context): quality_model.predict(context) for context in contexts}
@@ -75,6 +82,7 @@ def _steps(
         "of it, features": extract_features,
         "of it, tokenizing": lambda context: tokenizer.encode(context.text),
         "decide": lambda context: decide_on(context, predictions[id(context)]),
+        "account's shift": lambda context: coefficients.shift(predictions[id(context)].quality),
         "decide, shifted": lambda context: decide_shifted(context, predictions[id(context)]),
     }
 
