@@ -1,7 +1,7 @@
 """How often the promotion gate errs, on traffic of which the truth is known: `python -m training.gate_validation`.
 
 Each night has its own logs. The champion's beliefs are poor; the challenger's are as poor in another way (no gain), better, or better but for a small account that
-they send to the worst lane.
+they send to the cheapest lane.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def judge_night(name: str, seed: int) -> tuple[bool, bool]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure how often the promotion gate errs.")
-    parser.add_argument("--nights", type=int, default=300, help="for each challenger")
+    parser.add_argument("--nights", type=int, default=400, help="for each challenger")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     asked = parser.parse_args()
     print("| challenger | passes | stopped by an account or a kind |\n|---|---|---|", flush=True)
