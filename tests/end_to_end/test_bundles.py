@@ -461,3 +461,26 @@ def test_lanes_that_change_while_bundles_are_tried_are_laid_out_for_all_of_them(
     keeper.promote("contrary", "test", is_forced=True, note="a test")
     follow(gateway)
     assert any(lane.provider == "groq" for lane in gateway.resources.directory.table.lanes)
+
+
+@pytest.mark.slow
+def test_a_stream_that_is_under_way_ends_as_it_began(bundles: Path, keeper: BundleKeeper) -> None:
+    body = {
+        "model": "smart-route",
+        "messages": [{"role": "user", "content": "Count."}],
+        "stream": True,
+        "max_tokens": 300,
+        "stream_options": {"include_usage": True},
+    }
+    with GatewayThread(bundles.parent, sandbox="on", sandbox_pace=2.0) as gateway, httpx.Client(timeout=60) as client:
+        with client.stream("POST", f"{gateway.url}/v1/chat/completions", json=body) as stream:
+            events = stream.iter_lines()
+            assert next(events).startswith("data:")
+            promoted = keeper.promote("contrary", "test", is_forced=True, note="a test")
+            follow(gateway)
+            assert httpx.get(f"{gateway.url}/readyz").json()["router_version"] == promoted.version
+            assert [line for line in events if line][-1] == "data: [DONE]"
+            assert stream.headers["x-llmdeal-router-version"] == SHIPPED_VERSION
+        [attempt] = gateway.attempts()
+    assert (attempt.outcome, attempt.router_version) == ("ok", SHIPPED_VERSION)
+    assert attempt.candidates is not None
