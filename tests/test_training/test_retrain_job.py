@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes.logged_world import NEW, OVERRATED, SHIPPED, UNDERRATED, write_logs
+from fakes.tiny_corpus import HOPELESS, STRONG, WEAK, tiny_tables, write_corpus
 
 from router.bundle import load_bundle
 from router.context import RouteContext
@@ -109,6 +110,25 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     for name in ("model.onnx", "reference_answers.npz", "manifest.json", "README.md"):
         assert (result.bundle / name).read_bytes() == (learned.bundle / name).read_bytes(), name
     assert [path.name for path in (plan.out / WORK_FOLDER).iterdir()] == ["lock"]
+
+
+def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+    again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
+    names = load_bundle(again.bundle).trained_names
+    assert names == load_bundle(learned.bundle).trained_names
+    assert again.bundle.name.startswith("llmdeal-base-1-r")
+    assert again.bundle.name.count("-r") == 1
+    assert beliefs(again.bundle, EASY)[NEW] > 0.75
+
+
+def test_a_corpus_is_learned_along(logs: Path, tmp_path: Path) -> None:
+    prompts, responses = tiny_tables(60)
+    responses["model"] = responses["model"].replace({STRONG: OVERRATED, WEAK: UNDERRATED, HOPELESS: "nobody/asks"})
+    corpus = write_corpus(tmp_path / "corpus", prompts, responses)
+    result = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles", corpus), Silent())
+    said = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
+    assert set(said["corpus"]) == {"prompts.parquet", "responses.parquet"}
+    assert "nobody/asks" not in load_bundle(result.bundle).trained_names
 
 
 def test_the_same_inputs_again_are_nothing_new(learned: RetrainResult, logs: Path) -> None:
