@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
 Hearsay = tuple[float, float]
 """Ability and its deviation, as a model's price, family or vendor's line-up have it."""
 
@@ -64,16 +65,25 @@ class LogitSpace:
     covariance: Floats
 
     @classmethod
-    def of(cls, logits: Floats) -> "LogitSpace":
-        """Return the space of reference logits (n, m)."""
+    def of(cls, logits: Floats, among: Mask | None = None) -> "LogitSpace":
+        """Return the space of reference logits (n, m).
+
+        Args:
+            logits: Shape (n, m).
+            among: Shape (m,), models that the components are made of; None: all. Where logs know the logits of some models alone, components of all
+                would mean one thing while learning and another while serving.
+        """
         centre = logits.mean(axis=0)
         centred = logits - centre
         covariance = centred.T @ centred / len(centred)
-        variances, axes = np.linalg.eigh(covariance)  # ascending
-        k = min(N_COMPONENTS, len(centre))
+        chosen = np.arange(len(centre)) if among is None else np.flatnonzero(among)
+        variances, axes = np.linalg.eigh(covariance[np.ix_(chosen, chosen)])  # ascending
+        k = min(N_COMPONENTS, len(chosen))
         scales = np.sqrt(np.maximum(variances[::-1][:k], 1e-9))
-        axes = axes[:, ::-1][:, :k]
-        return cls(centre, axes / scales, np.concatenate([centre[:, None], axes * scales], axis=1), covariance)
+        directions = np.zeros((len(centre), k))
+        directions[chosen] = axes[:, ::-1][:, :k] / scales
+        loadings = covariance @ directions  # of each model on the components
+        return cls(centre, directions, np.concatenate([centre[:, None], loadings], axis=1), covariance)
 
     def components(self, logits: Floats) -> Floats:
         """Return the components (n, k) of logits (n, m), none of them unknown."""

@@ -85,7 +85,7 @@ def _with_beliefs(
     is_own = logs.router_versions == view.version
     kept = has_text | (is_own & (not is_network))
     logs, by_text = logs.rows(kept), np.flatnonzero(has_text[kept])
-    space = LogitSpace.of(logit(champion.reference.quality))
+    space = LogitSpace.of(logit(champion.reference.quality))  # its components play no part here
     logits = logged_logits(logs, view)  # without what was learned online, as the challenger
     before = sigmoid(logits).astype(np.float32)
     after = sigmoid(learned.projection.apply(space.filled(logits))).astype(np.float32)

@@ -15,7 +15,7 @@ from training.calibration import fit_length_line
 from training.export_onnx import GraphParts
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets, RewardTargets, continue_network
-from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logit_map
+from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logistic, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.fused_network import run_heads
 from training.retrain.settings import RetrainSettings
@@ -26,6 +26,9 @@ Advance = Callable[[float], None]
 
 _FEWEST_TO_CHOOSE = 30
 _FEWEST_LENGTHS = 20
+_UNKNOWN_SHARE = 0.05
+_LINE_OFFSET_STD, _LINE_SLOPE_STD = 0.3, 0.2
+_ROWS_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +70,7 @@ def learn_correction(
     champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
 ) -> tuple[LogitMap, Choice]:
     """Fit the correction to the training conversations; a champion that it does not improve stays as it is, new models excepted."""
-    space = LogitSpace.of(logit(champion.reference.quality))
+    space = space_of(champion, evidence)
     rows = np.flatnonzero(evidence.split == TRAIN)
     found = fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
     held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
@@ -79,6 +82,14 @@ def learn_correction(
         evidence.reward[held],
     )
     return (found if choice.is_taken else found.only_new(champion.parts.n_models)), choice
+
+
+def space_of(champion: Champion, evidence: Evidence) -> LogitSpace:
+    """Return the champion's space by the models whose log odds nearly all of the evidence knows."""
+    unknown = np.zeros(champion.parts.n_models)
+    for start in range(0, len(evidence), _ROWS_AT_ONCE):
+        unknown += np.isnan(evidence.logits[start : start + _ROWS_AT_ONCE]).sum(axis=0)
+    return LogitSpace.of(logit(champion.reference.quality), unknown <= _UNKNOWN_SHARE * len(evidence))
 
 
 def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Choice:
@@ -133,3 +144,15 @@ def learn_lengths(parts: GraphParts, champion: Champion, evidence: Evidence) -> 
             believed = believed - typical_above_mean_log
         slope[column], offset[column] = fit_length_line(believed, evidence.answer_tokens[rows], 0.0)
     return slope, offset
+
+
+def learn_line(logits: Floats, reward: Floats, weight: Floats) -> tuple[float, float]:
+    """Return (slope, offset) of the line from all models' log odds to those of the rewards, drawn towards (1, 0); arguments have shape (k,).
+
+    One line for all models: the calibrating conversations are few, and corrections of single models were fitted to many more.
+    """
+    middle = float(logits.mean())
+    design = np.stack([np.ones_like(logits), logits - middle], axis=1)
+    fitted = fit_logistic(design, logits, reward, weight, np.zeros(2), np.diag([_LINE_OFFSET_STD**-2, _LINE_SLOPE_STD**-2]))
+    offset, slope = fitted.coefficients
+    return float(1 + slope), float(offset - slope * middle)

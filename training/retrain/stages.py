@@ -7,21 +7,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router.placement import logit
 from training.corpus import Corpus
 from training.encoding import encode_prompts
 from training.errors import TelemetryError
 from training.export_onnx import GraphParts
 from training.fused_weights import FusedWeights
-from training.retrain.challenger import Learned, fit_projection, project_reference
+from training.retrain.challenger import Learned, fit_projection
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets
-from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logit_map
+from training.retrain.correction import Hearsay, LogitMap
 from training.retrain.evidence_table import CALIBRATE, TRAIN, Evidence
 from training.retrain.folding import fold_length_lines, fold_logit_map
 from training.retrain.fused_network import run_heads
 from training.retrain.lane_models import LaneModels
-from training.retrain.learning import Choice, learn_correction, learn_lengths, learn_network
+from training.retrain.learning import (
+    Choice,
+    answered_logits,
+    learn_correction,
+    learn_lengths,
+    learn_line,
+    learn_network,
+    space_of,
+)
 from training.retrain.settings import RetrainSettings
 from training.retrain.work_folder import Arrays, WorkFolder
 
@@ -155,21 +162,21 @@ def _projection(champion: Champion, evidence: Evidence, parts: GraphParts, start
 
 
 def _calibrated(champion: Champion, learned: Learned, evidence: Evidence, is_network: bool, settings: RetrainSettings) -> Learned:
-    """Return what was learned with the calibrating conversations' corrections of each model."""
+    """Return what was learned, its log odds on the line that the calibrating conversations show."""
     can_tell = evidence.has_text if is_network else np.ones(len(evidence), np.bool_)
     rows = np.flatnonzero((evidence.split == CALIBRATE) & can_tell)
     if len(rows) < _FEWEST_TO_CALIBRATE:
         return learned
     if is_network:
-        heads = run_heads(learned.parts, evidence.inputs, evidence.text_row[rows]).mean(axis=1)
-        logits = heads[:, : learned.parts.n_models].astype(np.float64)
+        answered = answered_logits(learned.parts, evidence, rows)
     else:
-        space = LogitSpace.of(logit(champion.reference.quality))
+        space = space_of(champion, evidence)
         logits = learned.projection.apply(space.filled(np.asarray(evidence.logits[rows], np.float64)))
-    weight = evidence.weights(rows, settings.largest_weight)
-    space = LogitSpace.of(logit(project_reference(champion, learned).quality))
-    last = fit_logit_map(Judged(logits, evidence.model[rows], evidence.reward[rows], weight), space)
-    return replace(learned, parts=fold_logit_map(learned.parts, last), projection=learned.projection.then(last))
+        answered = logits[np.arange(len(rows)), evidence.model[rows]]
+    slope, offset = learn_line(answered, evidence.reward[rows], evidence.weights(rows, settings.largest_weight))
+    n = len(learned.names)
+    line = LogitMap(slope * np.eye(n), np.full(n, offset), np.zeros(n), np.zeros(n, np.intp))
+    return replace(learned, parts=fold_logit_map(learned.parts, line), projection=learned.projection.then(line))
 
 
 def _choice_arrays(choice: Choice) -> Arrays:
