@@ -131,6 +131,14 @@ def test_a_corpus_is_learned_along(logs: Path, tmp_path: Path) -> None:
     assert "nobody/asks" not in load_bundle(result.bundle).trained_names
 
 
+def test_the_work_may_lie_elsewhere(logs: Path, tmp_path: Path, learned: RetrainResult) -> None:
+    result = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles", work=tmp_path / "work"), Silent())
+    assert (result.bundle / "model.onnx").read_bytes() == (learned.bundle / "model.onnx").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "bundles").iterdir() if (path / "manifest.json").is_file()) == [
+        result.bundle.name
+    ]
+
+
 def test_the_same_inputs_again_are_nothing_new(learned: RetrainResult, logs: Path) -> None:
     before = {path.name: path.read_bytes() for path in learned.bundle.iterdir()}
     progress = Silent()

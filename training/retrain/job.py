@@ -189,8 +189,9 @@ def _verdict_on(bundle: Path) -> Verdict | None:
 
 def _put_in_place(made: Path, bundle: Path) -> None:
     """Let the bundle appear at once, also where the work folder lies on another disk."""
-    bundle.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = bundle.with_name(f".{bundle.name}.new")
+    # On the disk of the bundles, but not among them: a gateway that looks for new ones must not find half of one.
+    unfinished = bundle.parent / WORK_FOLDER / f"{bundle.name}.new"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(made, unfinished)
     if bundle.exists():
