@@ -99,6 +99,7 @@ def test_regret_is_what_the_best_lane_would_have_brought_more_by_hand() -> None:
     assert always_either.regret_usd[0] == pytest.approx(by_hand)
     a_day = np.full(4, 10.0)
     assert always_either.cumulative_usd(a_day) == pytest.approx(by_hand.mean() * 10 * np.arange(1, 5))
+    assert oracle.less_than(always_either, a_day, slice(0, 2))[0] == pytest.approx(by_hand.mean() * 20)
     assert always_either.cumulative_std_usd(a_day)[-1] == pytest.approx(40 * by_hand.std(ddof=1) / np.sqrt(len(held_out)))
 
 

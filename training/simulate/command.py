@@ -19,6 +19,9 @@ def simulate(
     through_gateway: Annotated[
         bool, typer.Option(help="Send the traffic through the real gateway over HTTP, instead of deciding in process.")
     ] = False,
+    gate: Annotated[
+        bool | None, typer.Option("--gate/--no-gate", help="Use a nightly challenger only where the gate says that it is better.")
+    ] = None,
     requests: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_requests.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_days.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's; same seed: same figures.")] = None,
@@ -32,14 +35,14 @@ def simulate(
     console = Console()
     with one_line_errors("simulate"):
         wanted = FORTNIGHT if scenario is None else read_scenario(scenario)
-        wanted = wanted.with_changes(n_requests=requests, n_days=days, seed=seed)
+        wanted = wanted.with_changes(n_requests=requests, n_days=days, seed=seed, follows_gate=gate)
         plan = SimulationPlan(corpus, table_of, out, wanted)
         if through_gateway:
             run = simulate_through_gateway(plan, TerminalProgress(console))
             console.print(run.table())
             return
         result = run_simulation(plan, TerminalProgress(console))
-    (console if console.is_terminal else Console(width=160)).print(result.table())
+    (console if console.is_terminal else Console(width=200)).print(result.table())
     console.print(
         f"{result.n_explored:,} requests explored, expected to give up {result.explored_usd:.2f} USD; regret over "
         f"{wanted.n_requests:,} requests, judged on {result.n_held_out:,} prompts that were never sent."

@@ -13,6 +13,7 @@ from training.simulate.scenario import Scenario
 from training.simulate.simulation import ArmRun
 from training.simulate.world import Floats
 
+FIXED_ARM = "the first bundle, fixed"
 # Okabe and Ito (2008), told apart by readers who do not see all colours; in the order of the arms.
 _COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 _ORACLE_COLOUR = "#999999"
@@ -50,16 +51,20 @@ class SimulationResult:
 
     def table(self) -> Table:
         """Return the arms side by side."""
-        shown = Table(
-            "arm", "regret, USD", "±", "on its own traffic", "last day, USD", "quality, first day", "last day", "USD per 1,000"
-        )
+        titles = ("regret, USD", "±", "saved against fixed", "once a lane got worse", "on its own traffic", "last day, USD")
+        shown = Table("arm", *titles, "quality, first day", "last day", "USD per 1,000")
         for column in shown.columns[1:]:
             column.justify = "right"
+        fixed = next(run for run in self.runs if run.name == FIXED_ARM)
+        worse_from = min((event.day for event in self.scenario.degradations), default=self.scenario.n_days)
+        parts = (slice(0, worse_from), slice(worse_from, None))
         for run in self.runs:
+            gains = [run.less_than(fixed, self.requests_a_day, part) for part in parts]
             shown.add_row(
                 run.name,
                 f"{run.cumulative_usd(self.requests_a_day)[-1]:.2f}",
                 f"{run.cumulative_std_usd(self.requests_a_day)[-1]:.2f}",
+                *("" if run is fixed else f"{gain:+.2f} ± {error:.2f}" for gain, error in gains),
                 f"{run.traffic_regret_usd.sum():.2f}",
                 f"{self.requests_a_day[-1] * run.regret_usd[-1].mean():.3f}",
                 f"{run.quality[0]:.3f}",

@@ -13,7 +13,7 @@ from training.settings import FitSettings
 from training.simulate.arms import Arm, EpsilonGreedy, Float32s, Neighbours, Oracle
 from training.simulate.bundle_arm import BundleArm
 from training.simulate.export_writer import TelemetryFolder
-from training.simulate.result import SimulationResult
+from training.simulate.result import FIXED_ARM, SimulationResult
 from training.simulate.retrain_learner import RetrainLearner
 from training.simulate.scenario import Scenario
 from training.simulate.simulation import requests_a_day, run_arm
@@ -70,7 +70,7 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
     arms: list[tuple[Arm, TelemetryFolder | None]] = [
         (learning, TelemetryFolder(ready.logs)),
         (BundleArm("llmdeal: explores, watches", world, first, explores=True, learns_online=True), None),
-        (BundleArm("the first bundle, fixed", world, first), None),
+        (BundleArm(FIXED_ARM, world, first), None),
         (Neighbours(world, _embeddings(world, plan.table_of), _EPSILON), None),
         (EpsilonGreedy(world, _EPSILON), None),
         (Oracle(world), None),

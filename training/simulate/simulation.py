@@ -61,6 +61,12 @@ class ArmRun:
         by_prompt = np.cumsum(requests_a_day[:, None] * self.regret_usd, axis=0)
         return np.asarray(by_prompt.std(axis=1, ddof=1) / np.sqrt(by_prompt.shape[1]))
 
+    def less_than(self, other: "ArmRun", requests_a_day: Floats, days: slice) -> tuple[float, float]:
+        """Return how much less it gave up than another arm on some days, USD, and the standard error of that, prompt by prompt."""
+        differs = other.regret_usd[days] - self.regret_usd[days]
+        by_prompt = (requests_a_day[days, None] * differs).sum(axis=0)
+        return float(by_prompt.mean()), float(by_prompt.std(ddof=1) / np.sqrt(len(by_prompt)))
+
 
 def run_arm(
     world: World, arm: Arm, telemetry: TelemetryFolder | None = None, advance: Callable[[], None] = lambda: None
