@@ -54,12 +54,26 @@ def test_many_conversations_are_pooled_without_changing_the_width() -> None:
     assert found.high - found.low == pytest.approx(2 * 1.96 / np.sqrt(200_000), rel=0.1)
 
 
-def test_the_bootstrap_is_skew_where_the_weights_are() -> None:
+def test_what_few_heavy_weights_say_of_skewness_does_not_move_the_bootstrap() -> None:
     rng = np.random.default_rng(2)
-    estimate = Estimate.of_terms(np.where(rng.random(300) < 0.05, 20.0, 0.0), 20.0)
-    found = ClusterBootstrap(alone(300)).interval(estimate)
+    terms = np.where(rng.random(300) < 0.05, 20.0, 0.0)
+    estimate, mirrored = Estimate.of_terms(terms, 20.0), Estimate.of_terms(-terms, 20.0)
+    found, other = (ClusterBootstrap(alone(300)).interval(each) for each in (estimate, mirrored))
     assert found is not None
-    assert found.high - estimate.value > 1.15 * (estimate.value - found.low)
+    assert other is not None
+    assert found.high - estimate.value == pytest.approx(estimate.value - found.low)
+    assert (other.low, other.high) == pytest.approx((-found.high, -found.low))
+
+
+@pytest.mark.slow
+def test_the_bootstrap_covers_where_thirty_requests_carry_the_weight() -> None:
+    rng, maker = np.random.default_rng(3), ClusterBootstrap(alone(1_000))
+    held = 0
+    for _ in range(500):
+        terms = np.where(rng.random(1_000) < 0.03, 40.0 * rng.normal(0, 1, 1_000), 0.0)
+        found = maker.interval(Estimate.of_terms(terms, None))
+        held += found is not None and found.low <= 0 <= found.high
+    assert 0.93 <= held / 500 <= 0.97
 
 
 def test_empirical_bernstein_is_its_formula_and_needs_a_bound() -> None:

@@ -68,6 +68,7 @@ class Row:
         bias, rmse: Of the estimate, in points of quality.
         coverage: Interval -> share of runs in which it holds the truth; absent where that interval cannot be made.
         width: Interval -> its mean width.
+        too_high: Interval -> share of runs in which even its lower end lies above the truth: what a gate that asks for a gain errs by.
     """
 
     estimator: str
@@ -76,6 +77,7 @@ class Row:
     rmse: float
     coverage: Mapping[str, float]
     width: Mapping[str, float]
+    too_high: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,11 @@ def validate(
     n_runs: int,
     workers: int = 1,
     reward_model: Literal["trees", "beliefs"] = "beliefs",
+    first_seed: int = 0,
 ) -> ScenarioReport:
-    """Run a scenario many times; seeds are 0..n_runs-1."""
+    """Run a scenario many times, with `n_runs` seeds from the first one on."""
     run = partial(run_once, scenario, reward_model)
-    runs = list(_runs(run, n_runs, workers))
+    runs = list(_runs(run, range(first_seed, first_seed + n_runs), workers))
     truth = dict(zip(("policy", "difference"), np.mean([run[1] for run in runs], axis=0), strict=True))
     rows = []
     for estimator in ESTIMATORS:
@@ -138,21 +141,25 @@ def validate(
             made = {kind: values for kind, values in seen.items() if np.isfinite(values).all()}
             coverage = {kind: float(((values[:, 1] <= true) & (true <= values[:, 2])).mean()) for kind, values in made.items()}
             width = {kind: float((values[:, 2] - values[:, 1]).mean()) for kind, values in made.items()}
-            rows.append(Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width))
+            too_high = {kind: float((values[:, 1] > true).mean()) for kind, values in made.items()}
+            rows.append(
+                Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width, too_high)
+            )
     return ScenarioReport(name, n_runs, float(np.mean([run[2] for run in runs])), tuple(rows))
 
 
 def markdown(reports: Iterable[ScenarioReport]) -> Iterator[str]:
     """Yield the lines of one table, as the reports come: a line for each estimator, of the policy and then of the difference."""
     figures = ["bias", "RMSE", *INTERVALS]
-    heading = ["scenario", "method", *figures, *(f"difference: {figures[0]}", *figures[1:])]
+    heading = ["scenario", "method", *figures, f"difference: {figures[0]}", *figures[1:], "bootstrap too high"]
     yield "| " + " | ".join(heading) + " |"
     yield "|" + "---|" * len(heading)
     for report in reports:
         title = f"{report.name} (refused {report.refused:.0%})"
         for estimator in ESTIMATORS:
             rows = [row for row in report.rows if row.estimator == estimator]
-            yield "| " + " | ".join([title, estimator, *(cell for row in rows for cell in _cells(row))]) + " |"
+            too_high = f"{rows[-1].too_high['bootstrap']:.1%}"
+            yield "| " + " | ".join([title, estimator, *(cell for row in rows for cell in _cells(row)), too_high]) + " |"
             title = ""
 
 
@@ -181,12 +188,12 @@ def _make(scenario: Scenario | GradedScenario, seed: int) -> tuple[Traffic, Logg
     return traffic, with_beliefs(traffic, 0.3, seed + 1_000_000)
 
 
-def _runs(run: Callable[[int], Outcome], n_runs: int, workers: int) -> Iterator[Outcome]:
+def _runs(run: Callable[[int], Outcome], seeds: range, workers: int) -> Iterator[Outcome]:
     if workers == 1:
-        yield from map(run, range(n_runs))
+        yield from map(run, seeds)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(run, range(n_runs), chunksize=20)
+        yield from pool.map(run, seeds, chunksize=20)
 
 
 def main() -> None:
@@ -195,6 +202,7 @@ def main() -> None:
         description="Validate off-policy estimators and intervals on traffic of which the truth is known."
     )
     parser.add_argument("--runs", type=int, default=1_000, help="of each scenario")
+    parser.add_argument("--first-seed", type=int, default=0, help="of the runs: other logs of the same kinds of traffic")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--reward-model", choices=["beliefs", "trees"], default="beliefs", help="trees: ten times slower")
     parser.add_argument("--scenario", choices=list(SCENARIOS), action="append", help="only this one; may be given several times")
@@ -204,7 +212,10 @@ def main() -> None:
         print(measure_speed(asked.speed))
         return
     chosen = {name: SCENARIOS[name] for name in asked.scenario or SCENARIOS}
-    reports = (validate(name, scenario, asked.runs, asked.workers, asked.reward_model) for name, scenario in chosen.items())
+    reports = (
+        validate(name, scenario, asked.runs, asked.workers, asked.reward_model, asked.first_seed)
+        for name, scenario in chosen.items()
+    )
     for line in markdown(reports):
         print(line, flush=True)
 
