@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from training.lane_book import LaneBook
+
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -44,6 +46,10 @@ class LoggedRequests:
         cost_usd, latency_ms, answer_tokens: Shape (n,), what it took, all attempts of the request for cost; NaN where unknown.
         is_answered: Shape (n,), whether the drawn lane gave a whole answer.
         belief_shift: Shape (n, m), what the gateway had learned online and added to the log odds of the bundle's belief: `quality` has it in it. None: nothing.
+        max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best lane's quality that they wanted
+            kept; NaN where they said nothing. None: the log does not say.
+        price_snapshots: Shape (n,), of the table of prices. None: the log does not say.
+        lane_book: What was noted of the lanes themselves. None: nothing.
     """
 
     lane_ids: tuple[str, ...]
@@ -76,6 +82,10 @@ class LoggedRequests:
     answer_tokens: Floats
     is_answered: Mask
     belief_shift: Float32s | None = None
+    max_output_tokens: Floats | None = None
+    quality_of_best: Floats | None = None
+    price_snapshots: npt.NDArray[np.str_] | None = None
+    lane_book: LaneBook | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)

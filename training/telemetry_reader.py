@@ -18,17 +18,19 @@ import pyarrow.parquet as pq
 
 from router.reward import REWARD_RULES, RewardRule
 from training.candidate_arrays import NUMBERS, SHIFTS, candidate_arrays, lane_columns, list_lengths, whole_column
+from training.lane_book import LaneBook, LoggedLane
 from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.telemetry_folder import files_of, find_exports
 from training.telemetry_forgotten import FEATURES, FULL, Forgotten, Levels, read_forgotten
 from training.telemetry_index import CANDIDATE_LANE, RequestIndex, index_requests
-from training.telemetry_lanes import trained_names
+from training.telemetry_lanes import read_lane_book, vendor_models
 from training.telemetry_rewards import rewards_of
 
 ROWS_PER_PART: Final = 50_000
 _COLUMNS: Final = (
     *("account", "conversation_id", "router_version", "policy", "prompt_text", "features", "features_version", "prompt_tokens"),
     *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar", "total_ms"),
+    *("max_output_tokens", "quality_of_best", "price_snapshot_id"),
 )
 _LANE: Final = pa.dictionary(pa.int32(), pa.string())
 _CANDIDATE: Final = pa.struct(
@@ -40,12 +42,12 @@ _CANDIDATE: Final = pa.struct(
     ]
 )
 _TYPES: Final[dict[str, pa.DataType]] = {
-    **dict.fromkeys(("account", "conversation_id", "router_version", "policy", "prompt_text"), pa.string()),
+    **dict.fromkeys(("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"), pa.string()),
     "features": pa.list_(pa.float32()),
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
 }
-# Parts of a candidate; the shifts, which version 1 lacks, are unknown there.
+# Columns, and parts of a candidate, that an older version lacks are unknown there.
 _READ: Final = [
     *(name for name in _COLUMNS if name != "candidates"),
     *(f"candidates.list.element.{_CANDIDATE.field(part).name}" for part in range(_CANDIDATE.num_fields)),
@@ -61,6 +63,7 @@ class LogReader:
         files: Of attempts; the index refers to them by number.
         index: Where the requests lie.
         trained_names: Of the lanes of `index`.
+        lane_book: What was noted of them.
         reward, reward_std: Shape (n,); NaN where nothing is known.
         n_features: Length of a feature vector.
         forgotten: Whose texts and features may not be read.
@@ -69,6 +72,7 @@ class LogReader:
     files: tuple[Path, ...]
     index: RequestIndex
     trained_names: tuple[str | None, ...]
+    lane_book: LaneBook
     reward: Floats
     reward_std: Floats
     n_features: int
@@ -138,6 +142,10 @@ class LogReader:
             answer_tokens=_floats(table["completion_tokens"]),
             is_answered=index.is_answered[part],
             belief_shift=candidates.belief_shift,
+            max_output_tokens=_floats(table["max_output_tokens"]),
+            quality_of_best=_floats(table["quality_of_best"]),
+            price_snapshots=_texts(table["price_snapshot_id"]),
+            lane_book=self.lane_book,
         )
 
 
@@ -168,10 +176,9 @@ def open_logs(
     forgotten = read_forgotten(files_of(exports, "forgotten"))
     index = index_requests(files, since, until, forgotten)
     reward, reward_std = rewards_of(index, files_of(exports, "feedback"), rules)
-    names = trained_names(files_of(exports, "lanes"))
-    return LogReader(
-        files, index, tuple(map(names.get, index.lane_ids)), reward, reward_std, _n_features(files, index), forgotten
-    )
+    book = _lane_book(files_of(exports, "lanes"), files, index)
+    names = tuple(book.latest[lane_id].trained_name if lane_id in book.latest else None for lane_id in index.lane_ids)
+    return LogReader(files, index, names, book, reward, reward_std, _n_features(files, index), forgotten)
 
 
 def read_logs(
@@ -226,6 +233,16 @@ def _joined(first: LoggedRequests, others: Iterator[LoggedRequests], n_requests:
     return LoggedRequests(**whole)
 
 
+def _lane_book(lanes: tuple[Path, ...], attempts: tuple[Path, ...], index: RequestIndex) -> LaneBook:
+    """Return what was noted of lanes; of those that were not, what attempts call their models."""
+    book = read_lane_book(lanes)
+    unnoted = set(index.lane_ids) - set(book.latest)
+    if not unnoted:
+        return book
+    named = {lane_id: LoggedLane(vendor) for lane_id, vendor in vendor_models(attempts).items() if lane_id in unnoted}
+    return replace(book, latest={**named, **book.latest})
+
+
 def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
     """Return these rows in this order, reading only the row groups that hold them."""
     tables, places = [_SCHEMA.empty_table()], [np.empty(0, np.intp)]
@@ -237,10 +254,16 @@ def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
         group_of_row = np.searchsorted(starts, row[place], side="right") - 1
         for group in np.unique(group_of_row):  # one by one: dictionaries of several groups are not read into one list column
             is_here = group_of_row == group
-            table = parquet.read_row_group(int(group), columns=_READ).select(_COLUMNS).cast(_SCHEMA, safe=False)
+            table = _with_all_columns(parquet.read_row_group(int(group), columns=_READ)).cast(_SCHEMA, safe=False)
             tables.append(table.take(row[place[is_here]] - starts[group]))
             places.append(place[is_here])
     return pa.concat_tables(tables).unify_dictionaries().take(np.argsort(np.concatenate(places)))
+
+
+def _with_all_columns(table: pa.Table) -> pa.Table:
+    for name in set(_COLUMNS) - set(table.column_names):
+        table = table.append_column(_SCHEMA.field(name), pa.nulls(len(table), _SCHEMA.field(name).type))
+    return table.select(_COLUMNS)
 
 
 def _prompts(table: pa.Table, kept: Levels) -> npt.NDArray[np.object_]:

@@ -1,6 +1,8 @@
 """Policies by another bundle's beliefs: what it believes is what it would have believed when it served."""
 
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,14 @@ import pytest
 
 from router.bundle import load_bundle
 from router.context import RouteContext
+from router.expectation import LaneState, expect_outcomes, shift_quality
 from router.features import FEATURES_VERSION, extract_features
+from router.lane import Lane, QualityPrior
+from router.lane_table import LaneTable
 from router.onnx_quality_model import OnnxQualityModel
+from router.price_table import Price
 from router.text_window import cut_to_window
+from training.lane_book import LaneBook, LoggedLane
 from training.logged_requests import LoggedRequests
 from training.off_policy.bundle_beliefs import BundleBeliefs
 from training.off_policy.comparison import ComparisonSettings, compare_policies
@@ -66,6 +73,60 @@ def test_lanes_that_a_bundle_does_not_know_keep_what_was_logged(logs: LoggedRequ
     found = BundleBeliefs(BUNDLE)(logs)
     np.testing.assert_array_equal(found.quality[:, [1, 3]], logs.quality[:, [1, 3]])
     np.testing.assert_array_equal(found.expected_cost_usd[:, [1, 3]], logs.expected_cost_usd[:, [1, 3]])
+
+
+def test_a_lane_is_found_by_the_vendors_name_that_a_retraining_learned_it_under(logs: LoggedRequests) -> None:
+    vendor = load_bundle(BUNDLE).trained_names[5]
+    noted = replace(logs, lane_book=LaneBook({logs.lane_ids[3]: LoggedLane(vendor, "acme/unknown")}))
+    found = BundleBeliefs(BUNDLE)(noted)
+    wanted = OnnxQualityModel(load_bundle(BUNDLE)).predict(RouteContext("What is 7 times 8?", 18, 20))
+    assert found.quality[7, 3] == pytest.approx(wanted.quality[5], rel=1e-5)
+
+
+def believed_by_prior(logs: LoggedRequests, lane: LoggedLane, shift: float = 0.0) -> LoggedRequests:
+    """The last lane is judged by its prior, as another bundle would have it, and something was learned of it online."""
+    assert lane.ability is not None
+    assert lane.ability_std is not None
+    difficulty = np.random.default_rng(0).normal(0, 1, len(logs))
+    quality = 1 / (1 + np.exp((difficulty - lane.ability) / np.sqrt(1 + np.pi / 8 * lane.ability_std**2)))
+    quality, std = shift_quality(quality, quality * (1 - quality) * lane.ability_std, np.full(len(logs), shift))
+    columns = logs.quality.copy(), logs.quality_std.copy()
+    columns[0][:, 3], columns[1][:, 3] = quality, std
+    book = LaneBook({logs.lane_ids[3]: lane})
+    return replace(logs, quality=columns[0], quality_std=columns[1], lane_book=book)
+
+
+PRIOR = LoggedLane("acme/new", None, 0.7, 0.8, 0.25, 1.25)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.9])
+def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_would(logs: LoggedRequests, shift: float) -> None:
+    found = BundleBeliefs(BUNDLE)(believed_by_prior(logs, PRIOR, shift))
+    served = OnnxQualityModel(load_bundle(BUNDLE))
+    price = Price(Decimal("0.25"), Decimal("1.25"), "test", date(2026, 11, 1))
+    lane = Lane("large/d", "large", "d", "acme/new", "large", price, prior=QualityPrior(0.7, 0.8, "test"))
+    table = LaneTable.build([lane], served.trained_names)
+    for row, context in (
+        (0, RouteContext(cut_to_window(LONG), len(LONG), 1_800, 5)),
+        (7, RouteContext("What is 7 times 8?", 18, 20)),
+    ):
+        wanted = expect_outcomes(table, served.predict(context), context, LaneState.unmeasured(table))
+        assert found.quality[row, 3] == pytest.approx(wanted.quality[0], rel=1e-5)
+        assert found.quality_std[row, 3] == pytest.approx(wanted.quality_std[0], rel=1e-5)
+        assert found.completion_tokens[row, 3] == pytest.approx(wanted.completion_tokens[0], rel=1e-5)
+
+
+def test_a_lane_whose_beliefs_are_not_its_priors_was_calibrated_and_keeps_what_was_logged(logs: LoggedRequests) -> None:
+    calibrated = replace(believed_by_prior(logs, PRIOR), lane_book=LaneBook({logs.lane_ids[3]: replace(PRIOR, ability_std=1.2)}))
+    found = BundleBeliefs(BUNDLE)(calibrated)
+    np.testing.assert_array_equal(found.quality[:, 3], calibrated.quality[:, 3])
+
+
+def test_expected_lengths_are_cut_to_the_callers_limit(logs: LoggedRequests) -> None:
+    limits = np.where(np.arange(400) % 2 == 0, 5.0, np.nan)
+    free, cut = (BundleBeliefs(BUNDLE)(replace(logs, max_output_tokens=limit)) for limit in (None, limits))
+    assert (cut.completion_tokens[::2][:, [0, 2]] == 5).all()
+    np.testing.assert_array_equal(cut.completion_tokens[1::2], free.completion_tokens[1::2])
 
 
 def test_expected_costs_move_with_the_lengths_at_the_lanes_rates(logs: LoggedRequests) -> None:

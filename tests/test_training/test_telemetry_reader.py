@@ -23,6 +23,7 @@ from serve.storage.feedback_repository import FeedbackRepository
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE
 from serve.telemetry_export import export_telemetry
 from training.errors import TelemetryError
+from training.lane_book import LoggedLane
 from training.logged_requests import LoggedRequests
 from training.telemetry_reader import iterate_logs, open_logs, read_logs
 
@@ -61,6 +62,10 @@ def test_an_export_of_version_1_is_read_for_ever() -> None:
     assert len(logs) == 38
     assert logs.lane_ids == ("down/llama", "sandbox/large", "sandbox/medium", "sandbox/reasoning", "sandbox/small")
     assert logs.trained_names == (None,) * 5
+    assert logs.lane_book is not None
+    assert logs.lane_book.latest["down/llama"] == LoggedLane("meta/llama-3.1-70b")
+    assert logs.max_output_tokens is not None
+    assert np.isnan(logs.max_output_tokens).all()
     assert logs.features.shape == (38, 59)
     assert logs.features_version == 2
     assert (np.diff(logs.started_at) >= np.timedelta64(0)).all()
@@ -78,8 +83,9 @@ def test_an_export_of_version_1_is_read_for_ever() -> None:
 
 def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
     row = attempt_row(
-        7, conversation_id="talk", prompt_text="why?", policy="softmax", router_version="base-1", total_ms=125.0, quality_bar=0.5
-    )
+        7, conversation_id="talk", prompt_text="why?", policy="softmax", router_version="base-1", total_ms=125.0, quality_bar=0.5,
+        quality_of_best=0.9, max_output_tokens=77, price_snapshot_id="today",
+    )  # fmt: skip
 
     logs = read_logs(exported(engine, tmp_path / "out", row))
 
@@ -102,6 +108,8 @@ def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
     assert (logs.lane_ids[logs.chosen[0]], logs.propensity[0]) == (LANES[0], 0.9)
     assert (logs.prompt_tokens[0], logs.answer_tokens[0], logs.latency_ms[0], logs.cost_usd[0]) == (11, 7, 125, 1_234e-9)
     assert logs.quality_bar[0] == 0.5
+    told = (logs.quality_of_best, logs.max_output_tokens, logs.price_snapshots)
+    assert [None if column is None else column.tolist() for column in told] == [[0.9], [77], ["today"]]
     assert np.isnan([logs.willingness_to_pay_usd[0], logs.reward[0], logs.reward_std[0]]).all()
     assert logs.is_answered.tolist() == [True]
 

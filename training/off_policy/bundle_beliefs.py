@@ -7,22 +7,26 @@ import numpy as np
 
 from router.bundle import load_bundle
 from router.context import RouteContext
+from router.expectation import believe_of_lanes
 from router.features import FEATURE_NAMES, FEATURES_VERSION
+from router.lane_table import LaneTable
 from router.onnx_quality_model import OnnxQualityModel
 from router.text_window import cut_to_window
-from training.logged_requests import Float32s, Floats, LoggedRequests
+from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.off_policy.errors import CannotTellError
-from training.predict import ask
+from training.off_policy.logged_lanes import is_judged_by_prior, latest_lanes, lay_out
 
 _CHARACTERS, _TURNS = FEATURE_NAMES.index("log_characters"), FEATURE_NAMES.index("log_turns")
 
 
 class BundleBeliefs:
-    """Puts a bundle's beliefs in the place of the logged ones, for lanes whose model it was trained on; others keep what was logged.
+    """Puts a bundle's beliefs in the place of the logged ones, of lanes as the gateway would find them in it.
+
+    A lane's trained name decides, else the vendor's name of its model, under which a retraining learned it. A lane that the bundle does not know is judged by its
+    prior where it was when it was logged; others keep what was logged: one that was calibrated, or that only the other bundle knew.
 
     Expected costs move with the expected lengths, at the rates that the logs' own costs were made with; expected latencies likewise.
-    What the gateway had learned online on top of its own bundle is not carried over; a caller's limit on the answer is not logged with requests, so that expected lengths are not
-    cut to it.
+    What the gateway had learned online on top of its own bundle is not carried over.
 
     Args:
         folder: Of the bundle.
@@ -32,9 +36,9 @@ class BundleBeliefs:
     """
 
     def __init__(self, folder: Path) -> None:
-        bundle = load_bundle(folder)
-        self.version = bundle.version
-        self._quality_model = OnnxQualityModel(bundle)
+        self._bundle = load_bundle(folder)
+        self.version = self._bundle.version
+        self._quality_model = OnnxQualityModel(self._bundle)
 
     def __call__(self, logs: LoggedRequests) -> LoggedRequests:
         """Return the requests with the bundle's beliefs.
@@ -42,30 +46,48 @@ class BundleBeliefs:
         Raises:
             CannotTellError: Text of a request was not kept, or the bundle knows none of the lanes.
         """
-        columns = {name: place for place, name in enumerate(self._quality_model.trained_names)}
-        known = [place for place, name in enumerate(logs.trained_names) if name in columns]
-        if not known:
+        lanes = latest_lanes(logs)
+        table = lay_out(logs.lane_ids, lanes, self._bundle.trained_names, self._bundle.ability_prior)
+        if table.has_prior_only.all():
             raise CannotTellError(
                 f"bundle {self.version} was trained on none of the models in these logs: its beliefs about them are not known"
             )
-        contexts = contexts_of(logs)
-        beliefs = ask(self._quality_model, contexts)
-        seen = [columns[name] for place in known if (name := logs.trained_names[place]) is not None]
+        told = np.flatnonzero(~table.has_prior_only | is_judged_by_prior(logs, lanes))
+        quality, std, believed_tokens = (values[:, told].astype(np.float32) for values in self._believe(logs, table))
         tokens = logs.completion_tokens.copy()
-        tokens[:, known] = beliefs.completion_tokens[:, seen]
+        tokens[:, told] = cut_to_limit(believed_tokens, logs)
         longer = tokens - logs.completion_tokens
         shift = logs.belief_shift
         return replace(
             logs,
-            quality=_with(logs.quality, known, beliefs.quality[:, seen]),
-            quality_std=_with(logs.quality_std, known, beliefs.quality_std[:, seen]),
+            quality=_with(logs.quality, told, quality),
+            quality_std=_with(logs.quality_std, told, std),
             completion_tokens=tokens,
             expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(np.float32),
             expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
                 np.float32
             ),
-            belief_shift=None if shift is None else _with(shift, known, np.zeros((len(logs), len(known)), np.float32)),
+            belief_shift=None if shift is None else _with(shift, told, np.zeros((len(logs), len(told)), np.float32)),
         )
+
+    def _believe(self, logs: LoggedRequests, table: LaneTable) -> tuple[Floats, Floats, Floats]:
+        """Return (quality, its deviation, completion tokens) of all lanes, each (n, m), one call a request, as in production."""
+        predictions = [self._quality_model.predict(context) for context in contexts_of(logs)]
+        quality, std, tokens = (
+            np.stack([getattr(each, name) for each in predictions]) for name in ("quality", "quality_std", "completion_tokens")
+        )
+        difficulty, typical = (
+            np.array([[getattr(each, name)] for each in predictions]) for name in ("difficulty", "typical_completion_tokens")
+        )
+        return believe_of_lanes(table, quality, std, tokens, difficulty, typical)
+
+
+def cut_to_limit(completion_tokens: Float32s, logs: LoggedRequests) -> Float32s:
+    """Return expected lengths (n, any), none longer than the caller's limit on the answer where the log says one."""
+    limits = logs.max_output_tokens
+    if limits is None:
+        return completion_tokens
+    return np.minimum(completion_tokens, np.where(np.isnan(limits), np.inf, limits)[:, None].astype(np.float32))
 
 
 def contexts_of(logs: LoggedRequests) -> list[RouteContext]:
@@ -95,7 +117,7 @@ def contexts_of(logs: LoggedRequests) -> list[RouteContext]:
     return contexts
 
 
-def _with(values: Float32s, columns: list[int], new: Float32s) -> Float32s:
+def _with(values: Float32s, columns: Ints, new: Float32s) -> Float32s:
     replaced = values.copy()
     replaced[:, columns] = new
     return replaced

@@ -142,9 +142,7 @@ def validate(
             coverage = {kind: float(((values[:, 1] <= true) & (true <= values[:, 2])).mean()) for kind, values in made.items()}
             width = {kind: float((values[:, 2] - values[:, 1]).mean()) for kind, values in made.items()}
             too_high = {kind: float((values[:, 1] > true).mean()) for kind, values in made.items()}
-            rows.append(
-                Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width, too_high)
-            )
+            rows.append(Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width, too_high))
     return ScenarioReport(name, n_runs, float(np.mean([run[2] for run in runs])), tuple(rows))
 
 

@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from training.retrain.correction import Hearsay
-from training.telemetry_folder import TelemetryExport, find_exports
+from training.telemetry_folder import TelemetryExport, files_of, find_exports
+from training.telemetry_lanes import vendor_models
 
 Ints = npt.NDArray[np.intp]
 
@@ -45,7 +46,7 @@ def find_lane_models(
     learned it. A vendor's name that the champion does not know is a new model.
     """
     exports = find_exports(folder)
-    vendor = _vendor_models(exports)
+    vendor = vendor_models(files_of(exports, "attempts"))
     place = {name: column for column, name in enumerate(known)}
     names = []
     for lane_id, trained in zip(lane_ids, trained_names, strict=True):
@@ -55,16 +56,6 @@ def find_lane_models(
     of_lane = np.array([-1 if name is None else place[name] for name in names], np.intp)
     noted = _noted_abilities(exports)
     return LaneModels(tuple(known), new, of_lane, tuple(noted.get(name) for name in new))
-
-
-def _vendor_models(exports: Sequence[TelemetryExport]) -> dict[str, str]:
-    """Return lane -> the vendor's name of its model, as attempts say; the newest export knows best."""
-    found: dict[str, str] = {}
-    for path in (path for export in exports for path in export.attempts):
-        table = pq.read_table(path, columns=["lane_id", "vendor_model"], partitioning=None)
-        for pair in table.group_by(["lane_id", "vendor_model"]).aggregate([]).to_pylist():
-            found.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
-    return found
 
 
 def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, Hearsay]:
