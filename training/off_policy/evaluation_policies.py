@@ -1,7 +1,7 @@
 """The policies that logs can be asked about. Each maps logged requests to probabilities of lanes; the words for them are in `policy_specs`.
 
-What is not logged cannot be followed: soft preferences (`provider.order`, `preferred_*`), lanes in reserve, and a caller's price of time. A policy here is the one
-that `router.policies` has for a caller who has none of these.
+What is not logged cannot be followed: soft preferences (`provider.order`, `preferred_*`) and lanes in reserve. A policy here is the one that `router.policies` has for a
+caller who has none of these.
 """
 
 from collections.abc import Callable, Mapping
@@ -107,14 +107,7 @@ class GreedyPolicy:
     def probabilities(self, logs: LoggedRequests) -> Floats:
         """Return 1 for the best lane; what the logged policy would do where nothing is believed of any eligible lane."""
         believed = logs if self.beliefs is None else self.beliefs(logs)
-        scores = np.where(logs.is_eligible, RULES[self.rule](self, believed), -np.inf)
-        scores = np.where(np.isnan(scores), -np.inf, scores)
-        best = scores.argmax(axis=1)
-        rows = np.arange(len(logs))
-        is_decided = scores[rows, best] > -np.inf
-        probabilities = np.where(is_decided[:, None], 0.0, logs.probability)
-        probabilities[rows[is_decided], best[is_decided]] = 1.0
-        return probabilities
+        return take_best(logs, RULES[self.rule](self, believed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +131,22 @@ class MixedPolicy:
         """Return the mixture."""
         alike = logs.is_eligible / np.maximum(logs.is_eligible.sum(axis=1, keepdims=True), 1)
         return np.asarray((1 - self.epsilon) * self.base.probabilities(logs) + self.epsilon * alike, np.float64)
+
+
+def take_best(logs: LoggedRequests, scores: Floats) -> Floats:
+    """Return 1 for the eligible lane of the best score, shape (n, m); what the logged policy would do where no eligible lane has one.
+
+    Args:
+        logs: The requests.
+        scores: Shape (n, m); NaN where nothing is believed of a lane.
+    """
+    scores = np.where(logs.is_eligible & ~np.isnan(scores), scores, -np.inf)
+    best = scores.argmax(axis=1)
+    rows = np.arange(len(logs))
+    is_decided = scores[rows, best] > -np.inf
+    probabilities = np.where(is_decided[:, None], 0.0, logs.probability)
+    probabilities[rows[is_decided], best[is_decided]] = 1.0
+    return probabilities
 
 
 def _best_value(policy: GreedyPolicy, logs: LoggedRequests) -> Floats:

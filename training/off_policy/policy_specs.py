@@ -6,18 +6,33 @@ best_value:worth=0.02,latency=0.001       a policy on the logged beliefs, with s
 cheapest_above_bar:bar=0.8                likewise
 epsilon=0.1,best_value                    a tenth of the requests go anywhere
 bundle=bundles/night-2,best_value         by another bundle's beliefs; needs the text of the requests
+reference=bundles/night-1,near_best       by the logged beliefs, its bar solved on the reference answers of the bundle that logged
+bundle=bundles/night-2,near_best          by another bundle's beliefs and reference answers
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from router.bundle import load_bundle
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
 from training.off_policy.errors import PolicySpecError
 from training.off_policy.evaluation_policies import RULES, EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
 
-_SETTINGS: Mapping[str, tuple[str, ...]] = {"best_value": ("worth", "latency"), "cheapest_above_bar": ("bar",)}
-_DEFAULTS = {"worth": DEFAULT_WILLINGNESS_TO_PAY_USD, "latency": 0.0, "bar": CheapestAboveBar().default_bar}
+_NEAR_BEST = "near_best"
+_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "best_value": ("worth", "latency"),
+    "cheapest_above_bar": ("bar",),
+    _NEAR_BEST: ("share",),
+}
+_DEFAULTS = {
+    "worth": DEFAULT_WILLINGNESS_TO_PAY_USD,
+    "latency": 0.0,
+    "bar": CheapestAboveBar().default_bar,
+    "share": DEFAULT_QUALITY_OF_BEST,
+}
+_SHARES = ("bar", "share")
 
 
 def parse_policy(spec: str) -> EvaluationPolicy:
@@ -27,18 +42,19 @@ def parse_policy(spec: str) -> EvaluationPolicy:
         PolicySpecError: Nobody knows it, or a setting is out of range.
         router.errors.BundleError: The bundle is unusable.
     """
-    bundle, epsilon, rest = None, None, spec.strip()
-    while (word := rest.partition("=")[0]) in ("bundle", "epsilon"):
+    sources: dict[str, Path] = {}
+    epsilon, rest = None, spec.strip()
+    while (word := rest.partition("=")[0]) in ("bundle", "reference", "epsilon"):
         value, comma, rest = rest.partition("=")[2].partition(",")
         if not comma:
             raise PolicySpecError(
                 f"policy {spec!r}: a policy has to follow after {word}={value},: write {word}={value},best_value"
             )
-        if word == "bundle":
-            bundle = Path(value)
-        else:
+        if word == "epsilon":
             epsilon = _number(spec, word, value, most=1.0)
-    policy = _named(spec, rest, bundle)
+        else:
+            sources[word] = Path(value)
+    policy = _named(spec, rest, sources)
     return policy if epsilon is None else MixedPolicy(policy, epsilon)
 
 
@@ -54,8 +70,11 @@ def parse_rule(spec: str) -> GreedyPolicy:
     return policy
 
 
-def _named(spec: str, rest: str, bundle: Path | None) -> EvaluationPolicy:
+def _named(spec: str, rest: str, sources: Mapping[str, Path]) -> EvaluationPolicy:
     name, _, settings = rest.partition(":")
+    bundle = sources.get("bundle")
+    if "reference" in sources and (name != _NEAR_BEST or bundle is not None):
+        raise PolicySpecError(f"policy {spec!r}: reference= is for near_best on the logged beliefs alone: leave it out")
     if name in ("logged", "lane"):
         if bundle is not None:
             raise PolicySpecError(f"policy {spec!r}: {name} asks no bundle: leave bundle= out")
@@ -64,12 +83,10 @@ def _named(spec: str, rest: str, bundle: Path | None) -> EvaluationPolicy:
         if not settings:
             raise PolicySpecError(f"policy {spec!r}: name the lane: lane:provider/model")
         return OneLane(settings)
-    if name == "near_best":
-        raise PolicySpecError(
-            f"policy {spec!r}: the bar of near_best depends on more than is logged: use best_value with the worth that it was solved to"
-        )
+    if name == _NEAR_BEST:
+        return _near_best(spec, rest, _settings(spec, name, settings), sources)
     if name not in RULES:
-        known = ", ".join(["logged", "lane:ID", *RULES])
+        known = ", ".join(["logged", "lane:ID", *RULES, _NEAR_BEST])
         raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {known}")
     values = _DEFAULTS | _settings(spec, name, settings)
     worth_usd, latency_usd_per_s, bar = values["worth"], values["latency"], values["bar"]
@@ -83,6 +100,21 @@ def _named(spec: str, rest: str, bundle: Path | None) -> EvaluationPolicy:
     )
 
 
+def _near_best(spec: str, rest: str, settings: dict[str, float], sources: Mapping[str, Path]) -> EvaluationPolicy:
+    if not sources:
+        raise PolicySpecError(
+            f"policy {spec!r}: the bar of near_best is solved on a bundle's reference answers: write reference=DIR,{rest}, with the bundle that logged, "
+            f"or bundle=DIR,{rest}"
+        )
+    from training.off_policy.bundle_beliefs import BundleBeliefs
+    from training.off_policy.near_best import NearBestPolicy
+
+    ((word, folder),) = sources.items()
+    bundle = load_bundle(folder)
+    beliefs = BundleBeliefs(folder) if word == "bundle" else None
+    return NearBestPolicy(bundle, (_DEFAULTS | settings)["share"], beliefs, f"{word}={bundle.version},{rest}")
+
+
 def _settings(spec: str, name: str, settings: str) -> dict[str, float]:
     known: tuple[str, ...] = _SETTINGS.get(name, ())
     values: dict[str, float] = {}
@@ -92,7 +124,7 @@ def _settings(spec: str, name: str, settings: str) -> dict[str, float]:
             raise PolicySpecError(
                 f"policy {spec!r}: {name} has no setting {word!r}: {'it has ' + ', '.join(known) if known else 'it has none'}"
             )
-        values[word] = _number(spec, word, value, most=1.0 if word == "bar" else None)
+        values[word] = _number(spec, word, value, most=1.0 if word in _SHARES else None)
     return values
 
 

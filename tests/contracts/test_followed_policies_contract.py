@@ -1,0 +1,175 @@
+"""Every policy that decides can be followed on its own logs: the chances it is given off-policy are those that it drew with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from telemetry_strategies import NOON, attempt_row
+
+from router.bar import Bar
+from router.bundle import load_bundle
+from router.context import Constraints, Preferences, RouteContext
+from router.decision import Decision, decide
+from router.expectation import LaneState
+from router.features import FEATURES_VERSION
+from router.lane import Lane, QualityPrior
+from router.lane_table import LaneTable
+from router.onnx_quality_model import OnnxQualityModel
+from router.policies.base import Policy
+from router.policies.best_value import BestValue
+from router.policies.cheapest import Cheapest
+from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.lowest_latency import LowestLatency
+from router.policies.near_best import NearBest
+from router.policies.registry import POLICIES
+from router.price_table import Price
+from serve.attempt_recorder import candidate_table
+from serve.lane_log import lane_row
+from serve.storage.attempt_repository import AttemptRepository
+from serve.storage.database import open_database
+from serve.storage.priced_lane_repository import PricedLaneRepository
+from serve.telemetry_export import export_telemetry
+from training.logged_requests import LoggedRequests
+from training.off_policy.errors import CannotTellError
+from training.off_policy.policy_specs import parse_policy
+from training.telemetry_reader import read_logs
+
+BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
+QUALITY_MODEL = OnnxQualityModel(load_bundle(BUNDLE))
+N_REQUESTS = 48
+PRICES = ("2.5", "0.6", "0.1", "1.2", "0.3")
+PRIOR = QualityPrior(0.6, 0.7, "test")
+
+
+def lane(number: int, price: str, **changes: Any) -> Lane:
+    """A lane of a model that the bundle was trained on; the last one is judged by its prior."""
+    names = QUALITY_MODEL.trained_names
+    trained = None if number == len(PRICES) - 1 else names[(number * 11) % len(names)]
+    rates = Price(Decimal(price) / 4, Decimal(price), "test", date(2026, 11, 1))
+    made = Lane(
+        f"p{number}/m", f"p{number}", "m", f"vendor/m{number}", f"p{number}", rates, context_tokens=100_000, trained_name=trained
+    )
+    return replace(made, prior=None if trained else PRIOR, typical_tokens_per_s=20.0 + 17 * number, **changes)
+
+
+LANES = [lane(number, price) for number, price in enumerate(PRICES)]
+FOLLOWED: dict[str, tuple[Policy, str]] = {
+    "best_value": (BestValue(0.004), "best_value:worth=0.004"),
+    "cheapest": (Cheapest(), "cheapest"),
+    "cheapest_above_bar": (CheapestAboveBar(0.6), "cheapest_above_bar:bar=0.6"),
+    "lowest_latency": (LowestLatency(), "lowest_latency"),
+    "near_best": (NearBest(0.9), f"reference={BUNDLE},near_best:share=0.9"),
+}
+"""Policy that decides -> it, and the words that follow it."""
+
+
+def wishes(policy: str, rng: np.random.Generator) -> Preferences:
+    """What some callers say: as a gateway lets them say it to this policy."""
+    if rng.random() < 0.5:
+        return Preferences()
+    if policy == "near_best":
+        return Preferences(quality_of_best=float(rng.choice([0.7, 0.8, 0.97])))
+    if policy == "best_value":
+        return Preferences(willingness_to_pay_usd=float(rng.uniform(0, 0.05)))
+    return Preferences(quality_bar=float(rng.uniform(0.3, 0.9)))
+
+
+def decided(
+    policy: Policy,
+    table: LaneTable,
+    preferences_of: Callable[[str, np.random.Generator], Preferences] = wishes,
+) -> list[tuple[RouteContext, Preferences, Decision]]:
+    """Decide requests of all kinds, each with some lanes left out."""
+    rng = np.random.default_rng(5)
+    bar = Bar(table, load_bundle(BUNDLE).read_reference)
+    state = replace(LaneState.unmeasured(table), quality_shift=np.linspace(-0.4, 0.6, len(table)))
+    found = []
+    for number in range(N_REQUESTS):
+        context = RouteContext.from_prompt(
+            f"Explain step {number} of a proof that there are infinitely many primes. " * (1 + number % 9)
+        )
+        left_out = frozenset(f"p{place}" for place in np.flatnonzero(rng.random(len(table)) < 0.3)[: len(table) - 1])
+        preferences = preferences_of(policy.name, rng)
+        constraints = Constraints(ignored_providers=left_out)
+        prediction = QUALITY_MODEL.predict(context)
+        decision = decide(table, context, prediction, state, policy, rng, constraints, preferences, bar)
+        found.append((context, preferences, decision))
+    return found
+
+
+def logged(
+    folder: Path, lanes: Sequence[Lane], made: Sequence[tuple[RouteContext, Preferences, Decision]], version: str
+) -> LoggedRequests:
+    """Export these decisions as the gateway does, and read them."""
+    engine = open_database(str(folder / "telemetry.db"))
+    rows = [
+        attempt_row(
+            number,
+            prompt_text=context.text,
+            features_version=FEATURES_VERSION,
+            candidates=candidate_table(decision),
+            lane_id=decision.chosen.lane_id,
+            propensity=decision.propensity,
+            policy=decision.policy_name,
+            router_version=version,
+            price_snapshot_id="today",
+            quality_bar=preferences.quality_bar,
+            willingness_to_pay_usd=preferences.willingness_to_pay_usd,
+            quality_of_best=preferences.quality_of_best,
+            prompt_tokens=context.prompt_tokens,
+        )
+        for number, (context, preferences, decision) in enumerate(made)
+    ]
+    AttemptRepository(engine).insert_many(rows)
+    PricedLaneRepository(engine).put([lane_row(lane, "today", datetime(2026, 11, 1, tzinfo=UTC)) for lane in lanes])
+    export_telemetry(engine, NOON - timedelta(days=1), NOON + timedelta(days=1), folder / "out")
+    engine.dispose()
+    return read_logs(folder / "out")
+
+
+def test_every_policy_that_ranks_is_followed() -> None:
+    assert set(FOLLOWED) == set(POLICIES) - {"pinned"}  # a pin is a caller's own choice, and not judged
+
+
+@pytest.mark.parametrize("name", list(FOLLOWED))
+def test_a_policy_is_given_the_chances_that_it_drew_with(name: str, tmp_path: Path) -> None:
+    policy, spec = FOLLOWED[name]
+    made = decided(policy, LaneTable.build(LANES, QUALITY_MODEL.trained_names))
+    logs = logged(tmp_path, LANES, made, QUALITY_MODEL.version)
+    np.testing.assert_array_equal(parse_policy(spec).probabilities(logs), logs.probability)
+    assert len(np.unique(logs.chosen)) > 1
+
+
+def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> LoggedRequests:
+    made = decided(NearBest(0.9), LaneTable.build(LANES, QUALITY_MODEL.trained_names))
+    return logged(folder, LANES, made, version)
+
+
+def test_near_best_is_followed_by_another_bundles_beliefs_from_the_text(tmp_path: Path) -> None:
+    found = parse_policy(f"bundle={BUNDLE},near_best:share=0.9")
+    assert found.needs_text
+    np.testing.assert_allclose(found.probabilities(near_best_logs(tmp_path)).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            lambda logs: replace(logs, router_versions=np.full(len(logs), "other+1")),
+            "48 of 48 requests were not decided by llmdeal",
+        ),
+        (lambda logs: replace(logs, lane_book=None), "the logs do not hold those of p"),
+        (lambda logs: replace(logs, quality_std=logs.quality_std * 1.3), "of p4/m that rests on graded answers"),
+    ],
+)
+def test_near_best_is_refused_where_the_logs_do_not_hold_its_bar(
+    change: Callable[[LoggedRequests], LoggedRequests], complaint: str, tmp_path: Path
+) -> None:
+    policy = parse_policy(f"reference={BUNDLE},near_best")
+    with pytest.raises(CannotTellError, match=complaint):
+        policy.probabilities(change(near_best_logs(tmp_path)))

@@ -1,0 +1,138 @@
+"""`near_best` on logs: the relative bar, solved for the lanes that each request had, at the prices of its day, on a bundle's reference answers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router.bar import Bar, BarRule
+from router.bundle import Bundle
+from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
+from training.lane_book import LaneBook, LoggedLane
+from training.logged_requests import Floats, Ints, LoggedRequests, Mask
+from training.off_policy.errors import CannotTellError
+from training.off_policy.evaluation_policies import Beliefs, take_best
+from training.off_policy.logged_lanes import is_judged_by_prior, latest_lanes, lay_out
+
+_SHARE_STEPS = 1_000
+"""The bar counts three digits of a share."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearBestPolicy:
+    """Keeps a share of the best lane's mean quality for the least money, as `router.policies.near_best` does.
+
+    Args:
+        bundle: Its reference answers are what the bar is solved on.
+        share: Wanted where the caller gave none, 0..1.
+        beliefs: By which lanes are ranked; None: the logged ones, which have to be the bundle's.
+        title: As it was asked for.
+    """
+
+    bundle: Bundle
+    share: float = DEFAULT_QUALITY_OF_BEST
+    beliefs: Beliefs | None = None
+    title: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.title or "near_best"
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether it can only be followed on requests whose text was kept."""
+        return self.beliefs is not None
+
+    def probabilities(self, logs: LoggedRequests) -> Floats:
+        """Return 1 for the lane that the bar's rule takes.
+
+        Raises:
+            CannotTellError: The logs do not hold what the bar is solved from.
+        """
+        if self.beliefs is None:
+            self._check_beliefs(logs)
+        believed = logs if self.beliefs is None else self.beliefs(logs)
+        worth, alone = self._rules(logs)
+        scores = worth[:, None] * believed.quality - believed.expected_cost_usd
+        rows = np.flatnonzero(alone >= 0)
+        scores[rows, alone[rows]] = np.inf
+        return take_best(logs, scores)
+
+    def _check_beliefs(self, logs: LoggedRequests) -> None:
+        others = int((logs.router_versions != self.bundle.version).sum())
+        if others:
+            raise CannotTellError(
+                f"{others:,} of {len(logs):,} requests were not decided by {self.bundle.version}: give --since and --until within its time, or ask it "
+                "about their text, bundle=DIR,near_best"
+            )
+
+    def _rules(self, logs: LoggedRequests) -> tuple[Floats, Ints]:
+        """Return (willingness to pay, the lane that is to answer everything or -1) of each request, each (n,)."""
+        worth, alone = np.zeros(len(logs)), np.full(len(logs), -1, np.intp)
+        told = _Told.of(logs, self.bundle)
+        bars: dict[str, Bar] = {}
+        for snapshot, share, rows in _alike(logs, self.share):
+            is_eligible = logs.is_eligible[rows[0]]
+            told.check(logs, is_eligible, snapshot)
+            if snapshot not in bars:
+                bars[snapshot] = self._bar(logs, told, snapshot)
+            rule = bars[snapshot].rule(is_eligible, share) if is_eligible.any() else BarRule(0.0)
+            worth[rows] = rule.willingness_to_pay_usd
+            alone[rows] = -1 if rule.lane is None else rule.lane
+        return worth, alone
+
+    def _bar(self, logs: LoggedRequests, told: "_Told", snapshot: str) -> Bar:
+        lanes = [told.book.at.get((snapshot, lane_id), LoggedLane()) for lane_id in logs.lane_ids]
+        table = lay_out(logs.lane_ids, lanes, self.bundle.trained_names, self.bundle.ability_prior)
+        return Bar(table, self.bundle.read_reference)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """Which lanes the logs tell enough of.
+
+    Args:
+        book: What was noted of lanes.
+        is_calibrated: Shape (m,), lanes whose quality rests on graded answers that no export holds.
+    """
+
+    book: LaneBook
+    is_calibrated: Mask
+
+    @classmethod
+    def of(cls, logs: LoggedRequests, bundle: Bundle) -> "_Told":
+        lanes = latest_lanes(logs)
+        is_prior = lay_out(logs.lane_ids, lanes, bundle.trained_names, bundle.ability_prior).has_prior_only
+        return cls(logs.lane_book or LaneBook(), is_prior & ~is_judged_by_prior(logs, lanes))
+
+    def check(self, logs: LoggedRequests, is_eligible: Mask, snapshot: str) -> None:
+        """Refuse lanes that a bar cannot be solved with."""
+        eligible = [logs.lane_ids[column] for column in np.flatnonzero(is_eligible)]
+        unnoted = [lane_id for lane_id in eligible if (snapshot, lane_id) not in self.book.at]
+        if unnoted:
+            raise CannotTellError(
+                f"the bar of near_best is solved from the lanes' prices, and the logs do not hold those of {unnoted[0]}: exports have them from "
+                "telemetry schema 2 on, so export again"
+            )
+        calibrated = [logs.lane_ids[column] for column in np.flatnonzero(is_eligible & self.is_calibrated)]
+        if calibrated:
+            raise CannotTellError(
+                f"the bar of near_best is solved from what is believed of each lane on the bundle's reference answers, and of {calibrated[0]} that rests "
+                "on graded answers of its own, which no export holds: judge best_value with the worth that it was solved to"
+            )
+
+
+def _alike(logs: LoggedRequests, default_share: float) -> Iterator[tuple[str, float, Ints]]:
+    """Yield (price snapshot, share, rows) of requests whose bar is the same one."""
+    n = len(logs)
+    snapshots: npt.NDArray[np.str_] = np.full(n, "") if logs.price_snapshots is None else logs.price_snapshots
+    stated = np.full(n, np.nan) if logs.quality_of_best is None else logs.quality_of_best
+    steps = np.rint(np.where(np.isnan(stated), default_share, stated) * _SHARE_STEPS).astype(np.int64)
+    names, code = np.unique(snapshots, return_inverse=True)
+    keys = np.column_stack([code, steps, np.packbits(logs.is_eligible, axis=1).astype(np.int64)])
+    groups, group = np.unique(keys, axis=0, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.searchsorted(group[order], np.arange(1, len(groups)))):
+        yield str(names[code[rows[0]]]), steps[rows[0]] / _SHARE_STEPS, rows
