@@ -24,7 +24,6 @@ _ROW_GROUP = 2_000
 _DAY_US = 86_400_000_000
 _DEFAULTS: dict[str, object] = {
     "attempt": 0,
-    "account": "default",
     "tags": [],
     "endpoint": "/v1/chat/completions",
     "is_streaming": False,
@@ -59,6 +58,7 @@ class LoggedTraffic:
         reward: Shape (n,); NaN: nobody said anything.
         answer_tokens: Shape (n,).
         paid_usd: Shape (n,).
+        account: Shape (n,); None: all are the default account's.
     """
 
     names: tuple[str, ...]
@@ -76,6 +76,7 @@ class LoggedTraffic:
     reward: Floats
     answer_tokens: Floats
     paid_usd: Floats
+    account: npt.NDArray[np.str_] | None = None
 
     def rows(self, chosen: Ints) -> "LoggedTraffic":
         """Return these requests."""
@@ -116,6 +117,7 @@ def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
     own: dict[str, Any] = {
         "request_id": _request_ids(first, n),
         "started_at": pa.array(part.started_at, pa.timestamp("us", tz="UTC")),
+        "account": ["default"] * n if part.account is None else part.account.tolist(),
         "conversation_id": [f"c{number}" for number in part.conversation],
         "features": _lists(pa.array(part.features.ravel(), pa.float32()), n, part.features.shape[1]),
         "prompt_text": list(part.prompts),

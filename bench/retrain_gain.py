@@ -179,6 +179,8 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
             logits[request, np.setdiff1d(np.arange(logits.shape[1]), logged)] = np.nan
     return Evidence(
         split=np.where(np.arange(n) < (1 - _CALIBRATE_SHARE) * n, TRAIN, CALIBRATE).astype(np.intp),
+        request=np.arange(n),
+        account=np.full(n, "default"),
         model=model,
         reward=reward,
         reward_std=np.zeros(n),

@@ -70,6 +70,15 @@ class PromptSpace:
         components = ((logit(quality) - self.centre) @ self.directions).clip(-_FARTHEST, _FARTHEST)
         return np.concatenate([np.ones((*components.shape[:-1], 1)), components], axis=-1)
 
+    def shifts(self, quality: Float32s, coefficients: Floats) -> Floats:
+        """Return the shifts of log odds (n, n_lanes) of prompts of which the trained models' P(good answer) is (n, m).
+
+        Args:
+            quality: Shape (n, m).
+            coefficients: Shape (n_lanes, k + 1), of one account.
+        """
+        return np.asarray((self.design(quality) @ coefficients.T).clip(-MAX_SHIFT, MAX_SHIFT), np.float64)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountCorrection:
@@ -87,8 +96,12 @@ class AccountCorrection:
 
     def of_lanes(self, table: LaneTable) -> Floats:
         """Return the coefficients of each lane, shape (n_lanes, k + 1)."""
+        return self.of_names([(lane.lane_id, lane.trained_name) for lane in table.lanes])
+
+    def of_names(self, lanes: Sequence[tuple[str, str | None]]) -> Floats:
+        """Return the coefficients of lanes, shape (n_lanes, k + 1), each given as its id and the trained model behind it; None: no trained one."""
         nothing = np.zeros_like(self.shared)
-        rows = [self.own.get(lane.lane_id, self.own.get(lane.trained_name or "", nothing)) for lane in table.lanes]
+        rows = [self.own.get(lane_id, self.own.get(trained_name or "", nothing)) for lane_id, trained_name in lanes]
         return self.shared + np.array(rows).reshape(len(rows), len(self.shared))
 
 

@@ -82,7 +82,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
         abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # likewise
-        version = f"{manifest['name']}+{hashes[GRAPH_FILE][:8]}"
+        version = version_of(str(manifest["name"]), hashes[GRAPH_FILE])
         prior = None if manifest["ability_prior"] is None else AbilityPrior(**manifest["ability_prior"])  # type: ignore[arg-type]  # likewise
     except (KeyError, TypeError, ValueError) as problem:
         raise BundleError(
@@ -91,6 +91,11 @@ def load_bundle(folder: Path) -> Bundle:
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
     return Bundle(folder, version, names, abilities, prior)
+
+
+def version_of(name: str, graph_hash: str) -> str:
+    """Return the version of the bundle of this name whose graph has this sha256, in hexadecimal."""
+    return f"{name}+{graph_hash[:8]}"
 
 
 def read_manifest(folder: Path) -> dict[str, object]:

@@ -71,9 +71,18 @@ from {logs["first_at"][:10]} to {logs["last_at"][:10]}. Log loss of the rewards 
 |---|---|---|---|---|---|
 {steps}
 
-Whether it is better than the bundle that it came from is what `verdict.json` says, by conversations that are later still.
+{_accounts_of(logs.get("accounts"))}Whether it is better than the bundle that it came from is what `verdict.json` says, by conversations that are later still.
 
 """
+
+
+def _accounts_of(accounts: Mapping[str, int] | None) -> str:
+    if not accounts or not accounts["corrected"]:
+        return ""
+    return (
+        f"With it go corrections for single accounts, {accounts['corrected']:,} of them, fitted to {accounts['answers']:,} judged answers. "
+        "Names are hashed, and each holds for its account alone.\n"
+    )
 
 
 def _measures_table(measures: Mapping[str, Mapping[str, float]]) -> str:

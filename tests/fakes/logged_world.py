@@ -15,13 +15,31 @@ SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 OVERRATED, UNDERRATED, AS_BELIEVED, NEW = "gpt-4o-2024-08-06", "llama-3.1-8b-instruct", "qwen2.5-72b-instruct", "acme/new"
 NAMES = (OVERRATED, UNDERRATED, AS_BELIEVED, NEW)
 _COST_USD = np.array([4e-3, 2e-4, 8e-4, 3e-4])
+ACCOUNTS = ("acme", "globex")
 _START_US = 1_780_000_000_000_000
 
 
 def write_logs(
-    folder: Path, n_requests: int, *, text_share: float, feedback: float = 0.7, is_as_believed: bool = False, seed: int = 0
+    folder: Path,
+    n_requests: int,
+    *,
+    text_share: float,
+    feedback: float = 0.7,
+    is_as_believed: bool = False,
+    has_accounts: bool = False,
+    seed: int = 0,
 ) -> Path:
-    """Write an export of requests that are half easy, half hard; the new model answers the easy ones well and the hard ones badly."""
+    """Write an export of requests that are half easy, half hard; the new model answers the easy ones well and the hard ones badly.
+
+    Args:
+        folder: To write to.
+        n_requests: How many.
+        text_share: Of requests whose text is kept.
+        feedback: Share of requests that are judged.
+        is_as_believed: The shipped bundle is right, in truth.
+        has_accounts: Conversations take turns between `ACCOUNTS`, of whom the second one finds good what the first one finds bad.
+        seed: Of all that is drawn.
+    """
     random = np.random.default_rng(seed)
     champion = read_champion(SHIPPED)
     texts, _ = tiny_tables(160, seed)
@@ -34,6 +52,9 @@ def write_logs(
     is_hard = drawn % 2 == 1
     truth = np.column_stack([np.full(n_requests, 0.4), np.full(n_requests, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)])
     truth = quality if is_as_believed else truth
+    account = np.array(ACCOUNTS)[np.arange(n_requests) // 2 % 2] if has_accounts else None
+    if account is not None:
+        truth = np.where((account == ACCOUNTS[1])[:, None], truth[:, [1, 0, 2, 3]], truth)
     best = (0.02 * quality - _COST_USD).argmax(axis=1)
     probability = np.full((n_requests, 4), 0.15)
     probability[np.arange(n_requests), best] += 0.4
@@ -57,6 +78,7 @@ def write_logs(
         reward=np.where(random.random(n_requests) < feedback, score, np.nan),
         answer_tokens=np.full(n_requests, 250.0),
         paid_usd=_COST_USD[chosen],
+        account=account,
     )
     half = n_requests // 2
     return write_export(folder, iter([traffic.rows(np.arange(half)), traffic.rows(np.arange(half, n_requests))]))

@@ -69,6 +69,15 @@ def test_the_shift_is_that_of_the_prompts_components() -> None:
         assert found.shift(quality) == pytest.approx(found.coefficients @ space().design(quality), abs=1e-4)
 
 
+def test_many_prompts_at_once_are_shifted_as_each_one_is() -> None:
+    rng = np.random.default_rng(5)
+    found = LaneCoefficients(space(), rng.normal(0, 2, (3, 5)))
+    quality = rng.uniform(0.001, 0.999, (30, 6)).astype(np.float32)
+    each = np.array([found.shift(row) for row in quality])
+    assert np.abs(each).max() == pytest.approx(MAX_SHIFT)
+    assert space().shifts(quality, found.coefficients) == pytest.approx(each, abs=1e-4)
+
+
 def test_accounts_without_a_correction_have_none_and_names_are_not_written_in_plain_words() -> None:
     found = corrections()
     assert found.of("other") is None

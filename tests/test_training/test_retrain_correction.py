@@ -125,7 +125,7 @@ def test_the_latest_conversations_judge_and_those_before_them_calibrate(first_st
 def test_rare_and_exact_rewards_count_for_more() -> None:
     nothing = np.empty(0)
     evidence = Evidence(
-        split=np.zeros(4, np.intp), model=np.array([0, 0, 1, 1]), reward=np.ones(4), reward_std=np.array([0, 0, 0, 0.5]),
+        split=np.zeros(4, np.intp), request=np.arange(4), account=np.full(4, "default"), model=np.array([0, 0, 1, 1]), reward=np.ones(4), reward_std=np.array([0, 0, 0, 0.5]),
         propensity=np.array([0.5, 0.01, 0.3, 0.3]), logits=np.zeros((4, 2), np.float16), text_row=np.full(4, -1), inputs=np.empty((0, 3), np.float16),
         length_split=np.empty(0, np.intp), length_model=np.empty(0, np.intp), believed_tokens=nothing, answer_tokens=nothing,
         test_conversations=np.empty(0, np.uint64), test_since=0, n_requests=4, first_at=0, last_at=0,

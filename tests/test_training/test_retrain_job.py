@@ -80,7 +80,7 @@ def test_the_manifest_says_what_was_learned_from_and_holds_no_text(learned: Retr
     assert said["requests"] == 4_000
     assert said["rewards"] == said["rewards_with_text"] == sum(said["rewards_of"].values())
     assert said["rewards_to_judge"] > 0
-    assert [step["step"] for step in said["steps"]] == ["correction", "network"]
+    assert [step["step"] for step in said["steps"]] == ["correction", "network", "accounts"]
     assert manifest["base"] == load_bundle(SHIPPED).version
     for path in learned.bundle.iterdir():
         assert b"irreducible over the rationals" not in path.read_bytes()

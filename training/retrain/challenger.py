@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE
+from router.account_correction import ACCOUNT_CORRECTIONS_FILE
+from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE, version_of
 from router.context import RouteContext
 from router.placement import logit, sigmoid
 from router.reference_answers import ReferenceAnswers
+from training.account_correction.fitting import FittedAccounts
 from training.bundle_writer import publish_bundle
 from training.calibration import LONGEST_LOG_TOKENS
 from training.encoding import encode_prompts
@@ -45,7 +48,9 @@ class Learned:
     lengths: tuple[Floats, Floats]
 
 
-def write_challenger(folder: Path, champion: Champion, learned: Learned, record: dict[str, object]) -> ParityReport:
+def write_challenger(
+    folder: Path, champion: Champion, learned: Learned, record: dict[str, object], accounts: FittedAccounts | None = None
+) -> ParityReport:
     """Export, prove parity and put the bundle at `folder` in one step.
 
     Args:
@@ -53,6 +58,7 @@ def write_challenger(folder: Path, champion: Champion, learned: Learned, record:
         champion: What it came from.
         learned: What was found.
         record: For the manifest, under `learned_from_logs`.
+        accounts: Corrections of what was learned, for single accounts; None: there are none.
 
     Raises:
         ParityError: The export differs from what was fitted; nothing is written.
@@ -64,6 +70,9 @@ def write_challenger(folder: Path, champion: Champion, learned: Learned, record:
         TOKENIZER_FILE: learned.parts.table.tokenizer_json,
         REFERENCE_FILE: reference.to_bytes(),
     }
+    if accounts is not None:
+        version = version_of(folder.name, sha256(files[GRAPH_FILE]).hexdigest())
+        files[ACCOUNT_CORRECTIONS_FILE] = accounts.for_bundle(version).to_bytes()
     graded = champion.manifest["graded_answers"]
     manifest = dict(champion.manifest) | {
         "name": folder.name,

@@ -26,6 +26,19 @@ def retrain(
         list[str] | None,
         typer.Option(help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
     ] = None,
+    accounts: Annotated[
+        bool,
+        typer.Option(
+            "--accounts/--no-accounts", help="Fit corrections for single accounts, too, and put them into the challenger."
+        ),
+    ] = True,
+    account_corrections: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the corrections that a gateway serves the champion with, as llmdeal accounts-learn wrote them; by default account_corrections "
+            "beside --out."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
     scheduler: Annotated[
         str, typer.Option(help="Dask scheduler (tcp://…) whose workers do the heavy work; by default it is done here.")
@@ -44,9 +57,9 @@ def retrain(
 
     console = Console()
     with one_line_errors("retrain"):
-        settings = RetrainSettings(seed=seed, value_usd=value, metrics=tuple(metric or ()))
+        settings = RetrainSettings(seed=seed, value_usd=value, metrics=tuple(metric or ()), corrects_accounts=accounts)
         registry = None if track == "none" else BundleRegistry(track or default_address(out))
-        plan = RetrainPlan(logs, champion, out, corpus, work, settings)
+        plan = RetrainPlan(logs, champion, out, corpus, work, account_corrections, settings)
         with _machinery(scheduler) as machinery:
             result = run_retraining(plan, TerminalProgress(console), machinery, registry)
     verdict = result.verdict

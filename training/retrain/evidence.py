@@ -51,7 +51,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     """Return what one part of a log tells, as arrays.
 
     Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds. Of the `k` judged ones that can be learned from, because their
-    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `model`, `reward`, `reward_std`, `propensity`, `logits` (k, m) of the
+    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `account`, `model`, `reward`, `reward_std`, `propensity`, `logits` (k, m) of the
     champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was not kept. Of the `a` answers of
     known length: `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
     """
@@ -78,6 +78,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
         "conversation": conversation_hashes(logs),
         "started_at": logs.started_at.astype("datetime64[us]").astype(np.int64),
         "row": used,
+        "account": logs.accounts[used],
         "model": model[used].astype(np.int32),
         "reward": logs.reward[used].astype(np.float32),
         "reward_std": np.nan_to_num(logs.reward_std[used]).astype(np.float32),

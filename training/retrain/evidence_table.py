@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 TRAIN, CALIBRATE, TEST = 0, 1, 2
-_SMALL = ("model", "reward", "reward_std", "propensity", "text_row")
+_SMALL = ("account", "model", "reward", "reward_std", "propensity", "text_row")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,8 @@ class Evidence:
 
     Args:
         split: Shape (k,), `TRAIN`, `CALIBRATE` or `TEST`.
+        request: Shape (k,), the request's place among all requests of the logs, in order of time.
+        account: Shape (k,), names.
         model: Shape (k,), columns of the models.
         reward, reward_std, propensity: Shape (k,).
         logits: Shape (k, m), the champion's; memory-mapped.
@@ -39,6 +41,8 @@ class Evidence:
     """
 
     split: Ints
+    request: Ints
+    account: npt.NDArray[np.str_]
     model: Ints
     reward: Floats
     reward_std: Floats
@@ -71,6 +75,8 @@ class Evidence:
         return replace(
             self,
             split=self.split[kept],
+            request=self.request[kept],
+            account=self.account[kept],
             model=column[self.model[kept]],
             reward=self.reward[kept],
             reward_std=self.reward_std[kept],
@@ -102,13 +108,15 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
     small: dict[str, list[npt.NDArray[Any]]] = {
         name: [] for name in (*_SMALL, "length_model", "believed_tokens", "answer_tokens")
     }
-    conversations, starts, of_judged, of_lengths, n_texts = [], [], [], [], 0
+    conversations, starts, requests, of_judged, of_lengths, n_texts, n_requests = [], [], [], [], [], 0, 0
     shapes = (0, 0)
     for path in parts:
         arrays = read_arrays(path)
         arrays["text_row"] = np.where(arrays["text_row"] >= 0, arrays["text_row"] + n_texts, -1)
         n_texts += len(arrays["inputs"])
         shapes = arrays["logits"].shape[1], arrays["inputs"].shape[1]
+        requests.append(n_requests + arrays["row"])
+        n_requests += len(arrays["conversation"])
         conversations.append(arrays["conversation"])
         starts.append(arrays["started_at"])
         of_judged.append(arrays["conversation"][arrays["row"]])
@@ -130,6 +138,8 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
     is_test = part_of == TEST
     return Evidence(
         split=split_of(of_judged),
+        request=np.concatenate(requests).astype(np.intp),
+        account=columns["account"],
         model=columns["model"].astype(np.intp),
         reward=columns["reward"].astype(np.float64),
         reward_std=columns["reward_std"].astype(np.float64),
@@ -143,7 +153,7 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
         answer_tokens=columns["answer_tokens"].astype(np.float64),
         test_conversations=numbers[is_test],
         test_since=int(first[is_test].min()) if is_test.any() else int(started.max()),
-        n_requests=len(started),
+        n_requests=n_requests,
         first_at=int(started.min()),
         last_at=int(started.max()),
     )

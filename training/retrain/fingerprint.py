@@ -6,23 +6,39 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from router.account_correction import AccountCorrections
 from training.corpus import Corpus
 from training.retrain.champion import Champion
 from training.retrain.settings import RetrainSettings
 from training.telemetry_folder import find_exports
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """A step for any change of what the same inputs give."""
 _SUFFIX = re.compile(r"-r[0-9a-f]{8}$")
 
 
-def fingerprint_of(logs: Path, champion: Champion, corpus: Corpus | None, settings: RetrainSettings) -> str:
-    """Return the hash, in hexadecimal. Exports count by their manifests, which hold the hash of every file."""
+def fingerprint_of(
+    logs: Path,
+    champion: Champion,
+    corpus: Corpus | None,
+    settings: RetrainSettings,
+    corrections: AccountCorrections | None = None,
+) -> str:
+    """Return the hash, in hexadecimal. Exports count by their manifests, which hold the hash of every file.
+
+    Args:
+        logs: Folder of exports.
+        champion: What it starts from.
+        corpus: Graded answers; None: none.
+        settings: Of the retraining.
+        corrections: Accounts' own that the champion is served with; None: it has none.
+    """
     content = {
         "recipe": RECIPE_VERSION,
         "exports": sorted(_hash((export.folder / "export.json").read_bytes()) for export in find_exports(logs)),
         "champion": [champion.bundle.version, champion.manifest["files"]],
         "corpus": None if corpus is None else corpus.hashes,
+        "account_corrections": None if corrections is None else _hash(corrections.to_bytes()),
         "settings": asdict(settings),
     }
     return _hash(json.dumps(content, sort_keys=True).encode())

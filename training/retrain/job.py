@@ -15,12 +15,13 @@ from training.corpus import Corpus, read_corpus
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
 from training.registry import BundleRegistry
+from training.retrain.accounts import beside, corrections_of_champion, learn_accounts
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.evidence import ChampionView, gather_evidence
 from training.retrain.evidence_table import Evidence, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
-from training.retrain.judging import LaterConversations, TestRequests, judge, read_test_requests
+from training.retrain.judging import LaterConversations, judge, read_test_requests
 from training.retrain.lane_models import find_lane_models
 from training.retrain.recording import record_of, record_run
 from training.retrain.report import make_report
@@ -43,6 +44,7 @@ class RetrainPlan:
         out: Folder of bundles; the challenger becomes a folder in it.
         corpus: Graded answers that keep what the champion knew; None: there are none at hand.
         work: Where checkpoints lie; None: `.retrain` in `out`.
+        account_corrections: Folder of those that the champion is served with; None: `account_corrections` beside `out`.
         settings: Of the retraining.
     """
 
@@ -51,6 +53,7 @@ class RetrainPlan:
     out: Path
     corpus: Path | None = None
     work: Path | None = None
+    account_corrections: Path | None = None
     settings: RetrainSettings = field(default_factory=RetrainSettings)
 
 
@@ -125,7 +128,8 @@ def retrain(
     machinery = machinery or ThisProcess()
     champion = read_champion(plan.champion)
     corpus = read_corpus(plan.corpus) if plan.corpus else None
-    fingerprint = fingerprint_of(plan.logs, champion, corpus, plan.settings)
+    of_champion = corrections_of_champion(champion.bundle, plan.account_corrections or beside(plan.out))
+    fingerprint = fingerprint_of(plan.logs, champion, corpus, plan.settings, of_champion)
     bundle = plan.out / challenger_name(champion, fingerprint)
     work_root = plan.work or plan.out / WORK_FOLDER
     with only_one(work_root):
@@ -136,12 +140,19 @@ def retrain(
         work = WorkFolder(work_root / fingerprint[:16])
         made = work.folder / bundle.name
         evidence, view, outcome = _learn(plan, champion, corpus, work, progress, machinery)
-        record = record_of(evidence, outcome, corpus)
+        with progress.stage("Correcting for accounts", None):
+            # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
+            judgements = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
+            accounts = learn_accounts(champion, outcome.learned, evidence, judgements, plan.settings)
+        record = record_of(evidence, outcome, accounts, corpus)
         with progress.stage("Exporting and proving parity", None):
-            write_challenger(made, champion, outcome.learned, record)
+            write_challenger(made, champion, outcome.learned, record, accounts.fitted)
         with progress.stage("Judging on later conversations", None):
-            requests = _read_later(plan, champion, evidence, view, outcome)
+            later = LaterConversations(evidence.test_since, evidence.test_conversations)
             versions = (load_bundle(made).version, champion.bundle.version)
+            corrections = (of_champion, accounts.for_bundle(versions[0]))
+            rows_per_part = plan.settings.rows_per_part
+            requests = read_test_requests(judgements, later, champion, view, outcome, rows_per_part, corrections)
             verdict = judge(requests, versions, datetime.now(UTC), plan.settings, machinery.learner(plan.settings))
             write_verdict(made, verdict)
         if registry is not None:
@@ -169,13 +180,6 @@ def _learn(
     with progress.stage("Learning", 1) as advance:
         outcome = learn(champion, evidence, models, corpus, settings, work, advance)
     return evidence, ChampionView(view.version, view.parts, models), outcome
-
-
-def _read_later(plan: RetrainPlan, champion: Champion, evidence: Evidence, view: ChampionView, outcome: Outcome) -> TestRequests:
-    # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
-    reader = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
-    later = LaterConversations(evidence.test_since, evidence.test_conversations)
-    return read_test_requests(reader, later, champion, view, outcome, plan.settings.rows_per_part)
 
 
 def _verdict_on(bundle: Path) -> Verdict | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from router.account_correction import AccountCorrections
 from router.placement import logit, sigmoid
 from router.verdict import Verdict
 from training.logged_requests import LoggedRequests
@@ -15,6 +16,7 @@ from training.off_policy.comparison import ComparisonSettings
 from training.off_policy.evaluation_policies import GreedyPolicy
 from training.off_policy.reward_model import RewardLearner
 from training.promotion_gate import GateSettings, judge_challenger
+from training.retrain.accounts import with_accounts, without_shifts
 from training.retrain.challenger import Learned, beliefs_of
 from training.retrain.champion import Champion
 from training.retrain.correction import LogitSpace
@@ -26,6 +28,8 @@ from training.telemetry_reader import LogReader
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
+Corrections = tuple[AccountCorrections | None, AccountCorrections | None]
+"""Of the champion and of the challenger."""
 
 _MOST_REQUESTS = 100_000
 """The latest so many are judged on: bounds the memory, and intervals hardly get narrower."""
@@ -58,11 +62,25 @@ class LaterConversations:
 
 
 def read_test_requests(
-    reader: LogReader, later: LaterConversations, champion: Champion, view: ChampionView, outcome: Outcome, rows_per_part: int
+    reader: LogReader,
+    later: LaterConversations,
+    champion: Champion,
+    view: ChampionView,
+    outcome: Outcome,
+    rows_per_part: int,
+    corrections: Corrections = (None, None),
 ) -> TestRequests:
     """Read the requests of later conversations that both bundles' beliefs are known of, part by part.
 
     A challenger whose network was fitted on can only be asked about requests whose text was kept.
+
+    Args:
+        reader: Of the logs.
+        later: Which conversations.
+        champion, view: The champion.
+        outcome: The challenger.
+        rows_per_part: Requests that are read at once.
+        corrections: The accounts' own, of the champion and of the challenger.
     """
     start = int(np.searchsorted(reader.index.started_at, np.int64(later.since).astype("datetime64[us]")))
     start = max(start, len(reader) - 4 * _MOST_REQUESTS)
@@ -70,7 +88,7 @@ def read_test_requests(
     for first in range(start, len(reader), rows_per_part):
         logs = reader.read(first, first + rows_per_part)
         logs = logs.rows(np.isin(conversation_hashes(logs), later.numbers))
-        parts.append(_with_beliefs(logs, champion, view, outcome.learned, outcome.is_network))
+        parts.append(_with_beliefs(logs, champion, view, outcome.learned, outcome.is_network, corrections))
     logs = join_logs([part.logs for part in parts])
     challenger = join_logs([part.challenger for part in parts])
     latest = np.arange(max(0, len(logs) - _MOST_REQUESTS), len(logs))
@@ -78,17 +96,19 @@ def read_test_requests(
 
 
 def _with_beliefs(
-    logs: LoggedRequests, champion: Champion, view: ChampionView, learned: Learned, is_network: bool
+    logs: LoggedRequests, champion: Champion, view: ChampionView, learned: Learned, is_network: bool, corrections: Corrections
 ) -> TestRequests:
-    """Return the requests that both bundles' beliefs are known of: by their text, else as logged and as those were corrected."""
+    """Return the requests that both bundles' beliefs are known of, with the accounts' corrections: by their text, else as logged and as those were corrected."""
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = logs.router_versions == view.version
     kept = has_text | (is_own & (not is_network))
-    logs, by_text = logs.rows(kept), np.flatnonzero(has_text[kept])
+    # Neither bundle comes with what was learned online on top of the one that decided.
+    logs, by_text = without_shifts(logs.rows(kept)), np.flatnonzero(has_text[kept])
     space = LogitSpace.of(logit(champion.reference.quality))  # its components play no part here
-    logits = logged_logits(logs, view)  # without what was learned online, as the challenger
+    logits = logged_logits(logs, view)
+    whole = space.filled(logits)
     before = sigmoid(logits).astype(np.float32)
-    after = sigmoid(learned.projection.apply(space.filled(logits))).astype(np.float32)
+    after = sigmoid(learned.projection.apply(whole)).astype(np.float32)
     tokens = (logs.completion_tokens.copy(), _lengthened(logs.completion_tokens, view, learned))
     inputs = encode_requests(logs, by_text, learned.parts).astype(np.float32)
     for parts, quality, lengths in ((champion.parts, before, tokens[0]), (learned.parts, after, tokens[1])):
@@ -96,8 +116,20 @@ def _with_beliefs(
         quality[by_text] = exact.quality
         lanes = _lanes_of(view, exact.quality.shape[1])
         lengths[np.ix_(by_text, lanes)] = exact.completion_tokens[:, view.models.of_lane[lanes]]
-    believed = [replace_quality(logs, view, quality) for quality in (before, after)]
-    return TestRequests(_with_tokens(believed[0], tokens[0]), _with_tokens(believed[1], tokens[1]))
+    known = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)  # of models without a lane, too
+    of_champion = with_accounts(
+        replace_quality(logs, view, before), known, _lane_names(logs, view, known.shape[1]), corrections[0]
+    )
+    of_challenger = with_accounts(
+        replace_quality(logs, view, after), after, _lane_names(logs, view, after.shape[1]), corrections[1]
+    )
+    return TestRequests(_with_tokens(of_champion, tokens[0]), _with_tokens(of_challenger, tokens[1]))
+
+
+def _lane_names(logs: LoggedRequests, view: ChampionView, n_models: int) -> list[tuple[str, str | None]]:
+    """Return each lane's id, and its model where that is among the first `n_models`."""
+    names = [view.models.names[column] if 0 <= column < n_models else None for column in view.models.of_lane]
+    return list(zip(logs.lane_ids, names, strict=True))
 
 
 def _lengthened(completion_tokens: Float32s, view: ChampionView, learned: Learned) -> Float32s:

@@ -12,6 +12,7 @@ import numpy as np
 from router.verdict import Verdict
 from training.corpus import Corpus
 from training.registry import BundleRegistry, RetrainRun
+from training.retrain.accounts import LearnedAccounts
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.report import RetrainReport, plot_calibration, plot_quality_cost
 from training.retrain.settings import RetrainSettings
@@ -71,8 +72,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def record_of(evidence: Evidence, outcome: Outcome, corpus: Corpus | None) -> dict[str, object]:
+def record_of(evidence: Evidence, outcome: Outcome, accounts: LearnedAccounts, corpus: Corpus | None) -> dict[str, object]:
     """Return what the manifest says of the logs: counts, never a name, a request or a text."""
+    choices = (*outcome.choices, accounts.choice)
     rewards = np.bincount(evidence.model, minlength=len(outcome.learned.names))
     return {
         "requests": evidence.n_requests,
@@ -84,6 +86,7 @@ def record_of(evidence: Evidence, outcome: Outcome, corpus: Corpus | None) -> di
         "rewards_of": {name: int(count) for name, count in zip(outcome.learned.names, rewards, strict=True) if count},
         "first_at": _instant(evidence.first_at),
         "last_at": _instant(evidence.last_at),
+        "accounts": accounts.counts,
         "corpus": None if corpus is None else corpus.hashes,
         "steps": [
             {
@@ -94,7 +97,8 @@ def record_of(evidence: Evidence, outcome: Outcome, corpus: Corpus | None) -> di
                 "loss_after": _rounded(choice.loss_after),
                 "error": _rounded(choice.error),
             }
-            for choice in outcome.choices
+            for choice in choices
+            if choice is not None
         ],
     }
 

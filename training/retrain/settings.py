@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.reward import RewardRule, read_reward_rules
+from training.account_correction.fitting import FEWEST_ANSWERS
 from training.errors import SettingsError
 from training.retrain.continuing import ContinueSettings
 
@@ -21,6 +22,8 @@ class RetrainSettings:
         fewest_rewards: With fewer judged requests to learn from, nothing is fitted.
         fewest_of_new: A model that the champion does not know gets a head of its own from so many rewards on.
         fewest_with_text: The network is fitted on from so many judged requests with text on.
+        corrects_accounts: Whether accounts get corrections of their own.
+        fewest_of_account: An account gets one from so many judged answers with text on.
         metrics: Of your own that count, too, as `router.reward.read_reward_rules` takes them.
         continuing: How the network is fitted on.
         rows_per_part: Requests that are read, encoded and checkpointed at once.
@@ -34,6 +37,8 @@ class RetrainSettings:
     fewest_rewards: int = 200
     fewest_of_new: int = 50
     fewest_with_text: int = 500
+    corrects_accounts: bool = True
+    fewest_of_account: int = FEWEST_ANSWERS
     metrics: tuple[str, ...] = ()
     continuing: ContinueSettings = field(default_factory=ContinueSettings)
     rows_per_part: int = 25_000

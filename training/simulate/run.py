@@ -104,7 +104,8 @@ def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
     start_corpus = write_start_corpus(world, plan.corpus / PRICES_FILE, out / "start-corpus")
     logs, bundles = out / LOGS_FOLDER, out / "bundles"
     first = fit_start_bundle(start_corpus, plan.table_of, bundles / "first", scenario.seed, progress, fit)
-    settings = plan.retrain or RetrainSettings(seed=scenario.seed, value_usd=scenario.worth_usd)
+    # There is one account, and the arms route by the bundle alone.
+    settings = plan.retrain or RetrainSettings(seed=scenario.seed, value_usd=scenario.worth_usd, corrects_accounts=False)
     learner = RetrainLearner(
         logs, start_corpus, bundles, settings, progress, follows_gate=scenario.follows_gate, window_days=scenario.window_days
     )

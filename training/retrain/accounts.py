@@ -1,0 +1,165 @@
+"""What accounts' own answers say beyond the challenger, for each account alone; and both bundles' corrections, put where they are judged as they would be served."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrections, PromptSpace, read_all
+from router.bundle import Bundle
+from router.expectation import shift_quality
+from router.placement import logit
+from training.account_correction.fitting import FittedAccounts, JudgedAnswers, fit_accounts, rows_by_account
+from training.logged_requests import LoggedRequests
+from training.retrain.challenger import Learned, beliefs_of, project_reference
+from training.retrain.champion import Champion
+from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
+from training.retrain.learning import Choice, choose_step
+from training.retrain.settings import RetrainSettings
+from training.telemetry_reader import LogReader
+
+Floats = npt.NDArray[np.float64]
+Float32s = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.intp]
+LaneNames = Sequence[tuple[str, str | None]]
+"""Each lane's id, and its model where the bundle was trained on it."""
+
+_FOLDER = "account_corrections"
+_ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnedAccounts:
+    """What came of it.
+
+    Args:
+        fitted: The corrections; None: no account has enough answers, or they did not foretell later ones better.
+        choice: How they fared on the calibrating conversations; None: no account has enough answers.
+    """
+
+    fitted: FittedAccounts | None = None
+    choice: Choice | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many accounts have a correction, and how many judged answers all of them rest on."""
+        fitted = self.fitted
+        return {"corrected": len(fitted.by_account) if fitted else 0, "answers": fitted.n_answers if fitted else 0}
+
+    def for_bundle(self, version: str) -> AccountCorrections | None:
+        """Return the corrections as the bundle's file holds them."""
+        return None if self.fitted is None else self.fitted.for_bundle(version)
+
+
+def learn_accounts(
+    champion: Champion, learned: Learned, evidence: Evidence, judgements: LogReader, settings: RetrainSettings
+) -> LearnedAccounts:
+    """Return the accounts' corrections of what was learned, from all conversations but those that judge.
+
+    As every step, they have to earn their place: fitted to the conversations that were learned from, they have to foretell the judgements in the calibrating
+    ones better, over all accounts together. What is then used is fitted to both.
+
+    Args:
+        champion: What the challenger came from.
+        learned: The challenger, as it is exported.
+        evidence: Of the logs.
+        judgements: The same logs with rewards made of judgements alone: checks that only find faults say how good an answer is to nobody in particular.
+        settings: Of the retraining.
+    """
+    reward = judgements.reward[evidence.request]
+    known = np.flatnonzero((evidence.split != TEST) & evidence.has_text & np.isfinite(reward))
+    accounts = rows_by_account(evidence.account[known], settings.fewest_of_account) if settings.corrects_accounts else {}
+    if not accounts:
+        return LearnedAccounts()
+    rows = known[np.sort(np.concatenate(list(accounts.values())))]
+    answers = JudgedAnswers(
+        _quality_of(learned, evidence, rows),
+        evidence.model[rows],
+        reward[rows],
+        judgements.reward_std[evidence.request[rows]],
+    )
+    accounts = rows_by_account(evidence.account[rows], settings.fewest_of_account)
+    space = PromptSpace.of(project_reference(champion, learned))
+    choice = _try_out(answers, accounts, evidence.split[rows], learned.names, space)
+    return LearnedAccounts(fit_accounts(answers, accounts, learned.names, space) if choice.is_taken else None, choice)
+
+
+def _quality_of(learned: Learned, evidence: Evidence, rows: Ints) -> Float32s:
+    """Return the challenger's P(good answer) (len(rows), m) of requests whose text was kept."""
+    parts = [np.empty((0, len(learned.names)), np.float32)]
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        inputs = evidence.inputs[evidence.text_row[rows[start : start + _ROWS_AT_ONCE]]]
+        parts.append(beliefs_of(learned.parts, np.asarray(inputs, np.float32)).quality)
+    return np.concatenate(parts)
+
+
+def _try_out(
+    answers: JudgedAnswers, accounts: Mapping[str, Ints], split: Ints, names: Sequence[str], space: PromptSpace
+) -> Choice:
+    """Return how corrections fitted to the training conversations fare on the calibrating ones."""
+    earlier = {account: kept for account, rows in accounts.items() if len(kept := rows[split[rows] == TRAIN])}
+    fitted, column = fit_accounts(answers, earlier, names, space), answers.column
+    before = np.asarray(logit(answers.quality[np.arange(len(column)), column]), np.float64)
+    after = before.copy()
+    for account, correction in fitted.by_account.items():
+        rows = accounts[account]
+        shifts = space.shifts(answers.quality[rows], correction.of_names([(name, name) for name in names]))
+        after[rows] += shifts[np.arange(len(rows)), column[rows]]
+    later = np.flatnonzero(split == CALIBRATE)
+    return choose_step("accounts", before[later], after[later], answers.reward[later])
+
+
+def beside(bundles: Path) -> Path:
+    """Return where corrections lie beside a folder of bundles, as they do in a gateway's data folder."""
+    return bundles.absolute().parent / _FOLDER
+
+
+def corrections_of_champion(bundle: Bundle, folder: Path) -> AccountCorrections | None:
+    """Return those that a gateway would serve the champion with: from the folder, else from the bundle; None: there are none.
+
+    Raises:
+        router.errors.BundleError: They cannot be read.
+    """
+    found = read_all([folder / f"{bundle.version}.npz", bundle.folder / ACCOUNT_CORRECTIONS_FILE])
+    return found if found is not None and found.bundle_version == bundle.version else None
+
+
+def without_shifts(logs: LoggedRequests) -> LoggedRequests:
+    """Return the requests with the logged beliefs as the bundle had them: less what was learned online and what an account's correction had added."""
+    if logs.belief_shift is None or not logs.belief_shift.any():
+        return logs
+    quality, std = shift_quality(
+        logs.quality.astype(np.float64), logs.quality_std.astype(np.float64), -logs.belief_shift.astype(np.float64)
+    )
+    return replace(
+        logs,
+        quality=quality.astype(np.float32),
+        quality_std=std.astype(np.float32),
+        belief_shift=np.zeros_like(logs.belief_shift),
+    )
+
+
+def with_accounts(
+    logs: LoggedRequests, quality: Float32s, lanes: LaneNames, corrections: AccountCorrections | None
+) -> LoggedRequests:
+    """Return the requests with what each account's correction adds to a bundle's beliefs about the lanes, as a gateway adds it.
+
+    Args:
+        logs: With the bundle's beliefs.
+        quality: Shape (n, m), its P(good answer) of all models that it was trained on, none of them unknown.
+        lanes: Of `logs`.
+        corrections: Of the bundle; None: it has none.
+    """
+    if corrections is None:
+        return logs
+    believed, std = logs.quality.copy(), logs.quality_std.copy()
+    for account in np.unique(logs.accounts).tolist():
+        correction = corrections.of(account)
+        if correction is None:
+            continue
+        rows = np.flatnonzero(logs.accounts == account)
+        shifts = corrections.space.shifts(quality[rows], correction.of_names(lanes))
+        believed[rows], std[rows] = shift_quality(believed[rows].astype(np.float64), std[rows].astype(np.float64), shifts)
+    return replace(logs, quality=believed, quality_std=std)
