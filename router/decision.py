@@ -33,6 +33,7 @@ class Decision:
         exclusions: Which lanes could not answer, and why.
         exploration_prices_usd: What drawing each lane instead of the best was expected to give up, USD, shape (n_lanes,); None: no other lane
             could be drawn.
+        demotion: How far each lane was put back by the caller's soft preferences and as a reserve, shape (n_lanes,); None: none was.
     """
 
     table: LaneTable
@@ -43,6 +44,7 @@ class Decision:
     expectation: Expectation
     exclusions: Exclusions
     exploration_prices_usd: Floats | None = None
+    demotion: Ints | None = None
 
     @property
     def chosen(self) -> Lane:
@@ -101,7 +103,7 @@ def decide(
     elif reason is not Reason.PINNED and _is_kept_by_its_cache(drawn, policy, candidates):
         reason = Reason.AFFINITY
     prices = ranking.exploration_prices_usd
-    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices)
+    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices, demotion)
 
 
 def draw(probabilities: Floats, rng: np.random.Generator) -> int:
@@ -141,4 +143,4 @@ def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, pref
     if preferences.lane_order is not None:
         last = len(preferences.lane_order)
         demotion += 1_000 * np.array([preferences.lane_order.get(lane.lane_id, last) for lane in table.lanes], dtype=np.int64)
-    return demotion
+    return demotion if demotion.any() else None

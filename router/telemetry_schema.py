@@ -3,7 +3,8 @@
 The column tables name the Arrow types as plain words, so that the format can be read about without pyarrow. A column is never
 renamed or given another meaning; a change of either kind, or a new column, is a step of `TELEMETRY_SCHEMA_VERSION`.
 
-Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and `forgotten.json`. Readers take every version.
+Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and `forgotten.json`.
+Version 3 added `demotion` to candidates. Readers take every version.
 """
 
 import math
@@ -15,7 +16,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-TELEMETRY_SCHEMA_VERSION: Final = 2
+TELEMETRY_SCHEMA_VERSION: Final = 3
 EXPORT_FORMAT: Final = "llmdeal-telemetry"
 """What the manifest of an export calls itself."""
 EXPORT_MANIFEST: Final = "export.json"
@@ -25,6 +26,7 @@ FORGOTTEN_LIST: Final = "forgotten.json"
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 Outcome = Literal[
     "ok",
@@ -75,6 +77,7 @@ class Candidate:
     probability: float = 0.0
     quality_shift: float | None = None
     account_shift: float | None = None
+    demotion: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,7 @@ class CandidateTable:
         excluded_by: Index of an excluded lane -> name of the constraint that removed it; eligible lanes are absent.
         quality_shift, account_shift: What was added to the log odds of `quality`: by what was learned online of the lanes, and by the
             account's own correction; None: nothing was.
+        demotion: How far each lane was put back, kept as int32; None: none was.
     """
 
     lane_ids: tuple[str, ...]
@@ -102,6 +106,7 @@ class CandidateTable:
     probability: Floats
     quality_shift: Floats | None = None
     account_shift: Floats | None = None
+    demotion: Ints | None = None
 
     @classmethod
     def from_candidates(cls, candidates: Iterable[Candidate]) -> "CandidateTable":
@@ -118,6 +123,9 @@ class CandidateTable:
             probability=np.array([row.probability for row in rows], dtype=np.float64),
             quality_shift=_none_if_unknown([row.quality_shift for row in rows]),
             account_shift=_none_if_unknown([row.account_shift for row in rows]),
+            demotion=None
+            if all(row.demotion is None for row in rows)
+            else np.array([row.demotion or 0 for row in rows], np.int32),
         )
 
     def to_candidates(self) -> tuple[Candidate, ...]:
@@ -132,6 +140,7 @@ class CandidateTable:
             [self.excluded_by.get(index) for index in range(len(self.lane_ids))],
             self.probability.tolist(),
             *(_none_if_nan(self._shift(shift)) for shift in (self.quality_shift, self.account_shift)),
+            [None] * len(self.lane_ids) if self.demotion is None else self.demotion.tolist(),
         )
         return tuple(Candidate(*row) for row in zip(*columns, strict=True))
 
@@ -274,6 +283,13 @@ CANDIDATE_COLUMNS: Final = (
         "What was learned online of the lane, in the log odds of quality; null: nothing was. From version 2.",
     ),
     Column("account_shift", "float32", True, "What the account's own correction added likewise; null: nothing. From version 2."),
+    Column(
+        "demotion",
+        "int32",
+        True,
+        "How far the lane was put back, by the caller's soft preferences or as a reserve: it came after all with a smaller number; null: no lane was. "
+        "From version 3.",
+    ),
 )
 
 ATTEMPT_COLUMNS: Final = (

@@ -124,6 +124,7 @@ def candidate_table(decision: Decision) -> CandidateTable:
         probability=decision.probabilities,
         quality_shift=expected.quality_shift,
         account_shift=expected.account_shift,
+        demotion=decision.demotion,
     )
 
 

@@ -110,6 +110,7 @@ class RoutingService:
                 decision.policy_name,
                 decision.expectation,
                 decision.exclusions,
+                demotion=decision.demotion,
             )
         return decision, prediction
 

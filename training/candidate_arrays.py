@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.logged_requests import Float32s, Ints, Mask
+from training.logged_requests import Float32s, Int32s, Ints, Mask
 
 NUMBERS: Final = ("quality", "quality_std", "expected_completion_tokens", "expected_cost_usd", "expected_latency_ms")
 SHIFTS: Final = ("quality_shift", "account_shift")
@@ -23,12 +23,14 @@ class CandidateArrays:
         probability: 0 where the lane was no candidate.
         is_eligible: Candidates that nothing excluded.
         belief_shift: What was added to the log odds of `quality`; 0 where nothing was.
+        demotion: How far lanes were put back; 0 where none was, or where the log does not say.
     """
 
     numbers: Mapping[str, Float32s]
     probability: Float32s
     is_eligible: Mask
     belief_shift: Float32s
+    demotion: Int32s
 
 
 def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> CandidateArrays:
@@ -51,6 +53,8 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
     numbers = {name: laid_out(structs.field(name), np.nan) for name in NUMBERS}
     is_eligible = np.zeros(n_decisions * n_lanes, np.bool_)
     is_eligible[place] = structs.field("excluded_by").is_null().to_numpy(zero_copy_only=False)
+    demotion = np.zeros(n_decisions * n_lanes, np.int32)
+    demotion[place] = pc.fill_null(structs.field("demotion"), 0).to_numpy(zero_copy_only=False)
     shifts = [structs.field(name) for name in SHIFTS]
     known = [np.nan_to_num(laid_out(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
     return CandidateArrays(
@@ -58,6 +62,7 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
         laid_out(structs.field("probability"), 0.0),
         is_eligible.reshape(n_decisions, n_lanes),
         np.sum(known, axis=0, dtype=np.float32) if known else np.zeros((n_decisions, n_lanes), np.float32),
+        demotion.reshape(n_decisions, n_lanes),
     )
 
 

@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
+Int32s = npt.NDArray[np.int32]
 
 _PER_LANE = frozenset({"lane_ids", "trained_names"})
 
@@ -49,6 +50,8 @@ class LoggedRequests:
         max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best lane's quality that they wanted
             kept; NaN where they said nothing. None: the log does not say.
         price_snapshots: Shape (n,), of the table of prices. None: the log does not say.
+        demotion: Shape (n, m), how far lanes were put back: one with a larger number came after all with a smaller one, whatever the policy thought of it.
+            None: none was, or the log does not say.
         lane_book: What was noted of the lanes themselves. None: nothing.
     """
 
@@ -85,6 +88,7 @@ class LoggedRequests:
     max_output_tokens: Floats | None = None
     quality_of_best: Floats | None = None
     price_snapshots: npt.NDArray[np.str_] | None = None
+    demotion: Int32s | None = None
     lane_book: LaneBook | None = None
 
     def __len__(self) -> int:

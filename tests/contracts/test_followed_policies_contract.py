@@ -145,6 +145,28 @@ def test_a_policy_is_given_the_chances_that_it_drew_with(name: str, tmp_path: Pa
     assert len(np.unique(logs.chosen)) > 1
 
 
+def soft_wishes(policy: str, rng: np.random.Generator) -> Preferences:
+    """What callers would rather have, beside what they say to the policy."""
+    soft: list[dict[str, Any]] = [
+        {},
+        {"preferred_providers": ("p3", "p0")},
+        {"preferred_max_latency_ms": 9_000.0, "preferred_min_tokens_per_s": 40.0},
+        {"lane_order": {"p1/m": 0, "p4/m": 1}},
+    ]
+    return replace(wishes(policy, rng), **soft[int(rng.integers(len(soft)))])
+
+
+@pytest.mark.parametrize("name", list(FOLLOWED))
+def test_lanes_that_were_put_back_come_after_the_others_as_they_did(name: str, tmp_path: Path) -> None:
+    policy, spec = FOLLOWED[name]
+    lanes = [replace(each, is_reserve=number in (1, 2)) for number, each in enumerate(LANES)]
+    made = decided(policy, LaneTable.build(lanes, QUALITY_MODEL.trained_names), soft_wishes)
+    logs = logged(tmp_path, lanes, made, QUALITY_MODEL.version)
+    followed = parse_policy(spec)
+    np.testing.assert_array_equal(followed.probabilities(logs), logs.probability)
+    assert (followed.probabilities(replace(logs, demotion=None)) != logs.probability).any()
+
+
 def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> LoggedRequests:
     made = decided(NearBest(0.9), LaneTable.build(LANES, QUALITY_MODEL.trained_names))
     return logged(folder, LANES, made, version)

@@ -27,7 +27,8 @@ from training.lane_book import LoggedLane
 from training.logged_requests import LoggedRequests
 from training.telemetry_reader import iterate_logs, open_logs, read_logs
 
-VERSION_1 = Path(__file__).parent.parent / "fixtures" / "telemetry_v1"
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+VERSION_1, VERSION_2 = FIXTURES / "telemetry_v1", FIXTURES / "telemetry_v2"
 DAY = timedelta(days=1)
 
 
@@ -66,6 +67,8 @@ def test_an_export_of_version_1_is_read_for_ever() -> None:
     assert logs.lane_book.latest["down/llama"] == LoggedLane("meta/llama-3.1-70b")
     assert logs.max_output_tokens is not None
     assert np.isnan(logs.max_output_tokens).all()
+    assert logs.demotion is not None
+    assert not logs.demotion.any()
     assert logs.features.shape == (38, 59)
     assert logs.features_version == 2
     assert (np.diff(logs.started_at) >= np.timedelta64(0)).all()
@@ -79,6 +82,23 @@ def test_an_export_of_version_1_is_read_for_ever() -> None:
     assert logs.lane_ids[logs.chosen[fallen]] == "down/llama"
     assert logs.cost_usd[fallen] == pytest.approx(9.32e-6)
     assert np.isnan(logs.reward[fallen])
+
+
+def test_an_export_of_version_2_is_read_for_ever() -> None:
+    logs = read_logs(VERSION_2)
+
+    assert logs.lane_ids == ("sandbox/eu", "sandbox/large", "sandbox/small")
+    assert logs.trained_names == (None, None, "small-1")
+    noted = LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
+    assert logs.lane_book is not None
+    assert logs.lane_book.latest["sandbox/small"] == logs.lane_book.at["prices", "sandbox/small"] == noted
+    told = (logs.belief_shift, logs.demotion, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
+    shift, demotion, limits, shares, snapshots = (np.empty(0) if column is None else column for column in told)
+    assert shift.tolist() == [[-0.25, 0, 0.5]] * 3
+    assert demotion.tolist() == [[0, 0, 0]] * 3  # it does not say
+    assert np.array_equal(shares, [np.nan, 0.9, np.nan], equal_nan=True)
+    assert (limits.tolist(), snapshots.tolist()) == ([64] * 3, ["prices"] * 3)
+    assert np.array_equal(logs.reward, [1, np.nan, np.nan], equal_nan=True)
 
 
 def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The policies that logs can be asked about. Each maps logged requests to probabilities of lanes; the words for them are in `policy_specs`.
 
-What is not logged cannot be followed: soft preferences (`provider.order`, `preferred_*`) and lanes in reserve. A policy here is the one that `router.policies` has for a
-caller who has none of these.
+Lanes that were put back, by a caller's soft preferences or as a reserve, come after the others here as they did when it was decided. Logs of before telemetry schema 3 do not
+say so: there a policy is the one that `router.policies` has for a caller without such preferences.
 """
 
 from collections.abc import Callable, Mapping
@@ -134,13 +134,18 @@ class MixedPolicy:
 
 
 def take_best(logs: LoggedRequests, scores: Floats) -> Floats:
-    """Return 1 for the eligible lane of the best score, shape (n, m); what the logged policy would do where no eligible lane has one.
+    """Return 1 for the best of the eligible lanes that were put back least, shape (n, m); what the logged policy would do where no eligible lane has a score.
 
     Args:
         logs: The requests.
         scores: Shape (n, m); NaN where nothing is believed of a lane.
     """
-    scores = np.where(logs.is_eligible & ~np.isnan(scores), scores, -np.inf)
+    is_candidate = logs.is_eligible & ~np.isnan(scores)
+    if logs.demotion is not None:
+        last = np.iinfo(logs.demotion.dtype).max
+        put_back = np.where(is_candidate, logs.demotion, last)
+        is_candidate &= put_back == put_back.min(axis=1, keepdims=True)
+    scores = np.where(is_candidate, scores, -np.inf)
     best = scores.argmax(axis=1)
     rows = np.arange(len(logs))
     is_decided = scores[rows, best] > -np.inf
