@@ -172,10 +172,12 @@ def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> Logged
     return logged(folder, LANES, made, version)
 
 
-def test_near_best_is_followed_by_another_bundles_beliefs_from_the_text(tmp_path: Path) -> None:
-    found = parse_policy(f"bundle={BUNDLE},near_best:share=0.9")
+def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text(tmp_path: Path) -> None:
+    found, logs = parse_policy(f"bundle={BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
     assert found.needs_text
-    np.testing.assert_allclose(found.probabilities(near_best_logs(tmp_path)).sum(axis=1), 1)
+    np.testing.assert_array_equal(found.probabilities(logs), logs.probability)
+    asked = found.probabilities(replace(logs, router_versions=np.full(len(logs), "other+1")))
+    np.testing.assert_allclose(asked.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize(

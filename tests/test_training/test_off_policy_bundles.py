@@ -1,13 +1,24 @@
 """Policies by another bundle's beliefs: what it believes is what it would have believed when it served."""
 
+import json
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.derived_bundle import derive_bundle
 
+from router.account_correction import (
+    ACCOUNT_CORRECTIONS_FILE,
+    AccountCorrection,
+    AccountCorrections,
+    LaneCoefficients,
+    PromptSpace,
+    hashed,
+)
 from router.bundle import load_bundle
 from router.context import RouteContext
 from router.expectation import LaneState, expect_outcomes, shift_quality
@@ -28,6 +39,7 @@ from training.off_policy.synthetic import make_traffic
 from training.off_policy.traffic import Scenario
 
 BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
+PRICE = Price(Decimal("0.25"), Decimal("1.25"), "test", date(2026, 11, 1))
 LONG = "Write a function that sorts a list. " * 200
 
 
@@ -69,6 +81,45 @@ def test_what_was_learned_online_of_another_bundle_is_not_carried_over(logs: Log
     assert found.belief_shift[0].tolist() == [0, 0.5, 0, 0.5]
 
 
+def test_of_requests_that_it_decided_a_bundle_believes_what_was_logged_shifts_included(logs: LoggedRequests) -> None:
+    is_own = np.arange(400) < 150
+    versions = np.where(is_own, load_bundle(BUNDLE).version, "other+1")
+    prompts = np.where(is_own, None, logs.prompts)
+    shift = np.full(logs.quality.shape, 0.5, np.float32)
+    found = BundleBeliefs(BUNDLE)(replace(logs, router_versions=versions, belief_shift=shift, prompts=prompts))
+    asked = BundleBeliefs(BUNDLE)(logs)
+    np.testing.assert_array_equal(found.quality[is_own], logs.quality[is_own])
+    np.testing.assert_array_equal(found.expected_cost_usd[is_own], logs.expected_cost_usd[is_own])
+    np.testing.assert_array_equal(found.quality[~is_own], asked.quality[~is_own])
+    assert found.belief_shift is not None
+    assert found.belief_shift[:, 0].tolist() == np.where(is_own, 0.5, 0.0).tolist()
+
+
+def test_a_bundle_is_asked_with_the_accounts_corrections_that_it_carries(logs: LoggedRequests, tmp_path: Path) -> None:
+    folder = derive_bundle(tmp_path / "corrected")
+    bundle = load_bundle(folder)
+    space = PromptSpace.of(bundle.read_reference())
+    correction = AccountCorrection(np.array([0.5, *[0.1] * space.directions.shape[1]]), {}, 100)
+    content = AccountCorrections(bundle.version, space, {hashed("acme", bundle.version): correction}).to_bytes()
+    before = BundleBeliefs(folder)(logs)
+    (folder / ACCOUNT_CORRECTIONS_FILE).write_bytes(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][ACCOUNT_CORRECTIONS_FILE] = sha256(content).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    after = BundleBeliefs(folder)(logs)
+    is_corrected = logs.accounts == "acme"
+    np.testing.assert_array_equal(after.quality[~is_corrected], before.quality[~is_corrected])
+    table = LaneTable.build([Lane("x/y", "x", "y", "v/y", "x", PRICE, trained_name=logs.trained_names[0])], bundle.trained_names)
+    for row in np.flatnonzero(is_corrected)[1:4]:
+        context = RouteContext(cut_to_window(str(logs.prompts[row])), len(str(logs.prompts[row])), 20)
+        prediction = OnnxQualityModel(bundle).predict(context)
+        state = replace(
+            LaneState.unmeasured(table),
+            account_shift=LaneCoefficients(space, correction.of_lanes(table)).shift(prediction.quality),
+        )
+        assert after.quality[row, 0] == pytest.approx(expect_outcomes(table, prediction, context, state).quality[0], rel=1e-5)
+
+
 def test_lanes_that_a_bundle_does_not_know_keep_what_was_logged(logs: LoggedRequests) -> None:
     found = BundleBeliefs(BUNDLE)(logs)
     np.testing.assert_array_equal(found.quality[:, [1, 3]], logs.quality[:, [1, 3]])
@@ -103,8 +154,7 @@ PRIOR = LoggedLane("acme/new", None, 0.7, 0.8, 0.25, 1.25)
 def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_would(logs: LoggedRequests, shift: float) -> None:
     found = BundleBeliefs(BUNDLE)(believed_by_prior(logs, PRIOR, shift))
     served = OnnxQualityModel(load_bundle(BUNDLE))
-    price = Price(Decimal("0.25"), Decimal("1.25"), "test", date(2026, 11, 1))
-    lane = Lane("large/d", "large", "d", "acme/new", "large", price, prior=QualityPrior(0.7, 0.8, "test"))
+    lane = Lane("large/d", "large", "d", "acme/new", "large", PRICE, prior=QualityPrior(0.7, 0.8, "test"))
     table = LaneTable.build([lane], served.trained_names)
     for row, context in (
         (0, RouteContext(cut_to_window(LONG), len(LONG), 1_800, 5)),
