@@ -3,12 +3,14 @@
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.refusals import main as count_refusals
 from serve.dialects.anthropic.messages_request import read_messages_request
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.conversation import read_chat_request
@@ -173,6 +175,23 @@ def test_beginnings_that_refuse(text: str) -> None:
 )
 def test_beginnings_that_only_sound_like_it(text: str) -> None:
     assert not begins_as_refusal(text)
+
+
+def test_labelled_answers_are_counted_by_what_the_phrases_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        ("I can't help with that.", "2_full_refusal"),
+        ("That is a harmful stereotype.\n\nPeople differ.", "2_full_refusal"),
+        ('Use ""kill -9"", then wait.', "1_full_compliance"),
+        ("I'm sorry, but I can't help with that. In general, wait.", "3_partial_refusal"),
+    ]
+    path = tmp_path / "answers.csv"
+    path.write_text("id,completion,final_label\n" + "".join(f'v2,"{text}",{label}\n' for text, label in rows))
+    count_refusals([str(path)])
+    said = "called a refusal are 1 of 2 that refuse, 1 of 1 that refuse in part, 0 of 1 that comply"
+    assert capsys.readouterr().out.splitlines() == [f"answers.csv: {said}", f"all: {said}"]
+    (tmp_path / "other.csv").write_text("id,prompt\n1,Hi\n")
+    with pytest.raises(ValueError, match=r"other\.csv: has no columns completion and final_label"):
+        count_refusals([str(tmp_path / "other.csv")])
 
 
 @given(st.lists(st.sampled_from([*"., !-x", *REGRETS]), min_size=1, max_size=60).map("".join))
