@@ -41,6 +41,7 @@ class Round:
         chunks_per_second: Chunks of these streams, the provider's dialect asked, per second.
         first_chunk_p50_ms: From the request to the first chunk of its stream at one connection.
         cpu_us: The server's processor time per request at `CONNECTIONS` connections, microseconds.
+        stream_cpu_us: The same per stream.
         rss_mb: Resident memory after the load, MB.
         first_answer_s: From the start of the process to its first answer.
         n_answers: Right answers, all loads together.
@@ -57,6 +58,7 @@ class Round:
     chunks_per_second: float
     first_chunk_p50_ms: float
     cpu_us: float
+    stream_cpu_us: float
     rss_mb: float
     first_answer_s: float
     n_answers: int
@@ -70,7 +72,9 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
     many = apply_load(subject.whole, CONNECTIONS, durations.many_s)
     cpu_s = server.cpu_s() - cpu_before_s
     single = apply_load(subject.whole, 1, durations.single_s)
+    cpu_before_streams_s = server.cpu_s()
     streams = apply_load(subject.streamed, CONNECTIONS, durations.streams_s)
+    streams_cpu_s = server.cpu_s() - cpu_before_streams_s
     across = apply_load(subject.across, CONNECTIONS, durations.streams_s) if subject.across else None
     single_streams = apply_load(subject.streamed, 1, durations.single_streams_s)
     rss_mb = server.rss_mb()
@@ -86,6 +90,7 @@ def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Ro
         chunks_per_second=streams.chunks_per_second,
         first_chunk_p50_ms=single_streams.first_chunk_ms(0.5),
         cpu_us=cpu_s * 1e6 / max(len(many.latencies_ms), 1),
+        stream_cpu_us=streams_cpu_s * 1e6 / max(len(streams.latencies_ms), 1),
         rss_mb=rss_mb,
         first_answer_s=server.first_answer_s,
         n_answers=sum(len(load.latencies_ms) for load in loads),
@@ -110,6 +115,7 @@ def median_round(rounds: Sequence[Round]) -> Round:
         chunks_per_second=median("chunks_per_second"),
         first_chunk_p50_ms=median("first_chunk_p50_ms"),
         cpu_us=median("cpu_us"),
+        stream_cpu_us=median("stream_cpu_us"),
         rss_mb=median("rss_mb"),
         first_answer_s=median("first_answer_s"),
         n_answers=sum(one.n_answers for one in rounds),

@@ -1,24 +1,30 @@
 """What one writes first: a FastAPI route that forwards with httpx. It neither checks, routes, counts nor logs anything.
 
-Run as `python -m bench.plain_proxy --upstream http://127.0.0.1:N/v1 --port N`.
+Run as `python -m bench.plain_proxy --upstream http://127.0.0.1:N/v1 --port N`, with `--client` for a successor of httpx with its interface.
 """
 
 import argparse
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 
+if TYPE_CHECKING:
+    import httpx
 
-def create_app(upstream: str) -> FastAPI:
+CLIENTS = {"httpx": "httpx:AsyncClient", "httpx2": "httpx2:AsyncClient", "httpx-aiohttp": "httpx_aiohttp:HttpxAiohttpClient"}
+
+
+def create_app(upstream: str, client_class: "Callable[..., httpx.AsyncClient]") -> FastAPI:
     """Return the proxy in front of `upstream`, a base URL up to and including /v1."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(base_url=upstream, timeout=60) as client:
+        async with client_class(base_url=upstream, timeout=60) as client:
             app.state.client = client
             yield
 
@@ -39,7 +45,7 @@ async def forward(request: Request) -> Response:
     return StreamingResponse(_relay(stream), stream.status_code, media_type="text/event-stream")
 
 
-async def _relay(stream: httpx.Response) -> AsyncIterator[bytes]:
+async def _relay(stream: "httpx.Response") -> AsyncIterator[bytes]:
     try:
         async for chunk in stream.aiter_bytes():
             yield chunk
@@ -52,8 +58,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--client", choices=CLIENTS, default="httpx")
     given = parser.parse_args()
-    app = create_app(given.upstream)
+    module, name = CLIENTS[given.client].split(":")
+    app = create_app(given.upstream, getattr(import_module(module), name))
     uvicorn.run(app, port=given.port, loop="uvloop", http="httptools", access_log=False, log_level="warning")
 
 

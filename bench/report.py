@@ -10,7 +10,7 @@ from rich.table import Table
 from bench.decision import Timing
 from bench.measure import CONNECTIONS, Round
 from bench.mock_upstream import STREAM_CHUNKS
-from bench.subjects import BUDGETED, LITELLM, LLMDEAL, MOCK, PLAIN
+from bench.subjects import BUDGETED, LITELLM, LLMDEAL, MOCK, PEERS, PLAIN
 
 Rows = list[list[str]]
 
@@ -45,6 +45,7 @@ FIGURES = (
     Figure(f"chunks/s passed on, {CONNECTIONS} connections", lambda one: one.chunks_per_second, 0, True),
     Figure("p50 to the first chunk ms, 1 connection", lambda one: one.first_chunk_p50_ms, 3, False, "added to it, ms"),
     Figure("processor µs per request", lambda one: one.cpu_us, 0, False),
+    Figure("processor µs per stream", lambda one: one.stream_cpu_us, 0, False),
     Figure("memory after load, MB", lambda one: one.rss_mb, 0, False),
     Figure("start to first answer, s", lambda one: one.first_answer_s, 2, False),
     Figure("right answers", lambda one: one.n_answers, 0, None),
@@ -101,6 +102,26 @@ def figure_rows(rounds: Mapping[str, Round]) -> Rows:
 def _added(figure: Figure, rounds: Mapping[str, Round]) -> list[str]:
     baseline = figure.read(rounds[MOCK])
     return ["" if name == MOCK else _shown(figure.read(one) - baseline, figure.digits) for name, one in rounds.items()]
+
+
+def peer_rows(rounds: Mapping[str, Round]) -> Rows:
+    """Return the table of proxies that only forward, one a line, heading first, with the gateway's share of what each one does."""
+    ours = rounds[LLMDEAL]
+    rows = [["", "requests/s", "llmdeal's share", "streams/s", "llmdeal's share", "processor µs per stream", "memory, MB"]]
+    for name in (PLAIN, *PEERS, LLMDEAL):
+        one = rounds[name]
+        rows.append(
+            [
+                name,
+                _shown(one.per_second, 0),
+                f"{ours.per_second / one.per_second:.2f}",
+                _shown(one.streams_per_second, 0),
+                f"{ours.streams_per_second / one.streams_per_second:.2f}",
+                _shown(one.stream_cpu_us, 0),
+                _shown(one.rss_mb, 0),
+            ]
+        )
+    return rows
 
 
 def goal_rows(found: Sequence[Goal]) -> Rows:

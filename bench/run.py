@@ -1,5 +1,6 @@
-"""Measures everything in one run and says which targets hold. `python -m bench.run [--quick] [--litellm PYTHON] [--markdown FILE]`.
+"""Measures everything in one run and says which targets hold.
 
+`python -m bench.run [--quick] [--litellm PYTHON] [--peers PYTHON] [--markdown FILE]`
 Exits 1 when something does not run or an answer is wrong; with `--check` also when a target is missed.
 """
 
@@ -20,7 +21,7 @@ from bench.decision import Timing
 from bench.evidence import Evidence, read_evidence
 from bench.measure import FULL, QUICK, Durations, Round, measure, median_round
 from bench.processes import BenchError, Cores, others_share, running_server
-from bench.report import decision_rows, figure_rows, goal_rows, goals, print_table, to_markdown
+from bench.report import decision_rows, figure_rows, goal_rows, goals, peer_rows, print_table, to_markdown
 from bench.subjects import (
     BUDGETED,
     DATABASE_FILE,
@@ -32,6 +33,7 @@ from bench.subjects import (
     litellm_subject,
     llmdeal_subject,
     mock_subject,
+    peer_subjects,
     plain_subject,
 )
 
@@ -43,14 +45,18 @@ class Bench:
         cores: Who runs where.
         durations: Of the loads.
         litellm_python: Of LiteLLM's own environment; empty: it is left out.
+        peers_python: Of the other proxies' own environment; empty: they are left out.
         folder: For settings, logs and the telemetry database.
         console: Told of the progress.
     """
 
-    def __init__(self, cores: Cores, durations: Durations, litellm_python: str, folder: Path, console: Console) -> None:
+    def __init__(
+        self, cores: Cores, durations: Durations, litellm_python: str, peers_python: str, folder: Path, console: Console
+    ) -> None:
         self._cores = cores
         self._durations = durations
         self._litellm_python = litellm_python
+        self._peers_python = peers_python
         self._folder = folder
         self._console = console
         self.rounds: dict[str, list[Round]] = {}
@@ -77,6 +83,8 @@ class Bench:
         ]
         if self._litellm_python:
             subjects.append(litellm_subject(upstream, folder, self._litellm_python))
+        if self._peers_python:
+            subjects += peer_subjects(upstream, self._peers_python)
         for subject in subjects:
             self._note(subject.name, number, self._measure(subject, folder))
         self.evidence += read_evidence(folder / DATABASE_FILE)
@@ -89,7 +97,7 @@ class Bench:
     def _note(self, name: str, number: int, found: Round) -> None:
         self.rounds.setdefault(name, []).append(found)
         self._console.print(
-            f"round {number + 1}  {name:16} {found.per_second:9,.0f} requests/s  {found.single_p50_ms:7.3f} ms  "
+            f"round {number + 1}  {name:26} {found.per_second:9,.0f} requests/s  {found.single_p50_ms:7.3f} ms  "
             f"{found.streams_per_second:6,.0f} streams/s  {found.rss_mb:5,.0f} MB"
         )
         if found.errors:
@@ -113,13 +121,14 @@ def main() -> int:
     os.sched_setaffinity(0, {cores.load})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llmdeal-bench-")))
-        bench = Bench(cores, QUICK if options.quick else FULL, options.litellm, folder, console)
+        bench = Bench(cores, QUICK if options.quick else FULL, options.litellm, options.peers, folder, console)
         rounds = bench.run(1 if options.quick else options.rounds)
     timings = time_decision(cores)
     ordered = {name: rounds[name] for name in (MOCK, PLAIN, LITELLM, BUDGETED, LLMDEAL) if name in rounds}
     found = goals(ordered)
     tables = {
         "Under load": figure_rows(ordered),
+        **({"Beside other proxies": peer_rows(rounds)} if options.peers else {}),
         "Targets": goal_rows(found),
         "The decision alone": decision_rows(timings),
     }
@@ -154,6 +163,12 @@ def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="PYTHON",
         default=os.environ.get("LLMDEAL_BENCH_LITELLM", ""),
         help="the Python of an environment with litellm[proxy]; also as LLMDEAL_BENCH_LITELLM",
+    )
+    parser.add_argument(
+        "--peers",
+        metavar="PYTHON",
+        default=os.environ.get("LLMDEAL_BENCH_PEERS", ""),
+        help="the Python of an environment with the clients of other proxies; also as LLMDEAL_BENCH_PEERS",
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="also write the tables there")
     parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")

@@ -17,6 +17,14 @@ BUDGETED = "llmdeal, budgets"
 LITELLM = "LiteLLM"
 DATABASE_FILE = "telemetry.db"
 
+PEERS = {
+    "FastAPI + httpx2": ("bench.plain_proxy", "httpx2"),
+    "FastAPI + httpx on aiohttp": ("bench.plain_proxy", "httpx-aiohttp"),
+    "plain ASGI + pyreqwest": ("bench.bare_proxy", "pyreqwest"),
+    "plain ASGI + aiohttp": ("bench.bare_proxy", "aiohttp"),
+}
+"""Name -> (module that runs it, its client)."""
+
 # (upstream model, trained name, USD per million input and output tokens): a cheap one, a middling one, a good one, a dear one.
 _PRICED_MODELS = (
     ("small", "llama-3.1-8b-instruct", "0.02", "0.05"),
@@ -60,6 +68,21 @@ def plain_subject(upstream: str) -> Subject:
     port = free_port()
     command = (sys.executable, "-m", "bench.plain_proxy", "--upstream", upstream, "--port", str(port))
     return _subject(PLAIN, command, port)
+
+
+def peer_subjects(upstream: str, python: str) -> list[Subject]:
+    """Return proxies that forward and do nothing else, from the slowest client to the fastest.
+
+    Args:
+        upstream: Base URL of the mock.
+        python: Of an environment with what they are made of: fastapi httpx2 httpx-aiohttp aiohttp pyreqwest uvicorn uvloop httptools.
+    """
+    found = []
+    for name, (module, client) in PEERS.items():
+        port = free_port()
+        command = (python, "-m", module, "--client", client, "--upstream", upstream, "--port", str(port))
+        found.append(_subject(name, command, port))
+    return found
 
 
 def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -> Subject:
