@@ -1,5 +1,7 @@
 """Event streams survive any cut of the network."""
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -84,7 +86,23 @@ KINDS = [
 ]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(KINDS), max_size=12), st.lists(st.integers(0, 10_000), max_size=4))
+def escaped(content: str) -> bytes:
+    """Return a chunk as Python's own encoder writes it: with blanks, and all but ASCII escaped."""
+    choices = [{"index": 0, "delta": {"content": content}, "finish_reason": None}]
+    return encode_event(json.dumps({"id": "c1", "model": "m", "choices": choices}).encode())
+
+
+words = st.one_of(st.sampled_from(["a", "é", "\n", '"', "\\", "\\n", "😀", "data: x", ""]), st.text(max_size=5))
+odd_words = st.sampled_from(
+    [chunk("a").replace(b'"a"', inside) for inside in (b'"\\"', b'"\xff"', b'"\\ud83d"', b'"a"b"', b'"a\n\nb"', b"null")]
+)
+any_event = st.one_of(st.sampled_from(KINDS), odd_words, words.map(chunk), words.map(escaped))
+
+
+@given(
+    st.one_of(st.lists(any_event, max_size=12), st.lists(words.map(chunk), max_size=30), st.lists(words.map(escaped), max_size=30)),
+    st.lists(st.integers(0, 10_000), max_size=4),
+)
 def test_events_that_come_together_are_relayed_as_one_by_one(events: list[bytes], places: list[int]) -> None:
     stream = b"".join(events)
     apart, together = relay(), relay()

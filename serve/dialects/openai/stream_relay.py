@@ -3,53 +3,22 @@
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
 
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Settle
-from serve.dialects.openai.usage import Usage, estimate_usage, read_usage, usage_with_cost
+from serve.dialects.openai.stream_chunk import Chunk, Delta, decode_chunk, decode_chunks
+from serve.dialects.openai.usage import estimate_usage, read_usage, usage_with_cost
+from serve.dialects.openai.word_frame import WordFrame
 from serve.dialects.sse import EventSplitter, encode_event, event_data
 
 DONE = b"[DONE]"
 _LAST = b"data: [DONE]\n\n"
 _NEXT = b"\n\ndata:"
-_FEWEST_TOGETHER = 3
-"""Fewer events than this are read as quickly one by one."""
+_MOST_FRAMES = 3
+"""Of one stream; where none of so many holds for the events that follow, each has something of its own, a random number say."""
 
 
-class _Delta(Struct):
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    tool_calls: Raw = Raw()
-
-
-class _Choice(Struct):
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-
-
-class _GroqExtra(Struct):
-    usage: Usage | None = None
-
-
-class _Chunk(Struct):
-    id: str | None = None
-    created: int | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: Usage | None = None
-    x_groq: _GroqExtra | None = None
-    error: Raw = Raw()
-
-
-_decoder = msgspec.json.Decoder(_Chunk)
-_decode_chunk = _decoder.decode
-_decode_chunks = _decoder.decode_lines
-
-
-def _characters(delta: _Delta) -> int:
+def _characters(delta: Delta) -> int:
     """Return how much a piece of an answer says; one by one, because this is asked of every piece of every stream."""
     n = len(delta.tool_calls)
     if delta.content:
@@ -59,6 +28,13 @@ def _characters(delta: _Delta) -> int:
     if delta.refusal:
         n += len(delta.refusal)
     return n
+
+
+def _has_four_events(piece: bytes) -> bool:
+    """Return whether a piece holds at least four events; fewer are read as quickly one by one."""
+    second = piece.find(_NEXT)
+    third = piece.find(_NEXT, second + 1) if second >= 0 else -1
+    return third >= 0 and piece.find(_NEXT, third + 1) >= 0
 
 
 def _length_of(run: bytes, n_events: int) -> int:
@@ -84,7 +60,9 @@ class ChatStreamRelay:
         self._settle = settle
         self._is_reasoning_outside = is_reasoning_outside
         self._usage: TokenUsage | None = None
-        self._head = _Chunk()
+        self._head = Chunk()
+        self._frame: WordFrame | None = None
+        self._frames_left = _MOST_FRAMES
         self.characters = 0
         self.finish_reason: str | None = None
         self.has_content = False
@@ -107,7 +85,8 @@ class ChatStreamRelay:
         Raises:
             ValueError: The stream is not server-sent events.
         """
-        if chunk.count(_NEXT) >= _FEWEST_TOGETHER - 1 and not self._splitter.pending and (end := self._relay_together(chunk)):
+        are_many = not self._splitter.pending and _has_four_events(chunk)
+        if are_many and (end := self._take_words(chunk) or self._relay_together(chunk)):
             return chunk if end == len(chunk) else chunk[:end] + self.feed(chunk[end:])
         events = self._splitter.feed(chunk)
         return self._relay(events[0]) if len(events) == 1 else b"".join([self._relay(event) for event in events])
@@ -128,6 +107,24 @@ class ChatStreamRelay:
         chunk["error"] = {"message": message, "type": "upstream_error", "param": None, "code": code}
         return encode_event(msgspec.json.encode(chunk)) + encode_event(DONE)
 
+    def _take_words(self, piece: bytes) -> int:
+        """Take note of the events that a piece begins with, where nothing but their words differs; return their length, 0: there are none."""
+        if self._frame is None:
+            return self._learn_frame(piece) if self._frames_left else 0
+        end, n_characters = self._frame.take(piece)
+        if not end and not piece.startswith(self._frame.before):
+            self._frame = None
+        self.characters += n_characters
+        self.has_content = self.characters > 0
+        return end
+
+    def _learn_frame(self, piece: bytes) -> int:
+        """Learn from a piece's second event what the ones after it may have in common; return the length of the first, 0: nothing is noted."""
+        self._frames_left -= 1
+        start = piece.index(_NEXT) + 2
+        self._frame = WordFrame.of(piece[start : piece.index(_NEXT, start) + 2])
+        return 0 if self._frame is None else self._relay_together(piece[:start])
+
     def _relay_together(self, piece: bytes) -> int:
         """Take note of the ordinary events that a piece begins with, all at once; return the length of those, which pass as they are.
 
@@ -138,7 +135,7 @@ class ChatStreamRelay:
         if not run.startswith(b"data:") or not run.endswith(b"\n\n") or run.count(b"\n") != 2 * n_events:
             return 0
         try:
-            chunks = _decode_chunks(run[5:].replace(_NEXT, b"\n"))
+            chunks = decode_chunks(run[5:].replace(_NEXT, b"\n"))
         except (msgspec.DecodeError, UnicodeDecodeError):
             return 0
         if len(chunks) != n_events:
@@ -157,7 +154,7 @@ class ChatStreamRelay:
             self.is_done = True
             return b""
         try:
-            chunk = _decode_chunk(data)
+            chunk = decode_chunk(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return event
         self._note(chunk)
@@ -170,7 +167,7 @@ class ChatStreamRelay:
         self._usage = usage
         return self._with_cost(data, usage)
 
-    def _note(self, chunk: _Chunk) -> None:
+    def _note(self, chunk: Chunk) -> None:
         if self._head.id is None:
             self._head = chunk
         if len(chunk.error):

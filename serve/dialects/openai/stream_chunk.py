@@ -1,0 +1,42 @@
+"""The chunks of a chat completion stream, as far as the relay looks at them."""
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from serve.dialects.openai.usage import Usage
+
+
+class Delta(Struct):
+    """A piece of an answer."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: Raw = Raw()
+
+
+class _Choice(Struct):
+    delta: Delta | None = None
+    finish_reason: str | None = None
+
+
+class _GroqExtra(Struct):
+    usage: Usage | None = None
+
+
+class Chunk(Struct):
+    """One event."""
+
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Usage | None = None
+    x_groq: _GroqExtra | None = None
+    error: Raw = Raw()
+
+
+_decoder = Decoder(Chunk)
+decode_chunk = _decoder.decode
+decode_chunks = _decoder.decode_lines
