@@ -29,6 +29,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._deadline: asyncio.TimerHandle | None = None
         self._is_reusable = True
         self._read_s = self._ends_at = self._active_at = 0.0
         self._begin_exchange()
@@ -46,13 +47,17 @@ class HttpConnection(asyncio.Protocol):
         self._buffered = 0
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
 
     @property
     def is_reusable(self) -> bool:
         """Whether another request may be sent: the last answer was read to its end, and both sides keep the connection."""
         is_open = self._transport is not None and not self._transport.is_closing()
         return is_open and self._is_complete and self._is_reusable
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer came to its end and nothing of it waits to be received."""
+        return self._is_complete and not self._pieces
 
     def send(self, request: list[bytes], read_s: float, ends_at: float) -> None:
         """Send a request.
@@ -66,7 +71,7 @@ class HttpConnection(asyncio.Protocol):
         self._read_s = read_s
         self._ends_at = ends_at
         self._active_at = self._loop.time()
-        self._deadline = self._loop.call_at(min(self._active_at + read_s, ends_at), self._check_deadline)
+        self._expect_by(min(self._active_at + read_s, ends_at))
         if self._transport is None:
             self._fail(StreamBroken("the connection broke before the request was sent"))
         else:
@@ -105,6 +110,13 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _expect_by(self, due: float) -> None:
+        """See to it that the deadline is looked at by then. A timer of the exchange before will do where it rings first: setting one is dear."""
+        if self._deadline is not None and self._deadline.when() <= due:
+            return
+        self._stop_deadline()
+        self._deadline = self._loop.call_at(due, self._check_deadline)
+
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
@@ -130,12 +142,14 @@ class HttpConnection(asyncio.Protocol):
 
     def _check_deadline(self) -> None:
         """Fail when the time is up, else look again when it could be. A reader who is busy elsewhere does not make a provider late."""
+        self._deadline = None
+        if self._is_complete:
+            return
         now = self._loop.time()
         due = min(self._ends_at, (self._active_at if self._waiter is not None else now) + self._read_s)
         if now < due:
-            self._deadline = self._loop.call_at(due, self._check_deadline)
+            self._expect_by(due)
             return
-        self._deadline = None
         self._fail(DeadlinePassed(self._lateness(now)))
         self.abort()
 
@@ -207,4 +221,3 @@ class HttpConnection(asyncio.Protocol):
         if self._has_head:
             self._is_complete = True
             self._is_reusable = self._parser.should_keep_alive()
-            self._stop_deadline()

@@ -150,6 +150,20 @@ def test_a_late_answer_is_told_as_one(steps: list[Step], deadlines: Deadlines, t
         answer_to(steps, deadlines=deadlines)
 
 
+@pytest.mark.parametrize("first", [Deadlines(1, 0.02, 10), PATIENT], ids=["shorter before", "longer before"])
+def test_a_kept_connection_keeps_each_requests_own_deadline(first: Deadlines) -> None:
+    async def run() -> float:
+        async with transport_to([HELLO], [Pause(2)]) as (transport, server):
+            await fetch(transport, server.port, first)
+            began = asyncio.get_running_loop().time()
+            with pytest.raises(DeadlinePassed, match="no answer in time"):
+                await fetch(transport, server.port, Deadlines(1, 0.1, 10))
+            assert server.n_connections == 1
+            return asyncio.get_running_loop().time() - began
+
+    assert 0.09 < asyncio.run(run()) < 1
+
+
 def test_bytes_that_keep_coming_keep_the_read_deadline_away() -> None:
     slow: list[Step] = [OK + b"Content-Length: 6\r\n\r\n"]
     for _ in range(6):
