@@ -17,7 +17,7 @@ from serve.explanation import explain
 from serve.upstream.attempt import MOST_KEPT_PIECES, Attempt, AttemptFailed, AttemptObserver
 from serve.upstream.attempt_series import AttemptSeries, ProxyLimits
 from serve.upstream.race import end_unanswered, race
-from serve.upstream.transport import TransportError
+from serve.upstream.transport import TransportError, UpstreamResponse
 from serve.upstream.verdict import NOT_AN_ANSWER, STREAM_BROKEN
 
 _RETRY_PAUSE_S = 0.05
@@ -36,10 +36,15 @@ class WholeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """A stream whose first bytes have come. Whoever holds it iterates `events` to the end, or closes it."""
+    """A stream whose first bytes have come. Whoever holds it iterates `pieces` to the end, or closes it.
+
+    Args:
+        attempt: Whose answer it is.
+        pieces: What the caller sees, each with whether it is the last; the first comes at once, and may be empty.
+    """
 
     attempt: Attempt
-    events: AsyncGenerator[bytes, None]
+    pieces: AsyncGenerator[tuple[bytes, bool], None]
 
 
 class ChatProxy:
@@ -122,7 +127,7 @@ class ChatProxy:
             raise attempt.failed(STREAM_BROKEN, str(error)) from None
         if relay.error is not None and not relay.has_content:
             raise attempt.failed(NOT_AN_ANSWER, "the stream began with an error")
-        return StreamedAnswer(attempt, _relay_events(attempt, relay, first, chunks))
+        return StreamedAnswer(attempt, _relay_pieces(attempt, relay, first, response, chunks))
 
 
 def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
@@ -130,19 +135,22 @@ def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
     return Bill(attempt.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None)
 
 
-async def _relay_events(
-    attempt: Attempt, relay: StreamRelay, first: bytes, chunks: AsyncIterator[bytes]
-) -> AsyncGenerator[bytes, None]:
+async def _relay_pieces(
+    attempt: Attempt, relay: StreamRelay, first: bytes, response: UpstreamResponse, chunks: AsyncIterator[bytes]
+) -> AsyncGenerator[tuple[bytes, bool], None]:
     """Yield what the caller sees; settles and logs at the end, also when the caller goes away in between."""
     outcome: Outcome = "client_disconnected"
     try:
-        if first:
-            yield _shown(attempt, relay, first)
+        out = first
         n_chunks = 0
         kept = attempt.answer_raw if isinstance(attempt.answer_raw, list) else None
-        while not relay.is_done and relay.error is None and (chunk := await anext(chunks, None)):
-            if out := relay.feed(chunk):
-                yield _shown(attempt, relay, out)
+        while not relay.is_done and relay.error is None:
+            if out or n_chunks == 0:
+                yield out, False
+            chunk = await anext(chunks, b"")
+            out = relay.feed(chunk) if chunk else b""
+            if not chunk:
+                break
             if kept is not None and n_chunks < MOST_KEPT_PIECES - 1:
                 kept.append(chunk)
             n_chunks += 1
@@ -150,15 +158,19 @@ async def _relay_events(
                 attempt.note_progress(relay.usage)
         if relay.is_complete:
             outcome = "ok"
-            yield relay.finish()
-            await _drain(chunks)
+            # Together with what came last: each piece is a packet, and a call of the system.
+            is_over = response.is_over
+            yield out + relay.finish(), is_over
+            if not is_over:
+                await _drain(chunks)
+                yield b"", True
         else:
             outcome = "broken_stream"
-            yield _broken(relay)
+            yield _shown(attempt, relay, out) + _broken(relay), True
     except (TransportError, ValueError) as error:
         outcome = "broken_stream"
         attempt.error_code = type(error).__name__
-        yield _broken(relay)
+        yield _broken(relay), True
     finally:
         attempt.finish_reason = relay.finish_reason
         attempt.end(outcome, relay.usage)

@@ -68,13 +68,13 @@ class Answering:
         idle = StreamKeepAlive(send)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [*_STREAM_HEADERS, *headers]})
-            idle.start()
-            async with aclosing(answer.events) as events:
-                async for event in events:
-                    idle.is_quiet = False
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-            idle.stop()
-            await send({"type": "http.response.body", "body": b""})
+            async with aclosing(answer.pieces) as pieces:
+                async for piece, is_last in pieces:
+                    if is_last:
+                        idle.stop()
+                    await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+                    if not is_last:
+                        idle.note_sent()
         finally:
             idle.stop()
             # Only where the stream was never begun does this say something new.

@@ -48,11 +48,13 @@ class StreamKeepAlive:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
-        self.is_quiet = True
+        self._is_quiet = True
 
-    def start(self) -> None:
-        """Begin, once the stream's head was sent."""
-        self._timer = self._loop.call_later(KEEP_ALIVE_S, self._tick)
+    def note_sent(self) -> None:
+        """Take note that something was sent and more will come; the first time, begin."""
+        self._is_quiet = False
+        if self._timer is None:
+            self._start()
 
     def stop(self) -> None:
         """Send nothing any more."""
@@ -62,10 +64,13 @@ class StreamKeepAlive:
             self._sending.cancel()
 
     def _tick(self) -> None:
-        if self.is_quiet and (self._sending is None or self._sending.done()):
+        if self._is_quiet and (self._sending is None or self._sending.done()):
             self._sending = self._loop.create_task(self._comment())
-        self.is_quiet = True
-        self.start()
+        self._is_quiet = True
+        self._start()
+
+    def _start(self) -> None:
+        self._timer = self._loop.call_later(KEEP_ALIVE_S, self._tick)
 
     async def _comment(self) -> None:
         await self._send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})

@@ -15,6 +15,7 @@ class SandboxResponse:
     status = 200
 
     def __init__(self, answer: SimulatedAnswer, ttft_s: float, token_s: float, with_usage: bool) -> None:
+        self.is_over = False
         self._answer = answer
         self._ttft_s = ttft_s
         self._token_s = token_s
@@ -24,6 +25,7 @@ class SandboxResponse:
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body once it would have been written."""
         await asyncio.sleep(self._ttft_s + self._token_s * len(self._answer.words))
+        self.is_over = True
         return self._answer.completion()
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -33,6 +35,7 @@ class SandboxResponse:
         for word in self._answer.words:
             await asyncio.sleep(self._token_s)
             yield self._answer.word_chunk(word)
+        self.is_over = True
         yield self._answer.last_chunks(self._with_usage)
 
     def close(self) -> None:

@@ -27,6 +27,11 @@ class HttpResponse:
         self.headers: Mapping[str, str] = connection.headers
         self._decode = decoder_for(self.headers.get("content-encoding"))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole body came and was read."""
+        return self._connection.is_over
+
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body; see `UpstreamResponse.read`."""
         pieces: list[bytes] = []

@@ -49,6 +49,11 @@ class UpstreamResponse(Protocol):
         """By name in lower case; several of one name are one value, with commas between them."""
         ...
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the whole body came and was read."""
+        ...
+
     async def read(self, limit_bytes: int) -> bytes:
         """Return the whole body.
 
