@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from serve.errors import ConfigurationError
+from serve.http.held_head import HeadHoldingProtocol
 
 _GRACEFUL_SHUTDOWN_S = 30
 _COLLECTION_THRESHOLDS = (20_000, 20, 20)
@@ -29,7 +30,7 @@ class GatewayServer(uvicorn.Server):
             host=host,
             port=port,
             loop="auto",
-            http="httptools",
+            http=HeadHoldingProtocol,
             ws="none",
             access_log=False,
             log_config=None,
