@@ -11,6 +11,8 @@ from router.telemetry_schema import AttemptRow
 from serve.storage.attempt_codec import STORED_ORDER, StoredRow, decode_attempt, encode_attempt
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.candidate_codec import lane_list_id_of
+from serve.storage.database import SQLITE_BEGIN
+from serve.storage.forgotten_rows import without_forgotten_attempts
 from serve.storage.instant import from_microseconds, to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
 
@@ -27,10 +29,11 @@ class AttemptRepository:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         self._known_lane_lists: set[tuple[str, ...]] = set()
 
     def insert_many(self, rows: Sequence[AttemptRow]) -> None:
-        """Store all rows or none; a row whose (request_id, attempt) is there already is skipped.
+        """Store all rows or none; a row whose (request_id, attempt) is there already is skipped, and so is what its account had forgotten meanwhile.
 
         Raises:
             ValueError, TypeError: A row cannot be encoded; see `encode_attempt`.
@@ -41,11 +44,11 @@ class AttemptRepository:
     def insert_encoded(self, stored_rows: Sequence[StoredRow], lane_lists: set[tuple[str, ...]]) -> None:
         """Store rows that `encode_attempt` made, together with the lane lists they refer to; otherwise as `insert_many`."""
         new_lane_lists = lane_lists - self._known_lane_lists
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             _INSERT_LANE_LISTS.execute(
                 connection, [(lane_list_id_of(lane_ids), msgspec.json.encode(lane_ids).decode()) for lane_ids in new_lane_lists]
             )
-            _INSERT_ATTEMPTS.execute(connection, stored_rows)
+            _INSERT_ATTEMPTS.execute(connection, without_forgotten_attempts(connection, stored_rows))
         if len(self._known_lane_lists) > _MAX_KNOWN_LANE_LISTS:
             self._known_lane_lists.clear()
         self._known_lane_lists |= new_lane_lists

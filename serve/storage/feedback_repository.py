@@ -8,10 +8,12 @@ from sqlalchemy import Engine, RowMapping, select, tuple_
 
 from router.telemetry_schema import FeedbackRow
 from serve.storage.batch_insert import BatchInsert, Values
+from serve.storage.database import SQLITE_BEGIN
+from serve.storage.forgotten_rows import FEEDBACK_ORDER, without_forgotten_feedback
 from serve.storage.instant import from_microseconds, to_microseconds
 from serve.storage.tables import FEEDBACK_TABLE
 
-_INSERT: Final = BatchInsert(FEEDBACK_TABLE, ("request_id", "metric_name", "given_by", "received_at_us", "value", "comment"))
+_INSERT: Final = BatchInsert(FEEDBACK_TABLE, FEEDBACK_ORDER)
 _COLUMNS: Final = FEEDBACK_TABLE.c
 _STABLE_ORDER: Final = (_COLUMNS.received_at_us, _COLUMNS.request_id, _COLUMNS.metric_name, _COLUMNS.given_by)
 
@@ -21,6 +23,7 @@ class FeedbackRepository:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
 
     def insert_many(self, rows: Sequence[FeedbackRow]) -> None:
         """Store all rows or none; the same metric of the same request, from the same giver at the same instant, is kept once.
@@ -33,8 +36,8 @@ class FeedbackRepository:
 
     def insert_encoded(self, stored_rows: Sequence[Values]) -> None:
         """Store rows that `encode_feedback` made; otherwise as `insert_many`."""
-        with self._engine.begin() as connection:
-            _INSERT.execute(connection, stored_rows)
+        with self._writing.begin() as connection:
+            _INSERT.execute(connection, without_forgotten_feedback(connection, stored_rows))
 
     def exists(self, request_id: str) -> bool:
         """Return whether any feedback on this request is stored."""

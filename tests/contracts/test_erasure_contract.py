@@ -76,6 +76,30 @@ def test_rows_go_where_that_is_wanted(engine: Engine, erasure: TelemetryErasure)
     assert [row.request_id for row in feedback(engine)] == [row.request_id for row in attempts(engine, "other")]
 
 
+@pytest.mark.parametrize("has_rows", [False, True])
+def test_what_comes_to_be_stored_only_afterwards_is_forgotten_too(
+    engine: Engine, erasure: TelemetryErasure, has_rows: bool
+) -> None:
+    erasure.forget("acme", "ann", has_rows=has_rows)
+
+    log(engine)
+
+    *forgotten, later = attempts(engine, "acme")
+    assert later.prompt_text == "secret words"  # it began afterwards
+    contents = [(row.prompt_text, row.answer_text, row.features) for row in forgotten]
+    assert contents == ([] if has_rows else [(None, None, None)] * 3)
+    assert {row.prompt_text for row in attempts(engine, "other")} == {"secret words"}
+    comments = [row.comment for row in feedback(engine)]
+    assert comments == (["my words"] * 3 if has_rows else [None, "my words"] * 3)
+
+
+def test_feedback_that_waited_while_its_request_was_deleted_goes_with_it(engine: Engine, erasure: TelemetryErasure) -> None:
+    AttemptRepository(engine).insert_many([attempt_row(0, account="acme"), attempt_row(1, account="other")])
+    erasure.forget("acme", "ann", has_rows=True)
+    FeedbackRepository(engine).insert_many([feedback_row(n, comment="my words") for n in range(2)])
+    assert [row.request_id for row in feedback(engine)] == [row.request_id for row in attempts(engine, "other")]
+
+
 def test_it_is_noted_for_exports_and_in_the_audit_log(engine: Engine, erasure: TelemetryErasure, audit: AuditRepository) -> None:
     accounts = AccountRepository(audit)
     for name, content in (("acme", None), ("quiet", "none"), ("open", "full"), ("half", "features")):
