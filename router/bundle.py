@@ -4,6 +4,7 @@
     <name>/tokenizer.json   its tokenizer    <name>/README.md       the model card, for people
     <name>/reference_answers.npz             a sample of what it was fitted to, without text; see `router.reference_answers`
     <name>/account_corrections.npz           corrections for single accounts, where there are any; see `router.account_correction`
+    <name>/recent_shifts.json                where the watch begins, in a bundle that was learned from logs; see `router.recent_shifts`
 
 A bundle that is incomplete, altered or made for other features is refused when it is loaded, never mis-scored.
 """
@@ -18,6 +19,7 @@ from router.ability_prior import AbilityPrior
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
+from router.recent_shifts import RECENT_SHIFTS_FILE
 from router.reference_answers import ReferenceAnswers
 
 FORMAT_VERSION = 2
@@ -27,6 +29,7 @@ TOKENIZER_FILE = "tokenizer.json"
 REFERENCE_FILE = "reference_answers.npz"
 CARD_FILE = "README.md"
 HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE, REFERENCE_FILE)
+_OPTIONAL_FILES = (ACCOUNT_CORRECTIONS_FILE, RECENT_SHIFTS_FILE)
 _MEND = "export the bundle again or get a whole copy"
 
 
@@ -76,8 +79,9 @@ def load_bundle(folder: Path) -> Bundle:
     """
     manifest = read_manifest(folder)
     hashes = {name: _check_hash(folder / name, manifest) for name in HASHED_FILES}
-    if (folder / ACCOUNT_CORRECTIONS_FILE).exists() or _is_vouched_for(ACCOUNT_CORRECTIONS_FILE, manifest):
-        _check_hash(folder / ACCOUNT_CORRECTIONS_FILE, manifest)
+    for name in _OPTIONAL_FILES:
+        if (folder / name).exists() or _is_vouched_for(name, manifest):
+            _check_hash(folder / name, manifest)
     path = folder / MANIFEST_FILE
     try:
         names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below

@@ -14,6 +14,7 @@ import numpy as np
 
 from router.drift_test import CalibrationTest
 from router.lane_correction import Judged, LaneCorrection, ShiftPrior
+from router.recent_shifts import RecentShifts
 from router.reward import REWARD_RULES, combine_rewards
 
 ALL_LANES: Final = ""
@@ -92,9 +93,9 @@ class LaneLearning:
     vendor_models: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, terms: LearningTerms) -> Self:
-        """Return what is known before anything was said."""
-        return cls(terms, LaneCorrection(terms.prior))
+    def begin(cls, terms: LearningTerms, recent: RecentShifts | None = None) -> Self:
+        """Return what is known before anything was said: what a retraining saw lately, or nothing."""
+        return cls(terms, LaneCorrection(terms.prior) if recent is None else recent.of(terms.prior))
 
     def learn(self, answer: JudgedAnswer) -> list[str]:
         """Take in an answer; return which tests ring: lane ids and `ALL_LANES`."""

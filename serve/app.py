@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from fastapi import FastAPI
@@ -146,9 +147,15 @@ def create_app(
         PricedLaneRepository(engine), lambda: (*lanes.by_account().values(), *vector_lanes.by_account().values()), clock
     )
     corrections = account_corrections_folder(settings.account_corrections, environment)
-    accounts = AccountWatch(corrections, lambda: bundle_store.folders().values())
+
+    def bundle_folders() -> Iterable[Path]:
+        return bundle_store.folders().values()
+
+    accounts = AccountWatch(corrections, bundle_folders)
     has_alerts = settings.alerts is not None
-    watch = configured_watch(settings.watch, engine, lanes, bundles, clock, metrics, accounts, has_alerts=has_alerts)
+    watch = configured_watch(
+        settings.watch, engine, lanes, bundles, clock, metrics, accounts, bundle_folders, has_alerts=has_alerts
+    )
     resources = ResourceSet(
         clock=clock,
         key_ring=key_ring,

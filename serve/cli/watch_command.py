@@ -22,12 +22,14 @@ def watch(
     """Show lanes whose quality moved, drift of prompts, and alarms; exit status 1 while one of the last day rings."""
     import os
 
+    from serve.bundles.store import open_store
     from serve.clock import SystemClock
     from serve.database_choice import database_url
     from serve.settings import load_settings
     from serve.storage.database import open_database
     from serve.storage.instant import to_microseconds
     from serve.storage.watch_repository import WatchRepository
+    from serve.watch.bundle_shifts import BundleShifts
     from serve.watch.configured_watch import learning_terms
     from serve.watch.lane_watch import LaneWatch
     from serve.watch.report import read_report
@@ -36,7 +38,10 @@ def watch(
         settings = load_settings(config, os.environ)
         engine = open_database(database_url(settings.database, os.environ), must_exist=True)
         terms, now_us = learning_terms(settings.watch), to_microseconds(SystemClock().now())
-        LaneWatch(engine, WatchRepository(engine), terms, round_us=0).learn(now_us)  # as a gateway would, should none be running
+        beginnings = BundleShifts(open_store(settings, os.environ).folders().values)
+        lanes = LaneWatch(engine, WatchRepository(engine), terms, beginnings, round_us=0)
+        lanes.look()
+        lanes.learn(now_us)  # as a gateway would, should none be running
         report = read_report(engine, terms, account, now_us)
         engine.dispose()
     console = Console()

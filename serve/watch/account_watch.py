@@ -8,9 +8,9 @@ from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrectio
 from router.errors import BundleError
 from serve.lane_directory import LaneDirectory
 from serve.settings import default_database_file
+from serve.watch.seen_files import SeenFiles
 
 _log = logging.getLogger("llmdeal.watch")
-_Seen = tuple[tuple[str, int, int], ...]
 
 
 def account_corrections_folder(setting: str, environment: Mapping[str, str]) -> Path:
@@ -29,21 +29,20 @@ class AccountWatch:
     def __init__(self, folder: Path, bundle_folders: Callable[[], Iterable[Path]]) -> None:
         self._folder = folder
         self._bundle_folders = bundle_folders
-        self._seen: _Seen = ()
+        self._files = SeenFiles()
         self._by_version: dict[str, AccountCorrections] = {}
 
     def look(self) -> bool:
         """Read what was written since the last look; return whether that was anything."""
         paths = [folder / ACCOUNT_CORRECTIONS_FILE for folder in self._bundle_folders()]
         paths += sorted(self._folder.glob("*.npz")) if self._folder.is_dir() else []
-        seen = tuple(found for path in paths if (found := _as_seen(path)) is not None)
-        if seen == self._seen:
+        changed = self._files.changed(paths)
+        if changed is None:
             return False
-        self._seen = seen
         self._by_version = {}
-        for path, _, _ in seen:
+        for path in changed:
             try:
-                corrections = AccountCorrections.read(Path(path))
+                corrections = AccountCorrections.read(path)
             except BundleError as error:
                 _log.error("accounts are served as the bundle says: %s", error)
                 continue
@@ -60,11 +59,3 @@ class AccountWatch:
             if correction is not None and is_fitting:
                 found[version] = LaneCoefficients(corrections.space, correction.of_lanes(directory.table))
         return found
-
-
-def _as_seen(path: Path) -> tuple[str, int, int] | None:
-    try:
-        told = path.stat()
-    except OSError:
-        return None
-    return str(path), told.st_mtime_ns, told.st_size

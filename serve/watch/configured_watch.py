@@ -1,6 +1,7 @@
 """The watch as the settings have it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from sqlalchemy import Engine
 
@@ -16,6 +17,7 @@ from serve.settings import WatchSettings
 from serve.storage.alert_repository import AlertRepository
 from serve.storage.watch_repository import WatchRepository
 from serve.watch.account_watch import AccountWatch
+from serve.watch.bundle_shifts import BundleShifts
 from serve.watch.follower import WatchFollower
 from serve.watch.lane_watch import LaneWatch
 from serve.watch.price_watch import PriceWatch
@@ -36,6 +38,7 @@ def configured_watch(
     clock: Clock,
     metrics: Metrics,
     accounts: AccountWatch,
+    bundle_folders: Callable[[], Iterable[Path]],
     *,
     has_alerts: bool,
 ) -> WatchFollower:
@@ -49,6 +52,7 @@ def configured_watch(
         clock: The present moment.
         metrics: Counts alarms.
         accounts: Finds the accounts' own corrections.
+        bundle_folders: Returns those of all bundles.
         has_alerts: Whether somebody is told of alarms by webhook.
     """
     repository = WatchRepository(engine)
@@ -59,7 +63,7 @@ def configured_watch(
 
     return WatchFollower(
         directories,
-        LaneWatch(engine, repository, learning_terms(watch)),
+        LaneWatch(engine, repository, learning_terms(watch), BundleShifts(bundle_folders)),
         PriceWatch(repository, watch.price_change_percent),
         PromptWatch(engine, repository, watch.stability_index, in_use),
         accounts,

@@ -113,6 +113,7 @@ class WatchFollower:
     def _work(
         self, now_us: int, directories: Mapping[str, LaneDirectory], is_whole: bool
     ) -> tuple[Sequence[Alarm], Mapping[str, _Shifts]]:
+        has_new_bundle = self._lanes.look()
         alarms = self._lanes.learn(now_us)
         if is_whole:
             for account, directory in directories.items():
@@ -122,16 +123,27 @@ class WatchFollower:
             self._alerts.tell(alarms, now_us)
         if not self._moves_lanes:
             return alarms, {}
-        since_us = 0 if is_whole else self._read_until_us
+        reads_all = is_whole or has_new_bundle
+        since_us = 0 if reads_all else self._read_until_us
         shifts: dict[str, dict[str, Floats | None]] = {}
-        if is_whole:  # what is not known any more, because somebody wanted it forgotten, is not applied any more
-            shifts = {account: dict.fromkeys(list(directory.quality_shifts)) for account, directory in directories.items()}
+        if reads_all:  # what is not known any more, because somebody wanted it forgotten, is not applied any more
+            shifts = {
+                account: dict.fromkeys(list(directory.quality_shifts)) | self._beginnings_of(directory, now_us)
+                for account, directory in directories.items()
+            }
         for (account, version), learning in self._lanes.read(since_us).items():
             if account in directories:
                 found = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)
                 shifts.setdefault(account, {})[version] = found
         self._read_until_us = now_us - 60 * _SECOND_US  # clocks of other machines may be a little behind
         return alarms, shifts
+
+    def _beginnings_of(self, directory: LaneDirectory, now_us: int) -> dict[str, Floats | None]:
+        """Return bundle's version -> the lanes' shifts before anything was said under it."""
+        at_s = now_us / _SECOND_US
+        return {
+            version: shifts_of_lanes(learning, directory.table, at_s) for version, learning in self._lanes.beginnings().items()
+        }
 
 
 def _apply(directory: LaneDirectory, by_version: _Shifts) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from router.lane_learning import ALL_LANES, LaneLearning, LearningTerms
 from router.lane_table import Floats, LaneTable
 from serve.storage.watch_repository import Alarm, StateName, StoredState, WatchRepository
+from serve.watch.bundle_shifts import BundleShifts
 from serve.watch.judged_answers import Learner, read_newly_judged
 
 FEEDBACK: Final[StateName] = ("feedback", "", "")
@@ -26,14 +27,31 @@ class LaneWatch:
         engine: With attempts and feedback.
         repository: Of what was learned.
         terms: How to learn.
+        beginnings: Where learning begins under each bundle; None: everywhere from nothing.
         round_us: Another worker's round that ended less than this ago is enough.
     """
 
-    def __init__(self, engine: Engine, repository: WatchRepository, terms: LearningTerms, round_us: int = 4_000_000) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        repository: WatchRepository,
+        terms: LearningTerms,
+        beginnings: BundleShifts | None = None,
+        round_us: int = 4_000_000,
+    ) -> None:
         self._engine = engine
         self._repository = repository
         self._terms = terms
+        self._beginnings = beginnings or BundleShifts(tuple)
         self._round_us = round_us
+
+    def look(self) -> bool:
+        """Read where learning begins under bundles that are new; return whether there are any."""
+        return self._beginnings.look()
+
+    def beginnings(self) -> dict[str, LaneLearning]:
+        """Return bundle's version -> what its retraining saw lately, of those bundles that say so."""
+        return {version: LaneLearning.begin(self._terms, recent) for version, recent in self._beginnings.by_version().items()}
 
     def learn(self, now_us: int) -> list[Alarm]:
         """Learn from all that was said up to a few seconds ago; return what rang."""
@@ -64,7 +82,9 @@ class LaneWatch:
         alarms = []
         for (account, version), answers in judged.answers.items():
             stored = self._repository.state((LANES, account, version))
-            learning = (_opened(stored, self._terms) if stored else None) or LaneLearning.begin(self._terms)
+            learning = (_opened(stored, self._terms) if stored else None) or LaneLearning.begin(
+                self._terms, self._beginnings.by_version().get(version)
+            )
             for answer in answers:
                 for rung in learning.learn(answer):
                     shift = learning.correction.shift_of(answer.lane_id, answer.vendor_model)

@@ -10,11 +10,15 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from fakes.derived_bundle import SHIPPED, add_file, derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider
 from typer.testing import CliRunner
 
 from router.account_correction import AccountCorrection, AccountCorrections, PromptSpace, hashed
+from router.bundle import load_bundle
+from router.lane_correction import Judged, LaneCorrection
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from serve.cli.main import build_command_line
 from serve.storage.database import open_database
 from serve.storage.instant import to_microseconds
@@ -91,6 +95,26 @@ def test_thumbs_down_send_the_next_request_to_the_other_lane(
     with GatewayThread(tmp_path, servers=servers(provider)) as again:  # the shift outlives a restart
         learn(again, monkeypatch)
         assert ask(again).headers["x-llmdeal-lane"] == "second/llama"
+
+
+def test_a_new_bundle_begins_with_what_its_logs_said_of_the_lanes_last(
+    tmp_path: Path, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = derive_bundle(tmp_path / "bundles" / "newer")
+    version = load_bundle(folder).version
+    correction = LaneCorrection()
+    for _ in range(20):
+        correction.learn(Judged("first/llama", "meta/first", 0.8, 0.0, 0.0, datetime.now(UTC).timestamp()))
+    add_file(folder, RECENT_SHIFTS_FILE, RecentShifts(version, correction).to_bytes())
+    with GatewayThread(tmp_path, servers=servers(provider), bundles=str(folder.parent)) as gateway:
+        learn(gateway, monkeypatch)
+        assert ask(gateway).headers["x-llmdeal-lane"] == "first/llama"  # the bundle in use knows nothing of it
+        judge(folder, load_bundle(SHIPPED).version)
+        gateway.resources.bundle_keeper.promote("newer", "somebody")
+        asyncio.run_coroutine_threadsafe(gateway.resources.bundles.refresh(), gateway._loop).result(20)
+        moved = ask(gateway)
+        assert moved.headers["x-llmdeal-router-version"] == version
+        assert moved.headers["x-llmdeal-lane"] == "second/llama"
 
 
 def test_the_command_shows_what_was_learned_and_its_status_says_whether_an_alarm_rings(

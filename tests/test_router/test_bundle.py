@@ -56,6 +56,10 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no names": (lambda folder: rewrite(folder, trained_names=[]), "trained_names must be distinct"),
     "one name too few": (lambda folder: rewrite(folder, trained_names=["gpt-4o-2024-08-06"]), "not those of"),
     "no abilities": (lambda folder: rewrite(folder, abilities=None), "abilities, ability_prior or name is missing or malformed"),
+    "shifts nobody vouched for": (
+        lambda folder: (folder / "recent_shifts.json").write_text("{}"),
+        r"has no hash of recent_shifts\.json",
+    ),
     "not a graph": (replace_graph, r"model\.onnx: cannot be run"),
     "not a tokenizer": (
         lambda folder: ((folder / "tokenizer.json").write_text("{}"), vouch(folder, "tokenizer.json")),

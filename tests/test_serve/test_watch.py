@@ -1,6 +1,7 @@
 """The watch on a database: learned once for all workers, kept over restarts, told by webhook, and looked at in prompts and prices."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,9 +17,11 @@ from telemetry_strategies import LANES, attempt_row, candidate_table, feedback_r
 from router.expectation import shift_quality
 from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.lane import Lane
+from router.lane_correction import Judged, LaneCorrection
 from router.lane_learning import LearningTerms
 from router.lane_table import LaneTable
 from router.price_table import Price
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from router.reference_answers import ReferenceAnswers
 from serve.alerts.watch_alerts import WatchAlerts
 from serve.storage.alert_repository import AlertRepository
@@ -27,6 +30,7 @@ from serve.storage.database import open_database
 from serve.storage.feedback_repository import FeedbackRepository
 from serve.storage.instant import to_microseconds
 from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.watch.bundle_shifts import BundleShifts
 from serve.watch.lane_watch import LaneWatch, shifts_of_lanes
 from serve.watch.price_watch import PriceWatch
 from serve.watch.prompt_watch import PromptWatch
@@ -150,6 +154,34 @@ def test_the_shifts_are_laid_out_for_the_lanes_and_fade(engine: Engine) -> None:
     assert shifts is not None
     assert shifts[1] < shifts[0] <= 0
     assert shifts_of_lanes(learning, table, NOW_US / 1e6 + 400 * 86_400) is None
+
+
+def test_under_a_bundle_that_learned_from_logs_the_watch_begins_with_what_they_said_last(engine: Engine, tmp_path: Path) -> None:
+    correction = LaneCorrection()
+    for number in range(8):
+        correction.learn(Judged(LANES[0], "sandbox/small", 0.7, 0.0, 0.0, NOW.timestamp() - 60 * number))
+    (tmp_path / RECENT_SHIFTS_FILE).write_bytes(RecentShifts(VERSION, correction).to_bytes())
+    beginnings = BundleShifts(lambda: [tmp_path])
+    watch = LaneWatch(engine, WatchRepository(engine), LearningTerms(), beginnings)
+    assert watch.look()
+    assert not watch.look()
+    begun = watch.beginnings()[VERSION].correction.shift_of(LANES[0], "sandbox/small")[0]
+    assert begun < -0.5
+    answered(engine, 2)
+    judged(engine, range(2), 1.0)
+    watch.learn(NOW_US)
+    assert begun < shift(engine) < -0.2  # two thumbs up are heard, and do not outweigh eight down
+
+
+def test_shifts_that_cannot_be_read_are_told_of_and_the_watch_begins_from_nothing(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / RECENT_SHIFTS_FILE).write_text("{}")
+    watch = LaneWatch(engine, WatchRepository(engine), LearningTerms(), BundleShifts(lambda: [tmp_path]))
+    with caplog.at_level(logging.ERROR, "llmdeal.watch"):
+        watch.look()
+    assert "begins from nothing" in caplog.text
+    assert watch.beginnings() == {}
 
 
 def test_a_lane_that_fails_for_hours_rings_and_is_told_once_a_day(engine: Engine) -> None:
