@@ -116,7 +116,8 @@ def _setting(
     champion = _fit_champion(world, table, folder / name, fitted)
     known = champion.trained_names
     new = tuple(sorted({model for pool in pools for model in pool.trained_names} - set(known)))
-    models = LaneModels(known, new, np.arange(len(known) + len(new)), _hearsay(champion, world, new))
+    names = (*known, *new)
+    models = LaneModels(names, names, known, new, np.arange(len(names)), _hearsay(champion, world, new))
     routed = np.unique(np.concatenate([pool.rows for pool in pools]))
     return Setting(
         name, champion, pools, models, routed[(share[routed] >= 0.15) & (share[routed] < 0.75)], routed[share[routed] >= 0.75]
@@ -181,7 +182,10 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
         split=np.where(np.arange(n) < (1 - _CALIBRATE_SHARE) * n, TRAIN, CALIBRATE).astype(np.intp),
         request=np.arange(n),
         account=np.full(n, "default"),
+        asked_at=np.zeros(n, np.int64),
+        lane=model,
         model=model,
+        believed=np.full(n, np.nan),
         reward=reward,
         reward_std=np.zeros(n),
         propensity=propensity,
@@ -192,6 +196,7 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
         length_model=np.empty(0, np.intp),
         believed_tokens=np.empty(0),
         answer_tokens=np.empty(0),
+        n_unusable=0,
         test_conversations=np.empty(0, np.uint64),
         test_since=0,
         n_requests=n,

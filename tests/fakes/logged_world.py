@@ -27,6 +27,8 @@ def write_logs(
     feedback: float = 0.7,
     is_as_believed: bool = False,
     has_accounts: bool = False,
+    router_version: str = "",
+    fails_lately: str = "",
     seed: int = 0,
 ) -> Path:
     """Write an export of requests that are half easy, half hard; the new model answers the easy ones well and the hard ones badly.
@@ -38,6 +40,8 @@ def write_logs(
         feedback: Share of requests that are judged.
         is_as_believed: The shipped bundle is right, in truth.
         has_accounts: Conversations take turns between `ACCOUNTS`, of whom the second one finds good what the first one finds bad.
+        router_version: Who decided; empty: the shipped bundle.
+        fails_lately: A model that only fails in the last fifth.
         seed: Of all that is drawn.
     """
     random = np.random.default_rng(seed)
@@ -55,6 +59,8 @@ def write_logs(
     account = np.array(ACCOUNTS)[np.arange(n_requests) // 2 % 2] if has_accounts else None
     if account is not None:
         truth = np.where((account == ACCOUNTS[1])[:, None], truth[:, [1, 0, 2, 3]], truth)
+    if fails_lately:
+        truth[-n_requests // 5 :, NAMES.index(fails_lately)] = 0
     best = (0.02 * quality - _COST_USD).argmax(axis=1)
     probability = np.full((n_requests, 4), 0.15)
     probability[np.arange(n_requests), best] += 0.4
@@ -64,7 +70,7 @@ def write_logs(
     prompts = [texts.prompt[row] if random.random() < text_share else None for row in drawn]
     traffic = LoggedTraffic(
         names=NAMES,
-        router_version=champion.bundle.version,
+        router_version=router_version or champion.bundle.version,
         started_at=_START_US + rows.astype(np.int64) * 60_000_000,
         conversation=rows // 2,
         prompts=prompts,

@@ -71,7 +71,7 @@ def test_the_challenger_says_how_many_accounts_and_answers_and_names_none(learne
     said = manifest["learned_from_logs"]
     assert isinstance(said, dict)
     assert said["accounts"] == {"corrected": 2, "answers": n_answers}
-    assert n_answers == said["rewards_to_learn"] + said["rewards_to_calibrate"]
+    assert n_answers == said["rewards_with_text"]
     assert said["steps"][-1]["step"] == "accounts"
     assert said["steps"][-1]["loss_after"] < said["steps"][-1]["loss_before"]
     card = (learned.bundle / "README.md").read_text()
@@ -95,19 +95,17 @@ def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, l
     champion = tmp_path / "champion" / learned.bundle.name
     shutil.copytree(learned.bundle, champion)
     of_it = AccountCorrections.read(champion / ACCOUNT_CORRECTIONS_FILE)
-    again = retrain(RetrainPlan(logs, champion, tmp_path / "bundles"), Silent())
+    again = retrain(RetrainPlan(logs, champion, tmp_path / "bundles", start=champion), Silent())
 
     # What a gateway finds in its folder takes the place of what is in the bundle: here one that corrects nobody.
     write_corrections(tmp_path / "elsewhere" / "account_corrections", replace(of_it, by_account={}))
-    bare = retrain(RetrainPlan(logs, champion, tmp_path / "elsewhere" / "bundles"), Silent())
+    bare = retrain(RetrainPlan(logs, champion, tmp_path / "elsewhere" / "bundles", start=champion), Silent())
 
     assert bare.fingerprint != again.fingerprint
-    gains = [result.verdict.utility_gain_usd for result in (again, bare)]
-    assert gains[0] is not None
-    assert gains[1] is not None
-    assert gains[1].low > 0  # over a champion that serves both accounts alike
-    assert gains[0].high < gains[1].estimate
-    assert abs(gains[0].estimate) < 0.2 * gains[1].estimate
+    assert bare.verdict.utility_gain_usd is not None
+    assert bare.verdict.utility_gain_usd.low > 0  # over a champion that serves both accounts alike
+    assert not again.verdict.is_better  # one that serves each as it likes leaves nothing to be gained: the two hardly ever differ
+    assert any("cannot tell whether utility rises" in reason for reason in again.verdict.reasons)
 
 
 @pytest.mark.parametrize("stage", ["Exporting and proving parity", "Judging on later conversations"])

@@ -125,12 +125,17 @@ def test_the_latest_conversations_judge_and_those_before_them_calibrate(first_st
 def test_rare_and_exact_rewards_count_for_more() -> None:
     nothing = np.empty(0)
     evidence = Evidence(
-        split=np.zeros(4, np.intp), request=np.arange(4), account=np.full(4, "default"), model=np.array([0, 0, 1, 1]), reward=np.ones(4), reward_std=np.array([0, 0, 0, 0.5]),
+        split=np.zeros(4, np.intp), request=np.arange(4), account=np.full(4, "default"), asked_at=np.zeros(4, np.int64), lane=np.zeros(4, np.intp),
+        model=np.array([0, 0, 1, 1]), believed=np.full(4, 0.5), reward=np.ones(4), reward_std=np.array([0, 0, 0, 0.5]),
         propensity=np.array([0.5, 0.01, 0.3, 0.3]), logits=np.zeros((4, 2), np.float16), text_row=np.full(4, -1), inputs=np.empty((0, 3), np.float16),
-        length_split=np.empty(0, np.intp), length_model=np.empty(0, np.intp), believed_tokens=nothing, answer_tokens=nothing,
+        length_split=np.empty(0, np.intp), length_model=np.empty(0, np.intp), believed_tokens=nothing, answer_tokens=nothing, n_unusable=0,
         test_conversations=np.empty(0, np.uint64), test_since=0, n_requests=4, first_at=0, last_at=0,
     )  # fmt: skip
-    weights = evidence.weights(np.arange(4), largest=5)
+    weights = evidence.weights(np.arange(4), RetrainSettings())
     assert weights[1] / weights[0] == pytest.approx(2.5)  # 1 / 0.01 is cut at 5, against 1 / 0.5
     assert weights[:2].mean() == pytest.approx(1)
     assert weights[2:] == pytest.approx([1, 0.5])
+    day_us = 86_400_000_000
+    older = replace(evidence, asked_at=np.array([10, 10, 3, 10]) * day_us, last_at=10 * day_us)
+    assert older.weights(np.arange(4), RetrainSettings(half_life_days=7)) / weights == pytest.approx([1, 1, 0.5, 1])
+    assert older.weights(np.arange(4), RetrainSettings(half_life_days=0)) / weights == pytest.approx([1, 1, 1, 1])

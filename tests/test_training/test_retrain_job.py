@@ -10,10 +10,11 @@ import pytest
 from fakes.logged_world import NEW, OVERRATED, SHIPPED, UNDERRATED, write_logs
 from fakes.tiny_corpus import HOPELESS, STRONG, WEAK, tiny_tables, write_corpus
 
-from router.bundle import load_bundle
+from router.bundle import load_bundle, read_manifest
 from router.context import RouteContext
 from router.errors import RewardError
 from router.onnx_quality_model import OnnxQualityModel
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from training.errors import SettingsError, TelemetryError
 from training.retrain.job import WORK_FOLDER, RetrainPlan, RetrainResult, retrain
 from training.retrain.settings import RetrainSettings
@@ -119,6 +120,47 @@ def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(learned: Re
     assert again.bundle.name.startswith("llmdeal-base-1-r")
     assert again.bundle.name.count("-r") == 1
     assert beliefs(again.bundle, EASY)[NEW] > 0.75
+
+
+def test_the_same_logs_count_once_however_many_challengers_came_before(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+    again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
+    assert again.verdict.champion_version == load_bundle(learned.bundle).version
+    assert not again.verdict.is_better
+    assert read_manifest(again.bundle)["base"] == load_bundle(SHIPPED).version
+    assert (again.bundle / "model.onnx").read_bytes() == (learned.bundle / "model.onnx").read_bytes()
+
+
+def test_where_the_first_bundle_cannot_be_asked_any_more_learning_starts_from_the_champion(
+    learned: RetrainResult, tmp_path: Path
+) -> None:
+    version = load_bundle(learned.bundle).version
+    logs = write_logs(tmp_path / "export", 2_000, text_share=0.0, router_version=version)
+    again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
+    assert read_manifest(again.bundle)["base"] == version
+    assert [path.name for path in (tmp_path / "bundles" / WORK_FOLDER).iterdir()] == ["lock"]
+
+
+def test_learning_starts_from_the_bundle_that_was_named(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+    again = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles", start=learned.bundle), Silent())
+    assert read_manifest(again.bundle)["base"] == load_bundle(learned.bundle).version
+    assert again.verdict.champion_version == load_bundle(SHIPPED).version
+    assert again.verdict.is_better, again.verdict.reasons
+
+
+def test_what_the_latest_conversations_say_is_in_the_bundle_and_in_where_the_watch_begins(
+    learned: RetrainResult, tmp_path: Path
+) -> None:
+    recent = RecentShifts.read(learned.bundle / RECENT_SHIFTS_FILE)
+    assert recent.bundle_version == load_bundle(learned.bundle).version
+    assert max(abs(recent.correction.shift_of(f"acme/{name}", name)[0]) for name in (UNDERRATED, OVERRATED, NEW)) < 0.6
+
+    logs = write_logs(tmp_path / "export", 4_000, text_share=1.0, fails_lately=UNDERRATED)
+    result = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+
+    # All of it happened in the conversations that judge: what was judged never saw it.
+    assert beliefs(result.bundle, EASY)[UNDERRATED] < beliefs(learned.bundle, EASY)[UNDERRATED] - 0.05
+    shift, _ = RecentShifts.read(result.bundle / RECENT_SHIFTS_FILE).correction.shift_of(f"acme/{UNDERRATED}", UNDERRATED)
+    assert shift < -0.8
 
 
 def test_a_corpus_is_learned_along(logs: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from rich.console import Console
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES
 from router.decision import decide
 from router.expectation import LaneState
+from router.lane_correction import Judged, LaneCorrection
 from router.lane_table import LaneTable
 from router.policies.best_value import BestValue
 from router.quality_model import Prediction
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from training.corpus import Corpus
 from training.errors import SettingsError
 from training.off_policy.signals import judgement_rules
@@ -146,18 +148,25 @@ def test_a_world_whose_models_are_all_lanes_has_nothing_to_begin_with(tmp_path: 
         write_start_corpus(world, tmp_path / "prices.csv", tmp_path / "out")
 
 
-def test_grades_move_beliefs_between_two_nights(world: World) -> None:
+def test_grades_move_beliefs_between_two_nights(world: World, tmp_path: Path) -> None:
     watched, table = WatchedLanes(), LaneTable.build(world.lanes(0, None), ("another model",))
     prediction = Prediction(*(np.ones(1, np.float32),) * 3, 0.0, 100.0, np.zeros(1, np.float32))
     arguments = (table, world.contexts[int(world.requests[0])], prediction, LaneState.unmeasured(table))
     decision = decide(*arguments, BestValue(), np.random.default_rng(0), NO_CONSTRAINTS, NO_PREFERENCES)
+    watched.begin(tmp_path, "a bundle")
     for number in range(20):
         watched.note(number, decision, "a bundle", float(number))
         watched.hear(number, 0.0)
     shifts = watched.shifts(table, "a bundle")
     assert shifts is not None
     assert shifts[decision.order[0]] < -0.3
-    assert watched.shifts(table, "another bundle") is None
+    correction = LaneCorrection()
+    correction.learn(Judged(decision.chosen.lane_id, decision.chosen.vendor_model, 0.5, 1.0, 0.0, 20.0))
+    (tmp_path / RECENT_SHIFTS_FILE).write_bytes(RecentShifts("another bundle", correction).to_bytes())
+    watched.begin(tmp_path, "another bundle")
+    begun = watched.shifts(table, "another bundle")
+    assert begun is not None
+    assert begun[decision.order[0]] > 0.1
 
 
 @pytest.mark.parametrize(

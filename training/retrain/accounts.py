@@ -68,22 +68,55 @@ def learn_accounts(
         judgements: The same logs with rewards made of judgements alone: checks that only find faults say how good an answer is to nobody in particular.
         settings: Of the retraining.
     """
-    reward = judgements.reward[evidence.request]
-    known = np.flatnonzero((evidence.split != TEST) & evidence.has_text & np.isfinite(reward))
-    accounts = rows_by_account(evidence.account[known], settings.fewest_of_account) if settings.corrects_accounts else {}
-    if not accounts:
+    rows = _judged_rows(evidence, judgements, settings)
+    if not len(rows):
         return LearnedAccounts()
-    rows = known[np.sort(np.concatenate(list(accounts.values())))]
-    answers = JudgedAnswers(
-        _quality_of(learned, evidence, rows),
-        evidence.model[rows],
-        reward[rows],
-        judgements.reward_std[evidence.request[rows]],
-    )
+    answers = _answers(learned, evidence, judgements, rows)
     accounts = rows_by_account(evidence.account[rows], settings.fewest_of_account)
     space = PromptSpace.of(project_reference(champion, learned))
     choice = _try_out(answers, accounts, evidence.split[rows], learned.names, space)
     return LearnedAccounts(fit_accounts(answers, accounts, learned.names, space) if choice.is_taken else None, choice)
+
+
+def fit_accounts_to_all(
+    champion: Champion,
+    learned: Learned,
+    evidence: Evidence,
+    judgements: LogReader,
+    settings: RetrainSettings,
+    judged: LearnedAccounts,
+) -> LearnedAccounts:
+    """Return corrections of what was learned from all conversations, fitted to all of them, too, where those that were judged earned their place.
+
+    Args:
+        champion, learned, evidence, judgements, settings: As for `learn_accounts`.
+        judged: What that returned for the challenger as it was judged.
+    """
+    if judged.fitted is None:
+        return judged
+    whole = evidence.all_to_learn()
+    rows = _judged_rows(whole, judgements, settings)
+    accounts = rows_by_account(whole.account[rows], settings.fewest_of_account)
+    space = PromptSpace.of(project_reference(champion, learned))
+    return replace(judged, fitted=fit_accounts(_answers(learned, whole, judgements, rows), accounts, learned.names, space))
+
+
+def _judged_rows(evidence: Evidence, judgements: LogReader, settings: RetrainSettings) -> Ints:
+    """Return the judged answers with text, of accounts with enough of them, that nobody is judged on."""
+    if not settings.corrects_accounts:
+        return np.empty(0, np.intp)
+    is_judged = np.isfinite(judgements.reward[evidence.request])
+    known = np.flatnonzero((evidence.split != TEST) & evidence.has_text & is_judged)
+    accounts = rows_by_account(evidence.account[known], settings.fewest_of_account)
+    chosen: Ints = np.sort(np.concatenate([np.empty(0, np.intp), *accounts.values()]))
+    return np.asarray(known[chosen], np.intp)
+
+
+def _answers(learned: Learned, evidence: Evidence, judgements: LogReader, rows: Ints) -> JudgedAnswers:
+    requests = evidence.request[rows]
+    return JudgedAnswers(
+        _quality_of(learned, evidence, rows), evidence.model[rows], judgements.reward[requests], judgements.reward_std[requests]
+    )
 
 
 def _quality_of(learned: Learned, evidence: Evidence, rows: Ints) -> Float32s:

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE, version_of
 from router.context import RouteContext
+from router.lane_correction import LaneCorrection
 from router.placement import logit, sigmoid
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from router.reference_answers import ReferenceAnswers
 from training.account_correction.fitting import FittedAccounts
 from training.bundle_writer import publish_bundle
@@ -49,7 +51,12 @@ class Learned:
 
 
 def write_challenger(
-    folder: Path, champion: Champion, learned: Learned, record: dict[str, object], accounts: FittedAccounts | None = None
+    folder: Path,
+    champion: Champion,
+    learned: Learned,
+    record: dict[str, object],
+    recent: LaneCorrection,
+    accounts: FittedAccounts | None = None,
 ) -> ParityReport:
     """Export, prove parity and put the bundle at `folder` in one step.
 
@@ -58,6 +65,7 @@ def write_challenger(
         champion: What it came from.
         learned: What was found.
         record: For the manifest, under `learned_from_logs`.
+        recent: Where the watch begins under it.
         accounts: Corrections of what was learned, for single accounts; None: there are none.
 
     Raises:
@@ -70,8 +78,9 @@ def write_challenger(
         TOKENIZER_FILE: learned.parts.table.tokenizer_json,
         REFERENCE_FILE: reference.to_bytes(),
     }
+    version = version_of(folder.name, sha256(files[GRAPH_FILE]).hexdigest())
+    files[RECENT_SHIFTS_FILE] = RecentShifts(version, recent).to_bytes()
     if accounts is not None:
-        version = version_of(folder.name, sha256(files[GRAPH_FILE]).hexdigest())
         files[ACCOUNT_CORRECTIONS_FILE] = accounts.for_bundle(version).to_bytes()
     graded = champion.manifest["graded_answers"]
     manifest = dict(champion.manifest) | {

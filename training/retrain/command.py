@@ -9,6 +9,7 @@ from rich.console import Console
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from training.cli import one_line_errors
+from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 if TYPE_CHECKING:
     from training.retrain.job import Machinery
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
 
 def retrain(
     logs: Annotated[Path, typer.Option(help="Folder of a telemetry export, or of several side by side.")],
-    champion: Annotated[Path, typer.Option(help="Folder of the bundle in use: what is learned starts from it.")],
+    champion: Annotated[Path, typer.Option(help="Folder of the bundle in use.")],
     out: Annotated[Path, typer.Option(help="Folder of bundles; the challenger becomes a folder in it.")],
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Bundle that learning starts from; by default the trained one that the champion came from, where it can."
+        ),
+    ] = None,
+    half_life: Annotated[
+        float, typer.Option(min=0, help="A reward counts half as much for each so many days of age; 0: age does not matter.")
+    ] = DEFAULT_HALF_LIFE_DAYS,
     corpus: Annotated[Path | None, typer.Option(help="Graded answers that keep what the champion knew.")] = None,
     value: Annotated[
         float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")
@@ -57,9 +67,11 @@ def retrain(
 
     console = Console()
     with one_line_errors("retrain"):
-        settings = RetrainSettings(seed=seed, value_usd=value, metrics=tuple(metric or ()), corrects_accounts=accounts)
+        settings = RetrainSettings(
+            seed=seed, value_usd=value, half_life_days=half_life, metrics=tuple(metric or ()), corrects_accounts=accounts
+        )
         registry = None if track == "none" else BundleRegistry(track or default_address(out))
-        plan = RetrainPlan(logs, champion, out, corpus, work, account_corrections, settings)
+        plan = RetrainPlan(logs, champion, out, corpus, work, account_corrections, settings, start)
         with _machinery(scheduler) as machinery:
             result = run_retraining(plan, TerminalProgress(console), machinery, registry)
     verdict = result.verdict

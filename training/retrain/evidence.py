@@ -16,6 +16,7 @@ from router.context import RouteContext
 from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
 from router.text_window import cut_to_window, estimate_tokens
 from router.tokenizer import WordPieceTokenizer
+from training.calibration import LONGEST_LOG_TOKENS
 from training.encoding import EncodedPrompts
 from training.export_onnx import GraphParts
 from training.logged_requests import LoggedRequests
@@ -51,9 +52,10 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     """Return what one part of a log tells, as arrays.
 
     Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds. Of the `k` judged ones that can be learned from, because their
-    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `account`, `model`, `reward`, `reward_std`, `propensity`, `logits` (k, m) of the
-    champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was not kept. Of the `a` answers of
-    known length: `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
+    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `account`, `lane`, `model`, `believed`, `reward`, `reward_std`,
+    `propensity`, `logits` (k, m) of the champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was
+    not kept. `n_unusable` (1,) counts the judged ones that cannot. Of the `a` answers of known length whose length the champion foretold, or would have:
+    `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
     """
     torch.set_num_threads(1)  # sums depend on it, and parts are to be the same whoever makes them
     model = view.models.of_lane[logs.chosen]
@@ -62,6 +64,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     is_judged = np.isfinite(logs.reward) & logs.is_answered & (model >= 0)
     used = np.flatnonzero(is_judged & (has_text | is_own))
     with_text = used[has_text[used]]
+    chosen = np.arange(len(logs)), logs.chosen
     logits = logged_logits(logs.rows(used), view)
     inputs = encode_requests(logs, with_text, view.parts)
     text_row = np.full(len(used), -1, np.int64)
@@ -70,16 +73,18 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     if len(with_text):
         heads = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)
         logits[has_text[used]] = heads[:, : view.parts.n_models]
-    believed = logs.completion_tokens[np.arange(len(logs)), logs.chosen].astype(np.float64)
-    counted = np.flatnonzero(
-        is_own & logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(believed) & (believed > 0)
-    )
+    tokens = np.where(is_own, logs.completion_tokens[chosen], np.nan).astype(np.float64)
+    tokens[with_text] = _believed_tokens(view, inputs, model[with_text])
+    counted = np.flatnonzero(logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(tokens) & (tokens > 0))
     return {
         "conversation": conversation_hashes(logs),
         "started_at": logs.started_at.astype("datetime64[us]").astype(np.int64),
         "row": used,
+        "n_unusable": np.array([is_judged.sum() - len(used)]),
         "account": logs.accounts[used],
+        "lane": logs.chosen[used].astype(np.int32),
         "model": model[used].astype(np.int32),
+        "believed": _without_shift(logs)[chosen][used].astype(np.float32),
         "reward": logs.reward[used].astype(np.float32),
         "reward_std": np.nan_to_num(logs.reward_std[used]).astype(np.float32),
         "propensity": logs.propensity[used].astype(np.float32),
@@ -88,7 +93,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
         "inputs": inputs,
         "length_row": counted,
         "length_model": model[counted].astype(np.int32),
-        "believed_tokens": believed[counted].astype(np.float32),
+        "believed_tokens": tokens[counted].astype(np.float32),
         "answer_tokens": logs.answer_tokens[counted].astype(np.float32),
     }
 
@@ -96,15 +101,32 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
 def logged_logits(logs: LoggedRequests, view: ChampionView) -> Floats:
     """Return the logged beliefs as logits of the champion's models (n, m), less what was learned online; NaN where no lane of a model was looked at."""
     logits = np.full((len(logs), view.parts.n_models), np.nan)
-    chance = np.clip(logs.quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    chance = _without_shift(logs)
     of_lanes = np.log(chance / (1 - chance))
-    if logs.belief_shift is not None:
-        of_lanes -= logs.belief_shift
     for lane, column in enumerate(view.models.of_lane):
         if 0 <= column < view.parts.n_models:
             is_new = np.isnan(logits[:, column])
             logits[is_new, column] = of_lanes[is_new, lane]
     return logits
+
+
+def _without_shift(logs: LoggedRequests) -> Floats:
+    """Return the logged P(good answer) (n, lanes), less what was learned online."""
+    chance = np.clip(logs.quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
+    if logs.belief_shift is None:
+        return chance
+    odds = np.exp(-logs.belief_shift)
+    return np.asarray(chance * odds / (1 - chance + chance * odds), np.float64)
+
+
+def _believed_tokens(view: ChampionView, inputs: Float16s, model: Ints) -> Floats:
+    """Return how long the champion expects the answer of each request's model to be, (len(model),); of a model that is new to it, the mean over its own."""
+    n_models = view.parts.n_models
+    logs = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)[:, n_models : 2 * n_models].astype(np.float64)
+    tokens = np.exp(logs.clip(0, LONGEST_LOG_TOKENS))
+    is_known = model < n_models
+    own = tokens[np.arange(len(model)), np.where(is_known, model, 0)]
+    return np.asarray(np.where(is_known, own, tokens.mean(axis=1)), np.float64)
 
 
 def encode_requests(logs: LoggedRequests, rows: Ints, parts: GraphParts) -> Float16s:

@@ -15,9 +15,11 @@ Float16s = npt.NDArray[np.float16]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
+Instants = npt.NDArray[np.int64]
 
 TRAIN, CALIBRATE, TEST = 0, 1, 2
-_SMALL = ("account", "model", "reward", "reward_std", "propensity", "text_row")
+_SMALL = ("account", "lane", "model", "believed", "reward", "reward_std", "propensity", "text_row")
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,12 +30,16 @@ class Evidence:
         split: Shape (k,), `TRAIN`, `CALIBRATE` or `TEST`.
         request: Shape (k,), the request's place among all requests of the logs, in order of time.
         account: Shape (k,), names.
+        asked_at: Shape (k,), when each request was made, microseconds.
+        lane: Shape (k,), columns of the logs' lanes.
         model: Shape (k,), columns of the models.
+        believed: Shape (k,), P(good answer) of the lane as it was logged, without what was learned online.
         reward, reward_std, propensity: Shape (k,).
         logits: Shape (k, m), the champion's; memory-mapped.
         text_row: Shape (k,), place in `inputs`; -1: the text was not kept.
         inputs: Shape (t, n_inputs), memory-mapped.
         length_split, length_model, believed_tokens, answer_tokens: Shape (a,).
+        n_unusable: Judged requests that cannot be learned from, for their text was not kept and another bundle decided them.
         test_conversations: Numbers of the conversations that nothing is learned from, sorted.
         test_since: When the first of them began, microseconds.
         n_requests: All requests of the logs.
@@ -43,7 +49,10 @@ class Evidence:
     split: Ints
     request: Ints
     account: npt.NDArray[np.str_]
+    asked_at: Instants
+    lane: Ints
     model: Ints
+    believed: Floats
     reward: Floats
     reward_std: Floats
     propensity: Floats
@@ -54,6 +63,7 @@ class Evidence:
     length_model: Ints
     believed_tokens: Floats
     answer_tokens: Floats
+    n_unusable: int
     test_conversations: npt.NDArray[np.uint64]
     test_since: int
     n_requests: int
@@ -77,6 +87,9 @@ class Evidence:
             split=self.split[kept],
             request=self.request[kept],
             account=self.account[kept],
+            asked_at=self.asked_at[kept],
+            lane=self.lane[kept],
+            believed=self.believed[kept],
             model=column[self.model[kept]],
             reward=self.reward[kept],
             reward_std=self.reward_std[kept],
@@ -89,18 +102,28 @@ class Evidence:
             answer_tokens=self.answer_tokens[counted],
         )
 
-    def weights(self, rows: Ints, largest: float) -> Floats:
+    def all_to_learn(self) -> "Evidence":
+        """Return the evidence with nothing kept back for calibrating and judging."""
+        return replace(self, split=np.full_like(self.split, TRAIN), length_split=np.full_like(self.length_split, TRAIN))
+
+    def weights(self, rows: Ints, settings: RetrainSettings) -> Floats:
         """Return how much each of these rewards counts, shape (len(rows),).
 
         An inexact reward counts for less, as the variance of a good-or-bad answer (at most 1/4) is to that and the reward's own. One that
-        the behaviour policy seldom drew counts for more, up to `largest` times, and the mean over each model's rewards stays what it was.
+        the behaviour policy seldom drew counts for more, up to `largest_weight` times, and the mean over each model's rewards stays what it was.
+        An old one counts for less: what it was about may have changed since.
         """
         exactness = 0.25 / (0.25 + self.reward_std[rows] ** 2)
-        rarity = np.minimum(1 / np.maximum(self.propensity[rows], 1e-6), largest)
+        rarity = np.minimum(1 / np.maximum(self.propensity[rows], 1e-6), settings.largest_weight)
         model = self.model[rows]
         counts = np.maximum(np.bincount(model), 1)
         mean = np.bincount(model, weights=rarity) / counts
-        return np.asarray(exactness * rarity / np.maximum(mean[model], 1e-9), np.float64)
+        return np.asarray(self._freshness(rows, settings) * exactness * rarity / np.maximum(mean[model], 1e-9), np.float64)
+
+    def _freshness(self, rows: Ints, settings: RetrainSettings) -> Floats:
+        if not settings.half_life_days:
+            return np.ones(len(rows))
+        return np.asarray(0.5 ** ((self.last_at - self.asked_at[rows]) / (settings.half_life_days * _DAY_US)), np.float64)
 
 
 def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings) -> Evidence:
@@ -108,17 +131,20 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
     small: dict[str, list[npt.NDArray[Any]]] = {
         name: [] for name in (*_SMALL, "length_model", "believed_tokens", "answer_tokens")
     }
-    conversations, starts, requests, of_judged, of_lengths, n_texts, n_requests = [], [], [], [], [], 0, 0
+    conversations, starts, asked, requests, of_judged, of_lengths = [], [], [], [], [], []
+    n_texts, n_requests, n_unusable = 0, 0, 0
     shapes = (0, 0)
     for path in parts:
         arrays = read_arrays(path)
         arrays["text_row"] = np.where(arrays["text_row"] >= 0, arrays["text_row"] + n_texts, -1)
         n_texts += len(arrays["inputs"])
+        n_unusable += int(arrays["n_unusable"].sum())
         shapes = arrays["logits"].shape[1], arrays["inputs"].shape[1]
         requests.append(n_requests + arrays["row"])
         n_requests += len(arrays["conversation"])
         conversations.append(arrays["conversation"])
         starts.append(arrays["started_at"])
+        asked.append(arrays["started_at"][arrays["row"]])
         of_judged.append(arrays["conversation"][arrays["row"]])
         of_lengths.append(arrays["conversation"][arrays["length_row"]])
         for name, found in small.items():
@@ -140,6 +166,9 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
         split=split_of(of_judged),
         request=np.concatenate(requests).astype(np.intp),
         account=columns["account"],
+        asked_at=np.concatenate(asked),
+        lane=columns["lane"].astype(np.intp),
+        believed=columns["believed"].astype(np.float64),
         model=columns["model"].astype(np.intp),
         reward=columns["reward"].astype(np.float64),
         reward_std=columns["reward_std"].astype(np.float64),
@@ -151,6 +180,7 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
         length_model=columns["length_model"].astype(np.intp),
         believed_tokens=columns["believed_tokens"].astype(np.float64),
         answer_tokens=columns["answer_tokens"].astype(np.float64),
+        n_unusable=n_unusable,
         test_conversations=numbers[is_test],
         test_since=int(first[is_test].min()) if is_test.any() else int(started.max()),
         n_requests=n_requests,

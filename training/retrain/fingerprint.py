@@ -20,6 +20,7 @@ _SUFFIX = re.compile(r"-r[0-9a-f]{8}$")
 def fingerprint_of(
     logs: Path,
     champion: Champion,
+    start: Champion,
     corpus: Corpus | None,
     settings: RetrainSettings,
     corrections: AccountCorrections | None = None,
@@ -28,7 +29,8 @@ def fingerprint_of(
 
     Args:
         logs: Folder of exports.
-        champion: What it starts from.
+        champion: The bundle in use.
+        start: What learning starts from.
         corpus: Graded answers; None: none.
         settings: Of the retraining.
         corrections: Accounts' own that the champion is served with; None: it has none.
@@ -37,6 +39,7 @@ def fingerprint_of(
         "recipe": RECIPE_VERSION,
         "exports": sorted(_hash((export.folder / "export.json").read_bytes()) for export in find_exports(logs)),
         "champion": [champion.bundle.version, champion.manifest["files"]],
+        "start": [start.bundle.version, start.manifest["files"]],
         "corpus": None if corpus is None else corpus.hashes,
         "account_corrections": None if corrections is None else _hash(corrections.to_bytes()),
         "settings": asdict(settings),

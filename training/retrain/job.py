@@ -9,24 +9,28 @@ from typing import Protocol
 
 from router.bundle import load_bundle
 from router.errors import BundleError
+from router.placement import logit
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle_writer import check_bundle_place
-from training.corpus import Corpus, read_corpus
+from training.corpus import read_corpus
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
 from training.registry import BundleRegistry
-from training.retrain.accounts import beside, corrections_of_champion, learn_accounts
+from training.retrain.accounts import beside, corrections_of_champion, fit_accounts_to_all, learn_accounts
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
+from training.retrain.correction import LogitSpace
 from training.retrain.evidence import ChampionView, gather_evidence
-from training.retrain.evidence_table import Evidence, assemble_evidence
+from training.retrain.evidence_table import Evidence, Ints, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
-from training.retrain.judging import LaterConversations, judge, read_test_requests
-from training.retrain.lane_models import find_lane_models
+from training.retrain.judging import Contestants, Corrections, LaterConversations, TestRequests, judge, read_test_requests
+from training.retrain.lane_models import LaneModels, find_lane_models
+from training.retrain.recent import repeat_watch
 from training.retrain.recording import record_of, record_run
 from training.retrain.report import make_report
 from training.retrain.settings import RetrainSettings
-from training.retrain.stages import Outcome, check_enough, keep_enough, learn
+from training.retrain.stages import Outcome, check_enough, keep_models, learn, learn_from_all, learnable
+from training.retrain.starting_bundle import can_start, find_root
 from training.retrain.work_folder import WorkFolder, only_one
 from training.telemetry_reader import LogReader, open_logs
 from training.train import Progress
@@ -46,6 +50,7 @@ class RetrainPlan:
         work: Where checkpoints lie; None: `.retrain` in `out`.
         account_corrections: Folder of those that the champion is served with; None: `account_corrections` beside `out`.
         settings: Of the retraining.
+        start: Folder of the bundle that learning starts from; None: the one that the champion was first learned from, where it can, else the champion.
     """
 
     logs: Path
@@ -55,6 +60,33 @@ class RetrainPlan:
     work: Path | None = None
     account_corrections: Path | None = None
     settings: RetrainSettings = field(default_factory=RetrainSettings)
+    start: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """What was read of the logs.
+
+    Args:
+        work: Where checkpoints lie.
+        start: What learning starts from.
+        models, all_models: Of the lanes: those that can be learned, and all that there are.
+        evidence, all_evidence: Likewise.
+        column: Place among all models -> place among those that can be learned; -1: it cannot.
+    """
+
+    work: WorkFolder
+    start: Champion
+    models: LaneModels
+    all_models: LaneModels
+    evidence: Evidence
+    all_evidence: Evidence
+    column: Ints
+
+    @property
+    def view(self) -> ChampionView:
+        """The start as the lanes of the logs see it."""
+        return ChampionView(self.start.bundle.version, self.start.parts, self.models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +159,10 @@ def retrain(
     """
     machinery = machinery or ThisProcess()
     champion = read_champion(plan.champion)
+    start = read_champion(plan.start) if plan.start else find_root(champion, [plan.out])
     corpus = read_corpus(plan.corpus) if plan.corpus else None
     of_champion = corrections_of_champion(champion.bundle, plan.account_corrections or beside(plan.out))
-    fingerprint = fingerprint_of(plan.logs, champion, corpus, plan.settings, of_champion)
+    fingerprint = fingerprint_of(plan.logs, champion, start, corpus, plan.settings, of_champion)
     bundle = plan.out / challenger_name(champion, fingerprint)
     work_root = plan.work or plan.out / WORK_FOLDER
     with only_one(work_root):
@@ -137,22 +170,26 @@ def retrain(
         if verdict is not None:
             return RetrainResult(bundle, verdict, False, fingerprint)
         check_bundle_place(bundle)
-        work = WorkFolder(work_root / fingerprint[:16])
+        reading = _read(plan, champion, start, work_root / fingerprint[:16], progress, machinery)
+        work, start, evidence = reading.work, reading.start, reading.evidence
         made = work.folder / bundle.name
-        evidence, view, outcome = _learn(plan, champion, corpus, work, progress, machinery)
+        # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
+        judgements = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
+        with progress.stage("Learning", 1) as advance:
+            outcome = learn(start, evidence, reading.models, corpus, plan.settings, work, advance)
         with progress.stage("Correcting for accounts", None):
-            # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
-            judgements = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
-            accounts = learn_accounts(champion, outcome.learned, evidence, judgements, plan.settings)
+            judged_accounts = learn_accounts(start, outcome.learned, evidence, judgements, plan.settings)
+        with progress.stage("Learning from all of it", 1) as advance:
+            learned = learn_from_all(start, evidence, reading.models, corpus, plan.settings, outcome, work, advance)
+            accounts = fit_accounts_to_all(start, learned, evidence, judgements, plan.settings, judged_accounts)
+            recent = repeat_watch(start, learned, reading.all_evidence, reading.all_models, reading.column)
         record = record_of(evidence, outcome, accounts, corpus)
         with progress.stage("Exporting and proving parity", None):
-            write_challenger(made, champion, outcome.learned, record, accounts.fitted)
+            write_challenger(made, start, learned, record, recent, accounts.fitted)
         with progress.stage("Judging on later conversations", None):
-            later = LaterConversations(evidence.test_since, evidence.test_conversations)
             versions = (load_bundle(made).version, champion.bundle.version)
-            corrections = (of_champion, accounts.for_bundle(versions[0]))
-            rows_per_part = plan.settings.rows_per_part
-            requests = read_test_requests(judgements, later, champion, view, outcome, rows_per_part, corrections)
+            corrections = (of_champion, judged_accounts.for_bundle(versions[0]))
+            requests = _read_later(plan, champion, reading, outcome, judgements, corrections)
             verdict = judge(requests, versions, datetime.now(UTC), plan.settings, machinery.learner(plan.settings))
             write_verdict(made, verdict)
         if registry is not None:
@@ -160,26 +197,46 @@ def retrain(
                 report = make_report(requests)
                 record_run(registry, fingerprint, made, plan.champion, plan.settings, record, verdict, report)
         _put_in_place(made, bundle)
-        work.remove()
+        for folder in work_root.glob(f"{fingerprint[:16]}*"):
+            shutil.rmtree(folder, ignore_errors=True)
     return RetrainResult(bundle, verdict, True, fingerprint)
 
 
-def _learn(
-    plan: RetrainPlan, champion: Champion, corpus: Corpus | None, work: WorkFolder, progress: Progress, machinery: Machinery
-) -> tuple[Evidence, ChampionView, Outcome]:
+def _read(
+    plan: RetrainPlan, champion: Champion, start: Champion, work_folder: Path, progress: Progress, machinery: Machinery
+) -> _Reading:
+    """Read the logs as the start sees them; as the champion does, where that one cannot be started from."""
+    reading = _read_from(plan, start, WorkFolder(work_folder), progress, machinery)
+    if plan.start is None and not can_start(start, champion, reading.all_evidence, reading.models):
+        by_itself = WorkFolder(work_folder.with_name(f"{work_folder.name}-champion"))
+        reading = _read_from(plan, champion, by_itself, progress, machinery)
+    check_enough(reading.all_evidence, plan.logs, plan.settings)
+    return reading
+
+
+def _read_from(plan: RetrainPlan, start: Champion, work: WorkFolder, progress: Progress, machinery: Machinery) -> _Reading:
     settings = plan.settings
     with progress.stage("Finding requests and rewards", None):
         reader = open_logs(plan.logs, rules=settings.reward_rules)
-        models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, champion.trained_names)
-    view = ChampionView(champion.bundle.version, champion.parts, models)
+        models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, start.trained_names)
+    view = ChampionView(start.bundle.version, start.parts, models)
     machinery.gather(reader, view, settings.rows_per_part, work, progress)
     starts = range(0, len(reader), settings.rows_per_part)
-    evidence = assemble_evidence([work.path(part_name(start)) for start in starts], work, settings)
-    check_enough(evidence, plan.logs, settings)
-    evidence, models = keep_enough(evidence, models, settings)
-    with progress.stage("Learning", 1) as advance:
-        outcome = learn(champion, evidence, models, corpus, settings, work, advance)
-    return evidence, ChampionView(view.version, view.parts, models), outcome
+    evidence = assemble_evidence([work.path(part_name(first)) for first in starts], work, settings)
+    column = learnable(evidence, models, settings)
+    return _Reading(work, start, keep_models(models, column), models, evidence.with_columns(column), evidence, column)
+
+
+def _read_later(
+    plan: RetrainPlan, champion: Champion, reading: _Reading, outcome: Outcome, judgements: LogReader, corrections: Corrections
+) -> TestRequests:
+    later = LaterConversations(reading.evidence.test_since, reading.evidence.test_conversations)
+    view, models = reading.view, reading.view.models
+    if champion.bundle.version != reading.start.bundle.version:
+        models = find_lane_models(plan.logs, judgements.lane_ids, judgements.trained_names, champion.trained_names)
+    in_use = ChampionView(champion.bundle.version, champion.parts, models)
+    contestants = Contestants(in_use, view, LogitSpace.of(logit(reading.start.reference.quality)), outcome, corrections)
+    return read_test_requests(judgements, later, contestants, plan.settings.rows_per_part)
 
 
 def _verdict_on(bundle: Path) -> Verdict | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.account_correction import AccountCorrections
-from router.placement import logit, sigmoid
+from router.placement import sigmoid
 from router.verdict import Verdict
 from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings
@@ -18,7 +18,6 @@ from training.off_policy.reward_model import RewardLearner
 from training.promotion_gate import GateSettings, judge_challenger
 from training.retrain.accounts import with_accounts, without_shifts
 from training.retrain.challenger import Learned, beliefs_of
-from training.retrain.champion import Champion
 from training.retrain.correction import LogitSpace
 from training.retrain.evidence import ChampionView, conversation_hashes, encode_requests, logged_logits
 from training.retrain.settings import RetrainSettings
@@ -49,6 +48,25 @@ class TestRequests:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Contestants:
+    """The two bundles that are judged, as the lanes of the logs see them.
+
+    Args:
+        champion: The bundle in use.
+        start: What the challenger learned from; often the champion.
+        space: Of the start's log odds.
+        outcome: The challenger.
+        corrections: The accounts' own, of the champion and of the challenger.
+    """
+
+    champion: ChampionView
+    start: ChampionView
+    space: LogitSpace
+    outcome: Outcome
+    corrections: Corrections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class LaterConversations:
     """The conversations that are judged on.
 
@@ -62,13 +80,7 @@ class LaterConversations:
 
 
 def read_test_requests(
-    reader: LogReader,
-    later: LaterConversations,
-    champion: Champion,
-    view: ChampionView,
-    outcome: Outcome,
-    rows_per_part: int,
-    corrections: Corrections = (None, None),
+    reader: LogReader, later: LaterConversations, contestants: Contestants, rows_per_part: int
 ) -> TestRequests:
     """Read the requests of later conversations that both bundles' beliefs are known of, part by part.
 
@@ -77,10 +89,8 @@ def read_test_requests(
     Args:
         reader: Of the logs.
         later: Which conversations.
-        champion, view: The champion.
-        outcome: The challenger.
+        contestants: Champion and challenger.
         rows_per_part: Requests that are read at once.
-        corrections: The accounts' own, of the champion and of the challenger.
     """
     start = int(np.searchsorted(reader.index.started_at, np.int64(later.since).astype("datetime64[us]")))
     start = max(start, len(reader) - 4 * _MOST_REQUESTS)
@@ -88,40 +98,40 @@ def read_test_requests(
     for first in range(start, len(reader), rows_per_part):
         logs = reader.read(first, first + rows_per_part)
         logs = logs.rows(np.isin(conversation_hashes(logs), later.numbers))
-        parts.append(_with_beliefs(logs, champion, view, outcome.learned, outcome.is_network, corrections))
+        parts.append(_with_beliefs(logs, contestants))
     logs = join_logs([part.logs for part in parts])
     challenger = join_logs([part.challenger for part in parts])
     latest = np.arange(max(0, len(logs) - _MOST_REQUESTS), len(logs))
     return TestRequests(logs.rows(latest), challenger.rows(latest))
 
 
-def _with_beliefs(
-    logs: LoggedRequests, champion: Champion, view: ChampionView, learned: Learned, is_network: bool, corrections: Corrections
-) -> TestRequests:
+def _with_beliefs(logs: LoggedRequests, contestants: Contestants) -> TestRequests:
     """Return the requests that both bundles' beliefs are known of, with the accounts' corrections: by their text, else as logged and as those were corrected."""
+    champion, start, learned = contestants.champion, contestants.start, contestants.outcome.learned
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
-    is_own = logs.router_versions == view.version
-    kept = has_text | (is_own & (not is_network))
+    is_own = (logs.router_versions == champion.version) & (logs.router_versions == start.version)
+    kept = has_text | (is_own & (not contestants.outcome.is_network))
     # Neither bundle comes with what was learned online on top of the one that decided.
     logs, by_text = without_shifts(logs.rows(kept)), np.flatnonzero(has_text[kept])
-    space = LogitSpace.of(logit(champion.reference.quality))  # its components play no part here
-    logits = logged_logits(logs, view)
-    whole = space.filled(logits)
-    before = sigmoid(logits).astype(np.float32)
+    whole = contestants.space.filled(logged_logits(logs, start))
+    before = sigmoid(logged_logits(logs, champion)).astype(np.float32)
     after = sigmoid(learned.projection.apply(whole)).astype(np.float32)
-    tokens = (logs.completion_tokens.copy(), _lengthened(logs.completion_tokens, view, learned))
+    tokens = (logs.completion_tokens.copy(), _lengthened(logs.completion_tokens, start, learned))
     inputs = encode_requests(logs, by_text, learned.parts).astype(np.float32)
-    for parts, quality, lengths in ((champion.parts, before, tokens[0]), (learned.parts, after, tokens[1])):
+    sides = ((champion, champion.parts, before, tokens[0]), (start, learned.parts, after, tokens[1]))
+    for view, parts, quality, lengths in sides:
         exact = beliefs_of(parts, inputs)
         quality[by_text] = exact.quality
         lanes = _lanes_of(view, exact.quality.shape[1])
         lengths[np.ix_(by_text, lanes)] = exact.completion_tokens[:, view.models.of_lane[lanes]]
-    known = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)  # of models without a lane, too
+    known = before  # of all models: where the champion did not start from itself, all requests have their text
+    if champion.version == start.version:
+        known = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)
     of_champion = with_accounts(
-        replace_quality(logs, view, before), known, _lane_names(logs, view, known.shape[1]), corrections[0]
+        replace_quality(logs, champion, before), known, _lane_names(logs, champion, known.shape[1]), contestants.corrections[0]
     )
     of_challenger = with_accounts(
-        replace_quality(logs, view, after), after, _lane_names(logs, view, after.shape[1]), corrections[1]
+        replace_quality(logs, start, after), after, _lane_names(logs, start, after.shape[1]), contestants.corrections[1]
     )
     return TestRequests(_with_tokens(of_champion, tokens[0]), _with_tokens(of_challenger, tokens[1]))
 

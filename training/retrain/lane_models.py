@@ -20,12 +20,15 @@ class LaneModels:
     """The models of `l` lanes.
 
     Args:
+        lane_ids, vendor_models: Shape (l,), of the lanes; a vendor's model that no attempt named is the lane's own id.
         known: Names of the champion's models.
         new: Names of models that it does not know, sorted.
         of_lane: Shape (l,), place in `known + new`; -1: the log does not say.
         hearsay: Of each new model, what the gateway believed of its ability; None: the log does not say.
     """
 
+    lane_ids: tuple[str, ...]
+    vendor_models: tuple[str, ...]
     known: tuple[str, ...]
     new: tuple[str, ...]
     of_lane: Ints
@@ -55,7 +58,8 @@ def find_lane_models(
     place |= {name: len(known) + column for column, name in enumerate(new)}
     of_lane = np.array([-1 if name is None else place[name] for name in names], np.intp)
     noted = _noted_abilities(exports)
-    return LaneModels(tuple(known), new, of_lane, tuple(noted.get(name) for name in new))
+    vendors = tuple(vendor.get(lane_id, lane_id) for lane_id in lane_ids)
+    return LaneModels(tuple(lane_ids), vendors, tuple(known), new, of_lane, tuple(noted.get(name) for name in new))
 
 
 def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, Hearsay]:

@@ -62,17 +62,25 @@ def judged_rows(evidence: Evidence, rows: Ints, space: LogitSpace, settings: Ret
         space.filled(np.asarray(evidence.logits[rows], np.float64)),
         evidence.model[rows],
         evidence.reward[rows],
-        evidence.weights(rows, settings.largest_weight),
+        evidence.weights(rows, settings),
     )
+
+
+def fit_correction(
+    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
+) -> LogitMap:
+    """Return the correction that the training conversations show."""
+    space = space_of(champion, evidence)
+    rows = np.flatnonzero(evidence.split == TRAIN)
+    return fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
 
 
 def learn_correction(
     champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
 ) -> tuple[LogitMap, Choice]:
     """Fit the correction to the training conversations; a champion that it does not improve stays as it is, new models excepted."""
+    found = fit_correction(champion, evidence, hearsay, settings)
     space = space_of(champion, evidence)
-    rows = np.flatnonzero(evidence.split == TRAIN)
-    found = fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
     held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
     logits = space.filled(np.asarray(evidence.logits[held], np.float64))
     choice = choose_step(
@@ -102,29 +110,43 @@ def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Cho
     return Choice(step, bool(gain.mean() > error), len(reward), float(losses[0].mean()), float(losses[1].mean()), error)
 
 
-def learn_network(
+def fit_network(
     parts: GraphParts, evidence: Evidence, grades: GradeTargets | None, settings: RetrainSettings, advance: Advance
-) -> tuple[GraphParts, Choice]:
-    """Fit the network on from `parts` to the rewards whose text was kept; return what is better of the two."""
+) -> GraphParts:
+    """Return `parts` with the network fitted on to the rewards of the training conversations whose text was kept."""
     rows = np.flatnonzero((evidence.split == TRAIN) & evidence.has_text)
     targets = RewardTargets(
         evidence.inputs,
         evidence.text_row[rows],
         evidence.model[rows],
         evidence.reward[rows].astype(np.float32),
-        evidence.weights(rows, settings.largest_weight).astype(np.float32),
+        evidence.weights(rows, settings).astype(np.float32),
     )
-    fitted = continue_network(parts, targets, grades, settings.continuing, settings.seed, advance)
+    return continue_network(parts, targets, grades, settings.continuing, settings.seed, advance)
+
+
+def learn_network(
+    parts: GraphParts, evidence: Evidence, grades: GradeTargets | None, settings: RetrainSettings, advance: Advance
+) -> tuple[GraphParts, Choice]:
+    """Fit the network on from `parts`; return what is better of the two."""
+    fitted = fit_network(parts, evidence, grades, settings, advance)
     held = np.flatnonzero((evidence.split == CALIBRATE) & evidence.has_text)
     before, after = (answered_logits(candidate, evidence, held) for candidate in (parts, fitted))
     choice = choose_step("network", before, after, evidence.reward[held])
     return (fitted if choice.is_taken else parts), choice
 
 
-def answered_logits(parts: GraphParts, evidence: Evidence, rows: Ints) -> Floats:
-    """Return the logit (len(rows),) of the model that answered, of rows whose text was kept."""
+def answered_logits(parts: GraphParts, evidence: Evidence, rows: Ints, model: Ints | None = None) -> Floats:
+    """Return the logit (len(rows),) of the model that answered, of rows whose text was kept.
+
+    Args:
+        parts: Of the graph.
+        evidence: The requests.
+        rows: Which of them.
+        model: Shape (len(rows),), the graph's columns; None: those of the evidence.
+    """
     heads = run_heads(parts, evidence.inputs, evidence.text_row[rows]).mean(axis=1)
-    return np.asarray(heads[np.arange(len(rows)), evidence.model[rows]], np.float64)
+    return np.asarray(heads[np.arange(len(rows)), evidence.model[rows] if model is None else model], np.float64)
 
 
 def learn_lengths(parts: GraphParts, champion: Champion, evidence: Evidence) -> tuple[Floats, Floats]:

@@ -8,6 +8,7 @@ from router.reward import RewardRule, read_reward_rules
 from training.account_correction.fitting import FEWEST_ANSWERS
 from training.errors import SettingsError
 from training.retrain.continuing import ContinueSettings
+from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class RetrainSettings:
         value_usd: What a good answer is worth to a caller who did not say, USD; the gate weighs quality by it.
         calibrate_share, test_share: Of the conversations, the later ones: for choosing and calibrating, and the latest for judging.
         largest_weight: A reward counts 1 / propensity times, but no more than so many times.
+        half_life_days: A reward counts half as much for each so many days that its request is older than the latest; 0: age does not matter.
         fewest_rewards: With fewer judged requests to learn from, nothing is fitted.
         fewest_of_new: A model that the champion does not know gets a head of its own from so many rewards on.
         fewest_with_text: The network is fitted on from so many judged requests with text on.
@@ -34,8 +36,9 @@ class RetrainSettings:
     calibrate_share: float = 0.15
     test_share: float = 0.25
     largest_weight: float = 5.0
+    half_life_days: float = DEFAULT_HALF_LIFE_DAYS
     fewest_rewards: int = 200
-    fewest_of_new: int = 50
+    fewest_of_new: int = 15
     fewest_with_text: int = 500
     corrects_accounts: bool = True
     fewest_of_account: int = FEWEST_ANSWERS
@@ -52,5 +55,7 @@ class RetrainSettings:
         read_reward_rules(self.metrics)  # what is malformed is said at once
         if not (min(self.calibrate_share, self.test_share) > 0 and self.calibrate_share + self.test_share < 0.9):
             raise SettingsError("the shares for calibrating and judging must be above 0 and together below 0.9")
+        if not self.half_life_days >= 0:
+            raise SettingsError(f"--half-life {self.half_life_days:g}: give days, or 0 for rewards that never fade")
         if not self.value_usd > 0:
             raise SettingsError(f"--value {self.value_usd:g}: give what a good answer is worth, in USD above 0")

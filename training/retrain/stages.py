@@ -23,6 +23,8 @@ from training.retrain.lane_models import LaneModels
 from training.retrain.learning import (
     Choice,
     answered_logits,
+    fit_correction,
+    fit_network,
     learn_correction,
     learn_lengths,
     learn_line,
@@ -45,19 +47,24 @@ class Outcome:
     Args:
         learned: The challenger's parts.
         choices: How each step fared.
+        line: From the corrected log odds to those of the rewards, (slope, offset), as the calibrating conversations show it.
         is_network: Whether the network was fitted on, so that the challenger's beliefs are only known where text was kept.
     """
 
     learned: Learned
     choices: tuple[Choice, ...]
+    line: tuple[float, float]
     is_network: bool
 
+    def took(self, step: str) -> bool:
+        """Tell whether a step earned its place."""
+        return any(choice.step == step and choice.is_taken for choice in self.choices)
 
-def keep_enough(evidence: Evidence, models: LaneModels, settings: RetrainSettings) -> tuple[Evidence, LaneModels]:
-    """Return the evidence of models that can be learned: all that the champion knows, and new ones with enough rewards.
 
-    Raises:
-        TelemetryError: Too few judged requests can be learned from.
+def learnable(evidence: Evidence, models: LaneModels, settings: RetrainSettings) -> Ints:
+    """Return each model's column among those that can be learned, -1 for others, and -1 at the end for lanes of unknown model.
+
+    These are all that the champion knows, and new ones with enough rewards.
     """
     n_known = len(models.known)
     counts = np.bincount(evidence.model[evidence.split == TRAIN], minlength=len(models.names))
@@ -65,9 +72,18 @@ def keep_enough(evidence: Evidence, models: LaneModels, settings: RetrainSetting
     column = np.full(len(models.names) + 1, -1, np.intp)  # the last one for lanes of unknown model
     column[:n_known] = np.arange(n_known)
     column[kept] = n_known + np.arange(len(kept))
-    new = tuple(models.names[place] for place in kept)
-    return evidence.with_columns(column), LaneModels(
-        models.known, new, column[models.of_lane], tuple(models.hearsay[place - n_known] for place in kept)
+    return column
+
+
+def keep_models(models: LaneModels, column: Ints) -> LaneModels:
+    """Return the models that `learnable` gave a column."""
+    n_known = len(models.known)
+    kept = [place for place in range(n_known, len(models.names)) if column[place] >= 0]
+    return replace(
+        models,
+        new=tuple(models.names[place] for place in kept),
+        of_lane=column[models.of_lane],
+        hearsay=tuple(models.hearsay[place - n_known] for place in kept),
     )
 
 
@@ -95,17 +111,55 @@ def learn(
     work: WorkFolder,
     advance: Callable[[float], None],
 ) -> Outcome:
-    """Correct, fit on, calibrate; every step is kept in the work folder."""
+    """Correct, fit on, calibrate, from the training and calibrating conversations; every step is kept in the work folder."""
     found, corrected = _correction(champion, evidence, models.hearsay, settings, work)
     start = fold_logit_map(champion.parts, found)
     parts, fitted = _network(start, evidence, models, corpus, settings, work, advance)
     is_network = fitted is not None and fitted.is_taken
     projection = _projection(champion, evidence, parts, found) if is_network else found
+    learned = _with_lengths(champion, evidence, models, parts, projection)
+    line = _calibrating_line(champion, learned, evidence, is_network, settings)
+    choices = tuple(choice for choice in (corrected, fitted) if choice is not None)
+    return Outcome(_on_line(learned, line), choices, line, is_network)
+
+
+def learn_from_all(
+    champion: Champion,
+    evidence: Evidence,
+    models: LaneModels,
+    corpus: Corpus | None,
+    settings: RetrainSettings,
+    outcome: Outcome,
+    work: WorkFolder,
+    advance: Callable[[float], None],
+) -> Learned:
+    """Repeat on all conversations, those that judged included, the steps that earned their place; their calibration stands.
+
+    What was judged learned from the earlier part of the logs, as nobody may learn from what judges him. To be used is what the same steps make of all
+    of it: the latest conversations say most of what is coming.
+    """
+    whole = evidence.all_to_learn()
+
+    def correct() -> Arrays:
+        found = fit_correction(champion, whole, models.hearsay, settings)
+        return _map_arrays(found if outcome.took("correction") else found.only_new(champion.parts.n_models))
+
+    found = _map_of(work.keep("correction-of-all", correct))
+    parts, projection = fold_logit_map(champion.parts, found), found
+    if outcome.is_network:
+        start = parts
+        grades = None if corpus is None else grades_of(corpus, models.names, start)
+        fused = work.keep("network-of-all", lambda: _fused_arrays(fit_network(start, whole, grades, settings, advance)))
+        parts = _with_fused(start, fused)
+        projection = _projection(champion, whole, parts, found)
+    return _on_line(_with_lengths(champion, whole, models, parts, projection), outcome.line)
+
+
+def _with_lengths(
+    champion: Champion, evidence: Evidence, models: LaneModels, parts: GraphParts, projection: LogitMap
+) -> Learned:
     lengths = learn_lengths(parts, champion, evidence)
-    parts = fold_length_lines(parts, *lengths)
-    learned = Learned(parts, models.names, projection, lengths)
-    learned = _calibrated(champion, learned, evidence, is_network, settings)
-    return Outcome(learned, tuple(choice for choice in (corrected, fitted) if choice is not None), is_network)
+    return Learned(fold_length_lines(parts, *lengths), models.names, projection, lengths)
 
 
 def _correction(
@@ -113,10 +167,10 @@ def _correction(
 ) -> tuple[LogitMap, Choice]:
     def make() -> Arrays:
         found, choice = learn_correction(champion, evidence, hearsay, settings)
-        return {field.name: np.asarray(getattr(found, field.name)) for field in fields(LogitMap)} | _choice_arrays(choice)
+        return _map_arrays(found) | _choice_arrays(choice)
 
     arrays = work.keep("correction", make)
-    return LogitMap(*(arrays[field.name] for field in fields(LogitMap))), _choice_of("correction", arrays)
+    return _map_of(arrays), _choice_of("correction", arrays)
 
 
 def _network(
@@ -134,11 +188,10 @@ def _network(
     def make() -> Arrays:
         grades = None if corpus is None else grades_of(corpus, models.names, start)
         parts, choice = learn_network(start, evidence, grades, settings, advance)
-        return {field.name: getattr(parts.fused, field.name) for field in fields(FusedWeights)} | _choice_arrays(choice)
+        return _fused_arrays(parts) | _choice_arrays(choice)
 
     arrays = work.keep("network", make)
-    fused = FusedWeights(*(arrays[field.name] for field in fields(FusedWeights)))
-    return replace(start, fused=fused), _choice_of("network", arrays)
+    return _with_fused(start, arrays), _choice_of("network", arrays)
 
 
 def grades_of(corpus: Corpus, names: tuple[str, ...], parts: GraphParts) -> GradeTargets:
@@ -161,22 +214,45 @@ def _projection(champion: Champion, evidence: Evidence, parts: GraphParts, start
     return fit_projection(before, after, start)
 
 
-def _calibrated(champion: Champion, learned: Learned, evidence: Evidence, is_network: bool, settings: RetrainSettings) -> Learned:
-    """Return what was learned, its log odds on the line that the calibrating conversations show."""
+def _calibrating_line(
+    champion: Champion, learned: Learned, evidence: Evidence, is_network: bool, settings: RetrainSettings
+) -> tuple[float, float]:
+    """Return (slope, offset) of the line from what was learned to the calibrating conversations' log odds; where they are too few, that of no change."""
     can_tell = evidence.has_text if is_network else np.ones(len(evidence), np.bool_)
     rows = np.flatnonzero((evidence.split == CALIBRATE) & can_tell)
     if len(rows) < _FEWEST_TO_CALIBRATE:
-        return learned
+        return 1.0, 0.0
     if is_network:
         answered = answered_logits(learned.parts, evidence, rows)
     else:
         space = space_of(champion, evidence)
         logits = learned.projection.apply(space.filled(np.asarray(evidence.logits[rows], np.float64)))
         answered = logits[np.arange(len(rows)), evidence.model[rows]]
-    slope, offset = learn_line(answered, evidence.reward[rows], evidence.weights(rows, settings.largest_weight))
+    return learn_line(answered, evidence.reward[rows], evidence.weights(rows, settings))
+
+
+def _on_line(learned: Learned, line: tuple[float, float]) -> Learned:
+    """Return what was learned with its log odds on a line (slope, offset)."""
+    slope, offset = line
     n = len(learned.names)
-    line = LogitMap(slope * np.eye(n), np.full(n, offset), np.zeros(n), np.zeros(n, np.intp))
-    return replace(learned, parts=fold_logit_map(learned.parts, line), projection=learned.projection.then(line))
+    mapped = LogitMap(slope * np.eye(n), np.full(n, offset), np.zeros(n), np.zeros(n, np.intp))
+    return replace(learned, parts=fold_logit_map(learned.parts, mapped), projection=learned.projection.then(mapped))
+
+
+def _map_arrays(found: LogitMap) -> Arrays:
+    return {field.name: np.asarray(getattr(found, field.name)) for field in fields(LogitMap)}
+
+
+def _map_of(arrays: Mapping[str, npt.NDArray[Any]]) -> LogitMap:
+    return LogitMap(*(arrays[field.name] for field in fields(LogitMap)))
+
+
+def _fused_arrays(parts: GraphParts) -> Arrays:
+    return {field.name: getattr(parts.fused, field.name) for field in fields(FusedWeights)}
+
+
+def _with_fused(parts: GraphParts, arrays: Mapping[str, npt.NDArray[Any]]) -> GraphParts:
+    return replace(parts, fused=FusedWeights(*(arrays[field.name] for field in fields(FusedWeights))))
 
 
 def _choice_arrays(choice: Choice) -> Arrays:

@@ -130,6 +130,7 @@ class BundleArm:
         self.bundle_folder = folder
         self._prior = bundle.ability_prior
         self._quality_model = OnnxQualityModel(bundle)
+        self._watch.begin(folder, bundle.version)
         self._predictions: dict[int, Prediction] = {}
         self._tables: dict[int, tuple[LaneTable, Ints]] = {}
 

@@ -167,6 +167,10 @@ def _candidates(routed: Sequence[Routed]) -> "pa.Array[Any]":
         columns["expected_completion_tokens"].extend(expected.completion_tokens.tolist())
         columns["expected_cost_usd"].extend(expected.cost_usd.tolist())
         columns["expected_latency_ms"].extend(expected.latency_ms.tolist())
+        if expected.quality_shift is not None:
+            columns["quality_shift"].extend(expected.quality_shift.tolist())
+        else:
+            columns["quality_shift"].extend([None] * len(decision.table))
         columns["excluded_by"].extend(excluded.get(row) for row in range(len(decision.table)))
         columns["probability"].extend(decision.probabilities.tolist())
     n_candidates = len(columns["lane_id"])

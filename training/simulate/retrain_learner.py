@@ -12,7 +12,7 @@ from training.train import Progress
 
 
 class RetrainLearner:
-    """Retrains every night on the logs of the last days: what is older may not be true any more.
+    """Retrains every night on the logs of the last days, of which the older ones count for less: they may not be true any more.
 
     Args:
         logs: Folder of the exports.
@@ -40,7 +40,7 @@ class RetrainLearner:
 
     def learn(self, day: int, until: datetime, champion: Path) -> Path | None:
         """Return the challenger; None: there is too little to learn from, or the gate held it back."""
-        plan = RetrainPlan(self._recent_logs(), champion, self._out, self._start_corpus, settings=self._settings)
+        plan = RetrainPlan(self._recent_logs(), champion, self._out, corpus=self._start_corpus, settings=self._settings)
         try:
             result = retrain(plan, self._progress)
         except TelemetryError:  # too few judged answers yet

@@ -69,7 +69,7 @@ class Scenario:
     exploration_ceiling_usd: float = 50.0
     exploration_bar: float = 0.3
     exploration_lanes: int = 4
-    window_days: int = 3
+    window_days: int = 30
     follows_gate: bool = False
     first_day: str = "2026-01-05"
     price_changes: tuple[PriceChange, ...] = ()

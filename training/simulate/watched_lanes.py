@@ -1,5 +1,6 @@
 """What grades teach about lanes between two nights, as the gateway's `[watch]` learns it: by bundle, forgetting, bounded."""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -7,12 +8,17 @@ import numpy as np
 from router.decision import Decision
 from router.lane_learning import JudgedAnswer, LaneLearning, LearningTerms, read_signals
 from router.lane_table import Floats, LaneTable
+from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 
 _METRIC = "score"
 
 
 class Watch(Protocol):
     """Learns of lanes from grades."""
+
+    def begin(self, bundle: Path, version: str) -> None:
+        """Begin under a bundle, with what it says of the lanes lately."""
+        ...
 
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
         """Remember what was believed of a request's lane, to compare its grade with."""
@@ -29,6 +35,9 @@ class Watch(Protocol):
 
 class NoWatch:
     """Learns nothing."""
+
+    def begin(self, bundle: Path, version: str) -> None:
+        """Begin with nothing."""
 
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
         """Remember nothing."""
@@ -51,6 +60,12 @@ class WatchedLanes:
         self._now_s = 0.0
         self._shifts: dict[tuple[str, int], Floats] = {}
 
+    def begin(self, bundle: Path, version: str) -> None:
+        """Begin under a bundle, with what it says of the lanes lately."""
+        path = bundle / RECENT_SHIFTS_FILE
+        recent = RecentShifts.read(path) if path.is_file() else None
+        self._learnings.setdefault(version, LaneLearning.begin(self._terms, recent))
+
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
         """Remember what was believed of a request's lane, to compare its grade with."""
         row, expected = decision.order[0], decision.expectation
@@ -65,16 +80,14 @@ class WatchedLanes:
     def hear(self, number: int, grade: float) -> None:
         """Learn from a grade."""
         version, asked = self._waiting.pop(number)
-        learning = self._learnings.setdefault(version, LaneLearning.begin(self._terms))
+        learning = self._learnings[version]
         signals = read_signals([_METRIC], [grade])
         learning.learn(JudgedAnswer(asked.lane_id, asked.vendor_model, asked.predicted, asked.at_s, signals))
         self._shifts.clear()
 
     def shifts(self, table: LaneTable, version: str) -> Floats | None:
-        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,); None: nothing was learned."""
-        learning = self._learnings.get(version)
-        if learning is None:
-            return None
+        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,)."""
+        learning = self._learnings[version]
         known = self._shifts.get((version, len(table)))
         if known is None:
             learning.correction.advance(self._now_s)
