@@ -37,3 +37,12 @@ class TerminalProgress:
             bar = bars.add_task(title, total=total)
             yield lambda amount: bars.advance(bar, amount)
             bars.update(bar, total=1, completed=1)
+
+
+class SilentProgress:
+    """Shows nothing, for work in another process."""
+
+    @contextmanager
+    def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
+        """Show nothing of a stage."""
+        yield lambda amount: None

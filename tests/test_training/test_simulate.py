@@ -1,5 +1,7 @@
 """The world to practise in: what comes when, what is given up, and that learning pays."""
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from training.settings import FitSettings
 from training.simulate.arms import EpsilonGreedy, Observations, Oracle, lane_means
 from training.simulate.run import FIGURES_FILE, LOGS_FOLDER, PLOT_FILE, SimulationPlan, simulate, simulate_through_gateway
 from training.simulate.scenario import Arrival, Degradation, PriceChange, Scenario, read_scenario
+from training.simulate.several import simulate_seeds
 from training.simulate.simulation import ArmRun, run_arm
 from training.simulate.start_bundle import write_start_corpus
 from training.simulate.watched_lanes import WatchedLanes
@@ -210,6 +213,27 @@ def test_learning_from_its_own_logs_beats_the_first_bundle_and_the_logs_are_a_re
     assert logs.trained_names == (STRONG, WEAK)
     of_first_day = read_logs(tmp_path / "out" / LOGS_FOLDER / "day-000")
     assert np.isfinite(of_first_day.reward).sum() < np.isfinite(logs.reward[:100]).sum()  # feedback comes late
+
+
+@pytest.mark.slow
+def test_several_seeds_are_each_what_they_are_alone(corpus: Path, tmp_path: Path) -> None:
+    short = replace(TWO, n_requests=120, n_days=2, seed=5)
+    several = simulate_seeds(plan(corpus, tmp_path / "both", short), 2, quiet())
+    alone = simulate(plan(corpus, tmp_path / "alone", replace(short, seed=6)), quiet())
+    assert sorted(several.by_seed) == [5, 6]
+    for run, again in zip(several.by_seed[6].runs, alone.runs, strict=True):
+        assert (run.regret_usd == again.regret_usd).all(), run.name
+    totals = several.totals()
+    assert len(set(totals[alone.runs[0].name].tolist())) == 2  # another seed, another world
+    assert totals["oracle"] == pytest.approx([0, 0])
+    told = json.loads((tmp_path / "both" / FIGURES_FILE).read_text())
+    assert told["seeds"] == [5, 6]
+    assert told["regret_usd"][alone.runs[0].name] == pytest.approx(totals[alone.runs[0].name], abs=1e-6)
+    assert (tmp_path / "both" / PLOT_FILE).read_bytes()[:4] == b"\x89PNG"
+    assert (tmp_path / "both" / "seed-6" / PLOT_FILE).is_file()
+    shown = Console(width=200, record=True, file=io.StringIO())
+    shown.print(several.table())
+    assert "of 2" in shown.export_text()
 
 
 @pytest.mark.slow

@@ -25,21 +25,35 @@ def simulate(
     requests: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_requests.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_days.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's; same seed: same figures.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many times, with this seed and those after it; several at once where there are cores.")
+    ] = 1,
 ) -> None:
     """Replay graded answers as traffic, learn every night, and show what each way of routing gives up."""
+    from training.errors import SettingsError
     from training.progress import TerminalProgress
     from training.simulate.run import FIGURES_FILE, PLOT_FILE, SimulationPlan, simulate_through_gateway
     from training.simulate.run import simulate as run_simulation
     from training.simulate.scenario import FORTNIGHT, read_scenario
+    from training.simulate.several import simulate_seeds
 
     console = Console()
     with one_line_errors("simulate"):
+        if through_gateway and seeds > 1:
+            raise SettingsError("simulate: --seeds goes with deciding in process, not with --through-gateway")
         wanted = FORTNIGHT if scenario is None else read_scenario(scenario)
         wanted = wanted.with_changes(n_requests=requests, n_days=days, seed=seed, follows_gate=gate)
         plan = SimulationPlan(corpus, table_of, out, wanted)
         if through_gateway:
             run = simulate_through_gateway(plan, TerminalProgress(console))
             console.print(run.table())
+            return
+        if seeds > 1:
+            several = simulate_seeds(plan, seeds, TerminalProgress(console))
+            (console if console.is_terminal else Console(width=200)).print(several.table())
+            console.print(
+                f"[green]Wrote {out / PLOT_FILE} and {out / FIGURES_FILE}[/], and all of each seed in a folder of its own."
+            )
             return
         result = run_simulation(plan, TerminalProgress(console))
     (console if console.is_terminal else Console(width=200)).print(result.table())

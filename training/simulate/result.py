@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.table import Table
 
-from training.atomic_write import replace_file
+from training.simulate.learning_curve import Curve, plot_learning_curve
 from training.simulate.scenario import Scenario
 from training.simulate.simulation import ArmRun
 from training.simulate.world import Floats
 
 FIXED_ARM = "the first bundle, fixed"
-# Okabe and Ito (2008), told apart by readers who do not see all colours; in the order of the arms.
-_COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
-_ORACLE_COLOUR = "#999999"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,46 +71,11 @@ class SimulationResult:
 
     def plot(self, path: Path) -> None:
         """Write cumulative regret by day as a PNG, whole or not at all; shades are one standard error over held-out prompts."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(9, 5.2), layout="constrained", dpi=130)
-        FigureCanvasAgg(figure)
-        panel = figure.subplots()
-        requests = np.concatenate([[0], np.cumsum(self.requests_a_day)])
-        for run, colour in zip(self.runs, _colours(self.runs), strict=True):
-            total = np.concatenate([[0], run.cumulative_usd(self.requests_a_day)])
-            error = np.concatenate([[0], run.cumulative_std_usd(self.requests_a_day)])
-            panel.plot(requests, total, color=colour, linewidth=2, label=run.name)
-            panel.fill_between(requests, total - error, total + error, color=colour, alpha=0.15, linewidth=0)
-        self._mark_events(panel, requests)
-        panel.set_xlabel("requests")
-        panel.set_ylabel("cumulative regret against the oracle, USD")
-        panel.set_title(
-            f"A good answer is worth {self.scenario.worth_usd:g} USD, {self.scenario.feedback_share:.0%} of answers are judged"
-        )
-        panel.set_ylim(bottom=0)
-        panel.grid(alpha=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(frameon=False, loc="upper left")
-        replace_file(path, lambda stream: figure.savefig(stream, format="png", metadata={"Software": None}))
-
-    def _mark_events(self, panel: "object", requests: Floats) -> None:
-        scenario = self.scenario
-        told: dict[int, list[str]] = {}
-        for arrival in scenario.arrivals:
-            told.setdefault(arrival.day, []).append(f"{arrival.model_name} arrives")
-        for change in scenario.price_changes:
-            told.setdefault(change.day, []).append(f"{change.model_name}: price × {change.factor:g}")
-        for degradation in scenario.degradations:
-            told.setdefault(degradation.day, []).append(f"{degradation.model_name} gets worse")
-        for day, words in told.items():
-            if day < scenario.n_days:
-                panel.axvline(requests[day], color="#BBBBBB", linewidth=0.9, linestyle=":", zorder=0)  # type: ignore[attr-defined]  # matplotlib is imported late
-                panel.annotate(  # type: ignore[attr-defined]
-                    "\n".join(words), (requests[day], 0.01), xycoords=("data", "axes fraction"), fontsize=7,
-                    rotation=90, va="bottom", ha="right", color="#666666",
-                )  # fmt: skip
+        curves = []
+        for run in self.runs:
+            total, error = run.cumulative_usd(self.requests_a_day), run.cumulative_std_usd(self.requests_a_day)
+            curves.append(Curve(run.name, total, total - error, total + error))
+        plot_learning_curve(path, self.scenario, self.requests_a_day, curves, "shades: one standard error over held-out prompts")
 
     def _figures(self, run: ArmRun) -> dict[str, object]:
         return {
@@ -125,11 +86,6 @@ class SimulationResult:
             "cost_usd": _rounded(run.cost_usd),
             "bundles": run.bundles,
         }
-
-
-def _colours(runs: Sequence[ArmRun]) -> list[str]:
-    others = iter(_COLOURS)
-    return [_ORACLE_COLOUR if run.name == "oracle" else next(others) for run in runs]
 
 
 def _rounded(values: Floats) -> list[float]:
