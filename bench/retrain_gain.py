@@ -1,6 +1,6 @@
 """What learning from logs is worth: a graded corpus as bandit logs (one lane drawn for each prompt, with a known chance), judged on prompts that nobody learned from.
 
-Run as `python -m bench.retrain_gain --corpus DIR [--seeds 3] [--folder DIR]`. Two kinds of champions: one that was trained on 15% of the corpus and meets more of the same
+Run as `python -m bench.retrain_gain --corpus DIR [--seeds 3] [--split 1] [--folder DIR]`. Two kinds of champions: one that was trained on 15% of the corpus and meets more of the same
 (`same`), and one for each source that was trained on 2,500 prompts of the others, and meets that source, most of whose models it has never heard of.
 """
 
@@ -32,7 +32,7 @@ from training.retrain.folding import fold_logit_map
 from training.retrain.fused_network import run_heads
 from training.retrain.lane_models import LaneModels
 from training.retrain.settings import RetrainSettings
-from training.retrain.stages import learn
+from training.retrain.stages import learn, learn_from_all
 from training.retrain.work_folder import WorkFolder
 from training.routing_measures import Pool, measure_router
 from training.settings import FitSettings
@@ -94,9 +94,9 @@ def read_world(folder: Path, table: StaticTable) -> World:
     return World(corpus, prices, encoded, find_pools(corpus, prices), group_near_duplicates(corpus.prompts))
 
 
-def make_settings(world: World, table: StaticTable, folder: Path) -> Iterator[Setting]:
-    """Yield the champions and their traffic."""
-    random = np.random.default_rng(0)
+def make_settings(world: World, table: StaticTable, folder: Path, split: int) -> Iterator[Setting]:
+    """Yield the champions and their traffic; `split` is the seed of who learns, who is logged and who judges."""
+    random = np.random.default_rng(split)
     share = _shares(world.group, random)
     yield _setting("same", world, table, folder, np.flatnonzero(share < 0.15), world.pools, share)
     for pool in world.pools:
@@ -232,8 +232,13 @@ def learn_from(setting: Setting, world: World, inputs: Float32s, n: int, has_tex
     evidence = draw_evidence(setting, world, inputs, n, has_text, seed)
     settings = RetrainSettings(seed=seed)
     with TemporaryDirectory() as folder:
-        outcome = learn(setting.champion, evidence, setting.models, None, settings, WorkFolder(Path(folder)), lambda share: None)
-    return outcome.learned.parts
+        work, given = WorkFolder(Path(folder)), (setting.champion, evidence, setting.models, None, settings)
+        outcome = learn(*given, work, _nothing)
+        return learn_from_all(*given, outcome, work, _nothing).parts
+
+
+def _nothing(share: float) -> None:
+    """Show nothing."""
 
 
 def main() -> None:
@@ -241,12 +246,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--split", type=int, default=1, help="seed of the split; the recipe was chosen on that of 0")
     parser.add_argument("--folder", type=Path, help="where champions are kept; by default a temporary folder")
     options = parser.parse_args()
     table = read_champion(bundle_folder("")).parts.table
     world = read_world(options.corpus, table)
     with TemporaryDirectory() as scratch:
-        for setting in make_settings(world, table, options.folder or Path(scratch)):
+        for setting in make_settings(world, table, options.folder or Path(scratch), options.split):
             inputs = setting.champion.parts.scaler.transform(world.encoded)
             print(
                 f"\n{setting.name}: {len(setting.models.known)} known models, {len(setting.models.new)} new ones, {len(setting.held_out):,} held-out prompts"

@@ -100,7 +100,7 @@ def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
     if out.exists() and any(out.iterdir()):
         raise SettingsError(f"--out {out}: is not empty: name a new folder")
     world = World.read(plan.corpus, scenario)
-    fit = plan.fit or replace(read_base_bundle(plan.table_of).settings, n_folds=_QUICK_FOLDS)
+    fit = plan.fit or replace(read_base_bundle(plan.table_of).settings, n_folds=_QUICK_FOLDS, threads=1)
     start_corpus = write_start_corpus(world, plan.corpus / PRICES_FILE, out / "start-corpus")
     logs, bundles = out / LOGS_FOLDER, out / "bundles"
     first = fit_start_bundle(start_corpus, plan.table_of, bundles / "first", scenario.seed, progress, fit)

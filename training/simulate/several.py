@@ -94,7 +94,7 @@ def simulate_seeds(plan: SimulationPlan, n_seeds: int, progress: Progress) -> Se
     plans = {seed: replace(plan, out=plan.out / f"seed-{seed}", scenario=replace(plan.scenario, seed=seed)) for seed in seeds}
     found = {}
     # Forked processes would inherit the threads of libraries that were used before.
-    pool = ProcessPoolExecutor(min(n_seeds, os.cpu_count() or 1), get_context("spawn"))
+    pool = ProcessPoolExecutor(min(n_seeds, os.cpu_count() or 1), get_context("spawn"), _use_one_thread)
     with pool, progress.stage(f"{n_seeds} seeds", n_seeds) as advance:
         under_way = {pool.submit(simulate, each, SilentProgress()): seed for seed, each in plans.items()}
         for future in as_completed(under_way):
@@ -104,6 +104,13 @@ def simulate_seeds(plan: SimulationPlan, n_seeds: int, progress: Progress) -> Se
     several.write(plan.out / FIGURES_FILE)
     several.plot(plan.out / PLOT_FILE)
     return several
+
+
+def _use_one_thread() -> None:
+    """Keep torch from starting as many threads as there are cores in each of as many processes."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _of_days(result: SimulationResult, name: str, days: slice) -> float:
