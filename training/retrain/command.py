@@ -59,6 +59,7 @@ def retrain(
     work: Annotated[Path | None, typer.Option(help="Where checkpoints lie; by default .retrain in --out.")] = None,
 ) -> None:
     """Learn from logged requests and their feedback: a challenger bundle, and a verdict on whether it is better."""
+    from router.bundle import read_manifest
     from training.progress import TerminalProgress
     from training.registry import BundleRegistry, default_address
     from training.retrain.job import RetrainPlan
@@ -78,7 +79,8 @@ def retrain(
     if not result.is_new:
         console.print(f"Nothing new: the same logs were learned from before, in [bold]{result.bundle}[/].")
     else:
-        console.print(f"[green]Wrote {result.bundle}[/].")
+        base = str(read_manifest(result.bundle)["base"])
+        console.print(f"[green]Wrote {result.bundle}[/], which learning made of [bold]{base}[/].")
     said = "[green]better[/]" if verdict.is_better else "[yellow]not shown to be better[/]"
     console.print(
         f"{verdict.challenger_version} is {said} than {verdict.champion_version}, by {verdict.n_requests:,} later requests:"

@@ -80,6 +80,7 @@ def record_of(evidence: Evidence, outcome: Outcome, accounts: LearnedAccounts, c
         "requests": evidence.n_requests,
         "rewards": len(evidence),
         "rewards_with_text": int(evidence.has_text.sum()),
+        "rewards_unusable": evidence.n_unusable,
         "rewards_to_learn": int((evidence.split == TRAIN).sum()),
         "rewards_to_calibrate": int((evidence.split == CALIBRATE).sum()),
         "rewards_to_judge": int((evidence.split == TEST).sum()),
