@@ -84,5 +84,6 @@ def _mark_events(panel: "Axes", scenario: Scenario, requests: Floats) -> None:
             panel.axvline(float(requests[day]), color="#BBBBBB", linewidth=0.9, linestyle=":", zorder=0)
             panel.annotate(
                 "\n".join(words), (float(requests[day]), 0.01), xycoords=("data", "axes fraction"), fontsize=7,
-                rotation=90, va="bottom", ha="right", color="#666666",
+                rotation=90, va="bottom", ha="right", color="#555555",
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
             )  # fmt: skip
