@@ -106,7 +106,7 @@ pd.DataFrame(
 #
 # - **At once**: `llmdeal calibrate vendor/new-model` asks it fifty questions whose answers tell most, grades them, and the gateway places it when it starts the next time. It costs a few cents.
 # - **From traffic**: give [exploration](../docs/exploration.md) a share. An answer of a lane of which little is known is drawn more often, and [watching](../docs/watching.md) moves the belief within hours.
-# - **For good**: [`llmdeal retrain`](../docs/retraining.md) gives a model with fifty judged answers a head of its own in the next bundle.
+# - **For good**: [`llmdeal retrain`](../docs/retraining.md) gives a model with fifteen judged answers a head of its own in the next bundle.
 #
 # Which questions would tell most about a model that nobody knows? The most telling of the prompts above, by the same rule that `calibrate` follows:
 
