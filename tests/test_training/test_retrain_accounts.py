@@ -94,6 +94,9 @@ def test_the_verdict_is_about_the_challenger_with_its_corrections(learned: Retra
 def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
     champion = tmp_path / "champion" / learned.bundle.name
     shutil.copytree(learned.bundle, champion)
+    manifest = read_manifest(champion)
+    earlier = manifest["learned_from_logs"] | {"last_at": "2020-01-01T00:00:00+00:00"}  # type: ignore[operator]
+    (champion / "manifest.json").write_text(json.dumps(manifest | {"learned_from_logs": earlier}))  # as though these logs were new to it
     of_it = AccountCorrections.read(champion / ACCOUNT_CORRECTIONS_FILE)
     again = retrain(RetrainPlan(logs, champion, tmp_path / "bundles", start=champion), Silent())
 

@@ -120,6 +120,10 @@ def test_the_latest_conversations_judge_and_those_before_them_calibrate(first_st
         if len(starts_of[earlier]) and len(starts_of[later]):
             assert starts_of[earlier].max() <= starts_of[later].min()
     assert abs(len(starts_of[2]) - 0.25 * len(first_starts)) <= 1
+    seen_until = int(np.median(first_starts))
+    judged = first_starts[split_conversations(first_starts, RetrainSettings(), seen_until) == TEST]
+    assert (judged > seen_until).all()
+    assert len(judged) == min(len(starts_of[2]), (first_starts > seen_until).sum())
 
 
 def test_rare_and_exact_rewards_count_for_more() -> None:

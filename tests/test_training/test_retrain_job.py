@@ -125,9 +125,23 @@ def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(learned: Re
 def test_the_same_logs_count_once_however_many_challengers_came_before(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     assert again.verdict.champion_version == load_bundle(learned.bundle).version
-    assert not again.verdict.is_better
-    assert read_manifest(again.bundle)["base"] == load_bundle(SHIPPED).version
-    assert (again.bundle / "model.onnx").read_bytes() == (learned.bundle / "model.onnx").read_bytes()
+    assert not again.verdict.is_better  # the champion has seen all of it: nothing is left to judge on
+    assert again.verdict.n_requests == 0
+    assert "cannot tell" in again.verdict.reasons[0]
+    manifest = read_manifest(again.bundle)
+    assert manifest["base"] == load_bundle(SHIPPED).version
+    assert manifest["learned_from_logs"]["rewards_to_judge"] == 0  # type: ignore[index]
+    before, after = (beliefs(bundle, EASY) for bundle in (learned.bundle, again.bundle))
+    for name in (UNDERRATED, OVERRATED, NEW):
+        assert after[name] == pytest.approx(before[name], abs=0.2), name  # other conversations decide and calibrate
+
+
+def test_nobody_is_judged_on_what_the_champion_has_seen(learned: RetrainResult, tmp_path: Path) -> None:
+    logs = write_logs(tmp_path / "export", 4_400, text_share=1.0)  # the first 4,000 are those that the champion was learned from
+    again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
+    first = retrain(RetrainPlan(logs, SHIPPED, tmp_path / "bundles"), Silent())
+    assert again.verdict.n_requests <= 400
+    assert first.verdict.n_requests == 1_100
 
 
 def test_where_the_first_bundle_cannot_be_asked_any_more_learning_starts_from_the_champion(

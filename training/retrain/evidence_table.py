@@ -126,8 +126,15 @@ class Evidence:
         return np.asarray(0.5 ** ((self.last_at - self.asked_at[rows]) / (settings.half_life_days * _DAY_US)), np.float64)
 
 
-def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings) -> Evidence:
-    """Put the parts (in order of time) together; what is large lies in memory-mapped files of the work folder."""
+def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings, seen_until: int = -1) -> Evidence:
+    """Put the parts (in order of time) together; what is large lies in memory-mapped files of the work folder.
+
+    Args:
+        parts: Checkpoints of what was read.
+        work: Where they lie.
+        settings: Of the retraining.
+        seen_until: As for `split_conversations`.
+    """
     small: dict[str, list[npt.NDArray[Any]]] = {
         name: [] for name in (*_SMALL, "length_model", "believed_tokens", "answer_tokens")
     }
@@ -151,7 +158,7 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
             found.append(arrays[name])
     columns = {name: np.concatenate(found) for name, found in small.items()}
     numbers, first = _first_starts(np.concatenate(conversations), np.concatenate(starts))
-    part_of = split_conversations(first, settings)
+    part_of = split_conversations(first, settings, seen_until)
     started = np.concatenate(starts)
 
     def split_of(found: list[npt.NDArray[Any]]) -> Ints:
@@ -189,12 +196,20 @@ def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: Retrain
     )
 
 
-def split_conversations(first_starts: npt.NDArray[np.int64], settings: RetrainSettings) -> Ints:
-    """Return the split of each conversation, by when it began: the latest are for the test, those before them for calibrating."""
+def split_conversations(first_starts: Instants, settings: RetrainSettings, seen_until: int = -1) -> Ints:
+    """Return the split of each conversation, by when it began: the latest are for the test, those before them for calibrating.
+
+    Args:
+        first_starts: When each began, microseconds.
+        settings: With the shares.
+        seen_until: Up to when the champion was itself learned from such logs, microseconds: nobody is judged on what it has seen, so that fewer may
+            be left for the test, or none.
+    """
     order = np.argsort(first_starts, kind="stable")
     rank = np.empty(len(order), np.intp)
     rank[order] = np.arange(len(order))
-    test_from = len(order) - round(settings.test_share * len(order))
+    n_new = int((first_starts > seen_until).sum())
+    test_from = len(order) - min(round(settings.test_share * len(order)), n_new)
     calibrate_from = test_from - round(settings.calibrate_share * len(order))
     return np.where(rank >= test_from, TEST, np.where(rank >= calibrate_from, CALIBRATE, TRAIN)).astype(np.intp)
 

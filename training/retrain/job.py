@@ -30,7 +30,7 @@ from training.retrain.recording import record_of, record_run
 from training.retrain.report import make_report
 from training.retrain.settings import RetrainSettings
 from training.retrain.stages import Outcome, check_enough, keep_models, learn, learn_from_all, learnable
-from training.retrain.starting_bundle import can_start, find_root
+from training.retrain.starting_bundle import can_start, find_root, seen_until
 from training.retrain.work_folder import WorkFolder, only_one
 from training.telemetry_reader import LogReader, open_logs
 from training.train import Progress
@@ -206,15 +206,17 @@ def _read(
     plan: RetrainPlan, champion: Champion, start: Champion, work_folder: Path, progress: Progress, machinery: Machinery
 ) -> _Reading:
     """Read the logs as the start sees them; as the champion does, where that one cannot be started from."""
-    reading = _read_from(plan, start, WorkFolder(work_folder), progress, machinery)
+    reading = _read_from(plan, champion, start, WorkFolder(work_folder), progress, machinery)
     if plan.start is None and not can_start(start, champion, reading.all_evidence, reading.models):
         by_itself = WorkFolder(work_folder.with_name(f"{work_folder.name}-champion"))
-        reading = _read_from(plan, champion, by_itself, progress, machinery)
+        reading = _read_from(plan, champion, champion, by_itself, progress, machinery)
     check_enough(reading.all_evidence, plan.logs, plan.settings)
     return reading
 
 
-def _read_from(plan: RetrainPlan, start: Champion, work: WorkFolder, progress: Progress, machinery: Machinery) -> _Reading:
+def _read_from(
+    plan: RetrainPlan, champion: Champion, start: Champion, work: WorkFolder, progress: Progress, machinery: Machinery
+) -> _Reading:
     settings = plan.settings
     with progress.stage("Finding requests and rewards", None):
         reader = open_logs(plan.logs, rules=settings.reward_rules)
@@ -222,7 +224,8 @@ def _read_from(plan: RetrainPlan, start: Champion, work: WorkFolder, progress: P
     view = ChampionView(start.bundle.version, start.parts, models)
     machinery.gather(reader, view, settings.rows_per_part, work, progress)
     starts = range(0, len(reader), settings.rows_per_part)
-    evidence = assemble_evidence([work.path(part_name(first)) for first in starts], work, settings)
+    parts = [work.path(part_name(first)) for first in starts]
+    evidence = assemble_evidence(parts, work, settings, seen_until(champion))
     column = learnable(evidence, models, settings)
     return _Reading(work, start, keep_models(models, column), models, evidence.with_columns(column), evidence, column)
 

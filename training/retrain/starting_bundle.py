@@ -6,6 +6,7 @@ believed of them cannot be asked any more; and models that the champion learned 
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def can_start(start: Champion, champion: Champion, evidence: Evidence, models: L
         return True
     has_text = evidence.n_unusable <= _MOST_UNUSABLE * (len(evidence) + evidence.n_unusable)
     return has_text and set(champion.trained_names) <= set(models.names)
+
+
+def seen_until(champion: Champion) -> int:
+    """Return up to when a bundle was learned from logs, microseconds; -1: it was not."""
+    said = champion.manifest.get(LEARNED_FROM_LOGS)
+    return -1 if said is None else int(datetime.fromisoformat(str(said["last_at"])).timestamp() * 1e6) + 999_999  # the manifest has whole seconds
 
 
 def _bundle_of(version: str, places: Iterable[Path]) -> Champion | None:
