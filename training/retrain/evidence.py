@@ -70,11 +70,10 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     text_row = np.full(len(used), -1, np.int64)
     text_row[has_text[used]] = np.arange(len(with_text))
     logits[~is_own[used]] = np.nan
-    if len(with_text):
-        heads = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)
-        logits[has_text[used]] = heads[:, : view.parts.n_models]
+    heads = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)
+    logits[has_text[used]] = heads[:, : view.parts.n_models]
     tokens = np.where(is_own, logs.completion_tokens[chosen], np.nan).astype(np.float64)
-    tokens[with_text] = _believed_tokens(view, inputs, model[with_text])
+    tokens[with_text] = _believed_tokens(heads, model[with_text], view.parts.n_models)
     counted = np.flatnonzero(logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(tokens) & (tokens > 0))
     return {
         "conversation": conversation_hashes(logs),
@@ -119,11 +118,9 @@ def _without_shift(logs: LoggedRequests) -> Floats:
     return np.asarray(chance * odds / (1 - chance + chance * odds), np.float64)
 
 
-def _believed_tokens(view: ChampionView, inputs: Float16s, model: Ints) -> Floats:
+def _believed_tokens(heads: Float32s, model: Ints, n_models: int) -> Floats:
     """Return how long the champion expects the answer of each request's model to be, (len(model),); of a model that is new to it, the mean over its own."""
-    n_models = view.parts.n_models
-    logs = run_heads(view.parts, inputs.astype(np.float32)).mean(axis=1)[:, n_models : 2 * n_models].astype(np.float64)
-    tokens = np.exp(logs.clip(0, LONGEST_LOG_TOKENS))
+    tokens = np.exp(heads[:, n_models : 2 * n_models].astype(np.float64).clip(0, LONGEST_LOG_TOKENS))
     is_known = model < n_models
     own = tokens[np.arange(len(model)), np.where(is_known, model, 0)]
     return np.asarray(np.where(is_known, own, tokens.mean(axis=1)), np.float64)
