@@ -8,10 +8,20 @@ TrainingError
 """
 
 from pathlib import Path
+from typing import Any
 
 
 class TrainingError(Exception):
-    """Base of all errors of this package; never raised itself."""
+    """Base of all errors of this package; never raised itself. Comes back whole from another process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), str(self), self.__dict__)
+
+
+def _restored(kind: type[TrainingError], message: str, attributes: dict[str, Any]) -> TrainingError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(attributes)
+    return error
 
 
 class CorpusError(TrainingError):

@@ -20,7 +20,7 @@ from router.policies.best_value import BestValue
 from router.quality_model import Prediction
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from training.corpus import Corpus
-from training.errors import SettingsError
+from training.errors import CorpusError, SettingsError
 from training.off_policy.signals import judgement_rules
 from training.progress import TerminalProgress
 from training.retrain.settings import RetrainSettings
@@ -234,6 +234,13 @@ def test_several_seeds_are_each_what_they_are_alone(corpus: Path, tmp_path: Path
     shown = Console(width=200, record=True, file=io.StringIO())
     shown.print(several.table())
     assert "of 2" in shown.export_text()
+
+
+@pytest.mark.slow
+def test_what_stops_a_seed_is_told_as_it_would_be_alone(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"prompts\.parquet") as stopped:
+        simulate_seeds(plan(tmp_path / "none", tmp_path / "out", TWO), 2, quiet())
+    assert stopped.value.path == tmp_path / "none" / "prompts.parquet"
 
 
 @pytest.mark.slow
