@@ -1,13 +1,12 @@
 """Routes a request against the lanes of this moment; the one place where the quality model is asked."""
 
-import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from router.context import Constraints, RouteContext
 from router.decision import Decision, decide
-from router.errors import NoEligibleLaneError, PredictionError
+from router.errors import NoEligibleLaneError
 from router.expectation import LaneState
 from router.policies.base import Policy
 from router.quality_model import Prediction
@@ -19,11 +18,11 @@ from serve.exploration.explorer import Explorer
 from serve.lane_directories import LaneDirectories
 from serve.lane_directory import LaneDirectory
 from serve.money.spending import Spending
+from serve.prediction_queue import PredictionQueue
 from serve.routing_request import RoutingRequest
 from serve.virtual_keys import VirtualKeyHolder
 
 _RESTS = frozenset({"cooldown", "rate_limit"})
-_log = logging.getLogger("llmdeal.routing")
 
 
 @dataclass(slots=True)
@@ -47,13 +46,14 @@ class RoutingService:
     explorer: Explorer | None = None
     canary: Canary | None = None
     shadow: ShadowPort | None = None
+    _predictions: PredictionQueue = field(default_factory=PredictionQueue, init=False)
 
     @property
     def directory(self) -> LaneDirectory:
         """The lanes of the account that runs the gateway."""
         return self.directories.operators
 
-    def route(
+    async def route(
         self,
         context: RouteContext,
         request: RoutingRequest,
@@ -78,7 +78,7 @@ class RoutingService:
             BudgetSpentError: Only lanes whose budgets are spent are left.
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
-        prediction, reason = _predict(directory, context)
+        prediction, reason = await self._predictions.predict(directory.quality_model, context)
         state, constraints = self.situation(context, request, conversation_id, directory, holder)
         if directory.quality_shifts or directory.account_coefficients:
             state = directory.with_shifts(state, prediction.quality)
@@ -165,14 +165,3 @@ class RoutingService:
         payers = {scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)}
         scope = min(sorted(payers), key=self.spending.resets_at)
         return budget_spent_error(scope, self.spending.resets_at(scope))
-
-
-def _predict(directory: LaneDirectory, context: RouteContext) -> tuple[Prediction, Reason | None]:
-    try:
-        return directory.quality_model.predict(context), None
-    except PredictionError as error:  # a request is answered all the same
-        _log.error("lanes are ranked by cost alone: %s", error)
-        n = len(directory.quality_model.trained_names)
-        level = np.full(n, 0.5, dtype=np.float32)
-        nothing = np.empty(0, dtype=np.float32)
-        return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE

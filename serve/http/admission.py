@@ -91,7 +91,9 @@ class Admission:
         canary = self._routing.canary
         if canary is not None:
             directory = canary.directory_for(conversation_id, holder.account, directory)
-        decision, prediction = self._routing.route(inquiry.context, routing, conversation_id, directory, holder, is_rehearsed)
+        decision, prediction = await self._routing.route(
+            inquiry.context, routing, conversation_id, directory, holder, is_rehearsed
+        )
         if allowance is not None:
             expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]
             await self._key_limits.take_tokens(allowance, expected)

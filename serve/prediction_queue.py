@@ -1,0 +1,86 @@
+"""Asks quality models for the requests of the same moment, one right after the other.
+
+A model's weights fill a good part of a processor core's cache, and so does the code of everything else that a request needs: a request that
+goes its whole way alone waits for memory at every step. Those that take a step together wait once, and they stay together afterwards. This is
+cohort scheduling: Larus and Parkes, "Using Cohort Scheduling to Enhance Server Performance", USENIX Annual Technical Conference, 2002.
+Nobody waits for requests that are not there: a turn of the event loop that brings no other ends the waiting.
+"""
+
+import asyncio
+import logging
+from collections import deque
+
+import numpy as np
+
+from router.context import RouteContext
+from router.errors import PredictionError
+from router.quality_model import Prediction, QualityModel
+from router.reason import Reason
+
+MOST_AT_ONCE = 16
+"""Requests asked about before the event loop goes on: one or two milliseconds, in which no byte of any stream is passed on."""
+
+_MOST_TURNS = 4
+
+Belief = tuple[Prediction, Reason | None]
+"""A prediction, and why it is none; None: it is one."""
+
+_Waiting = tuple[QualityModel, RouteContext, asyncio.Future[Belief]]
+_log = logging.getLogger("llmdeal.routing")
+
+
+class PredictionQueue:
+    """Where requests wait to be predicted. For one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Waiting] = deque()
+        self._n_seen = 1
+        self._turns = 0
+
+    async def predict(self, quality_model: QualityModel, context: RouteContext) -> Belief:
+        """Return what the model believes about a request; where it fails, that nothing is known, with the reason.
+
+        Args:
+            quality_model: Of the lanes that may answer.
+            context: The request.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Belief] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._take_turn)
+        self._waiting.append((quality_model, context, answer))
+        return await answer
+
+    def _take_turn(self) -> None:
+        """Ask about those who wait, unless the last turn of the event loop brought others: more may come with the next."""
+        n_waiting = len(self._waiting)
+        if self._n_seen < n_waiting < MOST_AT_ONCE and self._turns < _MOST_TURNS:
+            self._turns += 1
+        else:
+            self._turns = 0
+            for _ in range(min(n_waiting, MOST_AT_ONCE)):
+                _answer(*self._waiting.popleft())
+        self._n_seen = max(len(self._waiting), 1)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+
+def _answer(quality_model: QualityModel, context: RouteContext, answer: asyncio.Future[Belief]) -> None:
+    if answer.cancelled():  # the caller has gone
+        return
+    try:
+        answer.set_result(believe(quality_model, context))
+    except Exception as defect:  # of one request, not of those behind it
+        answer.set_exception(defect)
+
+
+def believe(quality_model: QualityModel, context: RouteContext) -> Belief:
+    """Return what the model believes about a request; where it fails, that nothing is known, with the reason."""
+    try:
+        return quality_model.predict(context), None
+    except PredictionError as error:  # a request is answered all the same
+        _log.error("lanes are ranked by cost alone: %s", error)
+        n = len(quality_model.trained_names)
+        level = np.full(n, 0.5, dtype=np.float32)
+        nothing = np.empty(0, dtype=np.float32)
+        return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
