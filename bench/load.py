@@ -1,11 +1,13 @@
-"""The load: connections that each send the next request as soon as the last answer is complete. Every answer is checked.
+"""The load: as fast as answers come (`apply_load`), or as often as callers would ask (`apply_arrivals`). Every answer is checked.
 
-A closed loop over raw sockets; one core sends well over 20,000 requests a second, several times what any gateway here answers.
+Raw sockets; one core sends well over 20,000 requests a second, several times what any gateway here answers.
 """
 
 import asyncio
 import math
-from collections import Counter
+import random
+from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -17,6 +19,8 @@ import uvloop
 from bench.mock_upstream import STREAM_CHUNKS
 
 _GRACE_S = 30.0
+_ARRIVING_CONNECTIONS = 128
+_TIMER_S = 0.002
 _END_OF_CHUNKS = b"\r\n0\r\n\r\n"
 _CHUNK = b"data: "
 
@@ -56,7 +60,7 @@ class LoadResult:
 
     Args:
         seconds: From the first request to the last answer.
-        latencies_ms: From the request to the end of its answer, sorted; right answers only.
+        latencies_ms: From the request, or the moment when it was due, to the end of its answer, sorted; right answers only.
         errors: What went wrong -> how often.
         first_chunks_ms: From the request to the first chunk of its stream, sorted; right answers only.
         n_chunks: Chunks of streams, right answers only.
@@ -96,62 +100,158 @@ def apply_load(target: Target, connections: int, seconds: float) -> LoadResult:
     return uvloop.run(_apply(target, connections, seconds))
 
 
+def apply_arrivals(target: Target, per_second: float, seconds: float, seed: int = 0) -> LoadResult:
+    """Send at random moments (Poisson), whatever becomes of the answers, and wait for the last of them.
+
+    Latencies count from the moment when a request was due, so that a server that falls behind is not asked less often.
+
+    Args:
+        target: Where to send what.
+        per_second: Requests a second, on average.
+        seconds: How long.
+        seed: Of the moments.
+    """
+    return uvloop.run(_arrive(target, per_second, seconds, seed))
+
+
 async def _apply(target: Target, connections: int, seconds: float) -> LoadResult:
-    loop = asyncio.get_running_loop()
-    parts = urlsplit(target.url)
-    started = perf_counter()
-    lines = _Lines(target, started + seconds, loop.create_future(), connections)
-    for _ in range(connections):
-        await loop.create_connection(lambda: _Connection(lines), parts.hostname or "", parts.port or 80)
-    try:
-        await asyncio.wait_for(lines.all_closed, seconds + _GRACE_S)
-    except TimeoutError:
-        lines.errors["no answer"] += lines.n_open
-    return LoadResult(
-        perf_counter() - started, sorted(lines.latencies_ms), lines.errors, sorted(lines.first_chunks_ms), lines.n_chunks
-    )
+    load = _ClosedLoop(target, connections, perf_counter() + seconds)
+    await load.connect(connections)
+    return await load.result(seconds + _GRACE_S)
 
 
-class _Lines:
-    """What the connections of one load share."""
+async def _arrive(target: Target, per_second: float, seconds: float, seed: int) -> LoadResult:
+    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    waits_s = [rng.expovariate(per_second) for _ in range(round(per_second * seconds))]
+    load = _Arrivals(target, len(waits_s))
+    await load.connect(_ARRIVING_CONNECTIONS)
+    load.started = due = perf_counter()
+    for wait_s in waits_s:
+        due += wait_s
+        # The loop's timers know milliseconds only: the last ones are waited for by asking again and again.
+        while (ahead_s := due - perf_counter()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(ahead_s - _TIMER_S if ahead_s > _TIMER_S else 0)
+        load.send_when_free(due)
+    return await load.result(_GRACE_S)
 
-    def __init__(self, target: Target, ends_at: float, all_closed: asyncio.Future[None], connections: int) -> None:
+
+class _Load(ABC):
+    """What the connections of one load share; ends when all of its answers, or connections, are there."""
+
+    def __init__(self, target: Target, n_awaited: int) -> None:
         self.requests = target.requests()
         self.target = target
-        self.ends_at = ends_at
-        self.all_closed = all_closed
-        self.n_open = connections
-        self.n_sent = 0
+        self.started = perf_counter()
         self.latencies_ms: list[float] = []
         self.errors: Counter[str] = Counter()
         self.first_chunks_ms: list[float] = []
         self.n_chunks = 0
+        self._n_awaited = n_awaited
+        self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._n_sent = 0
+
+    async def connect(self, connections: int) -> None:
+        parts = urlsplit(self.target.url)
+        for _ in range(connections):
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: _Connection(self), parts.hostname or "", parts.port or 80)
+
+    async def result(self, within_s: float) -> LoadResult:
+        try:
+            await asyncio.wait_for(self._is_over, within_s)
+        except TimeoutError:
+            self.errors["no answer"] += self._n_awaited
+        seconds = perf_counter() - self.started
+        return LoadResult(seconds, sorted(self.latencies_ms), self.errors, sorted(self.first_chunks_ms), self.n_chunks)
 
     def next_request(self) -> bytes:
-        self.n_sent += 1
-        return self.requests[self.n_sent % len(self.requests)]
+        self._n_sent += 1
+        return self.requests[self._n_sent % len(self.requests)]
 
-    def note_closed(self) -> None:
-        self.n_open -= 1
-        if self.n_open == 0 and not self.all_closed.done():
-            self.all_closed.set_result(None)
+    @abstractmethod
+    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+        """Do with a connection what comes next: it is new, or has its answer."""
+
+    @abstractmethod
+    def note_lost(self) -> None:
+        """Take notice of a connection that is gone."""
+
+    def _count_one(self) -> None:
+        self._n_awaited -= 1
+        if self._n_awaited == 0 and not self._is_over.done():
+            self._is_over.set_result(None)
+
+
+class _ClosedLoop(_Load):
+    """Each connection sends the next request as soon as it has its answer. Ends when all connections are closed."""
+
+    def __init__(self, target: Target, connections: int, ends_at: float) -> None:
+        super().__init__(target, connections)
+        self._ends_at = ends_at
+
+    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+        if now >= self._ends_at:
+            connection.close()
+        else:
+            connection.send(now)
+
+    def note_lost(self) -> None:
+        self._count_one()
+
+
+class _Arrivals(_Load):
+    """Requests are sent when they are due, or as soon after it as a connection is free. Ends when all have their answers."""
+
+    def __init__(self, target: Target, n_requests: int) -> None:
+        super().__init__(target, n_requests)
+        self._free: list[_Connection] = []
+        self._late: deque[float] = deque()
+
+    def send_when_free(self, due: float) -> None:
+        if self._free:
+            self._free.pop().send(due)
+        else:
+            self._late.append(due)
+
+    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+        if self._late:
+            connection.send(self._late.popleft())
+        else:
+            self._free.append(connection)
+        if has_answer:
+            self._count_one()
+
+    def note_lost(self) -> None:
+        """Do nothing: its answer is missing in the end."""
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, lines: _Lines) -> None:
-        self._lines = lines
+    def __init__(self, load: _Load) -> None:
+        self._load = load
         self._parts: list[bytes] = []
         self._n_bytes = 0
         self._n_expected: int | None = None
-        self._sent = 0.0
+        self._due = 0.0
         self._is_waiting = False
         self._first_chunk: float | None = None
         self._transport: asyncio.Transport
 
+    def send(self, due: float) -> None:
+        """Send the next request, whose latency counts from `due`."""
+        self._parts.clear()
+        self._n_bytes = 0
+        self._is_waiting = True
+        self._first_chunk = None
+        self._due = due
+        self._transport.write(self._load.next_request())
+
+    def close(self) -> None:
+        self._transport.close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
-        self._send()
+        self._load.go_on(self, perf_counter(), has_answer=False)
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
@@ -159,7 +259,7 @@ class _Connection(asyncio.Protocol):
             self._n_expected = _length_of(data)
         self._parts.append(data)
         self._n_bytes += len(data)
-        if self._first_chunk is None and self._lines.target.is_streaming and _CHUNK in data:
+        if self._first_chunk is None and self._load.target.is_streaming and _CHUNK in data:
             self._first_chunk = now
         if self._n_expected is None:
             tail = data if len(data) >= len(_END_OF_CHUNKS) else b"".join(self._parts[-len(_END_OF_CHUNKS) :])
@@ -167,38 +267,26 @@ class _Connection(asyncio.Protocol):
         else:
             is_complete = self._n_bytes >= self._n_expected
         if is_complete:
+            self._is_waiting = False
             self._note_answer(now)
-            self._send()
+            self._load.go_on(self, perf_counter(), has_answer=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_waiting:
-            self._lines.errors["connection lost"] += 1
-        self._lines.note_closed()
-
-    def _send(self) -> None:
-        self._parts.clear()
-        self._n_bytes = 0
-        self._is_waiting = False
-        now = perf_counter()
-        if now >= self._lines.ends_at:
-            self._transport.close()
-            return
-        self._is_waiting = True
-        self._first_chunk = None
-        self._sent = now
-        self._transport.write(self._lines.next_request())
+            self._load.errors["connection lost"] += 1
+        self._load.note_lost()
 
     def _note_answer(self, now: float) -> None:
         answer = b"".join(self._parts)
-        problem = _problem_with(answer, self._lines.target)
-        lines = self._lines
+        problem = _problem_with(answer, self._load.target)
+        load = self._load
         if problem is not None:
-            lines.errors[problem] += 1
+            load.errors[problem] += 1
             return
-        lines.latencies_ms.append((now - self._sent) * 1_000)
+        load.latencies_ms.append((now - self._due) * 1_000)
         if self._first_chunk is not None:
-            lines.first_chunks_ms.append((self._first_chunk - self._sent) * 1_000)
-            lines.n_chunks += answer.count(_CHUNK)
+            load.first_chunks_ms.append((self._first_chunk - self._due) * 1_000)
+            load.n_chunks += answer.count(_CHUNK)
 
 
 def _length_of(first_bytes: bytes) -> int | None:
