@@ -116,29 +116,29 @@ def apply_arrivals(target: Target, per_second: float, seconds: float, seed: int 
 
 async def _apply(target: Target, connections: int, seconds: float) -> LoadResult:
     load = _ClosedLoop(target, connections, perf_counter() + seconds)
-    await load.connect(connections)
+    await load.connect()
     return await load.result(seconds + _GRACE_S)
 
 
 async def _arrive(target: Target, per_second: float, seconds: float, seed: int) -> LoadResult:
     rng = random.Random(seed)  # noqa: S311 - moments, not secrets
-    waits_s = [rng.expovariate(per_second) for _ in range(round(per_second * seconds))]
-    load = _Arrivals(target, len(waits_s))
-    await load.connect(_ARRIVING_CONNECTIONS)
+    load = _Arrivals(target, _ARRIVING_CONNECTIONS)
+    await load.connect()
     load.started = due = perf_counter()
-    for wait_s in waits_s:
-        due += wait_s
+    for _ in range(round(per_second * seconds)):
+        due += rng.expovariate(per_second)
         # The loop's timers know milliseconds only: the last ones are waited for by asking again and again.
         while (ahead_s := due - perf_counter()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(ahead_s - _TIMER_S if ahead_s > _TIMER_S else 0)
         load.send_when_free(due)
+    load.note_last()
     return await load.result(_GRACE_S)
 
 
 class _Load(ABC):
-    """What the connections of one load share; ends when all of its answers, or connections, are there."""
+    """What the connections of one load share. Ends when all of them are closed."""
 
-    def __init__(self, target: Target, n_awaited: int) -> None:
+    def __init__(self, target: Target, connections: int) -> None:
         self.requests = target.requests()
         self.target = target
         self.started = perf_counter()
@@ -146,21 +146,21 @@ class _Load(ABC):
         self.errors: Counter[str] = Counter()
         self.first_chunks_ms: list[float] = []
         self.n_chunks = 0
-        self._n_awaited = n_awaited
-        self._is_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._n_open = connections
+        self._all_closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._n_sent = 0
 
-    async def connect(self, connections: int) -> None:
+    async def connect(self) -> None:
+        loop = asyncio.get_running_loop()
         parts = urlsplit(self.target.url)
-        for _ in range(connections):
-            loop = asyncio.get_running_loop()
+        for _ in range(self._n_open):
             await loop.create_connection(lambda: _Connection(self), parts.hostname or "", parts.port or 80)
 
     async def result(self, within_s: float) -> LoadResult:
         try:
-            await asyncio.wait_for(self._is_over, within_s)
+            await asyncio.wait_for(self._all_closed, within_s)
         except TimeoutError:
-            self.errors["no answer"] += self._n_awaited
+            self.errors["no answer"] += self._n_open
         seconds = perf_counter() - self.started
         return LoadResult(seconds, sorted(self.latencies_ms), self.errors, sorted(self.first_chunks_ms), self.n_chunks)
 
@@ -169,43 +169,38 @@ class _Load(ABC):
         return self.requests[self._n_sent % len(self.requests)]
 
     @abstractmethod
-    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+    def go_on(self, connection: "_Connection") -> None:
         """Do with a connection what comes next: it is new, or has its answer."""
 
-    @abstractmethod
-    def note_lost(self) -> None:
-        """Take notice of a connection that is gone."""
-
-    def _count_one(self) -> None:
-        self._n_awaited -= 1
-        if self._n_awaited == 0 and not self._is_over.done():
-            self._is_over.set_result(None)
+    def note_closed(self, connection: "_Connection") -> None:
+        self._n_open -= 1
+        if self._n_open == 0 and not self._all_closed.done():
+            self._all_closed.set_result(None)
 
 
 class _ClosedLoop(_Load):
-    """Each connection sends the next request as soon as it has its answer. Ends when all connections are closed."""
+    """Each connection sends the next request as soon as it has its answer."""
 
     def __init__(self, target: Target, connections: int, ends_at: float) -> None:
         super().__init__(target, connections)
         self._ends_at = ends_at
 
-    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+    def go_on(self, connection: "_Connection") -> None:
+        now = perf_counter()
         if now >= self._ends_at:
             connection.close()
         else:
             connection.send(now)
 
-    def note_lost(self) -> None:
-        self._count_one()
-
 
 class _Arrivals(_Load):
-    """Requests are sent when they are due, or as soon after it as a connection is free. Ends when all have their answers."""
+    """Requests are sent when they are due, or as soon after it as a connection is free."""
 
-    def __init__(self, target: Target, n_requests: int) -> None:
-        super().__init__(target, n_requests)
+    def __init__(self, target: Target, connections: int) -> None:
+        super().__init__(target, connections)
         self._free: list[_Connection] = []
         self._late: deque[float] = deque()
+        self._has_more = True
 
     def send_when_free(self, due: float) -> None:
         if self._free:
@@ -213,16 +208,30 @@ class _Arrivals(_Load):
         else:
             self._late.append(due)
 
-    def go_on(self, connection: "_Connection", now: float, has_answer: bool) -> None:
+    def note_last(self) -> None:
+        """Close each connection as soon as it has nothing more to do."""
+        self._has_more = False
+        for connection in self._free:
+            connection.close()
+
+    async def result(self, within_s: float) -> LoadResult:
+        found = await super().result(within_s)
+        if self._late:  # no connection was left
+            found.errors["never sent"] += len(self._late)
+        return found
+
+    def go_on(self, connection: "_Connection") -> None:
         if self._late:
             connection.send(self._late.popleft())
-        else:
+        elif self._has_more:
             self._free.append(connection)
-        if has_answer:
-            self._count_one()
+        else:
+            connection.close()
 
-    def note_lost(self) -> None:
-        """Do nothing: its answer is missing in the end."""
+    def note_closed(self, connection: "_Connection") -> None:
+        if connection in self._free:  # the server closes those that were idle for long
+            self._free.remove(connection)
+        super().note_closed(connection)
 
 
 class _Connection(asyncio.Protocol):
@@ -251,7 +260,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not asyncio's classes.
         self._transport = cast("asyncio.Transport", transport)
-        self._load.go_on(self, perf_counter(), has_answer=False)
+        self._load.go_on(self)
 
     def data_received(self, data: bytes) -> None:
         now = perf_counter()
@@ -269,12 +278,12 @@ class _Connection(asyncio.Protocol):
         if is_complete:
             self._is_waiting = False
             self._note_answer(now)
-            self._load.go_on(self, perf_counter(), has_answer=True)
+            self._load.go_on(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_waiting:
             self._load.errors["connection lost"] += 1
-        self._load.note_lost()
+        self._load.note_closed(self)
 
     def _note_answer(self, now: float) -> None:
         answer = b"".join(self._parts)
