@@ -69,12 +69,12 @@ def _answer(quality_model: QualityModel, context: RouteContext, answer: asyncio.
     if answer.cancelled():  # the caller has gone
         return
     try:
-        answer.set_result(believe(quality_model, context))
+        answer.set_result(_believe(quality_model, context))
     except Exception as defect:  # of one request, not of those behind it
         answer.set_exception(defect)
 
 
-def believe(quality_model: QualityModel, context: RouteContext) -> Belief:
+def _believe(quality_model: QualityModel, context: RouteContext) -> Belief:
     """Return what the model believes about a request; where it fails, that nothing is known, with the reason."""
     try:
         return quality_model.predict(context), None

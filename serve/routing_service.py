@@ -1,4 +1,4 @@
-"""Routes a request against the lanes of this moment; the one place where the quality model is asked."""
+"""Routes a request against the lanes of this moment; the one place where requests have the quality model asked."""
 
 from dataclasses import dataclass, field, replace
 
