@@ -22,13 +22,13 @@ import numpy as np
 from bench.gateway_process import GatewayProcess
 from bench.load import LoadResult, Target, apply_load
 from bench.prompts import SMART_ROUTE, prompt
-from serve.bundle_choice import SHIPPED_BUNDLE
 from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.choice import SHIPPED_BUNDLE
+from serve.bundles.history import BundleHistory
 from serve.bundles.store import BundleStore
 from serve.errors import ConflictError
-from serve.resources import models_dir
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.bundle_history import BundleHistory
+from serve.identity.audit_repository import AuditRepository
+from serve.packaged_files import models_dir
 from serve.storage.database import open_database
 
 _OTHER = "other"

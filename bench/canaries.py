@@ -17,9 +17,9 @@ from sqlalchemy import select
 from bench.echoing_upstream import ANSWERS, EchoingUpstream
 from bench.gateway_process import GatewayProcess
 from bench.processes import free_port
+from serve.identity.virtual_keys import issue_virtual_key
 from serve.storage.database import open_database
 from serve.storage.tables import METADATA
-from serve.virtual_keys import issue_virtual_key
 
 _DOORS: Final = {"/v1/chat/completions": "messages", "/v1/messages": "messages", "/v1/responses": "input"}
 _COMMAND: Final = (sys.executable, "-c", "from serve.cli.main import run; run()")

@@ -27,7 +27,7 @@ from router.policies.best_value import BestValue
 from router.price_table import Price
 from router.quality_model import Prediction, QualityModel
 from router.tokenizer import WordPieceTokenizer
-from serve.bundle_choice import bundle_folder
+from serve.bundles.choice import bundle_folder
 
 N_LANES = 20
 N_PRIOR_LANES = 5

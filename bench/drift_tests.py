@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from router.drift_test import CalibrationTest, population_stability
+from router.drift import CalibrationTest, population_stability
 from router.lane_table import Floats
 
 _TOLERANCE, _BETWEEN = 0.05, 10_000.0

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from router.features import FEATURES_VERSION
 from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, TELEMETRY_SCHEMA_VERSION
-from serve.telemetry_arrow import ATTEMPT_SCHEMA, FEEDBACK_SCHEMA
+from serve.telemetry.export.arrow import ATTEMPT_SCHEMA, FEEDBACK_SCHEMA
 
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]

@@ -16,11 +16,11 @@ from bench.books import Books, Reconciliation, faults_at_any_time, faults_at_res
 from bench.databases import fresh_database
 from bench.gateway_process import GatewayProcess
 from bench.money_clients import MoneyClients, Tally
-from serve.database_choice import journal_folder
+from serve.identity.virtual_keys import issue_virtual_key
 from serve.money.budget import BudgetRule
-from serve.storage.budget_repository import BudgetRepository
+from serve.money.budget_repository import BudgetRepository
 from serve.storage.database import open_database
-from serve.virtual_keys import issue_virtual_key
+from serve.storage.database_choice import journal_folder
 
 GLOBAL: Final = "account:default"
 _REFUSED_IN_A_ROW: Final = 16  # four seconds of refusals: idle leases have gone back by then

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, TELEMETRY_SCHEMA_VERSION
-from serve.telemetry_arrow import ATTEMPT_SCHEMA, FEEDBACK_SCHEMA
-from training.telemetry_reader import iterate_logs, read_logs
+from serve.telemetry.export.arrow import ATTEMPT_SCHEMA, FEEDBACK_SCHEMA
+from training.telemetry.reader import iterate_logs, read_logs
 
 _DAYS: Final = 10
 _CHUNK: Final = 20_000

@@ -18,8 +18,8 @@ from bench.logged_traffic import LoggedTraffic, write_export
 from bench.processes import family_rss_mb
 from bench.prompts import prompt
 from router.context import RouteContext
-from serve.bundle_choice import bundle_folder
-from training.encoding import encode_prompts
+from serve.bundles.choice import bundle_folder
+from training.network.encoding import encode_prompts
 from training.retrain.challenger import beliefs_of
 from training.retrain.champion import Champion, read_champion
 

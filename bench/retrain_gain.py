@@ -16,14 +16,17 @@ import numpy.typing as npt
 
 from router.ability_prior import AbilityPrior
 from router.placement import logit
-from serve.bundle_choice import bundle_folder
-from training.bundle_writer import TrainingRecord, write_bundle
-from training.corpus import Corpus, read_corpus, read_prices
-from training.cross_fit import fit_out_of_fold, fit_whole
-from training.encoding import EncodedPrompts, encode_prompts
-from training.export_onnx import GraphParts
-from training.pools import find_pools
-from training.reference_sample import sample_reference
+from serve.bundles.choice import bundle_folder
+from training.bundle.export_onnx import GraphParts
+from training.bundle.reference_sample import sample_reference
+from training.bundle.writer import TrainingRecord, write_bundle
+from training.corpus.graded_corpus import Corpus, read_corpus, read_prices
+from training.corpus.pools import find_pools
+from training.corpus.routing_measures import Pool, measure_router
+from training.corpus.splits import group_near_duplicates
+from training.network.cross_fit import fit_out_of_fold, fit_whole
+from training.network.encoding import EncodedPrompts, encode_prompts
+from training.network.static_table import StaticTable
 from training.retrain.challenger import beliefs_of
 from training.retrain.champion import Champion, read_champion
 from training.retrain.correction import Hearsay, Judged, LogitSpace, fit_logit_map
@@ -34,10 +37,7 @@ from training.retrain.lane_models import LaneModels
 from training.retrain.settings import RetrainSettings
 from training.retrain.stages import learn, learn_from_all
 from training.retrain.work_folder import WorkFolder
-from training.routing_measures import Pool, measure_router
 from training.settings import FitSettings
-from training.splits import group_near_duplicates
-from training.static_table import StaticTable
 
 Ints = npt.NDArray[np.intp]
 Float32s = npt.NDArray[np.float32]

@@ -31,17 +31,17 @@ from router.price_table import PriceTable, TokenUsage, quote_cost
 from router.quality_model import Prediction
 from router.telemetry_schema import AttemptRow, FeedbackRow, Outcome
 from router.utility import utility_usd
-from serve.attempt_recorder import candidate_table
-from serve.bundle_choice import bundle_folder
-from serve.export_files import ExportSummary
-from serve.lane_log import lane_row
-from serve.resources import data_dir
+from serve.bundles.choice import bundle_folder
+from serve.packaged_files import data_dir
 from serve.sandbox.lanes import sandbox_lanes
-from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
-from serve.storage.feedback_repository import FeedbackRepository
-from serve.storage.priced_lane_repository import PricedLaneRepository
-from serve.telemetry_export import export_telemetry
+from serve.telemetry.attempt_recorder import candidate_table
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.export.export import export_telemetry
+from serve.telemetry.export.files import ExportSummary
+from serve.telemetry.feedback_repository import FeedbackRepository
+from serve.telemetry.lane_log import lane_row
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
 
 N_REQUESTS: Final = 360
 BEGAN: Final = datetime(2026, 11, 2, tzinfo=UTC)

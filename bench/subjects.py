@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.load import Target
 from bench.processes import free_port
 from bench.prompts import SMART_ROUTE, messages_bodies, request_bodies
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
 MOCK = "mock alone"
 PLAIN = "FastAPI + httpx"

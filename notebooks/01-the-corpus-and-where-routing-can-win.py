@@ -21,9 +21,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from training.corpus import read_corpus, read_prices
-from training.pools import make_pools
-from training.routing_measures import oracle_curve, random_mix_curve, single_models
+from training.corpus.graded_corpus import read_corpus, read_prices
+from training.corpus.pools import make_pools
+from training.corpus.routing_measures import oracle_curve, random_mix_curve, single_models
 
 CORPUS = Path(os.environ.get("CORPUS", "../../shared/data/routing"))
 corpus = read_corpus(CORPUS)

@@ -22,17 +22,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from training.baselines import BASELINES, QUICK_BASELINES, cross_fit_baseline
-from training.bootstrap import redraw
-from training.breakdowns import by_difficulty, reliability
-from training.corpus import read_corpus, read_prices
-from training.cross_fit import fit_out_of_fold
-from training.encoding import encode_prompts
-from training.evaluation import evaluate_beliefs
-from training.input_scaler import InputScaler
-from training.pools import make_pools
+from training.corpus.graded_corpus import read_corpus, read_prices
+from training.corpus.pools import make_pools
+from training.evaluation.baselines import BASELINES, QUICK_BASELINES, cross_fit_baseline
+from training.evaluation.bootstrap import redraw
+from training.evaluation.breakdowns import by_difficulty, reliability
+from training.evaluation.bundle_evaluation import evaluate_beliefs
+from training.network.cross_fit import fit_out_of_fold
+from training.network.encoding import encode_prompts
+from training.network.input_scaler import InputScaler
+from training.network.static_table import distil_table
 from training.settings import FitSettings
-from training.static_table import distil_table
 
 CORPUS = Path(os.environ.get("CORPUS", "../../shared/data/routing"))
 SETTINGS = FitSettings(n_folds=int(os.environ.get("FOLDS", "5")))

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 import training
-from training.telemetry_folder import find_exports
-from training.telemetry_reader import read_logs
+from training.telemetry.folder import find_exports
+from training.telemetry.reader import read_logs
 
 SAMPLE = Path(training.__file__).parents[1] / "data" / "samples" / "telemetry"
 LOGS = Path(os.environ.get("LOGS", SAMPLE))  # your own: "exports/november"

@@ -31,7 +31,7 @@ from training.off_policy.policy_specs import parse_policy
 from training.off_policy.signals import judgement_rules
 from training.off_policy.synthetic import make_traffic
 from training.off_policy.traffic import Scenario
-from training.telemetry_reader import read_logs
+from training.telemetry.reader import read_logs
 
 LOGS = os.environ.get("LOGS")  # your own: "exports/november"
 FIRST, SECOND = "best_value:worth=0.03", "cheapest_above_bar:bar=0.7"

@@ -25,7 +25,7 @@ import training
 from training.off_policy.comparison import ComparisonSettings, compare_policies
 from training.off_policy.errors import CannotTellError
 from training.off_policy.policy_specs import parse_policy
-from training.telemetry_reader import read_logs
+from training.telemetry.reader import read_logs
 
 SAMPLE = Path(training.__file__).parents[1] / "data" / "samples" / "telemetry"
 LOGS = Path(os.environ.get("LOGS", SAMPLE))  # your own: "exports/november"

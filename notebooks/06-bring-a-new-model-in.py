@@ -26,7 +26,7 @@ from router.context import RouteContext
 from router.onnx_quality_model import OnnxQualityModel
 from router.placement import GradedAnswers, PlacementSpace, logit, sigmoid
 from training.off_policy.signals import judgement_rules
-from training.telemetry_reader import read_logs
+from training.telemetry.reader import read_logs
 
 ROOT = Path(training.__file__).parents[1]
 LOGS = Path(os.environ.get("LOGS", ROOT / "data" / "samples" / "telemetry"))  # your own: "exports/november"

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from router.drift_test import CalibrationTest
+from router.drift import CalibrationTest
 from router.lane_correction import Judged, LaneCorrection, ShiftPrior
 from router.recent_shifts import RecentShifts
 from router.reward import REWARD_RULES, combine_rewards

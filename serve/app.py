@@ -16,21 +16,19 @@ from sqlalchemy.exc import DBAPIError
 from router.features import FEATURES_VERSION
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
-from serve.attempt_recorder import AttemptRecorder
+from serve.alerts.outbox import AlertRepository
 from serve.bundles.bundle_keeper import BundleKeeper
-from serve.bundles.bundle_loader import BundleLoader
-from serve.bundles.bundle_metrics import BundleMetrics
-from serve.bundles.follow import BundleFollower
 from serve.bundles.gate_keeper import GateKeeper
-from serve.bundles.shadow import Shadow
+from serve.bundles.history import BundleHistory
 from serve.bundles.store import open_store
-from serve.chosen_policy import RunningPolicy, default_policy
 from serve.clock import Clock, SystemClock
-from serve.configured_keys import configured_keys
-from serve.content_consent import ContentConsent
 from serve.dashboard.install import install_dashboard
-from serve.database_choice import database_url, journal_folder
-from serve.exploration.configured_exploration import configured_explorer
+from serve.gateway import ResourceSet
+from serve.hot_swap.bundle_follower import BundleFollower
+from serve.hot_swap.bundle_loader import BundleLoader
+from serve.hot_swap.bundle_metrics import BundleMetrics
+from serve.hot_swap.identity_follower import IdentityFollower
+from serve.hot_swap.identity_stores import open_identity
 from serve.http import feedback, health, models
 from serve.http.admin import routes as admin
 from serve.http.admission import Admission
@@ -43,36 +41,38 @@ from serve.http.idempotency import Idempotent
 from serve.http.openapi import describe_endpoints
 from serve.http.route import Route
 from serve.idempotency.answer_keeper import AnswerKeeper
-from serve.identity.follow import IdentityFollower
-from serve.identity.stores import open_identity
-from serve.lane_assembly import LaneAssembler
-from serve.lane_log import LaneLog
-from serve.lane_metrics import LaneMetrics
+from serve.idempotency.repository import IdempotencyRepository
+from serve.identity.configured_keys import configured_keys
+from serve.identity.content_consent import ContentConsent
+from serve.identity.virtual_keys import KeyRing
+from serve.lanes.assembler import LaneAssembler
+from serve.lanes.fresh_signers import FreshSigners
+from serve.lanes.metrics import LaneMetrics
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
+from serve.money.budget_repository import BudgetRepository
 from serve.money.configured_budgets import configured_budgets
 from serve.money.spending import Spending
 from serve.outcome_checks.checker import OutcomeChecker
-from serve.proxy import ChatProxy
+from serve.proxy.attempt_series import ProxyLimits
+from serve.proxy.chat_proxy import ChatProxy
 from serve.rate_limits.counters import LocalCounter, SharedCounter
 from serve.rate_limits.key_limits import KeyLimits
-from serve.resource_set import ResourceSet
-from serve.routing_service import RoutingService
+from serve.routing.chosen_policy import RunningPolicy, default_policy
+from serve.routing.exploration.configured_exploration import configured_explorer
+from serve.routing.service import RoutingService
+from serve.routing.shadow import Shadow
+from serve.routing.shadow_repository import ShadowRepository
+from serve.routing.vectors import vector_routing
 from serve.settings import Settings
-from serve.storage.alert_repository import AlertRepository
-from serve.storage.attempt_repository import AttemptRepository
-from serve.storage.budget_repository import BudgetRepository
-from serve.storage.bundle_history import BundleHistory
 from serve.storage.database import open_database
-from serve.storage.idempotency_repository import IdempotencyRepository
-from serve.storage.priced_lane_repository import PricedLaneRepository
-from serve.storage.shadow_repository import ShadowRepository
-from serve.telemetry_writer import TelemetryWriter
-from serve.upstream.attempt_series import ProxyLimits
+from serve.storage.database_choice import database_url, journal_folder
+from serve.telemetry.attempt_recorder import AttemptRecorder
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.lane_log import LaneLog
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
+from serve.telemetry.writer import TelemetryWriter
 from serve.upstream.http_transport import HttpTransport
-from serve.upstream.signing.freshness import FreshSigners
-from serve.vector_routing import vector_routing
-from serve.virtual_keys import KeyRing
 from serve.watch.account_watch import AccountWatch, account_corrections_folder
 from serve.watch.configured_watch import configured_watch
 

@@ -9,13 +9,13 @@ import numpy as np
 from telemetry_strategies import NOON, attempt_row, feedback_row
 
 from router.telemetry_schema import CandidateTable
-from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
-from serve.storage.feedback_repository import FeedbackRepository
-from serve.telemetry_export import export_telemetry
-from training.logged_requests import LoggedRequests
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.export.export import export_telemetry
+from serve.telemetry.feedback_repository import FeedbackRepository
 from training.off_policy.synthetic import make_traffic
 from training.off_policy.traffic import Scenario
+from training.telemetry.logged_requests import LoggedRequests
 
 
 def logs_by_hand(probability: list[list[float]], chosen: list[int], reward: list[float], **changes: Any) -> LoggedRequests:

@@ -47,7 +47,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="Parquet file to write: prompt_id, model, quality, completion_tokens.")],
 ) -> None:
     """Write what a bundle predicts for every prompt and model."""
-    from training.predict import predict_file
+    from training.bundle.predict import predict_file
     from training.progress import TerminalProgress
 
     console = Console()
@@ -77,12 +77,12 @@ def evaluate(
     """Judge a bundle on graded answers: quality against cost, calibration, bars, baselines."""
     import sys
 
-    from training.baselines import BASELINES, QUICK_BASELINES
-    from training.evaluate import EvaluationScope, evaluate_bundle
+    from training.evaluation.baselines import BASELINES, QUICK_BASELINES
+    from training.evaluation.evaluate import EvaluationScope, evaluate_bundle
+    from training.evaluation.report.page import PAGE_FILE, write_report
+    from training.evaluation.report.quality_cost_plot import plot_quality_cost
+    from training.evaluation.report.terminal import print_evaluation
     from training.progress import TerminalProgress
-    from training.report.page import PAGE_FILE, write_report
-    from training.report.quality_cost_plot import plot_quality_cost
-    from training.report.terminal import print_evaluation
 
     console = Console()
     with one_line_errors("evaluate"):

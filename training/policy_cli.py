@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.reward import RewardRule
-    from training.logged_requests import LoggedRequests
+    from training.telemetry.logged_requests import LoggedRequests
 
 policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
 
@@ -114,7 +114,7 @@ def judge(
     from router.verdict import write_verdict
     from training.off_policy.comparison import ComparisonSettings
     from training.off_policy.policy_specs import parse_rule
-    from training.promotion_gate import GateSettings, judge_bundles
+    from training.promotion.gate import GateSettings, judge_bundles
 
     with one_line_errors("policy judge"):
         settings = GateSettings(
@@ -155,7 +155,7 @@ def validate(
 def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str, metric: list[str] | None) -> "LoggedRequests":
     from router.reward import read_reward_rules
     from training.off_policy.signals import judgement_rules
-    from training.telemetry_reader import read_logs
+    from training.telemetry.reader import read_logs
 
     rules: Mapping[str, RewardRule] = read_reward_rules(metric or ())
     if signals == "judgements":

@@ -20,7 +20,7 @@ class FitSettings:
         weight_decay: Of AdamW.
         input_dropout, hidden_dropout: Shares of units left out while fitting.
         task_weight, tokens_weight, difficulty_weight: Weights of the side losses against that of quality.
-        regret_weight: Weight of what the choices between priced models would lose; see `training.regret`.
+        regret_weight: Weight of what the choices between priced models would lose; see `training.network.regret`.
         regret_temperature: How soft those choices are while fitting, in score points.
         peculiarity_penalty: On the squares of what a model makes of a factor beyond its difficulty.
         task_prior_answers: A model's mean in a task starts from its overall mean, which counts like so many answers.

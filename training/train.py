@@ -8,16 +8,16 @@ from typing import Protocol
 import numpy as np
 
 from router.ability_prior import AbilityPrior
-from training.base_bundle import BaseBundle, read_base_bundle
-from training.bundle_writer import Measures, TrainingRecord, check_bundle_place, write_bundle
-from training.corpus import Corpus, Float32s, read_corpus, read_prices
-from training.cross_fit import fit_out_of_fold, fit_whole
-from training.encoding import encode_prompts
-from training.evaluation import evaluate_beliefs, flatten_measures
-from training.pools import find_pools
-from training.reference_sample import sample_reference
+from training.bundle.reference_sample import sample_reference
+from training.bundle.writer import Measures, TrainingRecord, check_bundle_place, write_bundle
+from training.corpus.graded_corpus import Corpus, Float32s, read_corpus, read_prices
+from training.corpus.pools import find_pools
+from training.evaluation.bundle_evaluation import evaluate_beliefs, flatten_measures
+from training.network.base_bundle import BaseBundle, read_base_bundle
+from training.network.cross_fit import fit_out_of_fold, fit_whole
+from training.network.encoding import encode_prompts
+from training.network.static_table import StaticTable, distil_table
 from training.settings import FitSettings
-from training.static_table import StaticTable, distil_table
 
 PRICES_FILE = "prices.csv"
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
-from serve.storage.alert_repository import AlertRepository, NewAlert
+from serve.alerts.outbox import AlertRepository, NewAlert
+from serve.alerts.watch_repository import Alarm
 from serve.storage.instant import from_microseconds
-from serve.storage.watch_repository import Alarm
 
 WATCH_SCOPE: Final = "watch"
 """Begins the scope of an alarm in the outbox, where a budget's alert has the scope of its budget."""

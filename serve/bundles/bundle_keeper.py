@@ -6,11 +6,11 @@ from typing import Literal
 from router.bundle import Bundle, load_bundle
 from router.verdict import Verdict
 from serve.bundles.generation import load_generation
+from serve.bundles.history import BundleHistory
 from serve.bundles.staging import Action, Stage, StageChange, Staging, Standing, staging_of
 from serve.bundles.store import BundleStore
 from serve.bundles.verdict_shape import verdict_shape
 from serve.errors import BadRequestError, ConflictError
-from serve.storage.bundle_history import BundleHistory
 
 _MOST_NOTE_CHARACTERS = 500
 

@@ -11,9 +11,9 @@ from router.lane import Lane
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
-from serve.calibration.calibration_file import CalibrationFile
-from serve.calibration.placing import place_lanes
-from serve.price_prior import with_price_prior
+from serve.bundles.calibration_file import CalibrationFile
+from serve.bundles.placing import place_lanes
+from serve.bundles.price_prior import with_price_prior
 
 _FIRST_PROMPTS = ("Good morning!", "Write a function that merges two sorted lists, and explain how long it takes. " * 40)
 

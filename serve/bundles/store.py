@@ -7,12 +7,12 @@ from pathlib import Path
 from router.bundle import MANIFEST_FILE, Bundle, load_bundle
 from router.errors import BundleError
 from router.verdict import Verdict, read_verdict
-from serve.bundle_choice import bundle_folder
+from serve.bundles.choice import bundle_folder
 from serve.bundles.fingerprint import Fingerprint, fingerprint
-from serve.database_choice import bundles_folder
 from serve.errors import NotFoundError
-from serve.resources import models_dir
+from serve.packaged_files import models_dir
 from serve.settings import Settings
+from serve.storage.database_choice import bundles_folder
 
 
 @dataclass(frozen=True, slots=True)

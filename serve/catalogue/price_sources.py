@@ -6,7 +6,7 @@ from router.price_table import Price
 from serve.catalogue.model_rows import OfferRow
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow
-from serve.resources import data_dir
+from serve.packaged_files import data_dir
 
 
 class PriceSources:

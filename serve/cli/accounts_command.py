@@ -8,7 +8,7 @@ from rich.table import Table
 
 from serve.cli.errors import one_line_errors
 from serve.cli.stores import Config, open_stores
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 accounts = typer.Typer(help="Open accounts, and say who may do what in them.", invoke_without_command=True, no_args_is_help=False)
 Name = Annotated[str, typer.Argument(help="The account's short name.")]
@@ -123,8 +123,8 @@ def limit_content(
     config: Config = None,
 ) -> None:
     """Say what of an account's requests may be logged and exported at most; never more than the gateway logs."""
-    from serve.content_consent import CONTENT_LEVELS
     from serve.errors import ConfigurationError
+    from serve.identity.content_consent import CONTENT_LEVELS
 
     with one_line_errors():
         if level not in (*CONTENT_LEVELS, "gateway"):
@@ -143,7 +143,7 @@ def forget_account(
     config: Config = None,
 ) -> None:
     """Delete what was logged of an account: prompts, answers, features, comments. What it spent stays in the ledger."""
-    from serve.storage.telemetry_erasure import TelemetryErasure
+    from serve.telemetry.erasure import TelemetryErasure
 
     with one_line_errors():
         opened = open_stores(config)

@@ -17,7 +17,7 @@ from serve.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from serve.money.budget import BudgetState
-    from serve.storage.budget_repository import BudgetRepository
+    from serve.money.budget_repository import BudgetRepository
 
 _KINDS: Final = ("account:", "provider_key:", "virtual_key:")
 _HIGH, _FULL = 0.8, 1.0
@@ -68,11 +68,11 @@ def lift_budget(scope: Scope, config: Config = None) -> None:
 
 
 def _open(config: Path | None) -> tuple["BudgetRepository", ZoneInfo]:
-    from serve.database_choice import database_url
+    from serve.money.budget_repository import BudgetRepository
     from serve.money.configured_budgets import time_zone
     from serve.settings import load_settings
-    from serve.storage.budget_repository import BudgetRepository
     from serve.storage.database import open_database
+    from serve.storage.database_choice import database_url
 
     settings = load_settings(config, os.environ)
     engine = open_database(database_url(settings.database, os.environ), must_exist=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from serve.bundles.bundle_keeper import BundleKeeper
     from serve.bundles.staging import Staging, Standing
     from serve.bundles.store import FoundBundle
-    from serve.storage.shadow_repository import ShadowRepository, ShadowSummary
+    from serve.routing.shadow_repository import ShadowRepository, ShadowSummary
 
 bundle = typer.Typer(help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Of the bundle: its folder in the folder of bundles.")]

@@ -12,8 +12,8 @@ from serve.cli.errors import one_line_errors
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serve.calibration.asking import AskedQuestion
-    from serve.calibration.effect import LaneOutlook
+    from serve.jobs.calibrate.asking import AskedQuestion
+    from serve.jobs.calibrate.effect import LaneOutlook
 
 
 def calibrate(
@@ -33,10 +33,10 @@ def calibrate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from serve.calibration.job import plan_calibration, run_calibration
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
-    from serve.resources import data_dir
+    from serve.jobs.calibrate.job import plan_calibration, run_calibration
+    from serve.packaged_files import data_dir
     from serve.settings import load_settings
 
     console, clock = Console(), SystemClock()

@@ -15,13 +15,13 @@ def exploration(
 ) -> None:
     """Show how many requests tried a lane that is not the best one this month, and at what price."""
     from serve.clock import SystemClock
-    from serve.database_choice import database_url
-    from serve.exploration.configured_exploration import ceiling_nusd
     from serve.money.configured_budgets import time_zone
     from serve.money.period import month_of
+    from serve.routing.exploration.configured_exploration import ceiling_nusd
+    from serve.routing.exploration.repository import ExplorationRepository
     from serve.settings import ExplorationSettings, load_settings
     from serve.storage.database import open_database
-    from serve.storage.exploration_repository import ExplorationRepository
+    from serve.storage.database_choice import database_url
 
     with one_line_errors():
         settings = load_settings(config, os.environ)

@@ -34,8 +34,8 @@ def export(
     ] = None,
 ) -> None:
     """Write logged attempts and feedback as Parquet files, with a manifest, for training or your own analysis."""
-    from serve.database_choice import database_url
     from serve.settings import load_settings
+    from serve.storage.database_choice import database_url
 
     with one_line_errors():
         settings = load_settings(config, os.environ, {"database": database})
@@ -50,7 +50,7 @@ def run_export(since: str | None, until: str, out: Path, database: str, *, now: 
         StorageError: The database is not there or cannot be used.
     """
     from serve.storage.database import open_database
-    from serve.telemetry_export import append_telemetry, export_telemetry
+    from serve.telemetry.export.export import append_telemetry, export_telemetry
 
     first = None if since is None else parse_moment(since, "--since", now)
     last = parse_moment(until, "--until", now)

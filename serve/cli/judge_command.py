@@ -13,7 +13,7 @@ from serve.cli.errors import one_line_errors
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from serve.judging.job import JudgingPlan
+    from serve.jobs.judge.job import JudgingPlan
 
 
 def judge(
@@ -38,7 +38,7 @@ def judge(
 
     from serve.cli.export_command import parse_moment
     from serve.clock import SystemClock
-    from serve.judging.job import plan_judging, run_judging
+    from serve.jobs.judge.job import plan_judging, run_judging
     from serve.settings import load_settings
 
     console, clock = Console(), SystemClock()

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from serve.cli.errors import one_line_errors
 from serve.cli.stores import AccountOption, Config, open_stores
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 keys = typer.Typer(help="Issue, rotate and revoke virtual keys.", invoke_without_command=True, no_args_is_help=False)
 Name = Annotated[str, typer.Argument(help="The key's name.")]

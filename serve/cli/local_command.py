@@ -18,11 +18,11 @@ def local(
 
     They need no account. Their prices, 0.01 and 0.02 USD per million tokens, are nominal: local compute sends no bill.
     """
-    from serve.cli.logging_setup import set_up_logging
-    from serve.cli.welcome import print_welcome
-    from serve.local_models.catalogue import LOCAL_MODELS
-    from serve.local_models.gateway_settings import local_settings
-    from serve.local_models.processes import start_all
+    from serve.jobs.local_models.gateway_settings import local_settings
+    from serve.jobs.local_models.model_files import LOCAL_MODELS
+    from serve.jobs.local_models.processes import start_all
+    from serve.process.logging_setup import set_up_logging
+    from serve.process.welcome import print_welcome
     from serve.settings import check_exposure
 
     set_up_logging("info")
@@ -32,7 +32,7 @@ def local(
         check_exposure(settings)
 
         from serve.app import create_app
-        from serve.server import GatewayServer
+        from serve.process.server import GatewayServer
 
         # Without the environment's provider keys: everything here runs on this machine.
         paths = {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME") if name in os.environ}

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
 
 def new_key(

@@ -16,10 +16,10 @@ def prices(
     search: Annotated[str, typer.Option(help="Only lanes whose id contains this.")] = "",
 ) -> None:
     """List the price of every lane you can use, in USD per million tokens, with its source and date."""
-    from serve.bundle_choice import bundle_folder
+    from serve.bundles.choice import bundle_folder
     from serve.bundles.generation import load_generation
     from serve.clock import SystemClock
-    from serve.lane_assembly import LaneAssembler
+    from serve.lanes.assembler import LaneAssembler
     from serve.settings import load_settings
 
     with one_line_errors():

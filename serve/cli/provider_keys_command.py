@@ -11,10 +11,10 @@ from rich.table import Table
 
 from serve.cli.errors import one_line_errors
 from serve.cli.stores import AccountOption, Config, Opened, open_stores
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
-    from serve.importing.found import Found
+    from serve.provider_keys.importable_key import Found
 
 provider_keys = typer.Typer(
     help="Store, test and remove your keys at providers.", invoke_without_command=True, no_args_is_help=False
@@ -122,8 +122,8 @@ def disable(provider: Provider, name: Name = "main", account: AccountOption = DE
 def import_env(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
     """Store the provider keys of a .env file."""
     from serve.catalogue.provider_rows import load_provider_rows
-    from serve.importing.env_file import read_env_file
-    from serve.resources import data_dir
+    from serve.packaged_files import data_dir
+    from serve.provider_keys.import_env import read_env_file
 
     with one_line_errors():
         found = read_env_file(file, load_provider_rows(data_dir() / "providers"))
@@ -134,8 +134,8 @@ def import_env(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: Dr
 def import_litellm(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
     """Store the provider keys of LiteLLM's config.yaml, and print what else of it belongs into llmdeal.toml."""
     from serve.catalogue.provider_rows import load_provider_rows
-    from serve.importing.litellm_config import read_litellm_config
-    from serve.resources import data_dir
+    from serve.packaged_files import data_dir
+    from serve.provider_keys.import_litellm import read_litellm_config
 
     with one_line_errors():
         found = read_litellm_config(file, load_provider_rows(data_dir() / "providers"), os.environ)

@@ -29,11 +29,11 @@ def route(
     from router.expectation import LaneState
     from router.policies.cheapest_above_bar import CheapestAboveBar
     from router.policies.near_best import NearBest
-    from serve.bundles.deciding import deciding_generation
-    from serve.chosen_policy import default_policy
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
-    from serve.lane_assembly import LaneAssembler
+    from serve.hot_swap.deciding import deciding_generation
+    from serve.lanes.assembler import LaneAssembler
+    from serve.routing.chosen_policy import default_policy
     from serve.settings import load_settings
 
     with one_line_errors():

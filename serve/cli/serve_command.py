@@ -20,8 +20,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Start the gateway: one OpenAI-compatible endpoint in front of all your providers."""
-    from serve.cli.logging_setup import set_up_logging
-    from serve.cli.welcome import print_welcome
+    from serve.process.logging_setup import set_up_logging
+    from serve.process.welcome import print_welcome
     from serve.settings import check_exposure, load_settings
 
     set_up_logging(log_level)
@@ -33,7 +33,7 @@ def serve(
             return
 
         from serve.app import create_app
-        from serve.server import GatewayServer
+        from serve.process.server import GatewayServer
 
         app = create_app(settings, os.environ)
         server = GatewayServer(app, settings.host, settings.port)
@@ -42,7 +42,7 @@ def serve(
 
 def _serve_with_workers(settings: "Settings", log_level: str) -> None:
     from serve.app import prepare_database
-    from serve.workers import WorkerPool
+    from serve.process.workers import WorkerPool
 
     prepare_database(settings, os.environ)
     WorkerPool(settings, log_level).run_until_stopped(lambda welcome: typer.echo(welcome, err=True, nl=False))

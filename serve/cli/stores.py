@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from serve.identity.roles import Actor, Role
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from serve.bundles.bundle_keeper import BundleKeeper
-    from serve.identity.stores import IdentityStores
+    from serve.hot_swap.identity_stores import IdentityStores
     from serve.money.account_budgets import AccountBudgets
-    from serve.storage.shadow_repository import ShadowRepository
+    from serve.routing.shadow_repository import ShadowRepository
 
 Config = Annotated[Path | None, typer.Option(help="Settings file, for the database and the master key.")]
 AccountOption = Annotated[str, typer.Option("--account", help="Whose.")]
@@ -51,12 +51,12 @@ def open_stores(config: Path | None) -> Opened:
         ConfigurationError: Settings, database or master key are wrong.
     """
     from serve.clock import SystemClock
-    from serve.database_choice import database_url
-    from serve.identity.stores import open_identity
+    from serve.hot_swap.identity_stores import open_identity
     from serve.money.account_budgets import AccountBudgets
+    from serve.money.budget_repository import BudgetRepository
     from serve.settings import load_settings
-    from serve.storage.budget_repository import BudgetRepository
     from serve.storage.database import open_database
+    from serve.storage.database_choice import database_url
 
     settings = load_settings(config, os.environ)
     engine = open_database(database_url(settings.database, os.environ))
@@ -74,14 +74,14 @@ def open_bundles(config: Path | None) -> tuple["BundleKeeper", "ShadowRepository
         ConfigurationError: Settings or database are wrong, or the configured bundle is not there.
     """
     from serve.bundles.bundle_keeper import BundleKeeper
+    from serve.bundles.history import BundleHistory
     from serve.bundles.store import open_store
     from serve.clock import SystemClock
-    from serve.database_choice import database_url
+    from serve.identity.audit_repository import AuditRepository
+    from serve.routing.shadow_repository import ShadowRepository
     from serve.settings import load_settings
-    from serve.storage.audit_repository import AuditRepository
-    from serve.storage.bundle_history import BundleHistory
     from serve.storage.database import open_database
-    from serve.storage.shadow_repository import ShadowRepository
+    from serve.storage.database_choice import database_url
 
     settings = load_settings(config, os.environ)
     engine = open_database(database_url(settings.database, os.environ))

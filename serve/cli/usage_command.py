@@ -10,7 +10,7 @@ from rich.table import Table
 
 from serve.cli.errors import one_line_errors
 from serve.cli.stores import AccountOption, Config, open_stores
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 
 def usage(
@@ -21,7 +21,7 @@ def usage(
 ) -> None:
     """Show what was used: requests, tokens and money."""
     from serve.errors import ConfigurationError
-    from serve.storage.usage_repository import USAGE_GROUPS, UsageRepository
+    from serve.telemetry.usage_repository import USAGE_GROUPS, UsageRepository
 
     with one_line_errors():
         if by not in USAGE_GROUPS:

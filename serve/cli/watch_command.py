@@ -8,7 +8,7 @@ from rich.table import Table
 
 from serve.cli.errors import one_line_errors
 from serve.cli.stores import AccountOption, Config
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from serve.watch.report import WatchReport
@@ -22,13 +22,13 @@ def watch(
     """Show lanes whose quality moved, drift of prompts, and alarms; exit status 1 while one of the last day rings."""
     import os
 
+    from serve.alerts.watch_repository import WatchRepository
     from serve.bundles.store import open_store
     from serve.clock import SystemClock
-    from serve.database_choice import database_url
     from serve.settings import load_settings
     from serve.storage.database import open_database
+    from serve.storage.database_choice import database_url
     from serve.storage.instant import to_microseconds
-    from serve.storage.watch_repository import WatchRepository
     from serve.watch.bundle_shifts import BundleShifts
     from serve.watch.configured_watch import learning_terms
     from serve.watch.lane_watch import LaneWatch

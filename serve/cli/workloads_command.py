@@ -10,7 +10,7 @@ import typer
 from serve.cli.errors import one_line_errors
 
 if TYPE_CHECKING:
-    from serve.workloads.breakdown import ProviderRow, WorkloadBreakdown
+    from serve.jobs.workloads.breakdown import ProviderRow, WorkloadBreakdown
 
 _HEADINGS = ("provider alone", "its best model", "score", "1,000 requests", "routed", "score", "saved")
 
@@ -24,14 +24,14 @@ def workloads(
     from rich.table import Table
 
     from router.bundle import load_bundle
-    from serve.bundle_choice import bundle_folder
+    from serve.bundles.choice import bundle_folder
     from serve.catalogue.packaged_prices import PackagedPrices
     from serve.clock import SystemClock
     from serve.errors import ConfigurationError
-    from serve.resources import data_dir
+    from serve.jobs.workloads.breakdown import break_down
+    from serve.jobs.workloads.workload_rows import load_workloads
+    from serve.packaged_files import data_dir
     from serve.settings import load_settings
-    from serve.workloads.breakdown import break_down
-    from serve.workloads.workload_rows import load_workloads
 
     console = Console()
     with one_line_errors():

@@ -6,17 +6,17 @@ from typing import Annotated, cast
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from serve.content_consent import CONTENT_LEVELS, ContentLogging
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
 from serve.errors import BadRequestError, RequestError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.accounts import put_member
 from serve.http.admin.telemetry import forget
+from serve.identity.content_consent import CONTENT_LEVELS, ContentLogging
 from serve.identity.names import checked_email, checked_name, checked_zone
 from serve.identity.roles import Role, role_of
 from serve.identity.rows import Account
-from serve.resource_set import ResourceSet, resources_of
 
 routes = APIRouter(include_in_schema=False)
 

@@ -13,9 +13,9 @@ from serve.dashboard.requests_query import read_choices
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, vectors_of, viewer_of
 from serve.errors import RequestError
+from serve.gateway import resources_of
 from serve.http.admin.common import account_budgets
 from serve.money.period import month_of
-from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

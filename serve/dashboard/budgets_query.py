@@ -1,8 +1,8 @@
 """The budgets that an account's people may see."""
 
 from serve.dashboard.budgets_view import BudgetLine, budget_lines
+from serve.gateway import ResourceSet
 from serve.http.admin.common import account_budgets
-from serve.resource_set import ResourceSet
 
 
 def read_budgets(resources: ResourceSet, account: str) -> list[BudgetLine]:

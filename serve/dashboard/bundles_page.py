@@ -14,10 +14,10 @@ from serve.dashboard.page_errors import PageError
 from serve.dashboard.router_page import render_router
 from serve.dashboard.viewer import Viewer, viewer_of
 from serve.errors import BadRequestError, RequestError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.bundles import change
 from serve.identity.roles import Role
-from serve.resource_set import ResourceSet, resources_of
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 

@@ -13,7 +13,7 @@ from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError, not_found
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, viewer_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, select
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
-from serve.storage.attempt_codec import decode_attempt
 from serve.storage.instant import from_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
+from serve.telemetry.attempt_codec import decode_attempt
 
 
 @dataclass(frozen=True, slots=True)

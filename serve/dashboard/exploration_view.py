@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from serve.exploration.explorer import Explorer
 from serve.money.budget import Nusd
+from serve.routing.exploration.explorer import Explorer
 
 
 @dataclass(frozen=True, slots=True)

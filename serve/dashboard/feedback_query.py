@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
 
-from serve.storage.candidate_codec import unpack_candidates
 from serve.storage.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
+from serve.telemetry.candidate_codec import unpack_candidates
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _FEEDBACK: Final = FEEDBACK_TABLE.c

@@ -36,7 +36,7 @@ from serve.dashboard.sample_query import SampleReader
 from serve.dashboard.sessions import Sessions
 from serve.dashboard.state import DashboardState
 from serve.dashboard.usage_query import UsageReader
-from serve.resource_set import ResourceSet
+from serve.gateway import ResourceSet
 from serve.settings import Settings
 from serve.storage.database import DATABASE_AWAY
 

@@ -14,11 +14,11 @@ from serve.dashboard.keys_view import key_lines, provider_key_lines
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.viewer import Viewer, changing_viewer_of, viewer_of
 from serve.errors import BadRequestError, RequestError, VaultError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.common import account_budgets
 from serve.http.admin.virtual_keys import check_scopes
 from serve.identity.issued_keys import IssuedKey, KeyTerms
 from serve.money.scopes import provider_key_scope, virtual_key_scope
-from serve.resource_set import ResourceSet, resources_of
 
 routes = APIRouter(include_in_schema=False)
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from router.lane import Capability, Lane
 from router.price_table import Price
-from serve.lane_directory import LaneDirectory
-from serve.upstream.lane_health import LaneVitals
+from serve.lanes.directory import LaneDirectory
+from serve.lanes.health import LaneVitals
 
 Health = Literal["rests", "shaky", "fine"]
 _SHAKY = 0.1

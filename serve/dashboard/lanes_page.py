@@ -6,8 +6,8 @@ from serve.dashboard.lane_facts import LaneFact, lane_facts
 from serve.dashboard.page import render_page
 from serve.dashboard.price_comparison import differing_prices
 from serve.dashboard.viewer import Viewer, directory_of, vectors_of, viewer_of
-from serve.resource_set import ResourceSet, resources_of
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.gateway import ResourceSet, resources_of
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 

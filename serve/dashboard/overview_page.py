@@ -14,7 +14,7 @@ from serve.dashboard.spans import SPANS, Span, span_named
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.usage_query import LaneSums
 from serve.dashboard.viewer import Viewer, directory_of, viewer_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

@@ -11,9 +11,9 @@ from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError
 from serve.dashboard.viewer import Viewer, viewer_of
 from serve.errors import BadRequestError, BadSignInError
+from serve.gateway import resources_of
 from serve.http.admin.actor import SESSION_COOKIE
 from serve.identity.sign_in import SESSION_LASTS, SignIn
-from serve.resource_set import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

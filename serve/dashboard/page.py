@@ -16,7 +16,7 @@ from serve.dashboard.forms import TOKEN_FIELD
 from serve.dashboard.plot_library import plot_library_url
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment

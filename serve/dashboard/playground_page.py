@@ -20,7 +20,7 @@ from serve.dashboard.playground_view import (
     read_playground_form,
 )
 from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, viewer_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.lane import Lane
 from router.price_table import Price
-from serve.resources import data_dir
+from serve.packaged_files import data_dir
 
 if TYPE_CHECKING:
     from serve.catalogue.packaged_prices import PackagedPrices

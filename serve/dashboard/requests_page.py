@@ -8,7 +8,7 @@ from serve.dashboard.requests_query import Cursor, read_choices, read_page
 from serve.dashboard.requests_view import requests_view
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import viewer_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)
 

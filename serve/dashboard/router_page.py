@@ -11,7 +11,7 @@ from serve.dashboard.page import render_page
 from serve.dashboard.router_view import reliability_of, router_view
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
 from serve.storage.instant import to_microseconds
 from serve.watch.configured_watch import learning_terms
 from serve.watch.report import read_report

@@ -9,9 +9,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select
 
 from router.telemetry_schema import CandidateTable
-from serve.storage.candidate_codec import unpack_candidates
 from serve.storage.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
+from serve.telemetry.candidate_codec import unpack_candidates
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 SAMPLE_ANSWERS: Final = 1_000

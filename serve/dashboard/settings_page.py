@@ -5,7 +5,6 @@ from typing import Annotated
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from serve.chosen_policy import NUMBER_OF, chosen_policy
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError
@@ -13,7 +12,8 @@ from serve.dashboard.settings_view import setting_lines
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
 from serve.errors import BadRequestError, RequestError
-from serve.resource_set import resources_of
+from serve.gateway import resources_of
+from serve.routing.chosen_policy import NUMBER_OF, chosen_policy
 
 routes = APIRouter(include_in_schema=False)
 

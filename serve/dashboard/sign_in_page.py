@@ -10,10 +10,10 @@ from serve.dashboard.sessions import SESSION_S
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import ACCOUNT_COOKIE, KEY_COOKIE, viewer_of
 from serve.errors import BadSignInError, BadVirtualKeyError, ForbiddenError
+from serve.gateway import resources_of
 from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
 from serve.identity.sign_in import SESSION_LASTS
-from serve.resource_set import resources_of
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 

@@ -12,12 +12,12 @@ from serve.dashboard.page import redirect, render_page
 from serve.dashboard.sign_in_page import set_cookie
 from serve.dashboard.viewer import Viewer, directory_of, viewer_of
 from serve.errors import RequestError
+from serve.gateway import resources_of
 from serve.http.admin.actor import SESSION_COOKIE, is_first_start
 from serve.identity.issued_keys import IssuedKey, KeyTerms
 from serve.identity.roles import Role
 from serve.identity.sign_in import LEAST_PASSWORD_CHARACTERS, SESSION_LASTS
-from serve.resource_set import resources_of
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 

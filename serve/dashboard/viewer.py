@@ -7,13 +7,13 @@ from fastapi import Request
 from serve.dashboard.page_errors import PageError, SignInNeededError
 from serve.dashboard.state import dashboard_of
 from serve.errors import BadVirtualKeyError, ForbiddenError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
 from serve.identity.names import qualified
 from serve.identity.roles import Actor, Role
-from serve.lane_directory import LaneDirectory
-from serve.resource_set import ResourceSet, resources_of
+from serve.identity.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
+from serve.lanes.directory import LaneDirectory
 from serve.settings import LOOPBACK_HOSTS
-from serve.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
 
 KEY_COOKIE = "llmdeal_key"
 ACCOUNT_COOKIE = "llmdeal_account"

@@ -3,17 +3,17 @@
 import hashlib
 import os
 
-from serve.call import Call
 from serve.clock import Clock
 from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError, ForbiddenError
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
+from serve.identity.virtual_keys import KeyRing, presented_key
 from serve.money.spending import Spending
 from serve.rate_limits.key_limits import KeyLimits
-from serve.routing_request import routing_request
-from serve.routing_service import RoutingService
-from serve.virtual_keys import KeyRing, presented_key
+from serve.routing.call import Call
+from serve.routing.request import routing_request
+from serve.routing.service import RoutingService
 
 HOLDER_KEY = "llmdeal.holder"
 """In a scope: who asks, where the gateway itself has recognised them already. No client can set it: scopes are made by the server."""

@@ -11,8 +11,8 @@ from serve.http.answer_headers import answer_headers
 from serve.http.asgi import JSON, ClientDisconnected, RawHeaders, Receive, Scope, Send
 from serve.http.caller_watch import DisconnectWatch, StreamKeepAlive
 from serve.http.doors import Door
-from serve.proxy import ChatProxy, StreamedAnswer, WholeAnswer
-from serve.upstream.attempt import Attempt
+from serve.proxy.attempt import Attempt
+from serve.proxy.chat_proxy import ChatProxy, StreamedAnswer, WholeAnswer
 
 _STREAM_HEADERS: RawHeaders = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

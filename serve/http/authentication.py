@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from serve.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
+from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
 
 
 def authenticate(request: Request, key_ring: KeyRing) -> VirtualKeyHolder:

@@ -4,10 +4,10 @@ import logging
 
 import msgspec
 
-from serve.call import Call
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import COUNT_TOKENS
+from serve.routing.call import Call
 from serve.upstream.transport import TransportError
 
 _log = logging.getLogger("llmdeal.count_tokens")

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from router.reward import REWARD_RULES
 from router.telemetry_schema import FeedbackRow
 from serve.errors import BadRequestError, NotFoundError
+from serve.gateway import resources_of
 from serve.http.admission import conversation_id_of
 from serve.http.authentication import authenticate
 from serve.http.openapi import answered_with, error_answers
 from serve.http.openapi_answers import FeedbackAnswer
-from serve.resource_set import resources_of
 
 routes = APIRouter()
 

@@ -8,9 +8,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from serve.gateway import ResourceSet, resources_of
 from serve.http.openapi import answered_with
 from serve.http.openapi_answers import ReadyAnswer
-from serve.resource_set import ResourceSet, resources_of
 
 routes = APIRouter()
 

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 
 from router.lane import Capability, Lane
 from router.lane_table import LaneTable
+from serve.gateway import resources_of
 from serve.http.authentication import authenticate
 from serve.http.openapi import answered_with, error_answers
 from serve.http.openapi_answers import ModelsAnswer
-from serve.lane_directory import LaneDirectory
-from serve.resource_set import resources_of
-from serve.routing_request import SMART_ROUTE
-from serve.virtual_keys import VirtualKeyHolder
+from serve.identity.virtual_keys import VirtualKeyHolder
+from serve.lanes.directory import LaneDirectory
+from serve.routing.request import SMART_ROUTE
 
 routes = APIRouter()
 

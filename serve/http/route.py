@@ -1,9 +1,9 @@
 """`POST /v1/route`: the decision only. Takes a chat request, proxies nothing, costs nothing."""
 
-from serve.explanation import explain_decision
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import CHAT
+from serve.proxy.explanation import explain_decision
 
 
 class Route:

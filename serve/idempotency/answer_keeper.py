@@ -16,9 +16,9 @@ from serve.errors import (
     IdempotencyUnavailableError,
     VaultError,
 )
-from serve.idempotency.answer_recorder import RecordedAnswer
+from serve.http.answer_recorder import RecordedAnswer
+from serve.idempotency.repository import Claim, Finding, IdempotencyRepository, StoredAnswer
 from serve.metrics import Metrics
-from serve.storage.idempotency_repository import Claim, Finding, IdempotencyRepository, StoredAnswer
 from serve.storage.instant import to_microseconds
 from serve.vault.vault import Vault
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from serve.errors import BadRequestError
 from serve.identity.names import checked_name
 from serve.identity.rows import StoredVirtualKey
-from serve.storage.virtual_key_repository import VirtualKeyRepository
+from serve.identity.virtual_key_repository import VirtualKeyRepository
+from serve.identity.virtual_keys import AcceptedKey, VirtualKeyHolder, issue_virtual_key, key_digest, shown_part
 from serve.vault.vault import Vault
-from serve.virtual_keys import AcceptedKey, VirtualKeyHolder, issue_virtual_key, key_digest, shown_part
 
 SCOPES: Final = ("inference", "read", "admin", "owner")
 LONGEST_OVERLAP: Final = timedelta(days=30)

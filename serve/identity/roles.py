@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from serve.errors import ForbiddenError, NotFoundError
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 
 class Role(IntEnum):

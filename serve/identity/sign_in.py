@@ -11,10 +11,10 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from serve.clock import Clock
 from serve.errors import BadRequestError, BadSignInError
+from serve.identity.account_repository import AccountRepository
 from serve.identity.names import checked_email
+from serve.identity.person_repository import PersonRepository
 from serve.identity.roles import Actor
-from serve.storage.account_repository import AccountRepository
-from serve.storage.person_repository import PersonRepository
 
 SESSION_LASTS: Final = timedelta(days=14)
 LEAST_PASSWORD_CHARACTERS: Final = 10

@@ -7,14 +7,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from serve.errors import BadRequestError, ConfigurationError, ForbiddenError, NotFoundError
+from serve.identity.account_repository import AccountRepository
+from serve.identity.audit_repository import AuditRepository
 from serve.identity.roles import Actor
 from serve.money.budget import BudgetRule, BudgetState
+from serve.money.budget_repository import BudgetRepository
 from serve.money.configured_budgets import nusd_of_usd
 from serve.money.period import month_of
 from serve.money.scopes import SCOPE_KINDS, hosted_scope, owner_of
-from serve.storage.account_repository import AccountRepository
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.budget_repository import BudgetRepository
 
 _LONGEST_NAME: Final = 200
 

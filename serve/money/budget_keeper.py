@@ -15,12 +15,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve.clock import Clock
 from serve.money.budget import BudgetRule, Charge, Nusd
+from serve.money.budget_repository import BudgetRepository
 from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, ProgressRecord, abandoned_journals
 from serve.money.hold import BudgetAway, Hold
 from serve.money.leases import Leases
 from serve.money.purses import ScopePeriod
 from serve.money.rule_book import RuleBook
-from serve.storage.budget_repository import BudgetRepository
 from serve.storage.instant import to_microseconds
 
 _log = logging.getLogger("llmdeal.money")

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from serve.money.budget import Charge, Nusd
-from serve.money.file_lock import try_lock
+from serve.storage.file_lock import try_lock
 
 _SUFFIX: Final = ".journal"
 _LARGEST_BYTES: Final = 4_000_000

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from router.price_table import NUSD_PER_USD
 from serve.errors import ConfigurationError
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 from serve.money.budget import BudgetRule, Nusd
 from serve.money.scopes import account_scope, provider_key_scope, virtual_key_scope
 from serve.settings import Settings
-from serve.virtual_keys import DEFAULT_ACCOUNT
 
 
 def configured_budgets(settings: Settings) -> list[BudgetRule]:

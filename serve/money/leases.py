@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from serve.clock import Clock
 from serve.money.budget import Nusd
+from serve.money.budget_repository import BudgetRepository
 from serve.money.hold import BudgetAway, BudgetSpent
 from serve.money.purses import Purses, ScopePeriod
 from serve.money.rule_book import RuleBook
-from serve.storage.budget_repository import BudgetRepository
 from serve.storage.database import DATABASE_AWAY
 from serve.storage.instant import to_microseconds
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from serve.virtual_keys import DEFAULT_ACCOUNT
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 SCOPE_KINDS: Final = ("account", "provider_key", "virtual_key", "hosted")
 

@@ -8,12 +8,12 @@ import numpy.typing as npt
 from router.context import RouteContext
 from router.lane import Lane
 from router.price_table import Cost, Price, TokenUsage, quote_cost, quote_most
-from serve.lane_directory import LaneConnection, LaneDirectory
+from serve.identity.virtual_keys import VirtualKeyHolder
+from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.money.budget import Nusd
 from serve.money.budget_keeper import BudgetKeeper
 from serve.money.hold import Hold
 from serve.money.scopes import account_scope, hosted_scope, provider_key_scope, virtual_key_scope
-from serve.virtual_keys import VirtualKeyHolder
 
 AT_COST = "@cost"
 """Ends the id of the second charge of an attempt on a hosted lane: what the provider asks of the operator, without the markup."""

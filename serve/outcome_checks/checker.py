@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from typing import Final, Protocol
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
-from serve.call import Call
 from serve.clock import Clock
 from serve.outcome_checks.checks import CHECKED_DIALECTS, Checks
 from serve.outcome_checks.finished_answer import FinishedAnswer
-from serve.upstream.attempt import MOST_KEPT_PIECES, Attempt
+from serve.proxy.attempt import MOST_KEPT_PIECES, Attempt
+from serve.routing.call import Call
 
 _log = logging.getLogger(__name__)
 

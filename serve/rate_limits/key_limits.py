@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from serve.errors import RateLimitedError
+from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.rate_limits.counters import Counter, Standing
-from serve.virtual_keys import VirtualKeyHolder
 
 _LEAST_WAIT_S: Final = 1
 

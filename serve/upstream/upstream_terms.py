@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from router.lane import Lane
+from serve.lanes.warm_caches import PromptCache
 from serve.upstream.refusals import Refusal
-from serve.upstream.warm_caches import PromptCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrections, LaneCoefficients
 from router.errors import BundleError
-from serve.lane_directory import LaneDirectory
+from serve.lanes.directory import LaneDirectory
 from serve.settings import default_database_file
 from serve.watch.seen_files import SeenFiles
 

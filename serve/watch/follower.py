@@ -11,12 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from router.account_correction import LaneCoefficients
 from router.lane_table import Floats
 from serve.alerts.watch_alerts import WatchAlerts
+from serve.alerts.watch_repository import Alarm
 from serve.clock import Clock
-from serve.lane_directories import LaneDirectories
-from serve.lane_directory import LaneDirectory
+from serve.lanes.directories import LaneDirectories
+from serve.lanes.directory import LaneDirectory
 from serve.metrics import Metrics
 from serve.storage.instant import to_microseconds
-from serve.storage.watch_repository import Alarm
 from serve.watch.account_watch import AccountWatch
 from serve.watch.lane_watch import LaneWatch, shifts_of_lanes
 from serve.watch.price_watch import PriceWatch

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, select
 
 from router.lane_learning import JudgedAnswer, Signal, read_signals
 from router.reward import keep_last
-from serve.storage.candidate_codec import unpack_candidates
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
+from serve.telemetry.candidate_codec import unpack_candidates
 
 _log = logging.getLogger("llmdeal.watch")
 _ATTEMPT: Final = ATTEMPT_TABLE.c

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from router.lane_learning import ALL_LANES, LaneLearning, LearningTerms
 from router.lane_table import Floats, LaneTable
-from serve.storage.watch_repository import Alarm, StateName, StoredState, WatchRepository
+from serve.alerts.watch_repository import Alarm, StateName, StoredState, WatchRepository
 from serve.watch.bundle_shifts import BundleShifts
 from serve.watch.judged_answers import Learner, read_newly_judged
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from router.lane_table import LaneTable
-from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.alerts.watch_repository import Alarm, WatchRepository
 
 PRICES: Final = "prices"
 

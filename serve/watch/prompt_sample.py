@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, Row, select
 from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.lane_table import Floats
 from router.placement import logit
-from serve.storage.candidate_codec import FLOAT32, unpack_candidates
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
+from serve.telemetry.candidate_codec import FLOAT32, unpack_candidates
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _MOMENTS: Final = 100

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from router.lane_learning import ALL_LANES, LaneLearning, LearningTerms
-from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.alerts.watch_repository import Alarm, WatchRepository
 from serve.watch.lane_watch import LaneWatch
 from serve.watch.prompt_watch import PROMPTS
 

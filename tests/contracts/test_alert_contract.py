@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
+from serve.alerts.outbox import AlertRepository, DueAlert, NewAlert, Spent
 from serve.money.budget import BudgetRule, Charge
-from serve.storage.alert_repository import AlertRepository, DueAlert, NewAlert, Spent
-from serve.storage.budget_repository import BudgetRepository
+from serve.money.budget_repository import BudgetRepository
 
 SCOPE, MONTH = "account:default", "2026-11"
 BERLIN = ZoneInfo("Europe/Berlin")

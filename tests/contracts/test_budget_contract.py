@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from serve.money.budget import BudgetRule, BudgetState, Charge
-from serve.storage.budget_repository import BudgetRepository
+from serve.money.budget_repository import BudgetRepository
 
 SCOPE, MONTH = "account:default", "2026-11"
 UTC = ZoneInfo("UTC")

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
+from serve.bundles.history import BundleHistory
 from serve.bundles.staging import StageChange, Standing, staging_of
 from serve.errors import ConflictError
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.bundle_history import BundleHistory
-from serve.storage.shadow_repository import ShadowDecision, ShadowRepository
+from serve.identity.audit_repository import AuditRepository
+from serve.routing.shadow_repository import ShadowDecision, ShadowRepository
 
 NOW = datetime(2026, 11, 26, 12, 30, 15, 250_000, tzinfo=UTC)
 

@@ -15,8 +15,8 @@ from serve.dashboard.requests_filter import RequestFilter, read_filter
 from serve.dashboard.requests_query import Cursor, read_choices, read_page
 from serve.dashboard.sample_query import SampleReader
 from serve.dashboard.usage_query import UsageReader, add_up
-from serve.storage.attempt_repository import AttemptRepository
-from serve.storage.feedback_repository import FeedbackRepository
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.feedback_repository import FeedbackRepository
 
 DAY = timedelta(days=1)
 

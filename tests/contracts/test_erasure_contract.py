@@ -8,16 +8,16 @@ from sqlalchemy import Engine, select
 from telemetry_strategies import NOON, attempt_row, feedback_row
 
 from router.telemetry_schema import AttemptRow, FeedbackRow, ForgottenContent
+from serve.alerts.watch_repository import Alarm, WatchRepository
+from serve.idempotency.repository import Claim, IdempotencyRepository, StoredAnswer
+from serve.identity.account_repository import AccountRepository
+from serve.identity.audit_repository import AuditRepository
 from serve.identity.rows import Account
-from serve.storage.account_repository import AccountRepository
-from serve.storage.attempt_repository import AttemptRepository
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.feedback_repository import FeedbackRepository
-from serve.storage.forgotten_repository import ForgottenRepository
-from serve.storage.idempotency_repository import Claim, IdempotencyRepository, StoredAnswer
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
-from serve.storage.telemetry_erasure import TelemetryErasure
-from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.erasure import TelemetryErasure
+from serve.telemetry.feedback_repository import FeedbackRepository
+from serve.telemetry.forgotten_repository import ForgottenRepository
 
 FAR_AHEAD = datetime(2300, 1, 1, tzinfo=UTC)
 NOW = NOON + timedelta(minutes=30)

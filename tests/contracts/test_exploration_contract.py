@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from serve.storage.exploration_repository import ExplorationMonth, ExplorationRepository, Tally
+from serve.routing.exploration.repository import ExplorationMonth, ExplorationRepository, Tally
 
 MONTH, CEILING = "2026-11", 1_000
 NOTHING = Tally()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkout import SHIPPED_BUNDLE
 from telemetry_strategies import NOON, attempt_row
 
 from router.bar import Bar
@@ -28,19 +29,18 @@ from router.policies.lowest_latency import LowestLatency
 from router.policies.near_best import NearBest
 from router.policies.registry import POLICIES
 from router.price_table import Price
-from serve.attempt_recorder import candidate_table
-from serve.lane_log import lane_row
-from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import open_database
-from serve.storage.priced_lane_repository import PricedLaneRepository
-from serve.telemetry_export import export_telemetry
-from training.logged_requests import LoggedRequests
+from serve.telemetry.attempt_recorder import candidate_table
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.export.export import export_telemetry
+from serve.telemetry.lane_log import lane_row
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
 from training.off_policy.errors import CannotTellError
 from training.off_policy.policy_specs import parse_policy
-from training.telemetry_reader import read_logs
+from training.telemetry.logged_requests import LoggedRequests
+from training.telemetry.reader import read_logs
 
-BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
-QUALITY_MODEL = OnnxQualityModel(load_bundle(BUNDLE))
+QUALITY_MODEL = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
 N_REQUESTS = 48
 PRICES = ("2.5", "0.6", "0.1", "1.2", "0.3")
 PRIOR = QualityPrior(0.6, 0.7, "test")
@@ -63,7 +63,7 @@ FOLLOWED: dict[str, tuple[Policy, str]] = {
     "cheapest": (Cheapest(), "cheapest"),
     "cheapest_above_bar": (CheapestAboveBar(0.6), "cheapest_above_bar:bar=0.6"),
     "lowest_latency": (LowestLatency(), "lowest_latency"),
-    "near_best": (NearBest(0.9), f"reference={BUNDLE},near_best:share=0.9"),
+    "near_best": (NearBest(0.9), f"reference={SHIPPED_BUNDLE},near_best:share=0.9"),
 }
 """Policy that decides -> it, and the words that follow it."""
 
@@ -86,7 +86,7 @@ def decided(
 ) -> list[tuple[RouteContext, Preferences, Decision]]:
     """Decide requests of all kinds, each with some lanes left out."""
     rng = np.random.default_rng(5)
-    bar = Bar(table, load_bundle(BUNDLE).read_reference)
+    bar = Bar(table, load_bundle(SHIPPED_BUNDLE).read_reference)
     state = replace(LaneState.unmeasured(table), quality_shift=np.linspace(-0.4, 0.6, len(table)))
     found = []
     for number in range(N_REQUESTS):
@@ -173,7 +173,7 @@ def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> Logged
 
 
 def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text(tmp_path: Path) -> None:
-    found, logs = parse_policy(f"bundle={BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
+    found, logs = parse_policy(f"bundle={SHIPPED_BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
     assert found.needs_text
     np.testing.assert_array_equal(found.probabilities(logs), logs.probability)
     asked = found.probabilities(replace(logs, router_versions=np.full(len(logs), "other+1")))
@@ -194,6 +194,6 @@ def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text
 def test_near_best_is_refused_where_the_logs_do_not_hold_its_bar(
     change: Callable[[LoggedRequests], LoggedRequests], complaint: str, tmp_path: Path
 ) -> None:
-    policy = parse_policy(f"reference={BUNDLE},near_best")
+    policy = parse_policy(f"reference={SHIPPED_BUNDLE},near_best")
     with pytest.raises(CannotTellError, match=complaint):
         policy.probabilities(change(near_best_logs(tmp_path)))

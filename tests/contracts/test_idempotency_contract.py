@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from serve.storage.idempotency_repository import Claim, Finding, IdempotencyRepository, StoredAnswer
+from serve.idempotency.repository import Claim, Finding, IdempotencyRepository, StoredAnswer
 
 UNTIL, EXPIRES = 60, 1_000
 ANSWER = StoredAnswer(200, [("content-type", "application/json"), ("x-llmdeal-lane", "box/llama")], b"\x00\xff{}", True)

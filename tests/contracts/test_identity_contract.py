@@ -8,15 +8,15 @@ from sqlalchemy import Engine
 
 from serve.clock import Clock
 from serve.errors import BadRequestError, BadSignInError, NotFoundError
+from serve.identity.account_repository import AccountRepository
+from serve.identity.audit_repository import AuditRepository
 from serve.identity.issued_keys import IssuedKeys, KeyTerms
+from serve.identity.person_repository import PersonRepository
 from serve.identity.roles import Role
 from serve.identity.rows import Account
 from serve.identity.sign_in import SESSION_LASTS, SignIn
-from serve.storage.account_repository import AccountRepository
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.data_key_repository import DataKeyRepository
-from serve.storage.person_repository import PersonRepository
-from serve.storage.virtual_key_repository import VirtualKeyRepository
+from serve.identity.virtual_key_repository import VirtualKeyRepository
+from serve.vault.data_key_repository import DataKeyRepository
 from serve.vault.master_key import new_master_key, read_master_keys
 from serve.vault.vault import Vault
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Engine, text
 
 from serve.money.budget import BudgetState
-from serve.storage.budget_repository import BudgetRepository
+from serve.money.budget_repository import BudgetRepository
 from serve.storage.database import create_telemetry_engine, migrate_to_head, upgrade_tables
 
 MONTH = "2026-11"

@@ -26,9 +26,9 @@ from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls, exchange_between
 from serve.errors import ConfigurationError
 from serve.http.doors import CHAT, MESSAGES
-from serve.lane_capabilities import capabilities_named
-from serve.provider_connections import ProviderConnections, ProviderConnector
-from serve.resources import data_dir, models_dir
+from serve.lanes.capabilities import capabilities_named
+from serve.lanes.of_providers import ProviderConnections, ProviderConnector
+from serve.packaged_files import data_dir, models_dir
 from serve.settings import load_settings
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.transport import Deadlines

@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from telemetry_strategies import NOON, attempt_row, attempt_rows, candidate_table, feedback_row, feedback_rows
 
 from router.telemetry_schema import AttemptRow, FeedbackRow, LaneRow
-from serve.storage.attempt_repository import AttemptRepository
 from serve.storage.database import HEAD_REVISION, migrate_to_head, stored_revision, upgrade_tables
-from serve.storage.feedback_repository import FeedbackRepository
-from serve.storage.priced_lane_repository import PricedLaneRepository
 from serve.storage.tables import METADATA
-from serve.storage.telemetry_batch import TelemetryStore
+from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.batch import TelemetryStore
+from serve.telemetry.feedback_repository import FeedbackRepository
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
 
 LONG_AGO, FAR_AHEAD = datetime(1960, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)
 any_rows = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

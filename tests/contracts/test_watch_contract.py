@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from serve.storage.watch_repository import Alarm, WatchRepository
+from serve.alerts.watch_repository import Alarm, WatchRepository
 
 FIRST, LANES = ("feedback", "", ""), ("lanes", "acme", "base+12345678")
 ALARM = Alarm("acme", "price", "p/a", 7_000_000, 50.0, 20.0, "It changed.")

@@ -13,9 +13,9 @@ from fakes.scripted_provider import ScriptedProvider, answer_with, refuse
 from typer.testing import CliRunner
 
 from serve.cli.main import build_command_line
-from serve.storage.budget_repository import BudgetRepository
+from serve.identity.virtual_keys import issue_virtual_key
+from serve.money.budget_repository import BudgetRepository
 from serve.storage.database import open_database
-from serve.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 

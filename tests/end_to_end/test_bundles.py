@@ -18,20 +18,21 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fakes.derived_bundle import SHIPPED, derive_bundle, judge
+from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 
 from router.bundle import load_bundle
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.bundles.gate_keeper import GateKeeper
+from serve.bundles.history import BundleHistory
 from serve.bundles.staging import StageChange, Standing
 from serve.bundles.store import BundleStore
 from serve.errors import BadRequestError, ConflictError, NotFoundError
-from serve.storage.audit_repository import AuditRepository
-from serve.storage.bundle_history import BundleHistory
+from serve.identity.audit_repository import AuditRepository
 from serve.storage.database import open_database
 
-SHIPPED_VERSION = load_bundle(SHIPPED).version
+SHIPPED_VERSION = load_bundle(SHIPPED_BUNDLE).version
 LLMDEAL = [sys.executable, "-c", "from serve.cli.main import run; run()"]
 
 
@@ -57,7 +58,7 @@ def bundles(made: Path, tmp_path: Path) -> Path:
 def keeper_of(folder: Path) -> BundleKeeper:
     engine = open_database(str(folder / "llmdeal.db"))
     history = BundleHistory(AuditRepository(engine, lambda: datetime.now(UTC)))
-    return BundleKeeper(BundleStore(folder / "bundles", SHIPPED), history)
+    return BundleKeeper(BundleStore(folder / "bundles", SHIPPED_BUNDLE), history)
 
 
 @pytest.fixture
@@ -288,7 +289,7 @@ def test_what_the_gate_says_is_what_a_promotion_needs(keeper: BundleKeeper, bund
     with pytest.raises(ConflictError, match="nothing was promoted"):
         keeper.rollback("test")
     with pytest.raises(ConflictError, match="is the champion already"):
-        keeper.promote(SHIPPED.name, "test", is_forced=True, note="again")
+        keeper.promote(SHIPPED_BUNDLE.name, "test", is_forced=True, note="again")
     assert keeper.history.entries() == []
     judge(bundles / "contrary", SHIPPED_VERSION)
     keeper.promote("contrary", "test")
@@ -397,7 +398,7 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
     script = (
         "import sys; from datetime import UTC, datetime; from pathlib import Path\n"
         "from serve.bundles.bundle_keeper import BundleKeeper; from serve.bundles.store import BundleStore\n"
-        "from serve.storage.audit_repository import AuditRepository; from serve.storage.bundle_history import BundleHistory\n"
+        "from serve.identity.audit_repository import AuditRepository; from serve.bundles.history import BundleHistory\n"
         "from serve.storage.database import open_database\n"
         "folder = Path(sys.argv[1]); history = BundleHistory(AuditRepository(open_database(str(folder / 'llmdeal.db')), lambda: datetime.now(UTC)))\n"
         "keeper = BundleKeeper(BundleStore(folder / 'bundles', Path(sys.argv[2])), history)\n"
@@ -407,7 +408,7 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
     )
     for patience_s in (0.0, 0.11, 0.23):
         process = subprocess.Popen(
-            [sys.executable, "-c", script, str(bundles.parent), str(SHIPPED)], stdout=subprocess.PIPE, env={**os.environ}
+            [sys.executable, "-c", script, str(bundles.parent), str(SHIPPED_BUNDLE)], stdout=subprocess.PIPE, env={**os.environ}
         )
         assert process.stdout is not None
         process.stdout.readline()

@@ -7,13 +7,14 @@ from typing import Self
 
 import httpx
 import pytest
-from fakes.derived_bundle import SHIPPED, derive_bundle, judge
+from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 
 from router.bundle import load_bundle
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
-SHIPPED_VERSION = load_bundle(SHIPPED).version
+SHIPPED_VERSION = load_bundle(SHIPPED_BUNDLE).version
 KEYS = {scope: issue_virtual_key() for scope in ("owner", "admin", "read")}
 
 

@@ -10,11 +10,11 @@ from aiohttp import web
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, completion, refuse
 
-from serve.calibration.job import CalibrationResult, plan_calibration, run_calibration
-from serve.calibration.questions import load_questions
 from serve.clock import SystemClock
 from serve.errors import ConfigurationError
-from serve.resources import data_dir
+from serve.jobs.calibrate.job import CalibrationResult, plan_calibration, run_calibration
+from serve.jobs.calibrate.questions import load_questions
+from serve.packaged_files import data_dir
 from serve.settings import Settings
 
 pytestmark = pytest.mark.slow

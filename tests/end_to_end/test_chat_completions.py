@@ -12,7 +12,7 @@ from aiohttp import web
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import USAGE, WORDS, ScriptedProvider, break_off, completion, refuse, stream_events
 
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import ROOT
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, recorded
 from fakes.vector_server import NAME, vector_server
 
-from serve.local_models.catalogue import GEMMA3, SMOLLM2
-from serve.local_models.processes import LocalModelProcess
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
+from serve.jobs.local_models.model_files import GEMMA3, SMOLLM2
+from serve.jobs.local_models.processes import LocalModelProcess
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-SCRIPTS = Path(__file__).parents[2] / "docs" / "clients"
+SCRIPTS = ROOT / "docs" / "clients"
 GEMMA = f"{GEMMA3.server_id}/{GEMMA3.name}"
 VECTORS = "acme/vectors"
 BODIES = {

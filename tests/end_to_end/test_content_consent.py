@@ -9,7 +9,7 @@ import pytest
 from fakes.gateway_thread import GatewayThread
 
 from router.telemetry_schema import AttemptRow
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 

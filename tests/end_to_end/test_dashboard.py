@@ -15,8 +15,8 @@ from fakes.scripted_provider import ScriptedProvider, refuse
 from telemetry_strategies import attempt_row
 
 from serve.dashboard.page import CONTENT_SECURITY_POLICY
-from serve.storage.attempt_repository import AttemptRepository
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
+from serve.telemetry.attempt_repository import AttemptRepository
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fakes.derived_bundle import SHIPPED, derive_bundle, judge
+from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, answer, refuse
 
@@ -32,8 +33,8 @@ LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-20
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
     folder = tmp_path_factory.mktemp("browser")
-    judge(derive_bundle(folder / "bundles" / "a-bundle-of-the-26th-of-november"), load_bundle(SHIPPED).version)
-    judge(derive_bundle(folder / "bundles" / "night-2"), load_bundle(SHIPPED).version, is_better=False)
+    judge(derive_bundle(folder / "bundles" / "a-bundle-of-the-26th-of-november"), load_bundle(SHIPPED_BUNDLE).version)
+    judge(derive_bundle(folder / "bundles" / "night-2"), load_bundle(SHIPPED_BUNDLE).version, is_better=False)
     served = {"upstream_model": LONG_LANE, "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.2", "context_tokens": 32_000}
     with ScriptedProvider(script=[refuse(500), answer, answer]) as provider:
         servers = [{"id": "homelab", "base_url": provider.base_url, "models": [{**served, "ability": 3.0}]}]

@@ -8,11 +8,12 @@ import warnings
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from fakes.gateway_thread import GatewayThread
 
 pytestmark = pytest.mark.slow
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "doors").glob("*.md"))
+PAGES = sorted((ROOT / "docs" / "doors").glob("*.md"))
 SNIPPET = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 

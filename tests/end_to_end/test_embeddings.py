@@ -16,7 +16,7 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, refuse
 from fakes.vector_server import NAME, vector_server
 
-from serve.local_models.catalogue import SMOLLM2
+from serve.jobs.local_models.model_files import SMOLLM2
 
 pytestmark = pytest.mark.slow
 

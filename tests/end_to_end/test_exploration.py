@@ -14,7 +14,7 @@ from fakes.scripted_provider import ScriptedProvider
 from typer.testing import CliRunner
 
 from serve.cli.main import build_command_line
-from serve.storage.exploration_repository import ExplorationMonth, ExplorationRepository
+from serve.routing.exploration.repository import ExplorationMonth, ExplorationRepository
 
 pytestmark = pytest.mark.slow
 

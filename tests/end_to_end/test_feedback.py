@@ -11,9 +11,9 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider
 
 from router.telemetry_schema import FeedbackRow
+from serve.identity.virtual_keys import issue_virtual_key
 from serve.storage.database import open_database
-from serve.storage.feedback_repository import FeedbackRepository
-from serve.virtual_keys import issue_virtual_key
+from serve.telemetry.feedback_repository import FeedbackRepository
 
 pytestmark = pytest.mark.slow
 

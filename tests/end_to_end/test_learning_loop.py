@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fakes.derived_bundle import SHIPPED
+from checkout import SHIPPED_BUNDLE
 from fakes.gateway_thread import GatewayThread
 from fakes.tiny_corpus import tiny_tables
 
@@ -24,7 +24,7 @@ from router.verdict import Verdict, read_verdict
 pytestmark = [pytest.mark.slow]
 
 LLMDEAL = (sys.executable, "-c", "from serve.cli.main import run; run()")
-SHIPPED_VERSION = load_bundle(SHIPPED).version
+SHIPPED_VERSION = load_bundle(SHIPPED_BUNDLE).version
 # Where money is no object the shipped bundle takes the large lane for an easy question, and half of the time the gateway explores the medium one.
 LARGE, MEDIUM = "sandbox/large", "sandbox/medium"
 WORTH_USD = 1.0
@@ -74,7 +74,7 @@ def llmdeal(folder: Path, *arguments: str) -> str:
 
 def retrain(folder: Path) -> tuple[Path, Verdict]:
     """Retrain from the export; the challenger comes to lie where the gateway looks."""
-    where = ("--logs", str(folder / "logs"), "--champion", str(SHIPPED), "--out", str(folder / "bundles"))
+    where = ("--logs", str(folder / "logs"), "--champion", str(SHIPPED_BUNDLE), "--out", str(folder / "bundles"))
     llmdeal(folder, "retrain", *where, "--value", str(WORTH_USD), "--track", "none")
     [bundle] = [path.parent for path in (folder / "bundles").glob("*/manifest.json")]
     verdict = read_verdict(bundle)

@@ -9,9 +9,9 @@ import pytest
 from fakes.gateway_thread import GatewayThread
 
 from serve.sandbox.lanes import sandbox_lanes
-from serve.storage.priced_lane_repository import PricedLaneRepository
-from serve.telemetry_export import export_telemetry
-from training.telemetry_reader import read_logs
+from serve.telemetry.export.export import export_telemetry
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
+from training.telemetry.reader import read_logs
 
 pytestmark = pytest.mark.slow
 

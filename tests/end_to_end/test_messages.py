@@ -13,7 +13,7 @@ from aiohttp import web
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import RECORDED, ScriptedProvider, break_off, recorded, refuse
 
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ import openai
 import pytest
 from fakes.gateway_thread import GatewayThread
 
-from serve.local_models.catalogue import GEMMA3, LOCAL_MODELS, SMOLLM2, LocalModel
-from serve.local_models.processes import LocalModelProcess, start_all
+from serve.jobs.local_models.model_files import GEMMA3, LOCAL_MODELS, SMOLLM2, LocalModel
+from serve.jobs.local_models.processes import LocalModelProcess, start_all
 from serve.settings import ServerSettings
 
 # One worker keeps both servers, where xdist heeds groups; where it does not, each worker starts its own on free ports.

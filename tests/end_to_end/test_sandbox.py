@@ -10,7 +10,7 @@ import openai
 import pytest
 from fakes.gateway_thread import GatewayThread
 
-from serve.resources import models_dir
+from serve.packaged_files import models_dir
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,7 @@ from fakes.scripted_provider import ScriptedProvider, recorded
 from typer.testing import CliRunner
 
 from serve.cli.main import build_command_line
-from serve.provider_probe import probe_signer
+from serve.provider_keys.probe import probe_signer
 from serve.upstream.signing.aws import AwsSigner
 from serve.upstream.signing.google import GoogleSigner
 from serve.upstream.signing.stored import AwsKeys, is_aws_pair, read_aws_pair

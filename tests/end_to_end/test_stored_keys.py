@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve.virtual_keys import issue_virtual_key
+from serve.identity.virtual_keys import issue_virtual_key
 from tests.fakes.gateway_thread import GatewayThread
 from tests.fakes.scripted_provider import ScriptedProvider, refuse
 

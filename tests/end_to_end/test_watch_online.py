@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from fakes.derived_bundle import SHIPPED, add_file, derive_bundle, judge
+from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import add_file, derive_bundle, judge
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider
 from typer.testing import CliRunner
@@ -19,10 +20,10 @@ from router.account_correction import AccountCorrection, AccountCorrections, Pro
 from router.bundle import load_bundle
 from router.lane_correction import Judged, LaneCorrection
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
+from serve.alerts.watch_repository import Alarm, WatchRepository
 from serve.cli.main import build_command_line
 from serve.storage.database import open_database
 from serve.storage.instant import to_microseconds
-from serve.storage.watch_repository import Alarm, WatchRepository
 from serve.watch.lane_watch import LaneWatch
 
 pytestmark = pytest.mark.slow
@@ -109,7 +110,7 @@ def test_a_new_bundle_begins_with_what_its_logs_said_of_the_lanes_last(
     with GatewayThread(tmp_path, servers=servers(provider), bundles=str(folder.parent)) as gateway:
         learn(gateway, monkeypatch)
         assert ask(gateway).headers["x-llmdeal-lane"] == "first/llama"  # the bundle in use knows nothing of it
-        judge(folder, load_bundle(SHIPPED).version)
+        judge(folder, load_bundle(SHIPPED_BUNDLE).version)
         gateway.resources.bundle_keeper.promote("newer", "somebody")
         asyncio.run_coroutine_threadsafe(gateway.resources.bundles.refresh(), gateway._loop).result(20)
         moved = ask(gateway)

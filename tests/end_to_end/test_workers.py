@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from serve.money.budget import BudgetRule
-from serve.storage.budget_repository import BudgetRepository
+from serve.money.budget_repository import BudgetRepository
 from serve.storage.database import open_database
 
 MESSAGES = [{"role": "user", "content": "What is 17 * 23?"}]

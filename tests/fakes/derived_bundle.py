@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from checkout import SHIPPED_BUNDLE
 from onnx import TensorProto, helper, numpy_helper
 
 from router.bundle import HASHED_FILES, load_bundle
 from router.verdict import Guard, Interval, Verdict, write_verdict
 
-SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 _PER_MODEL = ("quality", "quality_std", "completion_tokens")
 
 
@@ -26,17 +26,17 @@ def derive_bundle(folder: Path, *, is_contrary: bool = False, leaves_out: int = 
         is_contrary: What the shipped bundle holds for good it holds for bad: P(good) is 1 - P(good).
         leaves_out: It knows so many models fewer, and the others in the opposite order.
     """
-    shipped = load_bundle(SHIPPED)
+    shipped = load_bundle(SHIPPED_BUNDLE)
     kept = list(range(len(shipped.trained_names)))[leaves_out:][::-1]
     folder.mkdir(parents=True)
-    graph = _edited(onnx.load(str(SHIPPED / "model.onnx")), kept, is_contrary, folder.name)
+    graph = _edited(onnx.load(str(SHIPPED_BUNDLE / "model.onnx")), kept, is_contrary, folder.name)
     (folder / "model.onnx").write_bytes(graph.SerializeToString())
-    (folder / "tokenizer.json").write_bytes((SHIPPED / "tokenizer.json").read_bytes())
+    (folder / "tokenizer.json").write_bytes((SHIPPED_BUNDLE / "tokenizer.json").read_bytes())
     reference = shipped.read_reference()
     quality = 1 - reference.quality if is_contrary else reference.quality
     columns = {name: getattr(reference, name)[:, kept] for name in ("completion_tokens", "score", "answer_tokens")}
     (folder / "reference_answers.npz").write_bytes(replace(reference, quality=quality[:, kept], **columns).to_bytes())
-    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    manifest = json.loads((SHIPPED_BUNDLE / "manifest.json").read_text())
     names = [shipped.trained_names[index] for index in kept]
     manifest |= {"name": folder.name, "trained_names": names, "abilities": {name: shipped.abilities[name] for name in names}}
     manifest["files"] = {name: sha256((folder / name).read_bytes()).hexdigest() for name in HASHED_FILES}

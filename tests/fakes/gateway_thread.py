@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from router.telemetry_schema import AttemptRow
 from serve.app import create_app
-from serve.resource_set import ResourceSet
-from serve.server import GatewayServer
+from serve.gateway import ResourceSet
+from serve.process.server import GatewayServer
 from serve.settings import Settings
 
 

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+from checkout import SHIPPED_BUNDLE
 from fakes.tiny_corpus import tiny_tables
 
 from bench.logged_traffic import LoggedTraffic, write_export
 from router.context import RouteContext
-from training.encoding import encode_prompts
+from training.network.encoding import encode_prompts
 from training.retrain.challenger import beliefs_of
 from training.retrain.champion import read_champion
 
-SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 OVERRATED, UNDERRATED, AS_BELIEVED, NEW = "gpt-4o-2024-08-06", "llama-3.1-8b-instruct", "qwen2.5-72b-instruct", "acme/new"
 NAMES = (OVERRATED, UNDERRATED, AS_BELIEVED, NEW)
 _COST_USD = np.array([4e-3, 2e-4, 8e-4, 3e-4])
@@ -45,7 +45,7 @@ def write_logs(
         seed: Of all that is drawn.
     """
     random = np.random.default_rng(seed)
-    champion = read_champion(SHIPPED)
+    champion = read_champion(SHIPPED_BUNDLE)
     texts, _ = tiny_tables(160, seed)
     encoded = encode_prompts([RouteContext.from_prompt(text) for text in texts.prompt], champion.parts.table)
     beliefs = beliefs_of(champion.parts, champion.parts.scaler.transform(encoded))

@@ -5,13 +5,13 @@ import json
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
+from checkout import FIXTURES
 
-RECORDED = Path(__file__).parents[1] / "fixtures" / "upstream"
+RECORDED = FIXTURES / "upstream"
 Behaviour = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from serve.local_models.catalogue import LocalModel, weights_of
+from serve.jobs.local_models.model_files import LocalModel, weights_of
 
 NAME = "vectors"
 

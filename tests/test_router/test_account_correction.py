@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests_lanes import LANE
+from any_lane import LANE
+from checkout import SHIPPED_BUNDLE
 
 from router.account_correction import (
     ACCOUNT_CORRECTIONS_FILE,
@@ -20,7 +21,6 @@ from router.bundle import load_bundle
 from router.errors import BundleError
 from router.lane_table import LaneTable
 
-BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 VERSION = "base+12345678"
 
 
@@ -37,7 +37,7 @@ def corrections() -> AccountCorrections:
 
 
 def test_components_have_mean_nothing_and_variance_one_over_the_reference() -> None:
-    reference = load_bundle(BUNDLE).read_reference()
+    reference = load_bundle(SHIPPED_BUNDLE).read_reference()
     design = PromptSpace.of(reference).design(reference.quality)
     assert design[:, 0] == pytest.approx(1.0)
     assert design[:, 1:].mean(axis=0) == pytest.approx(0.0, abs=0.05)
@@ -115,7 +115,7 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_refuses_corrections_that_its_manifest_does_not_vouch_for(tmp_path: Path) -> None:
-    for file in BUNDLE.iterdir():
+    for file in SHIPPED_BUNDLE.iterdir():
         (tmp_path / file.name).symlink_to(file)
     load_bundle(tmp_path)
     (tmp_path / ACCOUNT_CORRECTIONS_FILE).write_bytes(corrections().to_bytes())

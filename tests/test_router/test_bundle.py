@@ -8,18 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import SHIPPED_BUNDLE
 
 from router.bundle import load_bundle
 from router.context import RouteContext
 from router.errors import BundleError, PredictionError
 from router.onnx_quality_model import OnnxQualityModel
 
-SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
-
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SHIPPED, tmp_path / "copy"))
+    return Path(shutil.copytree(SHIPPED_BUNDLE, tmp_path / "copy"))
 
 
 def rewrite(folder: Path, **changes: object) -> None:
@@ -78,16 +77,16 @@ def test_a_spoilt_bundle_is_refused(copy: Path, spoil: Callable[[Path], object],
 
 
 def test_the_shipped_bundle_is_whole_small_and_says_what_it_is() -> None:
-    bundle = load_bundle(SHIPPED)
+    bundle = load_bundle(SHIPPED_BUNDLE)
     assert bundle.version.startswith("llmdeal-base-1+")
     assert len(bundle.trained_names) == len(bundle.abilities) == 58
-    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) < 20_000_000
-    assert all(name in (SHIPPED / "README.md").read_text() for name in bundle.trained_names)
+    assert sum(path.stat().st_size for path in SHIPPED_BUNDLE.iterdir()) < 20_000_000
+    assert all(name in (SHIPPED_BUNDLE / "README.md").read_text() for name in bundle.trained_names)
 
 
 @pytest.mark.parametrize("prompt", ["x", "?!", "日本語で答えて", "a\x00b", "word " * 200_000, "\U0001f600" * 50])
 def test_any_text_gets_finite_beliefs(prompt: str) -> None:
-    quality_model = OnnxQualityModel(load_bundle(SHIPPED))
+    quality_model = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
     prediction = quality_model.predict(RouteContext.from_prompt(prompt))
     assert ((prediction.quality >= 0) & (prediction.quality <= 1)).all()
     assert (prediction.quality_std >= 0).all()

@@ -1,9 +1,9 @@
 """One reward from all signals: in range, by precision, and nothing where nothing was said."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,7 +164,7 @@ def test_rules_that_make_no_sense_are_refused(text: str) -> None:
 
 
 def test_every_rule_is_in_the_feedback_page_with_its_numbers() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "feedback.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8")
     for name, rule in REWARD_RULES.items():
         ends = f"{rule.worst_value:g} | {rule.best_value:g} | {rule.worst_quality:g} to {rule.best_quality:g} | {rule.std:g}"
         assert f"| `{name}` | {ends} |" in page

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from checkout import SHIPPED_BUNDLE
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -10,7 +11,7 @@ from tokenizers import Tokenizer
 from router.errors import BundleError
 from router.tokenizer import MAX_TOKENS, WordPieceTokenizer
 
-FILE = Path(__file__).parents[2] / "models" / "llmdeal-base-1" / "tokenizer.json"
+FILE = SHIPPED_BUNDLE / "tokenizer.json"
 OURS = WordPieceTokenizer.from_file(FILE)
 REFERENCE = Tokenizer.from_file(str(FILE))
 REFERENCE.no_truncation()

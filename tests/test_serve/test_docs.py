@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from fastapi.routing import APIRoute
 
 from router.policies.registry import POLICIES
@@ -11,10 +12,9 @@ from router.reason import Reason
 from serve import errors
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.http import feedback, health, models
-from serve.resources import data_dir
+from serve.packaged_files import data_dir
 from serve.settings import Settings, load_settings
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
 

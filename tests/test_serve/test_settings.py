@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from serve.errors import ConfigurationError
+from serve.identity.virtual_keys import issue_virtual_key
 from serve.settings import check_exposure, load_settings
-from serve.virtual_keys import issue_virtual_key
 
 
 def write(folder: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from fakes.tiny_corpus import tiny_tables, write_corpus
 
-from training.corpus import read_corpus, read_prices, read_prompts
+from training.corpus.graded_corpus import read_corpus, read_prices, read_prompts
 from training.errors import CorpusError, SettingsError, TrainingError
 from training.train import train_bundle
 

@@ -5,12 +5,13 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from checkout import ROOT
 from fakes.tiny_corpus import tiny_tables, write_corpus
 from nbclient import NotebookClient
 
 pytestmark = [pytest.mark.slow]
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")

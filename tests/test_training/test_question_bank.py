@@ -1,11 +1,12 @@
 """The shipped questions are those that the program makes."""
 
 import json
-from pathlib import Path
+
+from checkout import ROOT
 
 from training.question_bank import make_questions
 
-BANK = Path(__file__).parents[2] / "data" / "calibration" / "questions.jsonl"
+BANK = ROOT / "data" / "calibration" / "questions.jsonl"
 
 
 def test_the_shipped_bank_is_up_to_date() -> None:

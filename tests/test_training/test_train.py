@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from checkout import ROOT, SHIPPED_BUNDLE
 from fakes.tiny_corpus import HOPELESS, STRONG, WEAK, tiny_tables, write_corpus
 
 from router.bundle import load_bundle
@@ -17,14 +18,13 @@ from router.onnx_quality_model import OnnxQualityModel
 
 pytestmark = [pytest.mark.slow]
 
-SHIPPED = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
 EASY = "Tom finds 14 shells and then 5 more. How many shells is that in all?"
 HARD = "Prove that the polynomial x^7 + 5x + 1 is irreducible over the rationals, or factor it."
 
 
 def llmdeal(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from serve.cli.main import run; run()", *map(str, arguments)]
-    root = Path(__file__).parents[2]
+    root = ROOT
     # Workers of a parallel run share cores: threads that spin while they wait would starve each other.
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "160"}
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False)
@@ -38,7 +38,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "tiny-1"
-    trained = llmdeal("train", "--corpus", corpus, "--out", out, "--from", SHIPPED, "--seed", 7)
+    trained = llmdeal("train", "--corpus", corpus, "--out", out, "--from", SHIPPED_BUNDLE, "--seed", 7)
     assert trained.returncode == 0, trained.stderr
     assert "gap closed" in trained.stdout
     return out
@@ -71,7 +71,7 @@ def test_the_manifest_says_where_a_bundle_comes_from(bundle: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(bundle: Path, corpus: Path, tmp_path: Path) -> None:
     again = tmp_path / "tiny-1"
-    assert llmdeal("train", "--corpus", corpus, "--out", again, "--from", SHIPPED, "--seed", 7).returncode == 0
+    assert llmdeal("train", "--corpus", corpus, "--out", again, "--from", SHIPPED_BUNDLE, "--seed", 7).returncode == 0
     for name in ("model.onnx", "tokenizer.json", "manifest.json", "README.md"):
         assert (again / name).read_bytes() == (bundle / name).read_bytes(), name
 
@@ -120,7 +120,7 @@ def test_a_training_run_can_be_tracked(corpus: Path, tmp_path: Path) -> None:
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'runs.db'}"
-    trained = llmdeal("train", "--corpus", corpus, "--out", tmp_path / "tracked", "--from", SHIPPED, "--track", uri)
+    trained = llmdeal("train", "--corpus", corpus, "--out", tmp_path / "tracked", "--from", SHIPPED_BUNDLE, "--track", uri)
     assert trained.returncode == 0, trained.stderr
     client = mlflow.MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("llmdeal").experiment_id])

@@ -29,7 +29,7 @@ def accounts_learn(
     from training.errors import SettingsError
     from training.off_policy.signals import judgement_rules
     from training.progress import TerminalProgress
-    from training.telemetry_reader import read_logs
+    from training.telemetry.reader import read_logs
 
     console = Console()
     with one_line_errors("accounts-learn"):

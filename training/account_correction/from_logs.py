@@ -8,9 +8,9 @@ from router.account_correction import AccountCorrections, PromptSpace
 from router.bundle import Bundle
 from router.onnx_quality_model import OnnxQualityModel
 from training.account_correction.fitting import FEWEST_ANSWERS, JudgedAnswers, fit_accounts, rows_by_account
-from training.logged_requests import LoggedRequests, Mask
+from training.bundle.predict import ask
 from training.off_policy.bundle_beliefs import contexts_of
-from training.predict import ask
+from training.telemetry.logged_requests import LoggedRequests, Mask
 
 
 def fit_account_corrections(

@@ -8,19 +8,19 @@ import numpy as np
 from router.ability_prior import AbilityPrior
 from router.account_correction import PromptSpace
 from router.placement import sigmoid
-from training.calibration import fit_calibration
-from training.corpus import Corpus, Float32s
-from training.cross_fit import targets_of
-from training.encoding import EncodedPrompts
+from training.corpus.graded_corpus import Corpus, Float32s
+from training.corpus.pools import find_pools
+from training.corpus.routing_measures import Floats, Pool
+from training.corpus.splits import assign_folds, group_near_duplicates
 from training.errors import SettingsError
-from training.fitted_model import Beliefs
-from training.fitting import fit_network
-from training.input_scaler import InputScaler
-from training.network_outputs import run_network
-from training.pools import find_pools
-from training.routing_measures import Floats, Pool
+from training.network.calibration import fit_calibration
+from training.network.cross_fit import targets_of
+from training.network.encoding import EncodedPrompts
+from training.network.fitted_model import Beliefs
+from training.network.fitting import fit_network
+from training.network.input_scaler import InputScaler
+from training.network.outputs import run_network
 from training.settings import FitSettings
-from training.splits import assign_folds, group_near_duplicates
 
 _CALIBRATED_SHARE = 7
 """One in so many prompts of the other sources is kept from the fit, for calibration and as the reference."""

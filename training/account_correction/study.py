@@ -13,11 +13,11 @@ import numpy as np
 from training.account_correction.outside import believe_from_outside
 from training.account_correction.traffic import ROUNDS, WAYS, Point, replay_all
 from training.atomic_write import replace_file
-from training.base_bundle import read_base_bundle
-from training.corpus import read_corpus, read_prices
-from training.encoding import encode_prompts
-from training.pools import make_pools
-from training.routing_measures import Floats
+from training.corpus.graded_corpus import read_corpus, read_prices
+from training.corpus.pools import make_pools
+from training.corpus.routing_measures import Floats
+from training.network.base_bundle import read_base_bundle
+from training.network.encoding import encode_prompts
 from training.settings import FitSettings
 from training.train import PRICES_FILE
 

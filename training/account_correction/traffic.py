@@ -13,8 +13,8 @@ import numpy as np
 from router.placement import logit, sigmoid
 from training.account_correction.hierarchy import SPREADS, AccountAnswers, Spreads, choose_spreads, fit_account
 from training.account_correction.outside import OutsideBeliefs
-from training.logged_requests import Ints
-from training.routing_measures import Floats, Pool, measure_curve, trace_curve
+from training.corpus.routing_measures import Floats, Pool, measure_curve, trace_curve
+from training.telemetry.logged_requests import Ints
 
 ROUNDS = (0, 200, 1_000, 3_000, 10_000, 30_000)
 """Requests in all at the end of each round."""
@@ -37,7 +37,7 @@ class Point:
         seed: Of the traffic.
         n_requests, n_judged: So far.
         log_loss: Of P(good) on held-out prompts, mean over prompts and models, nats.
-        gap_closed: As in `training.routing_measures`.
+        gap_closed: As in `training.corpus.routing_measures`.
         utility_usd: Mean of `WILLINGNESS_TO_PAY_USD` x score - cost over held-out prompts, each answered by the lane of most expected utility.
     """
 

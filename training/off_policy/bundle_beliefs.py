@@ -13,9 +13,9 @@ from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.lane_table import LaneTable
 from router.onnx_quality_model import OnnxQualityModel
 from router.text_window import cut_to_window
-from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.off_policy.errors import CannotTellError
 from training.off_policy.logged_lanes import is_judged_by_prior, latest_lanes, lay_out
+from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 
 _CHARACTERS, _TURNS = FEATURE_NAMES.index("log_characters"), FEATURE_NAMES.index("log_turns")
 

@@ -10,7 +10,6 @@ import numpy as np
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.verdict import Interval
 from training.errors import SettingsError
-from training.logged_requests import Float32s, Floats, LoggedRequests, Mask
 from training.off_policy.diagnostics import Diagnostics, SupportLimits, diagnose, diagnose_difference, drawn_of, refusals
 from training.off_policy.errors import CannotTellError
 from training.off_policy.estimators.port import Estimate, JudgedSample
@@ -21,6 +20,7 @@ from training.off_policy.intervals.registry import INTERVALS
 from training.off_policy.observation import observation_propensity, observation_weight
 from training.off_policy.reward_model import BeliefLearner, RewardLearner, cross_fit_rewards, folds_of
 from training.off_policy.spent_model import cross_fit_spent
+from training.telemetry.logged_requests import Float32s, Floats, LoggedRequests, Mask
 
 Metric = Literal["quality", "cost_usd", "latency_ms", "utility_usd"]
 METRICS: tuple[Metric, ...] = ("quality", "cost_usd", "latency_ms", "utility_usd")

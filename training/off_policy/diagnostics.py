@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.logged_requests import Floats, LoggedRequests
 from training.off_policy.estimators.port import Probabilities
 from training.off_policy.intervals.conversations import Conversations
+from training.telemetry.logged_requests import Floats, LoggedRequests
 
 
 @dataclass(frozen=True, slots=True)

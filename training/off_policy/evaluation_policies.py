@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
-from training.logged_requests import Floats, LoggedRequests
 from training.off_policy.errors import PolicySpecError
+from training.telemetry.logged_requests import Floats, LoggedRequests
 
 Beliefs = Callable[[LoggedRequests], LoggedRequests]
 """Returns the same requests with other beliefs about the lanes."""

@@ -10,8 +10,8 @@ from router.ability_prior import AbilityPrior
 from router.lane import Lane, QualityPrior
 from router.lane_table import UNKNOWN_ABILITY_STD, LaneTable
 from router.price_table import Price
-from training.lane_book import LaneBook, LoggedLane
-from training.logged_requests import LoggedRequests, Mask
+from training.telemetry.lane_book import LaneBook, LoggedLane
+from training.telemetry.logged_requests import LoggedRequests, Mask
 
 _SOURCE = "as logged"
 _SAME_STD = 0.01

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.logged_requests import Floats
+from training.telemetry.logged_requests import Floats
 
 _STEPS = 25
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from router.bar import Bar, BarRule
 from router.bundle import Bundle
 from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
-from training.lane_book import LaneBook, LoggedLane
-from training.logged_requests import Floats, Ints, LoggedRequests, Mask
 from training.off_policy.errors import CannotTellError
 from training.off_policy.evaluation_policies import Beliefs, take_best
 from training.off_policy.logged_lanes import is_judged_by_prior, latest_lanes, lay_out
+from training.telemetry.lane_book import LaneBook, LoggedLane
+from training.telemetry.logged_requests import Floats, Ints, LoggedRequests, Mask
 
 _SHARE_STEPS = 1_000
 """The bar counts three digits of a share."""

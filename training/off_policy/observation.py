@@ -6,8 +6,8 @@ and the lane alone. If people judge an answer because it is bad, beyond what the
 
 import numpy as np
 
-from training.logged_requests import Floats, LoggedRequests, Mask
 from training.off_policy.logistic import fit_logistic, logit, sigmoid
+from training.telemetry.logged_requests import Floats, LoggedRequests, Mask
 
 LEAST_OBSERVATION = 0.002
 """Chances count as no smaller: a single judged answer must not stand for thousands."""

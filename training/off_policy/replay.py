@@ -12,9 +12,9 @@ import numpy as np
 
 from router.bundle import load_bundle
 from training.errors import SettingsError
-from training.logged_requests import Floats, LoggedRequests
 from training.off_policy.logistic import logit, sigmoid
 from training.off_policy.traffic import Scenario, Traffic, World, log_world
+from training.telemetry.logged_requests import Floats, LoggedRequests
 
 N_LANES = 6
 _CHEAPEST_USD_PER_MTOK, _DEAREST_USD_PER_MTOK = 0.2, 12.0

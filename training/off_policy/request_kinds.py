@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.features import FEATURE_NAMES, FEATURES_VERSION
-from training.logged_requests import Floats, LoggedRequests
+from training.telemetry.logged_requests import Floats, LoggedRequests
 
 UNKNOWN_KIND = "unknown"
 LONG_CHARACTERS = 4_000

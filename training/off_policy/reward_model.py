@@ -10,9 +10,9 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from training.logged_requests import Float32s, Floats, Ints, LoggedRequests, Mask
 from training.off_policy.intervals.conversations import Conversations
 from training.off_policy.logistic import fit_logistic, logit, sigmoid
+from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests, Mask
 
 _PAIRS_AT_ONCE = 200_000
 """Bounds the memory: a pair of request and lane takes a few hundred bytes."""

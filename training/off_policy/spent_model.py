@@ -7,7 +7,7 @@ Cross-fitted like the reward model.
 import numpy as np
 import numpy.typing as npt
 
-from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
+from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 
 _PRIOR_REQUESTS = 20.0
 """A lane's factor starts from the overall one, which counts like so many requests."""

@@ -6,9 +6,9 @@ that are logged know a part of it.
 
 import numpy as np
 
-from training.logged_requests import Floats, Ints
 from training.off_policy.logistic import sigmoid
 from training.off_policy.traffic import Scenario, Traffic, World, log_world
+from training.telemetry.logged_requests import Floats, Ints
 
 LANES = ("small/a", "medium/b", "large/c", "large/d")
 _ABILITY = np.array([-0.2, 0.5, 1.2, 1.3])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from training.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.off_policy.evaluation_policies import EvaluationPolicy
 from training.off_policy.logistic import logit, sigmoid
+from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.logged_requests import Float32s, Floats
 from training.off_policy.logistic import sigmoid
 from training.off_policy.reward_model import BeliefLearner, BeliefModel, JudgedPairs, LanePairs, RewardModel
+from training.telemetry.logged_requests import Float32s, Floats
 
 if TYPE_CHECKING:
     import lightgbm

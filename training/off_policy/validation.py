@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 
-from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings, PolicyJudge, compare_policies
 from training.off_policy.diagnostics import diagnose_difference, refusals
 from training.off_policy.estimators.registry import ESTIMATORS
@@ -26,6 +25,7 @@ from training.off_policy.intervals.registry import INTERVALS
 from training.off_policy.replay import read_pool, replay
 from training.off_policy.synthetic import make_traffic
 from training.off_policy.traffic import Scenario, Traffic, with_beliefs
+from training.telemetry.logged_requests import LoggedRequests
 
 WORTH_USD = 0.03
 _BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"

@@ -12,13 +12,13 @@ from router.bundle import Bundle
 from router.expectation import shift_quality
 from router.placement import logit
 from training.account_correction.fitting import FittedAccounts, JudgedAnswers, fit_accounts, rows_by_account
-from training.logged_requests import LoggedRequests
 from training.retrain.challenger import Learned, beliefs_of, project_reference
 from training.retrain.champion import Champion
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.learning import Choice, choose_step
 from training.retrain.settings import RetrainSettings
-from training.telemetry_reader import LogReader
+from training.telemetry.logged_requests import LoggedRequests
+from training.telemetry.reader import LogReader
 
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]

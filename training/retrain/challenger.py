@@ -16,12 +16,12 @@ from router.placement import logit, sigmoid
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from router.reference_answers import ReferenceAnswers
 from training.account_correction.fitting import FittedAccounts
-from training.bundle_writer import publish_bundle
-from training.calibration import LONGEST_LOG_TOKENS
-from training.encoding import encode_prompts
-from training.export_onnx import GraphParts, assemble_graph
-from training.fitted_model import Beliefs
-from training.parity import ParityReport, prove_parity
+from training.bundle.export_onnx import GraphParts, assemble_graph
+from training.bundle.parity import ParityReport, prove_parity
+from training.bundle.writer import publish_bundle
+from training.network.calibration import LONGEST_LOG_TOKENS
+from training.network.encoding import encode_prompts
+from training.network.fitted_model import Beliefs
 from training.retrain.champion import Champion
 from training.retrain.correction import LogitMap
 from training.retrain.fused_network import run_heads

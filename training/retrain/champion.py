@@ -10,10 +10,10 @@ import numpy.typing as npt
 from router.bundle import Bundle, load_bundle, read_manifest
 from router.errors import BundleError
 from router.reference_answers import ReferenceAnswers
-from training.export_onnx import GraphParts
-from training.fused_weights import FusedWeights
-from training.input_scaler import InputScaler
-from training.static_table import StaticTable
+from training.bundle.export_onnx import GraphParts
+from training.network.fused_weights import FusedWeights
+from training.network.input_scaler import InputScaler
+from training.network.static_table import StaticTable
 
 Float32s = npt.NDArray[np.float32]
 Manifest = dict[str, Any]  # parsed JSON of our own making

@@ -17,7 +17,7 @@ from training.retrain.evidence import Arrays, ChampionView, gather_evidence
 from training.retrain.job import part_name
 from training.retrain.settings import RetrainSettings
 from training.retrain.work_folder import WorkFolder
-from training.telemetry_reader import LogReader
+from training.telemetry.reader import LogReader
 from training.train import Progress
 
 _PARTS_PER_WORKER = 2

@@ -61,7 +61,7 @@ def retrain(
     """Learn from logged requests and their feedback: a challenger bundle, and a verdict on whether it is better."""
     from router.bundle import read_manifest
     from training.progress import TerminalProgress
-    from training.registry import BundleRegistry, default_address
+    from training.promotion.registry import BundleRegistry, default_address
     from training.retrain.job import RetrainPlan
     from training.retrain.job import retrain as run_retraining
     from training.retrain.settings import RetrainSettings

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.export_onnx import GraphParts
+from training.bundle.export_onnx import GraphParts
 from training.retrain.fused_network import FusedNetwork
 
 Float32s = npt.NDArray[np.float32]

@@ -16,12 +16,12 @@ from router.context import RouteContext
 from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
 from router.text_window import cut_to_window, estimate_tokens
 from router.tokenizer import WordPieceTokenizer
-from training.calibration import LONGEST_LOG_TOKENS
-from training.encoding import EncodedPrompts
-from training.export_onnx import GraphParts
-from training.logged_requests import LoggedRequests
+from training.bundle.export_onnx import GraphParts
+from training.network.calibration import LONGEST_LOG_TOKENS
+from training.network.encoding import EncodedPrompts
 from training.retrain.fused_network import run_heads
 from training.retrain.lane_models import LaneModels
+from training.telemetry.logged_requests import LoggedRequests
 
 Arrays = dict[str, npt.NDArray[Any]]
 Float16s = npt.NDArray[np.float16]

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from router.account_correction import AccountCorrections
-from training.corpus import Corpus
+from training.corpus.graded_corpus import Corpus
 from training.retrain.champion import Champion
 from training.retrain.settings import RetrainSettings
-from training.telemetry_folder import find_exports
+from training.telemetry.folder import find_exports
 
 RECIPE_VERSION = 2
 """A step for any change of what the same inputs give."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from training.export_onnx import GraphParts
+from training.bundle.export_onnx import GraphParts
 from training.retrain.correction import LogitMap
 
 Floats = npt.NDArray[np.float64]

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.export_onnx import GraphParts
-from training.fused_weights import FusedWeights
+from training.bundle.export_onnx import GraphParts
+from training.network.fused_weights import FusedWeights
 
 Float32s = npt.NDArray[np.float32]
 _BATCH_PROMPTS = 4_096
 
 
 class FusedNetwork(nn.Module):
-    """See `training.fused_weights` for the layout and `training.network` for what the layers mean.
+    """See `training.network.fused_weights` for the layout and `training.network.ensemble` for what the layers mean.
 
     Args:
         parts: Of the graph.

@@ -11,11 +11,11 @@ from router.bundle import load_bundle
 from router.errors import BundleError
 from router.placement import logit
 from router.verdict import Verdict, read_verdict, write_verdict
-from training.bundle_writer import check_bundle_place
-from training.corpus import read_corpus
+from training.bundle.writer import check_bundle_place
+from training.corpus.graded_corpus import read_corpus
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
-from training.registry import BundleRegistry
+from training.promotion.registry import BundleRegistry
 from training.retrain.accounts import beside, corrections_of_champion, fit_accounts_to_all, learn_accounts
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
@@ -32,7 +32,7 @@ from training.retrain.settings import RetrainSettings
 from training.retrain.stages import Outcome, check_enough, keep_models, learn, learn_from_all, learnable
 from training.retrain.starting_bundle import can_start, find_root, seen_until
 from training.retrain.work_folder import WorkFolder, only_one
-from training.telemetry_reader import LogReader, open_logs
+from training.telemetry.reader import LogReader, open_logs
 from training.train import Progress
 
 WORK_FOLDER = ".retrain"

@@ -11,18 +11,18 @@ import numpy.typing as npt
 from router.account_correction import AccountCorrections
 from router.placement import sigmoid
 from router.verdict import Verdict
-from training.logged_requests import LoggedRequests
 from training.off_policy.comparison import ComparisonSettings
 from training.off_policy.evaluation_policies import GreedyPolicy
 from training.off_policy.reward_model import RewardLearner
-from training.promotion_gate import GateSettings, judge_challenger
+from training.promotion.gate import GateSettings, judge_challenger
 from training.retrain.accounts import with_accounts, without_shifts
 from training.retrain.challenger import Learned, beliefs_of
 from training.retrain.correction import LogitSpace
 from training.retrain.evidence import ChampionView, conversation_hashes, encode_requests, logged_logits
 from training.retrain.settings import RetrainSettings
 from training.retrain.stages import Outcome
-from training.telemetry_reader import LogReader
+from training.telemetry.logged_requests import LoggedRequests
+from training.telemetry.reader import LogReader
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from training.retrain.correction import Hearsay
-from training.telemetry_folder import TelemetryExport, files_of, find_exports
-from training.telemetry_lanes import vendor_models
+from training.telemetry.folder import TelemetryExport, files_of, find_exports
+from training.telemetry.lanes import vendor_models
 
 Ints = npt.NDArray[np.intp]
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from router.placement import logit
-from training.calibration import fit_length_line
-from training.export_onnx import GraphParts
+from training.bundle.export_onnx import GraphParts
+from training.network.calibration import fit_length_line
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets, RewardTargets, continue_network
 from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logistic, fit_logit_map

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from router.verdict import Verdict
-from training.corpus import Corpus
-from training.registry import BundleRegistry, RetrainRun
+from training.corpus.graded_corpus import Corpus
+from training.promotion.registry import BundleRegistry, RetrainRun
 from training.retrain.accounts import LearnedAccounts
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.report import RetrainReport, plot_calibration, plot_quality_cost

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from training.atomic_write import replace_file
-from training.logged_requests import LoggedRequests
 from training.retrain.judging import TestRequests
+from training.telemetry.logged_requests import LoggedRequests
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.corpus import Corpus
-from training.encoding import encode_prompts
+from training.bundle.export_onnx import GraphParts
+from training.corpus.graded_corpus import Corpus
 from training.errors import TelemetryError
-from training.export_onnx import GraphParts
-from training.fused_weights import FusedWeights
+from training.network.encoding import encode_prompts
+from training.network.fused_weights import FusedWeights
 from training.retrain.challenger import Learned, fit_projection
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets

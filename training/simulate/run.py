@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from training.base_bundle import read_base_bundle
-from training.encoding import encode_prompts
 from training.errors import SettingsError
+from training.network.base_bundle import read_base_bundle
+from training.network.encoding import encode_prompts
 from training.retrain.settings import RetrainSettings
 from training.settings import FitSettings
 from training.simulate.arms import Arm, EpsilonGreedy, Float32s, Neighbours, Oracle

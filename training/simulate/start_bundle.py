@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.base_bundle import read_base_bundle
-from training.corpus import Corpus
+from training.corpus.graded_corpus import Corpus
 from training.errors import SettingsError
+from training.network.base_bundle import read_base_bundle
 from training.settings import FitSettings
 from training.simulate.world import Ints, World
 from training.train import PRICES_FILE, Progress, train_bundle

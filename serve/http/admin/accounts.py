@@ -5,14 +5,14 @@ from typing import Any
 from fastapi import Request
 
 from serve.errors import BadRequestError
+from serve.gateway import resources_of
+from serve.hot_swap.identity_stores import IdentityStores
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes, allowed, listed, use_now
 from serve.http.admin.shapes import AccountChange, NewAccount, NewMember, account_shape, member_shape
 from serve.identity.names import checked_email, checked_name, checked_zone
 from serve.identity.roles import Role, role_of
 from serve.identity.rows import Account
-from serve.identity.stores import IdentityStores
-from serve.resource_set import resources_of
 
 routes = admin_routes("accounts")
 

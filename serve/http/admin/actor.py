@@ -5,11 +5,11 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from serve.errors import BadVirtualKeyError, ForbiddenError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.authentication import authenticate
 from serve.identity.roles import Actor, Role
-from serve.resource_set import ResourceSet, resources_of
+from serve.identity.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
 from serve.settings import LOOPBACK_HOSTS
-from serve.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
 
 SESSION_COOKIE: Final = "llmdeal_session"
 _ROLE_OF_SCOPE: Final = {"owner": Role.OWNER, "admin": Role.ADMIN, "read": Role.VIEWER}

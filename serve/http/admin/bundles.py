@@ -13,12 +13,12 @@ from serve.bundles.staging import StageEntry, Standing
 from serve.bundles.store import FoundBundle
 from serve.bundles.verdict_shape import verdict_shape
 from serve.errors import ConflictError
+from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes
 from serve.http.admin.shapes import Taken, instant_text
 from serve.http.openapi import error_answers
 from serve.identity.roles import Actor, Role
-from serve.resource_set import ResourceSet, resources_of
 
 routes = admin_routes("bundles")
 Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the history.")]

@@ -6,10 +6,10 @@ from typing import Any
 from anyio import from_thread
 from fastapi import APIRouter, Request
 
+from serve.gateway import ResourceSet, resources_of
 from serve.http.openapi import error_answers
 from serve.identity.roles import Actor, Role
 from serve.money.account_budgets import AccountBudgets
-from serve.resource_set import ResourceSet, resources_of
 
 PREFIX = "/admin/v1"
 

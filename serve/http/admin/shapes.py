@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from serve.content_consent import ContentLogging
+from serve.identity.content_consent import ContentLogging
 from serve.identity.rows import Account, AuditEntry, HostedLanes, Member, StoredProviderKey, StoredVirtualKey
 from serve.money.budget import BudgetState
 

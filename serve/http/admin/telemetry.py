@@ -5,12 +5,12 @@ from typing import Any
 from anyio import from_thread
 from fastapi import Request
 
+from serve.gateway import ResourceSet
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes, allowed
 from serve.http.admin.shapes import Forgetting, instant_text
 from serve.identity.roles import Role
-from serve.resource_set import ResourceSet
-from serve.storage.telemetry_erasure import Erased, TelemetryErasure
+from serve.telemetry.erasure import Erased, TelemetryErasure
 
 routes = admin_routes("accounts")
 

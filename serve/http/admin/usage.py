@@ -10,7 +10,7 @@ from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes, allowed
 from serve.http.admin.shapes import usd_text
 from serve.identity.roles import Role
-from serve.storage.usage_repository import UsageRepository, UsageRow
+from serve.telemetry.usage_repository import UsageRepository, UsageRow
 
 routes = admin_routes("usage")
 _USUAL = timedelta(days=30)

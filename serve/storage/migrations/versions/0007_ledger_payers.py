@@ -5,7 +5,7 @@ from itertools import groupby
 import sqlalchemy as sa
 from alembic import op
 
-from serve.storage.budget_repository import payers_id
+from serve.money.budget_repository import payers_id
 
 revision = "0007"
 down_revision = "0006"

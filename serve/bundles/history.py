@@ -1,0 +1,85 @@
+"""The history of bundles in one database: which one stood where, since when, and who wanted it so."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from serve.bundles.staging import StageChange, StageEntry, Standing
+from serve.errors import MovedOnError
+from serve.identity.audit_repository import AuditRepository
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.storage.bundle_tables import BUNDLE_STAGE_TABLE
+from serve.storage.instant import from_microseconds, to_microseconds
+
+_STAGE: Final = BUNDLE_STAGE_TABLE.c
+
+
+class BundleHistory:
+    """Reads the history, and adds to it.
+
+    Args:
+        audit: Writes what is added into the audit log too, in the same transaction.
+    """
+
+    def __init__(self, audit: AuditRepository) -> None:
+        self._audit = audit
+
+    def newest(self) -> int:
+        """Return the number of the last line; 0: there is none."""
+        with self._audit.reading.connect() as connection:
+            return int(connection.execute(select(func.max(_STAGE.number))).scalar() or 0)
+
+    def entries(self) -> list[StageEntry]:
+        """Return all lines, the oldest first."""
+        with self._audit.reading.connect() as connection:
+            return [_entry_of(row) for row in connection.execute(select(BUNDLE_STAGE_TABLE).order_by(_STAGE.number))]
+
+    def add(self, changes: Sequence[StageChange], actor: str, after: int) -> int:
+        """Add lines behind the one with the number `after`, all or none; return the number of the last.
+
+        Raises:
+            MovedOnError: There are newer lines already: whoever wants to add has to look again.
+        """
+        first = changes[0]
+        details: dict[str, Any] = {
+            "version": first.standing.version,
+            "share": first.standing.share,
+            "note": first.note,
+        }
+        subject = f"bundle:{first.standing.bundle}"
+        try:
+            with self._audit.change(DEFAULT_ACCOUNT, actor, f"bundle.{first.action}", subject, **details) as connection:
+                if int(connection.execute(select(func.max(_STAGE.number))).scalar() or 0) != after:
+                    raise _moved_on()
+                at_us = to_microseconds(self._audit.now())
+                rows = [
+                    {
+                        "number": number,
+                        "at_us": at_us,
+                        "actor": actor,
+                        "action": change.action,
+                        "stage": change.stage,
+                        "bundle": change.standing.bundle,
+                        "version": change.standing.version,
+                        "share": change.standing.share,
+                        "note": change.note,
+                        "verdict": change.verdict,
+                    }
+                    for number, change in enumerate(changes, start=after + 1)
+                ]
+                connection.execute(insert(BUNDLE_STAGE_TABLE), rows)
+        except IntegrityError:  # two who looked at the same moment; PostgreSQL lets both begin
+            raise _moved_on() from None
+        return after + len(changes)
+
+
+def _entry_of(row: Any) -> StageEntry:
+    standing = Standing(row.bundle, row.version, row.share)
+    change = StageChange(row.action, row.stage, standing, row.note, row.verdict)
+    return StageEntry(row.number, from_microseconds(row.at_us), row.actor, change)
+
+
+def _moved_on() -> MovedOnError:
+    return MovedOnError("another change of the bundles came first: look again with 'llmdeal bundle list'")

@@ -1,0 +1,65 @@
+"""From graded answers on disk to lanes whose quality rests on them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from router.bundle import Bundle
+from router.context import RouteContext
+from router.lane import Lane, QualityPrior
+from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
+from router.placement import Float32s, GradedAnswers, Placement, PlacementSpace
+from router.quality_model import QualityModel
+from router.reference_answers import ReferenceAnswers
+from serve.bundles.calibration_file import CalibrationFile
+
+
+def place_lanes(
+    lanes: Iterable[Lane],
+    calibrations: Sequence[CalibrationFile],
+    bundle: Bundle,
+    quality_model: QualityModel,
+    read_reference: Callable[[], ReferenceAnswers],
+) -> list[Lane]:
+    """Return the lanes, those of calibrated models with their placement; a model that the bundle was trained on needs none."""
+    answered = {calibration.vendor_model: calibration for calibration in calibrations}
+    wanted = list(lanes)
+    if not any(_needs_placing(lane, bundle) and lane.vendor_model in answered for lane in wanted):
+        return wanted
+    space = PlacementSpace.of(read_reference())
+    return [
+        with_placement(lane, place_model(space, quality_model, answered[lane.vendor_model], lane.prior))
+        if _needs_placing(lane, bundle) and lane.vendor_model in answered
+        else lane
+        for lane in wanted
+    ]
+
+
+def place_model(
+    space: PlacementSpace, quality_model: QualityModel, calibration: CalibrationFile, prior: QualityPrior | None
+) -> Placement:
+    """Return where a model's graded answers place it among the trained ones."""
+    answers = calibration.answers
+    quality, tokens = predict_all(quality_model, [answer.prompt for answer in answers])
+    lengths = [np.nan if answer.completion_tokens is None else answer.completion_tokens for answer in answers]
+    graded = GradedAnswers(
+        quality, tokens, np.array([answer.score for answer in answers], np.float32), np.array(lengths, np.float32)
+    )
+    return space.place(graded) if prior is None else space.place(graded, prior.ability, prior.ability_std)
+
+
+def predict_all(quality_model: QualityModel, prompts: Sequence[str]) -> tuple[Float32s, Float32s]:
+    """Return (P(good answer), completion tokens) of the trained models, each (n_prompts, n_trained)."""
+    predictions = [quality_model.predict(RouteContext.from_prompt(prompt)) for prompt in prompts]
+    return np.stack([each.quality for each in predictions]), np.stack([each.completion_tokens for each in predictions])
+
+
+def with_placement(lane: Lane, placement: Placement) -> Lane:
+    """Return the lane with what its model's own answers say."""
+    prior = lane.prior or QualityPrior(UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD, "nothing was known")
+    return replace(lane, prior=replace(prior, placement=placement))
+
+
+def _needs_placing(lane: Lane, bundle: Bundle) -> bool:
+    return lane.trained_name not in bundle.trained_names

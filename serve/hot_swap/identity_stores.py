@@ -1,0 +1,82 @@
+"""Opens what is stored of accounts, people and keys: for the gateway and for the command line alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from serve.catalogue.provider_rows import load_provider_rows
+from serve.clock import Clock
+from serve.identity.account_repository import AccountRepository
+from serve.identity.audit_repository import AuditRepository
+from serve.identity.issued_keys import IssuedKeys
+from serve.identity.person_repository import PersonRepository
+from serve.identity.rows import Account
+from serve.identity.sign_in import SignIn
+from serve.identity.virtual_key_repository import VirtualKeyRepository
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.packaged_files import data_dir
+from serve.provider_keys.owned_provider_keys import OwnedProviderKeys
+from serve.provider_keys.repository import ProviderKeyRepository
+from serve.routing.policy_repository import PolicyRepository
+from serve.settings import LOOPBACK_HOSTS, Settings
+from serve.vault.data_key_repository import DataKeyRepository
+from serve.vault.master_key import OwnMachineKey, find_key_wrapper
+from serve.vault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityStores:
+    """Accounts, people and keys in one database.
+
+    Args:
+        audit: Who changed what.
+        accounts: And their members.
+        people: And their sessions.
+        sign_in: Passwords.
+        issued_keys: Virtual keys.
+        provider_keys: Sealed.
+        vault: Seals them.
+        policy: That the operator chose.
+    """
+
+    audit: AuditRepository
+    accounts: AccountRepository
+    people: PersonRepository
+    sign_in: SignIn
+    issued_keys: IssuedKeys
+    provider_keys: OwnedProviderKeys
+    vault: Vault
+    policy: PolicyRepository
+
+
+def open_identity(settings: Settings, environment: Mapping[str, str], engine: Engine, clock: Clock) -> IdentityStores:
+    """Return the stores; on one's own machine a master key is made when the first secret is sealed.
+
+    Raises:
+        ConfigurationError: The master key cannot be used.
+    """
+    secret = settings.master_key.get_secret_value() if settings.master_key else None
+    wrapper = find_key_wrapper(settings.key_wrapper, secret, settings.master_key_file, environment)
+    if wrapper is None and _is_ones_own_machine(settings, engine):
+        wrapper = OwnMachineKey(environment)
+    audit = AuditRepository(engine, clock.now)
+    accounts, people = AccountRepository(audit), PersonRepository(audit)
+    vault = Vault(wrapper, DataKeyRepository(engine), clock.now)
+    accounts.add_if_missing(Account(DEFAULT_ACCOUNT, "Default", settings.time_zone, "never", True, clock.now()))
+    rows = load_provider_rows(data_dir() / "providers")
+    return IdentityStores(
+        audit=audit,
+        accounts=accounts,
+        people=people,
+        sign_in=SignIn(people, accounts, clock),
+        issued_keys=IssuedKeys(VirtualKeyRepository(audit), vault, clock.now),
+        provider_keys=OwnedProviderKeys(ProviderKeyRepository(audit), vault, rows, clock.now),
+        vault=vault,
+        policy=PolicyRepository(audit),
+    )
+
+
+def _is_ones_own_machine(settings: Settings, engine: Engine) -> bool:
+    """Return whether nobody else is likely to depend on this gateway, so that a key on its disk is good enough."""
+    return settings.host in LOOPBACK_HOSTS and engine.dialect.name == "sqlite"

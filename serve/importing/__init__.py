@@ -1,1 +1,0 @@
-"""Brings keys over from elsewhere: a `.env` file, LiteLLM's `config.yaml`."""

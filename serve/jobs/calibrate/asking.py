@@ -1,0 +1,144 @@
+"""Asks a lane the questions through the gateway itself, so that retries, costs and telemetry are those of any other request."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from serve.jobs.calibrate.grading import is_right
+from serve.jobs.calibrate.questions import Question
+
+TAG = "calibration"
+_PARALLEL = 4
+_PATH = "/v1/chat/completions"
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    completion_tokens: int | None = None
+    cost: float | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    usage: _Usage
+
+
+class _Problem(msgspec.Struct):
+    message: str
+
+
+class _Refusal(msgspec.Struct):
+    error: _Problem
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuestion:
+    """What became of a question.
+
+    Args:
+        question: Which.
+        score: 1 right, 0 wrong; None: there was no answer.
+        completion_tokens: None: unknown.
+        cost_usd: None: unknown.
+        problem: Why there was no answer, or "".
+        is_cut: The answer ended at the token limit.
+    """
+
+    question: Question
+    score: float | None
+    completion_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    problem: str = ""
+    is_cut: bool = False
+
+
+async def ask_questions(
+    app: FastAPI, lane_id: str, questions: Sequence[Question], max_tokens: int, advance: Callable[[], None]
+) -> list[AskedQuestion]:
+    """Ask all questions, four at a time, and return what became of each, in order.
+
+    Args:
+        app: A gateway that takes requests without a virtual key; it is started and stopped here.
+        lane_id: Who is asked.
+        questions: What.
+        max_tokens: Limit on each answer.
+        advance: Called after each.
+    """
+    gate = asyncio.Semaphore(_PARALLEL)
+
+    async def ask(question: Question) -> AskedQuestion:
+        async with gate:
+            asked = await _ask(app, lane_id, question, max_tokens)
+        advance()
+        return asked
+
+    async with app.router.lifespan_context(app):
+        return list(await asyncio.gather(*map(ask, questions)))
+
+
+async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) -> AskedQuestion:
+    body = {
+        "model": lane_id,
+        "messages": [{"role": "user", "content": question.prompt}],
+        "max_completion_tokens": max_tokens,
+        "provider": {"allow_fallbacks": False},
+    }
+    status, content = await post_chat(app, msgspec.json.encode(body), TAG)
+    if status != 200:
+        return AskedQuestion(question, None, problem=msgspec.json.decode(content, type=_Refusal).error.message)
+    completion = msgspec.json.decode(content, type=_Completion)
+    choice = completion.choices[0]
+    cost = None if completion.usage.cost is None else Decimal(str(completion.usage.cost))
+    score = float(is_right(choice.message.content or "", question.answer, question.grader))
+    return AskedQuestion(question, score, completion.usage.completion_tokens, cost, is_cut=choice.finish_reason == "length")
+
+
+async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
+    """Return (status, body) of a chat request to the gateway in this process, which is logged under this tag."""
+    parts: list[bytes] = []
+    status = 0
+    sent = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if sent:
+            await asyncio.Event().wait()  # the caller stays until it is answered
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        else:
+            parts.append(message.get("body", b""))
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": _PATH,
+        "raw_path": _PATH.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"x-llmdeal-tags", tag.encode())],
+        "client": (tag, 0),
+        "server": ("llmdeal", 0),
+    }
+    await app(scope, receive, send)
+    return status, b"".join(parts)

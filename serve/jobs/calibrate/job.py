@@ -1,0 +1,152 @@
+"""The calibration job: pick a lane and the most telling questions, ask, grade, place, keep."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.placement import PlacementSpace
+from router.text_window import estimate_tokens
+from serve.app import create_app
+from serve.bundles.calibration_file import (
+    FORMAT_VERSION,
+    CalibrationAnswer,
+    CalibrationFile,
+    calibrations_folder,
+    write_calibration,
+)
+from serve.bundles.generation import Generation
+from serve.bundles.placing import place_model, predict_all, with_placement
+from serve.clock import Clock
+from serve.errors import ConfigurationError
+from serve.hot_swap.deciding import deciding_generation
+from serve.jobs.calibrate.asking import AskedQuestion, ask_questions
+from serve.jobs.calibrate.effect import LaneOutlook, lane_outlook
+from serve.jobs.calibrate.questions import Question, load_questions
+from serve.lanes.assembler import LaneAssembler
+from serve.settings import Settings
+
+FEWEST_ANSWERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationPlan:
+    """What will be asked of whom.
+
+    Args:
+        generation: The loaded bundle.
+        table: All lanes.
+        lane: Who is asked.
+        questions: What, the most telling first.
+        expected_usd: What that is expected to cost.
+    """
+
+    generation: Generation
+    table: LaneTable
+    lane: Lane
+    questions: Sequence[Question]
+    expected_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationResult:
+    """What came of it.
+
+    Args:
+        asked: Every question.
+        before, after: What is believed of the lane without and with its answers.
+        path: Where the answers are kept.
+    """
+
+    asked: Sequence[AskedQuestion]
+    before: LaneOutlook
+    after: LaneOutlook
+    path: Path
+
+
+def plan_calibration(
+    settings: Settings, environment: Mapping[str, str], clock: Clock, name: str, lane_id: str, count: int, bank: Path
+) -> CalibrationPlan:
+    """Choose the lane and the questions.
+
+    Args:
+        settings, environment, clock: Of the gateway.
+        name: Of the model.
+        lane_id: Of the lane; "" takes the cheapest that serves it.
+        count: How many questions.
+        bank: Where they are chosen from.
+
+    Raises:
+        ConfigurationError: No such lane, nothing to calibrate, or the bank is malformed.
+    """
+    generation = deciding_generation(settings, environment)
+    table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
+    lane = _find_lane(table, name, lane_id)
+    if lane.trained_name in generation.bundle.trained_names:
+        raise ConfigurationError(f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration")
+    questions = load_questions(bank)
+    quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
+    chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count)
+    picked = [questions[place] for place in chosen]
+    return CalibrationPlan(generation, table, lane, picked, _expected_usd(lane, picked, float(tokens[chosen].mean())))
+
+
+async def run_calibration(
+    plan: CalibrationPlan,
+    settings: Settings,
+    environment: Mapping[str, str],
+    clock: Clock,
+    max_tokens: int,
+    worth_usd: float,
+    advance: Callable[[], None],
+) -> CalibrationResult:
+    """Ask, grade, place and write.
+
+    Raises:
+        ConfigurationError: Too few questions were answered, or the file cannot be written; nothing is written then.
+    """
+    app = create_app(settings.model_copy(update={"keys": None, "virtual_keys": ()}), environment, clock)
+    asked = await ask_questions(app, plan.lane.lane_id, plan.questions, max_tokens, advance)
+    calibration = _graded(plan.lane, asked, clock)
+    reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
+    placement = place_model(PlacementSpace.of(reference), plan.generation.quality_model, calibration, plan.lane.prior)
+    lanes = plan.table.lanes
+    placed = [with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes]
+    before, after = (lane_outlook(each, plan.lane.lane_id, names, reference, worth_usd) for each in (lanes, placed))
+    path = write_calibration(calibrations_folder(settings.calibrations, environment), calibration)
+    return CalibrationResult(asked, before, after, path)
+
+
+def _find_lane(table: LaneTable, name: str, lane_id: str) -> Lane:
+    lanes = [table.lanes[row] for row in table.find(name)]
+    if not lanes:
+        raise ConfigurationError(f"no lane is called {name!r}: llmdeal prices lists them")
+    serving = [lane for lane in lanes if not lane_id or lane.lane_id == lane_id]
+    if not serving:
+        raise ConfigurationError(
+            f"{name} is not served by the lane {lane_id!r} but by {', '.join(lane.lane_id for lane in lanes)}"
+        )
+    return min(serving, key=lambda lane: lane.price.output_usd_per_mtok)
+
+
+def _expected_usd(lane: Lane, questions: Sequence[Question], mean_tokens: float) -> float:
+    price = lane.price
+    prompt_tokens = sum(estimate_tokens(len(question.prompt)) for question in questions)
+    each = mean_tokens * float(price.output_usd_per_mtok) / 1e6 + float(price.request_usd)
+    return prompt_tokens * float(price.input_usd_per_mtok) / 1e6 + len(questions) * each
+
+
+def _graded(lane: Lane, asked: Sequence[AskedQuestion], clock: Clock) -> CalibrationFile:
+    answers = tuple(
+        CalibrationAnswer(each.question.id, each.question.kind, each.question.prompt, each.score, each.completion_tokens)
+        for each in asked
+        if each.score is not None
+    )
+    if len(answers) < FEWEST_ANSWERS:
+        problem, times = Counter(each.problem for each in asked if each.score is None).most_common(1)[0]
+        raise ConfigurationError(
+            f"{lane.lane_id}: {len(answers)} of {len(asked)} questions were answered, so nothing was written; {times} times: {problem}"
+        )
+    return CalibrationFile(FORMAT_VERSION, lane.vendor_model, lane.lane_id, clock.now(), answers)

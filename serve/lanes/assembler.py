@@ -1,0 +1,244 @@
+"""Makes the lanes of each account: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from router.bar import Bar
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.price_table import PriceTable
+from router.quality_model import QualityModel
+from serve.bundles.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
+from serve.bundles.generation import Generation
+from serve.clock import Clock
+from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.registry import EMBEDDINGS
+from serve.errors import ConfigurationError
+from serve.identity.rows import HostedLanes
+from serve.lanes.directories import LaneDirectories
+from serve.lanes.directory import LaneConnection, LaneDirectory
+from serve.lanes.health import LaneHealth
+from serve.lanes.hosted_health import HostedLaneHealth
+from serve.lanes.of_providers import ProviderConnections, ProviderConnector, scaled
+from serve.lanes.of_servers import server_connections
+from serve.lanes.thought_homes import ThoughtHomes
+from serve.lanes.warm_caches import WarmCaches
+from serve.provider_keys.accounts import OpenedProviderKey
+from serve.routing.vectors import NoQualityModel
+from serve.sandbox.lanes import sandbox_lanes
+from serve.sandbox.transport import SandboxTransport
+from serve.settings import Settings
+from serve.upstream.http_transport import HttpTransport
+from serve.upstream.signing.signer import Signer
+from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import UpstreamTerms
+
+
+@dataclass(frozen=True, slots=True)
+class LaneAssembly:
+    """The lanes of one account.
+
+    Args:
+        directory: The lanes that answer.
+        embeddings: The lanes that make vectors.
+        notices: What the operator should know.
+        signers: Credentials to be kept fresh by whoever runs the gateway.
+    """
+
+    directory: LaneDirectory
+    embeddings: LaneDirectory
+    notices: tuple[str, ...]
+    signers: tuple[Signer, ...]
+
+
+class LaneAssembler:
+    """Makes the lanes of accounts. Does no network call.
+
+    Args:
+        settings: Of the gateway.
+        environment: Where provider keys are looked up.
+        generation: The bundle that lanes are laid out for; whoever swaps it lays the known lanes out anew.
+        clock: For prices and the lanes' health.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], generation: Generation, clock: Clock) -> None:
+        self._settings = settings
+        self._environment = environment
+        self.generation = generation
+        self._clock = clock
+        self._http = HttpTransport()
+        self._sandbox = SandboxTransport(settings.sandbox_pace)
+        self._deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
+
+    @property
+    def transports(self) -> tuple[UpstreamTransport, ...]:
+        """What carries the lanes' bytes; to be closed by whoever runs the gateway."""
+        return (self._http, self._sandbox)
+
+    def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
+        """Return the lanes of the account that runs the gateway: providers, its own servers, its stored keys; the sandbox when there is nothing else.
+
+        Raises:
+            ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
+        """
+        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        configured = self._configured(connector)
+        own = connector.of_stored_keys(stored)
+        found = [*configured.connections, *own.connections]
+        notices = [*configured.notices, *own.notices]
+        has_answers = any(EMBEDDINGS not in connection.endpoints for connection in found)
+        if self._settings.sandbox == "on" or (self._settings.sandbox == "auto" and not has_answers):
+            if not has_answers:
+                until = "Until then answers come from the built-in sandbox and are simulated."
+                notices.insert(0, f"{_no_keys_notice(connector.key_names)} {until}")
+            found += self._sandbox_connections()
+        elif not has_answers:
+            raise ConfigurationError(f"there is no lane: {_no_keys_notice(connector.key_names)} The sandbox is off.")
+        return self._assembled(found, notices, (*configured.signers, *own.signers))
+
+    def of_account(
+        self, stored: Sequence[OpenedProviderKey], hosted_lanes: HostedLanes, operators: tuple[LaneDirectories, LaneDirectories]
+    ) -> LaneAssembly:
+        """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them.
+
+        Args:
+            stored: Its keys.
+            hosted_lanes: When it may use the operator's.
+            operators: Where the operator's lanes are found, for answers and for vectors: hosted lanes share their health.
+        """
+        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        own = connector.of_stored_keys(stored)
+        if hosted_lanes == "never":
+            return self._assembled(own.connections, own.notices, own.signers)
+        hosts = {provider_id for provider_id, configured in self._settings.providers.items() if configured.is_hosted}
+        hosts |= {server.id for server in self._settings.servers if server.is_hosted}
+        configured = self._configured(connector)
+        hosted = [
+            self._hosted(connection, is_reserve=hosted_lanes == "when_spent")
+            for connection in configured.connections
+            if connection.lane.provider in hosts
+        ]
+        return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers), operators)
+
+    def nothing(self) -> LaneDirectory:
+        """Return the lanes of an account that has none."""
+        return _directory((), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock)
+
+    def calibrations(self) -> Sequence[CalibrationFile]:
+        """Read what models answered when they were calibrated.
+
+        Raises:
+            ConfigurationError: A file is malformed.
+        """
+        return read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
+
+    def laid_out(
+        self, directory: LaneDirectory, generation: Generation, calibrations: Sequence[CalibrationFile]
+    ) -> LaneDirectory:
+        """Return lanes that answer as another bundle sees them, sharing what is known of their health and of conversations. Blocks.
+
+        The rows stay the same, so that a request that was decided on either directory tells both what became of it.
+        """
+        table = _believed([connection.lane for connection in directory.connections], generation, calibrations)
+        bar = Bar(table, generation.read_reference)
+        bar.prepare_like(directory.bar)
+        return replace(directory, table=table, bar=bar, quality_model=generation.quality_model)
+
+    def _configured(self, connector: ProviderConnector) -> ProviderConnections:
+        """Return the lanes of the settings and of the environment."""
+        settings = self._settings
+        found = connector.of_settings(settings, self._environment)
+        servers = server_connections(settings.servers, self._http, self._deadlines, self._clock.now().date())
+        reserves = {provider_id for provider_id, configured in settings.providers.items() if configured.is_reserve}
+        reserves |= {server.id for server in settings.servers if server.is_reserve}
+        connections = tuple(
+            replace(connection, lane=replace(connection.lane, is_reserve=True))
+            if connection.lane.provider in reserves
+            else connection
+            for connection in (*found.connections, *servers)
+        )
+        return ProviderConnections(connections, found.notices, found.signers)
+
+    def _hosted(self, connection: LaneConnection, *, is_reserve: bool) -> LaneConnection:
+        at_cost = connection.lane.price
+        price = scaled(at_cost, Decimal(self._settings.hosted_markup), "for hosting")
+        return replace(connection, lane=replace(connection.lane, price=price, is_reserve=is_reserve), hosted_at=at_cost)
+
+    def _sandbox_connections(self) -> list[LaneConnection]:
+        address = {"openai": ("sandbox:", "sandbox:")}
+        return [LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()]
+
+    def _assembled(
+        self,
+        found: Sequence[LaneConnection],
+        notices: Sequence[str],
+        signers: tuple[Signer, ...],
+        hosts: tuple[LaneDirectories, LaneDirectories] | None = None,
+    ) -> LaneAssembly:
+        connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
+        embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
+        generation = self.generation
+        table = _believed([connection.lane for connection in connections], generation, self.calibrations())
+        host, vectors_host = hosts or (None, None)
+        directory = _directory(connections, table, generation.quality_model, generation, self._clock, host)
+        vectors_table = _table([connection.lane for connection in embeddings], ())
+        no_model = NoQualityModel(generation.version)
+        vectors = _directory(embeddings, vectors_table, no_model, generation, self._clock, vectors_host)
+        return LaneAssembly(directory, vectors, tuple(notices), signers)
+
+
+def _directory(
+    connections: Sequence[LaneConnection],
+    table: LaneTable,
+    quality_model: QualityModel,
+    generation: Generation,
+    clock: Clock,
+    host: LaneDirectories | None = None,
+) -> LaneDirectory:
+    prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in table.lanes)
+    terms = [connection.terms for connection in connections]
+    return LaneDirectory(
+        table=table,
+        connections=tuple(connections),
+        health=_health(connections, table, terms, clock, host),
+        warm_caches=WarmCaches([term.prompt_cache for term in terms], clock.monotonic),
+        thought_homes=ThoughtHomes(table),
+        price_snapshot_id=prices.snapshot_id,
+        bar=Bar(table, generation.read_reference),
+        quality_model=quality_model,
+    )
+
+
+def _health(
+    connections: Sequence[LaneConnection],
+    table: LaneTable,
+    terms: Sequence[UpstreamTerms],
+    clock: Clock,
+    host: LaneDirectories | None,
+) -> LaneHealth:
+    hosted = [connection.hosted_at is not None for connection in connections]
+    if host is None or not any(hosted):
+        return LaneHealth(table, clock.monotonic, terms)
+    operators = host  # a name that cannot be None, for the closure
+    return HostedLaneHealth(
+        table, clock.monotonic, terms, hosted, lambda: (operators.operators.table, operators.operators.health)
+    )
+
+
+def _believed(lanes: Sequence[Lane], generation: Generation, calibrations: Sequence[CalibrationFile]) -> LaneTable:
+    return _table(generation.believe_of(lanes, calibrations), generation.bundle.trained_names)
+
+
+def _table(lanes: Sequence[Lane], trained_names: Sequence[str]) -> LaneTable:
+    try:
+        return LaneTable.build(lanes, trained_names)
+    except ValueError:
+        ids = [lane.lane_id for lane in lanes]
+        twice = sorted({lane_id for lane_id in ids if ids.count(lane_id) > 1})
+        raise ConfigurationError(f"these lanes are configured twice: {', '.join(twice)}") from None
+
+
+def _no_keys_notice(key_names: Sequence[str]) -> str:
+    shown = ", ".join(key_names[:4])
+    return f"No provider key was found. Set one of {shown}, …, or add a [[servers]] entry to llmdeal.toml."

@@ -1,0 +1,53 @@
+"""The lanes of every account."""
+
+from collections.abc import Mapping
+
+from serve.errors import NoLaneError
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.lanes.directory import LaneDirectory
+
+
+class LaneDirectories:
+    """Finds an account's lanes. Replaced account by account while requests under way keep what they began with.
+
+    Args:
+        operators: Those of the account that runs the gateway.
+    """
+
+    def __init__(self, operators: LaneDirectory) -> None:
+        self._by_account = {DEFAULT_ACCOUNT: operators}
+
+    @property
+    def operators(self) -> LaneDirectory:
+        """The lanes of the account that runs the gateway."""
+        return self._by_account[DEFAULT_ACCOUNT]
+
+    def by_account(self) -> Mapping[str, LaneDirectory]:
+        """Return all of them."""
+        return self._by_account
+
+    def of(self, account: str) -> LaneDirectory:
+        """Return the lanes of an account.
+
+        Raises:
+            NoLaneError: It has none.
+        """
+        directory = self._by_account.get(account)
+        if directory is None or not len(directory.table):
+            raise NoLaneError(f"the account {account!r} has no lane: store a provider key for it", code="no_lane")
+        return directory
+
+    def replace(self, account: str, directory: LaneDirectory) -> None:
+        """Use other lanes from now on; what is known of those that stay is taken over."""
+        former = self._by_account.get(account)
+        if former is not None:
+            directory.adopt(former)
+        self._by_account[account] = directory
+
+    def swap(self, directories: Mapping[str, LaneDirectory]) -> None:
+        """Use the lanes as another bundle lays them out, all accounts' at once. They share what is known of them with their former selves."""
+        self._by_account = dict(directories)
+
+    def remove(self, account: str) -> None:
+        """Forget an account."""
+        del self._by_account[account]

@@ -1,0 +1,205 @@
+"""What is known of the lanes at this moment: which ones rest, what is left of their limits, how fast they have been. Written by attempts, read by decisions."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router.expectation import LaneState
+from router.lane_table import Floats, LaneTable
+from serve.lanes.allowance import Allowances
+from serve.lanes.rate_limit_headers import RateLimits
+from serve.lanes.statistics import LaneStatistics
+from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
+
+DEFAULT_LIMIT_REST_S = 10.0
+_FIRST_FAILURE_REST_S = 1.0
+_LONGEST_FAILURE_REST_S = 60.0
+_LONGEST_REST_S = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneVitals:
+    """One lane's state in figures, for the explanation and for `/metrics`.
+
+    Args:
+        rests_for_s: How long it still rests; 0: it does not.
+        ttft_ms: Milliseconds to its first token.
+        ms_per_token: Milliseconds per output token.
+        error_rate: Share of recent attempts that it failed, 0..1.
+        requests_left, tokens_left: Of its limits; None: not known.
+    """
+
+    rests_for_s: float
+    ttft_ms: float
+    ms_per_token: float
+    error_rate: float
+    requests_left: float | None
+    tokens_left: float | None
+
+
+class LaneHealth:
+    """Cool-downs, limits and speeds of the lanes of one table.
+
+    Rate limits belong to a provider's account, so a limit rests all lanes of its pool; a refused key rests the whole account; a failure
+    rests its lane alone.
+
+    Args:
+        table: The lanes.
+        monotonic: Seconds that only go forward.
+        terms: Of each lane, in the rows' order; None: nothing is known of any.
+    """
+
+    def __init__(self, table: LaneTable, monotonic: Callable[[], float], terms: Sequence[UpstreamTerms] | None = None) -> None:
+        terms = terms or [NO_TERMS] * len(table)
+        pools = [term.pool_of(lane) for term, lane in zip(terms, table.lanes, strict=True)]
+        index_of = {pool: index for index, pool in enumerate(dict.fromkeys(pools))}
+        self._monotonic = monotonic
+        self._statistics = LaneStatistics(table.typical_ttft_ms, table.typical_ms_per_token)
+        self._rests_until = np.zeros(len(table))
+        self._failures = [0] * len(table)
+        self._nothing_cools = np.zeros(len(table), dtype=np.bool_)
+        self._quiet_after = 0.0
+        self._account_rows = _rows_that_share([f"{lane.provider}/{lane.account}" for lane in table.lanes])
+        self._pool_rows = _rows_that_share(pools)
+        self._pool_of: npt.NDArray[np.intp] = np.array([index_of[pool] for pool in pools], dtype=np.intp)
+        self._counts_max_output = np.array([term.counts_max_output for term in terms], dtype=np.bool_)
+        self._pools = tuple(index_of)
+        self._requests, self._tokens = Allowances(len(index_of)), Allowances(len(index_of))
+        for pool, term in zip(self._pool_of, terms, strict=True):
+            if term.requests_per_minute is not None:
+                self._requests.set_per_minute(int(pool), term.requests_per_minute)
+            if term.tokens_per_minute is not None:
+                self._tokens.set_per_minute(int(pool), term.tokens_per_minute)
+
+    def adopt(self, former: "LaneHealth", rows: Sequence[tuple[int, int]]) -> None:
+        """Take over what is known of lanes, as (row here, row there), and of the pools that are in both."""
+        for row, former_row in rows:
+            self._rests_until[row] = former._rests_until[former_row]
+            self._failures[row] = former._failures[former_row]
+        self._quiet_after = former._quiet_after
+        self._statistics.adopt(former._statistics, rows)
+        place = {pool: index for index, pool in enumerate(former._pools)}
+        pools = [(index, place[pool]) for index, pool in enumerate(self._pools) if pool in place]
+        self._requests.adopt(former._requests, pools)
+        self._tokens.adopt(former._tokens, pools)
+
+    def state(self) -> LaneState:
+        """Return the present state, for one decision."""
+        now = self._monotonic()
+        is_cooling = self._nothing_cools if now >= self._quiet_after else self._rests_until > now
+        if self._requests.is_known:
+            is_cooling = is_cooling | (self._requests.left(now) < 1)[self._pool_of]
+        ttft_ms, ms_per_token, error_rate = self._statistics.read(now)
+        return LaneState(is_cooling, ttft_ms, ms_per_token, error_rate, self._tokens_left(now), self._counts_max_output)
+
+    def may_be_asked(self, row: int, tokens: float) -> bool:
+        """Return whether the lane in this row rests neither after a failure nor for want of `tokens`."""
+        now = self._monotonic()
+        if self._rests_until[row] > now or (self._requests.is_known and self._requests.left(now)[self._pool_of[row]] < 1):
+            return False
+        left = self._tokens_left(now)
+        return left is None or bool(left[row] >= tokens)
+
+    def tokens_counted(self, row: int, prompt_tokens: int, expected_output: float, max_output: int | None) -> float:
+        """Return what the lane's provider will count for a request when it comes in; see `router.eligibility.tokens_counted`."""
+        counts_most = max_output is not None and self._counts_max_output[row]
+        return prompt_tokens + float(max_output if counts_most and max_output is not None else expected_output)
+
+    def seconds_until_any(self, tokens: float = 0.0) -> float | None:
+        """Return how long until the first lane that cannot be asked for `tokens` now can be; None: nothing is in the way of any."""
+        now = self._monotonic()
+        waits = [self._wait_s(row, tokens, now) for row in range(len(self._rests_until))]
+        shortest = min((wait for wait in waits if wait > 0), default=None)
+        return None if shortest is None else min(shortest, _LONGEST_REST_S)
+
+    def vitals(self) -> list[LaneVitals]:
+        """Return every lane's state in figures, in the rows' order."""
+        now = self._monotonic()
+        ttft_ms, ms_per_token, error_rate = self._statistics.read(now)
+        rests = np.maximum(self._rests_until - now, 0.0)
+        requests, tokens = self._requests.left(now)[self._pool_of], self._tokens.left(now)[self._pool_of]
+        return [
+            LaneVitals(
+                rests_for_s=float(rests[row]),
+                ttft_ms=float(ttft_ms[row]),
+                ms_per_token=float(ms_per_token[row]),
+                error_rate=float(error_rate[row]),
+                requests_left=_if_known(requests[row]),
+                tokens_left=_if_known(tokens[row]),
+            )
+            for row in range(len(rests))
+        ]
+
+    def note_sent(self, row: int, tokens: float) -> None:
+        """Keep a request's tokens before it is sent."""
+        now, pool = self._monotonic(), int(self._pool_of[row])
+        self._requests.take(pool, 1, now)
+        self._tokens.take(pool, tokens, now)
+
+    def note_answered(self, row: int, tokens: float, told: RateLimits | None) -> None:
+        """Learn what the head of a response, or its absence, says of the limits; once for every request sent."""
+        now, pool = self._monotonic(), int(self._pool_of[row])
+        self._requests.answered(pool, 1, None if told is None else told.requests, now)
+        self._tokens.answered(pool, tokens, None if told is None else told.tokens, now)
+
+    def note_used(self, row: int, tokens: float, used: float) -> None:
+        """Put back what was kept for a request and not used."""
+        if not self._counts_max_output[row]:
+            self._tokens.settle(int(self._pool_of[row]), tokens, used, self._monotonic())
+
+    def note_success(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int) -> None:
+        """Learn from an answer: its speed, and that the lane works."""
+        self._failures[row] = 0
+        self._statistics.note_answer(row, ttft_ms, total_ms, completion_tokens, self._monotonic())
+
+    def note_slow(self, row: int, waited_ms: float) -> None:
+        """Learn that the first token takes longer than this."""
+        self._statistics.note_slow(row, waited_ms, self._monotonic())
+
+    def note_limit(self, row: int, retry_after_s: float | None) -> None:
+        """Rest the whole pool of this lane: its provider said that a limit was reached."""
+        rest_s = DEFAULT_LIMIT_REST_S if retry_after_s is None else retry_after_s
+        self._rest(self._pool_rows[row], rest_s)
+
+    def note_refused_credentials(self, row: int) -> None:
+        """Rest the whole account of this lane: its provider key was refused, or has no credit left."""
+        self._rest(self._account_rows[row], _LONGEST_FAILURE_REST_S)
+
+    def note_failure(self, row: int, retry_after_s: float | None = None) -> None:
+        """Rest this lane, longer with every failure in a row."""
+        self._statistics.note_error(row, self._monotonic())
+        rest_s = min(_FIRST_FAILURE_REST_S * 2 ** self._failures[row], _LONGEST_FAILURE_REST_S)
+        self._failures[row] = min(self._failures[row] + 1, 16)
+        self._rest([row], max(rest_s, retry_after_s or 0.0))
+
+    def _tokens_left(self, now: float) -> Floats | None:
+        """Return the tokens that a request may need, per lane; a full bucket takes any request, for the provider to judge. None: unlimited."""
+        if not self._tokens.is_known:
+            return None
+        left = self._tokens.left(now)
+        return np.where(left >= self._tokens.limit(), np.inf, left)[self._pool_of]
+
+    def _wait_s(self, row: int, tokens: float, now: float) -> float:
+        pool = int(self._pool_of[row])
+        rest_s = max(float(self._rests_until[row]) - now, 0.0)
+        return max(rest_s, self._requests.seconds_until(pool, 1, now), self._tokens.seconds_until(pool, tokens, now))
+
+    def _rest(self, rows: list[int], rest_s: float) -> None:
+        until = self._monotonic() + min(max(rest_s, 0.0), _LONGEST_REST_S)
+        self._rests_until[rows] = np.maximum(self._rests_until[rows], until)
+        self._quiet_after = max(self._quiet_after, until)
+
+
+def _rows_that_share(names: Sequence[str]) -> list[list[int]]:
+    """Return for every row the rows of the same name, itself among them."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, name in enumerate(names):
+        rows[name].append(row)
+    return [rows[name] for name in names]
+
+
+def _if_known(left: float) -> float | None:
+    return float(left) if np.isfinite(left) else None

@@ -1,0 +1,96 @@
+"""Lanes of the operator's own servers, from `[[servers]]` in the settings."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from router.lane import Lane, QualityPrior, Region
+from router.price_table import Price
+from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.registry import (
+    DIALECT_HEADERS,
+    EMBEDDINGS,
+    KEY_HEADERS,
+    capabilities_of_dialects,
+    endpoint_urls,
+    parameters_refused_by,
+)
+from serve.errors import ConfigurationError
+from serve.lanes.capabilities import capabilities_named
+from serve.lanes.directory import LaneConnection
+from serve.settings import ServerModelSettings, ServerSettings
+from serve.upstream.transport import Deadlines, UpstreamTransport
+from serve.upstream.upstream_terms import UpstreamTerms
+
+
+def server_connections(
+    servers: tuple[ServerSettings, ...], transport: UpstreamTransport, deadlines: Deadlines, today: date
+) -> list[LaneConnection]:
+    """Return one connection per model of each server.
+
+    Raises:
+        ConfigurationError: A capability is unknown, or a server's id is used twice.
+    """
+    ids = [server.id for server in servers]
+    for server_id in ids:
+        if ids.count(server_id) > 1:
+            raise ConfigurationError(f"two servers have the id {server_id!r}: give each its own")
+    connections = []
+    for server in servers:
+        headers = {"content-type": "application/json", **DIALECT_HEADERS.get(server.dialect, {})}
+        if server.key is not None:
+            secret = server.key.get_secret_value()
+            own_header = KEY_HEADERS.get(server.dialect)
+            headers |= {"authorization": f"Bearer {secret}"} if own_header is None else {own_header: secret}
+        terms = UpstreamTerms(requests_per_minute=server.requests_per_minute, tokens_per_minute=server.tokens_per_minute)
+        for served in server.models:
+            lane = lane_of_server_model(
+                server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
+            )
+            if served.kind == "embedding":
+                endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, server.base_url, lane.upstream_model)}
+                connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
+                continue
+            dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
+            own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
+            refused = parameters_refused_by(server.dialect, NO_QUIRKS)
+            lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
+            endpoints = {dialect: endpoint_urls(dialect, server.base_url, lane.upstream_model) for dialect in dialects}
+            connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
+    return connections
+
+
+def lane_of_server_model(
+    provider: str,
+    account: str,
+    served: ServerModelSettings,
+    region: Region | None,
+    today: date,
+    *,
+    trains_on_data: bool | None,
+    retains_data: bool | None,
+) -> Lane:
+    """Return the lane of a model that the operator listed and priced.
+
+    Raises:
+        ConfigurationError: A capability is unknown.
+    """
+    prior = None
+    if served.ability is not None:
+        prior = QualityPrior(served.ability, served.ability_std, "set by the operator")
+    return Lane(
+        lane_id=f"{account}/{served.upstream_model}",
+        provider=provider,
+        upstream_model=served.upstream_model,
+        vendor_model=served.vendor_model or f"{provider}/{served.upstream_model}",
+        account=account,
+        price=Price(Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", today),
+        capabilities=capabilities_named(served.capabilities, f"{account}: {served.upstream_model}"),
+        context_tokens=served.context_tokens,
+        max_output_tokens=served.max_output_tokens,
+        region=region,
+        trains_on_data=trains_on_data,
+        retains_data=retains_data,
+        trained_name=served.trained_name,
+        prior=prior,
+    )

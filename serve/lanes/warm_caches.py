@@ -1,0 +1,95 @@
+"""Which lanes' prompt caches hold a conversation, so that staying there can be priced."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.lane_table import Floats
+from router.price_table import TokenUsage
+from serve.lanes.statistics import DecayedMeans
+
+_MOST_CONVERSATIONS = 20_000
+_ONE_HOUR_S = 3_600.0
+# Until answers tell: a cache that should be warm is found warm every other time.
+_ASSUMED_HIT_SHARE = 0.5
+_ASSUMED_HIT_WEIGHT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCache:
+    """How a provider caches prompts.
+
+    Args:
+        is_automatic: It caches every long prompt; False: only what the request marks, and the answer says how much that was.
+        least_tokens: Shorter prompts are not cached.
+        lifetime_s: For how long after its last use a prompt is kept.
+    """
+
+    is_automatic: bool
+    least_tokens: int
+    lifetime_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Warm:
+    tokens: int
+    until_s: float
+
+
+class WarmCaches:
+    """Remembers what each lane's prompt cache was last given of each conversation; of this process, bounded.
+
+    Args:
+        caches: Of each lane, in the rows' order; None: it has none, or nobody says how it works.
+        monotonic: Seconds that only go forward.
+    """
+
+    def __init__(self, caches: Sequence[PromptCache | None], monotonic: Callable[[], float]) -> None:
+        self._caches = caches
+        self._monotonic = monotonic
+        self._warm: OrderedDict[str, dict[int, _Warm]] = OrderedDict()
+        self._hit_share = DecayedMeans(np.full(len(caches), _ASSUMED_HIT_SHARE), _ASSUMED_HIT_WEIGHT)
+
+    def adopt(self, former: "WarmCaches", row_here: Mapping[int, int]) -> None:
+        """Take over the conversations of a former table, as row there -> row here."""
+        for conversation_id, known in former._warm.items():
+            kept = {row_here[row]: warm for row, warm in known.items() if row in row_here}
+            if kept:
+                self._warm[conversation_id] = kept
+        self._hit_share.adopt(former._hit_share, [(here, there) for there, here in row_here.items()])
+
+    def expected_tokens(self, conversation_id: str, prompt_tokens: int) -> Floats | None:
+        """Return how many of the prompt's tokens each lane is expected to find in its cache, shape (n_lanes,); None: no lane any."""
+        known = self._warm.get(conversation_id)
+        if known is None:
+            return None
+        now = self._monotonic()
+        alive = {row: warm for row, warm in known.items() if warm.until_s > now}
+        if not alive:
+            del self._warm[conversation_id]
+            return None
+        tokens = np.zeros(len(self._caches))
+        for row, warm in alive.items():
+            tokens[row] = min(warm.tokens, prompt_tokens)
+        return tokens * self._hit_share.read(now)
+
+    def note_answer(self, conversation_id: str, row: int, usage: TokenUsage) -> None:
+        """Learn from an answer what the lane's cache holds now, and whether it held what it was expected to."""
+        cache = self._caches[row]
+        if cache is None or usage.is_estimated:
+            return
+        now = self._monotonic()
+        known = self._warm.get(conversation_id, {})
+        before = known.get(row)
+        if before is not None and before.until_s > now:
+            self._hit_share.note(row, min(usage.cached_tokens / max(min(before.tokens, usage.prompt_tokens), 1), 1.0), now)
+        held = usage.prompt_tokens if cache.is_automatic else usage.cached_tokens + usage.cache_write_tokens
+        if held < cache.least_tokens or held == 0:
+            return
+        lifetime_s = _ONE_HOUR_S if usage.cache_write_1h_tokens else cache.lifetime_s
+        self._warm[conversation_id] = {**known, row: _Warm(held, now + lifetime_s)}
+        self._warm.move_to_end(conversation_id)
+        if len(self._warm) > _MOST_CONVERSATIONS:
+            self._warm.popitem(last=False)

@@ -1,0 +1,1 @@
+"""The running process: the server, its workers, logging and the start screen."""

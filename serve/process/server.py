@@ -1,0 +1,80 @@
+"""Runs the gateway under uvicorn and says where it listens once it does."""
+
+import gc
+from collections.abc import Callable
+from socket import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from serve.errors import ConfigurationError
+from serve.process.held_head import HeadHoldingProtocol
+
+_GRACEFUL_SHUTDOWN_S = 30
+_COLLECTION_THRESHOLDS = (20_000, 20, 20)
+"""Requests make few cycles; looking for them as often as Python does by default costs about 3% of the requests per second."""
+
+
+class GatewayServer(uvicorn.Server):
+    """One process that serves the gateway.
+
+    Args:
+        app: The gateway.
+        host: Address to listen on.
+        port: TCP port; 0: any free one.
+    """
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="auto",
+            http=HeadHoldingProtocol,
+            ws="none",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            date_header=True,
+            timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_S,
+            backlog=4096,
+        )
+        super().__init__(config)
+        self._app = app
+        self._on_ready: Callable[[str], None] = lambda url: None
+
+    def run_until_stopped(self, on_ready: Callable[[str], None], listener: socket | None = None) -> None:
+        """Serve until a signal comes.
+
+        Args:
+            on_ready: Told the base URL as soon as connections are taken.
+            listener: Accept from this socket, which others may share; None: from one of its own.
+
+        Raises:
+            ConfigurationError: The address cannot be bound, or the gateway cannot start; names the cause.
+        """
+        self._on_ready = on_ready
+        try:
+            self.run(None if listener is None else [listener])
+        except SystemExit as error:
+            # uvicorn logs why and exits; the log line names the address.
+            failure = getattr(self._app.state, "start_failure", None)
+            if failure is not None:
+                raise ConfigurationError(f"the gateway cannot start: {failure}") from None
+            if error.code not in (0, None):
+                raise ConfigurationError(
+                    f"cannot listen on {self.config.host}:{self.config.port}: choose another --port, or 0 for any free one"
+                ) from None
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Bind, then announce."""
+        await super().startup(sockets)
+        # What has been made by now stays: the collector need not look at it again, and looks at the rest less often.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_COLLECTION_THRESHOLDS)
+        if self.started:
+            port = (sockets or self.servers[0].sockets)[0].getsockname()[1]
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            self._on_ready(f"http://{host}:{port}")

@@ -1,0 +1,55 @@
+"""What the operator reads when the gateway has started: where it listens, which lanes there are, and a first request to try."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from serve.gateway import ResourceSet
+from serve.http.admin.actor import is_first_start
+
+_SNIPPET = """from openai import OpenAI
+
+client = OpenAI(
+    base_url="{url}/v1",
+    api_key="{virtual_key}",
+)
+answer = client.chat.completions.create(
+    model="smart-route",
+    messages=[{{"role": "user", "content": "What is 17 * 23?"}}],
+)
+print(answer.choices[0].message.content, answer.usage)"""
+
+
+def print_welcome(url: str, resources: ResourceSet, console: Console | None = None) -> None:
+    """Print the welcome, to standard error where no console is given; standard output stays free."""
+    console = console or Console(stderr=True, highlight=False)
+    table = resources.directory.table
+    lanes = Table.grid(padding=(0, 2))
+    for provider, count in sorted(Counter(lane.provider for lane in table.lanes).items()):
+        trained = sum(lane.provider == provider and not table.has_prior_only[row] for row, lane in enumerate(table.lanes))
+        lanes.add_row(
+            f"[bold]{provider}[/]",
+            f"{count} lane{'s' if count > 1 else ''}",
+            f"[dim]{trained} with graded quality, {count - trained} by prior[/]",
+        )
+    virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
+    console.print(
+        f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.directory.router_version}[/]"
+    )
+    console.print(lanes)
+    first = "/start" if is_first_start(resources) else "/"
+    console.print(f"Dashboard: [bold]{url}{first}[/]", soft_wrap=True)
+    for notice in resources.notices:
+        console.print(Text("• " + notice, style="yellow"))
+    console.print(
+        Panel(
+            Text(_SNIPPET.format(url=url, virtual_key=virtual_key)),
+            title="Try it",
+            title_align="left",
+            expand=False,
+            border_style="dim",
+        )
+    )

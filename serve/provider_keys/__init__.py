@@ -1,0 +1,1 @@
+"""The provider keys that accounts own: stored, probed, imported and turned into connections."""

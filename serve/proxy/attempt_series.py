@@ -1,0 +1,141 @@
+"""The attempts of one call: which lane is asked next, why, and what is said when none is left."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from router.reason import Reason
+from serve.clock import Clock
+from serve.errors import AttemptSummary, BadRequestError, DatabaseAwayError, RequestError, UpstreamError, budget_spent_error
+from serve.money.hold import BudgetSpent, NotHeld
+from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
+from serve.routing.call import Call
+
+_REASONS = {"rate_limited": Reason.FALLBACK_RATE_LIMITED, "over_budget": Reason.FALLBACK_BUDGET}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyLimits:
+    """How hard the proxy tries.
+
+    Args:
+        max_attempts: Upstream calls per request, retries and fallbacks together.
+        connect_retries: Second tries on one lane when no connection was made.
+        first_token_patience_s: How long a stream may take to begin before another lane is asked; None: for ever.
+        is_racing: The slow lane stays in the race then, and whichever begins first answers; False: it is given up.
+    """
+
+    max_attempts: int = 4
+    connect_retries: int = 1
+    first_token_patience_s: float | None = None
+    is_racing: bool = True
+
+
+class AttemptSeries:
+    """One call's attempts: the decision's order of lanes, with a second try on a lane that could not be reached.
+
+    Args:
+        call: The request.
+        limits: How many.
+        clock: For the attempts.
+        observer: Of the attempts.
+    """
+
+    def __init__(self, call: Call, limits: ProxyLimits, clock: Clock, observer: AttemptObserver) -> None:
+        self.call = call
+        self._clock = clock
+        self._observer = observer
+        self._rows: Iterator[int] = iter(call.decision.order if call.routing.may_fall_back else call.decision.order[:1])
+        self._attempts_left = limits.max_attempts
+        self._retries_left = limits.connect_retries
+        self._n_started = 0
+        self._retried_row: int | None = None
+        self._last: AttemptFailed | None = None
+        self._failures: list[AttemptSummary] = []
+
+    def next(self) -> Attempt | None:
+        """Return the next attempt, not yet sent; None: no lane is left, or no attempt."""
+        row = self._next_row() if self._attempts_left > 0 else None
+        if row is None:
+            return None
+        self._attempts_left -= 1
+        attempt = Attempt(self.call, row, self._n_started, self._reason(), self._clock, self._observer)
+        self._n_started += 1
+        return attempt
+
+    def note_failure(self, attempt: Attempt, failure: AttemptFailed) -> bool:
+        """Take note of a failed attempt; return whether its lane is tried once more, after a pause.
+
+        Raises:
+            BadRequestError: The provider says that the request itself is wrong, so no other lane is asked.
+            BudgetSpentError: A budget is spent that pays for every lane.
+            DatabaseAwayError: What is left of such a budget cannot be known now.
+        """
+        lane_id = self.call.decision.table.lanes[attempt.row].lane_id
+        if not failure.verdict.may_fall_back:
+            raise _callers_fault(failure, lane_id) from None
+        payers = self.call.spending.payers_of(self.call.connection(attempt.row), self.call.holder.account)
+        if failure.not_held is not None and failure.not_held.scope not in payers:
+            raise _not_held_error(failure.not_held) from None
+        if failure.not_held is not None:
+            self._attempts_left += 1  # nothing was sent
+        self._last = failure
+        self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome))
+        if failure.verdict.outcome != "connect_error" or self._retries_left == 0:
+            return False
+        self._retries_left -= 1
+        self._retried_row = attempt.row
+        return True
+
+    def all_failed(self) -> RequestError:
+        """Return the error that lists what was tried, or names the budget where that alone stood in the way."""
+        failures = self._failures
+        if (
+            self._last is not None
+            and self._last.not_held is not None
+            and {failure.outcome for failure in failures} == {"over_budget"}
+        ):
+            return _not_held_error(self._last.not_held)
+        listed = ", ".join(f"{failure.lane}: {failure.outcome}" for failure in failures)
+        timed_out = bool(failures) and all(failure.outcome == "timeout" for failure in failures)
+        wait_s = None if self._last is None else self._last.retry_after_s
+        return UpstreamError(
+            f"every attempted lane failed ({listed})",
+            failures,
+            status=504 if timed_out else 502,
+            code="upstream_timeout" if timed_out else None,
+            retry_after_s=None if wait_s is None else int(wait_s) + 1,
+        )
+
+    def _next_row(self) -> int | None:
+        if self._retried_row is not None:
+            row, self._retried_row = self._retried_row, None
+            return row
+        return next((row for row in self._rows if self._n_started == 0 or self._may_be_asked(row)), None)
+
+    def _may_be_asked(self, row: int) -> bool:
+        """Return whether the lane can still be asked: since the decision it may have come to rest, its limits be used up, its budget be spent."""
+        call = self.call
+        if call.spending.is_spent(call.connection(row), call.context, call.holder.account):
+            return False
+        return call.directory.health.may_be_asked(row, call.tokens_counted(row))
+
+    def _reason(self) -> Reason:
+        if self._n_started == 0:
+            return self.call.decision.reason
+        if self._last is None:
+            return Reason.FALLBACK_SLOW
+        return _REASONS.get(self._last.verdict.outcome, Reason.FALLBACK_ERROR)
+
+
+def _not_held_error(not_held: NotHeld) -> RequestError:
+    if isinstance(not_held, BudgetSpent):
+        return budget_spent_error(not_held.scope, not_held.resets_at)
+    return DatabaseAwayError(
+        f"what is left of the monthly budget of {not_held.scope} cannot be looked up now, so nothing was asked"
+    )
+
+
+def _callers_fault(failure: AttemptFailed, lane_id: str) -> BadRequestError:
+    error = BadRequestError(f"{lane_id} refused the request: {failure.message}", code="upstream_refused_request")
+    error.status = failure.status or 400
+    return error

@@ -1,0 +1,193 @@
+"""The use case: send an admitted call to its lane, go on to the next one while nothing has reached the caller, settle, log."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from router.price_table import Cost, TokenUsage
+from router.telemetry_schema import Outcome
+from serve.clock import Clock
+from serve.dialects.exchange import Bill, StreamRelay
+from serve.proxy.attempt import MOST_KEPT_PIECES, Attempt, AttemptFailed, AttemptObserver
+from serve.proxy.attempt_series import AttemptSeries, ProxyLimits
+from serve.proxy.explanation import explain
+from serve.proxy.race import end_unanswered, race
+from serve.proxy.verdict import NOT_AN_ANSWER, STREAM_BROKEN
+from serve.routing.call import Call
+from serve.upstream.transport import TransportError, UpstreamResponse
+
+_RETRY_PAUSE_S = 0.05
+_DRAIN_S = 0.2
+_CHUNKS_BETWEEN_NOTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An unstreamed answer, ready for the caller."""
+
+    attempt: Attempt
+    body: dict[str, Any]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """A stream whose first bytes have come. Whoever holds it iterates `pieces` to the end, or closes it.
+
+    Args:
+        attempt: Whose answer it is.
+        pieces: What the caller sees, each with whether it is the last; the first comes at once, and may be empty.
+    """
+
+    attempt: Attempt
+    pieces: AsyncGenerator[tuple[bytes, bool], None]
+
+
+class ChatProxy:
+    """Answers chat calls.
+
+    Args:
+        clock: For durations and dates.
+        observer: Told of every attempt.
+        limits: How hard to try.
+        jitter: Returns numbers in [0, 1), for the pauses before retries.
+        keeps_streams: Whether the observer wants to see what a stream said.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        observer: AttemptObserver,
+        limits: ProxyLimits,
+        jitter: random.Random,
+        *,
+        keeps_streams: bool = False,
+    ) -> None:
+        self._keeps_streams = keeps_streams
+        self._clock = clock
+        self._observer = observer
+        self._limits = limits
+        self._jitter = jitter
+
+    async def answer(self, call: Call) -> WholeAnswer | StreamedAnswer:
+        """Return the first lane's answer that is one.
+
+        Raises:
+            BadRequestError: The provider says that the request itself is wrong.
+            UpstreamError: Every attempted lane failed; lists them.
+        """
+        series = AttemptSeries(call, self._limits, self._clock, self._observer)
+        if call.is_streaming and self._limits.first_token_patience_s is not None:
+            return await race(series, self._stream, self._limits.first_token_patience_s, self._limits.is_racing, self._pause)
+        while (attempt := series.next()) is not None:
+            try:
+                return await (self._stream(attempt) if call.is_streaming else self._whole(attempt))
+            except AttemptFailed as failure:
+                if series.note_failure(attempt, failure):
+                    await self._pause()
+            except asyncio.CancelledError:
+                end_unanswered(attempt, "client_disconnected")
+                raise
+        raise series.all_failed()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(_RETRY_PAUSE_S * (1 + self._jitter.random()))
+
+    async def _whole(self, attempt: Attempt) -> WholeAnswer:
+        call = attempt.call
+        raw = await attempt.read(await attempt.open())
+        try:
+            reply = attempt.exchange.read_whole(raw, call.context.prompt_tokens, call.connection(attempt.row).quirks)
+        except ValueError as error:
+            raise attempt.failed(NOT_AN_ANSWER, str(error)) from None
+        attempt.finish_reason = reply.finish_reason
+        attempt.answer_text = reply.text
+        attempt.answer_raw = raw
+        bill = _bill(attempt, reply.usage)
+        body = reply.body(bill)
+        attempt.end("ok", reply.usage)
+        return WholeAnswer(attempt, body, bill.cost)
+
+    async def _stream(self, attempt: Attempt) -> StreamedAnswer:
+        call = attempt.call
+        quirks = call.connection(attempt.row).quirks
+        relay = attempt.exchange.relay(call.context.prompt_tokens, partial(_bill, attempt), quirks)
+        response = await attempt.open()
+        chunks = response.chunks()
+        try:
+            chunk = await attempt.first_chunk(chunks)
+            if self._keeps_streams:
+                attempt.answer_raw = [chunk]
+            first = relay.feed(chunk)
+        except ValueError as error:
+            raise attempt.failed(STREAM_BROKEN, str(error)) from None
+        if relay.error is not None and not relay.has_content:
+            raise attempt.failed(NOT_AN_ANSWER, "the stream began with an error")
+        return StreamedAnswer(attempt, _relay_pieces(attempt, relay, first, response, chunks))
+
+
+def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
+    """Return what is added to the answer; the explanation only where the caller asked for it."""
+    return Bill(attempt.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None)
+
+
+async def _relay_pieces(
+    attempt: Attempt, relay: StreamRelay, first: bytes, response: UpstreamResponse, chunks: AsyncIterator[bytes]
+) -> AsyncGenerator[tuple[bytes, bool], None]:
+    """Yield what the caller sees; settles and logs at the end, also when the caller goes away in between."""
+    outcome: Outcome = "client_disconnected"
+    try:
+        out = first
+        n_chunks = 0
+        kept = attempt.answer_raw if isinstance(attempt.answer_raw, list) else None
+        while not relay.is_done and relay.error is None:
+            if out or n_chunks == 0:
+                yield out, False
+            chunk = await anext(chunks, b"")
+            out = relay.feed(chunk) if chunk else b""
+            if not chunk:
+                break
+            if kept is not None and n_chunks < MOST_KEPT_PIECES - 1:
+                kept.append(chunk)
+            n_chunks += 1
+            if n_chunks % _CHUNKS_BETWEEN_NOTES == 0:
+                attempt.note_progress(relay.usage)
+        if relay.is_complete:
+            outcome = "ok"
+            # Together with what came last: each piece is a packet, and a call of the system.
+            is_over = response.is_over
+            yield out + relay.finish(), is_over
+            if not is_over:
+                await _drain(chunks)
+                yield b"", True
+        else:
+            outcome = "broken_stream"
+            yield _shown(attempt, relay, out) + _broken(relay), True
+    except (TransportError, ValueError) as error:
+        outcome = "broken_stream"
+        attempt.error_code = type(error).__name__
+        yield _broken(relay), True
+    finally:
+        attempt.finish_reason = relay.finish_reason
+        attempt.end(outcome, relay.usage)
+
+
+def _shown(attempt: Attempt, relay: StreamRelay, out: bytes) -> bytes:
+    """Return what the caller sees of a stream: all of it, but for what a provider says of itself when it fails."""
+    return out if relay.error is None else attempt.redacted(out.decode("utf-8", "replace")).encode()
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Read what follows the end of the answer, nothing as a rule, so that the connection can be used again."""
+    with suppress(TimeoutError, TransportError):
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in chunks:
+                pass
+
+
+def _broken(relay: StreamRelay) -> bytes:
+    return relay.break_off("The provider's stream broke before its end; what came so far was charged.", "stream_broken")

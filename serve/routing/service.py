@@ -1,0 +1,167 @@
+"""Routes a request against the lanes of this moment; the one place where requests have the quality model asked."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from router.context import Constraints, RouteContext
+from router.decision import Decision, decide
+from router.errors import NoEligibleLaneError
+from router.expectation import LaneState
+from router.policies.base import Policy
+from router.quality_model import Prediction
+from router.reason import Reason
+from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
+from serve.identity.virtual_keys import VirtualKeyHolder
+from serve.lanes.directories import LaneDirectories
+from serve.lanes.directory import LaneDirectory
+from serve.money.spending import Spending
+from serve.routing.canary import Canary
+from serve.routing.exploration.explorer import Explorer
+from serve.routing.prediction_queue import PredictionQueue
+from serve.routing.request import RoutingRequest
+from serve.routing.shadow_port import ShadowPort
+
+_RESTS = frozenset({"cooldown", "rate_limit"})
+
+
+@dataclass(slots=True)
+class RoutingService:
+    """Holds what the decision needs.
+
+    Args:
+        directories: The lanes of every account.
+        default_policy: Where the caller names none.
+        rng: For policies that draw.
+        spending: Who pays.
+        explorer: Tries lanes that are not the best; None: nobody does.
+        canary: A bundle that decides a share of the conversations; None: the champion decides all. Put in place by whoever follows the bundles.
+        shadow: A bundle that is asked and not heard; None: there is none. Likewise.
+    """
+
+    directories: LaneDirectories
+    default_policy: Policy
+    rng: np.random.Generator
+    spending: Spending
+    explorer: Explorer | None = None
+    canary: Canary | None = None
+    shadow: ShadowPort | None = None
+    _predictions: PredictionQueue = field(default_factory=PredictionQueue, init=False)
+
+    @property
+    def directory(self) -> LaneDirectory:
+        """The lanes of the account that runs the gateway."""
+        return self.directories.operators
+
+    async def route(
+        self,
+        context: RouteContext,
+        request: RoutingRequest,
+        conversation_id: str,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+        is_rehearsed: bool = False,
+    ) -> tuple[Decision, Prediction]:
+        """Decide.
+
+        Args:
+            context: The request.
+            request: How it wants to be routed.
+            conversation_id: For the lanes whose prompt caches may hold it, and those that can read its thoughts.
+            directory: The lanes of the caller's account.
+            holder: The caller.
+            is_rehearsed: Nothing is going to be answered: what is explored costs nothing.
+
+        Raises:
+            RegionUnavailableError: The region alone leaves no lane.
+            NoLaneError: The constraints leave no lane; says which removed which.
+            BudgetSpentError: Only lanes whose budgets are spent are left.
+            ForbiddenError: Only lanes that the virtual key may not use are left.
+        """
+        prediction, reason = await self._predictions.predict(directory.quality_model, context)
+        state, constraints = self.situation(context, request, conversation_id, directory, holder)
+        if directory.quality_shifts or directory.account_coefficients:
+            state = directory.with_shifts(state, prediction.quality)
+        policy = request.policy
+        if self.explorer is not None and request.may_explore and reason is None:
+            policy = self.explorer.around(policy)
+        try:
+            decision = decide(
+                directory.table,
+                context,
+                prediction,
+                state,
+                policy,
+                self.rng,
+                constraints,
+                request.preferences,
+                directory.bar,
+            )
+        except NoEligibleLaneError as error:
+            raise self._no_lane(error, context, request, directory, holder) from None
+        if self.explorer is not None and decision.reason is Reason.EXPLORED and not is_rehearsed:
+            self.explorer.note(decision)
+        if reason is not None:
+            decision = Decision(
+                decision.table,
+                decision.order,
+                decision.probabilities,
+                reason,
+                decision.policy_name,
+                decision.expectation,
+                decision.exclusions,
+                demotion=decision.demotion,
+            )
+        return decision, prediction
+
+    def situation(
+        self,
+        context: RouteContext,
+        request: RoutingRequest,
+        conversation_id: str,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+    ) -> tuple[LaneState, Constraints]:
+        """Return what is decided on whatever bundle decides: the lanes' state at this moment, and all that excludes lanes. Arguments are those of `route`."""
+        state = directory.health.state()
+        cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
+        if cached_tokens is not None:
+            state = replace(state, cached_tokens=cached_tokens)
+        constraints = request.constraints
+        if constraints.pinned_lanes is None:  # a pin is never overridden
+            readers = directory.thought_homes.readers(conversation_id, context.required)
+            constraints = constraints if readers is None else replace(constraints, readers=readers)
+        if holder.lanes:
+            constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
+        is_over_budget = self.spending.over_budget(directory, context, holder.account)
+        if is_over_budget is not None:
+            state = replace(state, is_over_budget=is_over_budget)
+        return state, constraints
+
+    def _no_lane(
+        self,
+        error: NoEligibleLaneError,
+        context: RouteContext,
+        request: RoutingRequest,
+        directory: LaneDirectory,
+        holder: VirtualKeyHolder,
+    ) -> RequestError:
+        reasons = set(error.excluded.values()) - {"pin", "models"}
+        if reasons == {"region"}:
+            return RegionUnavailableError(
+                f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"
+            )
+        if reasons == {"virtual_key"}:
+            return ForbiddenError(f"the virtual key {holder.virtual_key_id!r} may use none of these lanes: {error}")
+        if "budget" in reasons and not reasons & _RESTS:
+            return self._budget_spent(error, directory, holder)
+        is_resting = bool(reasons & _RESTS)
+        rest_s = directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
+        code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
+        return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))
+
+    def _budget_spent(self, error: NoEligibleLaneError, directory: LaneDirectory, holder: VirtualKeyHolder) -> BudgetSpentError:
+        spent = [directory.table.index_of[lane] for lane, why in error.excluded.items() if why == "budget"]
+        payers = {scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)}
+        scope = min(sorted(payers), key=self.spending.resets_at)
+        return budget_spent_error(scope, self.spending.resets_at(scope))

@@ -1,0 +1,1 @@
+"""What is logged of each attempt: the recorder, the writer thread, the rows and their erasure."""

@@ -1,0 +1,123 @@
+"""Deletes what was logged of an account: contents, or rows as well. What it spent stays in the ledger, which holds no content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, delete, insert, select, tuple_, update
+
+from serve.identity.audit_repository import AuditRepository
+from serve.storage.bundle_tables import SHADOW_DECISION_TABLE
+from serve.storage.database import SQLITE_BEGIN
+from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
+from serve.storage.instant import to_microseconds
+from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, FORGOTTEN_TABLE
+from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
+
+# Few enough that a writer of telemetry never waits long for the lock.
+_AT_ONCE: Final = 500
+_ATTEMPT: Final = ATTEMPT_TABLE.c
+_NAME: Final = (_ATTEMPT.started_at_us, _ATTEMPT.request_id, _ATTEMPT.attempt)
+_NO_CONTENT: Final[dict[str, None]] = {"prompt_text": None, "answer_text": None, "features": None, "features_version": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was deleted: attempts whose contents, or which themselves, are gone, and up to which moment."""
+
+    n_attempts: int
+    until: datetime
+
+
+class TelemetryErasure:
+    """Deletes on behalf of somebody.
+
+    Args:
+        engine: The database.
+        audit: Enters who did it.
+    """
+
+    def __init__(self, engine: Engine, audit: AuditRepository) -> None:
+        self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
+        self._audit = audit
+
+    def forget(self, account: str, actor: str, *, has_rows: bool) -> Erased:
+        """Delete prompts, answers, features, comments and kept answers of all requests that an account made until now.
+
+        What is to be forgotten is noted first, together with its entry in the audit log: exports go by it from then on, and readers
+        of exports too, also of older ones. A call that is cut off is finished by calling again.
+
+        Args:
+            account: Whose.
+            actor: Who wants it.
+            has_rows: The rows go too: attempts, feedback, what shadows would have done, and what was learned from them online.
+        """
+        kept = "nothing" if has_rows else "none"
+        until = self._audit.now()
+        until_us = to_microseconds(until)
+        with self._audit.change(account, actor, "account.forget", account, kept=kept, until=until.isoformat()) as connection:
+            _note(connection, account, until_us, kept)
+            answered = (IDEMPOTENCY_TABLE.c.account == account) & IDEMPOTENCY_TABLE.c.status.is_not(None)
+            connection.execute(delete(IDEMPOTENCY_TABLE).where(answered))
+            if has_rows:
+                connection.execute(delete(WATCH_STATE_TABLE).where(WATCH_STATE_TABLE.c.account == account))
+                connection.execute(delete(WATCH_ALARM_TABLE).where(WATCH_ALARM_TABLE.c.account == account))
+        n_attempts = 0
+        with self._engine.connect() as connection:
+            self._overwrite(connection, "ON")
+            for names in self._names(connection, account, until_us):
+                with connection.begin():
+                    _erase(connection, names, has_rows)
+                n_attempts += len(names)
+            self._overwrite(connection, "OFF")
+        return Erased(n_attempts, until)
+
+    def _names(self, connection: Connection, account: str, until_us: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the account's attempts, some at a time, by time."""
+        query = (
+            select(*_NAME).where(_ATTEMPT.account == account, _ATTEMPT.started_at_us < until_us).order_by(*_NAME).limit(_AT_ONCE)
+        )
+        last: tuple[Any, ...] | None = None
+        while True:
+            rest = query if last is None else query.where(_ATTEMPT.started_at_us >= last[0], tuple_(*_NAME) > tuple_(*last))
+            with connection.begin():
+                names = [tuple(row) for row in connection.execute(rest)]
+            if not names:
+                return
+            yield names
+            last = names[-1]
+
+    def _overwrite(self, connection: Connection, state: str) -> None:
+        """Let SQLite write zeros over what is deleted, and empty its log of changes at the end, in which the old pages lie."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        plain = connection.connection.dbapi_connection
+        assert plain is not None
+        cursor = plain.cursor()
+        cursor.execute(f"PRAGMA secure_delete = {state}")
+        if state == "OFF":
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers let it
+        cursor.close()
+
+
+def _note(connection: Connection, account: str, until_us: int, kept: str) -> None:
+    is_same = (FORGOTTEN_TABLE.c.account == account) & (FORGOTTEN_TABLE.c.until_us == until_us)
+    noted = connection.execute(select(FORGOTTEN_TABLE.c.kept).where(is_same)).scalar()
+    if noted is None:
+        connection.execute(insert(FORGOTTEN_TABLE).values(account=account, until_us=until_us, kept=kept))
+    elif noted != "nothing":
+        connection.execute(update(FORGOTTEN_TABLE).where(is_same).values(kept=kept))
+
+
+def _erase(connection: Connection, names: list[tuple[Any, ...]], has_rows: bool) -> None:
+    attempts = tuple_(_ATTEMPT.request_id, _ATTEMPT.attempt).in_([name[1:] for name in names])
+    request_ids = sorted({name[1] for name in names})
+    requests = FEEDBACK_TABLE.c.request_id.in_(request_ids)
+    if has_rows:
+        connection.execute(delete(FEEDBACK_TABLE).where(requests))
+        connection.execute(delete(SHADOW_DECISION_TABLE).where(SHADOW_DECISION_TABLE.c.request_id.in_(request_ids)))
+        connection.execute(delete(ATTEMPT_TABLE).where(attempts))
+    else:
+        connection.execute(update(FEEDBACK_TABLE).where(requests).values(comment=None))
+        connection.execute(update(ATTEMPT_TABLE).where(attempts).values(_NO_CONTENT))

@@ -1,0 +1,1 @@
+"""Exports the telemetry to Parquet files, appends to them and purges them."""

@@ -1,0 +1,228 @@
+"""Cool-downs and speeds, and what a provider's refusal means for them."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+
+import pytest
+
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.price_table import Price
+from serve.lanes.health import DEFAULT_LIMIT_REST_S, LaneHealth
+from serve.lanes.rate_limit_headers import RateLimits, Window
+from serve.proxy.verdict import judge_refusal, judge_status, read_retry_after, read_retry_delay
+from serve.upstream.refusals import Refusal
+from serve.upstream.upstream_terms import UpstreamTerms
+
+PRICE = Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1))
+LANES = [
+    Lane(f"p/{name}", "p", name, f"v/{name}", account, PRICE)
+    for name, account in [("one", "org"), ("two", "org"), ("three", "other")]
+]
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class StillClock:
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+def health(clock: StillClock) -> LaneHealth:
+    return LaneHealth(LaneTable.build(LANES, ()), clock.monotonic)
+
+
+def cooling(health: LaneHealth) -> list[bool]:
+    return health.state().is_cooling.tolist()
+
+
+def test_a_limit_rests_every_lane_of_the_account_for_as_long_as_the_provider_says(health: LaneHealth, clock: StillClock) -> None:
+    health.note_limit(0, 30.0)
+    assert cooling(health) == [True, True, False]
+    assert health.seconds_until_any() == pytest.approx(30)
+    clock.seconds += 30
+    assert cooling(health) == [False, False, False]
+    assert health.seconds_until_any() is None
+
+
+def test_a_limit_without_a_word_on_how_long_rests_the_default(health: LaneHealth, clock: StillClock) -> None:
+    health.note_limit(0, None)
+    clock.seconds += DEFAULT_LIMIT_REST_S - 0.1
+    assert cooling(health)[0]
+
+
+def test_a_failure_rests_its_lane_alone_and_longer_each_time(health: LaneHealth, clock: StillClock) -> None:
+    health.note_failure(0)
+    assert cooling(health) == [True, False, False]
+    clock.seconds += 1
+    assert not cooling(health)[0]
+    health.note_failure(0)
+    clock.seconds += 1.5
+    assert cooling(health)[0]
+
+
+def test_an_answer_ends_the_run_of_failures(health: LaneHealth, clock: StillClock) -> None:
+    for _ in range(5):
+        health.note_failure(0)
+    clock.seconds += 100
+    health.note_success(0, 50.0, 150.0, 10)
+    health.note_failure(0)
+    clock.seconds += 1
+    assert not cooling(health)[0]
+
+
+def test_no_rest_is_endless(health: LaneHealth, clock: StillClock) -> None:
+    health.note_limit(0, 1e12)
+    clock.seconds += 3_601
+    assert not cooling(health)[0]
+
+
+def test_speeds_follow_what_was_measured(health: LaneHealth, clock: StillClock) -> None:
+    before = health.state().ttft_ms[0]
+    for _ in range(60):
+        health.note_success(0, 100.0, 1_100.0, 100)
+    clock.seconds += 0.1
+    assert health.state().ttft_ms[0] == pytest.approx(100, rel=0.05)
+    assert health.state().ms_per_token[0] == pytest.approx(10, rel=0.05)
+    assert health.state().ttft_ms[1] == before
+
+
+def test_where_every_model_has_its_own_limits_a_limit_rests_that_model_alone(clock: StillClock) -> None:
+    terms = [UpstreamTerms(limits_each_model=True)] * 3
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    health.note_limit(0, 30.0)
+    assert cooling(health) == [True, False, False]
+    health.note_refused_credentials(0)
+    assert cooling(health) == [True, True, False]
+
+
+def test_lanes_of_one_account_share_its_limits(clock: StillClock) -> None:
+    terms = [UpstreamTerms(tokens_per_minute=1_000, requests_per_minute=2), UpstreamTerms(), UpstreamTerms()]
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    assert health.may_be_asked(1, 5_000)  # a full bucket takes any request, for the provider to judge
+    health.note_sent(0, 400.0)
+    assert not health.may_be_asked(1, 601)
+    assert health.may_be_asked(1, 600)
+    assert health.may_be_asked(2, 5_000)
+    assert health.seconds_until_any(900) == pytest.approx(18)
+    health.note_sent(1, 100.0)
+    assert cooling(health) == [True, True, False]  # two requests were all that the minute has
+    clock.seconds += 30
+    assert cooling(health) == [False, False, False]
+
+
+def test_what_the_provider_says_is_left_counts_for_the_whole_pool(health: LaneHealth) -> None:
+    health.note_sent(0, 50.0)
+    health.note_answered(0, 50.0, RateLimits(None, Window(1_000, 70, 60.0)))
+    tokens_left = health.state().tokens_left
+    assert tokens_left is not None
+    assert tokens_left.tolist() == [70, 70, float("inf")]
+    assert [vital.tokens_left for vital in health.vitals()] == [70, 70, None]
+
+
+def test_the_largest_answer_is_kept_where_the_provider_counts_it(clock: StillClock) -> None:
+    terms = [UpstreamTerms(counts_max_output=True), UpstreamTerms(), UpstreamTerms()]
+    health = LaneHealth(LaneTable.build(LANES, ()), clock.monotonic, terms)
+    assert health.tokens_counted(0, 100, 50.0, 4_000) == 4_100
+    assert health.tokens_counted(1, 100, 50.0, 4_000) == 150
+    assert health.tokens_counted(0, 100, 50.0, None) == 150
+
+
+def test_failures_are_forgotten_as_time_goes_by(health: LaneHealth, clock: StillClock) -> None:
+    for _ in range(6):
+        health.note_failure(0)
+    clock.seconds += 1
+    high = health.vitals()[0].error_rate
+    clock.seconds += 3_600
+    low = health.vitals()[0].error_rate
+    assert high > 0.5 > 0.05 > low > 0
+    assert health.vitals()[1].error_rate == 0
+
+
+def test_a_lane_that_was_too_slow_to_be_waited_for_is_known_to_be_slow(health: LaneHealth, clock: StillClock) -> None:
+    health.note_slow(0, 9_000.0)
+    health.note_slow(1, 1.0)  # says nothing: it was believed to be slower than that
+    clock.seconds += 1
+    assert health.vitals()[0].ttft_ms > 5_000
+    assert health.vitals()[1].ttft_ms == health.vitals()[2].ttft_ms
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "headers", "code", "rest"),
+    [
+        (429, '{"error": {"code": "insufficient_quota"}}', {}, "no_credit", "credentials"),
+        (429, '{"error": {"code": "rate_limit_exceeded"}}', {}, "rate_limited", "account"),
+        (429, "", {"x-amzn-errortype": "ModelNotReadyException:http://"}, "provider_full", "lane"),
+        (400, '{"error": "a budget of ours"}', {}, "no_credit", "credentials"),
+        (503, "insufficient_quota", {}, "upstream_503", "lane"),
+    ],
+)
+def test_a_provider_may_mean_something_of_its_own(status: int, text: str, headers: dict[str, str], code: str, rest: str) -> None:
+    known = [
+        Refusal(429, "insufficient_quota", "no_credit"),
+        Refusal(429, "ModelNotReady", "full"),
+        Refusal(400, "budget", "no_credit"),
+    ]
+    verdict = judge_refusal(status, text, headers, known)
+    assert (verdict.code, verdict.rest, verdict.may_fall_back) == (code, rest, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "may_fall_back", "rest"),
+    [
+        (429, "rate_limited", True, "account"),
+        (503, "upstream_error", True, "lane"),
+        (529, "upstream_error", True, "lane"),
+        (500, "upstream_error", True, "lane"),
+        (404, "upstream_error", True, "lane"),
+        (302, "upstream_error", True, "lane"),
+        (401, "upstream_error", True, "credentials"),
+        (402, "upstream_error", True, "credentials"),
+        (400, "upstream_error", False, "none"),
+        (422, "upstream_error", False, "none"),
+    ],
+)
+def test_a_status_says_whose_fault_it_was(status: int, outcome: str, may_fall_back: bool, rest: str) -> None:
+    verdict = judge_status(status)
+    assert (verdict.outcome, verdict.may_fall_back, verdict.rest) == (outcome, may_fall_back, rest)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}, 90.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_in_every_form(headers: dict[str, str], seconds: float | None) -> None:
+    assert read_retry_after(headers, lambda: NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ('{"error": {"details": [{"@type": "x"}, {"@type": "google.rpc.RetryInfo", "retryDelay": "34.07s"}]}}', 34.07),
+        ('{"error": {"details": [{"retryDelay": "soon"}]}}', None),
+        ('{"error": {"message": "no"}}', None),
+        ('{"error": "no"}', None),
+        ("<html>", None),
+    ],
+)
+def test_googles_body_says_how_long_to_wait(text: str, seconds: float | None) -> None:
+    assert read_retry_delay(text) == seconds

@@ -1,0 +1,68 @@
+"""What a retraining leaves in MLflow, and when the champion's alias moves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from checkout import SHIPPED_BUNDLE
+from fakes.logged_world import write_logs
+
+from router.bundle import load_bundle
+from training.errors import SettingsError
+from training.promotion.registry import CHALLENGER, CHAMPION, BundleRegistry, default_address
+from training.retrain.job import RetrainPlan, RetrainResult, retrain
+
+# mlflow's own start-up meets deprecations of SQLAlchemy.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+class Silent:
+    @contextmanager
+    def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
+        yield lambda amount: None
+
+
+def run(folder: Path, *, is_as_believed: bool) -> tuple[RetrainResult, BundleRegistry]:
+    logs = write_logs(folder / f"logs-{is_as_believed}", 3_000, text_share=0.5, is_as_believed=is_as_believed)
+    registry = BundleRegistry(default_address(folder / "bundles"))
+    return retrain(RetrainPlan(logs, SHIPPED_BUNDLE, folder / "bundles"), Silent(), registry=registry), registry
+
+
+def test_the_champions_alias_moves_only_to_what_is_called_better(tmp_path: Path) -> None:
+    no_better, registry = run(tmp_path, is_as_believed=True)
+    assert not no_better.verdict.is_better
+    assert registry.version_of(CHALLENGER) == load_bundle(no_better.bundle).version
+    assert registry.version_of(CHAMPION) == load_bundle(SHIPPED_BUNDLE).version
+
+    better, registry = run(tmp_path, is_as_believed=False)
+
+    assert better.verdict.is_better, better.verdict.reasons
+    assert registry.version_of(CHALLENGER) == registry.version_of(CHAMPION) == load_bundle(better.bundle).version
+
+
+def test_a_run_holds_settings_figures_and_pictures_and_no_text(tmp_path: Path) -> None:
+    import mlflow
+
+    result, _ = run(tmp_path, is_as_believed=False)
+    client = mlflow.MlflowClient(default_address(tmp_path / "bundles"))
+    experiment = client.get_experiment_by_name("llmdeal")
+    (found,) = client.search_runs([experiment.experiment_id], f"tags.fingerprint = '{result.fingerprint}'")
+    assert found.info.status == "FINISHED"
+    assert found.data.params["seed"] == "0"
+    assert found.data.params["continuing.epochs"] == "8"
+    assert found.data.params["requests"] == "3000"
+    assert found.data.metrics["is_better"] == 1.0
+    assert found.data.metrics["challenger.log_loss"] < found.data.metrics["champion.log_loss"]
+    artifacts = [path for path in (tmp_path / "mlflow-artifacts").rglob("*") if path.is_file()]
+    assert {"calibration.png", "quality-cost.png", "verdict.json", "manifest.json", "model.onnx"} <= {
+        path.name for path in artifacts
+    }
+    for path in (*artifacts, tmp_path / "mlflow.db"):
+        assert b"irreducible over the rationals" not in path.read_bytes(), path.name
+
+
+def test_an_address_that_is_none_is_refused_in_one_line() -> None:
+    with pytest.raises(SettingsError, match="--track") as refused:
+        BundleRegistry("nonsense://nowhere")
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,58 @@
+"""Proof that the exported graph says what the fitted model says, prompt by prompt, through the class that serves."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from router.context import RouteContext
+from router.quality_model import QualityModel
+from training.errors import ParityError
+from training.network.fitted_model import Beliefs
+
+QUALITY_TOLERANCE = 1e-4
+"""Greatest absolute difference of a probability or of difficulty; sums in another order differ by about 1e-6."""
+TOKENS_TOLERANCE = 1e-3
+"""Greatest relative difference of completion tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParityReport:
+    """How far the graph is from the fitted model.
+
+    Args:
+        n_prompts: Prompts compared, each with every model.
+        quality: Greatest absolute difference of quality, its deviation, or difficulty.
+        completion_tokens: Greatest relative difference.
+    """
+
+    n_prompts: int
+    quality: float
+    completion_tokens: float
+
+
+def prove_parity(
+    served: QualityModel, contexts: Sequence[RouteContext], beliefs: Beliefs, advance: Callable[[], None] = lambda: None
+) -> ParityReport:
+    """Compare every prompt and model.
+
+    Raises:
+        ParityError: A difference exceeds its tolerance; names the prompt's row.
+    """
+    worst_quality = worst_tokens = 0.0
+    for row, context in enumerate(contexts):
+        prediction = served.predict(context)
+        quality = max(
+            float(np.abs(prediction.quality - beliefs.quality[row]).max()),
+            float(np.abs(prediction.quality_std - beliefs.quality_std[row]).max()),
+            abs(prediction.difficulty - float(beliefs.difficulty[row])),
+        )
+        tokens = float(np.abs(prediction.completion_tokens / beliefs.completion_tokens[row] - 1).max())
+        if not (quality <= QUALITY_TOLERANCE and tokens <= TOKENS_TOLERANCE):
+            raise ParityError(
+                f"row {row}: the exported graph differs by {quality:.2g} in quality and {tokens:.2g} in tokens "
+                f"(tolerances {QUALITY_TOLERANCE:g} and {TOKENS_TOLERANCE:g}); this is a defect of the export: please report it"
+            )
+        worst_quality, worst_tokens = max(worst_quality, quality), max(worst_tokens, tokens)
+        advance()
+    return ParityReport(len(contexts), worst_quality, worst_tokens)

@@ -1,0 +1,1 @@
+"""Graded prompts: the reader, the splits, the pools and the measures of routing on them."""

@@ -1,0 +1,1 @@
+"""Measures a bundle on graded answers, compared with baselines and ablations."""

@@ -1,0 +1,229 @@
+"""The evaluation job: a bundle against graded answers, honest about whether it has seen them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from router.bundle import load_bundle, read_manifest
+from router.context import RouteContext
+from router.onnx_quality_model import OnnxQualityModel
+from router.quality_model import QualityModel
+from training.bundle.predict import ask
+from training.corpus.graded_corpus import Corpus, read_corpus, read_prices
+from training.corpus.pools import make_pools
+from training.corpus.routing_measures import Pool
+from training.corpus.splits import assign_folds, group_near_duplicates
+from training.errors import TrainingError
+from training.evaluation.ablations import N_ABLATION_FITS, judge_ablations
+from training.evaluation.bar_check import BarCheck, check_bar
+from training.evaluation.baselines import BASELINES, QUICK_BASELINES, BaselineBeliefs, cross_fit_baseline
+from training.evaluation.bootstrap import PoolConfidence, redraw
+from training.evaluation.breakdowns import DifficultyRegret, Reliability, TaskRow, by_difficulty, by_task, reliability
+from training.evaluation.bundle_evaluation import OURS, PoolEvaluation, evaluate_beliefs
+from training.evaluation.decision_cost import DecisionCost, time_decisions
+from training.evaluation.left_out import LeftOutSource, judge_left_out
+from training.evaluation.new_models import N_ROUNDS, NewModels, judge_new_models
+from training.evaluation.stability import Stability, measure_stability
+from training.network.base_bundle import read_base_bundle
+from training.network.cross_fit import fit_out_of_fold
+from training.network.encoding import EncodedPrompts, encode_prompts
+from training.network.fitted_model import Beliefs
+from training.network.input_scaler import InputScaler
+from training.train import PRICES_FILE, Progress
+
+_BASELINE_FOLDS = 5
+_STABILITY_PROMPTS = 500
+_TIMED_LANES = 20
+_CROSS_VALIDATED = (
+    "The bundle was fitted to these prompts, so its recipe was judged by cross-validation ({n_folds} folds, "
+    "near-duplicates kept together). --in-sample judges the bundle itself."
+)
+_IN_SAMPLE = "IN SAMPLE: the bundle was fitted to these prompts; on others it does worse."
+_NOT_SEEN = "The bundle has not seen this corpus; the baselines were fitted to it, over folds."
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationScope:
+    """What is judged.
+
+    Args:
+        is_in_sample: Judge the bundle itself, even on prompts that it was fitted to.
+        seed: Of the folds and of whatever is drawn.
+        baselines: Names from `training.evaluation.baselines.BASELINES`.
+        leaves_out: Judge each source by a network that saw none of it, too.
+        adds_models: Judge each model as a new one that is placed by a few answers, too.
+        ablates: Judge the recipe with each of its parts taken out, too.
+    """
+
+    is_in_sample: bool = False
+    seed: int = 0
+    baselines: Sequence[str] = QUICK_BASELINES
+    leaves_out: bool = False
+    adds_models: bool = False
+    ablates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """A pool, looked at from all sides.
+
+    Args:
+        judged: Measures and curves of every router.
+        confidence: How far they may be luck.
+        tasks, regret, reliability: Where the router is good and where not.
+        bars: How relative bars fare on prompts that they were not solved on.
+        stability: Of the bundle itself, which has to choose alike, whether it has seen the prompts or not.
+    """
+
+    judged: PoolEvaluation
+    confidence: PoolConfidence
+    tasks: list[TaskRow]
+    regret: DifficultyRegret
+    reliability: Reliability
+    bars: list[BarCheck]
+    stability: Stability
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEvaluation:
+    """What came out.
+
+    Args:
+        version: Of the bundle.
+        pools: One entry per pool.
+        decision: What a decision takes here.
+        left_out: One entry per pool, where asked for.
+        new_models: One entry per pool, where asked for.
+        ablations: Part taken out -> source -> measure -> value, where asked for.
+        note: How the figures are to be read.
+    """
+
+    version: str
+    pools: list[PoolReport]
+    decision: DecisionCost
+    left_out: list[LeftOutSource]
+    new_models: list[NewModels]
+    ablations: dict[str, dict[str, dict[str, float]]]
+    note: str
+
+
+def evaluate_bundle(bundle_folder: Path, corpus_folder: Path, scope: EvaluationScope, progress: Progress) -> BundleEvaluation:
+    """Judge a bundle on a corpus.
+
+    A corpus that the bundle was fitted to flatters it, so there the recipe is judged by cross-validation instead of the bundle itself.
+
+    Args:
+        bundle_folder: The bundle.
+        corpus_folder: `prompts.parquet`, `responses.parquet` and `prices.csv`.
+        scope: How far to go.
+        progress: Where to show how far it is.
+
+    Raises:
+        TrainingError: The corpus is unusable, has no pool of priced models, or shares no model with the bundle.
+        router.errors.BundleError: The bundle is unusable.
+    """
+    bundle, base = load_bundle(bundle_folder), read_base_bundle(bundle_folder)
+    settings, seed = base.settings, scope.seed
+    with progress.stage("Reading the corpus", None):
+        corpus = _only_known(read_corpus(corpus_folder), bundle.trained_names, corpus_folder)
+        prices = read_prices(corpus_folder / PRICES_FILE, corpus.trained_names)
+        pools = make_pools(corpus, prices)
+    with progress.stage("Encoding prompts", len(corpus.prompts)) as advance:
+        encoded = encode_prompts(corpus.contexts(), base.table, lambda: advance(1))
+    served = OnnxQualityModel(bundle)
+    is_seen = _was_fitted_to(bundle_folder, corpus)
+    if is_seen and not scope.is_in_sample:
+        with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance_share:
+            out_of_fold = fit_out_of_fold(corpus, encoded, pools, settings, seed, None, advance_share)
+        fold, beliefs = out_of_fold.fold, out_of_fold.honest_beliefs(corpus)
+        note = _CROSS_VALIDATED.format(n_folds=settings.n_folds)
+    else:
+        fold = assign_folds(group_near_duplicates(corpus.prompts), _BASELINE_FOLDS, seed)
+        columns = [bundle.trained_names.index(name) for name in corpus.trained_names]
+        with progress.stage("Predicting", len(corpus.prompts)) as advance:
+            beliefs = ask(served, corpus.contexts(), lambda: advance(1)).of_models(columns)
+        note = _IN_SAMPLE if is_seen else _NOT_SEEN
+    beaten = _fit_baselines(scope.baselines, corpus, encoded, fold, progress)
+    judged = evaluate_beliefs(pools, beliefs, beaten)
+    with progress.stage("Looking at each pool", len(pools)) as advance:
+        reports = [_report(each, corpus, beliefs, beaten, fold, served, seed, advance) for each in judged]
+    decision = time_decisions(served, corpus.prompts, max((pool.trained_names for pool in pools), key=len)[:_TIMED_LANES], seed)
+    left_out: list[LeftOutSource] = []
+    if scope.leaves_out:
+        with progress.stage("Leaving sources out", len(pools)) as advance_share:
+            left_out = judge_left_out(corpus, encoded, pools, settings, seed, advance_share)
+    new_models: list[NewModels] = []
+    if scope.adds_models:
+        with progress.stage("Leaving models out", N_ROUNDS * settings.n_folds) as advance_share:
+            new_models = judge_new_models(corpus, encoded, pools, prices, beliefs, settings, seed, advance_share)
+    ablations: dict[str, dict[str, dict[str, float]]] = {}
+    if scope.ablates:
+        with progress.stage("Taking parts out", N_ABLATION_FITS * settings.n_folds) as advance_share:
+            ablations = judge_ablations(corpus, encoded, pools, settings, seed, advance_share)
+    return BundleEvaluation(bundle.version, reports, decision, left_out, new_models, ablations, note)
+
+
+def _report(
+    judged: PoolEvaluation,
+    corpus: Corpus,
+    beliefs: Beliefs,
+    beaten: Mapping[str, BaselineBeliefs],
+    fold: npt.NDArray[np.intp],
+    served: QualityModel,
+    seed: int,
+    advance: Callable[[float], None],
+) -> PoolReport:
+    pool = judged.pool
+    routers: dict[str, Beliefs | BaselineBeliefs] = {OURS: beliefs, **beaten}
+    report = PoolReport(
+        judged,
+        redraw(pool, routers, seed),
+        by_task(pool, beliefs, corpus.tasks),
+        by_difficulty(pool, routers, beliefs.difficulty.astype(np.float64)),
+        reliability(pool, beliefs),
+        check_bar(pool, beliefs, fold, seed),
+        _stability(served, corpus, pool, seed),
+    )
+    advance(1)
+    return report
+
+
+def _fit_baselines(
+    names: Sequence[str], corpus: Corpus, encoded: EncodedPrompts, fold: npt.NDArray[np.intp], progress: Progress
+) -> dict[str, BaselineBeliefs]:
+    inputs = InputScaler.fit(encoded).transform(encoded)
+    found: dict[str, BaselineBeliefs] = {}
+    with progress.stage("Fitting baselines", len(names)) as advance:
+        for name in names:
+            found[name] = cross_fit_baseline(BASELINES[name], corpus, inputs, fold)
+            advance(1)
+    return found
+
+
+def _stability(served: QualityModel, corpus: Corpus, pool: Pool, seed: int) -> Stability:
+    n_drawn = min(_STABILITY_PROMPTS, len(pool.rows))
+    drawn = pool.take(np.sort(np.random.default_rng(seed).choice(len(pool.rows), n_drawn, replace=False)))
+    columns = [served.trained_names.index(name) for name in pool.trained_names]
+
+    def believe(prompts: Sequence[str]) -> Beliefs:
+        return ask(served, [RouteContext.from_prompt(prompt) for prompt in prompts])
+
+    return measure_stability(drawn, [corpus.prompts[row] for row in drawn.rows], believe, columns, seed)
+
+
+def _only_known(corpus: Corpus, trained_names: tuple[str, ...], folder: Path) -> Corpus:
+    columns = np.flatnonzero([name in trained_names for name in corpus.trained_names])
+    if not len(columns):
+        raise TrainingError(
+            f"{folder}: the bundle knows none of the models in it ({', '.join(corpus.trained_names[:5])}, …): train one on this corpus"
+        )
+    return corpus.of_models(columns)
+
+
+def _was_fitted_to(bundle_folder: Path, corpus: Corpus) -> bool:
+    recorded = read_manifest(bundle_folder).get("corpus")
+    files = recorded.get("files") if isinstance(recorded, dict) else None
+    return isinstance(files, dict) and files.get("prompts.parquet") == corpus.hashes["prompts.parquet"]

@@ -1,0 +1,43 @@
+"""Standardising what the network reads, in the same few operations that the exported graph does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.network.encoding import EncodedPrompts
+
+Float32s = npt.NDArray[np.float32]
+
+INPUT_LIMIT = 5.0
+"""Standardised inputs are cut at this many standard deviations: a prompt unlike all others must not shout."""
+_CONSTANT = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InputScaler:
+    """Maps embeddings and features to clipped standard scores.
+
+    Args:
+        mean: Shape (n_inputs,).
+        inverse_std: Shape (n_inputs,); 0 where the fitting prompts were all alike, so that such an input is ignored.
+    """
+
+    mean: Float32s
+    inverse_std: Float32s
+
+    @classmethod
+    def fit(cls, encoded: EncodedPrompts) -> "InputScaler":
+        """Return the scaler of these prompts."""
+        inputs = _join(encoded)
+        std = inputs.std(axis=0)
+        inverse = np.where(std > _CONSTANT, 1 / np.maximum(std, _CONSTANT), 0)
+        return cls(inputs.mean(axis=0).astype(np.float32), inverse.astype(np.float32))
+
+    def transform(self, encoded: EncodedPrompts) -> Float32s:
+        """Return the network's inputs, shape (n_prompts, n_inputs)."""
+        return np.asarray(np.clip((_join(encoded) - self.mean) * self.inverse_std, -INPUT_LIMIT, INPUT_LIMIT), np.float32)
+
+
+def _join(encoded: EncodedPrompts) -> Float32s:
+    return np.concatenate([encoded.embeddings, encoded.features], axis=1)

@@ -1,0 +1,56 @@
+"""Where a fit starts: at the means, so that it begins as the best constant, and each task begins as its own."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.network.ensemble import RoutingNetwork
+
+Float32s = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+_PRIOR_HITS, _PRIOR_ANSWERS = 1.0, 2.0
+
+
+def start_at_means(
+    network: RoutingNetwork,
+    scores: Float32s,
+    completion_tokens: Float32s,
+    task_index: npt.NDArray[np.intp],
+    task_prior_answers: float,
+) -> None:
+    """Set the biases to each model's mean score and mean log length, and what tasks add to what they differ by from that.
+
+    A task's mean is drawn towards the model's overall one, which counts like `task_prior_answers` answers.
+
+    Args:
+        network: Fresh.
+        scores: Shape (n, m), 0..1; NaN where unknown.
+        completion_tokens: Shape (n, m); NaN where unknown.
+        task_index: Shape (n,).
+        task_prior_answers: See above.
+    """
+    logs = np.log1p(completion_tokens)
+    graded, counted = (~np.isnan(scores)).sum(axis=0), (~np.isnan(logs)).sum(axis=0)
+    rate = (np.nansum(scores, axis=0) + _PRIOR_HITS) / (graded + _PRIOR_ANSWERS)
+    length = (np.nansum(logs, axis=0) + np.nansum(logs) / max(counted.sum(), 1)) / (counted + 1)
+    with torch.no_grad():
+        network.ability.add_(_tensor(_logit(rate)))
+        network.tokens_bias.add_(_tensor(length))
+        for task in range(network.quality_task.shape[1]):
+            of_task = task_index == task
+            network.quality_task[:, task] += _tensor(_logit(_drawn(scores[of_task], rate, task_prior_answers)) - _logit(rate))
+            network.tokens_task[:, task] += _tensor(_drawn(logs[of_task], length, task_prior_answers) - length)
+
+
+def _drawn(values: Float32s, towards: Floats, prior_answers: float) -> Floats:
+    known = (~np.isnan(values)).sum(axis=0)
+    return np.asarray((np.nansum(values, axis=0) + prior_answers * towards) / (known + prior_answers), np.float64)
+
+
+def _logit(rate: Floats) -> Floats:
+    return np.asarray(np.log(rate / (1 - rate)), np.float64)
+
+
+def _tensor(values: Floats) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32))

@@ -1,0 +1,1 @@
+"""Reads telemetry exports into logged requests."""

@@ -1,0 +1,184 @@
+"""The first pass over an export: which attempts are requests' drawn ones, in order of time, and what the others add; small columns only.
+
+Nothing of a prompt, a feature or a belief is read here, so that a million requests take some hundred megabytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from training.telemetry.candidate_arrays import list_lengths, whole_column
+from training.telemetry.forgotten import NOTHING, Forgotten
+from training.telemetry.logged_requests import Floats, Ints, Mask
+
+CANDIDATE_LANE: Final = "candidates.list.element.lane_id"
+_COLUMNS: Final = (
+    *("request_id", "attempt", "started_at", "account", "propensity", "outcome", "cost_nusd", "endpoint", "features_version"),
+    *("lane_id", CANDIDATE_LANE),
+)
+_ANSWERING: Final = ("ok", "client_disconnected", "broken_stream")
+_WHOLE: Final = pa.scalar("ok")
+_EMBEDDINGS: Final = pa.scalar("/v1/embeddings")
+_LONG_AGO, _FAR_OFF = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31", "us")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestIndex:
+    """Where `n` requests lie, by (started_at, request_id).
+
+    Args:
+        request_ids: Their ids.
+        started_at: Shape (n,), `datetime64[us]`, UTC, ascending.
+        file, row: Shape (n,), the file's number and the row in it of the last attempt on the drawn lane.
+        cost_usd: Shape (n,), of all attempts; NaN where one's is unknown.
+        is_answered: Shape (n,), whether that attempt gave a whole answer.
+        is_answered_elsewhere: Shape (n,), whether what the caller got came, in whole or in part, from another lane.
+        lane_ids: Every lane that was a candidate, in order of their names.
+        features_version: The newest; 0 where no request has features.
+    """
+
+    request_ids: "pa.Array[Any]"
+    started_at: npt.NDArray[np.datetime64]
+    file: Ints
+    row: Ints
+    cost_usd: Floats
+    is_answered: Mask
+    is_answered_elsewhere: Mask
+    lane_ids: tuple[str, ...]
+    features_version: int
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+
+def index_requests(files: Sequence[Path], since: datetime | None, until: datetime | None, forgotten: Forgotten) -> RequestIndex:
+    """Return the requests of [since, until) whose lane was drawn.
+
+    Of an attempt that is in several files, the first file's copy counts.
+
+    Args:
+        files: Of attempts.
+        since, until: Aware; None: all.
+        forgotten: Requests of which nothing may be read are left out.
+    """
+    tables, lane_ids = [], set[str]()
+    window = _instant(since, _LONG_AGO), _instant(until, _FAR_OFF)
+    for number, path in enumerate(files):
+        table, lanes = _read_file(path, number, window, forgotten)
+        tables.append(table)
+        lane_ids |= lanes
+    table = _without_copies(pa.concat_tables(tables)) if tables else _nothing()
+    n_requests, codes = _codes_of(table)
+    is_drawn = table["is_drawn"].to_numpy()
+    outcome = table["outcome"]
+    did_answer = pc.is_in(outcome, value_set=pa.array(_ANSWERING)).to_numpy()
+    cost = np.bincount(codes, table["cost_usd"].to_numpy(), minlength=n_requests)
+    elsewhere = np.bincount(codes, did_answer & ~is_drawn, minlength=n_requests) > 0
+    chosen = _last_drawn(codes, table["attempt"].to_numpy(), is_drawn)
+    drawn, codes = table.take(chosen), codes[chosen]
+    order = pc.sort_indices(drawn, [("started_at", "ascending"), ("request_id", "ascending")])
+    drawn, codes = drawn.take(order), codes[order.to_numpy()]
+    return RequestIndex(
+        request_ids=whole_column(drawn, "request_id"),
+        started_at=drawn["started_at"].to_numpy(),
+        file=drawn["file"].to_numpy(),
+        row=drawn["row"].to_numpy(),
+        cost_usd=cost[codes],
+        is_answered=pc.equal(drawn["outcome"], _WHOLE).to_numpy(),
+        is_answered_elsewhere=elsewhere[codes],
+        lane_ids=tuple(sorted(lane_ids)),
+        features_version=pc.max(drawn["features_version"]).as_py() or 0,
+    )
+
+
+def _read_file(
+    path: Path, number: int, window: tuple[np.datetime64, np.datetime64], forgotten: Forgotten
+) -> tuple[pa.Table, set[str]]:
+    """Return the attempts of one file that lie in the window, with `file`, `row`, `cost_usd` and `is_drawn`, and their lanes."""
+    parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE, "lane_id"])
+    tables, lane_ids, first_row = [], set[str](), 0
+    for group in range(parquet.num_row_groups):
+        table = parquet.read_row_group(group, columns=list(_COLUMNS))
+        started_at = table["started_at"].cast(pa.timestamp("us")).to_numpy()
+        is_wanted = (started_at >= window[0]) & (started_at < window[1])
+        is_wanted &= pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
+        is_wanted &= forgotten.levels(table["account"], started_at) > NOTHING
+        candidates = whole_column(table, "candidates")
+        was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (table["propensity"].to_numpy() > 0)  # null is NaN
+        is_row = is_wanted & was_drawn
+        lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
+        lane_ids |= _used(whole_column(table, "lane_id"), is_row)
+        columns = {
+            "request_id": table["request_id"],
+            "attempt": table["attempt"],
+            "started_at": started_at,
+            "outcome": table["outcome"],
+            "features_version": table["features_version"],
+            "cost_usd": pc.cast(table["cost_nusd"], pa.float64(), safe=False).to_numpy() / 1e9,
+            "is_drawn": was_drawn,
+            "file": np.full(len(table), number, np.intp),
+            "row": np.arange(first_row, first_row + len(table), dtype=np.intp),
+        }
+        tables.append(pa.table(columns, schema=_SCHEMA).filter(pa.array(is_wanted)))
+        first_row += len(table)
+    return pa.concat_tables(tables) if tables else _nothing(), lane_ids
+
+
+_FIELDS: Final[list["pa.Field[Any]"]] = [
+    pa.field("request_id", pa.string()),
+    pa.field("attempt", pa.int32()),
+    pa.field("started_at", pa.timestamp("us")),
+    pa.field("outcome", pa.string()),
+    pa.field("features_version", pa.int32()),
+    pa.field("cost_usd", pa.float64()),
+    pa.field("is_drawn", pa.bool_()),
+    pa.field("file", pa.int64()),
+    pa.field("row", pa.int64()),
+]
+_SCHEMA: Final = pa.schema(_FIELDS)
+
+
+def _nothing() -> pa.Table:
+    return _SCHEMA.empty_table()
+
+
+def _used(lanes: Any, is_wanted: Mask) -> set[str]:
+    """Return which lanes of a dictionary-encoded Arrow array are in these rows, without making a string of each row's."""
+    is_there = np.bincount(lanes.indices.to_numpy()[is_wanted], minlength=len(lanes.dictionary)) > 0
+    return {lane_id for lane_id, is_used in zip(lanes.dictionary.to_pylist(), is_there, strict=True) if is_used}
+
+
+def _without_copies(table: pa.Table) -> pa.Table:
+    """Return the first of each (request_id, attempt), in order."""
+    _, codes = _codes_of(table)
+    keys = codes * 2**20 + table["attempt"].to_numpy()
+    firsts = np.unique(keys, return_index=True)[1]
+    return table if len(firsts) == len(table) else table.take(np.sort(firsts))
+
+
+def _codes_of(table: pa.Table) -> tuple[int, Ints]:
+    """Return how many requests there are, and each attempt's request as a number."""
+    encoded = whole_column(table, "request_id").dictionary_encode()
+    return len(encoded.dictionary), encoded.indices.to_numpy().astype(np.intp)
+
+
+def _last_drawn(codes: Ints, attempt: npt.NDArray[np.int32], is_drawn: Mask) -> Ints:
+    """Return the row of the last drawn attempt of each request that has one: a retry on the drawn lane is drawn too."""
+    rows = np.flatnonzero(is_drawn)
+    order = rows[np.lexsort((attempt[rows], codes[rows]))]
+    is_last = np.append(codes[order][1:] != codes[order][:-1], True) if len(order) else np.empty(0, np.bool_)
+    return np.asarray(order[is_last], np.intp)
+
+
+def _instant(moment: datetime | None, otherwise: np.datetime64) -> np.datetime64:
+    if moment is None:
+        return otherwise
+    return np.datetime64(round(moment.timestamp() * 1e6), "us")

@@ -1,0 +1,45 @@
+"""Joins feedback to the requests of an index, whenever it came and in whichever export it lies."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from router.reward import RewardRule, combine_rewards, keep_last
+from training.telemetry.index import RequestIndex
+from training.telemetry.logged_requests import Floats
+
+_COLUMNS: Final = ("request_id", "metric_name", "value", "given_by", "received_at")
+
+
+def rewards_of(index: RequestIndex, files: Sequence[Path], rules: Mapping[str, RewardRule]) -> tuple[Floats, Floats]:
+    """Return each request's reward and its standard deviation, shape (n,); NaN where nothing is known of the drawn lane's answer.
+
+    Args:
+        index: The requests.
+        files: Of feedback, the newest export first.
+        rules: How a metric's values become a reward.
+    """
+    n_requests = len(index)
+    tables = [_known(pq.read_table(path, columns=list(_COLUMNS), partitioning=None), index) for path in files]
+    if not tables or n_requests == 0:
+        return np.full(n_requests, np.nan), np.full(n_requests, np.nan)
+    table = pa.concat_tables(tables)
+    request_index = table["request_index"].to_numpy().astype(np.intp)
+    metric_names, given_by = (table[name].to_numpy(zero_copy_only=False) for name in ("metric_name", "given_by"))
+    # Copies of one piece of feedback, from exports that overlap, are one word of one giver: all but one go here.
+    standing = keep_last(request_index, metric_names, given_by, table["received_at"].cast(pa.timestamp("us")).to_numpy())
+    values = table["value"].to_numpy()[standing]
+    reward, reward_std = combine_rewards(request_index[standing], metric_names[standing], values, n_requests, rules)
+    reward[index.is_answered_elsewhere] = reward_std[index.is_answered_elsewhere] = np.nan
+    return reward, reward_std
+
+
+def _known(feedback: pa.Table, index: RequestIndex) -> pa.Table:
+    """Return the feedback on requests of the index, with their number."""
+    request_index = pc.index_in(feedback["request_id"], value_set=index.request_ids)
+    return feedback.drop_columns(["request_id"]).append_column("request_index", request_index).filter(pc.is_valid(request_index))
