@@ -212,3 +212,9 @@ class PriceTable:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.prices)
+
+
+def format_usd(nusd: int) -> str:
+    """Return nano-dollars, at least 0, as US dollars without loss: `0.000012340`."""
+    dollars, rest = divmod(nusd, NUSD_PER_USD)
+    return f"{dollars}.{rest:09d}"

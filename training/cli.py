@@ -1,15 +1,12 @@
 """`llmdeal train`, `predict` and `evaluate`; they join the command line through the entry-point group `llmdeal.commands`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from router.errors import RouterError
-from training.errors import TrainingError
+from training.command_errors import one_line_errors
 
 BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle.")]
 CorpusFolder = Annotated[Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and prices.csv.")]
@@ -100,13 +97,3 @@ def evaluate(
 def _wide(console: Console) -> Console:
     """Return a console whose tables are not squeezed where nobody looks at a terminal."""
     return console if console.is_terminal else Console(width=max(console.width, 140))
-
-
-@contextmanager
-def one_line_errors(command: str) -> Iterator[None]:
-    """Turn errors that the user can mend into one line and exit status 2."""
-    try:
-        yield
-    except (TrainingError, RouterError) as error:
-        typer.secho(f"llmdeal {command}: {error}", err=True, fg="red")
-        raise SystemExit(2) from None

@@ -1,12 +1,21 @@
 """Progress bars on the terminal; plain lines where there is none."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def stage(self, title: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
+        """Open a stage; the caller calls what it yields with the amount done since the last call."""
+        ...
 
 
 class TerminalProgress:
@@ -21,7 +30,7 @@ class TerminalProgress:
 
     @contextmanager
     def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
-        """Show one stage; see `training.train.Progress`."""
+        """Show one stage; see `Progress`."""
         if not self._console.is_terminal:
             started = monotonic()
             yield lambda amount: None

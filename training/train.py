@@ -1,33 +1,21 @@
 """The training job: corpus in, proven bundle out."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from router.ability_prior import AbilityPrior
 from training.bundle.reference_sample import sample_reference
 from training.bundle.writer import Measures, TrainingRecord, check_bundle_place, write_bundle
-from training.corpus.graded_corpus import Corpus, Float32s, read_corpus, read_prices
+from training.corpus.graded_corpus import PRICES_FILE, Corpus, Float32s, read_corpus, read_prices
 from training.corpus.pools import find_pools
 from training.evaluation.bundle_evaluation import evaluate_beliefs, flatten_measures
 from training.network.base_bundle import BaseBundle, read_base_bundle
 from training.network.cross_fit import fit_out_of_fold, fit_whole
 from training.network.encoding import encode_prompts
 from training.network.static_table import StaticTable, distil_table
+from training.progress import Progress
 from training.settings import FitSettings
-
-PRICES_FILE = "prices.csv"
-
-
-class Progress(Protocol):
-    """Shows how far a stage is."""
-
-    def stage(self, title: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
-        """Open a stage; what it yields is called with the amount done since the last call."""
-        ...
 
 
 def train_bundle(

@@ -12,16 +12,16 @@ from typing import Final
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
+from router.price_table import format_usd
 from serve.alerts.outbox import AlertRepository, DueAlert, NewAlert, Spent
 from serve.alerts.watch_alerts import WATCH_SCOPE
 from serve.alerts.webhook import WebhookTarget, send_webhook
 from serve.clock import Clock
+from serve.instant import to_microseconds
 from serve.metrics import Metrics
 from serve.money.period import Period, month_of
 from serve.money.purses import ScopePeriod
 from serve.money.scopes import owner_of
-from serve.routing.call import format_usd
-from serve.storage.instant import to_microseconds
 from serve.upstream.transport import UpstreamTransport
 
 _log = logging.getLogger("llmdeal.alerts")

@@ -8,7 +8,7 @@ import msgspec
 
 from serve.alerts.outbox import AlertRepository, NewAlert
 from serve.alerts.watch_repository import Alarm
-from serve.storage.instant import from_microseconds
+from serve.instant import from_microseconds
 
 WATCH_SCOPE: Final = "watch"
 """Begins the scope of an alarm in the outbox, where a budget's alert has the scope of its budget."""

@@ -10,8 +10,8 @@ from serve.bundles.staging import StageChange, StageEntry, Standing
 from serve.errors import MovedOnError
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.bundle_tables import BUNDLE_STAGE_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _STAGE: Final = BUNDLE_STAGE_TABLE.c
 

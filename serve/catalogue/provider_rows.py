@@ -11,7 +11,7 @@ from pydantic import Field
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.openai.quirks import Quirks, StreamUsage
 from serve.errors import ConfigurationError
-from serve.lanes.warm_caches import PromptCache
+from serve.upstream.prompt_cache import PromptCache
 from serve.upstream.refusals import Refusal, RefusalMeaning
 from serve.upstream.upstream_terms import UpstreamTerms
 
@@ -75,7 +75,7 @@ class RefusalRow(CatalogueRow):
 
 
 class PromptCacheRow(CatalogueRow):
-    """See `serve.lanes.warm_caches.PromptCache`."""
+    """See `serve.upstream.prompt_cache.PromptCache`."""
 
     is_automatic: bool = Field(description="false: only what the request marks is cached.")
     least_tokens: int = Field(ge=1, description="Shorter prompts are not cached.")

@@ -25,10 +25,10 @@ def watch(
     from serve.alerts.watch_repository import WatchRepository
     from serve.bundles.store import open_store
     from serve.clock import SystemClock
+    from serve.instant import to_microseconds
     from serve.settings import load_settings
     from serve.storage.database import open_database
     from serve.storage.database_choice import database_url
-    from serve.storage.instant import to_microseconds
     from serve.watch.bundle_shifts import BundleShifts
     from serve.watch.configured_watch import learning_terms
     from serve.watch.lane_watch import LaneWatch

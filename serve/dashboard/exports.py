@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine
 
-from serve.dashboard.overview_page import bucket_sums, span_of
-from serve.dashboard.overview_view import usage_rows
 from serve.dashboard.page import SECURITY_HEADERS
-from serve.dashboard.requests_filter import RequestFilter
-from serve.dashboard.requests_page import filter_of
-from serve.dashboard.requests_query import Cursor, read_page
-from serve.dashboard.requests_view import RequestLine, requests_view
+from serve.dashboard.pages.overview_page import bucket_sums, span_of
+from serve.dashboard.pages.requests_page import filter_of
+from serve.dashboard.queries.requests_filter import RequestFilter
+from serve.dashboard.queries.requests_query import Cursor, read_page
 from serve.dashboard.viewer import viewer_of
+from serve.dashboard.views.overview_view import usage_rows
+from serve.dashboard.views.requests_view import RequestLine, requests_view
 
 routes = APIRouter(include_in_schema=False)
 

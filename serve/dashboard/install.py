@@ -11,31 +11,29 @@ from zoneinfo import ZoneInfo
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 
-from serve.dashboard import (
+from serve.dashboard import assets, exports, plot_library
+from serve.dashboard.page import SECURITY_HEADERS, render_page
+from serve.dashboard.page_errors import PageError, SignInNeededError
+from serve.dashboard.pages import (
     account_page,
-    assets,
     budgets_page,
     bundles_page,
     decision_page,
-    exports,
     keys_page,
     lanes_page,
     overview_page,
     own_page,
     playground_page,
-    plot_library,
     requests_page,
     settings_page,
     sign_in_page,
     start_page,
 )
-from serve.dashboard.page import SECURITY_HEADERS, render_page
-from serve.dashboard.page_errors import PageError, SignInNeededError
-from serve.dashboard.runner_up import PolicyDefaults
-from serve.dashboard.sample_query import SampleReader
+from serve.dashboard.queries.sample_query import SampleReader
+from serve.dashboard.queries.usage_query import UsageReader
 from serve.dashboard.sessions import Sessions
 from serve.dashboard.state import DashboardState
-from serve.dashboard.usage_query import UsageReader
+from serve.dashboard.views.runner_up import PolicyDefaults
 from serve.gateway import ResourceSet
 from serve.settings import Settings
 from serve.storage.database import DATABASE_AWAY

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from serve.dashboard import number_text
 from serve.dashboard.assets import asset_url
 from serve.dashboard.forms import TOKEN_FIELD
 from serve.dashboard.plot_library import plot_library_url
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
+from serve.dashboard.views import number_text
 from serve.gateway import resources_of
 
 if TYPE_CHECKING:

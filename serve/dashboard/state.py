@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from serve.dashboard.runner_up import PolicyDefaults
-from serve.dashboard.sample_query import SampleReader
+from serve.dashboard.queries.sample_query import SampleReader
+from serve.dashboard.queries.usage_query import UsageReader
 from serve.dashboard.sessions import Sessions
-from serve.dashboard.usage_query import UsageReader
+from serve.dashboard.views.runner_up import PolicyDefaults
 from serve.settings import Settings
 
 

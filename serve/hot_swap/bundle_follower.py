@@ -20,10 +20,10 @@ from serve.hot_swap.live_bundle import LiveBundle
 from serve.lanes.assembler import LaneAssembler
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
+from serve.lanes.no_quality_model import NoQualityModel
 from serve.routing.canary import Canary
 from serve.routing.service import RoutingService
 from serve.routing.shadow import Shadow
-from serve.routing.vectors import NoQualityModel
 
 _log = logging.getLogger("llmdeal.bundles")
 

@@ -1,10 +1,10 @@
 """The `x-llmdeal-*` headers of an answer, and how the virtual key, else the provider's account, stands against its limits."""
 
+from router.price_table import format_usd
 from serve.http.asgi import RawHeaders, header_value
 from serve.lanes.rate_limit_headers import rate_limit_headers
 from serve.proxy.attempt import Attempt
 from serve.rate_limits.key_limits import limit_headers
-from serve.routing.call import format_usd
 
 
 def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) -> RawHeaders:

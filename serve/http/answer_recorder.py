@@ -1,29 +1,14 @@
 """Writes down what is sent to a caller, for whoever asks again."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from serve.http.asgi import Event, RawHeaders, Send
 from serve.http.caller_watch import KEEP_ALIVE
+from serve.idempotency.recorded_answer import RecordedAnswer
 
 _KEPT_HEADERS: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
 _OWN_PREFIX: Final = b"x-llmdeal-"
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
-    """What a caller was sent.
-
-    Args:
-        status: The HTTP status.
-        headers: Those that belong to the answer; limits, for one, are of the moment.
-        body: All of it; None: it was longer than what is kept.
-    """
-
-    status: int
-    headers: RawHeaders
-    body: bytes | None
 
 
 class AnswerRecorder:

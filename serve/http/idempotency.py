@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any, Final
 
 from serve.errors import BadRequestError
-from serve.http.answer_recorder import AnswerRecorder, RecordedAnswer
+from serve.http.answer_recorder import AnswerRecorder
 from serve.http.asgi import Event, Receive, Scope, Send, read_body
 from serve.http.doors import Door
 from serve.http.hot_paths import HotEndpoint
 from serve.idempotency.answer_keeper import AnswerKeeper
+from serve.idempotency.recorded_answer import RecordedAnswer
 from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
 
 _HEADER: Final = b"idempotency-key"

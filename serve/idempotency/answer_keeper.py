@@ -16,10 +16,10 @@ from serve.errors import (
     IdempotencyUnavailableError,
     VaultError,
 )
-from serve.http.answer_recorder import RecordedAnswer
+from serve.idempotency.recorded_answer import RecordedAnswer
 from serve.idempotency.repository import Claim, Finding, IdempotencyRepository, StoredAnswer
+from serve.instant import to_microseconds
 from serve.metrics import Metrics
-from serve.storage.instant import to_microseconds
 from serve.vault.vault import Vault
 
 _log = logging.getLogger("llmdeal.idempotency")

@@ -9,8 +9,8 @@ from serve.errors import BadRequestError, NotFoundError
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.roles import Role
 from serve.identity.rows import Account, Member
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.identity_tables import ACCOUNT_TABLE, MEMBER_TABLE, PERSON_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _ACCOUNT: Final = ACCOUNT_TABLE.c
 _MEMBER: Final = MEMBER_TABLE.c

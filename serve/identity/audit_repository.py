@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from serve.identity.rows import AuditEntry
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.database import SQLITE_BEGIN
 from serve.storage.identity_tables import AUDIT_TABLE, IDENTITY_VERSION_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _AUDIT: Final = AUDIT_TABLE.c
 

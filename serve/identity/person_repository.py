@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from serve.errors import BadRequestError, NotFoundError
 from serve.identity.audit_repository import AuditRepository
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.identity_tables import PERSON_TABLE, SESSION_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _PERSON: Final = PERSON_TABLE.c
 _SESSION: Final = SESSION_TABLE.c

@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from serve.errors import BadRequestError, NotFoundError
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.rows import StoredVirtualKey
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.identity_tables import ACCOUNT_TABLE, VIRTUAL_KEY_SECRET_TABLE, VIRTUAL_KEY_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _KEY: Final = VIRTUAL_KEY_TABLE.c
 _SECRET: Final = VIRTUAL_KEY_SECRET_TABLE.c

@@ -20,12 +20,12 @@ from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.lanes.health import LaneHealth
 from serve.lanes.hosted_health import HostedLaneHealth
+from serve.lanes.no_quality_model import NoQualityModel
 from serve.lanes.of_providers import ProviderConnections, ProviderConnector, scaled
 from serve.lanes.of_servers import server_connections
 from serve.lanes.thought_homes import ThoughtHomes
 from serve.lanes.warm_caches import WarmCaches
 from serve.provider_keys.accounts import OpenedProviderKey
-from serve.routing.vectors import NoQualityModel
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.transport import SandboxTransport
 from serve.settings import Settings

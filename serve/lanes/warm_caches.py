@@ -9,27 +9,13 @@ import numpy as np
 from router.lane_table import Floats
 from router.price_table import TokenUsage
 from serve.lanes.statistics import DecayedMeans
+from serve.upstream.prompt_cache import PromptCache
 
 _MOST_CONVERSATIONS = 20_000
 _ONE_HOUR_S = 3_600.0
 # Until answers tell: a cache that should be warm is found warm every other time.
 _ASSUMED_HIT_SHARE = 0.5
 _ASSUMED_HIT_WEIGHT = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class PromptCache:
-    """How a provider caches prompts.
-
-    Args:
-        is_automatic: It caches every long prompt; False: only what the request marks, and the answer says how much that was.
-        least_tokens: Shorter prompts are not cached.
-        lifetime_s: For how long after its last use a prompt is kept.
-    """
-
-    is_automatic: bool
-    least_tokens: int
-    lifetime_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve.clock import Clock
+from serve.instant import to_microseconds
 from serve.money.budget import BudgetRule, Charge, Nusd
 from serve.money.budget_repository import BudgetRepository
 from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, ProgressRecord, abandoned_journals
@@ -21,7 +22,6 @@ from serve.money.hold import BudgetAway, Hold
 from serve.money.leases import Leases
 from serve.money.purses import ScopePeriod
 from serve.money.rule_book import RuleBook
-from serve.storage.instant import to_microseconds
 
 _log = logging.getLogger("llmdeal.money")
 T = TypeVar("T")

@@ -10,13 +10,13 @@ from typing import Final, Protocol, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from serve.clock import Clock
+from serve.instant import to_microseconds
 from serve.money.budget import Nusd
 from serve.money.budget_repository import BudgetRepository
 from serve.money.hold import BudgetAway, BudgetSpent
 from serve.money.purses import Purses, ScopePeriod
 from serve.money.rule_book import RuleBook
 from serve.storage.database import DATABASE_AWAY
-from serve.storage.instant import to_microseconds
 
 _log = logging.getLogger("llmdeal.money")
 # A lease is to last for some requests, or a small part of the month's budget if that is more.

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from serve.errors import BadRequestError, NotFoundError
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.rows import StoredProviderKey
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.identity_tables import ACCOUNT_TABLE, PROVIDER_KEY_TABLE
-from serve.storage.instant import from_microseconds, to_microseconds
 
 _KEY: Final = PROVIDER_KEY_TABLE.c
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from router.context import RouteContext
 from router.decision import Decision
-from router.price_table import NUSD_PER_USD, Cost, TokenUsage, quote_cost
+from router.price_table import Cost, TokenUsage, quote_cost
 from router.quality_model import Prediction
 from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
@@ -99,9 +99,3 @@ class Call:
     def cost(self, row: int, usage: TokenUsage) -> Cost:
         """Return what these tokens cost on the lane in this row."""
         return quote_cost(self.decision.table.lanes[row].price, usage)
-
-
-def format_usd(nusd: int) -> str:
-    """Return nano-dollars, at least 0, as US dollars without loss: `0.000012340`."""
-    dollars, rest = divmod(nusd, NUSD_PER_USD)
-    return f"{dollars}.{rest:09d}"

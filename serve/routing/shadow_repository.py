@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from sqlalchemy import Engine, case, delete, func, select
 
+from serve.instant import to_microseconds
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.bundle_tables import SHADOW_DECISION_TABLE
 from serve.storage.database import SQLITE_BEGIN
-from serve.storage.instant import to_microseconds
 
 _SHADOW: Final = SHADOW_DECISION_TABLE.c
 _COLUMN_NAMES: Final = tuple(column.name for column in SHADOW_DECISION_TABLE.columns)

@@ -1,41 +1,19 @@
-"""Routing of embeddings: the model is the caller's choice, and nothing is there to be predicted."""
+"""Routing of embeddings: the caller chooses the model, so nothing is predicted."""
 
 import numpy as np
 
-from router.context import RouteContext
 from router.policies.cheapest import Cheapest
-from router.quality_model import Prediction
 from serve.lanes.directories import LaneDirectories
 from serve.money.spending import Spending
 from serve.routing.service import RoutingService
 
-_NOTHING = np.empty(0, np.float32)
-_NO_BELIEF = np.zeros(1, np.float32)  # of one model that no lane has: beliefs about none cannot be looked up
-
-
-class NoQualityModel:
-    """Believes nothing: vectors are not good or bad answers.
-
-    Args:
-        version: Of the bundle that routes the other requests; logged with these too.
-    """
-
-    trained_names = ("none",)
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-
-    def predict(self, context: RouteContext) -> Prediction:
-        """Return no beliefs, and an answer of no length."""
-        return Prediction(_NO_BELIEF, _NO_BELIEF, _NO_BELIEF, 0.0, 0.0, _NOTHING)
-
 
 def vector_routing(directories: LaneDirectories, rng: np.random.Generator, spending: Spending) -> RoutingService:
-    """Return the routing for the lanes that make vectors: the cheapest one that hosts the model, and then the others.
+    """Return the routing for embedding lanes: the cheapest lane that hosts the model first, then the others.
 
     Args:
-        directories: Those lanes, of every account.
-        rng: For policies that draw.
-        spending: Who pays.
+        directories: Embedding lanes of every account.
+        rng: Random generator that the policy draws from.
+        spending: Budgets that pay for the requests.
     """
     return RoutingService(directories, Cheapest(), rng, spending)

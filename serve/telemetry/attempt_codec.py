@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import RowMapping
 
 from router.telemetry_schema import AttemptRow
-from serve.storage.instant import from_microseconds, to_microseconds
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE
 from serve.telemetry.candidate_codec import FLOAT32, lane_list_id_of, pack_candidates, unpack_candidates
 

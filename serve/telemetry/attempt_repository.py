@@ -8,9 +8,9 @@ import msgspec
 from sqlalchemy import Connection, Engine, select, tuple_
 
 from router.telemetry_schema import AttemptRow
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
-from serve.storage.instant import from_microseconds, to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
 from serve.telemetry.attempt_codec import STORED_ORDER, StoredRow, decode_attempt, encode_attempt
 from serve.telemetry.candidate_codec import lane_list_id_of

@@ -8,10 +8,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, delete, insert, select, tuple_, update
 
 from serve.identity.audit_repository import AuditRepository
+from serve.instant import to_microseconds
 from serve.storage.bundle_tables import SHADOW_DECISION_TABLE
 from serve.storage.database import SQLITE_BEGIN
 from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
-from serve.storage.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, FORGOTTEN_TABLE
 from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
 

@@ -7,9 +7,9 @@ from typing import Final
 from sqlalchemy import Engine, RowMapping, select, tuple_
 
 from router.telemetry_schema import FeedbackRow
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.batch_insert import BatchInsert, Values
 from serve.storage.database import SQLITE_BEGIN
-from serve.storage.instant import from_microseconds, to_microseconds
 from serve.storage.tables import FEEDBACK_TABLE
 from serve.telemetry.forgotten_rows import FEEDBACK_ORDER, without_forgotten_feedback
 

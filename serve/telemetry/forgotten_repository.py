@@ -6,8 +6,8 @@ from typing import Final
 from sqlalchemy import Engine, select
 
 from router.telemetry_schema import ForgottenContent
+from serve.instant import from_microseconds
 from serve.storage.identity_tables import ACCOUNT_TABLE
-from serve.storage.instant import from_microseconds
 from serve.storage.tables import FORGOTTEN_TABLE
 
 _FORGOTTEN: Final = FORGOTTEN_TABLE.c

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router.telemetry_schema import LaneRow
-from serve.storage.instant import from_microseconds, to_microseconds
+from serve.instant import from_microseconds, to_microseconds
 from serve.storage.tables import PRICED_LANE_TABLE
 
 _COLUMNS: Final = PRICED_LANE_TABLE.c

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Integer, case, func, select
 
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from router.lane import Lane
-from serve.lanes.warm_caches import PromptCache
+from serve.upstream.prompt_cache import PromptCache
 from serve.upstream.refusals import Refusal
 
 

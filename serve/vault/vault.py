@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from serve.errors import VaultError
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.vault.aead import decrypt, encrypt
 from serve.vault.data_key_repository import DataKeyRepository, DataKeyRow
 from serve.vault.master_key import KeyWrapper

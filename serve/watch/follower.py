@@ -13,10 +13,10 @@ from router.lane_table import Floats
 from serve.alerts.watch_alerts import WatchAlerts
 from serve.alerts.watch_repository import Alarm
 from serve.clock import Clock
+from serve.instant import to_microseconds
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
 from serve.metrics import Metrics
-from serve.storage.instant import to_microseconds
 from serve.watch.account_watch import AccountWatch
 from serve.watch.lane_watch import LaneWatch, shifts_of_lanes
 from serve.watch.price_watch import PriceWatch

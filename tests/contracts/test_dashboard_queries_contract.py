@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import Engine
 from telemetry_strategies import NOON, attempt_row, feedback_row
 
-import serve.dashboard.requests_query as requests_query
-from serve.dashboard.decision_query import read_request
-from serve.dashboard.feedback_query import read_judged_qualities, read_thumbs
-from serve.dashboard.requests_filter import RequestFilter, read_filter
-from serve.dashboard.requests_query import Cursor, read_choices, read_page
-from serve.dashboard.sample_query import SampleReader
-from serve.dashboard.usage_query import UsageReader, add_up
+import serve.dashboard.queries.requests_query as requests_query
+from serve.dashboard.queries.decision_query import read_request
+from serve.dashboard.queries.feedback_query import read_judged_qualities, read_thumbs
+from serve.dashboard.queries.requests_filter import RequestFilter, read_filter
+from serve.dashboard.queries.requests_query import Cursor, read_choices, read_page
+from serve.dashboard.queries.sample_query import SampleReader
+from serve.dashboard.queries.usage_query import UsageReader, add_up
 from serve.telemetry.attempt_repository import AttemptRepository
 from serve.telemetry.feedback_repository import FeedbackRepository
 

@@ -22,8 +22,8 @@ from router.lane_correction import Judged, LaneCorrection
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from serve.alerts.watch_repository import Alarm, WatchRepository
 from serve.cli.main import build_command_line
+from serve.instant import to_microseconds
 from serve.storage.database import open_database
-from serve.storage.instant import to_microseconds
 from serve.watch.lane_watch import LaneWatch
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from training.cli import one_line_errors
+from training.command_errors import one_line_errors
 
 
 def accounts_learn(

@@ -13,13 +13,12 @@ import numpy as np
 from training.account_correction.outside import believe_from_outside
 from training.account_correction.traffic import ROUNDS, WAYS, Point, replay_all
 from training.atomic_write import replace_file
-from training.corpus.graded_corpus import read_corpus, read_prices
+from training.corpus.graded_corpus import PRICES_FILE, read_corpus, read_prices
 from training.corpus.pools import make_pools
 from training.corpus.routing_measures import Floats
 from training.network.base_bundle import read_base_bundle
 from training.network.encoding import encode_prompts
 from training.settings import FitSettings
-from training.train import PRICES_FILE
 
 _EPOCHS: Final = 8
 """Of the networks that know all sources but one: a quarter of a bundle's, for what they know of a strange source is little either way."""

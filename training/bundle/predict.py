@@ -14,7 +14,7 @@ from router.quality_model import QualityModel
 from training.atomic_write import replace_file
 from training.corpus.graded_corpus import read_prompts
 from training.network.fitted_model import Beliefs
-from training.train import Progress
+from training.progress import Progress
 
 
 def predict_file(bundle_folder: Path, prompts_path: Path, out: Path, progress: Progress) -> int:

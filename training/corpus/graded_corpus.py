@@ -19,6 +19,7 @@ from training.errors import CorpusError
 
 Float32s = npt.NDArray[np.float32]
 
+PRICES_FILE = "prices.csv"
 PROMPT_COLUMNS = ("source", "prompt_id", "task", "prompt")
 RESPONSE_COLUMNS = ("source", "prompt_id", "model", "score", "completion_tokens")
 _FEWEST_PROMPTS = 20

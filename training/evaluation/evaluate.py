@@ -12,7 +12,7 @@ from router.context import RouteContext
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
 from training.bundle.predict import ask
-from training.corpus.graded_corpus import Corpus, read_corpus, read_prices
+from training.corpus.graded_corpus import PRICES_FILE, Corpus, read_corpus, read_prices
 from training.corpus.pools import make_pools
 from training.corpus.routing_measures import Pool
 from training.corpus.splits import assign_folds, group_near_duplicates
@@ -32,7 +32,7 @@ from training.network.cross_fit import fit_out_of_fold
 from training.network.encoding import EncodedPrompts, encode_prompts
 from training.network.fitted_model import Beliefs
 from training.network.input_scaler import InputScaler
-from training.train import PRICES_FILE, Progress
+from training.progress import Progress
 
 _BASELINE_FOLDS = 5
 _STABILITY_PROMPTS = 500

@@ -13,12 +13,12 @@ from distributed import Client, as_completed
 from training.errors import SettingsError
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.trees import TreeLearner, TreeSettings
+from training.progress import Progress
 from training.retrain.evidence import Arrays, ChampionView, gather_evidence
 from training.retrain.job import part_name
 from training.retrain.settings import RetrainSettings
 from training.retrain.work_folder import WorkFolder
 from training.telemetry.reader import LogReader
-from training.train import Progress
 
 _PARTS_PER_WORKER = 2
 """On their way at once: one at work, one waiting. Bounds the memory here and there."""

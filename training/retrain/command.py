@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
-from training.cli import one_line_errors
+from training.command_errors import one_line_errors
 from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from training.bundle.writer import check_bundle_place
 from training.corpus.graded_corpus import read_corpus
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
+from training.progress import Progress
 from training.promotion.registry import BundleRegistry
 from training.retrain.accounts import beside, corrections_of_champion, fit_accounts_to_all, learn_accounts
 from training.retrain.challenger import write_challenger
@@ -33,7 +34,6 @@ from training.retrain.stages import Outcome, check_enough, keep_models, learn, l
 from training.retrain.starting_bundle import can_start, find_root, seen_until
 from training.retrain.work_folder import WorkFolder, only_one
 from training.telemetry.reader import LogReader, open_logs
-from training.train import Progress
 
 WORK_FOLDER = ".retrain"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from router.telemetry_schema import EXPORT_MANIFEST
 from training.errors import TelemetryError
+from training.progress import Progress
 from training.retrain.job import RetrainPlan, retrain
 from training.retrain.settings import RetrainSettings
-from training.train import Progress
 
 
 class RetrainLearner:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from training.corpus.graded_corpus import PRICES_FILE
 from training.errors import SettingsError
 from training.network.base_bundle import read_base_bundle
 from training.network.encoding import encode_prompts
+from training.progress import Progress
 from training.retrain.settings import RetrainSettings
 from training.settings import FitSettings
 from training.simulate.arms import Arm, EpsilonGreedy, Float32s, Neighbours, Oracle
@@ -20,7 +22,6 @@ from training.simulate.simulation import requests_a_day, run_arm
 from training.simulate.start_bundle import fit_start_bundle, write_start_corpus
 from training.simulate.through_gateway import GatewayRun, GatewayWorld
 from training.simulate.world import World
-from training.train import PRICES_FILE, Progress
 
 FIGURES_FILE, PLOT_FILE, LOGS_FOLDER = "figures.json", "learning-curve.png", "logs"
 LEARNING_ARM = "llmdeal: explores, watches, retrains nightly"

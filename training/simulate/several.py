@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from training.progress import SilentProgress
+from training.progress import Progress, SilentProgress
 from training.simulate.learning_curve import Curve, plot_learning_curve
 from training.simulate.result import FIXED_ARM, SimulationResult
 from training.simulate.run import FIGURES_FILE, PLOT_FILE, SimulationPlan, simulate
 from training.simulate.world import Floats
-from training.train import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)

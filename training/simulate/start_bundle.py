@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from training.corpus.graded_corpus import Corpus
+from training.corpus.graded_corpus import PRICES_FILE, Corpus
 from training.errors import SettingsError
 from training.network.base_bundle import read_base_bundle
+from training.progress import Progress
 from training.settings import FitSettings
 from training.simulate.world import Ints, World
-from training.train import PRICES_FILE, Progress, train_bundle
+from training.train import train_bundle
 
 
 def write_start_corpus(world: World, prices_file: Path, out: Path) -> Path:

@@ -13,12 +13,11 @@ from router.ability_prior import AbilityPrior
 from router.context import RouteContext
 from router.lane import Lane, QualityPrior
 from router.price_table import Price
-from training.corpus.graded_corpus import Corpus, read_corpus, read_prices
+from training.corpus.graded_corpus import PRICES_FILE, Corpus, read_corpus, read_prices
 from training.corpus.pools import ASSUMED_COMPLETION_TOKENS
 from training.corpus.splits import group_near_duplicates
 from training.errors import SettingsError
 from training.simulate.scenario import Scenario
-from training.train import PRICES_FILE
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]

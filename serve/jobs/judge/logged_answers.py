@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Engine, func, select
 
 from router.telemetry_schema import FeedbackRow
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
 from serve.telemetry.candidate_codec import unpack_candidates
 from serve.telemetry.feedback_repository import FeedbackRepository

@@ -19,12 +19,12 @@ from serve.alerts.watch_alerts import WatchAlerts
 from serve.alerts.watch_repository import Alarm
 from serve.alerts.webhook import WebhookTarget, read_secret
 from serve.errors import ConfigurationError
+from serve.instant import to_microseconds
 from serve.metrics import Metrics
 from serve.money.budget import BudgetRule, Charge
 from serve.money.budget_repository import BudgetRepository
 from serve.settings import AlertSettings
 from serve.storage.database import open_database
-from serve.storage.instant import to_microseconds
 from serve.upstream.http_transport import HttpTransport
 
 SCOPE, MONTH = "virtual_key:ci", "2026-11"

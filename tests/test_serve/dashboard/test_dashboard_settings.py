@@ -1,8 +1,8 @@
 """The page of settings shows what was set and no secret."""
 
-from serve.dashboard.settings_view import setting_lines
+from serve.dashboard.views.settings_view import setting_lines
 from serve.identity.virtual_keys import issue_virtual_key
-from serve.settings import Settings
+from serve.settings import ENVIRONMENT_PREFIX, Settings
 
 KEY = issue_virtual_key()
 
@@ -19,7 +19,7 @@ def test_what_was_set_comes_first_and_secrets_are_not_shown() -> None:
             "port": 9000,
         }
     )
-    lines = setting_lines(settings)
+    lines = setting_lines(settings, ENVIRONMENT_PREFIX)
     values = {line.name: line.value for line in lines}
     assert values["database"] == "postgresql://…@db/llmdeal"
     assert values["shared_state"] == "valkey://…@cache:6379"

@@ -12,24 +12,24 @@ from hypothesis import strategies as st
 from telemetry_strategies import attempt_row, candidate_table
 
 from router.telemetry_schema import CandidateTable, FeedbackRow
-from serve.dashboard.candidates_view import EXCLUSIONS, candidates_view
 from serve.dashboard.charts.budget_bar import budget_bar
 from serve.dashboard.charts.columns import columns_of
 from serve.dashboard.charts.explored import explored_columns, explored_scatter
 from serve.dashboard.charts.reliability import calibration_error, reliability_bins
 from serve.dashboard.charts.scale import axis_from_zero, cost_axis
 from serve.dashboard.charts.scatter import Dot, scatter_of
-from serve.dashboard.decision_query import StoredRequest
-from serve.dashboard.decision_view import REASONS, decision_view
 from serve.dashboard.exports import csv_parts
-from serve.dashboard.number_text import amount_text, exact_usd_text, ms_text, rate_text, share_text, usd_text
 from serve.dashboard.page import local_path
-from serve.dashboard.requests_filter import read_filter
-from serve.dashboard.requests_query import Cursor
-from serve.dashboard.runner_up import PolicyDefaults, runner_up_of
-from serve.dashboard.sample_query import SampledAnswer
-from serve.dashboard.savings import estimate
-from serve.dashboard.spans import span_named
+from serve.dashboard.queries.decision_query import StoredRequest
+from serve.dashboard.queries.requests_filter import read_filter
+from serve.dashboard.queries.requests_query import Cursor
+from serve.dashboard.queries.sample_query import SampledAnswer
+from serve.dashboard.views.candidates_view import EXCLUSIONS, candidates_view
+from serve.dashboard.views.decision_view import REASONS, decision_view
+from serve.dashboard.views.number_text import amount_text, exact_usd_text, ms_text, rate_text, share_text, usd_text
+from serve.dashboard.views.runner_up import PolicyDefaults, runner_up_of
+from serve.dashboard.views.savings import estimate
+from serve.dashboard.views.spans import span_named
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
 BERLIN, UTC_ZONE = ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
@@ -291,7 +291,7 @@ def test_a_price_that_the_operator_set_is_compared_with_the_published_one() -> N
     from any_lane import LANE
 
     from router.price_table import Price
-    from serve.dashboard.price_comparison import differing_prices
+    from serve.dashboard.views.price_comparison import differing_prices
 
     def lane(lane_id: str, usd: str, source: str, provider: str = "openai") -> object:
         price = Price(Decimal(usd), Decimal(usd), source, NOW.date())

@@ -3,7 +3,8 @@
 import pytest
 
 from router.price_table import TokenUsage
-from serve.lanes.warm_caches import PromptCache, WarmCaches
+from serve.lanes.warm_caches import WarmCaches
+from serve.upstream.prompt_cache import PromptCache
 
 AUTOMATIC = PromptCache(is_automatic=True, least_tokens=1_024, lifetime_s=300.0)
 MARKED = PromptCache(is_automatic=False, least_tokens=1_024, lifetime_s=300.0)

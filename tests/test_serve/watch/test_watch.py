@@ -26,8 +26,8 @@ from router.reference_answers import ReferenceAnswers
 from serve.alerts.outbox import AlertRepository
 from serve.alerts.watch_alerts import WatchAlerts
 from serve.alerts.watch_repository import Alarm, WatchRepository
+from serve.instant import to_microseconds
 from serve.storage.database import open_database
-from serve.storage.instant import to_microseconds
 from serve.telemetry.attempt_repository import AttemptRepository
 from serve.telemetry.feedback_repository import FeedbackRepository
 from serve.watch.bundle_shifts import BundleShifts

@@ -5,11 +5,11 @@ from typing import Annotated
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from serve.dashboard.budgets_query import read_budgets
 from serve.dashboard.forms import Form, check_form, read_form
-from serve.dashboard.keys_page import keys_shown
 from serve.dashboard.page import redirect, render_page
-from serve.dashboard.sign_in_page import set_cookie
+from serve.dashboard.pages.keys_page import keys_shown
+from serve.dashboard.pages.sign_in_page import set_cookie
+from serve.dashboard.queries.budgets_query import read_budgets
 from serve.dashboard.viewer import Viewer, directory_of, viewer_of
 from serve.errors import RequestError
 from serve.gateway import resources_of

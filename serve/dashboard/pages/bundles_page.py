@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.bundles.staging import Standing
-from serve.dashboard.bundles_view import bundle_lines, history_lines
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect
 from serve.dashboard.page_errors import PageError
-from serve.dashboard.router_page import render_router
+from serve.dashboard.pages.router_page import render_router
 from serve.dashboard.viewer import Viewer, viewer_of
+from serve.dashboard.views.bundles_view import bundle_lines, history_lines
 from serve.errors import BadRequestError, RequestError
 from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.bundles import change

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, select
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
-from serve.storage.instant import from_microseconds
+from serve.instant import from_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
 from serve.telemetry.attempt_codec import decode_attempt
 

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, not_, or_, select, text, tuple_
 from sqlalchemy.sql.elements import KeyedColumnElement
 
-from serve.dashboard.requests_filter import RequestFilter
-from serve.storage.instant import to_microseconds
+from serve.dashboard.queries.requests_filter import RequestFilter
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from serve.dashboard.sample_query import SampledAnswer
+from serve.dashboard.queries.sample_query import SampledAnswer
 from serve.money.budget import Nusd
 
 _LEAST_COVERAGE: Final = 0.5

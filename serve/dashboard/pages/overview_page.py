@@ -4,16 +4,16 @@ from datetime import timedelta
 
 from fastapi import APIRouter, Request, Response
 
-from serve.dashboard.budgets_query import read_budgets
-from serve.dashboard.feedback_query import read_thumbs
-from serve.dashboard.lane_facts import lane_facts, troubled
-from serve.dashboard.overview_view import OverviewView, overview_view
 from serve.dashboard.page import render_page
-from serve.dashboard.savings import estimate
-from serve.dashboard.spans import SPANS, Span, span_named
+from serve.dashboard.queries.budgets_query import read_budgets
+from serve.dashboard.queries.feedback_query import read_thumbs
+from serve.dashboard.queries.usage_query import LaneSums
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.usage_query import LaneSums
 from serve.dashboard.viewer import Viewer, directory_of, viewer_of
+from serve.dashboard.views.lane_facts import lane_facts, troubled
+from serve.dashboard.views.overview_view import OverviewView, overview_view
+from serve.dashboard.views.savings import estimate
+from serve.dashboard.views.spans import SPANS, Span, span_named
 from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)

@@ -6,13 +6,13 @@ from anyio.from_thread import run as run_on_loop
 from fastapi import APIRouter, Depends, Request, Response
 
 from router.telemetry_schema import FeedbackRow
-from serve.dashboard.decision_query import StoredRequest, read_request
-from serve.dashboard.decision_view import decision_view
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError, not_found
+from serve.dashboard.queries.decision_query import StoredRequest, read_request
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, viewer_of
+from serve.dashboard.views.decision_view import decision_view
 from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Engine, case, func, select
 
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c

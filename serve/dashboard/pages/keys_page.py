@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
-from serve.dashboard.budgets_page import amount_of
 from serve.dashboard.forms import Form, check_form, read_form
-from serve.dashboard.keys_view import key_lines, provider_key_lines
 from serve.dashboard.page import redirect, render_page
+from serve.dashboard.pages.budgets_page import amount_of
 from serve.dashboard.viewer import Viewer, changing_viewer_of, viewer_of
+from serve.dashboard.views.keys_view import key_lines, provider_key_lines
 from serve.errors import BadRequestError, RequestError, VaultError
 from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.common import account_budgets

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from router.telemetry_schema import Candidate
 from serve.dashboard.charts.explored import Explored, explored_scatter
 from serve.dashboard.charts.scatter import SMALL, Dot, Kind, Scatter, scatter_of
-from serve.dashboard.number_text import float_usd_text, ms_text, probability_text
+from serve.dashboard.views.number_text import float_usd_text, ms_text, probability_text
 
 EXCLUSIONS = {
     "pin": "another lane was pinned",

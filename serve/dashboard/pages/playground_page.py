@@ -10,7 +10,8 @@ from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.inner_call import InnerStream, ask
 from serve.dashboard.page import render_page
 from serve.dashboard.page_errors import PageError
-from serve.dashboard.playground_view import (
+from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, viewer_of
+from serve.dashboard.views.playground_view import (
     SMART_ROUTE,
     AnswerAfter,
     DecisionBefore,
@@ -19,7 +20,6 @@ from serve.dashboard.playground_view import (
     decision_before,
     read_playground_form,
 )
-from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, viewer_of
 from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)

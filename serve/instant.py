@@ -1,4 +1,4 @@
-"""Instants as the database keeps them: integer microseconds since 1970 UTC."""
+"""Moments as the gateway stores and compares them: integer microseconds since 1970 UTC."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final

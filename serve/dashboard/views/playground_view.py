@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from router.telemetry_schema import Candidate
-from serve.dashboard.candidates_view import CandidatesView, candidates_view
-from serve.dashboard.decision_view import REASONS
 from serve.dashboard.inner_call import InnerAnswer
+from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
+from serve.dashboard.views.decision_view import REASONS
 
 SMART_ROUTE: Final = "smart-route"
 _LONGEST_ANSWER: Final = 32_000

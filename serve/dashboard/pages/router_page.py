@@ -5,14 +5,14 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from serve.dashboard.exploration_view import exploration_view
-from serve.dashboard.feedback_query import read_judged_qualities
 from serve.dashboard.page import render_page
-from serve.dashboard.router_view import reliability_of, router_view
+from serve.dashboard.queries.feedback_query import read_judged_qualities
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
+from serve.dashboard.views.exploration_view import exploration_view
+from serve.dashboard.views.router_view import reliability_of, router_view
 from serve.gateway import resources_of
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.watch.configured_watch import learning_terms
 from serve.watch.report import read_report
 

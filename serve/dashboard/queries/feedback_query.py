@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, literal_column, select
 
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, LANE_LIST_TABLE
 from serve.telemetry.candidate_codec import unpack_candidates
 

@@ -7,35 +7,38 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from serve.settings import ENVIRONMENT_PREFIX, Settings
-
 
 @dataclass(frozen=True, slots=True)
 class SettingLine:
     """One setting.
 
     Args:
-        name: In llmdeal.toml.
-        environment: Its variable; empty: it has none.
-        value: As text, secrets as `set`.
-        is_default: Nobody set it.
-        told: What it is for.
+        name: Name in llmdeal.toml.
+        environment: Environment variable that sets it; empty: there is none.
+        value: Value as text; a secret reads `set`.
+        is_default: Whether it has its default value.
+        purpose: What it is for.
     """
 
     name: str
     environment: str
     value: str
     is_default: bool
-    told: str
+    purpose: str
 
 
-def setting_lines(settings: Settings) -> list[SettingLine]:
-    """Return every setting: those that were set first, in the order of the documentation."""
+def setting_lines(settings: BaseModel, environment_prefix: str) -> list[SettingLine]:
+    """Return every setting: those that were set first, in the order of the documentation.
+
+    Args:
+        settings: The settings of the running gateway.
+        environment_prefix: Start of the name of every environment variable that sets one.
+    """
     lines = []
-    for name, field in Settings.model_fields.items():
+    for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         is_scalar = not isinstance(value, (BaseModel, Mapping, tuple))
-        variable = ENVIRONMENT_PREFIX + name.upper() if is_scalar else ""
+        variable = environment_prefix + name.upper() if is_scalar else ""
         lines.append(SettingLine(name, variable, _text(value), value == field.get_default(), field.description or ""))
     return sorted(lines, key=lambda line: line.is_default)
 

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError
-from serve.dashboard.settings_view import setting_lines
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
+from serve.dashboard.views.settings_view import setting_lines
 from serve.errors import BadRequestError, RequestError
 from serve.gateway import resources_of
 from serve.routing.chosen_policy import NUMBER_OF, chosen_policy
+from serve.settings import ENVIRONMENT_PREFIX
 
 routes = APIRouter(include_in_schema=False)
 
@@ -61,7 +62,7 @@ def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = ""
         viewer,
         "settings.html",
         status,
-        lines=setting_lines(dashboard_of(request.app).settings),
+        lines=setting_lines(dashboard_of(request.app).settings, ENVIRONMENT_PREFIX),
         running=running,
         numbers=numbers,
         number_of=NUMBER_OF,

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from serve.dashboard.lane_facts import LaneFact, lane_facts
 from serve.dashboard.page import render_page
-from serve.dashboard.price_comparison import differing_prices
 from serve.dashboard.viewer import Viewer, directory_of, vectors_of, viewer_of
+from serve.dashboard.views.lane_facts import LaneFact, lane_facts
+from serve.dashboard.views.price_comparison import differing_prices
 from serve.gateway import ResourceSet, resources_of
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 

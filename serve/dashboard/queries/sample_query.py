@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select
 
 from router.telemetry_schema import CandidateTable
-from serve.storage.instant import to_microseconds
+from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
 from serve.telemetry.candidate_codec import unpack_candidates
 

@@ -1,6 +1,6 @@
 """The budgets that an account's people may see."""
 
-from serve.dashboard.budgets_view import BudgetLine, budget_lines
+from serve.dashboard.views.budgets_view import BudgetLine, budget_lines
 from serve.gateway import ResourceSet
 from serve.http.admin.common import account_budgets
 

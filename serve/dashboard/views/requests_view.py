@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 from urllib.parse import urlencode
 
-from serve.dashboard.requests_filter import RequestFilter
-from serve.dashboard.requests_query import Cursor, RequestsPage
-from serve.storage.instant import from_microseconds
+from serve.dashboard.queries.requests_filter import RequestFilter
+from serve.dashboard.queries.requests_query import Cursor, RequestsPage
+from serve.instant import from_microseconds
 
 Mood = Literal["good", "warn", "bad", "calm"]
 

@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request, Response
 
 from serve.dashboard.page import render_page
-from serve.dashboard.requests_filter import OUTCOMES, RequestFilter, read_filter
-from serve.dashboard.requests_query import Cursor, read_choices, read_page
-from serve.dashboard.requests_view import requests_view
+from serve.dashboard.queries.requests_filter import OUTCOMES, RequestFilter, read_filter
+from serve.dashboard.queries.requests_query import Cursor, read_choices, read_page
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import viewer_of
+from serve.dashboard.views.requests_view import requests_view
 from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from serve.dashboard.budgets_view import BudgetLine
 from serve.dashboard.charts.columns import Columns, columns_of
 from serve.dashboard.charts.explored import Explored, explored_columns
-from serve.dashboard.feedback_query import Thumbs
-from serve.dashboard.lane_facts import LaneFact
-from serve.dashboard.number_text import count_text, usd_text
-from serve.dashboard.savings import Estimate
-from serve.dashboard.spans import Span
-from serve.dashboard.usage_query import LaneSum, LaneSums, add_up
+from serve.dashboard.queries.feedback_query import Thumbs
+from serve.dashboard.queries.usage_query import LaneSum, LaneSums, add_up
+from serve.dashboard.views.budgets_view import BudgetLine
+from serve.dashboard.views.lane_facts import LaneFact
+from serve.dashboard.views.number_text import count_text, usd_text
+from serve.dashboard.views.savings import Estimate
+from serve.dashboard.views.spans import Span
 from serve.money.budget import Nusd
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
-from serve.dashboard.candidates_view import CandidatesView, candidates_view
-from serve.dashboard.decision_query import StoredRequest
-from serve.dashboard.requests_view import Mood, mood_of
-from serve.dashboard.runner_up import PolicyDefaults, runner_up_of
+from serve.dashboard.queries.decision_query import StoredRequest
+from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
+from serve.dashboard.views.requests_view import Mood, mood_of
+from serve.dashboard.views.runner_up import PolicyDefaults, runner_up_of
 
 REASONS = {
     "cheapest_above_bar": "the cheapest lane expected to meet the quality bar",

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from serve.dashboard.budgets_query import read_budgets
-from serve.dashboard.budgets_view import KINDS
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
-from serve.dashboard.requests_query import read_choices
+from serve.dashboard.queries.budgets_query import read_budgets
+from serve.dashboard.queries.requests_query import read_choices
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, vectors_of, viewer_of
+from serve.dashboard.views.budgets_view import KINDS
 from serve.errors import RequestError
 from serve.gateway import resources_of
 from serve.http.admin.common import account_budgets

@@ -1,0 +1,1 @@
+"""The pages themselves: ordinary FastAPI endpoints that run in a thread."""

@@ -1,0 +1,1 @@
+"""Bounded reads of one account, each for one page."""

@@ -1,0 +1,1 @@
+"""Pure: rows in, what a page shows out."""
