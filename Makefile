@@ -20,6 +20,7 @@ test: lint  ## everything that must hold before a change lands
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy router training serve bench
 	$(BIN)/lint-imports
 

@@ -50,7 +50,9 @@ def measure(rates: Sequence[int], rounds: int, seconds: float) -> Found:
         subjects = (plain_subject(upstream), llmdeal_subject(upstream, folder))
         for subject in subjects:
             log = folder / f"{subject.name}.log"
-            servers.enter_context(running_server(subject.command, subject.environment, cores.server, subject.whole, log))
+            servers.enter_context(
+                running_server(subject.command, subject.environment, cores.server, subject.whole, log)
+            )
             for target in (subject.whole, subject.streamed):
                 apply_load(target, CONNECTIONS, FULL.warm_up_s)
         for number, is_streaming, rate, subject in product(range(rounds), (False, True), rates, subjects):
@@ -85,7 +87,9 @@ def main() -> int:
 
 
 def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.arrivals", description="Latency at random moments, beside a plain proxy.")
+    parser = argparse.ArgumentParser(
+        prog="bench.arrivals", description="Latency at random moments, beside a plain proxy."
+    )
     parser.add_argument(
         "--rates", type=_positive, nargs="+", default=[100, 200, 400], help="requests a second (default: 100 200 400)"
     )

@@ -95,7 +95,9 @@ class BillingUpstream:
 
     def _refuse(self, provider: str, status: int, headers: dict[str, str]) -> web.Response:
         self.refusals[provider] += 1
-        return web.json_response({"error": {"message": "not now", "type": "x", "code": "y"}}, status=status, headers=headers)
+        return web.json_response(
+            {"error": {"message": "not now", "type": "x", "code": "y"}}, status=status, headers=headers
+        )
 
     async def _whole(self, request: web.Request, bill: Bill) -> web.StreamResponse:
         message = {"role": "assistant", "content": "word " * _tokens(bill)}
@@ -142,7 +144,9 @@ class BillingUpstream:
         assert self._started.wait(_START_WITHIN_S), "the providers did not start"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_START_WITHIN_S)
 

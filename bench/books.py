@@ -81,7 +81,9 @@ def _snapshot(engine: Engine) -> str:
 
 def overshoot(books: Books) -> dict[str, int]:
     """Return scope -> by how much more is spent or leased than its budget, at least 0."""
-    return {scope: max(books.spent.get(scope, 0) + books.leased.get(scope, 0) - cap, 0) for scope, cap in books.caps.items()}
+    return {
+        scope: max(books.spent.get(scope, 0) + books.leased.get(scope, 0) - cap, 0) for scope, cap in books.caps.items()
+    }
 
 
 def faults_at_any_time(books: Books) -> list[str]:
@@ -154,7 +156,9 @@ def reconcile(books: Books, bills: Sequence[Bill]) -> Reconciliation:
     for entry in exact:
         bill = asked.get(serial_of(entry.amount_nusd))
         if bill is None or (bill.amount_nusd, bill.provider) != (entry.amount_nusd, entry.provider):
-            said.append(f"{entry.charge_id}: charged {entry.amount_nusd} at {entry.provider}; the provider's bill is {bill}")
+            said.append(
+                f"{entry.charge_id}: charged {entry.amount_nusd} at {entry.provider}; the provider's bill is {bill}"
+            )
         else:
             matched.append(bill)
     unknown = Counter(bill.provider for bill in bills if bill.serial not in times)
@@ -165,7 +169,9 @@ def reconcile(books: Books, bills: Sequence[Bill]) -> Reconciliation:
         if count > stands_for[provider]
     ]
     said += [
-        f"{entry.charge_id}: {entry.amount_nusd} is more than was held" for entry in estimated if entry.amount_nusd > MOST_NUSD
+        f"{entry.charge_id}: {entry.amount_nusd} is more than was held"
+        for entry in estimated
+        if entry.amount_nusd > MOST_NUSD
     ]
     return Reconciliation(
         n_exact=len(exact),

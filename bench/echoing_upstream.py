@@ -41,7 +41,11 @@ def _odd_answer(handler: BaseHTTPRequestHandler, key: str) -> None:
     message = {"role": "assistant", "content": "391"}
     choice = {"index": 0, "message": message, "finish_reason": f"because of {key}"}
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    _send(handler, 200, json.dumps({"id": "1", "object": "chat.completion", "created": 1, "choices": [choice], "usage": usage}))
+    _send(
+        handler,
+        200,
+        json.dumps({"id": "1", "object": "chat.completion", "created": 1, "choices": [choice], "usage": usage}),
+    )
 
 
 def _stream(*events: str) -> Answer:
@@ -93,7 +97,9 @@ class EchoingUpstream:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -123,7 +129,12 @@ def _send(handler: BaseHTTPRequestHandler, status: int, text: str, headers: dict
     raw = text.encode()
     key = handler.headers.get("authorization", "").removeprefix("Bearer ")
     handler.send_response(status, f"because of {key}")
-    told = {"content-type": "application/json", "x-request-id": key, "x-ratelimit-limit-requests": key, **(headers or {})}
+    told = {
+        "content-type": "application/json",
+        "x-request-id": key,
+        "x-ratelimit-limit-requests": key,
+        **(headers or {}),
+    }
     for name, value in {**told, "content-length": str(len(raw)), "connection": "close"}.items():
         handler.send_header(name, value)
     handler.end_headers()

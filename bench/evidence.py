@@ -30,5 +30,7 @@ class Evidence:
 def read_evidence(database: Path) -> Evidence:
     """Read the database of a gateway that has stopped."""
     with closing(sqlite3.connect(database)) as connection:
-        rows = connection.execute("SELECT lane_id, count(*) FROM attempt WHERE outcome = 'ok' GROUP BY lane_id").fetchall()
+        rows = connection.execute(
+            "SELECT lane_id, count(*) FROM attempt WHERE outcome = 'ok' GROUP BY lane_id"
+        ).fetchall()
     return Evidence(Counter(dict(rows)))

@@ -64,7 +64,9 @@ class GatewayProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.wait_until(lambda: self._find_url() or self._process is None or self._process.poll() is not None, _READY_WITHIN_S)
+        self.wait_until(
+            lambda: self._find_url() or self._process is None or self._process.poll() is not None, _READY_WITHIN_S
+        )
         if not self.url:
             raise GatewayProcessError(f"the gateway does not start:\n{self.log()[-3_000:]}")
 
@@ -80,7 +82,9 @@ class GatewayProcess:
 
     def worker_pids(self) -> list[int]:
         """Return the process ids of its workers, without the helper that Python starts beside them."""
-        children = [int(word) for path in Path(f"/proc/{self.pid}/task").glob("*/children") for word in path.read_text().split()]
+        children = [
+            int(word) for path in Path(f"/proc/{self.pid}/task").glob("*/children") for word in path.read_text().split()
+        ]
         return sorted(pid for pid in children if b"spawn_main" in _command_line(pid))
 
     def kill_worker(self, pid: int) -> None:
@@ -134,7 +138,9 @@ class GatewayProcess:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self.stop()
         except GatewayProcessError:

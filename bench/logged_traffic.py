@@ -81,7 +81,9 @@ class LoggedTraffic:
     def rows(self, chosen: Ints) -> "LoggedTraffic":
         """Return these requests."""
         columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken: dict[str, Any] = {name: value[chosen] for name, value in columns.items() if isinstance(value, np.ndarray)}
+        taken: dict[str, Any] = {
+            name: value[chosen] for name, value in columns.items() if isinstance(value, np.ndarray)
+        }
         return replace(self, prompts=[self.prompts[row] for row in chosen], **taken)
 
 
@@ -135,7 +137,9 @@ def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
     }
     columns = []
     for field in ATTEMPT_SCHEMA:
-        values = own.get(field.name, [_DEFAULTS.get(field.name)] * n if field.name in _DEFAULTS else pa.nulls(n, field.type))
+        values = own.get(
+            field.name, [_DEFAULTS.get(field.name)] * n if field.name in _DEFAULTS else pa.nulls(n, field.type)
+        )
         columns.append(values if isinstance(values, pa.Array) else pa.array(values, field.type))
     return pa.Table.from_arrays(columns, schema=ATTEMPT_SCHEMA)
 
@@ -196,4 +200,9 @@ def _lane(name: str) -> str:
 
 def _entry(folder: Path, path: Path, rows: int) -> dict[str, object]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return {"path": path.relative_to(folder).as_posix(), "rows": rows, "size_bytes": path.stat().st_size, "sha256": digest}
+    return {
+        "path": path.relative_to(folder).as_posix(),
+        "rows": rows,
+        "size_bytes": path.stat().st_size,
+        "sha256": digest,
+    }

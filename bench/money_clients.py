@@ -75,7 +75,12 @@ class MoneyClients:
         is_streaming = chance.random() < 0.6
         leaves = is_streaming and chance.random() < LEAVES_AFTER
         messages = [{"role": "user", "content": "What is 17 * 23?"}]
-        body: dict[str, Any] = {"model": "smart-route", "messages": messages, "max_tokens": MOST_TOKENS, "stream": is_streaming}
+        body: dict[str, Any] = {
+            "model": "smart-route",
+            "messages": messages,
+            "max_tokens": MOST_TOKENS,
+            "stream": is_streaming,
+        }
         try:
             headers = {"authorization": f"Bearer {virtual_key}"}
             async with session.post(f"{self._url()}/v1/chat/completions", json=body, headers=headers) as answer:

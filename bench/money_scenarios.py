@@ -174,7 +174,9 @@ def _raise_budget(database: str, cap_nusd: int) -> None:
 def _settings(database: str, upstream: BillingUpstream, virtual_keys: dict[str, str], scale: Scale) -> str:
     usd = scale.cents / 100
     lines = [f"database = {json.dumps(database)}", 'sandbox = "off"']
-    lines += [f'[[virtual_keys]]\nname = "{name}"\nkey = "{key}"' for name, key in virtual_keys.items() if name == "tight"]
+    lines += [
+        f'[[virtual_keys]]\nname = "{name}"\nkey = "{key}"' for name, key in virtual_keys.items() if name == "tight"
+    ]
     lines += [f'monthly_budget_usd = "{usd / 5:.4f}"']
     lines += [f'[[virtual_keys]]\nname = "wide"\nkey = "{virtual_keys["wide"]}"']
     for provider in (*BAD, *GOOD):
@@ -182,6 +184,11 @@ def _settings(database: str, upstream: BillingUpstream, virtual_keys: dict[str, 
         lines += ["[[servers]]", f'id = "{provider}"', f'base_url = "{upstream.base_url(provider)}"']
         if provider == GOOD[0]:
             lines += [f'monthly_budget_usd = "{usd * 2 / 5:.4f}"']
-        lines += ["[[servers.models]]", 'upstream_model = "llama"', 'vendor_model = "meta/llama"', 'input_usd_per_mtok = "0.001"']
+        lines += [
+            "[[servers.models]]",
+            'upstream_model = "llama"',
+            'vendor_model = "meta/llama"',
+            'input_usd_per_mtok = "0.001"',
+        ]
         lines += [f'output_usd_per_mtok = "{99 if provider in BAD else 100}"', "context_tokens = 32000"]
     return "\n".join(lines) + "\n"

@@ -16,7 +16,11 @@ from fastapi.responses import Response, StreamingResponse
 if TYPE_CHECKING:
     import httpx
 
-CLIENTS = {"httpx": "httpx:AsyncClient", "httpx2": "httpx2:AsyncClient", "httpx-aiohttp": "httpx_aiohttp:HttpxAiohttpClient"}
+CLIENTS = {
+    "httpx": "httpx:AsyncClient",
+    "httpx2": "httpx2:AsyncClient",
+    "httpx-aiohttp": "httpx_aiohttp:HttpxAiohttpClient",
+}
 
 
 def create_app(upstream: str, client_class: "Callable[..., httpx.AsyncClient]") -> FastAPI:

@@ -95,7 +95,9 @@ def running_server(
         while not _answers(target):
             waited_s = time.perf_counter() - started
             if process.poll() is not None or waited_s > _READY_WITHIN_S:
-                raise BenchError(f"{' '.join(command[:3])} does not answer:\n{log.read_text(errors='replace')[-3_000:]}")
+                raise BenchError(
+                    f"{' '.join(command[:3])} does not answer:\n{log.read_text(errors='replace')[-3_000:]}"
+                )
             time.sleep(_POLL_S)
         yield ServerProcess(process.pid, time.perf_counter() - started)
     finally:

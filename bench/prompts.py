@@ -18,12 +18,8 @@ _KINDS = (
 )
 """What is asked, and what kind of text follows; code, mathematics and prose differ for the router as they do for people."""
 
-_SUBJECTS = (
-    "pump valve ledger survey harbour committee molecule theorem orchard turbine reader parliament sensor violin glacier bridge"
-)
-_VERBS = (
-    "measured replaced doubted recorded compared delayed approved divided forgot doubled inspected described mixed sold traced"
-)
+_SUBJECTS = "pump valve ledger survey harbour committee molecule theorem orchard turbine reader parliament sensor violin glacier bridge"
+_VERBS = "measured replaced doubted recorded compared delayed approved divided forgot doubled inspected described mixed sold traced"
 _OBJECTS = "pressure income rainfall proof signal timber enzyme schedule voltage melody budget distance contract sample archive"
 _PLACES = "Utrecht Nairobi Valparaíso Oslo Hobart Quebec Kraków Da Nang Leipzig Porto Tampere Osaka Lagos Bergen Cusco"
 _LINKS = ("because", "although", "after", "unless", "while", "and so", "but")

@@ -82,13 +82,17 @@ def write_export(folder: Path, n_requests: int, n_lanes: int, n_characters: int)
         for part, make in (("attempts", _attempts), ("feedback", _feedback)):
             path = folder / part / f"date={date}" / "part-00000.parquet"
             path.parent.mkdir(parents=True)
-            with pq.ParquetWriter(path, ATTEMPT_SCHEMA if part == "attempts" else FEEDBACK_SCHEMA, compression="zstd") as writer:
+            with pq.ParquetWriter(
+                path, ATTEMPT_SCHEMA if part == "attempts" else FEEDBACK_SCHEMA, compression="zstd"
+            ) as writer:
                 for start in range(first, last, _CHUNK):
                     numbers = np.arange(start, min(start + _CHUNK, last))
                     began_at = _instants(day, numbers - first, last - first)
                     writer.write_table(make(rng, numbers, began_at, n_lanes, n_characters), row_group_size=_ROW_GROUP)
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            files.append({"path": path.relative_to(folder).as_posix(), "sha256": sha256, "size_bytes": path.stat().st_size})
+            files.append(
+                {"path": path.relative_to(folder).as_posix(), "sha256": sha256, "size_bytes": path.stat().st_size}
+            )
     manifest = {
         "format": EXPORT_FORMAT,
         "schema_version": TELEMETRY_SCHEMA_VERSION,
@@ -149,7 +153,8 @@ def _candidates(rng: np.random.Generator, lane_ids: list[str], probability: Any)
         "probability": probability.ravel(),
     }
     children = [
-        pa.array(columns[field.name] if field.name in columns else rng.random(n * len(lane_ids)), field.type) for field in struct
+        pa.array(columns[field.name] if field.name in columns else rng.random(n * len(lane_ids)), field.type)
+        for field in struct
     ]
     return _lists(pa.StructArray.from_arrays(children, fields=list(struct)), n)
 
@@ -168,7 +173,8 @@ def _feedback(rng: np.random.Generator, numbers: Any, began_at: Any, _n_lanes: i
 
 def _table(known: dict[str, Any], schema: pa.Schema, n: int) -> pa.Table:
     arrays = [
-        pa.nulls(n, field.type) if known.get(field.name) is None else _array(known[field.name], field.type) for field in schema
+        pa.nulls(n, field.type) if known.get(field.name) is None else _array(known[field.name], field.type)
+        for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 

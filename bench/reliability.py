@@ -49,7 +49,11 @@ def run_money(folder: Path, scale: Scale, n_kills: int) -> tuple[list[Findings],
     n_elsewhere = n_kills // _KILLS_OF_POSTGRESQL if POSTGRESQL in kinds else 0
     killed = {SQLITE: n_kills - n_elsewhere, POSTGRESQL: n_elsewhere}
     crowds = [spend_budgets(kind, folder / f"crowd-{kind}", scale) for kind in kinds]
-    kills = [kill_workers(kind, folder / f"kills-{kind}", replace(scale, n_kills=killed[kind])) for kind in kinds if killed[kind]]
+    kills = [
+        kill_workers(kind, folder / f"kills-{kind}", replace(scale, n_kills=killed[kind]))
+        for kind in kinds
+        if killed[kind]
+    ]
     return crowds, kills
 
 
@@ -57,7 +61,10 @@ def crowd_table(crowds: list[Findings]) -> str:
     """Return the table of the crowds."""
     rows: list[tuple[str, list[str]]] = [
         ("workers, callers at once", [f"{found.n_workers}, {found.n_clients}" for found in crowds]),
-        ("answered, refused with 402", [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in crowds]),
+        (
+            "answered, refused with 402",
+            [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in crowds],
+        ),
         ("answered by another lane than the first", [f"{_fallbacks(found):,}" for found in crowds]),
         (
             "provider said 429, 500",
@@ -76,7 +83,10 @@ def kill_table(kills: list[Findings]) -> str:
     rows: list[tuple[str, list[str]]] = [
         ("workers, callers at once", [f"{found.n_workers}, {found.n_clients}" for found in kills]),
         ("`kill -9` of one worker, of all and their parent", [_kinds_of_kill(found) for found in kills]),
-        ("answered, refused with 402", [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in kills]),
+        (
+            "answered, refused with 402",
+            [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in kills],
+        ),
         ("connections refused or cut off", [f"{found.tally.n_cut:,}" for found in kills]),
         *_money_rows(kills),
     ]
@@ -106,7 +116,10 @@ def _money_rows(found: list[Findings]) -> list[tuple[str, list[str]]]:
         ("charges at the provider's own usage", [f"{each.n_exact:,}" for each in books]),
         ("these in the ledger, nano-dollars", [f"{each.exact_nusd:,}" for each in books]),
         ("the same in the providers' bills", [f"{each.billed_nusd:,}" for each in books]),
-        ("answers whose usage never came, charges by estimate", [f"{each.n_unknown:,}, {each.n_estimated:,}" for each in books]),
+        (
+            "answers whose usage never came, charges by estimate",
+            [f"{each.n_unknown:,}, {each.n_estimated:,}" for each in books],
+        ),
         ("overshoot, all budgets, nano-dollars", [f"{sum(overshoot(each.books).values()):,}" for each in found]),
         ("leases left over", [f"{each.books.n_leases}" for each in found]),
         ("promises broken", [f"{len(each.faults)}" for each in found]),

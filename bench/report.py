@@ -40,7 +40,9 @@ FIGURES = (
     Figure(f"p99 ms, {CONNECTIONS} connections", lambda one: one.p99_ms, 2, False),
     Figure("p50 ms, 1 connection", lambda one: one.single_p50_ms, 3, False, "added to p50, 1 connection, ms"),
     Figure("p99 ms, 1 connection", lambda one: one.single_p99_ms, 3, False),
-    Figure(f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True),
+    Figure(
+        f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True
+    ),
     Figure("the same across two dialects", lambda one: one.across_per_second, 0, None),
     Figure(f"chunks/s passed on, {CONNECTIONS} connections", lambda one: one.chunks_per_second, 0, True),
     Figure("p50 to the first chunk ms, 1 connection", lambda one: one.first_chunk_p50_ms, 3, False, "added to it, ms"),
@@ -107,7 +109,9 @@ def _added(figure: Figure, rounds: Mapping[str, Round]) -> list[str]:
 def peer_rows(rounds: Mapping[str, Round]) -> Rows:
     """Return the table of proxies that only forward, one a line, heading first, with the gateway's share of what each one does."""
     ours = rounds[LLMDEAL]
-    rows = [["", "requests/s", "llmdeal's share", "streams/s", "llmdeal's share", "processor µs per stream", "memory, MB"]]
+    rows = [
+        ["", "requests/s", "llmdeal's share", "streams/s", "llmdeal's share", "processor µs per stream", "memory, MB"]
+    ]
     for name in (PLAIN, *PEERS, LLMDEAL):
         one = rounds[name]
         rows.append(
@@ -133,7 +137,10 @@ def goal_rows(found: Sequence[Goal]) -> Rows:
 def decision_rows(timings: Sequence[Timing]) -> Rows:
     """Return the table of the decision alone, heading first."""
     heading = ["step", "words", "p50 µs", "p99 µs"]
-    return [heading, *([timing.step, str(timing.words), f"{timing.p50_us:.0f}", f"{timing.p99_us:.0f}"] for timing in timings)]
+    return [
+        heading,
+        *([timing.step, str(timing.words), f"{timing.p50_us:.0f}", f"{timing.p99_us:.0f}"] for timing in timings),
+    ]
 
 
 def print_table(console: Console, title: str, rows: Rows) -> None:

@@ -108,7 +108,9 @@ def main() -> None:
         began = time.monotonic()
         logs = make_export(folder / "logs", options.requests, options.text_share, options.feedback, options.seed)
         size_mb = sum(path.stat().st_size for path in logs.rglob("*.parquet")) / 1e6
-        print(f"Made {options.requests:,} requests between {N_LANES} lanes, {size_mb:,.0f} MB, in {time.monotonic() - began:.0f} s")
+        print(
+            f"Made {options.requests:,} requests between {N_LANES} lanes, {size_mb:,.0f} MB, in {time.monotonic() - began:.0f} s"
+        )
         status, seconds, most_mb = run_retraining(logs, folder / "bundles", options.extra)
     print(f"{options.requests:,} requests: {seconds:.0f} s, at most {most_mb:,.0f} MB, exit status {status}")
 

@@ -102,7 +102,9 @@ def make_settings(world: World, table: StaticTable, folder: Path, split: int) ->
     for pool in world.pools:
         others = np.flatnonzero(world.corpus.sources != pool.source)
         chosen = np.sort(random.choice(others, min(_CHAMPION_PROMPTS, len(others)), replace=False))
-        yield _setting(pool.source, world, table, folder, chosen, [pool], np.where(world.corpus.sources == pool.source, share, 0))
+        yield _setting(
+            pool.source, world, table, folder, chosen, [pool], np.where(world.corpus.sources == pool.source, share, 0)
+        )
 
 
 def _shares(group: Ints, random: np.random.Generator) -> Floats:
@@ -120,14 +122,21 @@ def _setting(
     models = LaneModels(names, names, known, new, np.arange(len(names)), _hearsay(champion, world, new))
     routed = np.unique(np.concatenate([pool.rows for pool in pools]))
     return Setting(
-        name, champion, pools, models, routed[(share[routed] >= 0.15) & (share[routed] < 0.75)], routed[share[routed] >= 0.75]
+        name,
+        champion,
+        pools,
+        models,
+        routed[(share[routed] >= 0.15) & (share[routed] < 0.75)],
+        routed[share[routed] >= 0.75],
     )
 
 
 def _hearsay(champion: Champion, world: World, new: Sequence[str]) -> tuple[Hearsay | None, ...]:
     prior = champion.bundle.ability_prior
     price = dict(zip(world.corpus.trained_names, world.prices[:, 1].tolist(), strict=True))
-    return tuple(None if prior is None or not price[name] > 0 else (prior.of(name, price[name]), prior.std) for name in new)
+    return tuple(
+        None if prior is None or not price[name] > 0 else (prior.of(name, price[name]), prior.std) for name in new
+    )
 
 
 def _fit_champion(world: World, table: StaticTable, folder: Path, rows: Ints) -> Champion:
@@ -257,7 +266,9 @@ def main() -> None:
             print(
                 f"\n{setting.name}: {len(setting.models.known)} known models, {len(setting.models.new)} new ones, {len(setting.held_out):,} held-out prompts"
             )
-            print("| judged requests | text | gap closed | AUC | Brier | calibration error |\n|---|---|---|---|---|---|")
+            print(
+                "| judged requests | text | gap closed | AUC | Brier | calibration error |\n|---|---|---|---|---|---|"
+            )
             print(
                 "| 0 (champion) | | "
                 + " | ".join(f"{value:.3f}" for value in measure(setting, untouched(setting), inputs))

@@ -155,7 +155,9 @@ def _report_evidence(console: Console, bench: Bench, ours: Round) -> int:
 
 
 def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description="The gateway under load beside a plain proxy and LiteLLM.")
+    parser = argparse.ArgumentParser(
+        prog="bench", description="The gateway under load beside a plain proxy and LiteLLM."
+    )
     parser.add_argument("--quick", action="store_true", help="one short round: does it run, and about how fast")
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many is reported (default: 3)")
     parser.add_argument(

@@ -87,7 +87,9 @@ def sample_lanes() -> tuple[Lane, ...]:
 
 
 def _like(lane: Lane, name: str, trained_name: str | None, input_rate: Decimal, output_rate: Decimal) -> Lane:
-    price = replace(lane.price, input_usd_per_mtok=input_rate, output_usd_per_mtok=output_rate, source="invented for the sample")
+    price = replace(
+        lane.price, input_usd_per_mtok=input_rate, output_usd_per_mtok=output_rate, source="invented for the sample"
+    )
     names = {"lane_id": f"sandbox/{name}", "upstream_model": name, "vendor_model": f"sandbox/{name}"}
     return replace(lane, **names, trained_name=trained_name, price=price)  # type: ignore[arg-type]
 
@@ -199,7 +201,11 @@ class Week:
         said_at = row.started_at + timedelta(minutes=float(self._rng.exponential(20)))
         if self._rng.random() < 0.15:
             yield FeedbackRow(
-                request_id=row.request_id, metric_name="refusal", value=0.0, given_by="check", received_at=row.started_at
+                request_id=row.request_id,
+                metric_name="refusal",
+                value=0.0,
+                given_by="check",
+                received_at=row.started_at,
             )
         says = self._rng.random()
         late = timedelta(days=1) if self._rng.random() < 0.1 else timedelta(0)
@@ -227,7 +233,11 @@ class _Asked:
 
 def _said(row: AttemptRow, metric_name: str, value: float, at: datetime) -> FeedbackRow:
     return FeedbackRow(
-        request_id=row.request_id, metric_name=metric_name, value=value, given_by=str(row.virtual_key_id), received_at=at
+        request_id=row.request_id,
+        metric_name=metric_name,
+        value=value,
+        given_by=str(row.virtual_key_id),
+        received_at=at,
     )
 
 

@@ -99,7 +99,18 @@ def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -
     virtual_key = issue_virtual_key("test")
     config.write_text(_gateway_settings(upstream, folder / DATABASE_FILE, virtual_key, has_budgets=has_budgets))
     start = "from serve.cli.main import run; run()"
-    command = (sys.executable, "-c", start, "serve", "--config", str(config), "--port", str(port), "--log-level", "warning")
+    command = (
+        sys.executable,
+        "-c",
+        start,
+        "serve",
+        "--config",
+        str(config),
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    )
     subject = _subject(BUDGETED if has_budgets else LLMDEAL, command, port, virtual_key)
     across = Target(
         f"http://127.0.0.1:{port}/v1/messages",

@@ -143,7 +143,9 @@ figure, panels = plt.subplots(1, len(pools), figsize=(6 * len(pools), 5), squeez
 for panel, pool in zip(panels[0], pools, strict=True):
     left = beyond_means(pool)
     picture = panel.imshow(left, cmap="RdBu", vmin=-0.3, vmax=0.3, aspect="auto")
-    panel.set(title=f"{pool.source}: deviation {left.to_numpy().std():.3f}", yticks=range(len(left)), yticklabels=left.index)
+    panel.set(
+        title=f"{pool.source}: deviation {left.to_numpy().std():.3f}", yticks=range(len(left)), yticklabels=left.index
+    )
     panel.set_xticks(range(left.shape[1]), left.columns, rotation=90, fontsize=6)
     panel.tick_params(axis="y", labelsize=7)
 figure.colorbar(picture, ax=panels[0], shrink=0.6, label="score beyond the means")

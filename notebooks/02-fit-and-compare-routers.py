@@ -53,7 +53,9 @@ MEASURES = ["gap_closed", "save_95", "save_98", "save_100", "auc", "brier", "ece
 
 def table_of(pool) -> pd.DataFrame:
     """Return router x measure."""
-    return pd.DataFrame({name: {measure: getattr(row, measure) for measure in MEASURES} for name, row in pool.measures.items()}).T
+    return pd.DataFrame(
+        {name: {measure: getattr(row, measure) for measure in MEASURES} for name, row in pool.measures.items()}
+    ).T
 
 
 pd.concat({pool.pool.source: table_of(pool) for pool in judged}).round(3)
@@ -76,7 +78,11 @@ for panel, pool in zip(panels[0], judged, strict=True):
     for name, color in COLORS.items():
         curve = pool.curves[name][np.argsort(pool.curves[name][:, 0])]
         panel.plot(
-            curve[:, 0] * 1_000, np.maximum.accumulate(curve[:, 1]), color=color, lw=2.4 if name == "llmdeal" else 1, label=name
+            curve[:, 0] * 1_000,
+            np.maximum.accumulate(curve[:, 1]),
+            color=color,
+            lw=2.4 if name == "llmdeal" else 1,
+            label=name,
         )
     panel.set(xscale="log", title=pool.pool.source, xlabel="USD for 1,000 prompts", ylabel="mean score")
     panel.xaxis.set_major_locator(LogLocator(10, (1, 3)))
@@ -130,7 +136,9 @@ for panel, pool in zip(panels[0], pools, strict=True):
     lost = by_difficulty(pool, routers, beliefs.difficulty.astype(float)).lost
     for name, color in (("best single", "#777777"), ("kNN-100", COLORS["kNN-100"]), ("llmdeal", COLORS["llmdeal"])):
         panel.plot(range(1, 11), lost[name], "o-", color=color, label=name, ms=3)
-    panel.set(title=pool.source, xlabel="tenth of difficulty, easiest first", ylabel="regret, score points", ylim=(0, None))
+    panel.set(
+        title=pool.source, xlabel="tenth of difficulty, easiest first", ylabel="regret, score points", ylim=(0, None)
+    )
     panel.spines[["top", "right"]].set_visible(False)
 panels[0][0].legend(frameon=False, fontsize=8)
 plt.show()
@@ -145,7 +153,8 @@ def gap_without(**blanked) -> dict[str, float]:
     """Return gap closed for each pool when some inputs are blanked."""
     fitted = fit_out_of_fold(corpus, replace(encoded, **blanked), pools, SETTINGS, 0, None, lambda share: None)
     return {
-        pool.pool.source: pool.measures["llmdeal"].gap_closed for pool in evaluate_beliefs(pools, fitted.honest_beliefs(corpus))
+        pool.pool.source: pool.measures["llmdeal"].gap_closed
+        for pool in evaluate_beliefs(pools, fitted.honest_beliefs(corpus))
     }
 
 

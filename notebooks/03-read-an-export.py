@@ -33,11 +33,17 @@ LOGS = Path(os.environ.get("LOGS", SAMPLE))  # your own: "exports/november"
 # An export is a folder of Parquet files with a manifest; pandas, DuckDB or a spreadsheet read them. One row of `attempts` is one call of a provider: a request that fell back has several.
 
 # %%
-attempts = pd.concat([pd.read_parquet(path) for export in find_exports(LOGS) for path in export.attempts], ignore_index=True)
+attempts = pd.concat(
+    [pd.read_parquet(path) for export in find_exports(LOGS) for path in export.attempts], ignore_index=True
+)
 attempts = attempts.drop_duplicates(["request_id", "attempt"]).sort_values("started_at", ignore_index=True)
 attempts["cost_usd"] = attempts["cost_nusd"] / 1e9
-print(f"{attempts['request_id'].nunique():,} requests, {len(attempts):,} attempts, {attempts['cost_usd'].sum():.4f} USD")
-attempts[["started_at", "lane_id", "reason", "propensity", "prompt_tokens", "completion_tokens", "cost_usd", "outcome"]].head()
+print(
+    f"{attempts['request_id'].nunique():,} requests, {len(attempts):,} attempts, {attempts['cost_usd'].sum():.4f} USD"
+)
+attempts[
+    ["started_at", "lane_id", "reason", "propensity", "prompt_tokens", "completion_tokens", "cost_usd", "outcome"]
+].head()
 
 # %%
 by_lane = attempts.groupby("lane_id").agg(
@@ -96,7 +102,11 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained"
 left.plot([0, 1], [0, 1], color="#777777", linestyle=":")
 left.errorbar(stated, observed, yerr=error, fmt="o", color="#0072B2", capsize=2)
 left.set(
-    xlabel="believed P(good answer)", ylabel="mean reward", title="on the diagonal it keeps its word", xlim=(0, 1), ylim=(0, 1)
+    xlabel="believed P(good answer)",
+    ylabel="mean reward",
+    title="on the diagonal it keeps its word",
+    xlim=(0, 1),
+    ylim=(0, 1),
 )
 cost = pd.Series(np.nan_to_num(logs.cost_usd), index=pd.DatetimeIndex(logs.started_at))
 cost.cumsum().plot(ax=right, color="#D55E00")

@@ -119,7 +119,9 @@ left.legend(frameon=False, fontsize=8, loc="lower right")
 judge = PolicyJudge(logs, first, second, settings)
 for policy, color, name in zip(judge.policies, COLORS, (FIRST, SECOND), strict=True):
     weight = policy[rows, logs.chosen] / logs.propensity
-    right.hist(weight[weight > 0], bins=np.linspace(0, weight.max() * 1.05, 40), histtype="step", color=color, label=name)
+    right.hist(
+        weight[weight > 0], bins=np.linspace(0, weight.max() * 1.05, 40), histtype="step", color=color, label=name
+    )
 right.set(xlabel="weight of a request, where not 0", ylabel="requests")
 for panel in (left, right):
     panel.spines[["top", "right"]].set_visible(False)
@@ -146,7 +148,9 @@ display(support)
 # %%
 figure, panel = plt.subplots(figsize=(8, 2.8), layout="constrained")
 for place, method in enumerate(ESTIMATORS):
-    difference = compare_policies(logs, first, second, replace(settings, method=method)).difference.intervals.get("quality")
+    difference = compare_policies(logs, first, second, replace(settings, method=method)).difference.intervals.get(
+        "quality"
+    )
     if difference is not None:
         color = "#999999" if method == "dm" else COLORS[0]
         panel.plot([difference.low, difference.high], [place, place], color=color, lw=2)
@@ -167,7 +171,9 @@ plt.show()
 figure, panel = plt.subplots(figsize=(7, 4), layout="constrained")
 specs = [f"best_value:worth={worth:g}" for worth in (0.001, 0.003, 0.01, 0.03, 0.1)]
 for spec, color in [*((spec, COLORS[0]) for spec in specs), *((f"lane:{lane}", "#999999") for lane in logs.lane_ids)]:
-    alone = compare_policies(logs, parse_policy(spec), parse_policy("logged"), replace(settings, reward_model="beliefs")).first
+    alone = compare_policies(
+        logs, parse_policy(spec), parse_policy("logged"), replace(settings, reward_model="beliefs")
+    ).first
     if {"quality", "cost_usd"} <= set(alone.intervals):
         quality, cost = alone.intervals["quality"], alone.intervals["cost_usd"]
         panel.errorbar(
@@ -179,7 +185,11 @@ for spec, color in [*((spec, COLORS[0]) for spec in specs), *((f"lane:{lane}", "
             ms=4,
         )
         panel.annotate(
-            spec.partition(":")[2], (cost.estimate * 1_000, quality.estimate), (5, -9), textcoords="offset points", fontsize=7
+            spec.partition(":")[2],
+            (cost.estimate * 1_000, quality.estimate),
+            (5, -9),
+            textcoords="offset points",
+            fontsize=7,
         )
 panel.set(xscale="log", xlabel="USD for 1,000 requests", ylabel="quality")
 panel.spines[["top", "right"]].set_visible(False)
@@ -210,7 +220,9 @@ plt.show()
 
 # %%
 greedy = make_traffic(Scenario(n_requests=2_000, exploration=0.0), 0).logs
-print("\n".join(refusal_lines(compare_policies(greedy, parse_policy("lane:large/d"), parse_policy("logged"), settings))))
+print(
+    "\n".join(refusal_lines(compare_policies(greedy, parse_policy("lane:large/d"), parse_policy("logged"), settings)))
+)
 
 # %% [markdown]
 # - **People judge what annoys them.** If answers are judged because they are bad, beyond what lane and request tell, every method is misled. Let a judge lane grade a random share (`llmdeal judge`).

@@ -35,7 +35,9 @@ BARS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 logs = read_logs(LOGS)
 logs = logs.rows(logs.is_eligible.sum(axis=1) >= 2)  # where there was something to choose
 unsaid = np.full(len(logs), np.nan)
-logs = replace(logs, willingness_to_pay_usd=unsaid, quality_bar=unsaid)  # as if no caller had said: theirs would win over yours
+logs = replace(
+    logs, willingness_to_pay_usd=unsaid, quality_bar=unsaid
+)  # as if no caller had said: theirs would win over yours
 rows = np.arange(len(logs))
 print(f"{len(logs):,} requests with a choice, {np.isfinite(logs.reward).sum():,} judged")
 
@@ -52,7 +54,9 @@ for spec in specs:
     quality = (chances * np.nan_to_num(logs.quality)).sum(axis=1).mean()
     cost = (chances * np.nan_to_num(logs.expected_cost_usd)).sum(axis=1).mean()
     lanes = chances.mean(axis=0)
-    believed.append((spec, quality, 1_000 * cost, (lanes > 0.01).sum(), logs.lane_ids[int(lanes.argmax())], lanes.max()))
+    believed.append(
+        (spec, quality, 1_000 * cost, (lanes > 0.01).sum(), logs.lane_ids[int(lanes.argmax())], lanes.max())
+    )
 table = pd.DataFrame(
     believed, columns=["setting", "believed quality", "USD/1,000", "lanes used", "used most", "its share"]
 ).set_index("setting")
@@ -81,21 +85,36 @@ figure, panel = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
 for kind, colour in (("best_value", "#0072B2"), ("cheapest_above_bar", "#E69F00")):
     of_kind = table[table.index.str.startswith(kind)]
     panel.plot(
-        of_kind["USD/1,000"], of_kind["believed quality"], color=colour, marker="o", markersize=4, label=f"{kind}, believed"
+        of_kind["USD/1,000"],
+        of_kind["believed quality"],
+        color=colour,
+        marker="o",
+        markersize=4,
+        label=f"{kind}, believed",
     )
     for spec, point in of_kind.iterrows():
         panel.annotate(
             spec.partition("=")[2], (point["USD/1,000"], point["believed quality"]), fontsize=7, ha="right", va="bottom"
         )
     known = [
-        (table.loc[spec, "USD/1,000"], proven[spec]["quality"]) for spec in of_kind.index if "quality" in proven.get(spec, {})
+        (table.loc[spec, "USD/1,000"], proven[spec]["quality"])
+        for spec in of_kind.index
+        if "quality" in proven.get(spec, {})
     ]
     if known:
         cost, found = [cost for cost, _ in known], [interval for _, interval in known]
         estimate = np.array([interval.estimate for interval in found])
         reach = [estimate - [interval.low for interval in found], [interval.high for interval in found] - estimate]
         panel.errorbar(
-            cost, estimate, yerr=reach, fmt="s", markersize=4, color=colour, alpha=0.6, capsize=2, label=f"{kind}, from rewards"
+            cost,
+            estimate,
+            yerr=reach,
+            fmt="s",
+            markersize=4,
+            color=colour,
+            alpha=0.6,
+            capsize=2,
+            label=f"{kind}, from rewards",
         )
 panel.set(xlabel="believed cost, USD per 1,000 requests", ylabel="quality", xscale="log")
 panel.legend(frameon=False, fontsize=8)

@@ -83,7 +83,9 @@ odds = np.log(mean / (1 - mean))
 left.fill_between(counts, sigmoid(odds - std), sigmoid(odds + std), color="#0072B2", alpha=0.15, linewidth=0)
 left.plot(counts, mean, color="#0072B2", label="believed, with one deviation")
 left.axhline(reward.mean(), color="#777777", linestyle=":", label="mean reward of all its answers")
-left.set(xlabel="judged answers", ylabel="P(good answer), mean over these prompts", ylim=(0, 1), title=logs.lane_ids[lane])
+left.set(
+    xlabel="judged answers", ylabel="P(good answer), mean over these prompts", ylim=(0, 1), title=logs.lane_ids[lane]
+)
 left.legend(frameon=False, fontsize=8)
 right.plot(everywhere + 1, error, color="#0072B2", label="foretold by the answers before it")
 right.plot(everywhere + 1, prior_error, color="#777777", linestyle=":", label="by the prior alone")

@@ -87,7 +87,8 @@ def _fit(rows: Sequence[_Row]) -> tuple[float, float, Mapping[str, float]]:
     for family, price, ability in rows:
         surplus[family].append(ability - intercept - slope * price)
     families = {
-        family: fmean(found) * len(found) / (len(found) + _FAMILY_PRIOR_MODELS) for family, found in sorted(surplus.items())
+        family: fmean(found) * len(found) / (len(found) + _FAMILY_PRIOR_MODELS)
+        for family, found in sorted(surplus.items())
     }
     return float(intercept), float(slope), MappingProxyType(families)
 

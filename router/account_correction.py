@@ -59,7 +59,9 @@ class PromptSpace:
         """Return the space that prompts span, from the models' P(good answer), shape (n, m)."""
         logits = logit(quality)
         centre = logits.mean(axis=0)
-        variances, axes = np.linalg.eigh(np.cov(logits - centre, rowvar=False, ddof=0).reshape(len(centre), -1))  # ascending
+        variances, axes = np.linalg.eigh(
+            np.cov(logits - centre, rowvar=False, ddof=0).reshape(len(centre), -1)
+        )  # ascending
         k = min(N_COMPONENTS, len(centre))
         largest = axes[:, ::-1][:, :k]
         signs = np.where(largest.sum(axis=0) < 0, -1.0, 1.0)  # the same on every machine
@@ -161,7 +163,9 @@ class AccountCorrections:
                     raise ValueError(f"format {int(stored['format'])}, this program reads {_FORMAT}")
                 found = cls._of_arrays({name: stored[name] for name in stored.files})
         except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error) as problem:
-            raise BundleError(f"{path}: cannot be read ({problem}): write it again with 'llmdeal accounts-learn'") from None
+            raise BundleError(
+                f"{path}: cannot be read ({problem}): write it again with 'llmdeal accounts-learn'"
+            ) from None
         return found
 
     @classmethod
@@ -171,7 +175,11 @@ class AccountCorrections:
         shared, own = arrays["shared"].astype(np.float64), arrays["own"].astype(np.float64)
         places, names = arrays["own_account"].astype(np.intp).tolist(), arrays["own_name"].astype(np.str_).tolist()
         n_answers = arrays["n_answers"].astype(np.int64).tolist()
-        if directions.shape[0] != len(centre) or shared.shape != (len(accounts), width) or own.shape != (len(names), width):
+        if (
+            directions.shape[0] != len(centre)
+            or shared.shape != (len(accounts), width)
+            or own.shape != (len(names), width)
+        ):
             raise ValueError("its arrays do not fit together")
         if not (len(places) == len(names) and len(n_answers) == len(accounts) and np.isfinite(own).all()):
             raise ValueError("its arrays do not fit together")
@@ -181,7 +189,8 @@ class AccountCorrections:
         for place, name, weights in zip(places, names, own, strict=True):
             by_place[place][name] = weights
         by_account = {
-            account: AccountCorrection(shared[place], by_place[place], n_answers[place]) for place, account in enumerate(accounts)
+            account: AccountCorrection(shared[place], by_place[place], n_answers[place])
+            for place, account in enumerate(accounts)
         }
         return cls(str(arrays["bundle_version"]), PromptSpace(centre, directions), by_account)
 

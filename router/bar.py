@@ -127,7 +127,9 @@ def telling_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[npt.
     return telling or [np.arange(len(source))]
 
 
-def solve_bar(quality: Floats, cost_usd: Floats, score: Floats, groups: list[npt.NDArray[np.intp]], share: float) -> BarRule:
+def solve_bar(
+    quality: Floats, cost_usd: Floats, score: Floats, groups: list[npt.NDArray[np.intp]], share: float
+) -> BarRule:
     """Return the cheapest rule by which every group keeps `share` of its best lane's mean score.
 
     That is the last step of `LADDER_USD` up to which all do, or the lane that keeps most by itself, where that one does and is cheaper. Where

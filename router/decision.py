@@ -142,5 +142,7 @@ def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, pref
         demotion += 3 * np.array([place.get(lane.provider, len(place)) for lane in table.lanes], dtype=np.int64)
     if preferences.lane_order is not None:
         last = len(preferences.lane_order)
-        demotion += 1_000 * np.array([preferences.lane_order.get(lane.lane_id, last) for lane in table.lanes], dtype=np.int64)
+        demotion += 1_000 * np.array(
+            [preferences.lane_order.get(lane.lane_id, last) for lane in table.lanes], dtype=np.int64
+        )
     return demotion if demotion.any() else None

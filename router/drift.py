@@ -62,7 +62,9 @@ class CalibrationTest:
     @property
     def evidence(self) -> float:
         """How far it is on its way to the alarm, 0..1, on a logarithmic scale."""
-        return float(np.clip(math.log(max(self.capital.mean(), 1.0)) / math.log(self.answers_between_false_alarms), 0, 1))
+        return float(
+            np.clip(math.log(max(self.capital.mean(), 1.0)) / math.log(self.answers_between_false_alarms), 0, 1)
+        )
 
     def to_json(self) -> dict[str, object]:
         """Return what has to be kept of it."""
@@ -113,7 +115,9 @@ def population_stability(before: Floats, now: Floats, false_alarm_rate: float) -
     return Stability(index, by_chance)
 
 
-def least_stable(names: Sequence[str], before: Floats, now: Floats, false_alarm_rate: float) -> list[tuple[str, Stability]]:
+def least_stable(
+    names: Sequence[str], before: Floats, now: Floats, false_alarm_rate: float
+) -> list[tuple[str, Stability]]:
     """Return (name, stability) of each column that differs at all, the least stable first.
 
     Args:

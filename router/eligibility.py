@@ -119,7 +119,9 @@ def _lanes_not_in(table: LaneTable, lane_ids: frozenset[str]) -> Mask:
 
 def _check_identity(exclusions: Exclusions, table: LaneTable, context: RouteContext, constraints: Constraints) -> None:
     def remove_where(is_unfit: Callable[[Lane], bool], reason: Exclusion) -> None:
-        exclusions.remove(np.fromiter((is_unfit(lane) for lane in table.lanes), dtype=np.bool_, count=len(table)), reason)
+        exclusions.remove(
+            np.fromiter((is_unfit(lane) for lane in table.lanes), dtype=np.bool_, count=len(table)), reason
+        )
 
     if constraints.only_providers:
         remove_where(lambda lane: lane.provider not in constraints.only_providers, Exclusion.PROVIDER)

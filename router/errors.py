@@ -64,4 +64,6 @@ class NoEligibleLaneError(RouterError):
         more = len(self.excluded) - 12
         tail = f" and {more} more" if more > 0 else ""
         needs = f"; it needs {', '.join(needed)}" if needed and "capability" in self.excluded.values() else ""
-        super().__init__(f"no lane meets the constraints of this request ({reasons or 'no lanes are configured'}{tail}){needs}")
+        super().__init__(
+            f"no lane meets the constraints of this request ({reasons or 'no lanes are configured'}{tail}){needs}"
+        )

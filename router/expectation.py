@@ -84,7 +84,9 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
     )
     shift, account_shift = state.quality_shift, state.account_shift
     if account_shift is not None:
-        quality, quality_std = shift_quality(quality, quality_std, account_shift if shift is None else shift + account_shift)
+        quality, quality_std = shift_quality(
+            quality, quality_std, account_shift if shift is None else shift + account_shift
+        )
     elif shift is not None:
         quality, quality_std = shift_quality(quality, quality_std, shift)
     if context.max_output_tokens is not None:

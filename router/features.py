@@ -84,7 +84,9 @@ FEATURE_NAMES: Final = (
     *(f"log_{name}" for name in (*_CHARACTERS, *_LENGTHS, *_NUMBERS, *_MARKS)),
 )
 
-_ASCII_CLASSES: Final = tuple(itemgetter(*members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii")
+_ASCII_CLASSES: Final = tuple(
+    itemgetter(*members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii"
+)
 _CHARACTERS_OF: Final = itemgetter(*map(ord, _CHARACTERS.values()))
 _BLANK: Final = ord(" ")
 _FIRST_NON_ASCII: Final = 128

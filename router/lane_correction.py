@@ -142,7 +142,12 @@ class LaneCorrection:
 
     def to_json(self) -> dict[str, object]:
         """Return what has to be kept of it."""
-        return {"at_s": self.at_s, "names": self.names, "mean": self.mean.tolist(), "covariance": self.covariance.tolist()}
+        return {
+            "at_s": self.at_s,
+            "names": self.names,
+            "mean": self.mean.tolist(),
+            "covariance": self.covariance.tolist(),
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object], prior: ShiftPrior) -> Self:
@@ -172,7 +177,9 @@ class LaneCorrection:
 
     def _drop_forgotten(self) -> None:
         prior = self._prior_variances()
-        is_kept = (np.diag(self.covariance) < _FORGOTTEN * prior) | (np.abs(self.mean) > (1 - _FORGOTTEN) * np.sqrt(prior))
+        is_kept = (np.diag(self.covariance) < _FORGOTTEN * prior) | (
+            np.abs(self.mean) > (1 - _FORGOTTEN) * np.sqrt(prior)
+        )
         if not is_kept.all():
             self.names = [name for name, kept in zip(self.names, is_kept, strict=True) if kept]
             self.mean, self.covariance = self.mean[is_kept], self.covariance[np.ix_(is_kept, is_kept)]

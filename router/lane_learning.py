@@ -130,7 +130,9 @@ class LaneLearning:
         """
         found = cls(terms, LaneCorrection.from_json(stored["correction"], terms.prior))
         for name, told in stored["tests"].items():
-            found.tests[name] = CalibrationTest.from_json(told, found._tolerance(name), terms.answers_between_false_alarms)
+            found.tests[name] = CalibrationTest.from_json(
+                told, found._tolerance(name), terms.answers_between_false_alarms
+            )
         found.levels = {name: (float(mean), float(count)) for name, (mean, count) in stored["levels"].items()}
         found.vendor_models = {str(lane): str(vendor) for lane, vendor in stored["vendor_models"].items()}
         return found

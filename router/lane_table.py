@@ -134,11 +134,15 @@ class LaneTable:
             log_tokens_slope=log_tokens[:, 1],
             prior_steepness=1 / np.sqrt(1 + np.pi / 8 * ability_std**2),
             typical_ttft_ms=floats([_known(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
-            typical_ms_per_token=floats([1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]),
+            typical_ms_per_token=floats(
+                [1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]
+            ),
             least_context_tokens=int(context_tokens.min(initial=_NO_LIMIT)),
             least_max_output_tokens=int(max_output_tokens.min(initial=_NO_LIMIT)),
             smallest_tier_tokens=min(thresholds, default=None),
-            is_reserve=np.array([lane.is_reserve for lane in lanes]) if any(lane.is_reserve for lane in lanes) else None,
+            is_reserve=np.array([lane.is_reserve for lane in lanes])
+            if any(lane.is_reserve for lane in lanes)
+            else None,
         )
 
     def __len__(self) -> int:

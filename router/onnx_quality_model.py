@@ -34,15 +34,21 @@ class OnnxQualityModel:
         try:
             self._session = onnxruntime.InferenceSession(str(path), _one_thread(), providers=["CPUExecutionProvider"])
         except Exception as problem:  # onnxruntime has no public base of its errors
-            raise BundleError(f"{path}: cannot be run ({' '.join(str(problem).split())[:200]}): export it again") from None
+            raise BundleError(
+                f"{path}: cannot be run ({' '.join(str(problem).split())[:200]}): export it again"
+            ) from None
         inputs = tuple(entry.name for entry in self._session.get_inputs())
         outputs = tuple(entry.name for entry in self._session.get_outputs())
         if inputs != INPUT_NAMES or outputs != OUTPUT_NAMES:
-            raise BundleError(f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {OUTPUT_NAMES}")
+            raise BundleError(
+                f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {OUTPUT_NAMES}"
+            )
         shapes = [list(entry.shape) for entry in (*self._session.get_inputs()[1:], *self._session.get_outputs())]
         n_models = len(bundle.trained_names)
         if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models], [1], [1]]:
-            raise BundleError(f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features and {n_models} models")
+            raise BundleError(
+                f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features and {n_models} models"
+            )
 
     @property
     def trained_names(self) -> tuple[str, ...]:

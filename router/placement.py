@@ -107,7 +107,9 @@ class PlacementSpace:
         components = (logit(quality) - self.centre) @ self.directions
         return np.concatenate([np.ones((len(components), 1)), components], axis=1)
 
-    def place(self, answers: GradedAnswers, ability: float | None = None, ability_std: float | None = None) -> Placement:
+    def place(
+        self, answers: GradedAnswers, ability: float | None = None, ability_std: float | None = None
+    ) -> Placement:
         """Place a model.
 
         Args:

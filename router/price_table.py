@@ -96,7 +96,12 @@ class Price:
         if not self.source:
             raise PriceError("a price needs a source: say where it was read")
         for rates in (self, *self.tiers):
-            for name in ("input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok", "cache_write_usd_per_mtok"):
+            for name in (
+                "input_usd_per_mtok",
+                "output_usd_per_mtok",
+                "cached_input_usd_per_mtok",
+                "cache_write_usd_per_mtok",
+            ):
                 rate = getattr(rates, name)
                 if rate is not None and not (rate.is_finite() and rate >= 0):
                     raise PriceError(f"{name} must be a finite number of at least 0, got {rate!r}")
@@ -136,10 +141,14 @@ def quote_cost(price: Price, usage: TokenUsage) -> Cost:
     The rounding remainder goes to the largest part, so that the parts sum to the total.
     """
     rates = price.rates_for(usage.prompt_tokens)
-    cached_rate = rates.input_usd_per_mtok if rates.cached_input_usd_per_mtok is None else rates.cached_input_usd_per_mtok
+    cached_rate = (
+        rates.input_usd_per_mtok if rates.cached_input_usd_per_mtok is None else rates.cached_input_usd_per_mtok
+    )
     write_rate = rates.input_usd_per_mtok if rates.cache_write_usd_per_mtok is None else rates.cache_write_usd_per_mtok
     plain_tokens = max(usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
-    hour_rate = write_rate if price.cache_write_1h_factor is None else rates.input_usd_per_mtok * price.cache_write_1h_factor
+    hour_rate = (
+        write_rate if price.cache_write_1h_factor is None else rates.input_usd_per_mtok * price.cache_write_1h_factor
+    )
     written, for_an_hour = usage.cache_write_tokens - usage.cache_write_1h_tokens, usage.cache_write_1h_tokens
     prompt = (
         plain_tokens * rates.input_usd_per_mtok
@@ -169,7 +178,12 @@ def quote_most(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
 
 
 def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
-    rates = (price.input_usd_per_mtok, price.output_usd_per_mtok, price.cached_input_usd_per_mtok, price.cache_write_usd_per_mtok)
+    rates = (
+        price.input_usd_per_mtok,
+        price.output_usd_per_mtok,
+        price.cached_input_usd_per_mtok,
+        price.cache_write_usd_per_mtok,
+    )
     tiers = [
         (
             t.above_prompt_tokens,
@@ -183,7 +197,9 @@ def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
     numbers = [*rates, price.request_usd, *(number for tier in tiers for number in tier)]
     if price.cache_write_1h_factor is not None:
         numbers.append(price.cache_write_1h_factor)
-    return "\t".join([provider, upstream_model, *("" if n is None else format(Decimal(n).normalize(), "f") for n in numbers)])
+    return "\t".join(
+        [provider, upstream_model, *("" if n is None else format(Decimal(n).normalize(), "f") for n in numbers)]
+    )
 
 
 @dataclass(frozen=True, slots=True)

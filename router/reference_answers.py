@@ -78,7 +78,9 @@ class ReferenceAnswers:
             with np.load(path, allow_pickle=False) as arrays:
                 stored = {field.name: arrays[field.name] for field in fields(cls)}
         except (OSError, KeyError, ValueError) as problem:
-            raise BundleError(f"{path}: cannot be read ({problem}): export the bundle again or get a whole copy") from None
+            raise BundleError(
+                f"{path}: cannot be read ({problem}): export the bundle again or get a whole copy"
+            ) from None
         names = stored.pop("task_names")
         shape = (len(stored["difficulty"]), n_models)
         for name, array in stored.items():

@@ -52,9 +52,13 @@ class RewardRule:
 
     def __post_init__(self) -> None:
         if not (isfinite(self.worst_value) and isfinite(self.best_value)) or self.worst_value == self.best_value:
-            raise RewardError(f"a metric needs two finite values that differ, not {self.worst_value!r} and {self.best_value!r}")
+            raise RewardError(
+                f"a metric needs two finite values that differ, not {self.worst_value!r} and {self.best_value!r}"
+            )
         if not 0 <= self.worst_quality <= self.best_quality <= 1:
-            raise RewardError(f"qualities lie in 0..1, the worst first, not {self.worst_quality!r} and {self.best_quality!r}")
+            raise RewardError(
+                f"qualities lie in 0..1, the worst first, not {self.worst_quality!r} and {self.best_quality!r}"
+            )
         if not 0 < self.std < float("inf"):
             raise RewardError(f"the deviation of a measurement is above 0, not {self.std!r}")
 
@@ -64,12 +68,8 @@ class RewardRule:
         return min(self.worst_value, self.best_value), max(self.worst_value, self.best_value)
 
 
-_AGREEMENT = (
-    "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): each errs on 11%, a deviation of 0.31."
-)
-_JUDGE = (
-    "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
-)
+_AGREEMENT = "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): each errs on 11%, a deviation of 0.31."
+_JUDGE = "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
 
 REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
     {
@@ -80,7 +80,12 @@ REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
         "rating": RewardRule(1, 5, 0.0, 1.0, 0.3, "Stars, as a thumb with shades."),
         "judge.rubric": RewardRule(0, 1, 0.0, 1.0, 0.35, _JUDGE),
         "judge.pairwise": RewardRule(
-            0, 1, 0.1, 0.9, 0.45, f"{_JUDGE} Better than another answer is not yet good; both orders gave the same verdict."
+            0,
+            1,
+            0.1,
+            0.9,
+            0.45,
+            f"{_JUDGE} Better than another answer is not yet good; both orders gave the same verdict.",
         ),
         "judge.pairwise_split": RewardRule(
             0, 1, 0.1, 0.9, 0.8, "The verdict turned with the order of the two answers: it says little."
@@ -88,13 +93,19 @@ REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
         "schema_valid": RewardRule(
             0, 1, 0.0, _PASSED, 0.4, "An answer that cannot be read is of no use; one that can may still be wrong."
         ),
-        "tool_arguments_valid": RewardRule(0, 1, 0.0, _PASSED, 0.4, "As schema_valid: a call that cannot be made is of no use."),
+        "tool_arguments_valid": RewardRule(
+            0, 1, 0.0, _PASSED, 0.4, "As schema_valid: a call that cannot be made is of no use."
+        ),
         "refusal": RewardRule(1, 0, 0.1, _PASSED, 0.7, "Some refusals are right, and some phrases of one are none."),
-        "truncated": RewardRule(1, 0, 0.25, _PASSED, 0.7, "An answer without its end; often it was the caller's own limit."),
+        "truncated": RewardRule(
+            1, 0, 0.25, _PASSED, 0.7, "An answer without its end; often it was the caller's own limit."
+        ),
         "asked_again": RewardRule(
             1, 0, 0.2, _PASSED, 0.7, "People ask the same again when the answer was of no use, or to see another."
         ),
-        "edited_share": RewardRule(1, 0, 0.1, _PASSED, 0.7, "The share of the answer that its user replaced before going on."),
+        "edited_share": RewardRule(
+            1, 0, 0.1, _PASSED, 0.7, "The share of the answer that its user replaced before going on."
+        ),
     }
 )
 """Metric name -> its rule. A metric that is not here counts for nothing, until somebody says how."""
@@ -127,7 +138,9 @@ def combine_rewards(
     """
     index, measured = np.asarray(request_index, np.intp), np.asarray(values, np.float64)
     if not len(index) == len(metric_names) == len(measured):
-        raise RewardError(f"{len(index)} requests, {len(metric_names)} metrics and {len(measured)} values are no signals")
+        raise RewardError(
+            f"{len(index)} requests, {len(metric_names)} metrics and {len(measured)} values are no signals"
+        )
     if len(index) and not 0 <= index.min() <= index.max() < n_requests:
         raise RewardError(f"signals of requests {index.min()} to {index.max()}, but there are {n_requests}")
     codes, used = _codes(metric_names)
@@ -146,7 +159,9 @@ def combine_rewards(
     return np.clip(weighted / total, 0.0, 1.0), np.sqrt(1 / total)
 
 
-def keep_last(request_index: Ints, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]) -> Ints:
+def keep_last(
+    request_index: Ints, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]
+) -> Ints:
     """Return the signals that stand, ascending: of what one giver said of one request in one metric, the last.
 
     Args:

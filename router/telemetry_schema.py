@@ -48,7 +48,16 @@ KeptContent = Literal["full", "features", "none", "nothing"]
 """What is kept of a request: texts and features; features without texts; neither; not even its row."""
 
 ColumnType = Literal[
-    "string", "int32", "int64", "float32", "float64", "bool", "timestamp", "list<string>", "list<float32>", "list<candidate>"
+    "string",
+    "int32",
+    "int64",
+    "float32",
+    "float64",
+    "bool",
+    "timestamp",
+    "list<string>",
+    "list<float32>",
+    "list<candidate>",
 ]
 """`timestamp` is in microseconds, UTC. `candidate` is a struct with the fields of `CANDIDATE_COLUMNS`."""
 
@@ -116,7 +125,9 @@ class CandidateTable:
             lane_ids=tuple(row.lane_id for row in rows),
             quality=np.array([_nan_if_none(row.quality) for row in rows], dtype=np.float32),
             quality_std=np.array([_nan_if_none(row.quality_std) for row in rows], dtype=np.float32),
-            expected_completion_tokens=np.array([_nan_if_none(row.expected_completion_tokens) for row in rows], dtype=np.float32),
+            expected_completion_tokens=np.array(
+                [_nan_if_none(row.expected_completion_tokens) for row in rows], dtype=np.float32
+            ),
             expected_cost_usd=np.array([_nan_if_none(row.expected_cost_usd) for row in rows], dtype=np.float64),
             expected_latency_ms=np.array([_nan_if_none(row.expected_latency_ms) for row in rows], dtype=np.float32),
             excluded_by={index: row.excluded_by for index, row in enumerate(rows) if row.excluded_by is not None},
@@ -155,7 +166,9 @@ class CandidateTable:
         return hash(self.lane_ids)
 
 
-@dataclass(slots=True, eq=False, kw_only=True)  # frozen would be three times as slow to make; one is made for every attempt
+@dataclass(
+    slots=True, eq=False, kw_only=True
+)  # frozen would be three times as slow to make; one is made for every attempt
 class AttemptRow:
     """One upstream attempt and the decision behind it; the meanings and units are those of `ATTEMPT_COLUMNS`.
 
@@ -272,17 +285,26 @@ CANDIDATE_COLUMNS: Final = (
     Column("quality", "float32", True, "Predicted P(good answer), 0..1."),
     Column("quality_std", "float32", True, "Standard deviation of that belief."),
     Column("expected_completion_tokens", "float32", True, "Predicted length of the answer, in tokens."),
-    Column("expected_cost_usd", "float64", True, "Expected cost of the request in USD, prompt-cache discount included."),
+    Column(
+        "expected_cost_usd", "float64", True, "Expected cost of the request in USD, prompt-cache discount included."
+    ),
     Column("expected_latency_ms", "float32", True, "Expected time to the whole answer, in ms."),
     Column("excluded_by", "string", True, "Name of the constraint that removed the lane; null: it was eligible."),
-    Column("probability", "float64", False, "Probability that the policy gave to the lane, 0..1; the column sums to 1."),
+    Column(
+        "probability", "float64", False, "Probability that the policy gave to the lane, 0..1; the column sums to 1."
+    ),
     Column(
         "quality_shift",
         "float32",
         True,
         "What was learned online of the lane, in the log odds of quality; null: nothing was. From version 2.",
     ),
-    Column("account_shift", "float32", True, "What the account's own correction added likewise; null: nothing. From version 2."),
+    Column(
+        "account_shift",
+        "float32",
+        True,
+        "What the account's own correction added likewise; null: nothing. From version 2.",
+    ),
     Column(
         "demotion",
         "int32",
@@ -298,23 +320,37 @@ ATTEMPT_COLUMNS: Final = (
     Column("started_at", "timestamp", False, "When the attempt began."),
     Column("account", "string", False, "The caller's account with the gateway."),
     Column("virtual_key_id", "string", True, "Id of the virtual key used; null: the gateway asked for none."),
-    Column("conversation_id", "string", True, "Hash that all requests of one conversation share; never the text it came from."),
+    Column(
+        "conversation_id",
+        "string",
+        True,
+        "Hash that all requests of one conversation share; never the text it came from.",
+    ),
     Column("tags", "list<string>", False, "The caller's tags, in the order given."),
     Column("endpoint", "string", False, "Path that was called: /v1/chat/completions."),
     Column("is_streaming", "bool", False, "Whether the caller asked for a stream."),
-    Column("features", "list<float32>", True, "What the quality model and the policies saw, laid out by features_version."),
+    Column(
+        "features", "list<float32>", True, "What the quality model and the policies saw, laid out by features_version."
+    ),
     Column("features_version", "int32", True, "Layout of features."),
     Column("prompt_text", "string", True, "The conversation; only where the account lets content be kept."),
     Column("answer_text", "string", True, "The answer; only where the account lets content be kept."),
     Column("prompt_characters", "int64", False, "Length of the whole conversation in characters."),
     Column("n_turns", "int32", False, "Number of messages in the conversation."),
-    Column("candidates", "list<candidate>", True, "Every lane looked at, also the excluded ones; null: nothing was decided."),
+    Column(
+        "candidates",
+        "list<candidate>",
+        True,
+        "Every lane looked at, also the excluded ones; null: nothing was decided.",
+    ),
     Column("lane_id", "string", False, "The lane that was called."),
     Column("provider", "string", False, "Who hosts it."),
     Column("upstream_model", "string", False, "The id that was sent on the wire."),
     Column("vendor_model", "string", False, "Who made it and what it is, whoever hosts it."),
     Column("region", "string", True, "Where inference ran; null: unknown."),
-    Column("propensity", "float64", True, "Probability with which this lane was drawn, 0..1; null: not drawn (a fallback)."),
+    Column(
+        "propensity", "float64", True, "Probability with which this lane was drawn, 0..1; null: not drawn (a fallback)."
+    ),
     Column("reason", "string", False, "Why this lane, in one word, as in the header x-llmdeal-reason."),
     Column("policy", "string", True, "Name of the behaviour policy; null: none was asked (a pin, a fallback)."),
     Column("router_version", "string", True, "The bundle whose predictions were used; null: none was."),
@@ -326,7 +362,12 @@ ATTEMPT_COLUMNS: Final = (
     Column("cached_tokens", "int64", True, "The part of prompt_tokens read from the provider's prompt cache."),
     Column("cache_write_tokens", "int64", True, "The part of prompt_tokens written to it."),
     Column("reasoning_tokens", "int64", True, "The part of completion_tokens spent on hidden reasoning."),
-    Column("usage_is_estimated", "bool", False, "Whether the gateway counted the tokens itself because the provider did not."),
+    Column(
+        "usage_is_estimated",
+        "bool",
+        False,
+        "Whether the gateway counted the tokens itself because the provider did not.",
+    ),
     Column("cost_nusd", "int64", True, "Cost of the attempt in nano-USD (10^-9 USD); null: unknown, 0: free."),
     Column("ttft_ms", "float64", True, "From the call upstream to the first token of the answer, in ms."),
     Column("total_ms", "float64", True, "From the call upstream to the end of the answer, in ms."),

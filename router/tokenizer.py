@@ -50,7 +50,9 @@ def _keep(cache: dict[str, Value], chunk: str, value: Value) -> None:
 class _Segments(dict[str, tuple[int, ...]]):
     """Segment, a run of letters or one mark -> its ids, filled on a miss."""
 
-    def __init__(self, vocabulary: dict[str, int], unknown_id: int, prefix: str, longest_word: int, strips_accents: bool) -> None:
+    def __init__(
+        self, vocabulary: dict[str, int], unknown_id: int, prefix: str, longest_word: int, strips_accents: bool
+    ) -> None:
         super().__init__()
         self._vocabulary = vocabulary
         self.unknown_id = unknown_id

@@ -83,7 +83,9 @@ def write_verdict(folder: Path, verdict: Verdict) -> Path:
         BundleError: The folder cannot be written.
     """
     path = folder / VERDICT_FILE
-    content = {"format_version": VERDICT_FORMAT_VERSION} | asdict(verdict) | {"judged_at": verdict.judged_at.isoformat()}
+    content = (
+        {"format_version": VERDICT_FORMAT_VERSION} | asdict(verdict) | {"judged_at": verdict.judged_at.isoformat()}
+    )
     unfinished = folder / f".{VERDICT_FILE}.new"
     try:
         unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

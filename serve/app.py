@@ -137,9 +137,13 @@ def create_app(
     vector_admission = Admission(key_ring, vectors, clock, spending, key_limits, settings.max_body_bytes)
     metrics.registry.register(LaneMetrics((lanes, vector_lanes)))
     shadow_repository = ShadowRepository(engine)
-    make_shadow = partial(Shadow, repository=shadow_repository, now=clock.now, on_outcome=metrics.note_shadow, seed=settings.seed)
+    make_shadow = partial(
+        Shadow, repository=shadow_repository, now=clock.now, on_outcome=metrics.note_shadow, seed=settings.seed
+    )
     gate_keeper = GateKeeper(keeper_of_bundles) if settings.promotion == "gated" else None
-    bundles = BundleFollower(keeper_of_bundles, loader, follower, assembler, routing, vectors, champion, gate_keeper, make_shadow)
+    bundles = BundleFollower(
+        keeper_of_bundles, loader, follower, assembler, routing, vectors, champion, gate_keeper, make_shadow
+    )
     bundles.begin()
     metrics.registry.register(BundleMetrics(bundles))
     answers = AnswerKeeper(IdempotencyRepository(engine), stores.vault, clock, metrics)
@@ -184,7 +188,9 @@ def create_app(
         watch=watch,
         explorer=explorer,
     )
-    app = GatewayApp(title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway.")
+    app = GatewayApp(
+        title="llmdeal", version=version("llmdeal"), lifespan=_lifespan, summary="A smart-routing LLM gateway."
+    )
     app.state.resources = resources
     for module in (models, feedback, health, admin):
         app.include_router(module.routes)
@@ -224,7 +230,12 @@ def prepare_database(settings: Settings, environment: Mapping[str, str]) -> None
 
 
 def _budget_alerts(
-    settings: Settings, environment: Mapping[str, str], engine: Engine, keeper: BudgetKeeper, metrics: Metrics, clock: Clock
+    settings: Settings,
+    environment: Mapping[str, str],
+    engine: Engine,
+    keeper: BudgetKeeper,
+    metrics: Metrics,
+    clock: Clock,
 ) -> BudgetAlerts | None:
     if settings.alerts is None:
         return None

@@ -18,34 +18,58 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         registry = self.registry
-        self._attempts = Counter("llmdeal_attempts", "Upstream attempts by outcome.", ("lane", "outcome"), registry=registry)
+        self._attempts = Counter(
+            "llmdeal_attempts", "Upstream attempts by outcome.", ("lane", "outcome"), registry=registry
+        )
         self._cost = Counter("llmdeal_cost_usd", "Money spent at providers, USD.", ("lane",), registry=registry)
         self._prompt_tokens = Counter("llmdeal_prompt_tokens", "Input tokens.", ("lane",), registry=registry)
         self._completion_tokens = Counter("llmdeal_completion_tokens", "Output tokens.", ("lane",), registry=registry)
         self._ttft = Histogram(
-            "llmdeal_ttft_seconds", "Provider's time to first byte.", ("lane",), buckets=_TTFT_BUCKETS_S, registry=registry
+            "llmdeal_ttft_seconds",
+            "Provider's time to first byte.",
+            ("lane",),
+            buckets=_TTFT_BUCKETS_S,
+            registry=registry,
         )
         self._overhead = Histogram(
-            "llmdeal_overhead_seconds", "Our own time until the first byte.", buckets=_OVERHEAD_BUCKETS_S, registry=registry
+            "llmdeal_overhead_seconds",
+            "Our own time until the first byte.",
+            buckets=_OVERHEAD_BUCKETS_S,
+            registry=registry,
         )
-        self._errors = Counter("llmdeal_request_errors", "Requests that ended with an error.", ("code",), registry=registry)
-        self.telemetry_dropped = Gauge("llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.", registry=registry)
-        self.telemetry_queued = Gauge("llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.", registry=registry)
+        self._errors = Counter(
+            "llmdeal_request_errors", "Requests that ended with an error.", ("code",), registry=registry
+        )
+        self.telemetry_dropped = Gauge(
+            "llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.", registry=registry
+        )
+        self.telemetry_queued = Gauge(
+            "llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.", registry=registry
+        )
         self.shared_state = Gauge(
             "llmdeal_shared_state_up",
             "1: counts are shared, or no other worker is to share them; 0: Valkey is away.",
             registry=registry,
         )
         self._bundles_refused = Counter(
-            "llmdeal_bundle_refused", "Times that a bundle was wanted and could not be used.", ("stage",), registry=registry
+            "llmdeal_bundle_refused",
+            "Times that a bundle was wanted and could not be used.",
+            ("stage",),
+            registry=registry,
         )
-        self._watch_alarms = Counter("llmdeal_watch_alarms", "Alarms of the watch, by kind.", ("kind",), registry=registry)
+        self._watch_alarms = Counter(
+            "llmdeal_watch_alarms", "Alarms of the watch, by kind.", ("kind",), registry=registry
+        )
         self._shadow = Counter(
             "llmdeal_shadow_requests", "Requests that a shadow was to be asked about.", ("outcome",), registry=registry
         )
-        self._alerts = Counter("llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry)
+        self._alerts = Counter(
+            "llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry
+        )
         self.idempotent_replays = Counter(
-            "llmdeal_idempotent_replays", "Answers that were given again under their idempotency key.", registry=registry
+            "llmdeal_idempotent_replays",
+            "Answers that were given again under their idempotency key.",
+            registry=registry,
         )
         self._explored: Counter | None = None
         self._exploration_price: Counter | None = None
@@ -111,9 +135,13 @@ class Metrics:
         self._exploration_price = Counter(
             "llmdeal_exploration_price_usd", "What these were expected to give up, USD.", registry=registry
         )
-        ceiling = Gauge("llmdeal_exploration_ceiling_usd", "What may be given up in a calendar month, USD.", registry=registry)
+        ceiling = Gauge(
+            "llmdeal_exploration_ceiling_usd", "What may be given up in a calendar month, USD.", registry=registry
+        )
         ceiling.set(ceiling_nusd / 1e9)
-        spent = Gauge("llmdeal_exploration_month_usd", "What all workers gave up in this month, USD.", registry=registry)
+        spent = Gauge(
+            "llmdeal_exploration_month_usd", "What all workers gave up in this month, USD.", registry=registry
+        )
         spent.set_function(lambda: spent_nusd() / 1e9)
 
     def note_explored(self, price_usd: float) -> None:

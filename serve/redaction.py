@@ -24,7 +24,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 def secrets_in(headers: Mapping[str, str]) -> list[str]:
     """Return the credentials that these request headers carry: not every provider's keys have a form that can be recognised."""
-    return [value.removeprefix("Bearer ") for name, value in headers.items() if value and name.lower() in _CREDENTIAL_HEADERS]
+    return [
+        value.removeprefix("Bearer ")
+        for name, value in headers.items()
+        if value and name.lower() in _CREDENTIAL_HEADERS
+    ]
 
 
 class RedactingFilter(logging.Filter):

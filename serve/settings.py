@@ -29,10 +29,14 @@ class VirtualKeySettings(_Section):
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that it may spend in a calendar month, USD; absent: no limit."
     )
-    lanes: tuple[str, ...] = Field((), description="Patterns of lanes or vendor models that it may use: anthropic/*; empty: all.")
+    lanes: tuple[str, ...] = Field(
+        (), description="Patterns of lanes or vendor models that it may use: anthropic/*; empty: all."
+    )
     tags: tuple[str, ...] = Field((), description="Put on each of its requests.")
     requests_per_minute: int | None = Field(default=None, ge=1, description="At most so many; absent: no limit.")
-    tokens_per_minute: int | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="The same for tokens, prompt and answer together."
+    )
     scopes: tuple[Literal["inference", "read", "admin", "owner"], ...] = Field(
         ("inference",), description="What it may be used for: inference; read, admin and owner are of the admin API."
     )
@@ -42,7 +46,9 @@ class ServerModelSettings(_Section):
     """One model that you list and price yourself."""
 
     upstream_model: str = Field(min_length=1, description="The id that the server knows.")
-    kind: Literal["chat", "embedding"] = Field("chat", description="embedding: it makes vectors, for /v1/embeddings alone.")
+    kind: Literal["chat", "embedding"] = Field(
+        "chat", description="embedding: it makes vectors, for /v1/embeddings alone."
+    )
     vendor_model: str | None = Field(None, description="vendor/model, when several lanes host the same one.")
     input_usd_per_mtok: Price = Field("0", description="USD per million input tokens.")
     output_usd_per_mtok: Price = Field("0", description="USD per million output tokens.")
@@ -71,20 +77,30 @@ class ProviderSettings(_Section):
     """One `[providers.<id>]` entry: a key of yours at a provider of data/providers."""
 
     key: SecretStr | None = Field(None, description="The provider key; better given in the environment.")
-    key_env: str | None = Field(None, description="Environment variable that holds it, instead of the provider's usual one.")
-    keys: tuple[ProviderKeySettings, ...] = Field(
-        (), description="Several keys of one organisation, instead of one: they share its rate limits, each has its own budget."
+    key_env: str | None = Field(
+        None, description="Environment variable that holds it, instead of the provider's usual one."
     )
-    account: str | None = Field(None, description="The provider's account that limits belong to, when you have several keys.")
+    keys: tuple[ProviderKeySettings, ...] = Field(
+        (),
+        description="Several keys of one organisation, instead of one: they share its rate limits, each has its own budget.",
+    )
+    account: str | None = Field(
+        None, description="The provider's account that limits belong to, when you have several keys."
+    )
     base_url: str | None = Field(None, description="Instead of the provider's own; needed where it is yours (Azure).")
     region: Literal["eu", "us"] | None = Field(None, description="Use the provider's host of this region.")
-    trains_on_data: bool | None = Field(None, description="What your agreement with the provider says; absent: as the catalogue.")
+    trains_on_data: bool | None = Field(
+        None, description="What your agreement with the provider says; absent: as the catalogue."
+    )
     retains_data: bool | None = Field(None, description="The same for keeping what is sent.")
     credentials: Literal["key", "aws", "google"] | None = Field(
-        None, description="How to sign in, where a cloud takes more than a key: aws signs each request, google fetches tokens."
+        None,
+        description="How to sign in, where a cloud takes more than a key: aws signs each request, google fetches tokens.",
     )
     project: str | None = Field(None, description="Of Google Cloud; absent: the service account's.")
-    location: str | None = Field(None, description="Where a cloud runs it, in its own words: eu-central-1, europe-west4, global.")
+    location: str | None = Field(
+        None, description="Where a cloud runs it, in its own words: eu-central-1, europe-west4, global."
+    )
     profile: str | None = Field(None, description="Of the shared AWS configuration, for credentials = aws.")
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that may be spent there in a calendar month, USD; absent: no limit."
@@ -92,7 +108,9 @@ class ProviderSettings(_Section):
     requests_per_minute: float | None = Field(
         default=None, ge=1, description="The account's limit where you know it; else as the provider's headers say."
     )
-    tokens_per_minute: float | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
+    tokens_per_minute: float | None = Field(
+        default=None, ge=1, description="The same for tokens, prompt and answer together."
+    )
     models: tuple[ServerModelSettings, ...] = Field(
         (), description="Models besides those of the catalogue: Azure deployments, Ollama models, new ones."
     )
@@ -101,7 +119,8 @@ class ProviderSettings(_Section):
         default=False, description="True: other accounts may use it too, on your key, at its price times hosted_markup."
     )
     is_reserve: bool = Field(
-        default=False, description="True: it is asked only when no other lane can answer: their budgets are spent, they rest."
+        default=False,
+        description="True: it is asked only when no other lane can answer: their budgets are spent, they rest.",
     )
 
 
@@ -120,18 +139,25 @@ class ServerSettings(_Section):
     key: SecretStr | None = Field(
         None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."
     )
-    region: Literal["eu", "us"] | None = Field(None, description="Where it runs; unknown satisfies no region constraint.")
+    region: Literal["eu", "us"] | None = Field(
+        None, description="Where it runs; unknown satisfies no region constraint."
+    )
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that may be spent there in a calendar month, USD; absent: no limit."
     )
     requests_per_minute: float | None = Field(
         default=None, ge=1, description="Send it no more than that; else as its headers say."
     )
-    tokens_per_minute: float | None = Field(default=None, ge=1, description="The same for tokens, prompt and answer together.")
+    tokens_per_minute: float | None = Field(
+        default=None, ge=1, description="The same for tokens, prompt and answer together."
+    )
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="What it serves.")
-    is_hosted: bool = Field(default=False, description="True: other accounts may use it too, at its price times hosted_markup.")
+    is_hosted: bool = Field(
+        default=False, description="True: other accounts may use it too, at its price times hosted_markup."
+    )
     is_reserve: bool = Field(
-        default=False, description="True: it is asked only when no other lane can answer: their budgets are spent, they rest."
+        default=False,
+        description="True: it is asked only when no other lane can answer: their budgets are spent, they rest.",
     )
 
 
@@ -139,7 +165,9 @@ class AlertSettings(_Section):
     """The `[alerts]` section: who is told how far budgets are spent, and of the watch's alarms."""
 
     webhook_url: str = Field(pattern=r"^https?://", description="Where webhooks are sent; redirects are not followed.")
-    secret: SecretStr | None = Field(None, description="What they are signed with: whsec_ and base64 of 24 to 64 bytes.")
+    secret: SecretStr | None = Field(
+        None, description="What they are signed with: whsec_ and base64 of 24 to 64 bytes."
+    )
     secret_env: str | None = Field(None, description="Environment variable that holds it, instead.")
     thresholds: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field(
         (50, 80, 100), min_length=1, description="Percent of a budget's month at which its alert is sent."
@@ -150,7 +178,10 @@ class ExplorationSettings(_Section):
     """The `[exploration]` section: how many requests try a lane that is not the best one, and at what price."""
 
     share: float = Field(
-        default=0.0, ge=0, le=0.5, description="Of the requests on which there is a lane worth a try, how many try one; 0: none."
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="Of the requests on which there is a lane worth a try, how many try one; 0: none.",
     )
     monthly_ceiling_usd: Price | None = Field(
         default=None,
@@ -176,7 +207,9 @@ class ExplorationSettings(_Section):
 class WatchSettings(_Section):
     """The `[watch]` section: what is learned online, and when alarms ring."""
 
-    learns_lanes: bool = Field(default=True, description="Feedback moves what is believed of the lanes that gave the answers.")
+    learns_lanes: bool = Field(
+        default=True, description="Feedback moves what is believed of the lanes that gave the answers."
+    )
     half_life_hours: float = Field(
         default=72.0, gt=0, description="After so long without news, half of what was learned of a lane is left."
     )
@@ -212,7 +245,9 @@ class Settings(_Section):
     workers: int = Field(1, ge=1, le=256, description="Processes that serve; each takes a core.")
     database: str = Field("", description="SQLAlchemy URL or SQLite file; empty: llmdeal.db in your data folder.")
     bundle: str = Field("", description="Folder of the quality model, or its name in models/; empty: the shipped one.")
-    bundles: str = Field("", description="Folder of further bundles, one in each sub-folder; empty: bundles beside the database.")
+    bundles: str = Field(
+        "", description="Folder of further bundles, one in each sub-folder; empty: bundles beside the database."
+    )
     promotion: Literal["manual", "gated"] = Field(
         "manual",
         description="Who promotes a bundle: you, or, with gated, the gateway itself where the gate says that it is better.",
@@ -220,9 +255,13 @@ class Settings(_Section):
     policy: Literal["best_value", "near_best", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
         "best_value", description="How smart-route chooses where the caller sets no bar."
     )
-    willingness_to_pay_usd: float = Field(0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value.")
+    willingness_to_pay_usd: float = Field(
+        0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value."
+    )
     quality_bar: float = Field(0.7, ge=0, le=1, description="P(good answer) wanted, for cheapest_above_bar.")
-    quality_of_best: float = Field(0.95, ge=0, le=1, description="Share of the best lane's mean quality to keep, for near_best.")
+    quality_of_best: float = Field(
+        0.95, ge=0, le=1, description="Share of the best lane's mean quality to keep, for near_best."
+    )
     account_corrections: str = Field(
         "", description="Folder of what `llmdeal accounts-learn` found; empty: account_corrections in your data folder."
     )
@@ -238,19 +277,27 @@ class Settings(_Section):
         ge=0,
         description="Answers a second that are checked in memory, in each worker: JSON that fits, refusals, cut ends, questions asked again; 0: none.",
     )
-    sandbox: Literal["auto", "on", "off"] = Field("auto", description="Simulated lanes; auto: when there is no other lane.")
+    sandbox: Literal["auto", "on", "off"] = Field(
+        "auto", description="Simulated lanes; auto: when there is no other lane."
+    )
     sandbox_pace: float = Field(1.0, ge=0, le=100, description="Factor on the sandbox's waiting times; 0: none.")
     max_body_bytes: int = Field(20_000_000, ge=1_000, description="Largest request body, bytes.")
     idempotency_max_bytes: int = Field(
-        1_000_000, ge=0, description="Longest answer that is kept for a day, to be given again under its Idempotency-Key, bytes."
+        1_000_000,
+        ge=0,
+        description="Longest answer that is kept for a day, to be given again under its Idempotency-Key, bytes.",
     )
     max_attempts: int = Field(4, ge=1, le=16, description="Upstream calls per request, retries and fallbacks together.")
     monthly_budget_usd: Price | None = Field(
         default=None, description="The most that everything may cost in a calendar month, USD; absent: no limit."
     )
-    time_zone: str = Field("UTC", description="Whose calendar months budgets follow, as in the IANA database: Europe/Berlin.")
+    time_zone: str = Field(
+        "UTC", description="Whose calendar months budgets follow, as in the IANA database: Europe/Berlin."
+    )
     hold_output_tokens: int = Field(
-        4_096, ge=1, description="Output tokens that are reserved for at most, where a request does not say how many it wants."
+        4_096,
+        ge=1,
+        description="Output tokens that are reserved for at most, where a request does not say how many it wants.",
     )
     slow_start: Literal["wait", "race", "fall_back"] = Field(
         "wait",
@@ -267,12 +314,15 @@ class Settings(_Section):
         pattern=r"^((valkey|redis)s?://.+)?$",
         description="Valkey or Redis where several workers count requests and tokens a minute together: valkey://host:6379/0; empty: each counts for itself.",
     )
-    hosted_markup: Price = Field("1", description="What other accounts pay for your hosted lanes, as a factor on their price.")
+    hosted_markup: Price = Field(
+        "1", description="What other accounts pay for your hosted lanes, as a factor on their price."
+    )
     master_key: SecretStr | None = Field(
         None, description="Base64 of 32 bytes, under which stored keys are sealed; usually given as LLMDEAL_MASTER_KEY."
     )
     master_key_file: str = Field(
-        "", description="A file that holds it; empty: master.key in your configuration folder, made on first start on loopback."
+        "",
+        description="A file that holds it; empty: master.key in your configuration folder, made on first start on loopback.",
     )
     key_wrapper: str = Field(
         "", description="package.module:factory of what wraps keys instead, such as a key management service."
@@ -284,7 +334,9 @@ class Settings(_Section):
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
     watch: WatchSettings = Field(WatchSettings(), description="What is learned online of lanes, and when alarms ring.")
-    alerts: AlertSettings | None = Field(None, description="Webhooks that say how far budgets are spent, and which alarms of the watch ring.")
+    alerts: AlertSettings | None = Field(
+        None, description="Webhooks that say how far budgets are spent, and which alarms of the watch ring."
+    )
 
     exploration: ExplorationSettings | None = Field(
         None, description="How many requests try a lane that is not the best one, to learn from, and at what price."
@@ -320,7 +372,8 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors(include_input=False)
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False)
         )
         raise ConfigurationError(f"settings: {problems} (see 'llmdeal settings' for all names)") from None
 

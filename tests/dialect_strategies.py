@@ -10,7 +10,9 @@ from serve.dialects.neutral.answer import NeutralAnswer
 from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Reasoning, Sampling, Tool, ToolChoice, Turn
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Zs", "Cc", "Zl", "Zp"]), min_size=1, max_size=12)
+words = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Zs", "Cc", "Zl", "Zp"]), min_size=1, max_size=12
+)
 names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 call_ids = st.from_regex(r"(call|toolu)_[A-Za-z0-9]{4,12}", fullmatch=True)
 json_values = st.recursive(
@@ -21,7 +23,10 @@ json_values = st.recursive(
 arguments = st.dictionaries(names, json_values, max_size=3).map(lambda value: msgspec.json.encode(value).decode())
 texts = st.builds(TextPart, words)
 images = st.builds(MediaPart, st.just("image"), st.just("image/png"), st.just("iVBORw0KGgo=")) | st.builds(
-    MediaPart, st.just("image"), st.none(), url=words.map(lambda word: "https://example.com/" + "".join(map(str, map(ord, word))))
+    MediaPart,
+    st.just("image"),
+    st.none(),
+    url=words.map(lambda word: "https://example.com/" + "".join(map(str, map(ord, word)))),
 )
 
 
@@ -95,7 +100,10 @@ usages = st.builds(
 def answers(draw: st.DrawFn) -> NeutralAnswer:
     """A whole answer, thoughts first, calls last."""
     thoughts = draw(st.lists(st.builds(ReasoningPart, words, words, st.none(), st.just("anthropic")), max_size=1))
-    calls = [ToolCallPart(call_id, draw(names), draw(arguments)) for call_id in draw(st.lists(call_ids, max_size=3, unique=True))]
+    calls = [
+        ToolCallPart(call_id, draw(names), draw(arguments))
+        for call_id in draw(st.lists(call_ids, max_size=3, unique=True))
+    ]
     said = draw(st.lists(texts, max_size=1)) if calls else [draw(texts)]
     reason = "tool_calls" if calls else draw(st.sampled_from(["stop", "length", "content_filter"]))
     return NeutralAnswer("id-1", "some-model", (*thoughts, *said, *calls), reason, draw(usages))

@@ -18,7 +18,9 @@ from training.off_policy.traffic import Scenario
 from training.telemetry.logged_requests import LoggedRequests
 
 
-def logs_by_hand(probability: list[list[float]], chosen: list[int], reward: list[float], **changes: Any) -> LoggedRequests:
+def logs_by_hand(
+    probability: list[list[float]], chosen: list[int], reward: list[float], **changes: Any
+) -> LoggedRequests:
     """Requests over two or more lanes, each its own conversation, with these chances, draws and rewards (NaN: not judged)."""
     n, m = len(chosen), len(probability[0])
     made = make_traffic(Scenario(n_requests=n), 0).logs
@@ -54,7 +56,9 @@ def write_export(logs: LoggedRequests, folder: Path) -> Path:
 def _attempt(logs: LoggedRequests, row: int) -> dict[str, Any]:
     lane = logs.lane_ids[logs.chosen[row]]
     beliefs = (logs.quality, logs.quality_std, logs.completion_tokens, logs.expected_cost_usd, logs.expected_latency_ms)
-    table = CandidateTable(logs.lane_ids, *(values[row] for values in beliefs), {}, logs.probability[row].astype(np.float64))
+    table = CandidateTable(
+        logs.lane_ids, *(values[row] for values in beliefs), {}, logs.probability[row].astype(np.float64)
+    )
     return {
         "account": str(logs.accounts[row]),
         "conversation_id": str(logs.conversation_ids[row]),

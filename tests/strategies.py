@@ -71,7 +71,9 @@ def predictions(draw: st.DrawFn) -> Prediction:
     return Prediction(
         quality=np.array(draw(st.lists(probabilities, min_size=n, max_size=n)), dtype=np.float32),
         quality_std=np.full(n, 0.1, dtype=np.float32),
-        completion_tokens=np.array(draw(st.lists(st.floats(1, 5_000, width=32), min_size=n, max_size=n)), dtype=np.float32),
+        completion_tokens=np.array(
+            draw(st.lists(st.floats(1, 5_000, width=32), min_size=n, max_size=n)), dtype=np.float32
+        ),
         difficulty=draw(st.floats(-4, 4)),
         typical_completion_tokens=draw(st.floats(1, 2_000)),
         features=np.zeros(2, dtype=np.float32),

@@ -95,7 +95,9 @@ def candidate_tables(draw: st.DrawFn) -> CandidateTable:
 def attempt_rows() -> st.SearchStrategy[AttemptRow]:
     """Any row the schema allows."""
     or_unknown = {
-        **dict.fromkeys(("virtual_key_id", "conversation_id", "region", "policy", "router_version", "price_snapshot_id"), words),
+        **dict.fromkeys(
+            ("virtual_key_id", "conversation_id", "region", "policy", "router_version", "price_snapshot_id"), words
+        ),
         **dict.fromkeys(("finish_reason", "error_code", "upstream_request_id"), words),
         **dict.fromkeys(("prompt_text", "answer_text"), contents),
         **dict.fromkeys(

@@ -13,9 +13,13 @@ CorpusFolder = Annotated[Path, typer.Option(help="Folder with prompts.parquet, r
 
 
 def train(
-    corpus: Annotated[Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and, for measures, prices.csv.")],
+    corpus: Annotated[
+        Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and, for measures, prices.csv.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle; its name becomes the bundle's.")],
-    base: Annotated[Path | None, typer.Option("--from", help="Bundle to start from: the prior for small corpora.")] = None,
+    base: Annotated[
+        Path | None, typer.Option("--from", help="Bundle to start from: the prior for small corpora.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same corpus, same seed: same bundle.")] = 0,
     track: Annotated[str, typer.Option(help="MLflow tracking address or folder; by default nothing is tracked.")] = "",
 ) -> None:
@@ -35,7 +39,9 @@ def train(
             f"{source}: gap closed [bold]{row['gap_closed']:.2f}[/], saved at 95% {row['save_95']:.0%}, AUC {row['auc']:.2f}, "
             f"calibration error {row['ece']:.3f} (cross-validated)"
         )
-    console.print(f"[green]Wrote {out}[/]. Serve it with LLMDEAL_BUNDLE={out} llmdeal serve, or judge it with llmdeal evaluate.")
+    console.print(
+        f"[green]Wrote {out}[/]. Serve it with LLMDEAL_BUNDLE={out} llmdeal serve, or judge it with llmdeal evaluate."
+    )
 
 
 def predict(
@@ -69,7 +75,9 @@ def evaluate(
     new_models: Annotated[
         bool, typer.Option(help="Judge each model as a new one that is placed by 50 answers, too: minutes more.")
     ] = False,
-    ablations: Annotated[bool, typer.Option(help="Judge the recipe with each part taken out, too: many minutes more.")] = False,
+    ablations: Annotated[
+        bool, typer.Option(help="Judge the recipe with each part taken out, too: many minutes more.")
+    ] = False,
 ) -> None:
     """Judge a bundle on graded answers: quality against cost, calibration, bars, baselines."""
     import sys

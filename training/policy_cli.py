@@ -20,24 +20,31 @@ if TYPE_CHECKING:
 policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
 
 LogsFolder = Annotated[Path, typer.Option("--logs", help="Folder that llmdeal export wrote.")]
-Method = Annotated[Literal["ips", "snips", "dm", "dr", "switch-dr"], typer.Option(help="Estimator; dr unless you know why not.")]
+Method = Annotated[
+    Literal["ips", "snips", "dm", "dr", "switch-dr"], typer.Option(help="Estimator; dr unless you know why not.")
+]
 Kind = Annotated[
     Literal["bootstrap", "bernstein", "anytime"],
     typer.Option(help="Kind of interval; anytime: where you look at it again and again."),
 ]
-Value = Annotated[float, typer.Option("--value", min=0, help="What a good answer is worth where the caller did not say, USD.")]
+Value = Annotated[
+    float, typer.Option("--value", min=0, help="What a good answer is worth where the caller did not say, USD.")
+]
 TimeValue = Annotated[float, typer.Option("--latency-value", min=0, help="What a second of waiting costs, USD.")]
 Learner = Annotated[
     Literal["trees", "beliefs"], typer.Option("--reward-model", help="What fills in for answers that were not seen.")
 ]
 Signals = Annotated[
     Literal["judgements", "all"],
-    typer.Option(help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: automatic checks, too."),
+    typer.Option(
+        help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: automatic checks, too."
+    ),
 ]
 Metrics = Annotated[
     list[str] | None,
     typer.Option(
-        "--metric", help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."
+        "--metric",
+        help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated.",
     ),
 ]
 Since = Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")]
@@ -91,14 +98,20 @@ def judge(
     logs: LogsFolder,
     spec: Annotated[
         str | None,
-        typer.Option("--policy", help="The policy that uses them; by default best_value at --value.", show_default=False),
+        typer.Option(
+            "--policy", help="The policy that uses them; by default best_value at --value.", show_default=False
+        ),
     ] = None,
     method: Method = "dr",
     interval: Kind = "bootstrap",
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
     least_gain: Annotated[float, typer.Option(help="Utility a request that it has to gain for sure, USD.")] = 0.0,
-    quality_margin: Annotated[float, typer.Option(min=0, max=1, help="Most that quality may fall over all requests.")] = 0.02,
-    cost_margin: Annotated[float, typer.Option(min=0, help="Most that cost may rise, as a share of the champion's.")] = 0.25,
+    quality_margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Most that quality may fall over all requests.")
+    ] = 0.02,
+    cost_margin: Annotated[
+        float, typer.Option(min=0, help="Most that cost may rise, as a share of the champion's.")
+    ] = 0.25,
     latency_margin: Annotated[float, typer.Option(min=0, help="Likewise for latency.")] = 0.25,
     group_margin: Annotated[
         float, typer.Option(min=0, max=1, help="Most that an account's or a kind's quality may fall.")
@@ -152,7 +165,9 @@ def validate(
         typer.echo(line)
 
 
-def _read(logs: Path, since: datetime | None, until: datetime | None, signals: str, metric: list[str] | None) -> "LoggedRequests":
+def _read(
+    logs: Path, since: datetime | None, until: datetime | None, signals: str, metric: list[str] | None
+) -> "LoggedRequests":
     from router.reward import read_reward_rules
     from training.off_policy.signals import judgement_rules
     from training.telemetry.reader import read_logs

@@ -76,9 +76,17 @@ def divisibility(random: random.Random, level: int) -> Made:
         return "number", f"How many integers from 1 to {high} are divisible by {first} but not by {second}?", count
     if level % 3 == 1:
         base, exponent, modulus = random.randint(2, 12), random.randint(10, 60), random.randint(7, 50)
-        return "number", f"What is the remainder when {base}^{exponent} is divided by {modulus}?", pow(base, exponent, modulus)
+        return (
+            "number",
+            f"What is the remainder when {base}^{exponent} is divided by {modulus}?",
+            pow(base, exponent, modulus),
+        )
     number = math.prod(prime ** random.randint(0, 3) for prime in (2, 3, 5, 7))
-    return "number", f"How many positive divisors does {number} have?", sum(number % d == 0 for d in range(1, number + 1))
+    return (
+        "number",
+        f"How many positive divisors does {number} have?",
+        sum(number % d == 0 for d in range(1, number + 1)),
+    )
 
 
 def counting(random: random.Random, level: int) -> Made:
@@ -94,19 +102,31 @@ def counting(random: random.Random, level: int) -> Made:
         )
     first, second = random.sample(range(n), 2)
     count = sum(abs(order.index(first) - order.index(second)) != 1 for order in permutations(range(n)))
-    return "number", f"{n} people stand in a row. Two of them refuse to stand side by side. How many orders are possible?", count
+    return (
+        "number",
+        f"{n} people stand in a row. Two of them refuse to stand side by side. How many orders are possible?",
+        count,
+    )
 
 
 def algebra(random: random.Random, level: int) -> Made:
     """Equations made from their solutions."""
     if level < 4:
         solution, slope, shift = random.randint(-12, 20), random.randint(2, 9), random.randint(-30, 30)
-        return "number", f"Solve for x: {slope}x {'+' if shift >= 0 else '-'} {abs(shift)} = {slope * solution + shift}", solution
+        return (
+            "number",
+            f"Solve for x: {slope}x {'+' if shift >= 0 else '-'} {abs(shift)} = {slope * solution + shift}",
+            solution,
+        )
     low, high = sorted(random.sample(range(-9, 15), 2))
     middle, last = -(low + high), low * high
     signs = f"x^2 {'+' if middle >= 0 else '-'} {abs(middle)}x {'+' if last >= 0 else '-'} {abs(last)} = 0"
     power = 2 + level % 3
-    return "number", f"Let r and s be the two solutions of {signs}. What is r^{power} + s^{power}?", low**power + high**power
+    return (
+        "number",
+        f"Let r and s be the two solutions of {signs}. What is r^{power} + s^{power}?",
+        low**power + high**power,
+    )
 
 
 def geometry(random: random.Random, level: int) -> Made:
@@ -122,8 +142,16 @@ def geometry(random: random.Random, level: int) -> Made:
     factor = random.randint(2, 9)
     a, b, c = (factor * side for side in legs)
     if level % 2:
-        return "number", f"A right triangle has a hypotenuse of {c} and one leg of {a}. What is its perimeter?", a + b + c
-    return "number", f"The diagonals of a rhombus are {2 * a} and {2 * b} long. How long is the perimeter of the rhombus?", 4 * c
+        return (
+            "number",
+            f"A right triangle has a hypotenuse of {c} and one leg of {a}. What is its perimeter?",
+            a + b + c,
+        )
+    return (
+        "number",
+        f"The diagonals of a rhombus are {2 * a} and {2 * b} long. How long is the perimeter of the rhombus?",
+        4 * c,
+    )
 
 
 def calendar(random: random.Random, level: int) -> Made:
@@ -179,7 +207,11 @@ def ordering(random: random.Random, level: int) -> Made:
         if len(left) < len(possible):
             possible, hints = left, [*hints, hint]
     place = random.randrange(len(people))
-    return "text", f"{', '.join(people)} stand in a row. {' '.join(hints)} Who is number {place + 1} from the front?", true[place]
+    return (
+        "text",
+        f"{', '.join(people)} stand in a row. {' '.join(hints)} Who is number {place + 1} from the front?",
+        true[place],
+    )
 
 
 def knights(random: random.Random, level: int) -> Made:
@@ -215,9 +247,25 @@ def _assignments(n: int) -> Iterator[tuple[bool, ...]]:
     return (tuple(bool(number >> place & 1) for place in range(n)) for number in range(2**n))
 
 
-_WORDS = ("lantern", "harbour", "velvet", "quartz", "meadow", "signal", "orchid", "tunnel", "kit", "sun", "ember", "fjord")
+_WORDS = (
+    "lantern",
+    "harbour",
+    "velvet",
+    "quartz",
+    "meadow",
+    "signal",
+    "orchid",
+    "tunnel",
+    "kit",
+    "sun",
+    "ember",
+    "fjord",
+)
 _PROGRAMS: tuple[tuple[str, Callable[[random.Random], tuple[object, ...]]], ...] = (
-    ("def f(words):\n    return sorted({word[0] for word in words if len(word) > 3})", lambda r: (r.sample(_WORDS, 5),)),
+    (
+        "def f(words):\n    return sorted({word[0] for word in words if len(word) > 3})",
+        lambda r: (r.sample(_WORDS, 5),),
+    ),
     (
         "def f(numbers):\n    kept = []\n    for number in numbers:\n        while kept and kept[-1] < number:\n            kept.pop()\n"
         "        kept.append(number)\n    return kept",

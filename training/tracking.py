@@ -25,7 +25,10 @@ def track_run(
         with mlflow.start_run(run_name=run_name):
             mlflow.log_params(dict(parameters))
             finite = {
-                f"{name}.{source}": value for source, row in measures.items() for name, value in row.items() if value == value
+                f"{name}.{source}": value
+                for source, row in measures.items()
+                for name, value in row.items()
+                if value == value
             }
             mlflow.log_metrics(finite)
             for name in ("manifest.json", "README.md"):

@@ -25,7 +25,10 @@ def weather(city: str, days: int = 1) -> str:
 
 conversation = [HumanMessage("What is the weather in Paris and in Zürich?")]
 asked = chat.bind_tools([weather]).invoke(conversation)
-conversation += [asked, *(ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in asked.tool_calls)]
+conversation += [
+    asked,
+    *(ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in asked.tool_calls),
+]
 print("calls:", [call["args"] for call in asked.tool_calls])
 print("after the tool:", chat.bind_tools([weather]).invoke(conversation).content)
 

@@ -26,4 +26,6 @@ class CheapestAboveBar:
         is_below = expectation.quality < (self.default_bar if bar is None else bar)
         scores = np.where(is_below, expectation.quality, -expectation.cost_usd)
         any_above = bool((candidates.is_eligible & ~is_below).any())
-        return rank_greedily(candidates, scores, Reason.CHEAPEST_ABOVE_BAR if any_above else Reason.BEST_BELOW_BAR, is_below)
+        return rank_greedily(
+            candidates, scores, Reason.CHEAPEST_ABOVE_BAR if any_above else Reason.BEST_BELOW_BAR, is_below
+        )

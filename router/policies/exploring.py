@@ -69,7 +69,9 @@ class Exploring:
         probabilities[tried] += self.terms.share * doubt / doubt.sum()
         return replace(ranking, probabilities=probabilities, exploration_prices_usd=prices)
 
-    def _tried(self, candidates: Candidates, ranking: Ranking, prices: Floats) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    def _tried(
+        self, candidates: Candidates, ranking: Ranking, prices: Floats
+    ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Return the rows of the lanes that are worth a try, those of most promise."""
         expectation, terms = candidates.expectation, self.terms
         bar = candidates.preferences.quality_bar

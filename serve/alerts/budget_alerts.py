@@ -130,13 +130,20 @@ class BudgetAlerts:
         if not states:
             return
         noticed = self._repository.noticed(periods)
-        fresh = [alert for state in states for alert in self._alerts_of(state, now, refused) if alert.threshold not in noticed]
+        fresh = [
+            alert
+            for state in states
+            for alert in self._alerts_of(state, now, refused)
+            if alert.threshold not in noticed
+        ]
         if fresh:
             self._repository.add(fresh, to_microseconds(now))
 
     def _alerts_of(self, state: Spent, now: datetime, refused: Collection[ScopePeriod]) -> Iterator[NewAlert]:
         """Yield the alerts of all thresholds that a budget has reached, the lowest first."""
-        months = {month.name: month for month in (month_of(now, state.time_zone), month_of(now - _LATE, state.time_zone))}
+        months = {
+            month.name: month for month in (month_of(now, state.time_zone), month_of(now - _LATE, state.time_zone))
+        }
         month = months.get(state.period)
         if month is None:
             return
@@ -148,7 +155,9 @@ class BudgetAlerts:
 
     async def _send(self, due: DueAlert) -> None:
         scope, period, percent = due.threshold
-        problem = await send_webhook(self._transport, self._target, due.webhook_id, due.body.encode(), self._clock.now())
+        problem = await send_webhook(
+            self._transport, self._target, due.webhook_id, due.body.encode(), self._clock.now()
+        )
         now_us = to_microseconds(self._clock.now())
         if problem is None:
             await asyncio.to_thread(self._repository.note_delivered, due.webhook_id, now_us)

@@ -121,7 +121,14 @@ class AlertRepository:
 
         So it is told after all should the worker that took it die.
         """
-        columns = (_ALERT.scope, _ALERT.period, _ALERT.threshold_percent, _ALERT.webhook_id, _ALERT.body, _ALERT.n_attempts)
+        columns = (
+            _ALERT.scope,
+            _ALERT.period,
+            _ALERT.threshold_percent,
+            _ALERT.webhook_id,
+            _ALERT.body,
+            _ALERT.n_attempts,
+        )
         first = (
             select(*columns)
             .where(_ALERT.next_attempt_at_us <= now_us)

@@ -69,7 +69,9 @@ class WatchRepository:
     def state(self, name: StateName) -> StoredState | None:
         """Return a state; None: it was never saved."""
         kind, account, version = name
-        query = select(WATCH_STATE_TABLE).where(_STATE.kind == kind, _STATE.account == account, _STATE.router_version == version)
+        query = select(WATCH_STATE_TABLE).where(
+            _STATE.kind == kind, _STATE.account == account, _STATE.router_version == version
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else StoredState(json.loads(row.value), row.revision, row.updated_at_us)
@@ -82,7 +84,9 @@ class WatchRepository:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         return {
-            (row.kind, row.account, row.router_version): StoredState(json.loads(row.value), row.revision, row.updated_at_us)
+            (row.kind, row.account, row.router_version): StoredState(
+                json.loads(row.value), row.revision, row.updated_at_us
+            )
             for row in rows
         }
 
@@ -120,7 +124,9 @@ class WatchRepository:
         with self._engine.connect() as connection:
             return [Alarm(**row._mapping) for row in connection.execute(query)]
 
-    def _claim(self, connection: Connection, name: StateName, revision: int, value: Mapping[str, Any], now_us: int) -> bool:
+    def _claim(
+        self, connection: Connection, name: StateName, revision: int, value: Mapping[str, Any], now_us: int
+    ) -> bool:
         text = json.dumps(value)
         if revision == 0:
             row = _values(name) | {"revision": 1, "updated_at_us": now_us, "value": text}
@@ -136,10 +142,14 @@ class WatchRepository:
         told: dict[str, Any] = {"updated_at_us": now_us, "value": json.dumps(value)}
         statement = self._insert(WATCH_STATE_TABLE).values(_values(name) | told | {"revision": 1})
         renewed = told | {"revision": _STATE.revision + 1}
-        connection.execute(statement.on_conflict_do_update(index_elements=["kind", "account", "router_version"], set_=renewed))
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=["kind", "account", "router_version"], set_=renewed)
+        )
 
     def _add_alarms(self, connection: Connection, alarms: Iterable[Alarm]) -> None:
-        rows: Sequence[Mapping[str, Any]] = [{name: getattr(alarm, name) for name in Alarm.__slots__} for alarm in alarms]
+        rows: Sequence[Mapping[str, Any]] = [
+            {name: getattr(alarm, name) for name in Alarm.__slots__} for alarm in alarms
+        ]
         if rows:
             connection.execute(self._insert(WATCH_ALARM_TABLE).on_conflict_do_nothing(), rows)
 

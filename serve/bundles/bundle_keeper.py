@@ -82,7 +82,9 @@ class BundleKeeper:
         folder = self.store.configured if back is None else self.store.folder_of(back.bundle)
         bundle = load_generation(folder).bundle
         if back is not None and bundle.version != back.version:
-            raise ConflictError(f"{folder}: holds {bundle.version} now, and {back.version} was the champion before: put it back")
+            raise ConflictError(
+                f"{folder}: holds {bundle.version} now, and {back.version} was the champion before: put it back"
+            )
         return self._add("rollback", "champion", back or Standing(folder.name, bundle.version), actor, note, staging)
 
     def try_canary(self, name: str, share: float, actor: str, *, note: str = "") -> Standing:

@@ -76,7 +76,9 @@ def read_calibrations(folder: Path) -> list[CalibrationFile]:
         try:
             calibration = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
         except (OSError, msgspec.MsgspecError) as problem:
-            raise ConfigurationError(f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it") from None
+            raise ConfigurationError(
+                f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it"
+            ) from None
         if calibration.format_version != FORMAT_VERSION:
             raise ConfigurationError(
                 f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: run llmdeal calibrate again"

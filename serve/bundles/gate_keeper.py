@@ -46,7 +46,9 @@ class GateKeeper:
             if verdict is None or not verdict.is_better or verdict.champion_version != champion_version:
                 return False
             known = {
-                entry.change.standing.version for entry in self._keeper.history.entries() if entry.change.stage == "champion"
+                entry.change.standing.version
+                for entry in self._keeper.history.entries()
+                if entry.change.stage == "champion"
             }
             if verdict.challenger_version in known:
                 return False

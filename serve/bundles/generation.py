@@ -15,7 +15,10 @@ from serve.bundles.calibration_file import CalibrationFile
 from serve.bundles.placing import place_lanes
 from serve.bundles.price_prior import with_price_prior
 
-_FIRST_PROMPTS = ("Good morning!", "Write a function that merges two sorted lists, and explain how long it takes. " * 40)
+_FIRST_PROMPTS = (
+    "Good morning!",
+    "Write a function that merges two sorted lists, and explain how long it takes. " * 40,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

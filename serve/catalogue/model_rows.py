@@ -16,7 +16,9 @@ from serve.dialects.openai.quirks import Quirks
 class PriorRow(CatalogueRow):
     """What is believed of models that the bundle was not trained on."""
 
-    ability: float = Field(description="Log odds of a good answer to the average prompt of the shipped bundle's corpus.")
+    ability: float = Field(
+        description="Log odds of a good answer to the average prompt of the shipped bundle's corpus."
+    )
     ability_std: float = Field(gt=0)
     basis: str = Field(min_length=10)
     checked_on: date
@@ -43,13 +45,17 @@ class ModelRow(CatalogueRow):
     capabilities: tuple[str, ...] = ()
     context_tokens: int | None = Field(None, ge=1)
     max_output_tokens: int | None = Field(None, ge=1)
-    refuses: frozenset[str] = Field(frozenset(), description="Parameters that it answers with an error: never sent to it.")
+    refuses: frozenset[str] = Field(
+        frozenset(), description="Parameters that it answers with an error: never sent to it."
+    )
     takes_thinking_budget: bool = Field(
         False, description="Claude before Opus 4.6: thinking is limited in tokens, not by effort."
     )
     trained_name: str | None = Field(None, description="Its name in the shipped bundle, when its answers were graded.")
     prior: str = Field(description="Name of an entry of `priors`.")
-    offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(min_length=1, description="Provider id -> offer.")
+    offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(
+        min_length=1, description="Provider id -> offer."
+    )
 
 
 class ModelCatalogue(CatalogueRow):
@@ -63,7 +69,9 @@ class ModelCatalogue(CatalogueRow):
         names = [row.model for row in self.models]
         if names != sorted(set(names)):
             misplaced = next(
-                name for name, wanted in zip(names, sorted(names), strict=True) if name != wanted or names.count(name) > 1
+                name
+                for name, wanted in zip(names, sorted(names), strict=True)
+                if name != wanted or names.count(name) > 1
             )
             raise ValueError(f"models must be sorted and distinct: {misplaced} is misplaced or twice there")
         for row in self.models:

@@ -54,7 +54,9 @@ def _dearness(rates: ModelPrice) -> Decimal:
 
 def _as_price(rates: ModelPrice, source: str, moment: datetime, *, has_output: bool) -> Price | None:
     found = {name: getattr(rates, name, None) for name in _RATES}
-    thresholds = sorted({tier.start for rate in found.values() if isinstance(rate, TieredPrices) for tier in rate.tiers})
+    thresholds = sorted(
+        {tier.start for rate in found.values() if isinstance(rate, TieredPrices) for tier in rate.tiers}
+    )
     base = {name: _base(rate) for name, rate in found.items()}
     input_rate, output_rate = base["input_mtok"], base["output_mtok"] if has_output else _ZERO
     if input_rate is None or output_rate is None:

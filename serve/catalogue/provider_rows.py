@@ -34,8 +34,12 @@ class RegionRow(CatalogueRow):
     model_prefix: str | None = Field(
         None, description="In place of `global.` before model ids: an inference profile of the region."
     )
-    price_prefix: str | None = Field(None, description="The same for the id that prices are known by; null: the model's own.")
-    location: str | None = Field(None, description="The provider's own name for where requests enter; null: as for all.")
+    price_prefix: str | None = Field(
+        None, description="The same for the id that prices are known by; null: the model's own."
+    )
+    location: str | None = Field(
+        None, description="The provider's own name for where requests enter; null: as for all."
+    )
     price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
 
 
@@ -103,10 +107,13 @@ class ProviderRow(CatalogueRow):
     auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."
     )
-    key_env: Annotated[tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")]
+    key_env: Annotated[
+        tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")
+    ]
     needs_key: bool = True
     credentials: Literal["key", "aws", "google"] = Field(
-        "key", description="key: sent as it is. aws: requests are signed. google: a service account signs in for tokens."
+        "key",
+        description="key: sent as it is. aws: requests are signed. google: a service account signs in for tokens.",
     )
     key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
     key_test_path: str | None = Field(
@@ -131,8 +138,12 @@ class ProviderRow(CatalogueRow):
     )
     prompt_cache: PromptCacheRow | None = Field(None, description="null: there is none, or nobody says how it works.")
     adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")
-    lacks: tuple[str, ...] = Field((), description="Capabilities that none of its lanes has, whatever the model can do.")
-    region: Literal["eu", "us", "global", "local"] | None = Field(description="Where inference runs by default; null: unknown.")
+    lacks: tuple[str, ...] = Field(
+        (), description="Capabilities that none of its lanes has, whatever the model can do."
+    )
+    region: Literal["eu", "us", "global", "local"] | None = Field(
+        description="Where inference runs by default; null: unknown."
+    )
     regions: Mapping[Literal["eu", "us"], RegionRow] = {}
     trains_on_data: bool | None = Field(description="null: unknown, which counts as yes.")
     retains_data: bool | None = Field(description="null: unknown, which counts as yes.")
@@ -147,7 +158,9 @@ class ProviderRow(CatalogueRow):
             tokens_per_minute=tokens_per_minute,
             counts_max_output=self.counts_max_output,
             refusals=tuple(Refusal(row.status, row.says, row.means) for row in self.refusals),
-            prompt_cache=None if cache is None else PromptCache(cache.is_automatic, cache.least_tokens, cache.lifetime_s),
+            prompt_cache=None
+            if cache is None
+            else PromptCache(cache.is_automatic, cache.least_tokens, cache.lifetime_s),
         )
 
 

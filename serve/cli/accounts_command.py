@@ -10,7 +10,9 @@ from serve.cli.errors import one_line_errors
 from serve.cli.stores import Config, open_stores
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
-accounts = typer.Typer(help="Open accounts, and say who may do what in them.", invoke_without_command=True, no_args_is_help=False)
+accounts = typer.Typer(
+    help="Open accounts, and say who may do what in them.", invoke_without_command=True, no_args_is_help=False
+)
 Name = Annotated[str, typer.Argument(help="The account's short name.")]
 Email = Annotated[str, typer.Argument(help="Of the person.")]
 RoleWord = Annotated[str, typer.Option(help="viewer, admin or owner.")]
@@ -24,10 +26,17 @@ def list_accounts(context: typer.Context, config: Config = None) -> None:
             stores = open_stores(config).stores
             shown = Table("account", "title", "time zone", "hosted lanes", "logged at most", "members")
             for account in stores.accounts.all():
-                members = ", ".join(f"{member.email} ({member.role.word})" for member in stores.accounts.members(account.account))
+                members = ", ".join(
+                    f"{member.email} ({member.role.word})" for member in stores.accounts.members(account.account)
+                )
                 title = account.title if account.is_enabled else f"{account.title} [red](closed)[/]"
                 shown.add_row(
-                    account.account, title, account.time_zone, account.hosted_lanes, account.logged_content or "", members
+                    account.account,
+                    title,
+                    account.time_zone,
+                    account.hosted_lanes,
+                    account.logged_content or "",
+                    members,
                 )
             Console().print(shown)
 

@@ -38,7 +38,9 @@ def list_budgets(context: typer.Context, config: Config = None) -> None:
 
 @budgets.command("set")
 def set_budget(
-    scope: Scope, usd: Annotated[str, typer.Argument(help="The most a calendar month may cost, USD.")], config: Config = None
+    scope: Scope,
+    usd: Annotated[str, typer.Argument(help="The most a calendar month may cost, USD.")],
+    config: Config = None,
 ) -> None:
     """Set or change a budget; a running gateway follows within a second."""
     from serve.money.budget import BudgetRule
@@ -46,7 +48,9 @@ def set_budget(
 
     with one_line_errors():
         if not scope.startswith(_KINDS) or scope.endswith(":"):
-            raise ConfigurationError(f"{scope!r} is no scope: write one of {', '.join(kind + 'NAME' for kind in _KINDS)}")
+            raise ConfigurationError(
+                f"{scope!r} is no scope: write one of {', '.join(kind + 'NAME' for kind in _KINDS)}"
+            )
         try:
             amount = Decimal(usd)
         except InvalidOperation:
@@ -84,7 +88,9 @@ def _table(repository: "BudgetRepository", zone: ZoneInfo, now: datetime) -> Tab
 
     zones = {rule.scope: rule.time_zone for rule in repository.rules()}
     wanted = {(scope, month_of(now, zones[scope]).name) for scope in zones}
-    wanted |= {(scope, period) for scope, period in repository.scopes_of(month_of(now, zone).name) if scope not in zones}
+    wanted |= {
+        (scope, period) for scope, period in repository.scopes_of(month_of(now, zone).name) if scope not in zones
+    }
     month = month_of(now, zone)
     shown = Table("budget", "spent", "of", "left", "", title=f"{month.name}, USD", title_justify="left")
     for column in shown.columns[1:4]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from serve.bundles.store import FoundBundle
     from serve.routing.shadow_repository import ShadowRepository, ShadowSummary
 
-bundle = typer.Typer(help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True)
+bundle = typer.Typer(
+    help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True
+)
 Name = Annotated[str, typer.Argument(help="Of the bundle: its folder in the folder of bundles.")]
 Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
 _FOLLOWS = "Running gateways follow within a second."
@@ -28,7 +30,9 @@ def list_bundles(config: Config = None) -> None:
     """List the bundles, where each one stands, and what the gate says of it; then the latest changes."""
     with _opened(config) as (keeper, _, _):
         staging = keeper.staging()
-        shown = Table("bundle", "version", "stands as", "judged", title=f"Bundles in {keeper.store.folder}", title_justify="left")
+        shown = Table(
+            "bundle", "version", "stands as", "judged", title=f"Bundles in {keeper.store.folder}", title_justify="left"
+        )
         for found in keeper.store.all():
             version = found.bundle.version if found.bundle else "[red]refused[/]"
             shown.add_row(found.name, version, _stands_as(found, staging, keeper), _judged(found))
@@ -37,9 +41,7 @@ def list_bundles(config: Config = None) -> None:
         for entry in keeper.history.entries()[-10:]:
             change = entry.change
             share = f" on {change.standing.share:.0%}" if change.action in ("canary", "shadow") else ""
-            line = (
-                f"{entry.at:%Y-%m-%d %H:%M} UTC  {entry.actor}  {change.action} {change.standing.version}{share}  {change.note}"
-            )
+            line = f"{entry.at:%Y-%m-%d %H:%M} UTC  {entry.actor}  {change.action} {change.standing.version}{share}  {change.note}"
             console.print(line.rstrip(), highlight=False, markup=False)
 
 
@@ -109,7 +111,9 @@ def try_shadow(
 
 @bundle.command("stop")
 def stop(
-    stage: Annotated[str, typer.Argument(help="canary or shadow; without it both.")] = "", note: Note = "", config: Config = None
+    stage: Annotated[str, typer.Argument(help="canary or shadow; without it both.")] = "",
+    note: Note = "",
+    config: Config = None,
 ) -> None:
     """End what is tried."""
     from serve.errors import ConfigurationError
@@ -117,7 +121,9 @@ def stop(
     with _opened(config) as (keeper, _, actor):
         if stage not in ("", "canary", "shadow"):
             raise ConfigurationError(f"{stage!r} is neither canary nor shadow")
-        wanted: Literal["canary", "shadow"] | None = None if stage == "" else "canary" if stage == "canary" else "shadow"
+        wanted: Literal["canary", "shadow"] | None = (
+            None if stage == "" else "canary" if stage == "canary" else "shadow"
+        )
         for standing in keeper.stop(actor, wanted, note=note):
             typer.echo(f"{standing.version} is not tried any more. {_FOLLOWS}")
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="vendor/model, as `llmdeal prices` and GET /v1/models list it.")],
-    lane: Annotated[str, typer.Option(help="Which lane to ask, where several serve the model; by default the cheapest.")] = "",
+    lane: Annotated[
+        str, typer.Option(help="Which lane to ask, where several serve the model; by default the cheapest.")
+    ] = "",
     questions: Annotated[int, typer.Option(min=10, help="How many to ask.")] = 50,
     bank: Annotated[
         Path | None, typer.Option(help="Questions of your own: JSON Lines with id, kind, grader, prompt and answer.")
@@ -70,7 +72,9 @@ def _kinds_table(asked: "Sequence[AskedQuestion]") -> "Table":
         of_kind = [each for each in asked if each.question.kind == kind]
         right = sum(each.score == 1 for each in of_kind)
         unanswered = sum(each.score is None for each in of_kind)
-        shown.add_row(kind, str(len(of_kind)), str(right), str(unanswered or ""), str(sum(each.is_cut for each in of_kind) or ""))
+        shown.add_row(
+            kind, str(len(of_kind)), str(right), str(unanswered or ""), str(sum(each.is_cut for each in of_kind) or "")
+        )
     right = sum(each.score == 1 for each in asked)
     shown.add_section()
     shown.add_row("all", str(len(asked)), str(right), *(str(n or "") for n in _lost(asked)))
@@ -84,7 +88,9 @@ def _lost(asked: "Sequence[AskedQuestion]") -> tuple[int, int]:
 def _outlook_table(before: "LaneOutlook", after: "LaneOutlook") -> "Table":
     from rich.table import Table
 
-    shown = Table("over the bundle's reference prompts", "before", "after", title="What is believed of it", title_justify="left")
+    shown = Table(
+        "over the bundle's reference prompts", "before", "after", title="What is believed of it", title_justify="left"
+    )
     rows = (
         ("P(good answer)", "quality", "{:.3f}"),
         ("uncertainty of its log odds", "logit_std", "±{:.2f}"),

@@ -32,7 +32,9 @@ def exploration(
         finally:
             engine.dispose()
         held = max(month.taken_nusd - month.spent_nusd, 0)
-        typer.echo(f"{month.period}: {month.n_explored:,} requests explored, expected to give up {_usd(month.spent_nusd)} USD.")
+        typer.echo(
+            f"{month.period}: {month.n_explored:,} requests explored, expected to give up {_usd(month.spent_nusd)} USD."
+        )
         if held:
             typer.echo(f"{_usd(held)} USD are in the hands of workers, or were when they were killed.")
         if wanted.share:

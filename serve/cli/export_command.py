@@ -25,7 +25,9 @@ def export(
         ),
     ] = None,
     until: Annotated[str, typer.Option(help="First moment after the window, in the same forms; 0m is now.")] = "0m",
-    append: Annotated[bool, typer.Option("--append", help="Add what came since to the export that is there, instead.")] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Add what came since to the export that is there, instead.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option(help="Settings file, for the database; by default llmdeal.toml, where there is one.")
     ] = None,
@@ -39,7 +41,9 @@ def export(
 
     with one_line_errors():
         settings = load_settings(config, os.environ, {"database": database})
-        run_export(since, until, out, database_url(settings.database, os.environ), now=SystemClock().now(), append=append)
+        run_export(
+            since, until, out, database_url(settings.database, os.environ), now=SystemClock().now(), append=append
+        )
 
 
 def run_export(since: str | None, until: str, out: Path, database: str, *, now: datetime, append: bool = False) -> None:
@@ -83,5 +87,7 @@ def parse_moment(text: str, option: str, now: datetime) -> datetime:
             return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        raise ExportError(f"{option} {text!r} is no moment: write a date (2026-11-01) or how long ago (7d, 24h)") from error
+        raise ExportError(
+            f"{option} {text!r} is no moment: write a date (2026-11-01) or how long ago (7d, 24h)"
+        ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 
 def judge(
     lane: Annotated[str, typer.Argument(help="Who judges: a lane, or vendor/model, as `llmdeal prices` lists them.")],
-    budget_usd: Annotated[float, typer.Option(min=0, help="The most that this run may cost, USD; it ends before it costs more.")],
+    budget_usd: Annotated[
+        float, typer.Option(min=0, help="The most that this run may cost, USD; it ends before it costs more.")
+    ],
     mode: Annotated[
         Literal["rubric", "pairwise"],
-        typer.Option(help="rubric: grade each answer; pairwise: compare two lanes' answers to the same prompt, in both orders."),
+        typer.Option(
+            help="rubric: grade each answer; pairwise: compare two lanes' answers to the same prompt, in both orders."
+        ),
     ] = "rubric",
-    count: Annotated[int, typer.Option(min=1, max=20_000, help="How many answers, or pairs, are judged at most.")] = 100,
-    since: Annotated[str, typer.Option(help="How far back answers are taken: 2026-11-01, or so long ago: 30d, 24h.")] = "30d",
+    count: Annotated[
+        int, typer.Option(min=1, max=20_000, help="How many answers, or pairs, are judged at most.")
+    ] = 100,
+    since: Annotated[
+        str, typer.Option(help="How far back answers are taken: 2026-11-01, or so long ago: 30d, 24h.")
+    ] = "30d",
     account: Annotated[str, typer.Option(help="Whose answers.")] = "default",
     max_tokens: Annotated[int, typer.Option(min=32, help="Limit on each answer of the judge.")] = 400,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
@@ -59,10 +67,14 @@ def judge(
     for problem, times in result.problems.items():
         console.print(f"[yellow]{times} without a judgement:[/] {problem}", highlight=False)
     if result.n_left:
-        console.print(f"{result.n_left} were left out: the next call could have cost more than what was left of the budget.")
+        console.print(
+            f"{result.n_left} were left out: the next call could have cost more than what was left of the budget."
+        )
     n_judged = sum(map(len, result.values.values()))
     many = "" if n_judged == 1 else "s"
-    console.print(f"{n_judged} answer{many} judged, {result.spent_usd:.6f} USD spent. The same command goes on where this one ended.")
+    console.print(
+        f"{n_judged} answer{many} judged, {result.spent_usd:.6f} USD spent. The same command goes on where this one ended."
+    )
 
 
 def _show(tell: Callable[[str], None], plan: "JudgingPlan", budget_usd: float) -> None:

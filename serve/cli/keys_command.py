@@ -32,7 +32,13 @@ def list_keys(context: typer.Context, account: AccountOption = DEFAULT_ACCOUNT, 
                 last = "revoked" if key.revoked_at else _day(key.last_used_at)
                 lanes = ", ".join(key.lanes) or "all"
                 shown.add_row(
-                    key.name, key.shown, ", ".join(key.scopes), lanes, ", ".join(filter(None, limits)), _day(key.expires_at), last
+                    key.name,
+                    key.shown,
+                    ", ".join(key.scopes),
+                    lanes,
+                    ", ".join(filter(None, limits)),
+                    _day(key.expires_at),
+                    last,
                 )
             Console().print(shown)
 
@@ -89,7 +95,9 @@ def rotate(
     """Issue a new secret for a key and print it, this once."""
     with one_line_errors():
         opened = open_stores(config)
-        typer.echo(opened.stores.issued_keys.rotate(account, name, timedelta(hours=overlap_hours), opened.actor.name).secret)
+        typer.echo(
+            opened.stores.issued_keys.rotate(account, name, timedelta(hours=overlap_hours), opened.actor.name).secret
+        )
 
 
 @keys.command("revoke")

@@ -45,7 +45,21 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for command in (serve, local, route, prices, workloads, calibrate, judge, usage, watch, exploration, export, new_key, settings):
+    for command in (
+        serve,
+        local,
+        route,
+        prices,
+        workloads,
+        calibrate,
+        judge,
+        usage,
+        watch,
+        exploration,
+        export,
+        new_key,
+        settings,
+    ):
         command_line.command()(command)
     for name, group in _GROUPS.items():
         command_line.add_typer(group, name=name)
@@ -56,7 +70,9 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         elif loaded is not None:
             command_line.command(name=entry_point.name, rich_help_panel="Training")(loaded)
         else:
-            command_line.command(name=entry_point.name, rich_help_panel="Training", help=_HELP.get(entry_point.name, ""))(_unused)
+            command_line.command(
+                name=entry_point.name, rich_help_panel="Training", help=_HELP.get(entry_point.name, "")
+            )(_unused)
     return command_line
 
 

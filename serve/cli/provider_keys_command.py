@@ -35,7 +35,9 @@ def list_keys(context: typer.Context, account: AccountOption = DEFAULT_ACCOUNT, 
             shown = Table("provider", "name", "ends in", "organisation", "tested", "")
             for key in opened.stores.provider_keys.repository.of_account(account):
                 state = "" if key.is_enabled else "[yellow]off[/]"
-                shown.add_row(key.provider, key.name, f"…{key.last_four}", key.organisation or "", key.test_outcome or "", state)
+                shown.add_row(
+                    key.provider, key.name, f"…{key.last_four}", key.organisation or "", key.test_outcome or "", state
+                )
             Console().print(shown)
 
 
@@ -48,7 +50,9 @@ def add(
     base_url: Annotated[str | None, typer.Option(help="Where it is yours (Azure).")] = None,
     region: Annotated[str | None, typer.Option(help="eu or us, where the provider offers it.")] = None,
     monthly_usd: Annotated[str | None, typer.Option(help="Its monthly budget, USD.")] = None,
-    key_file: Annotated[Path | None, typer.Option(help="Read it from a file: the JSON of a Google service account.")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="Read it from a file: the JSON of a Google service account.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Store a provider key; it is asked for, or read from standard input or a file, so that no shell remembers it.
@@ -69,7 +73,14 @@ def add(
         opened.check_account(account)
         secret = _read_secret(key_file)
         key = opened.stores.provider_keys.add(
-            account, provider, name, secret, opened.actor.name, organisation=organisation, base_url=base_url, region=region
+            account,
+            provider,
+            name,
+            secret,
+            opened.actor.name,
+            organisation=organisation,
+            base_url=base_url,
+            region=region,
         )
         if budget is not None:
             opened.budgets.set(account, provider_key_scope(key.payer), budget, opened.actor)
@@ -98,7 +109,9 @@ def ask_provider(
 
 
 @provider_keys.command("remove")
-def remove(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+def remove(
+    provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None
+) -> None:
     """Delete a key for good; a running gateway follows within a second."""
     with one_line_errors():
         opened = open_stores(config)
@@ -107,19 +120,25 @@ def remove(provider: Provider, name: Name = "main", account: AccountOption = DEF
 
 
 @provider_keys.command("enable")
-def enable(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+def enable(
+    provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None
+) -> None:
     """Use a key again."""
     _switch(open_stores(config), account, provider, name, is_enabled=True)
 
 
 @provider_keys.command("disable")
-def disable(provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
+def disable(
+    provider: Provider, name: Name = "main", account: AccountOption = DEFAULT_ACCOUNT, config: Config = None
+) -> None:
     """Leave a key's lanes out, and keep it."""
     _switch(open_stores(config), account, provider, name, is_enabled=False)
 
 
 @provider_keys.command("import-env")
-def import_env(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
+def import_env(
+    file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None
+) -> None:
     """Store the provider keys of a .env file."""
     from serve.catalogue.provider_rows import load_provider_rows
     from serve.packaged_files import data_dir
@@ -131,7 +150,9 @@ def import_env(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: Dr
 
 
 @provider_keys.command("import-litellm")
-def import_litellm(file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None) -> None:
+def import_litellm(
+    file: File, account: AccountOption = DEFAULT_ACCOUNT, dry_run: DryRun = False, config: Config = None
+) -> None:
     """Store the provider keys of LiteLLM's config.yaml, and print what else of it belongs into llmdeal.toml."""
     from serve.catalogue.provider_rows import load_provider_rows
     from serve.packaged_files import data_dir
@@ -152,7 +173,9 @@ def _store(found: "Found", opened: Opened, account: str, *, is_rehearsal: bool) 
             typer.echo(f"would store {shown}")
             continue
         try:
-            opened.stores.provider_keys.add(account, key.provider, key.name, key.secret, opened.actor.name, base_url=key.base_url)
+            opened.stores.provider_keys.add(
+                account, key.provider, key.name, key.secret, opened.actor.name, base_url=key.base_url
+            )
             typer.echo(f"stored {shown}")
         except CallerError as error:
             typer.secho(f"left out {shown}: {error.message}", fg="yellow")

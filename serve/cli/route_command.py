@@ -41,7 +41,9 @@ def route(
         settings = load_settings(config, os.environ)
         context = RouteContext.from_prompt(text)
         if quality is not None and quality_of_best is not None:
-            raise ConfigurationError("--quality is a bar for each answer, --quality-of-best one for their mean: give one of them")
+            raise ConfigurationError(
+                "--quality is a bar for each answer, --quality-of-best one for their mean: give one of them"
+            )
         generation = deciding_generation(settings, os.environ)
         directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
         table = directory.table
@@ -56,7 +58,9 @@ def route(
             policy,
             np.random.default_rng(settings.seed),
             NO_CONSTRAINTS,
-            Preferences(quality_bar=quality, quality_of_best=quality_of_best, willingness_to_pay_usd=willingness_to_pay),
+            Preferences(
+                quality_bar=quality, quality_of_best=quality_of_best, willingness_to_pay_usd=willingness_to_pay
+            ),
             directory.bar,
         )
     shown = Table(

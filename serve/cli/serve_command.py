@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option(help="Settings file; by default llmdeal.toml, where there is one.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a virtual key.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings file; by default llmdeal.toml, where there is one.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; other than loopback needs a virtual key.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes any free one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that serve; each takes a core.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",

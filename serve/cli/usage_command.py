@@ -30,7 +30,9 @@ def usage(
         opened.check_account(account)
         now = opened.stores.audit.now()
         rows = UsageRepository(opened.stores.audit.reading).usage(account, by, now - timedelta(days=days), now)
-    shown = Table(by.replace("_", " "), "requests", "attempts", "failed", "tokens in", "out", "USD", show_footer=bool(rows))
+    shown = Table(
+        by.replace("_", " "), "requests", "attempts", "failed", "tokens in", "out", "USD", show_footer=bool(rows)
+    )
     for column in shown.columns[1:]:
         column.justify = "right"
     for row in rows:

@@ -63,7 +63,9 @@ def _print_report(console: Console, report: "WatchReport") -> None:
             highlight=False,
         )
     if report.lanes:
-        lanes = Table("lane", "bundle", "shift", "±", "judged", "evidence", title="Lanes, in log odds", title_justify="left")
+        lanes = Table(
+            "lane", "bundle", "shift", "±", "judged", "evidence", title="Lanes, in log odds", title_justify="left"
+        )
         for lane in report.lanes:
             figures = (f"{lane.shift:+.2f}", f"{lane.shift_std:.2f}", f"{lane.n_answers:,}", f"{lane.evidence:.0%}")
             lanes.add_row(lane.lane_id, lane.router_version, *figures)

@@ -39,21 +39,27 @@ def workloads(
         bundle = load_bundle(bundle_folder(settings.bundle))
         breakdowns = break_down(bundle, load_workloads(data_dir() / "workloads.yaml"), PackagedPrices(now))
         if not breakdowns:
-            raise ConfigurationError(f"{bundle.version} has no graded prompts of these workloads: use the shipped bundle")
+            raise ConfigurationError(
+                f"{bundle.version} has no graded prompts of these workloads: use the shipped bundle"
+            )
         if markdown is not None:
             try:
                 markdown.write_text(_as_markdown(breakdowns), encoding="utf-8")
             except OSError as problem:
                 raise ConfigurationError(f"--markdown {markdown}: cannot be written ({problem.strerror})") from None
     for breakdown in breakdowns:
-        shown = Table(*_HEADINGS, title=f"[bold]{breakdown.row.name}[/]: {breakdown.row.stands_for}", title_justify="left")
+        shown = Table(
+            *_HEADINGS, title=f"[bold]{breakdown.row.name}[/]: {breakdown.row.stands_for}", title_justify="left"
+        )
         for column in shown.columns[2:]:
             column.justify = "right"
         for provider in breakdown.providers:
             shown.add_row(*_cells(provider))
         console.print(shown)
         console.print(f"[dim]{_basis(breakdown)}[/]\n")
-    console.print(f"Prices of {now.date()}; beliefs of {bundle.version}, from networks that had not seen these prompts.")
+    console.print(
+        f"Prices of {now.date()}; beliefs of {bundle.version}, from networks that had not seen these prompts."
+    )
 
 
 def _cells(row: "ProviderRow") -> list[str]:
@@ -79,7 +85,11 @@ def _basis(breakdown: "WorkloadBreakdown") -> str:
 def _as_markdown(breakdowns: "Sequence[WorkloadBreakdown]") -> str:
     parts = []
     for breakdown in breakdowns:
-        lines = [f"### {breakdown.row.name.capitalize()}", f"Made of: {breakdown.row.stands_for}. {_basis(breakdown)}.", ""]
+        lines = [
+            f"### {breakdown.row.name.capitalize()}",
+            f"Made of: {breakdown.row.stands_for}. {_basis(breakdown)}.",
+            "",
+        ]
         lines += [f"| {' | '.join(_HEADINGS)} |", "|---|---|" + "---:|" * 5]
         lines += [f"| {' | '.join(_cells(row))} |" for row in breakdown.providers]
         parts.append("\n".join(lines))

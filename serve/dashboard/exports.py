@@ -73,7 +73,9 @@ def _request_row(line: RequestLine) -> dict[str, object]:
     return {name: ",".join(line.tags) if name == "tags" else getattr(line, name) for name in REQUEST_COLUMNS}
 
 
-def _download(name: str, file_format: Format, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]) -> Response:
+def _download(
+    name: str, file_format: Format, columns: Mapping[str, str], rows: Iterable[Mapping[str, object]]
+) -> Response:
     headers = {**SECURITY_HEADERS, "content-disposition": f'attachment; filename="{name}.{file_format}"'}
     if file_format == "csv":
         return StreamingResponse(csv_parts(columns, rows), media_type="text/csv; charset=utf-8", headers=headers)

@@ -25,7 +25,9 @@ async def read_form(request: Request) -> Form:
     async for part in request.stream():
         raw += part
         if len(raw) > _LARGEST_FORM_BYTES:
-            raise PageError(413, "That is too long", f"A form takes {_LARGEST_FORM_BYTES:,} bytes; send longer prompts to /v1.")
+            raise PageError(
+                413, "That is too long", f"A form takes {_LARGEST_FORM_BYTES:,} bytes; send longer prompts to /v1."
+            )
     try:
         return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
@@ -41,7 +43,9 @@ def check_form(request: Request, viewer: Viewer, form: Form) -> None:
     check_origin(request)
     if not dashboard_of(request.app).sessions.is_form_token(form.get(TOKEN_FIELD), viewer.account, viewer.name):
         raise PageError(
-            403, "This page is out of date", "Go back, reload it and send it again: the gateway may have been restarted."
+            403,
+            "This page is out of date",
+            "Go back, reload it and send it again: the gateway may have been restarted.",
         )
 
 

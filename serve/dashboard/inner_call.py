@@ -39,7 +39,10 @@ async def ask(request: Request, viewer: Viewer, path: str, body: Mapping[str, An
     async def send(event: Event) -> None:
         nonlocal status, headers
         if event["type"] == "http.response.start":
-            status, headers = event["status"], {name.decode(): value.decode("latin-1") for name, value in event["headers"]}
+            status, headers = (
+                event["status"],
+                {name.decode(): value.decode("latin-1") for name, value in event["headers"]},
+            )
         else:
             parts.append(event.get("body", b""))
 
@@ -71,7 +74,9 @@ class InnerStream(Response):
                 event = {**event, "headers": [*kept, *own]}
             await send(event)
 
-        await hot_paths(self._request)(_scope(self._request, self._viewer, self._path), _receive(receive, self._body), send_on)
+        await hot_paths(self._request)(
+            _scope(self._request, self._viewer, self._path), _receive(receive, self._body), send_on
+        )
 
 
 def hot_paths(request: Request) -> HotPaths:

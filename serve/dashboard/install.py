@@ -99,7 +99,9 @@ async def _show_database_away(for_programs: Any, request: Request, error: Except
         told: Response = await for_programs(request, error)
         return told
     _log.error("the database is away: %s on %s", type(error).__name__, request.url.path)
-    shown = PageError(503, "The database does not answer", "Nothing was changed. Try again in a moment; /readyz says how it is.")
+    shown = PageError(
+        503, "The database does not answer", "Nothing was changed. Try again in a moment; /readyz says how it is."
+    )
     response = render_page(request, None, "error.html", shown.status, error=shown)
     response.headers["retry-after"] = "2"
     return response

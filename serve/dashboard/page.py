@@ -108,7 +108,11 @@ def environment() -> "Environment":
 
     folder = Path(__file__).parent / "templates"
     made = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     for name in (
         "usd_text",

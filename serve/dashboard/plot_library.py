@@ -46,7 +46,9 @@ def read_plot_library(request: Request, v: str = "") -> Response:
     is_compressed = "gzip" in request.headers.get("accept-encoding", "")
     if is_compressed:
         headers["content-encoding"] = "gzip"
-    return Response(script.compressed if is_compressed else script.content, media_type="text/javascript", headers=headers)
+    return Response(
+        script.compressed if is_compressed else script.content, media_type="text/javascript", headers=headers
+    )
 
 
 @lru_cache(maxsize=1)

@@ -56,7 +56,9 @@ def carried_by(field: str, owner: str) -> CarriedThought:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(field[len(_MARK) :]), type=CarriedThought)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise ValueError(f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came") from None
+        raise ValueError(
+            f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came"
+        ) from None
 
 
 def carried_for(part: ReasoningPart) -> str | None:
@@ -64,5 +66,7 @@ def carried_for(part: ReasoningPart) -> str | None:
     if part.vendor is None:
         return None
     if part.encrypted is not None:
-        return part.encrypted if part.vendor == OPENAI else CarriedThought(part.vendor, "hidden", part.encrypted).encode()
+        return (
+            part.encrypted if part.vendor == OPENAI else CarriedThought(part.vendor, "hidden", part.encrypted).encode()
+        )
     return None if part.signature is None else CarriedThought(part.vendor, "signature", part.signature).encode()

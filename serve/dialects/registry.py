@@ -30,7 +30,11 @@ NATIVE: dict[str, Exchange] = {
     "responses": NativeResponses(),
     EMBEDDINGS: NativeEmbeddings(),
 }
-CALLERS: dict[str, CallerDialect] = {"openai": ChatCaller(), "anthropic": MessagesCaller(), "responses": ResponsesCaller()}
+CALLERS: dict[str, CallerDialect] = {
+    "openai": ChatCaller(),
+    "anthropic": MessagesCaller(),
+    "responses": ResponsesCaller(),
+}
 UPSTREAMS: dict[str, UpstreamDialect] = {
     "openai": ChatUpstream(),
     "anthropic": MessagesUpstream(),
@@ -79,7 +83,9 @@ def endpoint_urls(
     dialect: str, base_url: str, upstream_model: str, paths: Mapping[str, tuple[str, str]] = MappingProxyType({})
 ) -> tuple[str, str]:
     """Return where a provider of this dialect answers, and where it streams; `paths` are its own, where it has them."""
-    whole, stream = (path.format(model=quote(upstream_model, safe="")) for path in paths.get(dialect) or _PATHS[dialect])
+    whole, stream = (
+        path.format(model=quote(upstream_model, safe="")) for path in paths.get(dialect) or _PATHS[dialect]
+    )
     root = base_url.rstrip("/")
     return root + whole, root + stream
 

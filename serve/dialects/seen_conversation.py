@@ -37,7 +37,8 @@ def seen_conversation(
     """
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise TooLargeError(
-            f"{field}: {len(text):,} characters of text; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split", param=field
+            f"{field}: {len(text):,} characters of text; the limit is {MAX_PROMPT_CHARACTERS:,}: shorten or split",
+            param=field,
         )
     return RouteContext(
         text=cut_to_window(text),

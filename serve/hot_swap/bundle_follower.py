@@ -85,7 +85,11 @@ class BundleFollower:
 
     def at_work(self) -> dict[Stage, LiveBundle]:
         """Return the bundles at work."""
-        found: dict[Stage, LiveBundle | None] = {"champion": self.champion, "canary": self.canary, "shadow": self.shadow}
+        found: dict[Stage, LiveBundle | None] = {
+            "champion": self.champion,
+            "canary": self.canary,
+            "shadow": self.shadow,
+        }
         return {stage: live for stage, live in found.items() if live is not None}
 
     async def refresh(self) -> None:
@@ -172,7 +176,9 @@ class BundleFollower:
         present = self._routing.directories.by_account()
         if present.keys() != live.directories.keys():
             return True
-        return any(live.directories[account].connections is not directory.connections for account, directory in present.items())
+        return any(
+            live.directories[account].connections is not directory.connections for account, directory in present.items()
+        )
 
     def _apply(self, prepared: _Prepared) -> None:
         """Switch; on the event loop's thread, so that no request sees half of it."""

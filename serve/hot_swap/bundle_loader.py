@@ -83,7 +83,10 @@ class BundleLoader:
 
     def notices(self) -> list[str]:
         """Return what the operator should know of what is refused."""
-        return [f"The bundle that was chosen as {stage} is refused: {refused.problem}" for stage, refused in self.refused.items()]
+        return [
+            f"The bundle that was chosen as {stage} is refused: {refused.problem}"
+            for stage, refused in self.refused.items()
+        ]
 
     def _folder(self, standing: Standing | None) -> Path:
         if standing is None:

@@ -59,7 +59,9 @@ class IdentityFollower:
         consent: Says how much of an account's requests is logged.
     """
 
-    def __init__(self, stores: IdentityStores, key_ring: KeyRing, assembler: LaneAssembler, consent: ContentConsent) -> None:
+    def __init__(
+        self, stores: IdentityStores, key_ring: KeyRing, assembler: LaneAssembler, consent: ContentConsent
+    ) -> None:
         self._stores = stores
         self._consent = consent
         self._key_ring = key_ring
@@ -109,13 +111,17 @@ class IdentityFollower:
             by_account[key.key.account].append(key)
         recipes: dict[str, _Recipe] = {DEFAULT_ACCOUNT: ("never", tuple(by_account[DEFAULT_ACCOUNT]))}
         accounts = stores.accounts.all()
-        content = {account.account: account.logged_content for account in accounts if account.logged_content is not None}
+        content = {
+            account.account: account.logged_content for account in accounts if account.logged_content is not None
+        }
         for account in accounts:
             if account.account != DEFAULT_ACCOUNT and account.is_enabled:
                 recipes[account.account] = (account.hosted_lanes, tuple(by_account[account.account]))
         was_any_issued = stores.issued_keys.repository.was_any_issued()
         pepper = stores.vault.pepper() if accepted else b""
-        return Snapshot(version, accepted, pepper, was_any_issued, recipes, tuple(notices), content, stores.policy.read())
+        return Snapshot(
+            version, accepted, pepper, was_any_issued, recipes, tuple(notices), content, stores.policy.read()
+        )
 
     def assemble(self, snapshot: Snapshot) -> dict[str, LaneAssembly]:
         """Make the lanes of the accounts whose keys are others than before. Blocks, for some dozens of milliseconds each."""
@@ -188,4 +194,6 @@ class IdentityFollower:
 
 
 def _stored_names(key_ring: KeyRing) -> Sequence[tuple[str, str]]:
-    return [(holder.account, holder.virtual_key_id.removeprefix(f"{holder.account}/")) for holder in key_ring.take_used()]
+    return [
+        (holder.account, holder.virtual_key_id.removeprefix(f"{holder.account}/")) for holder in key_ring.take_used()
+    ]

@@ -34,7 +34,9 @@ class AnswerRecorder:
         """Send one event of an answer."""
         if event["type"] == "http.response.start":
             self._status = event["status"]
-            self._headers = [pair for pair in event["headers"] if pair[0] in _KEPT_HEADERS or pair[0].startswith(_OWN_PREFIX)]
+            self._headers = [
+                pair for pair in event["headers"] if pair[0] in _KEPT_HEADERS or pair[0].startswith(_OWN_PREFIX)
+            ]
         else:
             self._note(event.get("body", b""))
             if not event.get("more_body") and 200 <= self._status < 300 and not self.is_kept:

@@ -9,7 +9,12 @@ from serve.redaction import redact
 
 def error_envelope(error: RequestError) -> dict[str, Any]:
     """Return the body for an error; a key that a caller sent where none belongs is not repeated."""
-    envelope: dict[str, Any] = {"message": redact(error.message), "type": error.type, "param": error.param, "code": error.code}
+    envelope: dict[str, Any] = {
+        "message": redact(error.message),
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
     if isinstance(error, UpstreamError):
         envelope["attempts"] = [
             {"lane": attempt.lane, "status": attempt.status, "outcome": attempt.outcome} for attempt in error.attempts

@@ -32,10 +32,15 @@ class Feedback(BaseModel):
     ] = None
     session_id: Annotated[
         str | None,
-        Field(min_length=1, max_length=256, description="Instead of a request: the conversation, by the name it was sent with."),
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Instead of a request: the conversation, by the name it was sent with.",
+        ),
     ] = None
     conversation_id: Annotated[
-        str | None, Field(pattern=r"^[0-9a-f]{24}$", description="Instead of a request: the conversation, as the log names it.")
+        str | None,
+        Field(pattern=r"^[0-9a-f]{24}$", description="Instead of a request: the conversation, as the log names it."),
     ] = None
     applies_to: Annotated[
         Literal["last", "all"], Field(description=f"Of a conversation: its last answer, or its latest {MAX_REQUESTS}.")
@@ -44,7 +49,12 @@ class Feedback(BaseModel):
     score: Annotated[float | None, Field(ge=0, le=1, description="How good the answer is, by your own measure.")] = None
     metric_name: Annotated[
         str | None,
-        Field(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", description="Any other metric, with its value."),
+        Field(
+            min_length=1,
+            max_length=64,
+            pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$",
+            description="Any other metric, with its value.",
+        ),
     ] = None
     value: Annotated[bool | float | None, Field(description="A number; true and false count as 1 and 0.")] = None
     comment: Annotated[str | None, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = None

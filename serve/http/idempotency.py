@@ -64,7 +64,8 @@ class Idempotent:
             return
         if not _FORM.fullmatch(idempotency_key):
             raise BadRequestError(
-                "idempotency-key: write 1 to 255 visible ASCII characters, a fresh UUID for each request", param="idempotency-key"
+                "idempotency-key: write 1 to 255 visible ASCII characters, a fresh UUID for each request",
+                param="idempotency-key",
             )
         body = await read_body(receive, self._max_body_bytes)
         print_of_it = _fingerprint(scope["path"], holder, headers, body)

@@ -49,7 +49,12 @@ _ERRORS = {
 _DECIDED_ONLY = frozenset({"400", "401", "403", "404", "413", "429", "500", "503"})
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key, `ll_live_…`."},
-    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same, as Anthropic's SDKs send it."},
+    "x-api-key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "The same, as Anthropic's SDKs send it.",
+    },
 }
 _PARAMETERS: list[Json] = [
     {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
@@ -67,7 +72,10 @@ _IDEMPOTENCY_KEY: Json = {
     "description": "Fresh for each request and the same when it is sent again: it is answered, and charged, once.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
-_REPLAYED: Json = {"description": "`true`: an earlier answer, given again.", "schema": {"type": "string", "const": "true"}}
+_REPLAYED: Json = {
+    "description": "`true`: an earlier answer, given again.",
+    "schema": {"type": "string", "const": "true"},
+}
 _ALWAYS_HEADERS = {"request-id": "For feedback and the log.", "lane": "Who answered."}
 _ANSWER_HEADERS = _ALWAYS_HEADERS | {
     "provider": "Who hosts it.",
@@ -144,7 +152,9 @@ def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
         document = generate()
         if "/v1/chat/completions" not in document["paths"]:
             _drop_unprocessable(document)
-            document["paths"] |= {path: {"post": _operation(path, endpoint)} for path, endpoint in HOT_ENDPOINTS.items()}
+            document["paths"] |= {
+                path: {"post": _operation(path, endpoint)} for path, endpoint in HOT_ENDPOINTS.items()
+            }
             _add_components(document)
             if needs_virtual_key:
                 _add_security(document)
@@ -160,7 +170,9 @@ def _operation(path: str, endpoint: _HotEndpoint) -> Json:
     if endpoint.can_stream:
         answered["content"]["text/event-stream"] = {"itemSchema": _ref(StreamEvent)}
     answered["headers"] = {f"x-llmdeal-{name}": _header(name) for name in endpoint.headers}
-    errors = {status: answered_with(endpoint.envelope, text) for status, text in _ERRORS.items() if status in endpoint.errors}
+    errors = {
+        status: answered_with(endpoint.envelope, text) for status, text in _ERRORS.items() if status in endpoint.errors
+    }
     is_idempotent = "409" in endpoint.errors
     if is_idempotent:
         answered["headers"]["idempotent-replayed"] = _REPLAYED

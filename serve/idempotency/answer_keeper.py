@@ -76,7 +76,9 @@ class AnswerKeeper:
         self._open.discard(claim.claim_id)
         try:
             if not await asyncio.to_thread(self._keep, claim, answer):
-                _log.warning("a request was taken over by another worker while this one answered it: both may have been charged")
+                _log.warning(
+                    "a request was taken over by another worker while this one answered it: both may have been charged"
+                )
         except SQLAlchemyError as error:
             _log.error("an answer could not be kept for its idempotency key: %s", type(error).__name__)
 

@@ -91,7 +91,9 @@ class IdempotencyRepository:
             "is_sealed": False,
         }
         named = {"account": claim.account, "idempotency_key": claim.idempotency_key}
-        added = self._insert(IDEMPOTENCY_TABLE).values(**named, **fresh).on_conflict_do_nothing(index_elements=list(named))
+        added = (
+            self._insert(IDEMPOTENCY_TABLE).values(**named, **fresh).on_conflict_do_nothing(index_elements=list(named))
+        )
         where = and_(_REQUEST.account == claim.account, _REQUEST.idempotency_key == claim.idempotency_key)
         with self._engine.begin() as connection:
             if connection.execute(added.returning(_REQUEST.claim_id)).first() is not None:

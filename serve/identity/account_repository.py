@@ -36,7 +36,9 @@ class AccountRepository:
             with self._audit.change(account.account, actor, "account.create", account.account) as connection:
                 connection.execute(insert(ACCOUNT_TABLE).values(_values_of(account)))
         except IntegrityError:
-            raise BadRequestError(f"account: there is an account {account.account!r} already", param="account") from None
+            raise BadRequestError(
+                f"account: there is an account {account.account!r} already", param="account"
+            ) from None
 
     def add_if_missing(self, account: Account) -> None:
         """Open an account unless there is one of this name; nobody's decision."""
@@ -113,7 +115,9 @@ class AccountRepository:
             is_it = (_MEMBER.account == account) & (_MEMBER.email == email)
             if connection.execute(update(MEMBER_TABLE).where(is_it).values(role=role.word)).rowcount == 0:
                 values = {"account": account, "email": email, "role": role.word}
-                connection.execute(insert(MEMBER_TABLE).values(**values, joined_at_us=to_microseconds(self._audit.now())))
+                connection.execute(
+                    insert(MEMBER_TABLE).values(**values, joined_at_us=to_microseconds(self._audit.now()))
+                )
             _check_owned(connection, account)
 
     def remove_member(self, account: str, email: str, actor: str) -> None:
@@ -159,7 +163,9 @@ def _values_of(account: Account) -> dict[str, Any]:
 
 def _account_of(row: Any) -> Account:
     created_at = from_microseconds(row.created_at_us)
-    return Account(row.account, row.title, row.time_zone, row.hosted_lanes, row.is_enabled, created_at, row.logged_content)
+    return Account(
+        row.account, row.title, row.time_zone, row.hosted_lanes, row.is_enabled, created_at, row.logged_content
+    )
 
 
 def _no_such_account(account: str) -> NotFoundError:

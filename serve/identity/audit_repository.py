@@ -68,6 +68,14 @@ class AuditRepository:
             query = query.where(_AUDIT.number < before)
         with self.reading.connect() as connection:
             return [
-                AuditEntry(row.number, from_microseconds(row.at_us), row.account, row.actor, row.action, row.subject, row.details)
+                AuditEntry(
+                    row.number,
+                    from_microseconds(row.at_us),
+                    row.account,
+                    row.actor,
+                    row.action,
+                    row.subject,
+                    row.details,
+                )
                 for row in connection.execute(query)
             ]

@@ -17,7 +17,13 @@ def configured_keys(settings: Settings) -> list[tuple[VirtualKeyHolder, str]]:
             holders.append(
                 (
                     VirtualKeyHolder(
-                        name, DEFAULT_ACCOUNT, entry.lanes, entry.tags, scopes, entry.requests_per_minute, entry.tokens_per_minute
+                        name,
+                        DEFAULT_ACCOUNT,
+                        entry.lanes,
+                        entry.tags,
+                        scopes,
+                        entry.requests_per_minute,
+                        entry.tokens_per_minute,
                     ),
                     key,
                 )

@@ -114,7 +114,9 @@ class IssuedKeys:
 
     def accepted(self) -> list[AcceptedKey]:
         """Return the keys that are accepted now, of all accounts, for the key ring."""
-        return [AcceptedKey(secret.digest, _holder(secret.key), secret.expires_at) for secret in self.repository.accepted()]
+        return [
+            AcceptedKey(secret.digest, _holder(secret.key), secret.expires_at) for secret in self.repository.accepted()
+        ]
 
     def _digest(self, secret: str) -> bytes:
         return key_digest(self._vault.pepper(), secret)

@@ -35,7 +35,9 @@ class PersonRepository:
         try:
             with self._audit.change(account, actor, "person.create", email) as connection:
                 at_us = to_microseconds(self._audit.now())
-                connection.execute(insert(PERSON_TABLE).values(email=email, password_hash=password_hash, created_at_us=at_us))
+                connection.execute(
+                    insert(PERSON_TABLE).values(email=email, password_hash=password_hash, created_at_us=at_us)
+                )
         except IntegrityError:
             raise BadRequestError(f"email: there is a person {email!r} already", param="email") from None
 

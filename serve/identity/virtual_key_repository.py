@@ -117,7 +117,9 @@ class VirtualKeyRepository:
             revoked = {"revoked_at_us": to_microseconds(self._audit.now())}
             if connection.execute(update(VIRTUAL_KEY_TABLE).where(is_it).values(revoked)).rowcount == 0:
                 raise _no_such_key(name)
-            connection.execute(delete(VIRTUAL_KEY_SECRET_TABLE).where((_SECRET.account == account) & (_SECRET.name == name)))
+            connection.execute(
+                delete(VIRTUAL_KEY_SECRET_TABLE).where((_SECRET.account == account) & (_SECRET.name == name))
+            )
 
     def of_account(self, account: str) -> list[StoredVirtualKey]:
         """Return an account's keys, revoked ones too, by name."""
@@ -208,5 +210,9 @@ def _stored(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return (
-        value.isoformat(timespec="seconds") if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+        value.isoformat(timespec="seconds")
+        if isinstance(value, datetime)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
     )

@@ -40,7 +40,8 @@ def shown_part(key: str) -> str:
 def is_well_formed(text: str) -> bool:
     """Return whether `text` has the form of a virtual key and its checksum holds."""
     return (
-        bool(re.fullmatch(VIRTUAL_KEY_PATTERN, text)) and _checksum(text[:-_CHECKSUM_CHARACTERS]) == text[-_CHECKSUM_CHARACTERS:]
+        bool(re.fullmatch(VIRTUAL_KEY_PATTERN, text))
+        and _checksum(text[:-_CHECKSUM_CHARACTERS]) == text[-_CHECKSUM_CHARACTERS:]
     )
 
 

@@ -62,7 +62,9 @@ class LaneAssembler:
         clock: For prices and the lanes' health.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], generation: Generation, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], generation: Generation, clock: Clock
+    ) -> None:
         self._settings = settings
         self._environment = environment
         self.generation = generation
@@ -98,7 +100,10 @@ class LaneAssembler:
         return self._assembled(found, notices, (*configured.signers, *own.signers))
 
     def of_account(
-        self, stored: Sequence[OpenedProviderKey], hosted_lanes: HostedLanes, operators: tuple[LaneDirectories, LaneDirectories]
+        self,
+        stored: Sequence[OpenedProviderKey],
+        hosted_lanes: HostedLanes,
+        operators: tuple[LaneDirectories, LaneDirectories],
     ) -> LaneAssembly:
         """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them.
 
@@ -123,7 +128,9 @@ class LaneAssembler:
 
     def nothing(self) -> LaneDirectory:
         """Return the lanes of an account that has none."""
-        return _directory((), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock)
+        return _directory(
+            (), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock
+        )
 
     def calibrations(self) -> Sequence[CalibrationFile]:
         """Read what models answered when they were calibrated.
@@ -167,7 +174,9 @@ class LaneAssembler:
 
     def _sandbox_connections(self) -> list[LaneConnection]:
         address = {"openai": ("sandbox:", "sandbox:")}
-        return [LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()]
+        return [
+            LaneConnection(lane, address, {}, NO_QUIRKS, self._sandbox, self._deadlines) for lane in sandbox_lanes()
+        ]
 
     def _assembled(
         self,

@@ -52,7 +52,9 @@ class LaneHealth:
         terms: Of each lane, in the rows' order; None: nothing is known of any.
     """
 
-    def __init__(self, table: LaneTable, monotonic: Callable[[], float], terms: Sequence[UpstreamTerms] | None = None) -> None:
+    def __init__(
+        self, table: LaneTable, monotonic: Callable[[], float], terms: Sequence[UpstreamTerms] | None = None
+    ) -> None:
         terms = terms or [NO_TERMS] * len(table)
         pools = [term.pool_of(lane) for term, lane in zip(terms, table.lanes, strict=True)]
         index_of = {pool: index for index, pool in enumerate(dict.fromkeys(pools))}
@@ -98,7 +100,9 @@ class LaneHealth:
     def may_be_asked(self, row: int, tokens: float) -> bool:
         """Return whether the lane in this row rests neither after a failure nor for want of `tokens`."""
         now = self._monotonic()
-        if self._rests_until[row] > now or (self._requests.is_known and self._requests.left(now)[self._pool_of[row]] < 1):
+        if self._rests_until[row] > now or (
+            self._requests.is_known and self._requests.left(now)[self._pool_of[row]] < 1
+        ):
             return False
         left = self._tokens_left(now)
         return left is None or bool(left[row] >= tokens)

@@ -70,8 +70,15 @@ class ProviderConnector:
     def key_names(self) -> tuple[str, ...]:
         """Environment variables that would add providers, those most asked for first."""
         asked = sorted(
-            (row for row in self._rows if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"),
-            key=lambda row: (_MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR), row.id),
+            (
+                row
+                for row in self._rows
+                if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"
+            ),
+            key=lambda row: (
+                _MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR),
+                row.id,
+            ),
         )
         return tuple(row.key_env[0] for row in asked)
 
@@ -105,13 +112,18 @@ class ProviderConnector:
         connections: list[LaneConnection] = []
         for account in accounts:
             found = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
-            lanes = [*_catalogue_lanes(account, self._catalogue, self._prices, notices), *_own_lanes(account, self._now)]
+            lanes = [
+                *_catalogue_lanes(account, self._catalogue, self._prices, notices),
+                *_own_lanes(account, self._now),
+            ]
             if not lanes:
                 notices.append(
                     f"{account.row.name}: no model is listed for it; list yours under [[providers.{account.row.id}.models]]."
                 )
             connections += found
-            connections += [_connect(account, lane, self._catalogue, self._transport, self._deadlines) for lane in lanes]
+            connections += [
+                _connect(account, lane, self._catalogue, self._transport, self._deadlines) for lane in lanes
+            ]
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
 
@@ -137,14 +149,18 @@ def _connect(
         quirks = replace(quirks, added_fields={**quirks.added_fields, **account.region_row.added_fields})
     if lane.lane_id in account.own_embeddings:
         endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, lane.upstream_model)}
-        return LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer)
+        return LaneConnection(
+            lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
+        )
     dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
     lane = replace(
         lane,
         capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks),
         refused_parameters=parameters_refused_by(row.dialect, quirks),
     )
-    endpoints = {dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model, row.paths) for dialect in dialects}
+    endpoints = {
+        dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model, row.paths) for dialect in dialects
+    }
     return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines, account.terms, account.signer)
 
 
@@ -184,7 +200,9 @@ def _embedding_connections(
             retains_data=account.retains_data,
         )
         endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, model_id)}
-        yield LaneConnection(lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer)
+        yield LaneConnection(
+            lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
+        )
 
 
 def _catalogue_lanes(

@@ -42,7 +42,9 @@ def server_connections(
             secret = server.key.get_secret_value()
             own_header = KEY_HEADERS.get(server.dialect)
             headers |= {"authorization": f"Bearer {secret}"} if own_header is None else {own_header: secret}
-        terms = UpstreamTerms(requests_per_minute=server.requests_per_minute, tokens_per_minute=server.tokens_per_minute)
+        terms = UpstreamTerms(
+            requests_per_minute=server.requests_per_minute, tokens_per_minute=server.tokens_per_minute
+        )
         for served in server.models:
             lane = lane_of_server_model(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
@@ -84,7 +86,9 @@ def lane_of_server_model(
         upstream_model=served.upstream_model,
         vendor_model=served.vendor_model or f"{provider}/{served.upstream_model}",
         account=account,
-        price=Price(Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", today),
+        price=Price(
+            Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", today
+        ),
         capabilities=capabilities_named(served.capabilities, f"{account}: {served.upstream_model}"),
         context_tokens=served.context_tokens,
         max_output_tokens=served.max_output_tokens,

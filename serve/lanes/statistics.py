@@ -66,7 +66,11 @@ class LaneStatistics:
         self._ms_per_token = DecayedMeans(typical_ms_per_token, _TYPICAL_WEIGHT)
         self._error_rate = DecayedMeans(np.zeros(len(typical_ttft_ms)), _NO_ERROR_WEIGHT)
         self._read_at_s = -np.inf
-        self._reading: tuple[Floats, Floats, Floats] = (typical_ttft_ms, typical_ms_per_token, np.zeros(len(typical_ttft_ms)))
+        self._reading: tuple[Floats, Floats, Floats] = (
+            typical_ttft_ms,
+            typical_ms_per_token,
+            np.zeros(len(typical_ttft_ms)),
+        )
 
     def adopt(self, former: "LaneStatistics", rows: Sequence[tuple[int, int]]) -> None:
         """Take over what was seen of lanes, as (row here, row there)."""

@@ -56,5 +56,7 @@ class ThoughtHomes:
         if not bound:
             return None
         return frozenset(
-            lane.lane_id for lane in self._table.lanes if all(_HOME_OF[kind](lane) == home for kind, home in bound.items())
+            lane.lane_id
+            for lane in self._table.lanes
+            if all(_HOME_OF[kind](lane) == home for kind, home in bound.items())
         )

@@ -70,7 +70,9 @@ class WarmCaches:
         known = self._warm.get(conversation_id, {})
         before = known.get(row)
         if before is not None and before.until_s > now:
-            self._hit_share.note(row, min(usage.cached_tokens / max(min(before.tokens, usage.prompt_tokens), 1), 1.0), now)
+            self._hit_share.note(
+                row, min(usage.cached_tokens / max(min(before.tokens, usage.prompt_tokens), 1), 1.0), now
+            )
         held = usage.prompt_tokens if cache.is_automatic else usage.cached_tokens + usage.cache_write_tokens
         if held < cache.least_tokens or held == 0:
             return

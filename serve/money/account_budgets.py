@@ -30,7 +30,11 @@ class AccountBudgets:
     """
 
     def __init__(
-        self, budgets: BudgetRepository, accounts: AccountRepository, audit: AuditRepository, now: Callable[[], datetime]
+        self,
+        budgets: BudgetRepository,
+        accounts: AccountRepository,
+        audit: AuditRepository,
+        now: Callable[[], datetime],
     ) -> None:
         self._budgets = budgets
         self._accounts = accounts

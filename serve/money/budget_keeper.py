@@ -140,7 +140,9 @@ class BudgetKeeper:
         """Return whether a budget is known, at this moment, to have less than `amount` left."""
         return self._leases.is_spent(scope, amount)
 
-    async def hold(self, charge_id: str, scopes: Sequence[str], amount: Nusd, lane_id: str, price_snapshot_id: str) -> Hold:
+    async def hold(
+        self, charge_id: str, scopes: Sequence[str], amount: Nusd, lane_id: str, price_snapshot_id: str
+    ) -> Hold:
         """Reserve for an attempt in all budgets that limit it, or in none.
 
         Args:
@@ -200,9 +202,13 @@ class BudgetKeeper:
             stood = await self._in_thread(lambda: self.repository.settle(self.worker_id, charges, returned, now_us))
         except DBAPIError as error:
             self._settled = charges + self._settled
-            if not error.connection_invalidated:  # else it may have been stored after all: what was returned is left alone
+            if (
+                not error.connection_invalidated
+            ):  # else it may have been stored after all: what was returned is left alone
                 self._leases.put_back(returned)
-            _log.error("the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__)
+            _log.error(
+                "the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__
+            )
             return
         self._written.forget(charge.charge_id for charge in charges)
         if not stood:
@@ -217,10 +223,14 @@ class BudgetKeeper:
             for recovered in found:
                 self.repository.recover(recovered.worker_id, recovered.charges, now_us)
                 if recovered.n_open:
-                    _log.warning("%d attempts of a worker that ended in the middle were charged by estimate", recovered.n_open)
+                    _log.warning(
+                        "%d attempts of a worker that ended in the middle were charged by estimate", recovered.n_open
+                    )
         for worker_id in self.repository.silent_workers(now_us - int(self._times.silent_s * 1e6)):
             lost = self.repository.write_off(worker_id, now_us)
-            _log.warning("worker %s is gone with its journal: %d nano-dollars of its leases count as spent", worker_id, lost)
+            _log.warning(
+                "worker %s is gone with its journal: %d nano-dollars of its leases count as spent", worker_id, lost
+            )
 
     @property
     def _written(self) -> ChargeJournal:

@@ -16,7 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
-from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TABLE, LEDGER_TABLE, PAYERS_TABLE, WRITE_OFF_TABLE
+from serve.storage.money_tables import (
+    BUDGET_RULE_TABLE,
+    BUDGET_TABLE,
+    LEASE_TABLE,
+    LEDGER_TABLE,
+    PAYERS_TABLE,
+    WRITE_OFF_TABLE,
+)
 
 _BUDGET: Final = BUDGET_TABLE.c
 _LEASE: Final = LEASE_TABLE.c
@@ -89,8 +96,12 @@ class BudgetRepository:
         with self._engine.connect() as connection:
             for scope, period in scopes:
                 cap = connection.execute(select(_RULE.cap_nusd).where(_RULE.scope == scope)).scalar()
-                row = connection.execute(select(BUDGET_TABLE).where(_BUDGET.scope == scope, _BUDGET.period == period)).first()
-                found.append(BudgetState(scope, period, cap, row.spent_nusd if row else 0, row.leased_nusd if row else 0))
+                row = connection.execute(
+                    select(BUDGET_TABLE).where(_BUDGET.scope == scope, _BUDGET.period == period)
+                ).first()
+                found.append(
+                    BudgetState(scope, period, cap, row.spent_nusd if row else 0, row.leased_nusd if row else 0)
+                )
         return found
 
     def scopes_of(self, period: str) -> list[ScopePeriod]:
@@ -118,7 +129,13 @@ class BudgetRepository:
                 return 0
             given = max(least, min(wanted, left // 2))
             self._change_budget(connection, scope, period, spent=0, leased=given)
-            added = {"worker_id": worker_id, "scope": scope, "period": period, "remaining_nusd": given, "renewed_at_us": now_us}
+            added = {
+                "worker_id": worker_id,
+                "scope": scope,
+                "period": period,
+                "remaining_nusd": given,
+                "renewed_at_us": now_us,
+            }
             statement = self._insert(LEASE_TABLE).values(added)
             connection.execute(
                 statement.on_conflict_do_update(
@@ -128,7 +145,9 @@ class BudgetRepository:
             )
         return given
 
-    def settle(self, worker_id: str, charges: Sequence[Charge], returned: Mapping[ScopePeriod, Nusd], now_us: int) -> bool:
+    def settle(
+        self, worker_id: str, charges: Sequence[Charge], returned: Mapping[ScopePeriod, Nusd], now_us: int
+    ) -> bool:
         """Write charges into the ledger, pay them out of the worker's leases, and take back what it returns.
 
         A charge that is in the ledger already changes nothing, so a batch may be settled again after a failure.
@@ -168,7 +187,9 @@ class BudgetRepository:
 
     def silent_workers(self, silent_since_us: int) -> list[str]:
         """Return the workers that hold leases and have not said for so long that they are alive."""
-        query = select(_LEASE.worker_id).group_by(_LEASE.worker_id).having(func.max(_LEASE.renewed_at_us) < silent_since_us)
+        query = (
+            select(_LEASE.worker_id).group_by(_LEASE.worker_id).having(func.max(_LEASE.renewed_at_us) < silent_since_us)
+        )
         with self._engine.connect() as connection:
             return list(connection.execute(query.order_by(_LEASE.worker_id)).scalars())
 
@@ -178,7 +199,9 @@ class BudgetRepository:
             leases = self._leases_of(connection, worker_id)
             for row in leases:
                 charge_id = f"lost:{worker_id}:{row.period}:{row.scope}"
-                lost = Charge(charge_id, row.remaining_nusd, ((row.scope, row.period),), now_us, True, "unknown", "unknown")
+                lost = Charge(
+                    charge_id, row.remaining_nusd, ((row.scope, row.period),), now_us, True, "unknown", "unknown"
+                )
                 self._lock_budget(connection, row.scope, row.period)
                 _add_payers(connection, [lost.periods])
                 entered = self._enter(connection, [lost])[row.scope, row.period]
@@ -269,7 +292,9 @@ class BudgetRepository:
         rows = [dict(zip(_LEDGER_COLUMNS, _ledger_row(charge), strict=True)) for charge in by_id.values()]
         entered: list[str] = []
         for start in range(0, len(rows), _ROWS_A_STATEMENT):
-            statement = self._insert(LEDGER_TABLE).values(rows[start : start + _ROWS_A_STATEMENT]).on_conflict_do_nothing()
+            statement = (
+                self._insert(LEDGER_TABLE).values(rows[start : start + _ROWS_A_STATEMENT]).on_conflict_do_nothing()
+            )
             entered += connection.execute(statement.returning(LEDGER_TABLE.c.charge_id)).scalars()
         return _sums((by_id[charge_id].periods, by_id[charge_id].amount_nusd) for charge_id in entered)
 
@@ -302,7 +327,9 @@ class BudgetRepository:
         if remaining is None:
             return 0
         taken = min(int(remaining), amount)
-        connection.execute(update(LEASE_TABLE).where(*where).values(remaining_nusd=remaining - taken, renewed_at_us=now_us))
+        connection.execute(
+            update(LEASE_TABLE).where(*where).values(remaining_nusd=remaining - taken, renewed_at_us=now_us)
+        )
         return taken
 
     def _leases_of(self, connection: Connection, worker_id: str) -> list[_LeaseRow]:

@@ -26,7 +26,11 @@ def configured_budgets(settings: Settings) -> list[BudgetRule]:
         for entry in configured.keys:
             caps[provider_key_scope(f"{provider_id}@{entry.name}")] = entry.monthly_budget_usd
     caps |= {provider_key_scope(server.id): server.monthly_budget_usd for server in settings.servers}
-    return [BudgetRule(scope, nusd_of_usd(scope, Decimal(usd)), zone, True) for scope, usd in caps.items() if usd is not None]
+    return [
+        BudgetRule(scope, nusd_of_usd(scope, Decimal(usd)), zone, True)
+        for scope, usd in caps.items()
+        if usd is not None
+    ]
 
 
 def time_zone(settings: Settings) -> ZoneInfo:

@@ -48,7 +48,13 @@ class Leases:
     """
 
     def __init__(
-        self, worker_id: str, repository: BudgetRepository, rules: RuleBook, clock: Clock, refused_s: float, in_thread: InThread
+        self,
+        worker_id: str,
+        repository: BudgetRepository,
+        rules: RuleBook,
+        clock: Clock,
+        refused_s: float,
+        in_thread: InThread,
     ) -> None:
         self._worker_id = worker_id
         self._repository = repository
@@ -161,7 +167,9 @@ class Leases:
         wanted = max(amount * _LEASE_REQUESTS, (self._rules.cap(scope) or 0) // _LEASE_SHARE)
         now_us = to_microseconds(self._clock.now())
         try:
-            given = await self._in_thread(lambda: self._repository.lease(self._worker_id, scope, period, least, wanted, now_us))
+            given = await self._in_thread(
+                lambda: self._repository.lease(self._worker_id, scope, period, least, wanted, now_us)
+            )
         except DATABASE_AWAY as error:
             self._away_until = self._clock.monotonic() + _AWAY_S
             cause = error.orig if isinstance(error, DBAPIError) else error

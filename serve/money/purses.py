@@ -77,7 +77,9 @@ class Purses:
 
     def take_idle(self, idle_since_s: float) -> dict[ScopePeriod, Nusd]:
         """Empty the purses that were not used since then; return what was in them, to be given back."""
-        idle = {key: purse.free for key, purse in self._purses.items() if purse.free > 0 and purse.used_at_s < idle_since_s}
+        idle = {
+            key: purse.free for key, purse in self._purses.items() if purse.free > 0 and purse.used_at_s < idle_since_s
+        }
         for key in idle:
             self._purses[key].free = 0
         return idle

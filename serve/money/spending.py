@@ -40,7 +40,9 @@ class Spending:
             output = min(output, lane.max_output_tokens)
         return quote_most(price, context.prompt_tokens * _PROMPT_MARGIN, output)
 
-    def over_budget(self, directory: LaneDirectory, context: RouteContext, account: str) -> npt.NDArray[np.bool_] | None:
+    def over_budget(
+        self, directory: LaneDirectory, context: RouteContext, account: str
+    ) -> npt.NDArray[np.bool_] | None:
         """Return which lanes are known to have a budget with not enough left, shape (n_lanes,); None: all have enough, for all that is known."""
         if not self._keeper.knows_of_spent_budgets():
             return None
@@ -67,7 +69,12 @@ class Spending:
         return self._keeper.resets_at(scope)
 
     async def hold(
-        self, charge_id: str, holder: VirtualKeyHolder, connection: LaneConnection, context: RouteContext, price_snapshot_id: str
+        self,
+        charge_id: str,
+        holder: VirtualKeyHolder,
+        connection: LaneConnection,
+        context: RouteContext,
+        price_snapshot_id: str,
     ) -> Hold:
         """Reserve for one attempt.
 
@@ -84,7 +91,9 @@ class Spending:
         if connection.hosted_at is not None:
             at_cost = self.most(lane, connection.hosted_at, context)
             try:
-                hold.at_cost = await self._keeper.hold(charge_id + AT_COST, (payer,), at_cost, lane.lane_id, price_snapshot_id)
+                hold.at_cost = await self._keeper.hold(
+                    charge_id + AT_COST, (payer,), at_cost, lane.lane_id, price_snapshot_id
+                )
             finally:
                 if hold.at_cost is None:
                     self._keeper.settle(hold, None)

@@ -57,7 +57,10 @@ def read_asked(inquiry: Inquiry) -> Asked | None:
 def read_tools(inquiry: Inquiry) -> Mapping[str, Mapping[str, Any]] | None:
     """Return the parameters' schema of each tool that was offered; None: they cannot be read."""
     try:
-        return {tool.name: tool.parameters for tool in inquiry.read_neutral(_shortened(inquiry, is_without_tools=False)).tools}
+        return {
+            tool.name: tool.parameters
+            for tool in inquiry.read_neutral(_shortened(inquiry, is_without_tools=False)).tools
+        }
     except BadRequestError:
         return None
 

@@ -50,5 +50,6 @@ class Checks:
         if not tools:  # they cannot be read: arguments must be an object all the same
             return all(self._schemas.fits(call.arguments, None) for call in calls)
         return all(
-            call.name in tools and self._schemas.fits(call.arguments or "{}", tools[call.name]) is not False for call in calls
+            call.name in tools and self._schemas.fits(call.arguments or "{}", tools[call.name]) is not False
+            for call in calls
         )

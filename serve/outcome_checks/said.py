@@ -161,7 +161,9 @@ def _read_responses(raw: bytes, *, is_stream: bool) -> tuple[str, tuple[SaidCall
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"not a response: {type(error).__name__}") from None
     pieces = [piece for item in response.output if item.type == "message" for piece in item.content or ()]
-    calls = tuple(SaidCall(item.name or "", item.arguments or "{}") for item in response.output if item.type == "function_call")
+    calls = tuple(
+        SaidCall(item.name or "", item.arguments or "{}") for item in response.output if item.type == "function_call"
+    )
     return "".join(piece.text or piece.refusal or "" for piece in pieces), calls, any(piece.refusal for piece in pieces)
 
 

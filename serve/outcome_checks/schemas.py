@@ -46,7 +46,9 @@ def _make(schema: Mapping[str, Any]) -> IsValid | None:
 
     try:
         # Patterns with look-around, which that engine does not know, make the schema one that cannot be used.
-        return jsonschema_rs.validator_for(dict(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()).is_valid
+        return jsonschema_rs.validator_for(
+            dict(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
+        ).is_valid
     except (ValueError, TypeError):  # a schema that is none, or one that refers to another place
         return None
 

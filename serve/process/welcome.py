@@ -29,7 +29,9 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
     table = resources.directory.table
     lanes = Table.grid(padding=(0, 2))
     for provider, count in sorted(Counter(lane.provider for lane in table.lanes).items()):
-        trained = sum(lane.provider == provider and not table.has_prior_only[row] for row, lane in enumerate(table.lanes))
+        trained = sum(
+            lane.provider == provider and not table.has_prior_only[row] for row, lane in enumerate(table.lanes)
+        )
         lanes.add_row(
             f"[bold]{provider}[/]",
             f"{count} lane{'s' if count > 1 else ''}",

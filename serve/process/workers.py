@@ -127,7 +127,9 @@ class WorkerPool:
     def _watch(self) -> None:
         """Start workers that die anew, each after its own pause, until a signal comes."""
         while not self._stopping.is_set():
-            sentinels = {worker.process.sentinel: number for number, worker in self._workers.items() if number not in self._due}
+            sentinels = {
+                worker.process.sentinel: number for number, worker in self._workers.items() if number not in self._due
+            }
             pause_s = min(max(min(self._due.values(), default=math.inf) - time.monotonic(), 0.0), _LOOK_S)
             for sentinel in wait(list(sentinels), pause_s) if sentinels else ():
                 self._note_end(sentinels[sentinel])  # type: ignore[index] # only sentinels were waited for
@@ -153,7 +155,11 @@ class WorkerPool:
         self._pauses[number] = pause
         cause = _cause(worker.pipe)
         _log.error(
-            "worker %d ended (exit code %s%s) after %.0f s; it is started anew", number, worker.process.exitcode, cause, lived
+            "worker %d ended (exit code %s%s) after %.0f s; it is started anew",
+            number,
+            worker.process.exitcode,
+            cause,
+            lived,
         )
         worker.pipe.close()
         self._due[number] = time.monotonic() + pause
@@ -171,7 +177,8 @@ class WorkerPool:
             worker.process.join(max(ends_at - time.monotonic(), 0.0))
             if worker.process.is_alive():
                 _log.error(
-                    "%s did not end; it is killed, and its open attempts are settled by the next start", worker.process.name
+                    "%s did not end; it is killed, and its open attempts are settled by the next start",
+                    worker.process.name,
                 )
                 worker.process.kill()
                 worker.process.join()

@@ -129,7 +129,9 @@ def open_accounts(
         return [] if account is None else [account]
     opened = []
     for entry in configured.keys:
-        one = configured.model_copy(update={"keys": (), "key": entry.key, "key_env": entry.key_env, "account": entry.name})
+        one = configured.model_copy(
+            update={"keys": (), "key": entry.key, "key_env": entry.key_env, "account": entry.name}
+        )
         account = _open_account(row, settings.model_copy(update={"providers": {row.id: one}}), environment, notices)
         if account is not None:
             opened.append(replace(account, organisation=configured.account or row.id))
@@ -151,7 +153,9 @@ def open_stored_account(row: ProviderRow, opened: OpenedProviderKey, notices: li
     return None if account is None else replace(account, payer=key.payer, organisation=key.organisation)
 
 
-def stored_signer(row: ProviderRow, configured: ProviderSettings, opened: OpenedProviderKey) -> tuple[Signer | None, str | None]:
+def stored_signer(
+    row: ProviderRow, configured: ProviderSettings, opened: OpenedProviderKey
+) -> tuple[Signer | None, str | None]:
     """Return the signer of a stored key, and the project that it names; no signer where it is simply a key.
 
     Raises:
@@ -198,7 +202,9 @@ def _open_account(
             )
         return None
     if row.dialect not in SPOKEN_DIALECTS:
-        notices.append(f"{row.name}: a key was found, but its {row.dialect} dialect is not spoken yet; its lanes are left out.")
+        notices.append(
+            f"{row.name}: a key was found, but its {row.dialect} dialect is not spoken yet; its lanes are left out."
+        )
         return None
     return _open(row, configured, environment, notices, kind, provider_key)
 
@@ -274,12 +280,18 @@ def _place(row: ProviderRow, location: str | None, notices: list[str]) -> PlaceR
     known = row.places.get(location)
     if known is not None:
         return known
-    notices.append(f"{row.name}: of {location!r} it is not known in which region it is; its lanes satisfy no region constraint.")
+    notices.append(
+        f"{row.name}: of {location!r} it is not known in which region it is; its lanes satisfy no region constraint."
+    )
     return PlaceRow(region=None, base_url=None, price_factor=max(place.price_factor for place in row.places.values()))
 
 
 def _signer(
-    kind: str, configured: ProviderSettings, location: str | None, provider_key: str | None, environment: Mapping[str, str]
+    kind: str,
+    configured: ProviderSettings,
+    location: str | None,
+    provider_key: str | None,
+    environment: Mapping[str, str],
 ) -> tuple[Signer | None, str | None]:
     """Return the signer of an account, and the project that its credentials name."""
     if kind == "aws":

@@ -18,7 +18,17 @@ from serve.errors import ConfigurationError
 from serve.provider_keys.importable_key import Found, FoundKey
 
 _OUR_NAMES = {"together_ai": "together", "fireworks_ai": "fireworks", "nvidia_nim": "nvidia-nim", "vertex_ai": "vertex"}
-_SERVERS = {"openai", "hosted_vllm", "vllm", "openai_like", "lm_studio", "llamafile", "ollama", "ollama_chat", "custom_openai"}
+_SERVERS = {
+    "openai",
+    "hosted_vllm",
+    "vllm",
+    "openai_like",
+    "lm_studio",
+    "llamafile",
+    "ollama",
+    "ollama_chat",
+    "custom_openai",
+}
 _PER_MTOK = 1_000_000
 
 
@@ -103,14 +113,19 @@ def _add_key(reading: _Reading, key: FoundKey) -> None:
 def _read_server(reading: _Reading, params: dict[str, Any], base_url: str, named: str, model: str, where: str) -> None:
     host = _host(base_url) or "server"
     server_id = (
-        "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in host.lower()).strip("-") or "server"
+        "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in host.lower()).strip("-")
+        or "server"
     )
     lines = reading.servers.setdefault(
-        server_id, ["[[servers]]", f'id = "{server_id}"', f"base_url = {_quoted(base_url)}", *_key_line(params, where, reading)]
+        server_id,
+        ["[[servers]]", f'id = "{server_id}"', f"base_url = {_quoted(base_url)}", *_key_line(params, where, reading)],
     )
     prices = [
         f', {ours} = "{rate}"'
-        for theirs, ours in (("input_cost_per_token", "input_usd_per_mtok"), ("output_cost_per_token", "output_usd_per_mtok"))
+        for theirs, ours in (
+            ("input_cost_per_token", "input_usd_per_mtok"),
+            ("output_cost_per_token", "output_usd_per_mtok"),
+        )
         if (rate := _rate(params.get(theirs))) is not None
     ]
     lines += [
@@ -124,7 +139,9 @@ def _read_server(reading: _Reading, params: dict[str, Any], base_url: str, named
 
 def _key_line(params: dict[str, Any], where: str, reading: _Reading) -> list[str]:
     if params.get("api_key"):
-        reading.notes[f"{where}: the key of this server is not printed; put it into llmdeal.toml yourself, as key"] = None
+        reading.notes[f"{where}: the key of this server is not printed; put it into llmdeal.toml yourself, as key"] = (
+            None
+        )
         return ["# key = …"]
     return []
 

@@ -40,7 +40,9 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def keys_in_environment(rows: Sequence[ProviderRow], environment: Mapping[str, str | None], where: str) -> list[FoundKey]:
+def keys_in_environment(
+    rows: Sequence[ProviderRow], environment: Mapping[str, str | None], where: str
+) -> list[FoundKey]:
     """Return the provider keys among some variables: those that providers are known by, and the same with something after it.
 
     `OPENAI_API_KEY` becomes the key `main` of OpenAI, `OPENAI_API_KEY_WORK` its key `work`.

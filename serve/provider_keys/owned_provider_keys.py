@@ -49,7 +49,11 @@ class OwnedProviderKeys:
         Raises:
             BadRequestError: None does, or more than one.
         """
-        found = {row.key_prefix: row.id for row in self._rows.values() if row.key_prefix and secret.startswith(row.key_prefix)}
+        found = {
+            row.key_prefix: row.id
+            for row in self._rows.values()
+            if row.key_prefix and secret.startswith(row.key_prefix)
+        }
         longest = max(found, key=len, default=None)
         if longest is None:
             raise BadRequestError("provider: the key does not say whose it is; name the provider", param="provider")
@@ -119,7 +123,9 @@ class OwnedProviderKeys:
         self._check_usable(row, OpenedProviderKey(key, text))
         sealed = self._vault.seal(account, provider, name, text)
         shown = {"last_four": _last_four(text), "fingerprint": fingerprint(text)}
-        self.repository.change(account, provider, name, actor, sealed=sealed, **shown, tested_at_us=None, test_outcome=None)
+        self.repository.change(
+            account, provider, name, actor, sealed=sealed, **shown, tested_at_us=None, test_outcome=None
+        )
         return self.repository.find(account, provider, name).key
 
     def change(self, account: str, provider: str, name: str, actor: str, **changed: Any) -> StoredProviderKey:
@@ -186,7 +192,9 @@ class OwnedProviderKeys:
             raise BadRequestError("base_url: write https://…, up to the version", param="base_url")
         notices: list[str] = []
         if open_stored_account(row, opened, notices) is None:
-            raise BadRequestError(notices[0] if notices else f"a key of {row.name} cannot be used here", param="provider")
+            raise BadRequestError(
+                notices[0] if notices else f"a key of {row.name} cannot be used here", param="provider"
+            )
 
 
 def fingerprint(secret: str) -> str:

@@ -56,11 +56,14 @@ class ProviderKeyRepository:
         }
         shown = {"last_four": key.last_four, "fingerprint": key.fingerprint}
         try:
-            with self._audit.change(key.account, key.created_by, "provider_key.create", key.lane_prefix, **shown) as connection:
+            with self._audit.change(
+                key.account, key.created_by, "provider_key.create", key.lane_prefix, **shown
+            ) as connection:
                 connection.execute(insert(PROVIDER_KEY_TABLE).values(values))
         except IntegrityError:
             raise BadRequestError(
-                f"name: there is a key {key.name!r} at {key.provider} already; replace it, or choose another name", param="name"
+                f"name: there is a key {key.name!r} at {key.provider} already; replace it, or choose another name",
+                param="name",
             ) from None
 
     def change(self, account: str, provider: str, name: str, actor: str, **columns: Any) -> None:
@@ -73,7 +76,9 @@ class ProviderKeyRepository:
         action = "provider_key.replace" if "sealed" in columns else "provider_key.change"
         with self._audit.change(account, actor, action, f"{provider}@{name}", **told) as connection:
             if (
-                connection.execute(update(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name)).values(columns)).rowcount
+                connection.execute(
+                    update(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name)).values(columns)
+                ).rowcount
                 == 0
             ):
                 raise _no_such_key(provider, name)

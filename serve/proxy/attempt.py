@@ -91,7 +91,9 @@ class Attempt:
         "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
     )  # fmt: skip
 
-    def __init__(self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver) -> None:
+    def __init__(
+        self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver
+    ) -> None:
         self.call = call
         self.row = row
         self.exchange: Exchange = call.exchange(row)
@@ -223,7 +225,9 @@ class Attempt:
             self._hold = await self.call.hold(self.row, self.number)
         except NotHeld as not_held:
             verdict = BUDGET_SPENT if isinstance(not_held, BudgetSpent) else BUDGET_AWAY
-            raise self.failed(verdict, f"the budget of {not_held.scope} does not stand for it", not_held=not_held) from None
+            raise self.failed(
+                verdict, f"the budget of {not_held.scope} does not stand for it", not_held=not_held
+            ) from None
 
     def failed(
         self, verdict: Verdict, message: str, retry_after_s: float | None = None, not_held: NotHeld | None = None

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from router.reason import Reason
 from serve.clock import Clock
-from serve.errors import AttemptSummary, BadRequestError, DatabaseAwayError, RequestError, UpstreamError, budget_spent_error
+from serve.errors import (
+    AttemptSummary,
+    BadRequestError,
+    DatabaseAwayError,
+    RequestError,
+    UpstreamError,
+    budget_spent_error,
+)
 from serve.money.hold import BudgetSpent, NotHeld
 from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
 from serve.routing.call import Call

@@ -82,7 +82,9 @@ class ChatProxy:
         """
         series = AttemptSeries(call, self._limits, self._clock, self._observer)
         if call.is_streaming and self._limits.first_token_patience_s is not None:
-            return await race(series, self._stream, self._limits.first_token_patience_s, self._limits.is_racing, self._pause)
+            return await race(
+                series, self._stream, self._limits.first_token_patience_s, self._limits.is_racing, self._pause
+            )
         while (attempt := series.next()) is not None:
             try:
                 return await (self._stream(attempt) if call.is_streaming else self._whole(attempt))

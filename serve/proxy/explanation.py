@@ -53,7 +53,9 @@ def _candidate(decision: Decision, row: int) -> dict[str, Any]:
         "quality_basis": decision.table.quality_basis(row),
         "completion_tokens": round(float(expected.completion_tokens[row])),
         "cost_usd": _rounded(expected.cost_usd[row]),
-        "cache_discount_usd": 0.0 if expected.cache_discount_usd is None else _rounded(expected.cache_discount_usd[row]),
+        "cache_discount_usd": 0.0
+        if expected.cache_discount_usd is None
+        else _rounded(expected.cache_discount_usd[row]),
         "latency_ms": round(float(expected.latency_ms[row])),
         "excluded_by": None if excluded_by is None else excluded_by.value,
         "probability": float(decision.probabilities[row]),

@@ -45,7 +45,9 @@ async def race(
                 running[asyncio.ensure_future(ask(attempt))] = attempt
             elif not running:
                 raise series.all_failed()
-            done, _ = await asyncio.wait(running, timeout=None if is_last else patience_s, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                running, timeout=None if is_last else patience_s, return_when=asyncio.FIRST_COMPLETED
+            )
             for task in done:
                 if task.exception() is None:
                     del running[task]

@@ -167,7 +167,9 @@ class SharedCounter:
         if self._windows is None:  # made on the event loop that uses it
             from valkey.asyncio import ConnectionPool
 
-            self._pool = ConnectionPool.from_url(self._uri, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+            self._pool = ConnectionPool.from_url(
+                self._uri, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+            )
             self._storage = shared_storage.RedisStorage(
                 f"async+{self._uri}",
                 wrap_exceptions=True,
@@ -183,7 +185,9 @@ class SharedCounter:
         if not self.is_away:
             self.is_away = True
             reason = error.__cause__ or error
-            _log.error("shared_state cannot be reached (%s): for now every worker counts for itself", type(reason).__name__)
+            _log.error(
+                "shared_state cannot be reached (%s): for now every worker counts for itself", type(reason).__name__
+            )
 
     def _note_answer(self) -> None:
         if self.is_away:

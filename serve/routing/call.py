@@ -83,7 +83,9 @@ class Call:
     def tokens_counted(self, row: int) -> float:
         """Return the tokens that the provider of the lane in this row will hold against its limit for this call."""
         expected = float(self.decision.expectation.completion_tokens[row])
-        return self.directory.health.tokens_counted(row, self.context.prompt_tokens, expected, self.context.max_output_tokens)
+        return self.directory.health.tokens_counted(
+            row, self.context.prompt_tokens, expected, self.context.max_output_tokens
+        )
 
     async def hold(self, row: int, number: int) -> Hold:
         """Reserve for an attempt on the lane in this row.

@@ -83,4 +83,6 @@ def _believe(quality_model: QualityModel, context: RouteContext) -> Belief:
         n = len(quality_model.trained_names)
         level = np.full(n, 0.5, dtype=np.float32)
         nothing = np.empty(0, dtype=np.float32)
-        return Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing), Reason.ROUTER_UNAVAILABLE
+        return Prediction(
+            level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing
+        ), Reason.ROUTER_UNAVAILABLE

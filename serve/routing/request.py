@@ -83,7 +83,9 @@ def routing_request(
         quality_bar=route.quality,
         quality_of_best=route.quality_of_best,
         willingness_to_pay_usd=route.willingness_to_pay,
-        preferred_max_latency_ms=None if provider.preferred_max_latency is None else provider.preferred_max_latency * 1_000,
+        preferred_max_latency_ms=None
+        if provider.preferred_max_latency is None
+        else provider.preferred_max_latency * 1_000,
         preferred_min_tokens_per_s=provider.preferred_min_throughput,
         preferred_providers=tuple(provider.order),
         lane_order=lane_order,
@@ -102,7 +104,9 @@ def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:
     return (name, None) if policy is None else (stem, policy)
 
 
-def _pinned_lanes(name: str, models: list[str] | None, table: LaneTable) -> tuple[frozenset[str] | None, dict[str, int] | None]:
+def _pinned_lanes(
+    name: str, models: list[str] | None, table: LaneTable
+) -> tuple[frozenset[str] | None, dict[str, int] | None]:
     if name == SMART_ROUTE:
         return None, None
     order: dict[str, int] = {}

@@ -11,7 +11,14 @@ from router.expectation import LaneState
 from router.policies.base import Policy
 from router.quality_model import Prediction
 from router.reason import Reason
-from serve.errors import BudgetSpentError, ForbiddenError, NoLaneError, RegionUnavailableError, RequestError, budget_spent_error
+from serve.errors import (
+    BudgetSpentError,
+    ForbiddenError,
+    NoLaneError,
+    RegionUnavailableError,
+    RequestError,
+    budget_spent_error,
+)
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
@@ -160,8 +167,12 @@ class RoutingService:
         code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
         return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))
 
-    def _budget_spent(self, error: NoEligibleLaneError, directory: LaneDirectory, holder: VirtualKeyHolder) -> BudgetSpentError:
+    def _budget_spent(
+        self, error: NoEligibleLaneError, directory: LaneDirectory, holder: VirtualKeyHolder
+    ) -> BudgetSpentError:
         spent = [directory.table.index_of[lane] for lane, why in error.excluded.items() if why == "budget"]
-        payers = {scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)}
+        payers = {
+            scope for row in spent for scope in self.spending.payers_of(directory.connections[row], holder.account)
+        }
         scope = min(sorted(payers), key=self.spending.resets_at)
         return budget_spent_error(scope, self.spending.resets_at(scope))

@@ -101,10 +101,17 @@ class Shadow:
         """
         directory = self.directories.get(call.holder.account)
         is_pinned = constraints.pinned_lanes is not None  # then there is nothing to choose between bundles
-        if directory is None or directory.connections is not call.directory.connections or is_pinned or not self._draws():
+        if (
+            directory is None
+            or directory.connections is not call.directory.connections
+            or is_pinned
+            or not self._draws()
+        ):
             return
         decision = call.decision
-        row = decision.order[decision.reason is Reason.EXPLORED]  # what is tried to learn from stands before the best one
+        row = decision.order[
+            decision.reason is Reason.EXPLORED
+        ]  # what is tried to learn from stands before the best one
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="llmdeal-shadow", daemon=True)
             self._thread.start()

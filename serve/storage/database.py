@@ -65,7 +65,9 @@ def open_database(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS, m
     engine = create_telemetry_engine(url, busy_timeout_ms=busy_timeout_ms)
     file = _sqlite_file(engine.url)
     if must_exist and file is not None and not file.exists():
-        raise StorageError(f"there is no database at {file}: name the one that the gateway uses, or start the gateway first")
+        raise StorageError(
+            f"there is no database at {file}: name the one that the gateway uses, or start the gateway first"
+        )
     try:
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +165,9 @@ def _parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError("malformed database URL: write sqlite:///path/to/file.db or postgresql://user@host/name") from error
+        raise StorageError(
+            "malformed database URL: write sqlite:///path/to/file.db or postgresql://user@host/name"
+        ) from error
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):

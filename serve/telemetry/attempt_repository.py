@@ -46,7 +46,8 @@ class AttemptRepository:
         new_lane_lists = lane_lists - self._known_lane_lists
         with self._writing.begin() as connection:
             _INSERT_LANE_LISTS.execute(
-                connection, [(lane_list_id_of(lane_ids), msgspec.json.encode(lane_ids).decode()) for lane_ids in new_lane_lists]
+                connection,
+                [(lane_list_id_of(lane_ids), msgspec.json.encode(lane_ids).decode()) for lane_ids in new_lane_lists],
             )
             _INSERT_ATTEMPTS.execute(connection, without_forgotten_attempts(connection, stored_rows))
         if len(self._known_lane_lists) > _MAX_KNOWN_LANE_LISTS:
@@ -93,7 +94,9 @@ class AttemptRepository:
             TypeError: An instant has no time zone.
         """
         lane_lists: dict[str, tuple[str, ...]] = {}
-        query = select(ATTEMPT_TABLE).where(ATTEMPT_TABLE.c.started_at_us < to_microseconds(until)).order_by(*_STABLE_ORDER)
+        query = (
+            select(ATTEMPT_TABLE).where(ATTEMPT_TABLE.c.started_at_us < to_microseconds(until)).order_by(*_STABLE_ORDER)
+        )
         chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= to_microseconds(since)).limit(chunk_rows)
         while True:
             with self._engine.connect() as connection:
@@ -105,7 +108,9 @@ class AttemptRepository:
             last = stored[-1]
             after_last = tuple_(*_STABLE_ORDER) > tuple_(last["started_at_us"], last["request_id"], last["attempt"])
             # The first condition says nothing new; it is what lets the database start in the middle of its index.
-            chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= last["started_at_us"], after_last).limit(chunk_rows)
+            chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= last["started_at_us"], after_last).limit(
+                chunk_rows
+            )
 
 
 def lane_lists_of(rows: Sequence[AttemptRow]) -> set[tuple[str, ...]]:

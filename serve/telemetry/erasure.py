@@ -19,7 +19,12 @@ from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
 _AT_ONCE: Final = 500
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _NAME: Final = (_ATTEMPT.started_at_us, _ATTEMPT.request_id, _ATTEMPT.attempt)
-_NO_CONTENT: Final[dict[str, None]] = {"prompt_text": None, "answer_text": None, "features": None, "features_version": None}
+_NO_CONTENT: Final[dict[str, None]] = {
+    "prompt_text": None,
+    "answer_text": None,
+    "features": None,
+    "features_version": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ class TelemetryErasure:
         kept = "nothing" if has_rows else "none"
         until = self._audit.now()
         until_us = to_microseconds(until)
-        with self._audit.change(account, actor, "account.forget", account, kept=kept, until=until.isoformat()) as connection:
+        with self._audit.change(
+            account, actor, "account.forget", account, kept=kept, until=until.isoformat()
+        ) as connection:
             _note(connection, account, until_us, kept)
             answered = (IDEMPOTENCY_TABLE.c.account == account) & IDEMPOTENCY_TABLE.c.status.is_not(None)
             connection.execute(delete(IDEMPOTENCY_TABLE).where(answered))
@@ -76,11 +83,18 @@ class TelemetryErasure:
     def _names(self, connection: Connection, account: str, until_us: int) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the account's attempts, some at a time, by time."""
         query = (
-            select(*_NAME).where(_ATTEMPT.account == account, _ATTEMPT.started_at_us < until_us).order_by(*_NAME).limit(_AT_ONCE)
+            select(*_NAME)
+            .where(_ATTEMPT.account == account, _ATTEMPT.started_at_us < until_us)
+            .order_by(*_NAME)
+            .limit(_AT_ONCE)
         )
         last: tuple[Any, ...] | None = None
         while True:
-            rest = query if last is None else query.where(_ATTEMPT.started_at_us >= last[0], tuple_(*_NAME) > tuple_(*last))
+            rest = (
+                query
+                if last is None
+                else query.where(_ATTEMPT.started_at_us >= last[0], tuple_(*_NAME) > tuple_(*last))
+            )
             with connection.begin():
                 names = [tuple(row) for row in connection.execute(rest)]
             if not names:

@@ -27,7 +27,8 @@ class ForgottenRepository:
         limited = select(_ACCOUNT.account, _ACCOUNT.logged_content).where(is_limited)
         with self._engine.connect() as connection:
             entries = [
-                ForgottenContent(row.account, from_microseconds(row.until_us), row.kept) for row in connection.execute(deleted)
+                ForgottenContent(row.account, from_microseconds(row.until_us), row.kept)
+                for row in connection.execute(deleted)
             ]
             entries += [ForgottenContent(row.account, now, row.logged_content) for row in connection.execute(limited)]
         return sorted(entries, key=lambda entry: (entry.account, entry.until, entry.kept))

@@ -15,7 +15,9 @@ from serve.telemetry.attempt_codec import STORED_ORDER, StoredRow
 
 FEEDBACK_ORDER: Final = ("request_id", "metric_name", "given_by", "received_at_us", "value", "comment")
 _ACCOUNT, _STARTED = STORED_ORDER.index("account"), STORED_ORDER.index("started_at_us")
-_CONTENT: Final = tuple(STORED_ORDER.index(name) for name in ("prompt_text", "answer_text", "features", "features_version"))
+_CONTENT: Final = tuple(
+    STORED_ORDER.index(name) for name in ("prompt_text", "answer_text", "features", "features_version")
+)
 _REQUEST, _RECEIVED, _COMMENT = (FEEDBACK_ORDER.index(name) for name in ("request_id", "received_at_us", "comment"))
 
 

@@ -45,7 +45,9 @@ class LaneLog:
         fresh = [directory for directory in current if id(directory) not in known]
         if fresh:
             at = self._clock.now()
-            rows = [lane_row(lane, directory.price_snapshot_id, at) for directory in fresh for lane in directory.table.lanes]
+            rows = [
+                lane_row(lane, directory.price_snapshot_id, at) for directory in fresh for lane in directory.table.lanes
+            ]
             await asyncio.to_thread(self._repository.put, rows)
         self._noted = current
 
@@ -55,7 +57,9 @@ class LaneLog:
             try:
                 await self.note()
             except DBAPIError as error:
-                _log.warning("lanes and prices are not written down: the database failed: %s", type(error.orig).__name__)
+                _log.warning(
+                    "lanes and prices are not written down: the database failed: %s", type(error.orig).__name__
+                )
             await asyncio.sleep(_EVERY_S)
 
 

@@ -32,7 +32,9 @@ class PricedLaneRepository:
             sqlalchemy.exc.DBAPIError: The database refused.
         """
         unique = {(row.price_snapshot_id, row.lane_id): _values_of(row) for row in rows}
-        values = [unique[name] for name in sorted(unique)]  # in one order, so that two workers never wait for each other
+        values = [
+            unique[name] for name in sorted(unique)
+        ]  # in one order, so that two workers never wait for each other
         with self._engine.begin() as connection:
             for start in range(0, len(values), _AT_ONCE):
                 fresh = self._insert(PRICED_LANE_TABLE).values(values[start : start + _AT_ONCE])
@@ -46,7 +48,9 @@ class PricedLaneRepository:
         with self._engine.connect() as connection:
             for start in range(0, len(wanted), _AT_ONCE):
                 is_wanted = _COLUMNS.price_snapshot_id.in_(wanted[start : start + _AT_ONCE])
-                query = select(PRICED_LANE_TABLE).where(is_wanted).order_by(_COLUMNS.price_snapshot_id, _COLUMNS.lane_id)
+                query = (
+                    select(PRICED_LANE_TABLE).where(is_wanted).order_by(_COLUMNS.price_snapshot_id, _COLUMNS.lane_id)
+                )
                 rows.extend(_row_of(dict(stored)) for stored in connection.execute(query).mappings())
         return rows
 

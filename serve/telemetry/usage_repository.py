@@ -74,7 +74,9 @@ class UsageRepository:
                 *sums,
             )
             .where(_ATTEMPT.account == account)
-            .where((_ATTEMPT.started_at_us >= to_microseconds(since)) & (_ATTEMPT.started_at_us < to_microseconds(until)))
+            .where(
+                (_ATTEMPT.started_at_us >= to_microseconds(since)) & (_ATTEMPT.started_at_us < to_microseconds(until))
+            )
             .group_by(group)
             .order_by(group)
         )

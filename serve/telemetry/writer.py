@@ -158,7 +158,9 @@ class TelemetryWriter:
         now = self._monotonic()
         if self._drops_logged_at is None or now - self._drops_logged_at >= self._limits.drop_log_interval_s:
             self._drops_logged_at = now
-            _log.warning("telemetry takes no rows, %d dropped so far: the database is too slow or away", self._refused_rows)
+            _log.warning(
+                "telemetry takes no rows, %d dropped so far: the database is too slow or away", self._refused_rows
+            )
 
     def _hurry(self) -> None:
         self._is_urgent.set()
@@ -202,7 +204,9 @@ class TelemetryWriter:
             except Exception as error:
                 self._failed_writes += 1
                 self._failures_while_closing += self._is_closing.is_set()
-                _log.warning("telemetry: the database failed, trying again in %.1f s: %s", backoff_s, _first_line(error))
+                _log.warning(
+                    "telemetry: the database failed, trying again in %.1f s: %s", backoff_s, _first_line(error)
+                )
                 self._is_closing.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, self._limits.longest_backoff_s)
             else:

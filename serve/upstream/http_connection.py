@@ -185,7 +185,9 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         if self._has_head and self._ends_with_connection and error is None:
             self._is_complete = True
-        self._fail(StreamBroken(f"the connection broke ({type(error).__name__ if error else 'closed by the provider'})"))
+        self._fail(
+            StreamBroken(f"the connection broke ({type(error).__name__ if error else 'closed by the provider'})")
+        )
         self._on_lost(self)
 
     # What the parser calls.

@@ -106,7 +106,9 @@ class HttpTransport:
     def _drop_longest_idle(self) -> bool:
         """Cut the connection that was idle for the longest time, of any origin; False: none is idle."""
         oldest = min(
-            (idle[0] for idle in self._idle.values() if idle), key=lambda connection: connection.idle_since, default=None
+            (idle[0] for idle in self._idle.values() if idle),
+            key=lambda connection: connection.idle_since,
+            default=None,
         )
         if oldest is None:
             return False
@@ -150,7 +152,12 @@ def _encode_head(url: str, headers: Mapping[str, str]) -> tuple[_Origin, bytes]:
     is_encrypted = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     host = parts.netloc.rpartition("@")[2]
-    fields = {"host": host, "accept": "*/*", "accept-encoding": "identity", **{k.lower(): v for k, v in headers.items()}}
+    fields = {
+        "host": host,
+        "accept": "*/*",
+        "accept-encoding": "identity",
+        **{k.lower(): v for k, v in headers.items()},
+    }
     lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     if any(character in line for line in lines for character in "\r\n\0"):
         raise ConnectFailed("a header of the lane holds a line break")

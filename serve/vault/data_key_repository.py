@@ -40,7 +40,9 @@ class DataKeyRepository:
     def find(self, account: str) -> DataKeyRow | None:
         """Return an account's data key."""
         with self._engine.connect() as connection:
-            row = connection.execute(select(_KEY.account, _KEY.key_id, _KEY.wrapped).where(_KEY.account == account)).first()
+            row = connection.execute(
+                select(_KEY.account, _KEY.key_id, _KEY.wrapped).where(_KEY.account == account)
+            ).first()
         return None if row is None else DataKeyRow(row.account, bytes(row.key_id), bytes(row.wrapped))
 
     def all(self) -> list[DataKeyRow]:

@@ -130,7 +130,9 @@ def read_master_keys(text: str, where: str) -> MasterKeys:
         except (binascii.Error, ValueError):
             key = b""
         if len(key) != _KEY_BYTES:
-            raise ConfigurationError(f"{where}: a master key is base64 of 32 bytes: make one with 'llmdeal vault new-master-key'")
+            raise ConfigurationError(
+                f"{where}: a master key is base64 of 32 bytes: make one with 'llmdeal vault new-master-key'"
+            )
         keys.append(key)
     return MasterKeys(keys)
 
@@ -204,7 +206,9 @@ def _load_wrapper(name: str, environment: Mapping[str, str]) -> KeyWrapper:
     try:
         made: KeyWrapper = getattr(import_module(module), factory)(environment)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"key_wrapper: {name!r} cannot be loaded (write package.module:factory): {error}") from None
+        raise ConfigurationError(
+            f"key_wrapper: {name!r} cannot be loaded (write package.module:factory): {error}"
+        ) from None
     return made
 
 

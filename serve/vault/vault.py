@@ -57,7 +57,9 @@ class Vault:
         """
         row, data_key = self._data_key(account, may_make=False)
         if record[:_HEAD_BYTES] != _VERSION + row.key_id:
-            raise VaultError(f"the key {provider}/{name} of account {account!r} was sealed under a data key that is gone")
+            raise VaultError(
+                f"the key {provider}/{name} of account {account!r} was sealed under a data key that is gone"
+            )
         opened = decrypt(data_key, record[_HEAD_BYTES:], _belonging(account, provider, name))
         if opened is None:
             raise VaultError(f"the stored key {provider}/{name} of account {account!r} is damaged, or not its own")

@@ -108,7 +108,9 @@ class WatchFollower:
     ) -> Mapping[str, Mapping[str, LaneCoefficients]]:
         if not self._accounts.look() and not is_whole:
             return {}
-        return {account: self._accounts.coefficients_of(account, directory) for account, directory in directories.items()}
+        return {
+            account: self._accounts.coefficients_of(account, directory) for account, directory in directories.items()
+        }
 
     def _work(
         self, now_us: int, directories: Mapping[str, LaneDirectory], is_whole: bool
@@ -142,7 +144,8 @@ class WatchFollower:
         """Return bundle's version -> the lanes' shifts before anything was said under it."""
         at_s = now_us / _SECOND_US
         return {
-            version: shifts_of_lanes(learning, directory.table, at_s) for version, learning in self._lanes.beginnings().items()
+            version: shifts_of_lanes(learning, directory.table, at_s)
+            for version, learning in self._lanes.beginnings().items()
         }
 
 

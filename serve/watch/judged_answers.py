@@ -42,7 +42,9 @@ class NewlyJudged:
 def read_newly_judged(engine: Engine, after_us: int, until_us: int) -> NewlyJudged:
     """Return the answers judged at instants in (after_us, until_us], those of the first `MOST_ROWS` pieces of feedback."""
     with engine.connect() as connection:
-        heard = _feedback(connection, (_FEEDBACK.received_at_us > after_us) & (_FEEDBACK.received_at_us <= until_us), MOST_ROWS)
+        heard = _feedback(
+            connection, (_FEEDBACK.received_at_us > after_us) & (_FEEDBACK.received_at_us <= until_us), MOST_ROWS
+        )
         is_all = len(heard) < MOST_ROWS
         if not is_all:
             until_us = heard[-1].received_at_us  # of that instant, too, there may be more
@@ -50,7 +52,9 @@ def read_newly_judged(engine: Engine, after_us: int, until_us: int) -> NewlyJudg
         ids = list(dict.fromkeys(row.request_id for row in heard))
         said = defaultdict(list)
         for part in _parts(ids):
-            for row in _feedback(connection, _FEEDBACK.request_id.in_(part) & (_FEEDBACK.received_at_us <= until_us), None):
+            for row in _feedback(
+                connection, _FEEDBACK.request_id.in_(part) & (_FEEDBACK.received_at_us <= until_us), None
+            ):
                 said[row.request_id].append(row)
         attempts = {row.request_id: row for part in _parts(ids) for row in _answers(connection, part)}
         lane_lists = _lane_lists(connection, {row.lane_list_id for row in attempts.values()})
@@ -95,7 +99,13 @@ def _standing(said: Sequence[Row[Any]]) -> tuple[Signal, ...]:
 
 
 def _feedback(connection: Connection, which: ColumnElement[bool], limit: int | None) -> list[Row[Any]]:
-    columns = (_FEEDBACK.request_id, _FEEDBACK.metric_name, _FEEDBACK.given_by, _FEEDBACK.received_at_us, _FEEDBACK.value)
+    columns = (
+        _FEEDBACK.request_id,
+        _FEEDBACK.metric_name,
+        _FEEDBACK.given_by,
+        _FEEDBACK.received_at_us,
+        _FEEDBACK.value,
+    )
     query = select(*columns).where(which).order_by(_FEEDBACK.received_at_us, _FEEDBACK.request_id).limit(limit)
     return list(connection.execute(query))
 

@@ -51,14 +51,22 @@ class LaneWatch:
 
     def beginnings(self) -> dict[str, LaneLearning]:
         """Return bundle's version -> what its retraining saw lately, of those bundles that say so."""
-        return {version: LaneLearning.begin(self._terms, recent) for version, recent in self._beginnings.by_version().items()}
+        return {
+            version: LaneLearning.begin(self._terms, recent)
+            for version, recent in self._beginnings.by_version().items()
+        }
 
     def learn(self, now_us: int) -> list[Alarm]:
         """Learn from all that was said up to a few seconds ago; return what rang."""
         alarms: list[Alarm] = []
         while True:
             cursor = self._repository.state(FEEDBACK)
-            if cursor is not None and not alarms and now_us - cursor.updated_at_us < self._round_us and cursor.value["is_all"]:
+            if (
+                cursor is not None
+                and not alarms
+                and now_us - cursor.updated_at_us < self._round_us
+                and cursor.value["is_all"]
+            ):
                 return alarms
             rung, is_done = self._round(cursor, now_us)
             alarms += rung
@@ -78,7 +86,9 @@ class LaneWatch:
         """Learn from the next pieces of feedback; return what rang, and whether there is no more to do for now."""
         after_us = now_us - _FIRST_LOOK_US if cursor is None else int(cursor.value["read_until_us"])
         judged = read_newly_judged(self._engine, after_us, max(now_us - _LAG_US, after_us))
-        values: dict[StateName, Mapping[str, Any]] = {FEEDBACK: {"read_until_us": judged.read_until_us, "is_all": judged.is_all}}
+        values: dict[StateName, Mapping[str, Any]] = {
+            FEEDBACK: {"read_until_us": judged.read_until_us, "is_all": judged.is_all}
+        }
         alarms = []
         for (account, version), answers in judged.answers.items():
             stored = self._repository.state((LANES, account, version))
@@ -99,7 +109,9 @@ class LaneWatch:
 def shifts_of_lanes(learning: LaneLearning, table: LaneTable, at_s: float) -> Floats | None:
     """Return the shift of each lane of a table at a moment, shape (n_lanes,); None: no lane has any."""
     learning.correction.advance(at_s)
-    shifts = np.array([learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes], np.float64)
+    shifts = np.array(
+        [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes], np.float64
+    )
     return shifts if np.abs(shifts).max(initial=0.0) >= _LEAST_SHIFT else None
 
 

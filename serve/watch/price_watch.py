@@ -28,11 +28,16 @@ class PriceWatch:
         stored = self._repository.state(name)
         noted: Mapping[str, Any] = {} if stored is None else stored.value
         present = {
-            lane.lane_id: [str(lane.price.input_usd_per_mtok), str(lane.price.output_usd_per_mtok)] for lane in table.lanes
+            lane.lane_id: [str(lane.price.input_usd_per_mtok), str(lane.price.output_usd_per_mtok)]
+            for lane in table.lanes
         }
         if all(noted.get(lane_id) == prices for lane_id, prices in present.items()):
             return []
-        alarms = [alarm for lane_id in present if (alarm := self._changed(account, lane_id, noted, present, now_us)) is not None]
+        alarms = [
+            alarm
+            for lane_id in present
+            if (alarm := self._changed(account, lane_id, noted, present, now_us)) is not None
+        ]
         # Lanes that are away keep their last price: a lane that comes back dearer is noticed.
         revision = 0 if stored is None else stored.revision
         is_saved = self._repository.save(name, revision, {name: {**noted, **present}}, now_us, alarms)
@@ -44,7 +49,9 @@ class PriceWatch:
         if lane_id not in noted:
             return None
         before, now = noted[lane_id], present[lane_id]
-        change = max((_change_percent(Decimal(old), Decimal(new)) for old, new in zip(before, now, strict=True)), key=abs)
+        change = max(
+            (_change_percent(Decimal(old), Decimal(new)) for old, new in zip(before, now, strict=True)), key=abs
+        )
         if abs(change) < self._change_percent:
             return None
         told = f"The price of {lane_id} changed: {before[0]} in, {before[1]} out before, {now[0]} in, {now[1]} out now, USD per million tokens."

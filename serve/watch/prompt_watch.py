@@ -94,7 +94,9 @@ class PromptWatch:
         ]
 
 
-def _against_bundle(sample: PromptSample, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]) -> list[list[Any]]:
+def _against_bundle(
+    sample: PromptSample, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]
+) -> list[list[Any]]:
     """Return [number, stability index] of prompts against the bundle's reference."""
     reference = read_reference()
     found = [("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))]

@@ -78,7 +78,10 @@ def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int)
     alarms = repository.alarms(now_us - _SHOWN_US, account)
     of_today = [alarm for alarm in alarms if alarm.rang_at_us >= now_us - ACTIVE_US]
     latest = {(alarm.kind, alarm.subject): alarm for alarm in reversed(of_today)}
-    learned = {version: learning for (_, version), learning in LaneWatch(engine, repository, terms).read(account=account).items()}
+    learned = {
+        version: learning
+        for (_, version), learning in LaneWatch(engine, repository, terms).read(account=account).items()
+    }
     for learning in learned.values():
         learning.correction.advance(now_us / 1e6)
     prompts = repository.state((PROMPTS, account, ""))

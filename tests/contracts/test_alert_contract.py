@@ -28,7 +28,9 @@ def spend(engine: Engine, scope: str, amount: int, cap: int | None, month: str =
     budgets = BudgetRepository(engine)
     if cap is not None:
         budgets.set_rule(BudgetRule(scope, cap, BERLIN))
-    budgets.settle("worker", [Charge(f"{scope}{month}", amount, ((scope, month),), 5, False, "p/model", "prices")], {}, 5)
+    budgets.settle(
+        "worker", [Charge(f"{scope}{month}", amount, ((scope, month),), 5, False, "p/model", "prices")], {}, 5
+    )
 
 
 def test_budgets_are_found_by_how_far_they_are_spent(engine: Engine, alerts: AlertRepository) -> None:

@@ -24,7 +24,9 @@ def budgets(engine: Engine) -> BudgetRepository:
 
 
 def charge(charge_id: str, amount: int, *scopes: str) -> Charge:
-    return Charge(charge_id, amount, tuple((scope, MONTH) for scope in scopes or (SCOPE,)), 5, False, "p/model", "prices")
+    return Charge(
+        charge_id, amount, tuple((scope, MONTH) for scope in scopes or (SCOPE,)), 5, False, "p/model", "prices"
+    )
 
 
 def state(budgets: BudgetRepository, scope: str = SCOPE) -> tuple[int, int]:
@@ -82,7 +84,9 @@ def test_a_lower_cap_stops_further_leases_at_once(budgets: BudgetRepository) -> 
     assert budgets.lease("worker", SCOPE, MONTH, 1, 1, 1) == 0
 
 
-def test_a_worker_that_is_gone_is_written_off_and_taken_back_when_its_journal_is_found(budgets: BudgetRepository) -> None:
+def test_a_worker_that_is_gone_is_written_off_and_taken_back_when_its_journal_is_found(
+    budgets: BudgetRepository,
+) -> None:
     budgets.lease("gone", SCOPE, MONTH, 400, 400, 1_000)
     budgets.settle("gone", [charge("req_1/0", 100)], {}, 1_000)
     budgets.lease("alive", SCOPE, MONTH, 10, 10, 9_000)
@@ -122,7 +126,9 @@ def test_workers_at_the_same_time_share_a_budget_to_the_last_nano_dollar(
             repository.settle(worker_id, [charge(f"{worker_id}/{number}", 10)], {}, 2)
         spent.append(number * 10)
 
-    threads = [threading.Thread(target=work, args=(f"worker-{n}", BudgetRepository(open_engine(new_url)))) for n in range(4)]
+    threads = [
+        threading.Thread(target=work, args=(f"worker-{n}", BudgetRepository(open_engine(new_url)))) for n in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

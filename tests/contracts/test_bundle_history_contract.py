@@ -43,7 +43,10 @@ def test_the_history_comes_back_as_it_was_added(engine: Engine) -> None:
     audit = AuditRepository(engine, lambda: NOW)
     history = BundleHistory(audit)
     assert (history.newest(), history.entries()) == (0, [])
-    stops = [StageChange("stop", "canary", Standing("b", "b+1", 0.125)), StageChange("stop", "shadow", Standing("c", "c+1"))]
+    stops = [
+        StageChange("stop", "canary", Standing("b", "b+1", 0.125)),
+        StageChange("stop", "shadow", Standing("c", "c+1")),
+    ]
     assert history.add([promotion(1)], "ada", after=0) == 1
     assert history.add(stops, "cli:bob", after=1) == 3
     entries = history.entries()
@@ -86,7 +89,9 @@ def test_shadows_are_summed_up_beside_each_champion(engine: Engine) -> None:
     repository = ShadowRepository(engine)
     assert repository.summaries("b+1") == []
     repository.add([shadow_decision(number) for number in range(8)])
-    repository.add([shadow_decision(3), shadow_decision(20, champion_version="c+1"), shadow_decision(21, router_version="d+1")])
+    repository.add(
+        [shadow_decision(3), shadow_decision(20, champion_version="c+1"), shadow_decision(21, router_version="d+1")]
+    )
     first, second = repository.summaries("b+1")
     assert (first.champion_version, first.n_requests, first.agreement) == ("a+1", 8, 0.75)
     assert (first.champion_quality, first.quality, first.quality_of_champions_lane) == (0.5, 0.75, 0.25)

@@ -29,7 +29,9 @@ def wanted(**query: str) -> RequestFilter:
     return read_filter(query, NOON + DAY, ZoneInfo("UTC"))
 
 
-def walk(engine: Engine, what: RequestFilter, page_rows: int, cursor: Cursor | None = None) -> tuple[list[str], Cursor | None]:
+def walk(
+    engine: Engine, what: RequestFilter, page_rows: int, cursor: Cursor | None = None
+) -> tuple[list[str], Cursor | None]:
     """Return the ids of all pages from here to the oldest, and the cursor back from the last."""
     ids: list[str] = []
     while True:
@@ -42,7 +44,9 @@ def walk(engine: Engine, what: RequestFilter, page_rows: int, cursor: Cursor | N
 
 def test_pages_hold_every_request_once_newest_first(engine: Engine) -> None:
     same_instant = [row(number, started_at=NOON) for number in range(5)]
-    AttemptRepository(engine).insert_many([*same_instant, *(row(number) for number in range(5, 12)), row(99, account="other")])
+    AttemptRepository(engine).insert_many(
+        [*same_instant, *(row(number) for number in range(5, 12)), row(99, account="other")]
+    )
     ids, back = walk(engine, wanted(), 3)
     assert ids == [f"req_{number:024x}" for number in range(11, -1, -1)]
     assert back is not None
@@ -73,7 +77,9 @@ def test_a_filter_finds_attempts_that_another_one_made_good(engine: Engine) -> N
     AttemptRepository(engine).insert_many([*attempts, row(2, lane_id="b")])
 
     def found(**query: str) -> list[tuple[str, int]]:
-        return [(line.request_id[-1], line.attempt) for line in read_page(engine, "default", wanted(**query), None).rows]
+        return [
+            (line.request_id[-1], line.attempt) for line in read_page(engine, "default", wanted(**query), None).rows
+        ]
 
     assert found(lane="a") == [("1", 1)]
     assert found(outcome="failed") == [("1", 1)]
@@ -117,12 +123,16 @@ def test_a_filter_keeps_what_meets_all_of_it(engine: Engine, query: dict[str, st
 
 def test_a_rare_word_is_looked_for_step_by_step_and_found(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests_query, "LOOKED_AT", 4)
-    AttemptRepository(engine).insert_many([row(number, tags=("rare",) if number == 2 else ("common",)) for number in range(20)])
+    AttemptRepository(engine).insert_many(
+        [row(number, tags=("rare",) if number == 2 else ("common",)) for number in range(20)]
+    )
     first = read_page(engine, "default", wanted(tag="rare"), None)
     assert not first.rows
     assert first.stopped_at_us is not None
     assert walk(engine, wanted(tag="rare"), 50)[0] == [f"req_{2:024x}"]
-    assert walk(engine, wanted(tag="common"), 3)[0] == [f"req_{number:024x}" for number in range(19, -1, -1) if number != 2]
+    assert walk(engine, wanted(tag="common"), 3)[0] == [
+        f"req_{number:024x}" for number in range(19, -1, -1) if number != 2
+    ]
 
 
 def test_choices_are_what_the_account_has_used(engine: Engine) -> None:
@@ -171,7 +181,9 @@ def test_what_lies_behind_is_remembered_and_what_goes_on_is_not(engine: Engine) 
 
 
 def test_a_sample_is_of_the_accounts_answers(engine: Engine) -> None:
-    AttemptRepository(engine).insert_many([row(1), row(2, outcome="timeout"), row(3, account="other"), row(4, candidates=None)])
+    AttemptRepository(engine).insert_many(
+        [row(1), row(2, outcome="timeout"), row(3, account="other"), row(4, candidates=None)]
+    )
     [answer] = SampleReader(engine, lambda: 0.0).draw("default", NOON, 2)
     assert answer.lane_id == "sandbox/small"
     assert answer.candidates == row(1).candidates
@@ -181,7 +193,9 @@ def test_of_many_answers_a_part_is_drawn_by_chance(engine: Engine) -> None:
     import random
 
     ids = random.Random(0)
-    AttemptRepository(engine).insert_many([row(number, request_id=f"req_{ids.getrandbits(96):024x}") for number in range(400)])
+    AttemptRepository(engine).insert_many(
+        [row(number, request_id=f"req_{ids.getrandbits(96):024x}") for number in range(400)]
+    )
     drawn = SampleReader(engine, lambda: 0.0).draw("default", NOON, 10_000)  # as if there were so many
     assert 20 <= len(drawn) <= 60
 
@@ -189,9 +203,12 @@ def test_of_many_answers_a_part_is_drawn_by_chance(engine: Engine) -> None:
 def test_thumbs_are_counted_and_paired_with_what_was_predicted(engine: Engine) -> None:
     AttemptRepository(engine).insert_many([row(1), row(2), row(3, account="other")])
     given = [
-        feedback_row(number, request_id=f"req_{number:024x}", value=value) for number, value in ((1, 1.0), (2, 0.0), (3, 1.0))
+        feedback_row(number, request_id=f"req_{number:024x}", value=value)
+        for number, value in ((1, 1.0), (2, 0.0), (3, 1.0))
     ]
-    FeedbackRepository(engine).insert_many([*given, feedback_row(1, request_id=f"req_{1:024x}", metric_name="score", value=9.0)])
+    FeedbackRepository(engine).insert_many(
+        [*given, feedback_row(1, request_id=f"req_{1:024x}", metric_name="score", value=9.0)]
+    )
     thumbs = read_thumbs(engine, "default", NOON)
     assert (thumbs.given, thumbs.up) == (2, 1)
     assert sorted(read_judged_qualities(engine, "default")) == [(0.5, 0.0), (0.5, 1.0)]
@@ -202,5 +219,7 @@ def test_a_sample_is_a_range_of_the_random_ids_of_the_account_and_the_span(engin
     elsewhere = {0: {"account": "other"}, 1: {"started_at": NOON - DAY}, 2: {"outcome": "timeout"}}
     rows = [row(number, request_id=ids[number], cost_nusd=number, **elsewhere.get(number, {})) for number in range(256)]
     AttemptRepository(engine).insert_many(rows)
-    drawn = SampleReader(engine, lambda: 0.0).draw("default", NOON, 16_000)  # as if there were so many: a sixteenth is drawn
+    drawn = SampleReader(engine, lambda: 0.0).draw(
+        "default", NOON, 16_000
+    )  # as if there were so many: a sixteenth is drawn
     assert sorted(answer.cost_nusd or 0 for answer in drawn) == list(range(3, 16))

@@ -15,7 +15,12 @@ from serve.storage.database import create_telemetry_engine
 
 pytestmark = pytest.mark.slow
 
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 BODY: Any = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}], "max_tokens": 10}
 TABLES = ("budget_lease", "attempt", "idempotent_request", "identity_version")
 
@@ -39,7 +44,9 @@ def away(url: str) -> Iterator[None]:
         engine = create_engine(make_url(url).set(database="postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-            connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            connection.exec_driver_sql(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            )
             yield
             connection.exec_driver_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     engine.dispose()

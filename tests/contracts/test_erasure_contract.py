@@ -57,7 +57,9 @@ def test_contents_go_and_rows_numbers_and_others_stay(engine: Engine, erasure: T
 
     *forgotten, later = attempts(engine, "acme")
     assert (erased.n_attempts, erased.until) == (3, NOW)
-    assert [(row.prompt_text, row.answer_text, row.features, row.features_version) for row in forgotten] == [(None,) * 4] * 3
+    assert [(row.prompt_text, row.answer_text, row.features, row.features_version) for row in forgotten] == [
+        (None,) * 4
+    ] * 3
     assert [(row.cost_nusd, row.candidates, row.propensity) for row in forgotten] == [
         (row.cost_nusd, row.candidates, row.propensity) for row in before[:3]
     ]
@@ -93,14 +95,18 @@ def test_what_comes_to_be_stored_only_afterwards_is_forgotten_too(
     assert comments == (["my words"] * 3 if has_rows else [None, "my words"] * 3)
 
 
-def test_feedback_that_waited_while_its_request_was_deleted_goes_with_it(engine: Engine, erasure: TelemetryErasure) -> None:
+def test_feedback_that_waited_while_its_request_was_deleted_goes_with_it(
+    engine: Engine, erasure: TelemetryErasure
+) -> None:
     AttemptRepository(engine).insert_many([attempt_row(0, account="acme"), attempt_row(1, account="other")])
     erasure.forget("acme", "ann", has_rows=True)
     FeedbackRepository(engine).insert_many([feedback_row(n, comment="my words") for n in range(2)])
     assert [row.request_id for row in feedback(engine)] == [row.request_id for row in attempts(engine, "other")]
 
 
-def test_it_is_noted_for_exports_and_in_the_audit_log(engine: Engine, erasure: TelemetryErasure, audit: AuditRepository) -> None:
+def test_it_is_noted_for_exports_and_in_the_audit_log(
+    engine: Engine, erasure: TelemetryErasure, audit: AuditRepository
+) -> None:
     accounts = AccountRepository(audit)
     for name, content in (("acme", None), ("quiet", "none"), ("open", "full"), ("half", "features")):
         accounts.add(Account(name, name, "UTC", "never", True, NOW, content), "test")  # type: ignore[arg-type]
@@ -108,7 +114,11 @@ def test_it_is_noted_for_exports_and_in_the_audit_log(engine: Engine, erasure: T
 
     entry = audit.entries("acme")[0]
 
-    assert (entry.actor, entry.action, entry.details) == ("ann", "account.forget", {"kept": "none", "until": NOW.isoformat()})
+    assert (entry.actor, entry.action, entry.details) == (
+        "ann",
+        "account.forget",
+        {"kept": "none", "until": NOW.isoformat()},
+    )
     assert ForgottenRepository(engine).entries(FAR_AHEAD) == [
         ForgottenContent("acme", NOW, "none"),
         ForgottenContent("half", FAR_AHEAD, "features"),
@@ -151,7 +161,9 @@ def test_sqlite_keeps_no_copy_of_the_words(engine: Engine, erasure: TelemetryEra
     assert all(b"Rosebud" not in path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
 
 
-def test_what_was_learned_online_goes_with_the_rows_and_stays_without(engine: Engine, erasure: TelemetryErasure) -> None:
+def test_what_was_learned_online_goes_with_the_rows_and_stays_without(
+    engine: Engine, erasure: TelemetryErasure
+) -> None:
     watch, first = WatchRepository(engine), ("feedback", "", "")
     kept = {("lanes", account, "base+1"): {} for account in ("acme", "other")}
     alarms = [Alarm(account, "price", "p/a", 7_000_000, 50.0, 20.0, "It changed.") for account in ("acme", "other")]

@@ -52,7 +52,14 @@ def lane(number: int, price: str, **changes: Any) -> Lane:
     trained = None if number == len(PRICES) - 1 else names[(number * 11) % len(names)]
     rates = Price(Decimal(price) / 4, Decimal(price), "test", date(2026, 11, 1))
     made = Lane(
-        f"p{number}/m", f"p{number}", "m", f"vendor/m{number}", f"p{number}", rates, context_tokens=100_000, trained_name=trained
+        f"p{number}/m",
+        f"p{number}",
+        "m",
+        f"vendor/m{number}",
+        f"p{number}",
+        rates,
+        context_tokens=100_000,
+        trained_name=trained,
     )
     return replace(made, prior=None if trained else PRIOR, typical_tokens_per_s=20.0 + 17 * number, **changes)
 

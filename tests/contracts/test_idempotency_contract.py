@@ -63,7 +63,9 @@ def test_an_answer_outlives_a_release_that_comes_too_late(requests: IdempotencyR
     assert ask(requests, claim("second")) == "answered"
 
 
-def test_a_worker_that_is_gone_is_followed_by_another_and_its_late_answer_is_not_taken(requests: IdempotencyRepository) -> None:
+def test_a_worker_that_is_gone_is_followed_by_another_and_its_late_answer_is_not_taken(
+    requests: IdempotencyRepository,
+) -> None:
     ask(requests, claim(), now=1)
     requests.renew(["first", "others"], 200)
     assert ask(requests, claim("second"), now=199) == "under_way"
@@ -79,7 +81,9 @@ def test_after_its_time_a_key_may_stand_for_something_else(requests: Idempotency
     requests.finish(claim(), ANSWER)
     assert ask(requests, claim("second", b"other"), now=EXPIRES) == "other_request"
     assert ask(requests, claim("second", b"other"), now=EXPIRES + 1) == "claimed"
-    assert ask(requests, claim("third", b"other"), now=EXPIRES + 2) == "under_way"  # and nothing is left of the old answer
+    assert (
+        ask(requests, claim("third", b"other"), now=EXPIRES + 2) == "under_way"
+    )  # and nothing is left of the old answer
     assert requests.finish(claim("second", b"other"), ANSWER)
 
 

@@ -52,7 +52,9 @@ def issued(engine: Engine, audit: AuditRepository, clock: HeldClock) -> IssuedKe
     return IssuedKeys(VirtualKeyRepository(audit), vault, clock.now)
 
 
-def test_every_change_grows_the_version_and_a_failed_one_leaves_nothing(issued: IssuedKeys, audit: AuditRepository) -> None:
+def test_every_change_grows_the_version_and_a_failed_one_leaves_nothing(
+    issued: IssuedKeys, audit: AuditRepository
+) -> None:
     before = audit.version()
     issued.issue("acme", "ci", KeyTerms(), "ann")
     assert audit.version() == before + 1
@@ -77,12 +79,19 @@ def test_what_is_accepted_follows_expiry_rotation_and_the_account(
     issued: IssuedKeys, audit: AuditRepository, clock: HeldClock
 ) -> None:
     soon = clock.now() + timedelta(hours=2)
-    issued.issue("acme", "ci", KeyTerms(lanes=("anthropic/*",), tags=("a", "b"), requests_per_minute=5, expires_at=soon), "ann")
+    issued.issue(
+        "acme", "ci", KeyTerms(lanes=("anthropic/*",), tags=("a", "b"), requests_per_minute=5, expires_at=soon), "ann"
+    )
     issued.rotate("acme", "ci", timedelta(hours=1), "ann")
     expiries = sorted(key.expires_at for key in issued.accepted() if key.expires_at)
     assert expiries == [clock.now() + timedelta(hours=1), soon]
     holder = issued.accepted()[0].holder
-    assert (holder.virtual_key_id, holder.account, holder.lanes, holder.tags) == ("acme/ci", "acme", ("anthropic/*",), ("a", "b"))
+    assert (holder.virtual_key_id, holder.account, holder.lanes, holder.tags) == (
+        "acme/ci",
+        "acme",
+        ("anthropic/*",),
+        ("a", "b"),
+    )
     AccountRepository(audit).change("acme", "ann", is_enabled=False)
     assert issued.accepted() == []
 
@@ -107,7 +116,9 @@ def test_an_account_keeps_an_owner(engine: Engine, audit: AuditRepository, clock
         accounts.set_member("acme", "stranger@example.com", Role.VIEWER, "test")
 
 
-def test_a_session_lasts_until_it_ends_expires_or_the_password_changes(audit: AuditRepository, clock: HeldClock) -> None:
+def test_a_session_lasts_until_it_ends_expires_or_the_password_changes(
+    audit: AuditRepository, clock: HeldClock
+) -> None:
     accounts = AccountRepository(audit)
     sign_in = SignIn(PersonRepository(audit), accounts, clock)
     sign_in.add_person("acme", "ann@example.com", PASSWORD, "test")

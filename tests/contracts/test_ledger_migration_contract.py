@@ -25,7 +25,8 @@ def fill(engine: Engine) -> None:
         for charge_id, scope, amount in ENTRIES:
             values = {"charge_id": charge_id, "scope": scope, "period": MONTH, "amount": amount}
             connection.execute(
-                text("INSERT INTO ledger_entry VALUES (:charge_id, :scope, :period, :amount, 5, false, 'p/m', 's')"), values
+                text("INSERT INTO ledger_entry VALUES (:charge_id, :scope, :period, :amount, 5, false, 'p/m', 's')"),
+                values,
             )
         for scope in PAYERS:
             spent = sum(amount for _, payer, amount in ENTRIES if payer == scope)
@@ -38,7 +39,9 @@ def fill(engine: Engine) -> None:
             )
 
 
-def test_books_kept_by_payer_are_carried_over_and_still_add_up(new_url: str, open_engine: Callable[[str], Engine]) -> None:
+def test_books_kept_by_payer_are_carried_over_and_still_add_up(
+    new_url: str, open_engine: Callable[[str], Engine]
+) -> None:
     first = create_telemetry_engine(new_url)
     fill(first)
     migrate_to_head(first)

@@ -23,7 +23,13 @@ from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import EMBEDDINGS, SPOKEN_DIALECTS, capabilities_of_dialects, endpoint_urls, exchange_between
+from serve.dialects.registry import (
+    EMBEDDINGS,
+    SPOKEN_DIALECTS,
+    capabilities_of_dialects,
+    endpoint_urls,
+    exchange_between,
+)
 from serve.errors import ConfigurationError
 from serve.http.doors import CHAT, MESSAGES
 from serve.lanes.capabilities import capabilities_named
@@ -46,7 +52,9 @@ def catalogue() -> ModelCatalogue:
 def connect(tmp_path: Path, environment: dict[str, str], toml: str = "") -> ProviderConnections:
     config = tmp_path / "llmdeal.toml"
     config.write_text(toml)
-    return ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), NOW).of_settings(load_settings(config, {}), environment)
+    return ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), NOW).of_settings(
+        load_settings(config, {}), environment
+    )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -76,7 +84,8 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert lane.prior is not None
         assert all(url.startswith("https://") for urls in connection.endpoints.values() for url in urls)
         assert (
-            capabilities_of_dialects([row.dialect, *row.also_speaks], lane.vendor_model, connection.quirks) in lane.capabilities
+            capabilities_of_dialects([row.dialect, *row.also_speaks], lane.vendor_model, connection.quirks)
+            in lane.capabilities
         )
         base_url = (row.base_url or "").replace("{location}", row.location or "")
         assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, base_url, lane.upstream_model)
@@ -107,11 +116,11 @@ def test_credentials_that_serve_for_more_are_not_used_unasked(row: ProviderRow, 
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_a_provider_row_says_where_it_runs_and_what_it_keeps_or_that_nobody_knows(row: ProviderRow, tmp_path: Path) -> None:
+def test_a_provider_row_says_where_it_runs_and_what_it_keeps_or_that_nobody_knows(
+    row: ProviderRow, tmp_path: Path
+) -> None:
     """Lanes of which it is not known satisfy no demand: region, training and retention all fail closed."""
-    settings = (
-        f"[providers.{row.id}]\nbase_url = 'https://somewhere.test/v1'\n[[providers.{row.id}.models]]\nupstream_model = 'x'\n"
-    )
+    settings = f"[providers.{row.id}]\nbase_url = 'https://somewhere.test/v1'\n[[providers.{row.id}.models]]\nupstream_model = 'x'\n"
     if row.credentials != "key":
         return
     [connection] = [
@@ -134,7 +143,9 @@ def test_a_provider_row_says_where_it_runs_and_what_it_keeps_or_that_nobody_know
 
 
 @pytest.mark.parametrize(
-    ("row", "region"), [(row, region) for row in SPOKEN for region in row.regions], ids=lambda item: getattr(item, "id", item)
+    ("row", "region"),
+    [(row, region) for row in SPOKEN for region in row.regions],
+    ids=lambda item: getattr(item, "id", item),
 )
 def test_a_region_that_is_offered_is_in_the_lane_and_its_uplift_in_the_price(
     row: ProviderRow, region: str, tmp_path: Path
@@ -145,7 +156,10 @@ def test_a_region_that_is_offered_is_in_the_lane_and_its_uplift_in_the_price(
     assert there or not plain
     for connection in there:
         assert connection.lane.region == region
-        rate, usual = connection.lane.price.input_usd_per_mtok, plain[connection.lane.vendor_model].price.input_usd_per_mtok
+        rate, usual = (
+            connection.lane.price.input_usd_per_mtok,
+            plain[connection.lane.vendor_model].price.input_usd_per_mtok,
+        )
         assert rate == usual * row.regions[region].price_factor or (row.id == "bedrock" and rate > usual)
 
 
@@ -175,7 +189,10 @@ def test_a_price_that_depends_on_the_hour_is_the_dearest_one() -> None:
 
 
 def test_a_price_with_a_start_date_holds_from_then_on() -> None:
-    prices = [PackagedPrices(datetime(2026, 10, day, tzinfo=UTC)).price_of("mistral", "mistral-large-4") for day in (15, 25, 31)]
+    prices = [
+        PackagedPrices(datetime(2026, 10, day, tzinfo=UTC)).price_of("mistral", "mistral-large-4")
+        for day in (15, 25, 31)
+    ]
     assert [price.input_usd_per_mtok for price in prices if price] == [Decimal("0.68"), Decimal("1.36"), Decimal("0.7")]
 
 
@@ -192,7 +209,10 @@ def test_a_prefix_of_a_model_id_has_no_price() -> None:
 
 def test_a_region_brings_its_host_and_its_uplift(tmp_path: Path) -> None:
     environment = {"OPENAI_API_KEY": "provider-secret-1"}
-    world, europe = connect(tmp_path, environment), connect(tmp_path, environment, '[providers.openai]\nregion = "eu"\n')
+    world, europe = (
+        connect(tmp_path, environment),
+        connect(tmp_path, environment, '[providers.openai]\nregion = "eu"\n'),
+    )
     assert all(
         url.startswith("https://eu.api.openai.com/v1/")
         for connection in europe.connections
@@ -251,7 +271,9 @@ def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> No
 
 
 def test_an_account_of_ones_own_has_its_own_name_and_pool(tmp_path: Path) -> None:
-    found = connect(tmp_path, {"WORK_KEY": "provider-secret-1"}, '[providers.groq]\nkey_env = "WORK_KEY"\naccount = "work"\n')
+    found = connect(
+        tmp_path, {"WORK_KEY": "provider-secret-1"}, '[providers.groq]\nkey_env = "WORK_KEY"\naccount = "work"\n'
+    )
     assert {connection.lane.account for connection in found.connections} == {"groq@work"}
     assert all(connection.lane.lane_id.startswith("groq@work/") for connection in found.connections)
 
@@ -281,7 +303,9 @@ def test_a_provider_that_is_switched_off_stays_off(tmp_path: Path) -> None:
         ({"id": "other"}, "call the file other.yaml"),
     ],
 )
-def test_a_malformed_row_is_refused_by_line_and_field(change: dict[str, object], complaint: str, tmp_path: Path) -> None:
+def test_a_malformed_row_is_refused_by_line_and_field(
+    change: dict[str, object], complaint: str, tmp_path: Path
+) -> None:
     row = yaml.safe_load((data_dir() / "providers" / "groq.yaml").read_text()) | change
     (tmp_path / "groq.yaml").write_text(yaml.safe_dump(row, sort_keys=False))
     with pytest.raises(ConfigurationError, match=complaint):

@@ -24,11 +24,15 @@ any_rows = settings(deadline=None, max_examples=40, suppress_health_check=[Healt
 
 
 def stored_attempts(engine: Engine, chunk_rows: int = 1_000) -> list[AttemptRow]:
-    return [row for chunk in AttemptRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk]
+    return [
+        row for chunk in AttemptRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk
+    ]
 
 
 def stored_feedback(engine: Engine, chunk_rows: int = 1_000) -> list[FeedbackRow]:
-    return [row for chunk in FeedbackRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk]
+    return [
+        row for chunk in FeedbackRepository(engine).read(LONG_AGO, FAR_AHEAD, chunk_rows=chunk_rows) for row in chunk
+    ]
 
 
 def empty(engine: Engine) -> None:
@@ -39,7 +43,10 @@ def empty(engine: Engine) -> None:
 
 def as_text(index: Mapping[str, Any]) -> dict[str, str]:
     """Return an index with the conditions of partial ones as text: SQLAlchemy's own are never equal."""
-    told = {**index, "dialect_options": {name: str(option) for name, option in index.get("dialect_options", {}).items()}}
+    told = {
+        **index,
+        "dialect_options": {name: str(option) for name, option in index.get("dialect_options", {}).items()},
+    }
     return {name: str(value) for name, value in told.items()}
 
 
@@ -100,7 +107,9 @@ def test_any_attempts_come_back_as_they_were_stored(engine: Engine) -> None:
     def check(rows: list[AttemptRow]) -> None:
         empty(engine)
         AttemptRepository(engine).insert_many(rows)
-        assert stored_attempts(engine) == sorted(rows, key=lambda row: (row.started_at, row.request_id.encode(), row.attempt))
+        assert stored_attempts(engine) == sorted(
+            rows, key=lambda row: (row.started_at, row.request_id.encode(), row.attempt)
+        )
 
     check()
 

@@ -10,7 +10,12 @@ from fakes.webhook_receiver import SECRET, WebhookReceiver
 
 pytestmark = pytest.mark.slow
 
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 
 
 def test_a_running_gateway_tells_how_far_its_budget_is_spent(tmp_path: Path) -> None:
@@ -20,7 +25,11 @@ def test_a_running_gateway_tells_how_far_its_budget_is_spent(tmp_path: Path) -> 
         servers = [{"id": "box", "base_url": provider.base_url, "models": [MODEL]}]
         environment = {"HOOK_SECRET": SECRET}
         with GatewayThread(tmp_path, environment, monthly_budget_usd=budget, servers=servers, alerts=alerts) as gateway:
-            body = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}], "max_tokens": 7}
+            body = {
+                "model": "smart-route",
+                "messages": [{"role": "user", "content": "What is 17 * 23?"}],
+                "max_tokens": 7,
+            }
             statuses: set[int] = set()
             while 402 not in statuses:
                 statuses.add(httpx.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30).status_code)

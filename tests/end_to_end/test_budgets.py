@@ -27,7 +27,12 @@ MOST_ANSWERS = 2 * (BUDGET_NUSD // ANSWER_NUSD)  # of two such budgets, if no na
 
 
 def server(provider_id: str, base_url: str, **others: Any) -> dict[str, Any]:
-    served = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+    served = {
+        "upstream_model": "llama",
+        "vendor_model": "meta/llama",
+        "input_usd_per_mtok": "0.5",
+        "output_usd_per_mtok": "1.5",
+    }
     return {"id": provider_id, "base_url": base_url, "models": [{**served, "context_tokens": 32_000}], **others}
 
 
@@ -45,7 +50,9 @@ def second() -> Iterator[ScriptedProvider]:
 
 def ask(gateway: GatewayThread, **fields: Any) -> httpx.Response:
     body = {"model": "smart-route", "messages": MESSAGES, "max_tokens": 10, **fields}
-    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=30)
+    return httpx.post(
+        f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=30
+    )
 
 
 def spent(gateway: GatewayThread, scope: str) -> int:
@@ -67,7 +74,9 @@ def _month() -> str:
 
 
 def test_every_scope_pays_for_an_answer_streamed_or_not(tmp_path: Path, first: ScriptedProvider) -> None:
-    with GatewayThread(tmp_path, virtual_keys=[{"name": "ci", "key": KEY}], servers=[server("first", first.base_url)]) as gateway:
+    with GatewayThread(
+        tmp_path, virtual_keys=[{"name": "ci", "key": KEY}], servers=[server("first", first.base_url)]
+    ) as gateway:
         assert ask(gateway).status_code == 200
         assert ask(gateway, stream=True).status_code == 200
         for scope in ("account:default", "virtual_key:ci", "provider_key:first"):
@@ -91,7 +100,9 @@ def test_when_a_provider_keys_budget_is_spent_the_next_lane_answers_and_then_nob
         assert lanes[0] == "first/llama"
         assert "second/llama" in lanes
         reasons = {
-            answer.headers["x-llmdeal-reason"] for answer in answers if answer.headers.get("x-llmdeal-lane") == "second/llama"
+            answer.headers["x-llmdeal-reason"]
+            for answer in answers
+            if answer.headers.get("x-llmdeal-lane") == "second/llama"
         }
         assert reasons <= {"fallback_budget", "only_candidate"}  # found spent when it was asked, or known to be before
         refused = answers[-1]

@@ -73,7 +73,11 @@ def gateway(bundles: Path) -> Iterator[GatewayThread]:
 
 
 def ask(gateway: GatewayThread, session: str = "s", client: httpx.Client | None = None) -> httpx.Response:
-    body = {"model": "smart-route", "messages": [{"role": "user", "content": f"What is 17 * 23? {session}"}], "max_tokens": 5}
+    body = {
+        "model": "smart-route",
+        "messages": [{"role": "user", "content": f"What is 17 * 23? {session}"}],
+        "max_tokens": 5,
+    }
     send = httpx.post if client is None else client.post
     return send(f"{gateway.url}/v1/chat/completions", json=body, headers={"x-session-id": session}, timeout=30)
 
@@ -106,7 +110,9 @@ def metric(gateway: GatewayThread, line: str) -> bool:
     return line in httpx.get(f"{gateway.url}/metrics").text.splitlines()
 
 
-def test_a_promoted_bundle_decides_and_is_rolled_back_with_one_command(gateway: GatewayThread, keeper: BundleKeeper) -> None:
+def test_a_promoted_bundle_decides_and_is_rolled_back_with_one_command(
+    gateway: GatewayThread, keeper: BundleKeeper
+) -> None:
     before = ask(gateway)
     judge(keeper.store.folder / "contrary", SHIPPED_VERSION)
     promoted = keeper.promote("contrary", "somebody")
@@ -212,7 +218,9 @@ def test_a_gateway_that_starts_falls_back_along_the_history(bundles: Path, keepe
 
 
 @pytest.mark.slow
-def test_a_canary_decides_its_share_of_the_conversations_and_keeps_them(gateway: GatewayThread, keeper: BundleKeeper) -> None:
+def test_a_canary_decides_its_share_of_the_conversations_and_keeps_them(
+    gateway: GatewayThread, keeper: BundleKeeper
+) -> None:
     canary = keeper.try_canary("contrary", 0.3, "test")
     follow(gateway)
     n = 200
@@ -226,7 +234,9 @@ def test_a_canary_decides_its_share_of_the_conversations_and_keeps_them(gateway:
     follow(gateway)
     with httpx.Client() as client:
         grown = [version_of(ask(gateway, f"talk {number}", client)) for number in range(n)]
-    assert all(later == canary.version for before, later in zip(rounds[0], grown, strict=True) if before == canary.version)
+    assert all(
+        later == canary.version for before, later in zip(rounds[0], grown, strict=True) if before == canary.version
+    )
     assert grown.count(canary.version) > taken
     keeper.stop("test")
     follow(gateway)
@@ -408,7 +418,9 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
     )
     for patience_s in (0.0, 0.11, 0.23):
         process = subprocess.Popen(
-            [sys.executable, "-c", script, str(bundles.parent), str(SHIPPED_BUNDLE)], stdout=subprocess.PIPE, env={**os.environ}
+            [sys.executable, "-c", script, str(bundles.parent), str(SHIPPED_BUNDLE)],
+            stdout=subprocess.PIPE,
+            env={**os.environ},
         )
         assert process.stdout is not None
         process.stdout.readline()
@@ -419,7 +431,9 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
         entries = keeper.history.entries()
         assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
         audit = AuditRepository(open_database(str(bundles.parent / "llmdeal.db")), lambda: datetime.now(UTC))
-        assert len([entry for entry in audit.entries(None, limit=1_000) if entry.action.startswith("bundle.")]) == len(entries)
+        assert len([entry for entry in audit.entries(None, limit=1_000) if entry.action.startswith("bundle.")]) == len(
+            entries
+        )
         if keeper.staging().promoted:
             keeper.rollback("test")
     assert keeper.promote("contrary", "test", is_forced=True, note="alive").bundle == "contrary"

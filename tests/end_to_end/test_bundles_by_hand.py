@@ -83,7 +83,9 @@ def test_a_bundle_that_is_altered_is_refused_by_the_api_with_the_mend(gateway: G
     refused = api(gateway, "post", "/broken/promote", force=True, note="why not")
     assert refused.status_code == 409
     assert "export the bundle again" in refused.json()["error"]["message"]
-    assert "sha256" in next(each["problem"] for each in api(gateway, "get", "").json()["data"] if each["name"] == "broken")
+    assert "sha256" in next(
+        each["problem"] for each in api(gateway, "get", "").json()["data"] if each["name"] == "broken"
+    )
 
 
 class Browser:
@@ -118,7 +120,10 @@ def test_the_dashboard_promotes_by_a_button_and_shows_why(gateway: GatewayThread
         assert deciding(gateway).startswith("night-1")
         refused = admin.send("/router/promote", bundle="night-2")
         assert (refused.status_code, "never judged against the champion night-1" in refused.text) == (409, True)
-        assert "canary, 20% of conversations" in admin.send("/router/try", bundle="night-2", stage="canary", percent="20 %").text
+        assert (
+            "canary, 20% of conversations"
+            in admin.send("/router/try", bundle="night-2", stage="canary", percent="20 %").text
+        )
         assert "is no percentage" in admin.send("/router/try", bundle="night-2", stage="canary", percent="many").text
         assert "Stop the canary" not in admin.send("/router/stop", stage="canary").text
         assert "Roll back" not in admin.send("/router/rollback").text.partition("Promotions")[0]

@@ -21,7 +21,9 @@ VIRTUAL_KEY = issue_virtual_key("test")
 COST_USD = Decimal(11) * Decimal("0.5") / 10**6 + Decimal(7) * Decimal("1.5") / 10**6
 
 
-def server(provider_id: str, base_url: str, input_rate: str = "0.5", output_rate: str = "1.5", **others: Any) -> dict[str, Any]:
+def server(
+    provider_id: str, base_url: str, input_rate: str = "0.5", output_rate: str = "1.5", **others: Any
+) -> dict[str, Any]:
     served = {
         "upstream_model": "llama",
         "vendor_model": "meta/llama",
@@ -62,7 +64,9 @@ def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
 
 def post(gateway: GatewayThread, **fields: Any) -> httpx.Response:
     body = {"model": "smart-route", "messages": MESSAGES, **fields}
-    return httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {VIRTUAL_KEY}"})
+    return httpx.post(
+        f"{gateway.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {VIRTUAL_KEY}"}
+    )
 
 
 def test_an_answer_says_which_lane_it_took_what_it_cost_and_why(client: openai.OpenAI, gateway: GatewayThread) -> None:
@@ -81,7 +85,12 @@ def test_an_answer_says_which_lane_it_took_what_it_cost_and_why(client: openai.O
     assert answer.usage.model_dump()["cost"] == pytest.approx(float(COST_USD))
     [row] = gateway.attempts()
     assert row.request_id == raw.headers["x-llmdeal-request-id"]
-    assert (row.outcome, row.lane_id, row.finish_reason, row.upstream_request_id) == ("ok", "first/llama", "stop", "up-1")
+    assert (row.outcome, row.lane_id, row.finish_reason, row.upstream_request_id) == (
+        "ok",
+        "first/llama",
+        "stop",
+        "up-1",
+    )
     assert row.cost_nusd == int(COST_USD * 10**9)
     assert row.prompt_text is None
     assert row.candidates is not None
@@ -115,14 +124,19 @@ def test_the_provider_gets_its_own_model_id_and_none_of_our_fields(
     client: openai.OpenAI, first: ScriptedProvider, gateway: GatewayThread
 ) -> None:
     client.chat.completions.create(
-        model="smart-route", messages=MESSAGES, temperature=0.5, extra_body={"route": {"explain": True}, "session_id": "s"}
+        model="smart-route",
+        messages=MESSAGES,
+        temperature=0.5,
+        extra_body={"route": {"explain": True}, "session_id": "s"},
     )
     assert first.requests == [{"model": "llama", "messages": MESSAGES, "temperature": 0.5}]
     assert VIRTUAL_KEY not in str(first.headers)
 
 
 def test_the_explanation_lists_every_candidate(client: openai.OpenAI, gateway: GatewayThread) -> None:
-    answer = client.chat.completions.create(model="smart-route", messages=MESSAGES, extra_body={"route": {"explain": True}})
+    answer = client.chat.completions.create(
+        model="smart-route", messages=MESSAGES, extra_body={"route": {"explain": True}}
+    )
     why = answer.model_dump()["llmdeal"]
     assert [candidate["lane"] for candidate in why["candidates"]] == ["first/llama", "second/llama"]
     assert why["chosen"] == why["lane"] == "first/llama"
@@ -154,7 +168,9 @@ def test_a_refusal_falls_back_to_the_next_lane(
     assert (answered.outcome, answered.attempt, answered.propensity) == ("ok", 1, None)
 
 
-def test_what_a_provider_says_of_itself_is_logged_short_and_without_nul(gateway: GatewayThread, first: ScriptedProvider) -> None:
+def test_what_a_provider_says_of_itself_is_logged_short_and_without_nul(
+    gateway: GatewayThread, first: ScriptedProvider
+) -> None:
     async def say_too_much(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         told = completion(body["model"])
         told["choices"][0]["finish_reason"] = "sto\0p" + "!" * 10_000
@@ -216,7 +232,9 @@ def test_when_every_lane_fails_the_error_lists_each_and_what_it_said(
     assert len(gateway.attempts()) == 2
 
 
-def test_a_silent_provider_is_given_up_and_the_next_lane_answers(gateway: GatewayThread, first: ScriptedProvider) -> None:
+def test_a_silent_provider_is_given_up_and_the_next_lane_answers(
+    gateway: GatewayThread, first: ScriptedProvider
+) -> None:
     first.script = [first.stall]
     response = post(gateway)
     assert response.headers["x-llmdeal-lane"] == "second/llama"
@@ -306,7 +324,9 @@ def test_what_cannot_be_served_is_refused_by_name(
     assert (status == 503) == ("retry-after" in response.headers)
 
 
-def test_route_decides_and_asks_no_provider(gateway: GatewayThread, first: ScriptedProvider, second: ScriptedProvider) -> None:
+def test_route_decides_and_asks_no_provider(
+    gateway: GatewayThread, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
     response = httpx.post(
         f"{gateway.url}/v1/route",
         json={"model": "smart-route", "messages": MESSAGES},
@@ -342,16 +362,22 @@ def test_health_readiness_and_metrics_answer_without_a_key(gateway: GatewayThrea
     post(gateway)
     assert httpx.get(f"{gateway.url}/healthz").json() == {"status": "ok"}
     ready = httpx.get(f"{gateway.url}/readyz")
-    assert (ready.status_code, ready.json()["checks"]) == (200, {"lanes": True, "quality_model": True, "database": True})
+    assert (ready.status_code, ready.json()["checks"]) == (
+        200,
+        {"lanes": True, "quality_model": True, "database": True},
+    )
     metrics = httpx.get(f"{gateway.url}/metrics").text
     assert 'llmdeal_attempts_total{lane="first/llama",outcome="ok"} 1.0' in metrics
     assert f'llmdeal_prompt_tokens_total{{lane="first/llama"}} {USAGE["prompt_tokens"]}.0' in metrics
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/v1/chat/completions", 405), ("GET", "/v1/nothing", 404), ("PUT", "/v1/models", 405)]
+    ("method", "path", "status"),
+    [("GET", "/v1/chat/completions", 405), ("GET", "/v1/nothing", 404), ("PUT", "/v1/models", 405)],
 )
-def test_a_wrong_path_or_method_gets_the_same_envelope(method: str, path: str, status: int, gateway: GatewayThread) -> None:
+def test_a_wrong_path_or_method_gets_the_same_envelope(
+    method: str, path: str, status: int, gateway: GatewayThread
+) -> None:
     response = httpx.request(method, f"{gateway.url}{path}")
     assert response.status_code == status
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}

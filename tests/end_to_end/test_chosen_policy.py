@@ -28,7 +28,9 @@ def choose(client: httpx.Client, **fields: str) -> httpx.Response:
     return client.post("/settings/policy", data={"form_token": found[1], **fields})
 
 
-def test_a_chosen_policy_holds_at_once_wins_over_the_settings_survives_a_start_and_can_be_taken_back(tmp_path: Path) -> None:
+def test_a_chosen_policy_holds_at_once_wins_over_the_settings_survives_a_start_and_can_be_taken_back(
+    tmp_path: Path,
+) -> None:
     with (
         GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0, policy="cheapest") as gateway,
         GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0, policy="cheapest") as other,

@@ -72,7 +72,13 @@ class Desk:
         (self.folder / "llm").mkdir(exist_ok=True)
         command = [shutil.which("sh") or "sh"] if script.endswith(".sh") else [sys.executable]
         done = subprocess.run(
-            [*command, script], cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+            [*command, script],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -88,7 +94,11 @@ class Desk:
 @pytest.fixture
 def desk(real_servers: list[Any], request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     dialect = getattr(request, "param", "openai")
-    prices = {"input_usd_per_mtok": "5", "output_usd_per_mtok": "9", "ability": -6.0}  # so that it answers where it must, only
+    prices = {
+        "input_usd_per_mtok": "5",
+        "output_usd_per_mtok": "9",
+        "ability": -6.0,
+    }  # so that it answers where it must, only
     with ScriptedProvider() as provider:
         vendor = {"openai": "acme", "anthropic": "anthropic", "gemini": "google"}[dialect]
         served = {"upstream_model": "caller", "vendor_model": f"{vendor}/caller", "capabilities": ["tools"], **prices}

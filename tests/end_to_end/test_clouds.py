@@ -53,7 +53,9 @@ def aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def signature_of(headers: dict[str, str], path: str, body: bytes) -> str:
     """Work out what the signature of a POST must be, from AWS's description of Signature Version 4 alone."""
     given = {name.lower(): value for name, value in headers.items()}
-    fields = dict(part.strip().split("=", 1) for part in given["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(","))
+    fields = dict(
+        part.strip().split("=", 1) for part in given["authorization"].removeprefix("AWS4-HMAC-SHA256 ").split(",")
+    )
     _, day, region, service, ending = fields["Credential"].split("/")
     names = fields["SignedHeaders"].split(";")
     canonical_path = urllib.parse.quote(path, safe="/-_.~")
@@ -69,7 +71,9 @@ def signature_of(headers: dict[str, str], path: str, body: bytes) -> str:
         ]
     )
     scope = f"{day}/{region}/{service}/{ending}"
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", given["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    to_sign = "\n".join(
+        ["AWS4-HMAC-SHA256", given["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()]
+    )
     key = f"AWS4{SECRET}".encode()
     for part in (day, region, service, ending):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
@@ -83,7 +87,9 @@ def wait_for_credentials(gateway: GatewayThread) -> None:
 
 
 @pytest.mark.usefixtures("aws")
-@pytest.mark.parametrize(("region", "aws_region", "prefix"), [(None, "us-east-1", "global."), ("eu", "eu-central-1", "eu.")])
+@pytest.mark.parametrize(
+    ("region", "aws_region", "prefix"), [(None, "us-east-1", "global."), ("eu", "eu-central-1", "eu.")]
+)
 def test_bedrock_is_asked_with_a_signature_that_holds(
     cloud: ScriptedProvider, tmp_path: Path, region: str | None, aws_region: str, prefix: str
 ) -> None:
@@ -152,7 +158,9 @@ def test_gemini_and_claude_answer_on_vertex_with_the_service_accounts_token(
         with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
             for model in ("google/gemini-3.8-flash", "anthropic/claude-opus-5.5"):
                 in_europe = {"route": {"region": "eu"}}
-                answer = client.chat.completions.with_raw_response.create(model=model, messages=MESSAGES, extra_body=in_europe)
+                answer = client.chat.completions.with_raw_response.create(
+                    model=model, messages=MESSAGES, extra_body=in_europe
+                )
                 assert answer.headers["x-llmdeal-provider"].startswith("vertex")
                 assert list(client.chat.completions.create(model=model, messages=MESSAGES, stream=True))
         body = {"model": "anthropic/claude-opus-5.5", "messages": MESSAGES, "max_tokens": 20}

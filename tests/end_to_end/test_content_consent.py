@@ -19,7 +19,9 @@ OPERATOR = issue_virtual_key()
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[GatewayThread]:
     keys = [{"name": "operator", "key": OPERATOR, "scopes": ["owner", "inference"]}]
-    with GatewayThread(tmp_path, virtual_keys=keys, sandbox="on", sandbox_pace=0.0, telemetry_content="full") as running:
+    with GatewayThread(
+        tmp_path, virtual_keys=keys, sandbox="on", sandbox_pace=0.0, telemetry_content="full"
+    ) as running:
         yield running
 
 
@@ -65,7 +67,9 @@ def test_what_is_logged_follows_the_account_at_once(gateway: GatewayThread, clie
 def test_an_account_cannot_have_more_logged_than_the_gateway_logs(tmp_path: Path) -> None:
     keys = [{"name": "operator", "key": OPERATOR, "scopes": ["owner", "inference"]}]
     with (
-        GatewayThread(tmp_path, virtual_keys=keys, sandbox="on", sandbox_pace=0.0, telemetry_content="features") as gateway,
+        GatewayThread(
+            tmp_path, virtual_keys=keys, sandbox="on", sandbox_pace=0.0, telemetry_content="features"
+        ) as gateway,
         httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {OPERATOR}"}, timeout=30) as client,
     ):
         set_content(client, "full")
@@ -74,9 +78,13 @@ def test_an_account_cannot_have_more_logged_than_the_gateway_logs(tmp_path: Path
     assert kept(row) == (False, False, True)
 
 
-def test_what_was_logged_is_deleted_what_still_waited_to_be_stored_included(gateway: GatewayThread, client: httpx.Client) -> None:
+def test_what_was_logged_is_deleted_what_still_waited_to_be_stored_included(
+    gateway: GatewayThread, client: httpx.Client
+) -> None:
     request_id = ask(client, "forget me")
-    client.post("/v1/feedback", json={"request_id": request_id, "metric_name": "thumbs", "value": 1, "comment": "and this"})
+    client.post(
+        "/v1/feedback", json={"request_id": request_id, "metric_name": "thumbs", "value": 1, "comment": "and this"}
+    )
 
     answer = client.post("/admin/v1/accounts/default/forget", json={}).json()
 

@@ -62,7 +62,9 @@ def form_token(page: httpx.Response) -> str:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
     folder = tmp_path_factory.mktemp("dashboard")
-    with GatewayThread(folder, sandbox="on", sandbox_pace=0.0, telemetry_content="full", monthly_budget_usd="5") as running:
+    with GatewayThread(
+        folder, sandbox="on", sandbox_pace=0.0, telemetry_content="full", monthly_budget_usd="5"
+    ) as running:
         for body in (
             {"model": "smart-route"},
             {"model": "sandbox/large", "max_tokens": 20},
@@ -151,7 +153,9 @@ def test_a_request_opens_to_its_decision(client: httpx.Client, gateway: GatewayT
     assert "17 * 23" in page
 
 
-@pytest.mark.parametrize("path", ["/requests/req_other", "/requests/nothing", "/requests/%3Cscript%3E", "/assets/secret.txt"])
+@pytest.mark.parametrize(
+    "path", ["/requests/req_other", "/requests/nothing", "/requests/%3Cscript%3E", "/assets/secret.txt"]
+)
 def test_what_is_not_there_or_is_anothers_is_not_found_alike(path: str, client: httpx.Client) -> None:
     page = client.get(path)
     assert page.status_code == 404
@@ -186,7 +190,14 @@ def test_a_thumb_is_recorded_as_feedback(client: httpx.Client, gateway: GatewayT
     assert client.post("/requests/req_other/feedback", data={"form_token": token, "thumb": "up"}).status_code == 404
 
 
-CHANGES = ("/budgets", "/budgets/lift", "/playground", "/playground/decision", "/playground/answer", "/requests/{id}/feedback")
+CHANGES = (
+    "/budgets",
+    "/budgets/lift",
+    "/playground",
+    "/playground/decision",
+    "/playground/answer",
+    "/requests/{id}/feedback",
+)
 
 
 @pytest.mark.parametrize("path", CHANGES)
@@ -220,7 +231,13 @@ def test_a_name_that_is_not_this_machines_is_refused_while_nobody_signs_in(clien
 
 def test_the_playground_decides_asks_and_shows_both_without_a_script(client: httpx.Client) -> None:
     token = form_token(client.get("/playground"))
-    data = {"form_token": token, "prompt": "What is 2 + 2?", "beside": "sandbox/large", "max_tokens": "12", "quality": "0.5"}
+    data = {
+        "form_token": token,
+        "prompt": "What is 2 + 2?",
+        "beside": "sandbox/large",
+        "max_tokens": "12",
+        "quality": "0.5",
+    }
     page = client.post("/playground", data=data)
     assert page.status_code == 200
     assert is_strict(page)
@@ -286,10 +303,14 @@ def test_what_is_on_screen_is_exported(client: httpx.Client, gateway: GatewayThr
     logged = {row.request_id: row for row in gateway.attempts()}
     assert all(int(row["cost_nusd"]) == logged[row["request_id"]].cost_nusd for row in rows)
     table = pq.read_table(io.BytesIO(client.get("/export/requests.parquet").content))
-    assert set(table["request_id"].to_pylist()) == {row.request_id for row in logged.values() if row.account == "default"}
+    assert set(table["request_id"].to_pylist()) == {
+        row.request_id for row in logged.values() if row.account == "default"
+    }
     usage = pq.read_table(io.BytesIO(client.get("/export/usage.parquet?span=24h").content)).to_pylist()
     assert sum(row["cost_nusd"] for row in usage) == sum(
-        row.cost_nusd or 0 for row in logged.values() if row.account == "default" and row.request_id != "req_" + "f" * 24
+        row.cost_nusd or 0
+        for row in logged.values()
+        if row.account == "default" and row.request_id != "req_" + "f" * 24
     )
     assert client.get("/export/usage.csv").headers["content-disposition"] == 'attachment; filename="llmdeal-usage.csv"'
     assert client.get("/export/usage.exe").status_code == 400
@@ -305,7 +326,12 @@ def test_the_theme_is_kept_in_a_cookie(client: httpx.Client) -> None:
 
 def test_the_gateways_own_addresses_stay_its_own(client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/metrics").status_code == client.get("/docs").status_code == client.get("/openapi.json").status_code == 200
+    assert (
+        client.get("/metrics").status_code
+        == client.get("/docs").status_code
+        == client.get("/openapi.json").status_code
+        == 200
+    )
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
     assert not any(path in client.get("/openapi.json").json()["paths"] for path in PAGES)
 
@@ -346,7 +372,11 @@ def test_with_virtual_keys_somebody_signs_in_first(tmp_path: Path) -> None:
         for path in (*PAGES, "/requests/req_x", "/export/requests.csv", "/export/usage.parquet"):
             refused = client.get(path)
             assert (refused.status_code, refused.headers["location"].partition("?")[0]) == (303, "/sign-in"), path
-        assert client.post("/budgets", data={"scope": "account:default", "usd": "1"}).headers["location"].startswith("/sign-in")
+        assert (
+            client.post("/budgets", data={"scope": "account:default", "usd": "1"})
+            .headers["location"]
+            .startswith("/sign-in")
+        )
         assert is_strict(client.get("/sign-in?next=/lanes"))
         wrong = client.post("/sign-in", data={"virtual_key": issue_virtual_key("test")})
         assert wrong.status_code == 401

@@ -19,14 +19,28 @@ from router.bundle import load_bundle
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 pytest.importorskip("playwright", reason="the package playwright is not installed: it drives the browser")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome on PATH"),
 ]
 
-PAGES = ("/", "/requests", "/lanes", "/router", "/playground", "/keys", "/budgets", "/account", "/audit", "/settings", "/start")
+PAGES = (
+    "/",
+    "/requests",
+    "/lanes",
+    "/router",
+    "/playground",
+    "/keys",
+    "/budgets",
+    "/account",
+    "/audit",
+    "/settings",
+    "/start",
+)
 LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-2026-11-24-preview"
 
 
@@ -35,15 +49,24 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]
     folder = tmp_path_factory.mktemp("browser")
     judge(derive_bundle(folder / "bundles" / "a-bundle-of-the-26th-of-november"), load_bundle(SHIPPED_BUNDLE).version)
     judge(derive_bundle(folder / "bundles" / "night-2"), load_bundle(SHIPPED_BUNDLE).version, is_better=False)
-    served = {"upstream_model": LONG_LANE, "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.2", "context_tokens": 32_000}
+    served = {
+        "upstream_model": LONG_LANE,
+        "input_usd_per_mtok": "0.1",
+        "output_usd_per_mtok": "0.2",
+        "context_tokens": 32_000,
+    }
     with ScriptedProvider(script=[refuse(500), answer, answer]) as provider:
         servers = [{"id": "homelab", "base_url": provider.base_url, "models": [{**served, "ability": 3.0}]}]
         with GatewayThread(folder, sandbox="on", sandbox_pace=0.0, servers=servers, monthly_budget_usd="5") as running:
             for n in range(8):
                 body = {"model": "smart-route", "messages": [{"role": "user", "content": f"What is {n} * 23?"}]}
-                httpx.post(f"{running.url}/v1/chat/completions", json=body, headers={"x-llmdeal-tags": "prod"}, timeout=30)
+                httpx.post(
+                    f"{running.url}/v1/chat/completions", json=body, headers={"x-llmdeal-tags": "prod"}, timeout=30
+                )
             running.attempts()
-            running.resources.bundle_keeper.try_shadow("night-2", "somebody@example.com", note="to see what it would do")
+            running.resources.bundle_keeper.try_shadow(
+                "night-2", "somebody@example.com", note="to see what it would do"
+            )
             yield running
 
 
@@ -102,7 +125,9 @@ def decision_path(gateway: GatewayThread) -> str:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1_440])
-def test_pages_fit_their_screen_and_break_no_policy(width: int, theme: str, open_page: Any, gateway: GatewayThread) -> None:
+def test_pages_fit_their_screen_and_break_no_policy(
+    width: int, theme: str, open_page: Any, gateway: GatewayThread
+) -> None:
     page = open_page("/", width, theme)
     grounds = set()
     for path in (*PAGES, decision_path(gateway)):
@@ -219,7 +244,9 @@ def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: i
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
         body = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}
-        answer = httpx.post(f"{fresh.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {secret}"})
+        answer = httpx.post(
+            f"{fresh.url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {secret}"}
+        )
         assert answer.status_code == 200
         fresh.attempts()
         page.goto(f"/requests/{answer.headers['x-llmdeal-request-id']}")

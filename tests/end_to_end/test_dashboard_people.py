@@ -112,7 +112,9 @@ def test_the_owner_is_created_once(owner: Browser, new_browser: Callable[[], Bro
     assert other.sign_in("eve@example.com").status_code == 401
 
 
-def test_people_sign_in_see_what_their_role_allows_and_sign_out(owner: Browser, new_browser: Callable[[], Browser]) -> None:
+def test_people_sign_in_see_what_their_role_allows_and_sign_out(
+    owner: Browser, new_browser: Callable[[], Browser]
+) -> None:
     added = owner.send("/account", "/account/members", email="Vic@example.com", role="viewer", password=PASSWORD)
     assert added.headers["location"] == "/account?done=member"
     vic = new_browser()
@@ -133,7 +135,9 @@ def test_people_sign_in_see_what_their_role_allows_and_sign_out(owner: Browser, 
         "/account/forget",
         "/accounts",
     ):
-        refused = vic.client.post(action, data={"form_token": form_token, "name": "x", "usd": "1", "scope": "account:default"})
+        refused = vic.client.post(
+            action, data={"form_token": form_token, "name": "x", "usd": "1", "scope": "account:default"}
+        )
         assert refused.status_code == 403, action
     assert "Issue key" not in vic.get("/keys").text
     vic.client.post("/sign-out", data={"form_token": form_token})
@@ -204,7 +208,9 @@ def test_accounts_are_apart_and_operators_go_between_them(
     assert (owner.get("/settings").status_code, bob.get("/settings").status_code) == (200, 403)
     bob.send("/account", "/account/choose", account="default", next="/keys")
     assert "acme" in bob.get("/account").text  # asking is not being let in
-    assert bob.client.post("/accounts", data={"form_token": token(bob.get("/account")), "account": "x"}).status_code == 403
+    assert (
+        bob.client.post("/accounts", data={"form_token": token(bob.get("/account")), "account": "x"}).status_code == 403
+    )
     owner.send("/account", "/account/choose", account="acme", next="/keys")
     assert "theirs" in owner.get("/keys").text
     assert "bob@example.com" in owner.get("/account").text
@@ -276,5 +282,7 @@ def test_people_change_their_own_password_and_end_their_other_sessions(
     assert "another good one" not in str(entries)
 
 
-def test_who_signed_in_without_a_password_has_none_to_change(gateway: GatewayThread, new_browser: Callable[[], Browser]) -> None:
+def test_who_signed_in_without_a_password_has_none_to_change(
+    gateway: GatewayThread, new_browser: Callable[[], Browser]
+) -> None:
     assert new_browser().get("/account/you").status_code == 404

@@ -14,7 +14,12 @@ pytestmark = pytest.mark.slow
 
 PROVIDER_KEY = "canary-without-any-known-form-0123456789"  # nothing gives it away but that it was sent
 CALLERS_KEY = "sk-ant-canary0123456789"
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 
 
 async def echo(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

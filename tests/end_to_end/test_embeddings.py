@@ -43,7 +43,12 @@ def second() -> Iterator[ScriptedProvider]:
 
 
 def server(name: str, base_url: str, price: str) -> dict[str, Any]:
-    vectors = {"kind": "embedding", "upstream_model": f"{name}-embed", "vendor_model": "acme/embed", "input_usd_per_mtok": price}
+    vectors = {
+        "kind": "embedding",
+        "upstream_model": f"{name}-embed",
+        "vendor_model": "acme/embed",
+        "input_usd_per_mtok": price,
+    }
     chat = {"upstream_model": "chatty", "input_usd_per_mtok": "0.01", "output_usd_per_mtok": "0.01"}
     return {"id": name, "base_url": base_url, "models": [vectors, chat]}
 
@@ -74,7 +79,9 @@ def test_vectors_come_from_the_cheapest_lane_of_the_model_and_say_what_they_cost
     assert raw.headers["x-llmdeal-cost-usd"] == "0.000000800"
     assert answer.usage.model_dump()["cost"] == 8e-7
     assert first.paths == ["/v1/embeddings"]
-    assert first.requests == [{"model": "first-embed", "input": ["one", "two"], "encoding_format": "float", "dimensions": 3}]
+    assert first.requests == [
+        {"model": "first-embed", "input": ["one", "two"], "encoding_format": "float", "dimensions": 3}
+    ]
     [row] = gateway.attempts()
     assert (row.endpoint, row.outcome, row.prompt_tokens, row.completion_tokens) == ("/v1/embeddings", "ok", 8, 0)
     assert row.cost_nusd == 800
@@ -110,13 +117,17 @@ def test_chats_never_go_to_a_lane_that_makes_vectors_nor_the_other_way_round(gat
         ({"input": {"text": "x"}}, "input"),
     ],
 )
-def test_what_cannot_be_embedded_is_refused_by_field(gateway: GatewayThread, fields: dict[str, Any], param: str) -> None:
+def test_what_cannot_be_embedded_is_refused_by_field(
+    gateway: GatewayThread, fields: dict[str, Any], param: str
+) -> None:
     answer = httpx.post(f"{gateway.url}/v1/embeddings", json={"model": "acme/embed", "input": "x", **fields})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize("given", ["text", [1, 2, 3], [[1, 2], [3]], ["a", "b"]])
-def test_texts_and_tokens_are_passed_on_as_they_came(client: openai.OpenAI, first: ScriptedProvider, given: Any) -> None:
+def test_texts_and_tokens_are_passed_on_as_they_came(
+    client: openai.OpenAI, first: ScriptedProvider, given: Any
+) -> None:
     first.script = [embed]
     client.embeddings.create(model="first/first-embed", input=given, encoding_format="float")
     assert first.requests[0]["input"] == given
@@ -124,7 +135,9 @@ def test_texts_and_tokens_are_passed_on_as_they_came(client: openai.OpenAI, firs
 
 def test_an_answer_without_vectors_is_none(client: openai.OpenAI, gateway: GatewayThread) -> None:
     with pytest.raises(openai.APIStatusError, match="every attempted lane failed"):
-        client.embeddings.create(model="first/first-embed", input="x")  # the script is empty: it answers with a chat completion
+        client.embeddings.create(
+            model="first/first-embed", input="x"
+        )  # the script is empty: it answers with a chat completion
     assert gateway.attempts()[0].outcome == "upstream_error"
 
 
@@ -148,7 +161,12 @@ class RealVectors:
 
 @pytest.fixture
 def real(tmp_path: Path) -> Iterator[RealVectors]:
-    served = {"kind": "embedding", "upstream_model": NAME, "vendor_model": SMOLLM2.vendor_model, "input_usd_per_mtok": "0.5"}
+    served = {
+        "kind": "embedding",
+        "upstream_model": NAME,
+        "vendor_model": SMOLLM2.vendor_model,
+        "input_usd_per_mtok": "0.5",
+    }
     with vector_server(SMOLLM2) as base_url:
         servers = [{"id": "box", "base_url": base_url, "models": [served]}]
         with (
@@ -160,10 +178,16 @@ def real(tmp_path: Path) -> Iterator[RealVectors]:
 
 @pytest.mark.real
 @pytest.mark.parametrize("encoding", ["float", "base64"])
-def test_a_real_model_makes_vectors_that_say_what_they_cost(encoding: Literal["float", "base64"], real: RealVectors) -> None:
+def test_a_real_model_makes_vectors_that_say_what_they_cost(
+    encoding: Literal["float", "base64"], real: RealVectors
+) -> None:
     texts = ["The cat sits on the mat.", "A cat is on the rug.", "Quarterly tax returns are due."]
-    raw = real.client.embeddings.with_raw_response.create(model=SMOLLM2.vendor_model, input=texts, encoding_format=encoding)
-    direct = httpx.post(f"{real.base_url}/embeddings", json={"model": NAME, "input": texts, "encoding_format": "float"}).json()
+    raw = real.client.embeddings.with_raw_response.create(
+        model=SMOLLM2.vendor_model, input=texts, encoding_format=encoding
+    )
+    direct = httpx.post(
+        f"{real.base_url}/embeddings", json={"model": NAME, "input": texts, "encoding_format": "float"}
+    ).json()
     answer = raw.parse()
     given: Any = [entry.embedding for entry in answer.data]
     if encoding == "base64":  # asked for by name, the SDK hands it on as it came

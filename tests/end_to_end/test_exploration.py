@@ -33,7 +33,12 @@ def exploring_gateway(folder: Path, provider: ScriptedProvider, **exploration: A
     """Two lanes of one model, the first a little cheaper."""
     servers = []
     for name, rate in (("first", "0.5"), ("second", "0.6")):
-        model = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": rate, "output_usd_per_mtok": "1"}
+        model = {
+            "upstream_model": "llama",
+            "vendor_model": "meta/llama",
+            "input_usd_per_mtok": rate,
+            "output_usd_per_mtok": "1",
+        }
         known = {**model, "context_tokens": 32_000, "trained_name": "llama-3.1-8b-instruct"}
         servers.append({"id": name, "base_url": provider.base_url, "models": [known]})
     with GatewayThread(folder, servers=servers, exploration={**EXPLORATION, **exploration}) as running:
@@ -41,7 +46,9 @@ def exploring_gateway(folder: Path, provider: ScriptedProvider, **exploration: A
 
 
 def ask(gateway: GatewayThread, path: str = "chat/completions", **fields: Any) -> httpx.Response:
-    response = httpx.post(f"{gateway.url}/v1/{path}", json={"model": "smart-route", "messages": MESSAGES, **fields}, timeout=30)
+    response = httpx.post(
+        f"{gateway.url}/v1/{path}", json={"model": "smart-route", "messages": MESSAGES, **fields}, timeout=30
+    )
     assert response.status_code == 200, response.text
     return response
 
@@ -119,7 +126,9 @@ def test_a_rehearsed_decision_costs_nothing_of_the_ceiling(tmp_path: Path, provi
 
 
 def test_when_the_ceiling_is_reached_the_best_lane_is_certain_again(tmp_path: Path, provider: ScriptedProvider) -> None:
-    with exploring_gateway(tmp_path, provider, monthly_ceiling_usd="0.00003") as gateway:  # about a slice for one such request
+    with exploring_gateway(
+        tmp_path, provider, monthly_ceiling_usd="0.00003"
+    ) as gateway:  # about a slice for one such request
         first = ask(gateway, "route").json()
         assert first["propensity"] == 0.5
         for _ in range(200):

@@ -97,8 +97,12 @@ def test_a_conversation_named_in_the_header_is_the_same(gateway: GatewayThread) 
 
 def test_another_account_cannot_judge_nor_find_out(gateway: GatewayThread) -> None:
     operator = {"authorization": f"Bearer {OWN}"}
-    assert httpx.post(f"{gateway.url}/admin/v1/accounts", json={"account": "other"}, headers=operator).status_code == 201
-    issued = httpx.post(f"{gateway.url}/admin/v1/accounts/other/virtual-keys", json={"name": "theirs"}, headers=operator)
+    assert (
+        httpx.post(f"{gateway.url}/admin/v1/accounts", json={"account": "other"}, headers=operator).status_code == 201
+    )
+    issued = httpx.post(
+        f"{gateway.url}/admin/v1/accounts/other/virtual-keys", json={"name": "theirs"}, headers=operator
+    )
     other = issued.json()["key"]
     request_id = ask(gateway, session_id="talk")
     [row] = gateway.attempts()
@@ -150,7 +154,9 @@ def test_answers_are_checked_on_their_way_out_whole_and_streamed_and_no_text_is_
             said = {(row.request_id, row.metric_name, row.value, row.given_by) for row in stored(gateway)}
             rows = gateway.attempts()
     assert said == {
-        (request_id, name, 0.0, f"check:{name}") for request_id in (whole, streamed) for name in ("schema_valid", "refusal")
+        (request_id, name, 0.0, f"check:{name}")
+        for request_id in (whole, streamed)
+        for name in ("schema_valid", "refusal")
     }
     assert all(row.prompt_text is None and row.answer_text is None for row in rows)
 

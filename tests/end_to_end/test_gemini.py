@@ -34,9 +34,19 @@ def gpt() -> Iterator[ScriptedProvider]:
 @pytest.fixture
 def gateway(gemini: ScriptedProvider, gpt: ScriptedProvider, tmp_path: Path) -> Iterator[GatewayThread]:
     def server(name: str, provider: ScriptedProvider, vendor_model: str, dialect: str) -> dict[str, Any]:
-        model = {"upstream_model": f"{name}-x", "vendor_model": vendor_model, "capabilities": ["tools", "images", "reasoning"]}
+        model = {
+            "upstream_model": f"{name}-x",
+            "vendor_model": vendor_model,
+            "capabilities": ["tools", "images", "reasoning"],
+        }
         prices = {"input_usd_per_mtok": "2", "output_usd_per_mtok": "8"}
-        return {"id": name, "base_url": provider.base_url, "dialect": dialect, "key": "secret", "models": [{**model, **prices}]}
+        return {
+            "id": name,
+            "base_url": provider.base_url,
+            "dialect": dialect,
+            "key": "secret",
+            "models": [{**model, **prices}],
+        }
 
     servers = [server("gemini", gemini, "google/gemini-x", "gemini"), server("gpt", gpt, "openai/gpt-x", "openai")]
     with GatewayThread(tmp_path, servers=servers, read_timeout_s=2.0) as running:
@@ -69,7 +79,9 @@ def test_the_model_is_in_the_path_and_the_key_in_a_header(chat: openai.OpenAI, g
 def test_streamed_and_whole_cost_the_same_at_both_doors(
     chat: openai.OpenAI, messages: anthropic.Anthropic, gemini: ScriptedProvider, gateway: GatewayThread
 ) -> None:
-    gemini.script = [recorded(f"gemini/thinking-and-tools.{kind}", pieces=23) for kind in ("json", "sse", "json", "sse")]
+    gemini.script = [
+        recorded(f"gemini/thinking-and-tools.{kind}", pieces=23) for kind in ("json", "sse", "json", "sse")
+    ]
     chat.chat.completions.create(model=GEMINI, messages=QUESTION, tools=[CHAT_TOOL])
     list(chat.chat.completions.create(model=GEMINI, messages=QUESTION, tools=[CHAT_TOOL], stream=True))
     whole = messages.messages.create(model=GEMINI, max_tokens=99, messages=QUESTION, tools=[TOOL])
@@ -127,7 +139,9 @@ def test_the_signature_of_a_call_comes_back_through_anthropics_door_too(
         if block.type == "tool_use"
     ]
     conversation: Any = [*QUESTION, {"role": "assistant", "content": said}, {"role": "user", "content": results}]
-    raw = messages.messages.with_raw_response.create(model="smart-route", max_tokens=99, messages=conversation, tools=[TOOL])
+    raw = messages.messages.with_raw_response.create(
+        model="smart-route", max_tokens=99, messages=conversation, tools=[TOOL]
+    )
     assert raw.headers["x-llmdeal-lane"] == GEMINI
     assert gpt.requests == []
     calls = gemini.requests[1]["contents"][1]["parts"][-2:]
@@ -161,5 +175,7 @@ def test_a_stream_that_stops_short_ends_in_an_error(
 
 def test_an_image_that_only_others_can_fetch_goes_to_others(chat: openai.OpenAI, gpt: ScriptedProvider) -> None:
     image: Any = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-    raw = chat.chat.completions.with_raw_response.create(model="smart-route", messages=[{"role": "user", "content": [image]}])
+    raw = chat.chat.completions.with_raw_response.create(
+        model="smart-route", messages=[{"role": "user", "content": [image]}]
+    )
     assert raw.headers["x-llmdeal-lane"] == GPT

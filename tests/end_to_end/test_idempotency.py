@@ -35,7 +35,12 @@ pytestmark = pytest.mark.slow
 
 KEY, OTHER = issue_virtual_key(), issue_virtual_key()
 MESSAGES: Any = [{"role": "user", "content": "What is 17 * 23?"}]
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 VECTORS = {"kind": "embedding", "upstream_model": "embed", "vendor_model": "acme/embed", "input_usd_per_mtok": "0.1"}
 ANSWER_NUSD = 11 * 500 + 7 * 1_500
 
@@ -59,7 +64,11 @@ def gateway(tmp_path: Path, provider: ScriptedProvider) -> Iterator[GatewayThrea
 
 
 def ask(
-    url: str, idempotency_key: str | None = "order-66", path: str = "/v1/chat/completions", key: str = KEY, **fields: Any
+    url: str,
+    idempotency_key: str | None = "order-66",
+    path: str = "/v1/chat/completions",
+    key: str = KEY,
+    **fields: Any,
 ) -> httpx.Response:
     headers = {"authorization": f"Bearer {key}"}
     if idempotency_key is not None:
@@ -135,7 +144,9 @@ def test_the_other_doors_do_the_same(
 ) -> None:
     provider.usually = behaviour
     body = (
-        {"model": "smart-route", "messages": MESSAGES, "max_tokens": 10} if path == "/v1/messages" else {"model": "smart-route"}
+        {"model": "smart-route", "messages": MESSAGES, "max_tokens": 10}
+        if path == "/v1/messages"
+        else {"model": "smart-route"}
     )
     headers = {"authorization": f"Bearer {KEY}", "idempotency-key": "k"}
     first, again = (httpx.post(f"{gateway.url}{path}", json={**body, **fields}, headers=headers) for _ in range(2))
@@ -156,14 +167,18 @@ def test_the_same_key_with_another_request_is_refused(gateway: GatewayThread, pr
         ask(gateway.url, key=OTHER),
         ask(gateway.url, path="/v1/messages"),
     ]
-    assert [(other.status_code, other.json()["error"]["code"]) for other in others] == [(422, "idempotency_mismatch")] * 3
+    assert [(other.status_code, other.json()["error"]["code"]) for other in others] == [
+        (422, "idempotency_mismatch")
+    ] * 3
     assert others[0].json()["error"]["param"] == "idempotency-key"
     with (
         openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=KEY) as client,
         pytest.raises(openai.UnprocessableEntityError, match="used for another request"),
     ):
         client.chat.completions.create(
-            model="smart-route", messages=[{"role": "user", "content": "?"}], extra_headers={"Idempotency-Key": "order-66"}
+            model="smart-route",
+            messages=[{"role": "user", "content": "?"}],
+            extra_headers={"Idempotency-Key": "order-66"},
         )
     assert len(provider.requests) == 1
 
@@ -203,7 +218,9 @@ def test_an_sdk_whose_line_was_cut_gets_its_answer_and_pays_once(
             assert chat.choices[0].message.content == "The answer is 391."
         else:
             with anthropic.Anthropic(base_url=proxy.url, api_key=KEY, max_retries=5) as claude:
-                message = claude.messages.create(model="smart-route", messages=MESSAGES, max_tokens=10, extra_headers=once)
+                message = claude.messages.create(
+                    model="smart-route", messages=MESSAGES, max_tokens=10, extra_headers=once
+                )
             assert message.content[0].type == "text"
             assert message.content[0].text == "The answer is 391."
         assert proxy.n_connections >= 2
@@ -250,7 +267,9 @@ def test_a_caller_that_leaves_a_stream_finds_all_of_it_when_it_comes_back(
     assert spent_nusd(gateway) == ANSWER_NUSD
 
 
-def test_without_the_header_a_caller_that_leaves_still_ends_the_call(gateway: GatewayThread, provider: ScriptedProvider) -> None:
+def test_without_the_header_a_caller_that_leaves_still_ends_the_call(
+    gateway: GatewayThread, provider: ScriptedProvider
+) -> None:
     provider.script = [provider.hang]
     body = {"model": "smart-route", "messages": MESSAGES, "stream": True}
     headers = {"authorization": f"Bearer {KEY}"}
@@ -260,7 +279,9 @@ def test_without_the_header_a_caller_that_leaves_still_ends_the_call(gateway: Ga
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "status"), [(refuse(400), 400), (refuse(503), 502)], ids=["refused by the provider", "all lanes failed"]
+    ("behaviour", "status"),
+    [(refuse(400), 400), (refuse(503), 502)],
+    ids=["refused by the provider", "all lanes failed"],
 )
 def test_a_request_that_failed_may_be_tried_again_with_its_key(
     gateway: GatewayThread, provider: ScriptedProvider, behaviour: Behaviour, status: int
@@ -277,7 +298,9 @@ def test_a_refused_key_may_be_used_for_a_mended_request(gateway: GatewayThread, 
     assert (mended.status_code, mended.headers.get("idempotent-replayed")) == (200, None)
 
 
-def test_a_stream_that_broke_was_paid_for_and_comes_again_as_it_was(gateway: GatewayThread, provider: ScriptedProvider) -> None:
+def test_a_stream_that_broke_was_paid_for_and_comes_again_as_it_was(
+    gateway: GatewayThread, provider: ScriptedProvider
+) -> None:
     provider.script = [break_off]
     first, again = ask(gateway.url, stream=True), ask(gateway.url, stream=True)
     assert "stream_broken" in first.text
@@ -304,7 +327,9 @@ def test_a_malformed_key_is_refused(gateway: GatewayThread, provider: ScriptedPr
     assert provider.requests == []
 
 
-def test_nobody_without_a_virtual_key_learns_what_was_answered(gateway: GatewayThread, provider: ScriptedProvider) -> None:
+def test_nobody_without_a_virtual_key_learns_what_was_answered(
+    gateway: GatewayThread, provider: ScriptedProvider
+) -> None:
     assert ask(gateway.url).status_code == 200
     assert ask(gateway.url, key=issue_virtual_key()).status_code == 401
 

@@ -32,7 +32,12 @@ JUDGE = "judge/wise"
 
 def served(name: str, provider: ScriptedProvider, **others: Any) -> dict[str, Any]:
     upstream = {"judge": "wise"}.get(name, "llama")
-    model = {"upstream_model": upstream, "vendor_model": f"maker/{name}", "input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}
+    model = {
+        "upstream_model": upstream,
+        "vendor_model": f"maker/{name}",
+        "input_usd_per_mtok": "1",
+        "output_usd_per_mtok": "2",
+    }
     return {"id": name, "base_url": provider.base_url, "models": [{**model, "context_tokens": 64_000, **others}]}
 
 
@@ -45,8 +50,17 @@ def judge() -> Iterator[ScriptedProvider]:
 @pytest.fixture
 def values(judge: ScriptedProvider, tmp_path: Path) -> Iterator[dict[str, Any]]:
     with ScriptedProvider() as first, ScriptedProvider() as second:
-        servers = [served("first", first), served("second", second), served("judge", judge, capabilities=["json_schema"])]
-        yield {"database": str(tmp_path / "llmdeal.db"), "servers": servers, "sandbox": "off", "telemetry_content": "full"}
+        servers = [
+            served("first", first),
+            served("second", second),
+            served("judge", judge, capabilities=["json_schema"]),
+        ]
+        yield {
+            "database": str(tmp_path / "llmdeal.db"),
+            "servers": servers,
+            "sandbox": "off",
+            "telemetry_content": "full",
+        }
 
 
 def saying(verdict: object) -> Any:
@@ -82,12 +96,19 @@ def judged(values: dict[str, Any], mode: Any = "rubric", budget: str = "1", coun
 def feedback(tmp_path: Path) -> dict[str, FeedbackRow]:
     engine = open_database(f"sqlite:///{tmp_path / 'llmdeal.db'}")
     try:
-        return {row.request_id: row for rows in FeedbackRepository(engine).read(LONG_AGO, FAR_OFF) for row in rows if row.given_by.startswith("judge:")}
+        return {
+            row.request_id: row
+            for rows in FeedbackRepository(engine).read(LONG_AGO, FAR_OFF)
+            for row in rows
+            if row.given_by.startswith("judge:")
+        }
     finally:
         engine.dispose()
 
 
-def test_answers_are_graded_once_and_the_grade_is_feedback(tmp_path: Path, values: dict[str, Any], judge: ScriptedProvider) -> None:
+def test_answers_are_graded_once_and_the_grade_is_feedback(
+    tmp_path: Path, values: dict[str, Any], judge: ScriptedProvider
+) -> None:
     asked = fill(tmp_path, values, ("first", "What is 17 * 23?"), ("second", "And 2 * 2?"))
     plan = plan_for(values)
     assert 0 < plan.expected_usd < Decimal("0.01")
@@ -96,13 +117,17 @@ def test_answers_are_graded_once_and_the_grade_is_feedback(tmp_path: Path, value
     assert result.spent_usd == 2 * (Decimal(11) + 2 * Decimal(7)) / 10**6
     stored = feedback(tmp_path)
     assert set(stored) == set(asked)
-    assert {(row.metric_name, row.value, row.comment, row.given_by) for row in stored.values()} == {("judge.rubric", 0.75, "fine", f"judge:{JUDGE}")}
+    assert {(row.metric_name, row.value, row.comment, row.given_by) for row in stored.values()} == {
+        ("judge.rubric", 0.75, "fine", f"judge:{JUDGE}")
+    }
     assert all(body["response_format"]["json_schema"]["strict"] for body in judge.requests)
     with pytest.raises(ConfigurationError, match="nothing is left to do"):
         plan_for(values)
 
 
-def test_judgements_of_the_judge_are_not_judged_and_nobody_judges_oneself(tmp_path: Path, values: dict[str, Any]) -> None:
+def test_judgements_of_the_judge_are_not_judged_and_nobody_judges_oneself(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
     fill(tmp_path, values, ("first", "What is 17 * 23?"), ("judge", "What is love?"))
     judged(values)
     assert len(feedback(tmp_path)) == 1
@@ -159,7 +184,13 @@ def test_what_an_answer_says_stays_between_marks_that_it_cannot_know(
     ],
 )
 def test_two_lanes_answers_to_one_prompt_are_compared_in_both_orders(
-    straight: str, swapped: str, metric_name: str, values_of_both: set[float], tmp_path: Path, values: dict[str, Any], judge: ScriptedProvider
+    straight: str,
+    swapped: str,
+    metric_name: str,
+    values_of_both: set[float],
+    tmp_path: Path,
+    values: dict[str, Any],
+    judge: ScriptedProvider,
 ) -> None:
     fill(tmp_path, values, ("first", "What is 17 * 23?"), ("second", "What is 17 * 23?"), ("first", "Something else?"))
     judge.script[:] = [saying({"reason": "a", "better": straight}), saying({"reason": "b", "better": swapped})]
@@ -181,7 +212,9 @@ def test_what_cannot_be_judged_is_said_in_one_line(tmp_path: Path, values: dict[
         plan_for(values, lane="nobody/nothing")
 
 
-def test_the_command_shows_the_cost_and_asks_before_it_begins(tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_shows_the_cost_and_asks_before_it_begins(
+    tmp_path: Path, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(tmp_path, values, ("first", "What is 17 * 23?"))
     config = tmp_path / "llmdeal.toml"
     servers = [{**server, "models": server["models"]} for server in values["servers"]]

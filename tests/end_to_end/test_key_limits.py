@@ -16,7 +16,12 @@ from tests.fakes.scripted_provider import ScriptedProvider, answer_with, refuse
 
 KEY, FREE = issue_virtual_key(), issue_virtual_key()
 MESSAGES = [{"role": "user", "content": "What is 17 * 23?"}]
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 
 
 @pytest.fixture
@@ -46,7 +51,9 @@ def ask(running: GatewayThread, key: str = KEY, path: str = "/v1/chat/completion
     return httpx.post(f"{running.url}{path}", json=body, headers={"authorization": f"Bearer {key}"}, timeout=30)
 
 
-def test_one_request_too_many_is_refused_as_sdks_expect_and_others_go_on(tmp_path: Path, provider: ScriptedProvider) -> None:
+def test_one_request_too_many_is_refused_as_sdks_expect_and_others_go_on(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
     with gateway(tmp_path, provider, requests_per_minute=3) as running:
         answers = [ask(running) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200] * 3
@@ -55,7 +62,10 @@ def test_one_request_too_many_is_refused_as_sdks_expect_and_others_go_on(tmp_pat
         assert refused.status_code == 429
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
         assert 1 <= int(refused.headers["retry-after"]) <= 60
-        assert (refused.headers["x-ratelimit-limit-requests"], refused.headers["x-ratelimit-remaining-requests"]) == ("3", "0")
+        assert (refused.headers["x-ratelimit-limit-requests"], refused.headers["x-ratelimit-remaining-requests"]) == (
+            "3",
+            "0",
+        )
         assert ask(running, FREE).status_code == 200
         message = ask(running, path="/v1/messages")
         assert (message.status_code, message.json()["error"]["type"]) == (429, "rate_limit_error")
@@ -70,7 +80,9 @@ def test_a_key_without_limits_shows_the_providers(tmp_path: Path, provider: Scri
         assert ask(running, FREE).headers["x-ratelimit-remaining-requests"] == "41"
 
 
-def test_tokens_are_taken_as_expected_and_corrected_to_what_was_used(tmp_path: Path, provider: ScriptedProvider) -> None:
+def test_tokens_are_taken_as_expected_and_corrected_to_what_was_used(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
     provider.usually = answer_with(prompt_tokens=100, completion_tokens=200, total_tokens=300)
     with gateway(tmp_path, provider, tokens_per_minute=1_000) as running:
         left = []
@@ -99,10 +111,15 @@ def test_one_request_may_take_a_whole_minute_however_long_it_is(tmp_path: Path, 
         assert ask(running, messages=[{"role": "user", "content": "word " * 500}]).status_code == 200
 
 
-def test_many_processes_count_together_in_valkey(tmp_path: Path, provider: ScriptedProvider, valkey: ValkeyServer) -> None:
+def test_many_processes_count_together_in_valkey(
+    tmp_path: Path, provider: ScriptedProvider, valkey: ValkeyServer
+) -> None:
     uri = f"valkey://127.0.0.1:{valkey.port}"
     limits = {"requests_per_minute": 6, "tokens_per_minute": 100_000}
-    with gateway(tmp_path / "a", provider, uri, **limits) as first, gateway(tmp_path / "b", provider, uri, **limits) as second:
+    with (
+        gateway(tmp_path / "a", provider, uri, **limits) as first,
+        gateway(tmp_path / "b", provider, uri, **limits) as second,
+    ):
         statuses = [ask(running).status_code for _ in range(4) for running in (first, second)]
         assert statuses == [200] * 6 + [429] * 2
         last = ask(first)

@@ -47,7 +47,12 @@ def gateway_in(folder: Path) -> Iterator[GatewayThread]:
 
 
 def ask(client: httpx.Client, prompt: str, session: str) -> httpx.Response:
-    body = {"model": "smart-route", "models": [LARGE, MEDIUM], "messages": [{"role": "user", "content": prompt}], "max_tokens": 5}
+    body = {
+        "model": "smart-route",
+        "models": [LARGE, MEDIUM],
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": 5,
+    }
     answer = client.post("/v1/chat/completions", json=body, headers={"x-session-id": session})
     assert answer.status_code == 200, answer.text
     return answer
@@ -67,7 +72,9 @@ def ask_and_judge(gateway: GatewayThread, prompts: list[str], *, good_lane: str)
 
 def llmdeal(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "LLMDEAL_DATABASE": str(folder / "llmdeal.db"), "COLUMNS": "200", "HOME": str(folder)}
-    done = subprocess.run((*LLMDEAL, *arguments), env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        (*LLMDEAL, *arguments), env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -41,7 +41,11 @@ def second() -> Iterator[ScriptedProvider]:
 
 @contextmanager
 def two_servers(
-    folder: Path, first: ScriptedProvider, second: ScriptedProvider, limits: dict[str, Any] | None = None, **settings: Any
+    folder: Path,
+    first: ScriptedProvider,
+    second: ScriptedProvider,
+    limits: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> Iterator[GatewayThread]:
     """The first one is the cheaper, so it is asked first."""
     servers = [server("first", first.base_url, "0.5", **limits or {}), server("second", second.base_url, "5")]
@@ -53,10 +57,17 @@ def two_servers(
 def openai_account(folder: Path, provider: ScriptedProvider, fallback: ScriptedProvider) -> Iterator[GatewayThread]:
     """Two models on an OpenAI key, and a dear server of one's own."""
     mine = [
-        {"upstream_model": name, "vendor_model": f"mine/{name}", "input_usd_per_mtok": rate, "output_usd_per_mtok": rate}
+        {
+            "upstream_model": name,
+            "vendor_model": f"mine/{name}",
+            "input_usd_per_mtok": rate,
+            "output_usd_per_mtok": rate,
+        }
         for name, rate in (("small", "0.1"), ("large", "0.2"))
     ]
-    providers = {"openai": {"base_url": provider.base_url, "models": [{**model, "context_tokens": 32_000} for model in mine]}}
+    providers = {
+        "openai": {"base_url": provider.base_url, "models": [{**model, "context_tokens": 32_000} for model in mine]}
+    }
     servers = [server("own", fallback.base_url, "90")]
     with GatewayThread(folder, {"OPENAI_API_KEY": "sk-a-key"}, providers=providers, servers=servers) as running:
         yield running
@@ -121,7 +132,11 @@ def test_a_request_limit_that_the_headers_say_is_used_up_rests_the_account(
 ) -> None:
     first.script = [
         answer_with(
-            {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s", "x-ratelimit-limit-requests": "60"}
+            {
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": "6m0s",
+                "x-ratelimit-limit-requests": "60",
+            }
         )
     ]
     with two_servers(tmp_path, first, second) as gateway:
@@ -169,13 +184,18 @@ def test_a_stream_that_is_slow_to_begin_is_raced_by_the_next_lane(
         assert (rows[0].cost_nusd or 0) > 0  # the provider may have worked on the prompt
 
 
-def test_in_a_race_the_slow_lane_may_still_win(tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider) -> None:
+def test_in_a_race_the_slow_lane_may_still_win(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
     first.script, second.script = [answer_after(second.was_asked)], [second.stall]
     with two_servers(tmp_path, first, second, slow_start="race", slow_start_after_s=0.05) as gateway:
         answer = ask(gateway, stream=True)
         assert answer.headers["x-llmdeal-lane"] == "first/llama"
         assert answer.headers["x-llmdeal-reason"] == "best_quality_per_dollar"
-        assert {row.lane_id: row.outcome for row in gateway.attempts()} == {"first/llama": "ok", "second/llama": "superseded"}
+        assert {row.lane_id: row.outcome for row in gateway.attempts()} == {
+            "first/llama": "ok",
+            "second/llama": "superseded",
+        }
 
 
 def test_a_slow_lane_may_be_given_up_instead(tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider) -> None:
@@ -183,10 +203,15 @@ def test_a_slow_lane_may_be_given_up_instead(tmp_path: Path, first: ScriptedProv
     with two_servers(tmp_path, first, second, slow_start="fall_back", slow_start_after_s=0.05) as gateway:
         assert ask(gateway, stream=True).headers["x-llmdeal-reason"] == "fallback_slow"
         assert first.hang_ended.wait(5)
-        assert {row.lane_id: row.outcome for row in gateway.attempts()} == {"first/llama": "superseded", "second/llama": "ok"}
+        assert {row.lane_id: row.outcome for row in gateway.attempts()} == {
+            "first/llama": "superseded",
+            "second/llama": "ok",
+        }
 
 
-def test_a_race_in_which_every_lane_fails_lists_them(tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider) -> None:
+def test_a_race_in_which_every_lane_fails_lists_them(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
     first.script, second.script = [refuse(500)], [refuse(500)]
     with two_servers(tmp_path, first, second, slow_start="race", slow_start_after_s=5.0) as gateway:
         answer = ask(gateway, stream=True)
@@ -195,7 +220,9 @@ def test_a_race_in_which_every_lane_fails_lists_them(tmp_path: Path, first: Scri
         assert "second/llama" in answer.text
 
 
-def test_a_request_that_is_wrong_ends_the_race(tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider) -> None:
+def test_a_request_that_is_wrong_ends_the_race(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
     first.script, second.script = [first.stall], [refuse(400, "no such tool")]
     with two_servers(tmp_path, first, second, slow_start="race", slow_start_after_s=0.05) as gateway:
         answer = ask(gateway, stream=True)
@@ -220,8 +247,16 @@ def test_a_conversation_stays_with_the_lane_whose_prompt_cache_is_warm(
             "route": {"explain": True},
         }
         assert ask(gateway, **wanted).headers["x-llmdeal-lane"] == "other/llama"
-        assert ask(gateway, model="openai/gpt-4o-mini", messages=LONG_TALK).headers["x-llmdeal-lane"] == "openai/gpt-4o-mini"
+        assert (
+            ask(gateway, model="openai/gpt-4o-mini", messages=LONG_TALK).headers["x-llmdeal-lane"]
+            == "openai/gpt-4o-mini"
+        )
         after = ask(gateway, **wanted)
         assert candidate(after, "openai/gpt-4o-mini")["cache_discount_usd"] > 0
-        assert (after.headers["x-llmdeal-lane"], after.headers["x-llmdeal-reason"]) == ("openai/gpt-4o-mini", "affinity")
-        assert ask(gateway, **{**wanted, "messages": [*MESSAGES, *LONG_TALK]}).headers["x-llmdeal-lane"] == "other/llama"
+        assert (after.headers["x-llmdeal-lane"], after.headers["x-llmdeal-reason"]) == (
+            "openai/gpt-4o-mini",
+            "affinity",
+        )
+        assert (
+            ask(gateway, **{**wanted, "messages": [*MESSAGES, *LONG_TALK]}).headers["x-llmdeal-lane"] == "other/llama"
+        )

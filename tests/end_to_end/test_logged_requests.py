@@ -17,7 +17,10 @@ pytestmark = pytest.mark.slow
 
 
 def test_lanes_that_come_later_are_written_down_with_their_prices(tmp_path: Path) -> None:
-    with GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0) as gateway, httpx.Client(base_url=gateway.url) as client:
+    with (
+        GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0) as gateway,
+        httpx.Client(base_url=gateway.url) as client,
+    ):
 
         def lanes_of(account: str) -> tuple[set[str], set[str]]:
             """The lanes that an account has, and those that are written down at its prices."""

@@ -21,7 +21,10 @@ VIRTUAL_KEY = issue_virtual_key("test")
 QUESTION: Any = [{"role": "user", "content": "What is the weather in Paris and in Zürich?"}]
 PARAMETERS: Any = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL: Any = {"name": "weather", "description": "Weather.", "input_schema": PARAMETERS}
-CHAT_TOOL: Any = {"type": "function", "function": {"name": "weather", "description": "Weather.", "parameters": PARAMETERS}}
+CHAT_TOOL: Any = {
+    "type": "function",
+    "function": {"name": "weather", "description": "Weather.", "parameters": PARAMETERS},
+}
 CLAUDE, GPT = "claude/claude-x", "gpt/gpt-x"
 
 
@@ -33,7 +36,13 @@ def server(provider_id: str, base_url: str, upstream_model: str, vendor_model: s
         "output_usd_per_mtok": "15",
         "capabilities": ["tools", "images", "reasoning"],
     }
-    return {"id": provider_id, "base_url": base_url, "dialect": dialect, "key": f"secret-of-{provider_id}", "models": [model]}
+    return {
+        "id": provider_id,
+        "base_url": base_url,
+        "dialect": dialect,
+        "key": f"secret-of-{provider_id}",
+        "models": [model],
+    }
 
 
 @pytest.fixture
@@ -108,9 +117,16 @@ def test_a_message_goes_through_as_it_came_but_for_our_fields(
     assert (row.endpoint, row.outcome, row.finish_reason) == ("/v1/messages", "ok", "end_turn")
 
 
-@pytest.mark.parametrize(("lane", "body"), [(CLAUDE, "anthropic/thinking-and-tools.sse"), (GPT, "openai/parallel-tools.sse")])
+@pytest.mark.parametrize(
+    ("lane", "body"), [(CLAUDE, "anthropic/thinking-and-tools.sse"), (GPT, "openai/parallel-tools.sse")]
+)
 def test_a_streamed_message_keeps_the_arguments_of_parallel_calls(
-    client: anthropic.Anthropic, claude: ScriptedProvider, gpt: ScriptedProvider, gateway: GatewayThread, lane: str, body: str
+    client: anthropic.Anthropic,
+    claude: ScriptedProvider,
+    gpt: ScriptedProvider,
+    gateway: GatewayThread,
+    lane: str,
+    body: str,
 ) -> None:
     claude.script = gpt.script = [recorded(body, pieces=37)]
     with client.messages.stream(model=lane, max_tokens=500, messages=QUESTION, tools=[TOOL]) as stream:
@@ -150,7 +166,10 @@ def test_thoughts_of_claude_survive_openais_door_and_keep_the_conversation_with_
     assert said["reasoning_content"] == "A capital. France."
     results: Any = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in said["tool_calls"]]
     raw = chat.chat.completions.with_raw_response.create(
-        model="smart-route", messages=[*QUESTION, said, *results], tools=[CHAT_TOOL], extra_body={"route": {"explain": True}}
+        model="smart-route",
+        messages=[*QUESTION, said, *results],
+        tools=[CHAT_TOOL],
+        extra_body={"route": {"explain": True}},
     )
     assert raw.headers["x-llmdeal-lane"] == CLAUDE
     excluded = {lane["lane"]: lane["excluded_by"] for lane in raw.parse().model_dump()["llmdeal"]["candidates"]}
@@ -165,7 +184,9 @@ def test_thoughts_of_claude_survive_openais_door_and_keep_the_conversation_with_
     ]
 
 
-def test_a_streamed_thought_can_be_sent_back_in_the_pieces_it_came_in(chat: openai.OpenAI, claude: ScriptedProvider) -> None:
+def test_a_streamed_thought_can_be_sent_back_in_the_pieces_it_came_in(
+    chat: openai.OpenAI, claude: ScriptedProvider
+) -> None:
     claude.script = [recorded("anthropic/thinking-and-tools.sse"), recorded("anthropic/answer.json")]
     details: list[Any] = []
     for chunk in chat.chat.completions.create(model=CLAUDE, messages=QUESTION, tools=[CHAT_TOOL], stream=True):
@@ -188,7 +209,9 @@ def test_a_streamed_thought_can_be_sent_back_in_the_pieces_it_came_in(chat: open
     ],
     ids=["a tool that the provider runs", "a field of its own", "an uploaded file"],
 )
-def test_what_only_anthropic_has_stays_there(gateway: GatewayThread, claude: ScriptedProvider, fields: dict[str, Any]) -> None:
+def test_what_only_anthropic_has_stays_there(
+    gateway: GatewayThread, claude: ScriptedProvider, fields: dict[str, Any]
+) -> None:
     claude.script = [recorded("anthropic/answer.json")] * 2
     body = {"model": "smart-route", "max_tokens": 10, "messages": QUESTION, **fields}
     headers = {"x-api-key": VIRTUAL_KEY}
@@ -206,7 +229,9 @@ def test_a_refusal_by_the_provider_sends_the_message_to_the_next_lane(
 ) -> None:
     claude.script = [recorded(f"anthropic/error-{status}.json", status)]
     gpt.script = [recorded("openai/parallel-tools.json")]
-    message = client.messages.create(model=CLAUDE, max_tokens=10, messages=QUESTION, tools=[TOOL], extra_body={"models": [GPT]})
+    message = client.messages.create(
+        model=CLAUDE, max_tokens=10, messages=QUESTION, tools=[TOOL], extra_body={"models": [GPT]}
+    )
     assert message.stop_reason == "tool_use"
     assert [row.lane_id for row in gateway.attempts()] == [CLAUDE, GPT]
 

@@ -50,7 +50,12 @@ async def embed(request: web.Request, body: dict[str, Any]) -> web.StreamRespons
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]:
-    vectors = {"kind": "embedding", "upstream_model": "embed", "vendor_model": "acme/embed", "input_usd_per_mtok": "0.1"}
+    vectors = {
+        "kind": "embedding",
+        "upstream_model": "embed",
+        "vendor_model": "acme/embed",
+        "input_usd_per_mtok": "0.1",
+    }
     with ScriptedProvider(usually=embed) as provider:
         servers = [{"id": "box", "base_url": provider.base_url, "models": [vectors]}]
         folder = tmp_path_factory.mktemp("openapi")
@@ -116,5 +121,7 @@ def test_a_wrong_method_is_told_the_right_one(path: str, allowed: str, gateway: 
 
 @pytest.mark.parametrize("path", POSTS)
 def test_what_is_no_json_is_called_so_at_every_endpoint(path: str, gateway: GatewayThread) -> None:
-    response = httpx.post(f"{gateway.url}{path}", content=b'{"model": ', headers={**HEADERS, "content-type": "application/json"})
+    response = httpx.post(
+        f"{gateway.url}{path}", content=b'{"model": ', headers={**HEADERS, "content-type": "application/json"}
+    )
     assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")

@@ -79,7 +79,9 @@ def test_smart_route_chooses_between_real_models_and_says_why(client: openai.Ope
 @pytest.mark.parametrize("model", LOCAL_MODELS, ids=lambda model: model.name)
 def test_a_stream_arrives_in_pieces_and_ends_with_usage_and_cost(model: LocalModel, client: openai.OpenAI) -> None:
     chunks = list(
-        client.chat.completions.create(model=model.vendor_model, messages=FRANCE, max_tokens=8, stream=True, temperature=0)
+        client.chat.completions.create(
+            model=model.vendor_model, messages=FRANCE, max_tokens=8, stream=True, temperature=0
+        )
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text.strip()
@@ -92,11 +94,15 @@ def test_a_stream_arrives_in_pieces_and_ends_with_usage_and_cost(model: LocalMod
 
 def test_the_async_client_streams_from_both_at_once(gateway: GatewayThread) -> None:
     async def text_of(client: openai.AsyncOpenAI, name: str) -> str:
-        stream = await client.chat.completions.create(model=name, messages=FRANCE, max_tokens=8, stream=True, temperature=0)
+        stream = await client.chat.completions.create(
+            model=name, messages=FRANCE, max_tokens=8, stream=True, temperature=0
+        )
         return "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
 
     async def both() -> list[str]:
-        async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60) as client:
+        async with openai.AsyncOpenAI(
+            base_url=f"{gateway.url}/v1", api_key="none", max_retries=0, timeout=60
+        ) as client:
             return await asyncio.gather(*(text_of(client, model.vendor_model) for model in LOCAL_MODELS))
 
     assert all(text.strip() for text in asyncio.run(both()))
@@ -156,14 +162,18 @@ def test_a_lane_that_is_down_from_the_start_is_passed_over(models: list[LocalMod
     present, gemma = (model.as_settings() for model in models)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and nobody else can take the port meanwhile
-        absent = ServerSettings.model_validate(gemma.model_dump() | {"base_url": f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"})
+        absent = ServerSettings.model_validate(
+            gemma.model_dump() | {"base_url": f"http://127.0.0.1:{deaf.getsockname()[1]}/v1"}
+        )
         with GatewayThread(tmp_path, servers=[absent, present]) as gateway, sdk(gateway) as client:
             raw = client.chat.completions.with_raw_response.create(
                 model="smart-route", messages=FRANCE, max_tokens=8, temperature=0
             )
             assert raw.headers["x-llmdeal-lane"] == SMOL
             assert raw.headers["x-llmdeal-reason"] == "fallback_error"
-            assert raw.headers["x-llmdeal-attempts"] == "3"  # a connection that fails is tried once more before the next lane
+            assert (
+                raw.headers["x-llmdeal-attempts"] == "3"
+            )  # a connection that fails is tried once more before the next lane
             assert [row.outcome for row in gateway.attempts()] == ["connect_error", "connect_error", "ok"]
 
 
@@ -171,7 +181,9 @@ def test_a_lane_that_is_down_from_the_start_is_passed_over(models: list[LocalMod
 def test_anthropics_sdk_talks_to_real_models_with_and_without_translation(gateway: GatewayThread, lane: str) -> None:
     with anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0, timeout=60) as client:
         whole = client.messages.create(model=lane, max_tokens=12, messages=FRANCE, extra_body={"temperature": 0})
-        with client.messages.stream(model=lane, max_tokens=12, messages=FRANCE, extra_body={"temperature": 0}) as stream:
+        with client.messages.stream(
+            model=lane, max_tokens=12, messages=FRANCE, extra_body={"temperature": 0}
+        ) as stream:
             text = "".join(stream.text_stream)
             streamed = stream.get_final_message()
         counted = client.messages.with_raw_response.count_tokens(model=lane, messages=FRANCE)
@@ -186,7 +198,9 @@ def test_anthropics_sdk_talks_to_real_models_with_and_without_translation(gatewa
 
 @pytest.mark.parametrize("lane", [SMOL, GEMMA])
 def test_responses_come_from_real_models_with_and_without_translation(client: openai.OpenAI, lane: str) -> None:
-    whole = client.responses.create(model=lane, input="What is the capital of France?", max_output_tokens=12, temperature=0)
+    whole = client.responses.create(
+        model=lane, input="What is the capital of France?", max_output_tokens=12, temperature=0
+    )
     assert whole.output_text
     events = list(
         client.responses.create(

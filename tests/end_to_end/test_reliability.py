@@ -71,8 +71,14 @@ def test_a_journal_that_is_left_over_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        (books(entries("req_1/0", COST), entries("req_9/0", COST), entries("req_2/0", 7, is_estimated=True)), "charged 2 times"),
-        (books(entries("req_1/0", COST + TOKEN_NUSD), entries("req_2/0", 7, is_estimated=True)), "the provider's bill is"),
+        (
+            books(entries("req_1/0", COST), entries("req_9/0", COST), entries("req_2/0", 7, is_estimated=True)),
+            "charged 2 times",
+        ),
+        (
+            books(entries("req_1/0", COST + TOKEN_NUSD), entries("req_2/0", 7, is_estimated=True)),
+            "the provider's bill is",
+        ),
         (books(entries("req_1/0", COST)), "1 answers without a charge, 0 estimates"),
         (books(entries("req_1/0", COST), entries("req_2/0", MOST_NUSD + 1, is_estimated=True)), "more than was held"),
     ],
@@ -110,4 +116,6 @@ def test_no_canary_is_found_again(tmp_path: Path) -> None:
     report = walk_canaries(tmp_path / "canaries")
     assert report.leaks == ()
     assert report.n_sent == 3
-    assert {"file gateway.log", "file llmdeal.db", "rows of the telemetry export", "table attempt"} <= set(report.places)
+    assert {"file gateway.log", "file llmdeal.db", "rows of the telemetry export", "table attempt"} <= set(
+        report.places
+    )

@@ -31,9 +31,19 @@ def provider() -> Iterator[ScriptedProvider]:
 def gateway(provider: ScriptedProvider, tmp_path: Path) -> Iterator[GatewayThread]:
     def server(lane: str, vendor_model: str, dialect: str, **others: Any) -> dict[str, Any]:
         name, _, upstream_model = lane.partition("/")
-        model = {"upstream_model": upstream_model, "vendor_model": vendor_model, "capabilities": ["tools", "images", "reasoning"]}
+        model = {
+            "upstream_model": upstream_model,
+            "vendor_model": vendor_model,
+            "capabilities": ["tools", "images", "reasoning"],
+        }
         prices = {"input_usd_per_mtok": "2", "output_usd_per_mtok": "8"}
-        return {"id": name, "base_url": provider.base_url, "dialect": dialect, "models": [{**model, **prices}], **others}
+        return {
+            "id": name,
+            "base_url": provider.base_url,
+            "dialect": dialect,
+            "models": [{**model, **prices}],
+            **others,
+        }
 
     servers = [
         server(CLAUDE, "anthropic/claude-x", "anthropic"),
@@ -55,7 +65,10 @@ def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
 def test_a_lane_that_speaks_responses_gets_the_request_as_it_came(
     client: openai.OpenAI, provider: ScriptedProvider, gateway: GatewayThread
 ) -> None:
-    provider.script = [recorded("llama-cpp/responses-answer.json"), recorded("llama-cpp/responses-stream.sse", pieces=31)]
+    provider.script = [
+        recorded("llama-cpp/responses-answer.json"),
+        recorded("llama-cpp/responses-stream.sse", pieces=31),
+    ]
     answer = client.responses.create(model=LOCAL, input="Capital of France?", extra_body={"route": {"explain": True}})
     assert answer.output_text == " Paris"
     assert answer.model_dump()["llmdeal"]["chosen"] == LOCAL
@@ -96,7 +109,9 @@ def test_every_other_lane_answers_too_and_costs_the_same_streamed_or_not(
     assert len({row.cost_nusd for row in gateway.attempts()}) == 1
 
 
-@pytest.mark.parametrize(("lane", "body"), [(CLAUDE, "anthropic/thinking-and-tools"), (GEMINI, "gemini/thinking-and-tools")])
+@pytest.mark.parametrize(
+    ("lane", "body"), [(CLAUDE, "anthropic/thinking-and-tools"), (GEMINI, "gemini/thinking-and-tools")]
+)
 @pytest.mark.parametrize("kind", ["json", "sse"])
 def test_signed_thoughts_come_back_and_keep_the_conversation_with_their_vendor(
     client: openai.OpenAI, provider: ScriptedProvider, lane: str, body: str, kind: str

@@ -95,7 +95,12 @@ def ask(gateway: GatewayThread, key: str | None, method: str, path: str, **names
 
 def test_the_table_names_every_route(gateway: GatewayThread) -> None:
     document = httpx.get(f"{gateway.url}/openapi.json").json()
-    routes = {(method, path) for path, methods in document["paths"].items() if path.startswith("/admin/") for method in methods}
+    routes = {
+        (method, path)
+        for path, methods in document["paths"].items()
+        if path.startswith("/admin/")
+        for method in methods
+    }
     assert routes == LEAST.keys()
 
 
@@ -141,7 +146,9 @@ def test_a_key_of_one_account_never_reaches_anothers_rows(
 
 def test_each_sees_only_their_own_accounts(gateway: GatewayThread, key_of: dict[str, str | None]) -> None:
     def seen(role: str) -> set[str]:
-        return {account["account"] for account in ask(gateway, key_of[role], "get", "/admin/v1/accounts").json()["data"]}
+        return {
+            account["account"] for account in ask(gateway, key_of[role], "get", "/admin/v1/accounts").json()["data"]
+        }
 
     assert (seen("viewer"), seen("stranger")) == ({"acme"}, {"other"})
     assert {"acme", "other", "default"} <= seen("operator")

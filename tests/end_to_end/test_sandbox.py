@@ -86,7 +86,9 @@ def test_a_stream_of_the_sandbox_costs_what_the_whole_answer_costs(client: opena
 
 
 def test_a_token_limit_cuts_the_simulated_answer_too(client: openai.OpenAI) -> None:
-    answer = client.chat.completions.create(model="smart-route", messages=[{"role": "user", "content": EASY}], max_tokens=5)
+    answer = client.chat.completions.create(
+        model="smart-route", messages=[{"role": "user", "content": EASY}], max_tokens=5
+    )
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 5

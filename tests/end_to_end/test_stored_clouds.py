@@ -51,7 +51,9 @@ def answered(gateway: GatewayThread, model: str) -> httpx.Response:
     """Ask until the gateway has the first token of the new credentials, which it fetches in the background."""
     ends_at = time.monotonic() + 20
     while True:
-        answer = httpx.post(f"{gateway.url}/v1/chat/completions", json={"model": model, "messages": MESSAGES}, timeout=30)
+        answer = httpx.post(
+            f"{gateway.url}/v1/chat/completions", json={"model": model, "messages": MESSAGES}, timeout=30
+        )
         if answer.status_code == 200 or time.monotonic() > ends_at:
             return answer
 
@@ -73,7 +75,12 @@ def test_a_stored_service_account_answers_on_vertex_is_tested_and_found_nowhere(
     (tmp_path / "gateway").mkdir()
     with GatewayThread(tmp_path / "gateway", sandbox="auto") as gateway:
         told = store(
-            gateway, 201, provider="vertex", key=json.dumps(json.loads(account), indent=2), base_url=base_url, region="eu"
+            gateway,
+            201,
+            provider="vertex",
+            key=json.dumps(json.loads(account), indent=2),
+            base_url=base_url,
+            region="eu",
         )
         assert "private" not in json.dumps(told)
         tested = httpx.post(f"{gateway.url}/admin/v1/accounts/default/provider-keys/vertex/main/test").json()
@@ -102,7 +109,9 @@ def test_a_stored_pair_of_aws_keys_signs_for_bedrock_and_is_found_nowhere(
         authorization = cloud.headers[-1]["Authorization"]
         assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/")
         assert "/eu-central-1/bedrock/aws4_request" in authorization
-        other = store(gateway, 201, provider="bedrock", key="a-bearer-token-of-bedrock", name="bearer", base_url=cloud.base_url)
+        other = store(
+            gateway, 201, provider="bedrock", key="a-bearer-token-of-bedrock", name="bearer", base_url=cloud.base_url
+        )
         assert other["last_four"] == "rock"
     assert_nowhere(tmp_path, SECRET)
 
@@ -128,7 +137,8 @@ def test_the_command_line_takes_a_service_account_from_a_file_and_prints_none_of
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     file = tokens.write_account(tmp_path / "account.json")
     run = CliRunner().invoke(
-        build_command_line("provider-keys"), ["provider-keys", "add", "vertex", "--key-file", str(file), "--region", "eu"]
+        build_command_line("provider-keys"),
+        ["provider-keys", "add", "vertex", "--key-file", str(file), "--region", "eu"],
     )
     assert run.exit_code == 0, run.output
     assert "The provider says: accepted." in run.output

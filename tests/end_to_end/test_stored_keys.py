@@ -16,7 +16,12 @@ from tests.fakes.scripted_provider import ScriptedProvider, refuse
 OWNER = issue_virtual_key()
 OWNERS = [{"name": "operator", "key": OWNER, "scopes": ["owner", "inference"]}]
 MESSAGES = [{"role": "user", "content": "What is 17 * 23?"}]
-MODEL = {"upstream_model": "llama", "vendor_model": "meta/llama", "input_usd_per_mtok": "0.5", "output_usd_per_mtok": "1.5"}
+MODEL = {
+    "upstream_model": "llama",
+    "vendor_model": "meta/llama",
+    "input_usd_per_mtok": "0.5",
+    "output_usd_per_mtok": "1.5",
+}
 PROVIDER_KEY = "sk-or-v1-canary0123456789abcdef"
 
 
@@ -141,8 +146,12 @@ def test_a_stored_provider_key_brings_lanes_with_a_budget_of_their_own(gateway: 
         answer = ask(gateway, key)
         assert answer.status_code == 200
         assert answer.headers["x-llmdeal-lane"].startswith("openrouter@work/")
-        assert {name.lower(): value for name, value in upstream.headers[-1].items()}["authorization"] == f"Bearer {PROVIDER_KEY}"
-        assert ask(gateway, OWNER).headers["x-llmdeal-lane"] == "box/llama"  # another account's key is not the operator's
+        assert {name.lower(): value for name, value in upstream.headers[-1].items()}[
+            "authorization"
+        ] == f"Bearer {PROVIDER_KEY}"
+        assert (
+            ask(gateway, OWNER).headers["x-llmdeal-lane"] == "box/llama"
+        )  # another account's key is not the operator's
         budgets = {budget["scope"]: budget for budget in acme.call("GET", "/budgets", 200)["data"]}
         assert budgets["provider_key:acme/openrouter@work"]["monthly_usd"] == "60.000000000"
         acme.call("PATCH", "/provider-keys/openrouter/work", 200, {"is_enabled": False})
@@ -181,7 +190,9 @@ def test_hosted_lanes_cost_more_and_are_the_last_resort(gateway: GatewayThread, 
     assert (refused.status_code, code_of(refused)) == (402, "budget_spent")
 
 
-def test_what_one_account_learns_of_a_hosted_lane_rests_it_for_all(gateway: GatewayThread, provider: ScriptedProvider) -> None:
+def test_what_one_account_learns_of_a_hosted_lane_rests_it_for_all(
+    gateway: GatewayThread, provider: ScriptedProvider
+) -> None:
     keys = [open_account(gateway, name).issue("ci") for name in ("acme", "other")]
     provider.script = [refuse(429, headers={"retry-after": "600"})]
     assert ask(gateway, keys[0]).status_code in (429, 502)

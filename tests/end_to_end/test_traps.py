@@ -66,7 +66,9 @@ def test_tokens_are_billed_once_wherever_a_dialect_counts_cached_ones_and_though
 ) -> None:
     provider.script = [recorded(RECORDINGS[lane].partition(".")[0] + ".json"), recorded(RECORDINGS[lane], pieces=19)]
     for is_streaming in (False, True):
-        httpx.post(f"{gateway.url}{door}", json={"model": lane, "stream": is_streaming, **DOORS[door]}).raise_for_status()
+        httpx.post(
+            f"{gateway.url}{door}", json={"model": lane, "stream": is_streaming, **DOORS[door]}
+        ).raise_for_status()
     rows = gateway.attempts()
     thoughts = 0 if lane == BEDROCK else 20  # Converse counts them in and does not say how many
     assert [(row.prompt_tokens, row.cached_tokens, row.completion_tokens) for row in rows] == [(525, 400, 89)] * 2
@@ -134,7 +136,9 @@ def test_a_limit_rests_the_whole_account_and_a_full_provider_one_lane(
     status: int, rested: set[str], provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     def models(*prices: str) -> list[dict[str, Any]]:
-        return [{"upstream_model": name, "input_usd_per_mtok": price} for name, price in zip("ab", prices, strict=False)]
+        return [
+            {"upstream_model": name, "input_usd_per_mtok": price} for name, price in zip("ab", prices, strict=False)
+        ]
 
     servers = [
         {"id": "box", "base_url": provider.base_url, "models": models("1", "2")},
@@ -179,7 +183,8 @@ def failing_stream(lane: str) -> bytes:
     if lane == BEDROCK:
         begun = encode_message({":message-type": "event", ":event-type": "messageStart"}, b'{"role": "assistant"}')
         delta = encode_message(
-            {":message-type": "event", ":event-type": "contentBlockDelta"}, b'{"contentBlockIndex": 0, "delta": {"text": "Par"}}'
+            {":message-type": "event", ":event-type": "contentBlockDelta"},
+            b'{"contentBlockIndex": 0, "delta": {"text": "Par"}}',
         )
         failure = {":message-type": "exception", ":exception-type": "throttlingException"}
         return begun + delta + encode_message(failure, json.dumps(error).encode())
@@ -192,7 +197,9 @@ def failing_stream(lane: str) -> bytes:
 
 def answer_with(raw: bytes) -> Behaviour:
     async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        return web.Response(body=raw, headers={"content-type": "text/event-stream", "x-request-id": "up-1", "x-echo": CANARY})
+        return web.Response(
+            body=raw, headers={"content-type": "text/event-stream", "x-request-id": "up-1", "x-echo": CANARY}
+        )
 
     return behaviour
 

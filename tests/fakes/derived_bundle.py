@@ -38,7 +38,11 @@ def derive_bundle(folder: Path, *, is_contrary: bool = False, leaves_out: int = 
     (folder / "reference_answers.npz").write_bytes(replace(reference, quality=quality[:, kept], **columns).to_bytes())
     manifest = json.loads((SHIPPED_BUNDLE / "manifest.json").read_text())
     names = [shipped.trained_names[index] for index in kept]
-    manifest |= {"name": folder.name, "trained_names": names, "abilities": {name: shipped.abilities[name] for name in names}}
+    manifest |= {
+        "name": folder.name,
+        "trained_names": names,
+        "abilities": {name: shipped.abilities[name] for name in names},
+    }
     manifest["files"] = {name: sha256((folder / name).read_bytes()).hexdigest() for name in HASHED_FILES}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder

@@ -74,7 +74,9 @@ class GatewayThread:
         assert self._ready.wait(20), "the gateway did not start"
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.should_exit = True
         self._thread.join(20)
         assert not self._thread.is_alive(), "the gateway did not stop"

@@ -12,7 +12,12 @@ from training.network.encoding import encode_prompts
 from training.retrain.challenger import beliefs_of
 from training.retrain.champion import read_champion
 
-OVERRATED, UNDERRATED, AS_BELIEVED, NEW = "gpt-4o-2024-08-06", "llama-3.1-8b-instruct", "qwen2.5-72b-instruct", "acme/new"
+OVERRATED, UNDERRATED, AS_BELIEVED, NEW = (
+    "gpt-4o-2024-08-06",
+    "llama-3.1-8b-instruct",
+    "qwen2.5-72b-instruct",
+    "acme/new",
+)
 NAMES = (OVERRATED, UNDERRATED, AS_BELIEVED, NEW)
 _COST_USD = np.array([4e-3, 2e-4, 8e-4, 3e-4])
 ACCOUNTS = ("acme", "globex")
@@ -54,7 +59,9 @@ def write_logs(
     quality = np.column_stack([beliefs.quality[drawn][:, columns], np.full(n_requests, 0.4)])
     tokens = np.column_stack([beliefs.completion_tokens[drawn][:, columns], np.full(n_requests, 300)])
     is_hard = drawn % 2 == 1
-    truth = np.column_stack([np.full(n_requests, 0.4), np.full(n_requests, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)])
+    truth = np.column_stack(
+        [np.full(n_requests, 0.4), np.full(n_requests, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)]
+    )
     truth = quality if is_as_believed else truth
     account = np.array(ACCOUNTS)[np.arange(n_requests) // 2 % 2] if has_accounts else None
     if account is not None:

@@ -55,7 +55,9 @@ async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
 
 def refuse(status: int, message: str = "no", headers: dict[str, str] | None = None, code: str = "y") -> Behaviour:
     async def behaviour(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        return web.json_response({"error": {"message": message, "type": "x", "code": code}}, status=status, headers=headers)
+        return web.json_response(
+            {"error": {"message": message, "type": "x", "code": code}}, status=status, headers=headers
+        )
 
     return behaviour
 
@@ -180,6 +182,8 @@ class ScriptedProvider:
         assert started.wait(10)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)

@@ -43,6 +43,11 @@ def write_corpus(folder: Path, prompts: pd.DataFrame, responses: pd.DataFrame) -
     folder.mkdir(parents=True, exist_ok=True)
     prompts.to_parquet(folder / "prompts.parquet")
     responses.to_parquet(folder / "responses.parquet")
-    lines = ["model,input_usd_per_mtok,output_usd_per_mtok", f"{STRONG},3,15", f"{WEAK},0.1,0.4", f"{HOPELESS},0.02,0.05"]
+    lines = [
+        "model,input_usd_per_mtok,output_usd_per_mtok",
+        f"{STRONG},3,15",
+        f"{WEAK},0.1,0.4",
+        f"{HOPELESS},0.02,0.05",
+    ]
     (folder / "prices.csv").write_text("\n".join(lines) + "\n")
     return folder

@@ -40,7 +40,8 @@ def test_with_few_priced_models_nothing_is_claimed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "family"), [("meta-llama/Llama-4-Scout", "llama"), ("gpt-5.5", "gpt"), ("01-ai/yi-large", "yi"), ("7b", "")]
+    ("name", "family"),
+    [("meta-llama/Llama-4-Scout", "llama"), ("gpt-5.5", "gpt"), ("01-ai/yi-large", "yi"), ("7b", "")],
 )
 def test_a_family_is_the_first_word_of_the_bare_name(name: str, family: str) -> None:
     assert family_of(name) == family

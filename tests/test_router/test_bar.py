@@ -67,7 +67,9 @@ def test_a_lane_alone_answers_everything_where_weighing_would_be_dearer() -> Non
 def test_where_no_rule_keeps_the_share_the_closest_one_is_taken() -> None:
     easy, hard = np.flatnonzero(EVERY[SOLVING][:, 0] == 0.95), np.flatnonzero(EVERY[SOLVING][:, 0] < 0.95)
     score = np.zeros((N // 2, 2))
-    score[easy, 0] = 1  # one lane answers all easy prompts, the other nine tenths of the hard ones, and beliefs tell nothing
+    score[easy, 0] = (
+        1  # one lane answers all easy prompts, the other nine tenths of the hard ones, and beliefs tell nothing
+    )
     score[hard[: int(0.9 * len(hard))], 1] = 1
     believed = np.full((N // 2, 2), 0.5)
     rule = solve_bar(believed, COST[SOLVING][:, :2], score, [easy, hard], 0.95)

@@ -49,12 +49,18 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda folder: (folder / "manifest.json").unlink(), r"manifest\.json: cannot be read"),
     "manifest is no JSON": (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: is not JSON"),
     "manifest is a list": (lambda folder: (folder / "manifest.json").write_text("[]"), "is not a JSON object"),
-    "later features": (lambda folder: rewrite(folder, features_version=99), "features_version is 99, this program reads 2"),
+    "later features": (
+        lambda folder: rewrite(folder, features_version=99),
+        "features_version is 99, this program reads 2",
+    ),
     "later format": (lambda folder: rewrite(folder, format_version=99), "format_version is 99"),
     "no hashes": (lambda folder: rewrite(folder, files={}), r"has no hash of model\.onnx"),
     "no names": (lambda folder: rewrite(folder, trained_names=[]), "trained_names must be distinct"),
     "one name too few": (lambda folder: rewrite(folder, trained_names=["gpt-4o-2024-08-06"]), "not those of"),
-    "no abilities": (lambda folder: rewrite(folder, abilities=None), "abilities, ability_prior or name is missing or malformed"),
+    "no abilities": (
+        lambda folder: rewrite(folder, abilities=None),
+        "abilities, ability_prior or name is missing or malformed",
+    ),
     "shifts nobody vouched for": (
         lambda folder: (folder / "recent_shifts.json").write_text("{}"),
         r"has no hash of recent_shifts\.json",

@@ -54,7 +54,9 @@ def decide_on(
 ) -> Decision:
     table = LaneTable.build(lanes, TRAINED_NAMES)
     rng = np.random.default_rng(0)
-    return decide(table, context, believed, LaneState.unmeasured(table), policy_named(policy), rng, constraints, preferences)
+    return decide(
+        table, context, believed, LaneState.unmeasured(table), policy_named(policy), rng, constraints, preferences
+    )
 
 
 def test_an_easy_prompt_goes_to_the_cheap_lane_and_a_hard_one_to_the_dear_lane() -> None:
@@ -65,7 +67,10 @@ def test_an_easy_prompt_goes_to_the_cheap_lane_and_a_hard_one_to_the_dear_lane()
 
 def test_the_bar_picks_the_cheapest_lane_that_meets_it() -> None:
     decision = decide_on(
-        [DEAR, MIDDLE, CHEAP], prediction(0.5, 0.8, 0.9), "cheapest_above_bar", preferences=Preferences(quality_bar=0.75)
+        [DEAR, MIDDLE, CHEAP],
+        prediction(0.5, 0.8, 0.9),
+        "cheapest_above_bar",
+        preferences=Preferences(quality_bar=0.75),
     )
     assert decision.chosen == MIDDLE
     assert decision.reason is Reason.CHEAPEST_ABOVE_BAR
@@ -73,7 +78,10 @@ def test_the_bar_picks_the_cheapest_lane_that_meets_it() -> None:
 
 def test_a_bar_that_no_lane_meets_gives_the_best_one_and_says_so() -> None:
     decision = decide_on(
-        [CHEAP, MIDDLE, DEAR], prediction(0.5, 0.9, 0.8), "cheapest_above_bar", preferences=Preferences(quality_bar=0.95)
+        [CHEAP, MIDDLE, DEAR],
+        prediction(0.5, 0.9, 0.8),
+        "cheapest_above_bar",
+        preferences=Preferences(quality_bar=0.95),
     )
     assert decision.chosen == MIDDLE
     assert decision.reason is Reason.BEST_BELOW_BAR
@@ -91,7 +99,9 @@ def test_the_fallback_order_goes_from_best_to_worst() -> None:
 
 
 def test_a_pin_wins_over_quality_and_price() -> None:
-    decision = decide_on([CHEAP, DEAR], prediction(0.99, 0, 0.01), "pinned", Constraints(pinned_lanes=frozenset({"p/dear"})))
+    decision = decide_on(
+        [CHEAP, DEAR], prediction(0.99, 0, 0.01), "pinned", Constraints(pinned_lanes=frozenset({"p/dear"}))
+    )
     assert decision.chosen == DEAR
     assert decision.reason is Reason.PINNED
     assert decision.order == (1,)
@@ -145,7 +155,9 @@ def test_a_soft_preference_demotes_and_never_excludes() -> None:
 
 def test_the_order_of_providers_comes_before_utility() -> None:
     elsewhere = replace(DEAR, lane_id="q/dear", provider="q")
-    decision = decide_on([CHEAP, elsewhere], prediction(0.9, 0, 0.1), preferences=Preferences(preferred_providers=("q",)))
+    decision = decide_on(
+        [CHEAP, elsewhere], prediction(0.9, 0, 0.1), preferences=Preferences(preferred_providers=("q",))
+    )
     assert decision.chosen == elsewhere
     assert decision.order == (1, 0)
 
@@ -244,7 +256,9 @@ def test_a_further_constraint_never_makes_a_lane_eligible(
 
 @given(lane_lists(min_size=2), predictions())
 def test_the_better_of_two_equally_priced_lanes_wins(lanes: list[Lane], believed: Prediction) -> None:
-    first = replace(lanes[0], lane_id="a", price=CHEAP.price, context_tokens=10_000, trained_name="alpha", typical_ttft_ms=None)
+    first = replace(
+        lanes[0], lane_id="a", price=CHEAP.price, context_tokens=10_000, trained_name="alpha", typical_ttft_ms=None
+    )
     second = replace(first, lane_id="b", trained_name="beta")
     same_length = replace(believed, completion_tokens=np.full(3, 50, np.float32))
     assume(abs(believed.quality[0] - believed.quality[1]) > 1e-3)

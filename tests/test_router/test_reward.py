@@ -1,6 +1,5 @@
 """One reward from all signals: in range, by precision, and nothing where nothing was said."""
 
-
 import numpy as np
 import pytest
 from checkout import ROOT
@@ -131,12 +130,17 @@ def test_signals_that_do_not_fit_are_refused(signals: tuple[np.ndarray, list[str
 def test_last_word_of_a_giver_stands_whatever_the_order_of_the_rows() -> None:
     at = np.array(["2026-11-02", "2026-11-01", "2026-11-03", "2026-11-01", "2026-11-01"], "datetime64[us]")
     kept = keep_last(
-        np.array([0, 0, 0, 0, 1]), ["thumbs", "thumbs", "score", "thumbs", "thumbs"], ["ann", "ann", "ann", "bob", "ann"], at
+        np.array([0, 0, 0, 0, 1]),
+        ["thumbs", "thumbs", "score", "thumbs", "thumbs"],
+        ["ann", "ann", "ann", "bob", "ann"],
+        at,
     )
     assert kept.tolist() == [0, 2, 3, 4]
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 9)), max_size=30))
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 9)), max_size=30)
+)
 def test_exactly_the_last_of_each_giver_request_and_metric_is_kept(rows: list[tuple[int, str, str, int]]) -> None:
     last = {}
     for place, (request, metric, giver, at) in enumerate(rows):

@@ -28,7 +28,9 @@ def test_every_field_has_its_column_in_the_same_order(row_class: type, columns: 
 
 
 @pytest.mark.parametrize(
-    ("row_class", "columns"), [(AttemptRow, ATTEMPT_COLUMNS), (FeedbackRow, FEEDBACK_COLUMNS)], ids=["attempt", "feedback"]
+    ("row_class", "columns"),
+    [(AttemptRow, ATTEMPT_COLUMNS), (FeedbackRow, FEEDBACK_COLUMNS)],
+    ids=["attempt", "feedback"],
 )
 def test_a_column_may_be_null_exactly_where_its_field_may_be_none(row_class: type, columns: tuple[Column, ...]) -> None:
     may_be_none = {field.name: "None" in str(field.type) for field in fields(row_class)}
@@ -63,7 +65,13 @@ def test_rows_are_equal_by_content_and_not_by_identity() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"cost_nusd": None}, {"features": None}, {"features": np.zeros(3, np.float32)}, {"candidates": None}, {"attempt": 1}],
+    [
+        {"cost_nusd": None},
+        {"features": None},
+        {"features": np.zeros(3, np.float32)},
+        {"candidates": None},
+        {"attempt": 1},
+    ],
     ids=str,
 )
 def test_rows_that_differ_in_one_column_differ(changes: dict[str, Any]) -> None:

@@ -29,7 +29,10 @@ BLOCKS = (
     (0xFF01, 0xFF5E),
 )
 LETTERS = st.one_of(
-    *(st.characters(min_codepoint=low, max_codepoint=high, exclude_categories=("Cn", "Co", "Cs")) for low, high in BLOCKS)
+    *(
+        st.characters(min_codepoint=low, max_codepoint=high, exclude_categories=("Cn", "Co", "Cs"))
+        for low, high in BLOCKS
+    )
 )
 
 
@@ -51,6 +54,8 @@ def test_special_tokens_in_text_are_letters() -> None:
 
 
 def test_another_kind_of_tokenizer_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text('{"model": {"type": "BPE"}, "normalizer": {}, "pre_tokenizer": {"type": "x"}}')
+    (tmp_path / "tokenizer.json").write_text(
+        '{"model": {"type": "BPE"}, "normalizer": {}, "pre_tokenizer": {"type": "x"}}'
+    )
     with pytest.raises(BundleError, match="not a lower-casing BERT WordPiece tokenizer"):
         WordPieceTokenizer.from_file(tmp_path / "tokenizer.json")

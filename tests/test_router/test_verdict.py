@@ -17,7 +17,9 @@ VERDICT = Verdict(
     reasons=("Quality of account acme fell by 0.08.",),
     utility_gain_usd=Interval(0.002, 0.001, 0.003),
     guards=(
-        Guard("quality, account acme", "quality", "account acme", Interval(-0.08, -0.1, -0.06), 0.02, "broken", "worse"),
+        Guard(
+            "quality, account acme", "quality", "account acme", Interval(-0.08, -0.1, -0.06), 0.02, "broken", "worse"
+        ),
         Guard("latency", "latency_ms", None, None, 100.0, "unknown", "no latencies were logged"),
     ),
     n_requests=12_000,

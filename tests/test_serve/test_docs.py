@@ -19,7 +19,9 @@ DOCS = ROOT / "docs"
 
 
 def codes() -> list[str]:
-    classes = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, errors.RequestError)]
+    classes = [
+        thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, errors.RequestError)
+    ]
     return sorted({cls.code for cls in classes})
 
 
@@ -35,7 +37,12 @@ def test_every_reason_is_in_the_api_page(reason: Reason) -> None:
 
 def test_every_endpoint_is_in_the_api_page() -> None:
     page = (DOCS / "api.md").read_text(encoding="utf-8")
-    paths = [route.path for module in (feedback, health, models) for route in module.routes.routes if isinstance(route, APIRoute)]
+    paths = [
+        route.path
+        for module in (feedback, health, models)
+        for route in module.routes.routes
+        if isinstance(route, APIRoute)
+    ]
     assert len(paths) >= 5
     for path in [
         *paths,

@@ -35,7 +35,9 @@ def test_importing_the_gateway_costs_a_few_times_what_fastapi_costs() -> None:
 
 def test_importing_the_gateway_imports_nothing_heavy() -> None:
     code = f"import sys, serve.app; print([name for name in {HEAVY!r} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_importing_the_command_line_is_quicker_still() -> None:

@@ -27,7 +27,11 @@ CASES: list[tuple[str, Spoil, str]] = [
     ("score is text", lambda p, r: r.__setitem__("score", "good"), "not numbers"),
     ("blank prompt", lambda p, r: _set(p, 3, "prompt", "  \n"), "row 3: a prompt must not be empty"),
     ("prompt is a number", lambda p, r: _set(p, 4, "prompt", None), "row 4: a prompt must be text"),
-    ("huge prompt", lambda p, r: _set(p, 5, "prompt", "x" * 1_000_001), "row 5: a prompt may have 1,000,000 characters"),
+    (
+        "huge prompt",
+        lambda p, r: _set(p, 5, "prompt", "x" * 1_000_001),
+        "row 5: a prompt may have 1,000,000 characters",
+    ),
     ("repeated prompt id", lambda p, r: _set(p, 7, "prompt_id", "p0000"), "row 7: prompt_id 'p0000' occurs twice"),
     ("unknown prompt id", lambda p, r: _set(r, 2, "prompt_id", "elsewhere"), "row 2: prompt_id 'elsewhere' is not in"),
     (

@@ -80,13 +80,16 @@ def test_from_scratch_it_learns_too(corpus: Path, tmp_path: Path) -> None:
     trained = llmdeal("train", "--corpus", corpus, "--out", tmp_path / "fresh")
     assert trained.returncode == 0, trained.stderr
     easy, hard = (
-        OnnxQualityModel(load_bundle(tmp_path / "fresh")).predict(RouteContext.from_prompt(text)) for text in (EASY, HARD)
+        OnnxQualityModel(load_bundle(tmp_path / "fresh")).predict(RouteContext.from_prompt(text))
+        for text in (EASY, HARD)
     )
     assert easy.quality[2] > hard.quality[2] + 0.4
 
 
 def test_predict_writes_every_prompt_and_model(bundle: Path, corpus: Path, tmp_path: Path) -> None:
-    predicted = llmdeal("predict", "--bundle", bundle, "--prompts", corpus / "prompts.parquet", "--out", tmp_path / "p.parquet")
+    predicted = llmdeal(
+        "predict", "--bundle", bundle, "--prompts", corpus / "prompts.parquet", "--out", tmp_path / "p.parquet"
+    )
     assert predicted.returncode == 0, predicted.stderr
     table = pd.read_parquet(tmp_path / "p.parquet")
     assert list(table.columns) == ["prompt_id", "model", "quality", "completion_tokens"]
@@ -98,7 +101,9 @@ def test_predict_writes_every_prompt_and_model(bundle: Path, corpus: Path, tmp_p
     assert both.completion_tokens_x.sum() == pytest.approx(both.completion_tokens_y.sum(), rel=0.05)
 
 
-def test_evaluate_says_that_it_judged_the_recipe_and_not_the_seen_bundle(bundle: Path, corpus: Path, tmp_path: Path) -> None:
+def test_evaluate_says_that_it_judged_the_recipe_and_not_the_seen_bundle(
+    bundle: Path, corpus: Path, tmp_path: Path
+) -> None:
     judged = llmdeal("evaluate", "--bundle", bundle, "--corpus", corpus, "--plot", tmp_path / "plot.png")
     assert judged.returncode == 0, judged.stderr
     said = " ".join(judged.stdout.split())
@@ -120,7 +125,9 @@ def test_a_training_run_can_be_tracked(corpus: Path, tmp_path: Path) -> None:
     import mlflow
 
     uri = f"sqlite:///{tmp_path / 'runs.db'}"
-    trained = llmdeal("train", "--corpus", corpus, "--out", tmp_path / "tracked", "--from", SHIPPED_BUNDLE, "--track", uri)
+    trained = llmdeal(
+        "train", "--corpus", corpus, "--out", tmp_path / "tracked", "--from", SHIPPED_BUNDLE, "--track", uri
+    )
     assert trained.returncode == 0, trained.stderr
     client = mlflow.MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("llmdeal").experiment_id])

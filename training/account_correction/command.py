@@ -14,10 +14,15 @@ def accounts_learn(
     logs: Annotated[Path, typer.Option(help="Folder that llmdeal export wrote.")],
     bundle: Annotated[Path, typer.Option(help="Folder of the bundle that is corrected.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write <bundle's version>.npz to: the setting account_corrections of a gateway.")
+        Path | None,
+        typer.Option(help="Folder to write <bundle's version>.npz to: the setting account_corrections of a gateway."),
     ] = None,
-    in_bundle: Annotated[bool, typer.Option("--in-bundle", help="Write it into the bundle instead, with its hash.")] = False,
-    fewest_answers: Annotated[int, typer.Option(min=20, help="An account with fewer judged answers has no correction.")] = 500,
+    in_bundle: Annotated[
+        bool, typer.Option("--in-bundle", help="Write it into the bundle instead, with its hash.")
+    ] = False,
+    fewest_answers: Annotated[
+        int, typer.Option(min=20, help="An account with fewer judged answers has no correction.")
+    ] = 500,
     since: Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")] = None,
 ) -> None:
     """Fit what each account's judged answers say beyond a bundle, for that account alone."""

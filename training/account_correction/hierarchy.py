@@ -120,7 +120,10 @@ def choose_spreads(accounts: Sequence[AccountAnswers], start: Spreads = SPREADS)
 
 def _worth(accounts: Sequence[AccountAnswers], spreads: Spreads, start: Spreads) -> float:
     away = np.log(np.array(astuple(spreads)) / np.array(astuple(start)))
-    return sum(fit_account(answers, spreads).log_evidence for answers in accounts) - 0.5 * float((away**2).sum()) / _LOG_STD**2
+    return (
+        sum(fit_account(answers, spreads).log_evidence for answers in accounts)
+        - 0.5 * float((away**2).sum()) / _LOG_STD**2
+    )
 
 
 def _per_lane(answers: AccountAnswers) -> Floats:

@@ -42,7 +42,9 @@ def study(corpus_folder: Path, bundle_folder: Path, seeds: Sequence[int]) -> dic
     found = {}
     for pool in make_pools(corpus, prices):
         outside = believe_from_outside(corpus, encoded, prices, pool, FitSettings(epochs=_EPOCHS), 0)
-        print(f"{pool.source}: {len(pool.rows):,} prompts, {len(pool.columns)} models, {outside.n_known} of them known elsewhere")
+        print(
+            f"{pool.source}: {len(pool.rows):,} prompts, {len(pool.columns)} models, {outside.n_known} of them known elsewhere"
+        )
         found[pool.source] = replay_all(outside, seeds)
     return found
 
@@ -70,12 +72,17 @@ def plot_curves(points: dict[str, list[Point]], path: Path) -> None:
         for axis, (name, title, scale) in zip(row, MEASURES, strict=True):
             for way, colour in zip(WAYS[1:], ("#8a8a8a", "#0b6e4f"), strict=True):
                 gains = np.array(
-                    [(_figures(of_source, way, n, name) - _figures(of_source, WAYS[0], n, name)) * scale for n in ROUNDS[1:]]
+                    [
+                        (_figures(of_source, way, n, name) - _figures(of_source, WAYS[0], n, name)) * scale
+                        for n in ROUNDS[1:]
+                    ]
                 )
                 judged = [np.mean([point.n_judged for point in of_source if point.n_requests == n]) for n in ROUNDS[1:]]
                 error = np.array([_twice_error(gain) for gain in gains])
                 axis.plot(judged, gains.mean(axis=1), color=colour, marker="o", markersize=3, label=way)
-                axis.fill_between(judged, gains.mean(axis=1) - error, gains.mean(axis=1) + error, color=colour, alpha=0.2, lw=0)
+                axis.fill_between(
+                    judged, gains.mean(axis=1) - error, gains.mean(axis=1) + error, color=colour, alpha=0.2, lw=0
+                )
             axis.axhline(0, color="black", lw=0.8)
             axis.set_xscale("log")
             axis.set_title(f"{source}: {title}, less the bundle's", fontsize=9)
@@ -102,7 +109,9 @@ def main() -> None:
     parser.add_argument(
         "--corpus", type=Path, required=True, help="folder with prompts.parquet, responses.parquet and prices.csv"
     )
-    parser.add_argument("--bundle", type=Path, default=Path("models/llmdeal-base-1"), help="whose table of words is used")
+    parser.add_argument(
+        "--bundle", type=Path, default=Path("models/llmdeal-base-1"), help="whose table of words is used"
+    )
     parser.add_argument("--seeds", type=int, default=10, help="accounts that ask each source")
     parser.add_argument("--plot", type=Path, help="PNG file to write")
     options = parser.parse_args()

@@ -50,7 +50,9 @@ class Point:
     utility_usd: float
 
 
-def replay(outside: OutsideBeliefs, seed: int, rounds: Sequence[int] = ROUNDS, judged_share: float = JUDGED_SHARE) -> list[Point]:
+def replay(
+    outside: OutsideBeliefs, seed: int, rounds: Sequence[int] = ROUNDS, judged_share: float = JUDGED_SHARE
+) -> list[Point]:
     """Return a point for each way and round, of one account."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(outside.pool.rows))
@@ -134,7 +136,9 @@ def _corrected(log_odds: Floats, design: Floats, correction: Floats) -> Floats:
     return sigmoid(log_odds + (design @ correction.T).clip(-3, 3))
 
 
-def replay_all(outside: OutsideBeliefs, seeds: Sequence[int], advance: Callable[[], None] = lambda: None) -> list[Point]:
+def replay_all(
+    outside: OutsideBeliefs, seeds: Sequence[int], advance: Callable[[], None] = lambda: None
+) -> list[Point]:
     """Return the points of several accounts that ask the same source; `advance` is called after each."""
     points = []
     for seed in seeds:

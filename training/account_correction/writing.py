@@ -35,7 +35,9 @@ def add_to_bundle(folder: Path, corrections: AccountCorrections) -> Path:
     """
     bundle = load_bundle(folder)
     if corrections.bundle_version != bundle.version:
-        raise SettingsError(f"{folder}: is {bundle.version}, the corrections are for {corrections.bundle_version}: fit them anew")
+        raise SettingsError(
+            f"{folder}: is {bundle.version}, the corrections are for {corrections.bundle_version}: fit them anew"
+        )
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     content = corrections.to_bytes()
     manifest = json.loads(files[MANIFEST_FILE])

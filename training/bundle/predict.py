@@ -34,7 +34,9 @@ def predict_file(bundle_folder: Path, prompts_path: Path, out: Path, progress: P
     return len(table)
 
 
-def ask(quality_model: QualityModel, contexts: Sequence[RouteContext], advance: Callable[[], None] = lambda: None) -> Beliefs:
+def ask(
+    quality_model: QualityModel, contexts: Sequence[RouteContext], advance: Callable[[], None] = lambda: None
+) -> Beliefs:
     """Return the served model's beliefs about all contexts, one call each, as in production."""
     shape = (len(contexts), len(quality_model.trained_names))
     quality, quality_std, tokens = (np.empty(shape, np.float32) for _ in range(3))

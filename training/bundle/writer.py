@@ -9,7 +9,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from router.ability_prior import AbilityPrior
-from router.bundle import CARD_FILE, FORMAT_VERSION, GRAPH_FILE, MANIFEST_FILE, REFERENCE_FILE, TOKENIZER_FILE, load_bundle
+from router.bundle import (
+    CARD_FILE,
+    FORMAT_VERSION,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    REFERENCE_FILE,
+    TOKENIZER_FILE,
+    load_bundle,
+)
 from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
@@ -67,7 +75,10 @@ def write_bundle(
     }
     manifest = _manifest(folder.name, fitted, corpus, record)
     return publish_bundle(
-        folder, files, manifest, lambda served: prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance)
+        folder,
+        files,
+        manifest,
+        lambda served: prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance),
     )
 
 
@@ -139,9 +150,13 @@ def _manifest(name: str, fitted: FittedModel, corpus: Corpus, record: TrainingRe
             "files": corpus.hashes,
             "prompts": len(corpus.prompts),
             "answers": int(graded.sum()),
-            "sources": {str(source): int((corpus.sources == source).sum()) for source in sorted(set(corpus.sources.tolist()))},
+            "sources": {
+                str(source): int((corpus.sources == source).sum()) for source in sorted(set(corpus.sources.tolist()))
+            },
         },
-        "measures": {source: {name: round(value, 4) for name, value in row.items()} for source, row in record.measures.items()},
+        "measures": {
+            source: {name: round(value, 4) for name, value in row.items()} for source, row in record.measures.items()
+        },
     }
 
 

@@ -79,7 +79,9 @@ def read_corpus(folder: Path) -> Corpus:
     responses = _read_table(responses_path, RESPONSE_COLUMNS)
     _check_prompts(prompts, prompts_path)
     if len(prompts) < _FEWEST_PROMPTS:
-        raise CorpusError(prompts_path, f"{len(prompts)} prompts are too few to learn from", f"give at least {_FEWEST_PROMPTS}")
+        raise CorpusError(
+            prompts_path, f"{len(prompts)} prompts are too few to learn from", f"give at least {_FEWEST_PROMPTS}"
+        )
     rows = _check_responses(responses, prompts, responses_path)
     names = sorted(responses["model"].astype(str).unique())
     columns = responses["model"].astype(str).map({name: place for place, name in enumerate(names)}).to_numpy(np.intp)
@@ -129,7 +131,9 @@ def read_prices(path: Path, trained_names: Sequence[str]) -> Float32s:
         raise CorpusError(path, "a price is not a number of at least 0", "correct it", int(bad[0]))
     values.index = pd.Index(table["model"].astype(str))
     if values.index.has_duplicates:
-        raise CorpusError(path, f"model {values.index[values.index.duplicated()][0]!r} is listed twice", "keep one row of it")
+        raise CorpusError(
+            path, f"model {values.index[values.index.duplicated()][0]!r} is listed twice", "keep one row of it"
+        )
     return np.asarray(values.reindex(list(trained_names)), np.float32)
 
 
@@ -164,7 +168,9 @@ def _check_prompts(prompts: pd.DataFrame, path: Path) -> None:
     repeated = np.flatnonzero(prompts["prompt_id"].astype(str).duplicated().to_numpy())
     if len(repeated):
         row = int(repeated[0])
-        raise CorpusError(path, f"prompt_id {prompts['prompt_id'].iloc[row]!r} occurs twice", "make prompt ids unique", row)
+        raise CorpusError(
+            path, f"prompt_id {prompts['prompt_id'].iloc[row]!r} occurs twice", "make prompt ids unique", row
+        )
     for row, prompt in enumerate(prompts["prompt"]):
         try:
             RouteContext.from_prompt(prompt)
@@ -186,7 +192,9 @@ def _check_responses(responses: pd.DataFrame, prompts: pd.DataFrame, path: Path)
             good = (good & np.isfinite(numbers)) | np.isnan(numbers)
         if not good.all():
             row = int(np.flatnonzero(~good)[0])
-            raise CorpusError(path, f"{column} is {numbers[row]}, outside {low:g}..{high:g}", "rescale or drop the row", row)
+            raise CorpusError(
+                path, f"{column} is {numbers[row]}, outside {low:g}..{high:g}", "rescale or drop the row", row
+            )
     place = {str(prompt_id): row for row, prompt_id in enumerate(prompts["prompt_id"])}
     rows = responses["prompt_id"].astype(str).map(place).to_numpy(np.float64)
     unknown = np.flatnonzero(np.isnan(rows))

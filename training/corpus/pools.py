@@ -33,7 +33,9 @@ def make_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
 
 def find_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
     """Return what `make_pools` does, or nothing where there is none."""
-    return [pool for source in np.unique(corpus.sources) if (pool := _make_pool(corpus, prices, str(source))) is not None]
+    return [
+        pool for source in np.unique(corpus.sources) if (pool := _make_pool(corpus, prices, str(source))) is not None
+    ]
 
 
 def _make_pool(corpus: Corpus, prices: Float32s, source: str) -> Pool | None:
@@ -54,4 +56,6 @@ def _make_pool(corpus: Corpus, prices: Float32s, source: str) -> Pool | None:
     prompt_cost = characters[:, None] / CHARACTERS_PER_TOKEN * input_usd  # (n, m)
     names = tuple(corpus.trained_names[column] for column in columns)
     score = corpus.scores[np.ix_(rows, columns)].astype(np.float64)
-    return Pool(source, names, rows, columns, score, prompt_cost + tokens * output_usd, prompt_cost, output_usd, has_tokens)
+    return Pool(
+        source, names, rows, columns, score, prompt_cost + tokens * output_usd, prompt_cost, output_usd, has_tokens
+    )

@@ -103,7 +103,9 @@ def measure_router(pool: Pool, quality: Floats, completion_tokens: Floats) -> Ro
     believed = pool.believed_cost(completion_tokens)
     measures = measure_curve(pool, trace_curve(quality, believed, pool.score, pool.cost))
     probability = np.clip(quality, 0, 1)
-    aucs = [area_under_roc(pool.score[:, column] >= 0.5, quality[:, column]) for column in range(len(pool.trained_names))]
+    aucs = [
+        area_under_roc(pool.score[:, column] >= 0.5, quality[:, column]) for column in range(len(pool.trained_names))
+    ]
     known = [area for area in aucs if not np.isnan(area)]
     return RoutingMeasures(
         **measures,

@@ -75,7 +75,9 @@ def _shingles(text: str) -> set[int]:
 def _minhash(runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     factors = (np.arange(1, _BANDS * _ROWS_PER_BAND + 1, dtype=np.uint64) * np.uint64(2_654_435_761)) | np.uint64(1)
     # The products wrap at 2^64, which is as good a hash as any: the same for equal runs.
-    return np.asarray(((runs[:, None] * factors + factors * np.uint64(97)) % _PRIME).min(axis=0).reshape(_BANDS, _ROWS_PER_BAND))
+    return np.asarray(
+        ((runs[:, None] * factors + factors * np.uint64(97)) % _PRIME).min(axis=0).reshape(_BANDS, _ROWS_PER_BAND)
+    )
 
 
 def _find(leader: list[int], row: int) -> int:

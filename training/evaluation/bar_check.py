@@ -56,13 +56,17 @@ def check_bar(pool: Pool, beliefs: Beliefs, fold: npt.NDArray[np.intp], seed: in
     rng = np.random.default_rng(seed)
     everyone = np.arange(len(pool.trained_names))
     largest = min(_LARGEST_HANDFUL, len(everyone) - 1)
-    handfuls = [rng.choice(everyone, rng.integers(2, largest, endpoint=True), replace=False) for _ in range(_N_HANDFULS)]
+    handfuls = [
+        rng.choice(everyone, rng.integers(2, largest, endpoint=True), replace=False) for _ in range(_N_HANDFULS)
+    ]
     folds = fold[pool.rows]
     checks = []
     for share in SHARES:
         whole = [_try(pool, quality, cost, folds == held_out, everyone, share) for held_out in np.unique(folds)]
         trials = [
-            _try(pool, quality, cost, folds == held_out, handful, share) for handful in handfuls for held_out in np.unique(folds)
+            _try(pool, quality, cost, folds == held_out, handful, share)
+            for handful in handfuls
+            for held_out in np.unique(folds)
         ]
         kept, saved = np.array(whole).mean(axis=0)
         by_handfuls = np.array(trials)
@@ -73,7 +77,12 @@ def check_bar(pool: Pool, beliefs: Beliefs, fold: npt.NDArray[np.intp], seed: in
 
 
 def _try(
-    pool: Pool, quality: Floats, cost: Floats, is_held_out: npt.NDArray[np.bool_], models: npt.NDArray[np.intp], share: float
+    pool: Pool,
+    quality: Floats,
+    cost: Floats,
+    is_held_out: npt.NDArray[np.bool_],
+    models: npt.NDArray[np.intp],
+    share: float,
 ) -> tuple[float, float]:
     """Return (share kept, cost saved) on the held-out prompts by a bar that was solved on the others."""
     solving = np.flatnonzero(~is_held_out)[:: max(1, int((~is_held_out).sum()) // _SOLVING_PROMPTS)]
@@ -83,7 +92,9 @@ def _try(
     return kept_and_saved(quality[part], cost[part], pool.score[part], pool.cost[part], rule)
 
 
-def kept_and_saved(quality: Floats, believed_cost: Floats, score: Floats, cost: Floats, rule: BarRule) -> tuple[float, float]:
+def kept_and_saved(
+    quality: Floats, believed_cost: Floats, score: Floats, cost: Floats, rule: BarRule
+) -> tuple[float, float]:
     """Return (share of the best model's mean score, share of its cost saved) by a rule; arrays have shape (n, m)."""
     rows = np.arange(len(quality))
     chosen = rule.choose(quality, believed_cost)

@@ -40,7 +40,9 @@ class BaselineBeliefs:
     completion_tokens: Float32s
 
 
-def cross_fit_baseline(learner: Learner, corpus: Corpus, inputs: Float32s, fold: npt.NDArray[np.intp]) -> BaselineBeliefs:
+def cross_fit_baseline(
+    learner: Learner, corpus: Corpus, inputs: Float32s, fold: npt.NDArray[np.intp]
+) -> BaselineBeliefs:
     """Return what `learner` believes of each prompt, having seen the other folds of its source.
 
     Args:

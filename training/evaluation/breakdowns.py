@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.corpus.routing_measures import N_BINS, Floats, Pool, area_under_roc, calibration_error, choose, trade_at_cost
+from training.corpus.routing_measures import (
+    N_BINS,
+    Floats,
+    Pool,
+    area_under_roc,
+    calibration_error,
+    choose,
+    trade_at_cost,
+)
 from training.evaluation.baselines import BaselineBeliefs
 from training.network.fitted_model import Beliefs
 
@@ -76,7 +84,9 @@ def by_task(pool: Pool, beliefs: Beliefs, tasks: npt.NDArray[np.str_]) -> list[T
     rows = []
     for task in np.unique(of_pool):
         at = np.flatnonzero(of_pool == task)
-        aucs = [area_under_roc(pool.score[at, column] >= 0.5, quality[at, column]) for column in range(quality.shape[1])]
+        aucs = [
+            area_under_roc(pool.score[at, column] >= 0.5, quality[at, column]) for column in range(quality.shape[1])
+        ]
         known = [auc for auc in aucs if not np.isnan(auc)]
         rows.append(
             TaskRow(
@@ -109,7 +119,9 @@ def by_difficulty(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs], 
     choices["best single"] = np.full(len(rows), _best_single(pool))
     deciles = np.array_split(np.argsort(difficulty[pool.rows], kind="stable"), _N_DECILES)
     lost = {name: worth.max(axis=1) - worth[rows, chosen] for name, chosen in choices.items()}
-    return DifficultyRegret({name: np.array([values[decile].mean() for decile in deciles]) for name, values in lost.items()})
+    return DifficultyRegret(
+        {name: np.array([values[decile].mean() for decile in deciles]) for name, values in lost.items()}
+    )
 
 
 def reliability(pool: Pool, beliefs: Beliefs | BaselineBeliefs) -> Reliability:

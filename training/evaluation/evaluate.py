@@ -110,7 +110,9 @@ class BundleEvaluation:
     note: str
 
 
-def evaluate_bundle(bundle_folder: Path, corpus_folder: Path, scope: EvaluationScope, progress: Progress) -> BundleEvaluation:
+def evaluate_bundle(
+    bundle_folder: Path, corpus_folder: Path, scope: EvaluationScope, progress: Progress
+) -> BundleEvaluation:
     """Judge a bundle on a corpus.
 
     A corpus that the bundle was fitted to flatters it, so there the recipe is judged by cross-validation instead of the bundle itself.
@@ -150,7 +152,9 @@ def evaluate_bundle(bundle_folder: Path, corpus_folder: Path, scope: EvaluationS
     judged = evaluate_beliefs(pools, beliefs, beaten)
     with progress.stage("Looking at each pool", len(pools)) as advance:
         reports = [_report(each, corpus, beliefs, beaten, fold, served, seed, advance) for each in judged]
-    decision = time_decisions(served, corpus.prompts, max((pool.trained_names for pool in pools), key=len)[:_TIMED_LANES], seed)
+    decision = time_decisions(
+        served, corpus.prompts, max((pool.trained_names for pool in pools), key=len)[:_TIMED_LANES], seed
+    )
     left_out: list[LeftOutSource] = []
     if scope.leaves_out:
         with progress.stage("Leaving sources out", len(pools)) as advance_share:

@@ -52,7 +52,9 @@ def judge_left_out(
 ) -> list[LeftOutSource]:
     """Return one entry per pool whose source is not the whole corpus; `advance` is called with shares of one pool's fit."""
     return [
-        _judge(corpus, encoded, pools, pool, settings, seed, advance) for pool in pools if (corpus.sources != pool.source).any()
+        _judge(corpus, encoded, pools, pool, settings, seed, advance)
+        for pool in pools
+        if (corpus.sources != pool.source).any()
     ]
 
 
@@ -67,13 +69,17 @@ def _judge(
 ) -> LeftOutSource:
     kept = np.flatnonzero(corpus.sources != pool.source)
     scaler = InputScaler.fit(encoded.rows(kept))
-    network = fit_network(scaler.transform(encoded.rows(kept)), targets_of(corpus, pools, kept), settings, seed, None, advance)
+    network = fit_network(
+        scaler.transform(encoded.rows(kept)), targets_of(corpus, pools, kept), settings, seed, None, advance
+    )
     difficulty = run_network(network, scaler.transform(encoded.rows(pool.rows))).difficulty.astype(np.float64)
     length = np.array([len(corpus.prompts[row]) for row in pool.rows], np.float64)
     pairs = _pairs(pool)
 
     def mean_recovered(hardness: Floats) -> float:
-        found = [area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in pairs]
+        found = [
+            area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in pairs
+        ]
         return float(np.mean(found)) if found else float("nan")
 
     elsewhere = run_network(network, scaler.transform(encoded.rows(kept))).difficulty.astype(np.float64)

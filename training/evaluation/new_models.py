@@ -101,9 +101,15 @@ class _Hearsay:
 
     def of(self, name: str, output_usd: float) -> dict[str, tuple[float, float] | tuple[None, None]]:
         """Return way -> (ability, its deviation)."""
-        relatives = [self._abilities[place] for place, other in enumerate(self._names) if family_of(other) == family_of(name)]
+        relatives = [
+            self._abilities[place] for place, other in enumerate(self._names) if family_of(other) == family_of(name)
+        ]
         mean, std = float(np.mean(relatives or self._abilities)), float(self._abilities.std())
-        by_price = (self._by_price.of(name, output_usd), self._by_price.std) if self._by_price and output_usd > 0 else (mean, std)
+        by_price = (
+            (self._by_price.of(name, output_usd), self._by_price.std)
+            if self._by_price and output_usd > 0
+            else (mean, std)
+        )
         return {"chosen": by_price, "drawn": by_price, "price": by_price, "family": (mean, std), "none": (None, None)}
 
 
@@ -151,7 +157,9 @@ def apply_placement(placement: Placement, quality: Float32s, completion_tokens: 
 
 
 def _summary(source: str, results: list[dict[str, tuple[float, float]]]) -> NewModels:
-    table: npt.NDArray[np.float64] = np.array([[result[way] for way in WAYS] for result in results])  # (models, ways, 2)
+    table: npt.NDArray[np.float64] = np.array(
+        [[result[way] for way in WAYS] for result in results]
+    )  # (models, ways, 2)
 
     def by_way(values: Floats) -> dict[str, float]:
         return {way: float(value) for way, value in zip(WAYS, values, strict=True)}

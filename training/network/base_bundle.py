@@ -78,4 +78,6 @@ def read_base_bundle(folder: Path) -> BaseBundle:
             difficulty_offset_of(fused),
         )
     except (KeyError, TypeError, AssertionError) as problem:
-        raise BundleError(f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote") from None
+        raise BundleError(
+            f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote"
+        ) from None

@@ -157,7 +157,9 @@ def _fit_lengths(log_tokens: Floats, completion_tokens: Float32s) -> tuple[Float
     lines = np.tile([1.0, pooled], (n_models, 1))
     for column in np.flatnonzero(is_counted.any(axis=0)):
         rows = is_counted[:, column]
-        lines[column] = fit_length_line(log_tokens[rows, column], completion_tokens[rows, column].astype(np.float64), pooled)
+        lines[column] = fit_length_line(
+            log_tokens[rows, column], completion_tokens[rows, column].astype(np.float64), pooled
+        )
     return lines[:, 0], lines[:, 1]
 
 

@@ -39,7 +39,11 @@ class OutOfFold:
     def calibrate(self, corpus: Corpus, base: BaseBundle | None) -> Calibration:
         """Return the calibration that all folds together support."""
         return fit_calibration(
-            self.outputs, corpus.scores, corpus.completion_tokens, corpus.sources, base.difficulty_offset if base else None
+            self.outputs,
+            corpus.scores,
+            corpus.completion_tokens,
+            corpus.sources,
+            base.difficulty_offset if base else None,
         )
 
     def honest_beliefs(self, corpus: Corpus) -> Beliefs:

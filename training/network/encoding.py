@@ -31,7 +31,9 @@ class EncodedPrompts:
 
     def rows(self, chosen: npt.NDArray[np.intp]) -> "EncodedPrompts":
         """Return these prompts."""
-        return EncodedPrompts(tuple(self.token_ids[row] for row in chosen), self.embeddings[chosen], self.features[chosen])
+        return EncodedPrompts(
+            tuple(self.token_ids[row] for row in chosen), self.embeddings[chosen], self.features[chosen]
+        )
 
 
 def encode_prompts(

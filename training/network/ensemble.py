@@ -23,7 +23,15 @@ from torch.nn import functional
 from training.settings import FitSettings
 
 TRUNK_WEIGHTS = frozenset(
-    {"hidden_weight", "hidden_bias", "factor_weight", "factor_bias", "difficulty_weight", "length_weight", "length_bias"}
+    {
+        "hidden_weight",
+        "hidden_bias",
+        "factor_weight",
+        "factor_bias",
+        "difficulty_weight",
+        "length_weight",
+        "length_bias",
+    }
 )
 """Parameters that know prompts, not models: an earlier bundle lends these whole."""
 MODEL_WEIGHTS = frozenset({"ability", "quality_factor", "tokens_length", "tokens_bias"})
@@ -76,15 +84,22 @@ class RoutingNetwork(nn.Module):
     def forward(self, inputs: Tensor) -> NetworkOutput:
         """Return the beliefs of every member about `inputs` (batch, n_inputs)."""
         spread = inputs.expand(self.hidden_weight.shape[0], -1, -1)  # (members, batch, inputs)
-        hidden = self.hidden_dropout(functional.gelu(self.input_dropout(spread) @ self.hidden_weight + self.hidden_bias))
+        hidden = self.hidden_dropout(
+            functional.gelu(self.input_dropout(spread) @ self.hidden_weight + self.hidden_bias)
+        )
         task_logits = hidden @ self.task_weight + self.task_bias
         task = task_logits.softmax(dim=-1)
         factors = self.hidden_dropout(self.standardise(functional.gelu(hidden @ self.factor_weight + self.factor_bias)))
         difficulty = factors @ self.difficulty_weight
         logits = (
-            self.ability - (1 + self.difficulty_slope) * difficulty + factors @ self.quality_factor + task @ self.quality_task
+            self.ability
+            - (1 + self.difficulty_slope) * difficulty
+            + factors @ self.quality_factor
+            + task @ self.quality_task
         )
-        length = self.hidden_dropout(functional.gelu(self.input_dropout(spread) @ self.length_weight + self.length_bias))
+        length = self.hidden_dropout(
+            functional.gelu(self.input_dropout(spread) @ self.length_weight + self.length_bias)
+        )
         log_tokens = length @ self.tokens_length + task @ self.tokens_task + self.tokens_bias
         return NetworkOutput(logits, difficulty, log_tokens, task_logits)
 

@@ -39,7 +39,9 @@ class Beliefs:
     def of_models(self, columns: Sequence[int]) -> "Beliefs":
         """Return the beliefs about these models."""
         chosen = list(columns)
-        return Beliefs(self.quality[:, chosen], self.quality_std[:, chosen], self.completion_tokens[:, chosen], self.difficulty)
+        return Beliefs(
+            self.quality[:, chosen], self.quality_std[:, chosen], self.completion_tokens[:, chosen], self.difficulty
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

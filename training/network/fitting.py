@@ -77,7 +77,9 @@ def fit_network(
     batch_prompts = max(2, min(settings.batch_prompts, n_prompts // 8))
     steps_per_epoch = n_prompts // batch_prompts
     epochs = max(settings.epochs, -(-settings.fewest_steps // steps_per_epoch))
-    optimizer, schedule = _make_optimizer(network, settings, epochs * steps_per_epoch, is_continued=transfer is not None)
+    optimizer, schedule = _make_optimizer(
+        network, settings, epochs * steps_per_epoch, is_continued=transfer is not None
+    )
     order = np.random.default_rng(seed)
     network.train()
     for _ in range(epochs):
@@ -88,7 +90,9 @@ def fit_network(
             loss = _loss(output, network.ability, _take(tensors, chosen), settings)
             loss = loss + settings.peculiarity_penalty * network.quality_factor.square().sum()
             for pool in targets.pools:
-                gain = expected_gain(pool, chosen, output.quality_logits, output.log_tokens, settings.regret_temperature)
+                gain = expected_gain(
+                    pool, chosen, output.quality_logits, output.log_tokens, settings.regret_temperature
+                )
                 if gain is not None:
                     loss = loss - settings.regret_weight * gain
             optimizer.zero_grad()
@@ -129,7 +133,11 @@ def _to_tensors(targets: FitTargets) -> _Batch:
 
 def _take(batch: _Batch, rows: Tensor) -> _Batch:
     return _Batch(
-        batch.scores[rows], batch.is_graded[rows], batch.log_tokens[rows], batch.is_counted[rows], batch.task_index[rows]
+        batch.scores[rows],
+        batch.is_graded[rows],
+        batch.log_tokens[rows],
+        batch.is_counted[rows],
+        batch.task_index[rows],
     )
 
 
@@ -139,11 +147,16 @@ def _loss(output: NetworkOutput, ability: Tensor, batch: _Batch, settings: FitSe
 
     def grade_loss(logits: Tensor) -> Tensor:
         scores = batch.scores.expand_as(logits)
-        return (functional.binary_cross_entropy_with_logits(logits, scores, reduction="none") * batch.is_graded).sum() / graded
+        return (
+            functional.binary_cross_entropy_with_logits(logits, scores, reduction="none") * batch.is_graded
+        ).sum() / graded
 
     lengths = (output.log_tokens - batch.log_tokens).square() / 2
     task = functional.cross_entropy(
-        output.task_logits.flatten(0, 1), batch.task_index.repeat(members), label_smoothing=_LABEL_SMOOTHING, reduction="mean"
+        output.task_logits.flatten(0, 1),
+        batch.task_index.repeat(members),
+        label_smoothing=_LABEL_SMOOTHING,
+        reduction="mean",
     )
     return (
         grade_loss(output.quality_logits)

@@ -70,7 +70,9 @@ def _heads(network: RoutingNetwork, raw: Weights) -> tuple[Floats, Floats]:
     n_length = raw["tokens_length"].shape[1]
     by_length = np.zeros((members, n_length, 2 * n_models + 1))
     by_length[..., n_models : 2 * n_models] = raw["tokens_length"]
-    offsets = np.concatenate([raw["ability"], raw["tokens_bias"], np.zeros((members, 1, 1))], axis=2) + shift @ by_factor
+    offsets = (
+        np.concatenate([raw["ability"], raw["tokens_bias"], np.zeros((members, 1, 1))], axis=2) + shift @ by_factor
+    )
     return np.concatenate([by_factor * scale.transpose(0, 2, 1), by_task, by_length], axis=1), offsets
 
 

@@ -36,7 +36,9 @@ class InputScaler:
 
     def transform(self, encoded: EncodedPrompts) -> Float32s:
         """Return the network's inputs, shape (n_prompts, n_inputs)."""
-        return np.asarray(np.clip((_join(encoded) - self.mean) * self.inverse_std, -INPUT_LIMIT, INPUT_LIMIT), np.float32)
+        return np.asarray(
+            np.clip((_join(encoded) - self.mean) * self.inverse_std, -INPUT_LIMIT, INPUT_LIMIT), np.float32
+        )
 
 
 def _join(encoded: EncodedPrompts) -> Float32s:

@@ -36,13 +36,18 @@ class NetworkOutputs:
     def rows(self, chosen: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "NetworkOutputs":
         """Return the outputs for these prompts."""
         return NetworkOutputs(
-            self.member_logits[chosen], self.log_tokens[chosen], self.difficulty[chosen], self.task_probabilities[chosen]
+            self.member_logits[chosen],
+            self.log_tokens[chosen],
+            self.difficulty[chosen],
+            self.task_probabilities[chosen],
         )
 
 
 def run_network(network: RoutingNetwork, inputs: Float32s) -> NetworkOutputs:
     """Return what the ensemble says about all `inputs` (n, n_inputs)."""
-    parts = [_run_batch(network, inputs[start : start + _BATCH_PROMPTS]) for start in range(0, len(inputs), _BATCH_PROMPTS)]
+    parts = [
+        _run_batch(network, inputs[start : start + _BATCH_PROMPTS]) for start in range(0, len(inputs), _BATCH_PROMPTS)
+    ]
     return NetworkOutputs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 

@@ -98,8 +98,12 @@ def _fit_weights(parts: list[Floats], mean: Floats, scores: Float32s) -> tuple[F
         surprise = (np.logaddexp(0, mixed) - wanted * mixed) * is_graded
         belief = _WEIGHT_PRECISION * ((weights - 1) ** 2).sum() + _OFFSET_PRECISION * (shift**2).sum()
         slope = np.tensordot(stacked, residual, axes=2) + _WEIGHT_PRECISION * (weights - 1)
-        return float(surprise.sum() + belief / 2), np.concatenate([slope, residual.sum(axis=0) + _OFFSET_PRECISION * shift])
+        return float(surprise.sum() + belief / 2), np.concatenate(
+            [slope, residual.sum(axis=0) + _OFFSET_PRECISION * shift]
+        )
 
     bounds = [(0.0, _LARGEST_WEIGHT)] * n_parts + [(None, None)] * len(mean)
-    found = minimize(loss, np.concatenate([np.ones(n_parts), np.zeros(len(mean))]), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        loss, np.concatenate([np.ones(n_parts), np.zeros(len(mean))]), jac=True, method="L-BFGS-B", bounds=bounds
+    )
     return found.x[:n_parts], found.x[n_parts:]

@@ -46,7 +46,9 @@ def price_pools(pools: Sequence[Pool], rows: npt.NDArray[np.intp], n_prompts: in
     return [_lay_out(pool, rows, n_prompts) for pool in pools]
 
 
-def expected_gain(pool: PricedPool, chosen: Tensor, logits: Tensor, log_tokens: Tensor, temperature: float) -> Tensor | None:
+def expected_gain(
+    pool: PricedPool, chosen: Tensor, logits: Tensor, log_tokens: Tensor, temperature: float
+) -> Tensor | None:
     """Return the mean gain of soft choices, in score points, over the chosen prompts that are of the pool; None: there are none.
 
     Args:
@@ -63,7 +65,9 @@ def expected_gain(pool: PricedPool, chosen: Tensor, logits: Tensor, log_tokens: 
     with torch.no_grad():
         tokens = torch.expm1(log_tokens[:, mine][:, :, pool.columns].clamp(0, LONGEST_LOG_TOKENS))
         is_priced = bool(pool.output_usd.any())
-        believed = pool.prompt_cost[rows] + tokens * pool.output_usd if is_priced else pool.cost[rows].expand_as(quality)
+        believed = (
+            pool.prompt_cost[rows] + tokens * pool.output_usd if is_priced else pool.cost[rows].expand_as(quality)
+        )
         exponent = torch.rand(1, len(rows), 1) * (_GREATEST_LOG_TRADE - _LEAST_LOG_TRADE) + _LEAST_LOG_TRADE
         trade = 10**exponent
         gain = (pool.score[rows] - trade * pool.cost[rows]).clamp(min=-1)

@@ -39,7 +39,9 @@ def start_at_means(
         network.tokens_bias.add_(_tensor(length))
         for task in range(network.quality_task.shape[1]):
             of_task = task_index == task
-            network.quality_task[:, task] += _tensor(_logit(_drawn(scores[of_task], rate, task_prior_answers)) - _logit(rate))
+            network.quality_task[:, task] += _tensor(
+                _logit(_drawn(scores[of_task], rate, task_prior_answers)) - _logit(rate)
+            )
             network.tokens_task[:, task] += _tensor(_drawn(logs[of_task], length, task_prior_answers) - length)
 
 

@@ -72,7 +72,9 @@ class BundleBeliefs:
             quality=_with(logs.quality, others, told, quality),
             quality_std=_with(logs.quality_std, others, told, std),
             completion_tokens=tokens,
-            expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(np.float32),
+            expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(
+                np.float32
+            ),
             expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
                 np.float32
             ),
@@ -83,10 +85,12 @@ class BundleBeliefs:
         """Return (quality, its deviation, completion tokens) of all lanes, each (n, m), one call a request, as in production."""
         predictions = [self._quality_model.predict(context) for context in contexts_of(logs)]
         trained, std, tokens = (
-            np.stack([getattr(each, name) for each in predictions]) for name in ("quality", "quality_std", "completion_tokens")
+            np.stack([getattr(each, name) for each in predictions])
+            for name in ("quality", "quality_std", "completion_tokens")
         )
         difficulty, typical = (
-            np.array([[getattr(each, name)] for each in predictions]) for name in ("difficulty", "typical_completion_tokens")
+            np.array([[getattr(each, name)] for each in predictions])
+            for name in ("difficulty", "typical_completion_tokens")
         )
         quality, quality_std, lengths = believe_of_lanes(table, trained, std, tokens, difficulty, typical)
         quality, quality_std = shift_quality(quality, quality_std, self._account_shifts(logs, table, trained))
@@ -151,10 +155,16 @@ def per_token(logs: LoggedRequests, believed: Float32s) -> Floats:
     """Return what one more output token adds to what is believed of each lane, shape (m,): the slope of least squares, at least 0."""
     slopes = np.zeros(believed.shape[1])
     for lane in range(believed.shape[1]):
-        is_known = np.isfinite(believed[:, lane]) & np.isfinite(logs.completion_tokens[:, lane]) & np.isfinite(logs.prompt_tokens)
+        is_known = (
+            np.isfinite(believed[:, lane])
+            & np.isfinite(logs.completion_tokens[:, lane])
+            & np.isfinite(logs.prompt_tokens)
+        )
         if is_known.sum() < 3:
             continue
-        design = np.stack([np.ones(is_known.sum()), logs.prompt_tokens[is_known], logs.completion_tokens[is_known, lane]], axis=1)
+        design = np.stack(
+            [np.ones(is_known.sum()), logs.prompt_tokens[is_known], logs.completion_tokens[is_known, lane]], axis=1
+        )
         found, *_ = np.linalg.lstsq(design, believed[is_known, lane].astype(np.float64), rcond=None)
         slopes[lane] = max(float(found[2]), 0.0)
     return slopes

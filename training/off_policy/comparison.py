@@ -10,7 +10,14 @@ import numpy as np
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.verdict import Interval
 from training.errors import SettingsError
-from training.off_policy.diagnostics import Diagnostics, SupportLimits, diagnose, diagnose_difference, drawn_of, refusals
+from training.off_policy.diagnostics import (
+    Diagnostics,
+    SupportLimits,
+    diagnose,
+    diagnose_difference,
+    drawn_of,
+    refusals,
+)
 from training.off_policy.errors import CannotTellError
 from training.off_policy.estimators.port import Estimate, JudgedSample
 from training.off_policy.estimators.registry import ESTIMATORS
@@ -173,18 +180,26 @@ class PolicyJudge:
             reasons = {metric: self._refusals(metric, diagnostics) for metric in METRICS}
             intervals = {metric: maker.interval(estimates[metric]) for metric in METRICS if not reasons[metric]}
             kept = {metric: interval for metric, interval in intervals.items() if interval is not None}
-            judged.append(PolicyJudgement(name, kept, {metric: why for metric, why in reasons.items() if why}, diagnostics))
+            judged.append(
+                PolicyJudgement(name, kept, {metric: why for metric, why in reasons.items() if why}, diagnostics)
+            )
         return judged[0], judged[1], judged[2]
 
     def _refusals(self, metric: Metric, diagnostics: Diagnostics) -> tuple[str, ...]:
         found = refusals(diagnostics, self.settings.limits, of_judged=metric in _OF_JUDGED)
         if found:
             return found
-        needed: dict[Metric, tuple[str, ...]] = {"cost_usd": ("cost",), "latency_ms": ("latency",), "utility_usd": ("cost",)}
+        needed: dict[Metric, tuple[str, ...]] = {
+            "cost_usd": ("cost",),
+            "latency_ms": ("latency",),
+            "utility_usd": ("cost",),
+        }
         if self.settings.latency_usd_per_s:
             needed["utility_usd"] = ("cost", "latency")
         known = {"cost": self._cost[0], "latency": self._latency[0]}
-        few = [name for name in needed.get(metric, ()) if (known[name] > 0).sum() < self.settings.limits.fewest_effective]
+        few = [
+            name for name in needed.get(metric, ()) if (known[name] > 0).sum() < self.settings.limits.fewest_effective
+        ]
         return tuple(f"the {name} of too few requests was logged" for name in few)
 
     def quality_sample(self, policy: Float32s) -> JudgedSample:
@@ -211,7 +226,12 @@ class PolicyJudge:
         utility = estimator.estimate(of_worth) - cost
         if settings.latency_usd_per_s:
             utility = utility - latency.scaled(settings.latency_usd_per_s / 1_000)
-        return {"quality": estimator.estimate(of_quality), "cost_usd": cost, "latency_ms": latency, "utility_usd": utility}
+        return {
+            "quality": estimator.estimate(of_quality),
+            "cost_usd": cost,
+            "latency_ms": latency,
+            "utility_usd": utility,
+        }
 
     @cached_property
     def _cost(self) -> tuple[Floats, Floats, Float32s | None]:
@@ -260,12 +280,18 @@ def compare_policies(
     judged = PolicyJudge(logs, first, second, settings)
     unanswered = int((~logs.is_answered).sum())
     if unanswered:
-        notes.append(f"requests that the lane drawn did not answer: {unanswered:,}; their cost counts, their quality is unknown")
+        notes.append(
+            f"requests that the lane drawn did not answer: {unanswered:,}; their cost counts, their quality is unknown"
+        )
     missing = (
-        METRICS if settings.interval == "bernstein" and settings.method == "snips" else ("cost_usd", "latency_ms", "utility_usd")
+        METRICS
+        if settings.interval == "bernstein" and settings.method == "snips"
+        else ("cost_usd", "latency_ms", "utility_usd")
     )
     if settings.interval == "bernstein":
-        notes.append(f"no empirical Bernstein bound is made of {', '.join(missing)}: they have no known bound, or are ratios")
+        notes.append(
+            f"no empirical Bernstein bound is made of {', '.join(missing)}: they have no known bound, or are ratios"
+        )
     return Comparison(*judged.judgements(), settings, tuple(notes))
 
 

@@ -82,7 +82,8 @@ def _judged_json(judged: PolicyJudgement) -> dict[str, object]:
             "rare": support.rare,
             "disagreement": support.disagreement,
             "lanes": {
-                lane.lane_id: {"logged": lane.logged, "wanted": lane.wanted, "judged": lane.n_judged} for lane in support.lanes
+                lane.lane_id: {"logged": lane.logged, "wanted": lane.wanted, "judged": lane.n_judged}
+                for lane in support.lanes
             },
         },
     }

@@ -78,7 +78,11 @@ class Diagnostics:
 
 
 def diagnose(
-    logs: LoggedRequests, policy: Probabilities, observation: Floats, conversations: Conversations, limits: SupportLimits
+    logs: LoggedRequests,
+    policy: Probabilities,
+    observation: Floats,
+    conversations: Conversations,
+    limits: SupportLimits,
 ) -> Diagnostics:
     """Return what the logs hold of a policy.
 
@@ -193,7 +197,9 @@ def effective_size(weight: Floats) -> float:
     return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def _overlap(logs: LoggedRequests, policy: Probabilities, unsupported: Floats, observation: Floats) -> tuple[LaneOverlap, ...]:
+def _overlap(
+    logs: LoggedRequests, policy: Probabilities, unsupported: Floats, observation: Floats
+) -> tuple[LaneOverlap, ...]:
     n = len(logs)
     logged, wanted = logs.probability.mean(axis=0, dtype=np.float64), policy.mean(axis=0, dtype=np.float64)
     judged = np.bincount(logs.chosen[observation > 0], minlength=len(logs.lane_ids))

@@ -18,7 +18,14 @@ from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
 from training.off_policy.errors import PolicySpecError
-from training.off_policy.evaluation_policies import RULES, EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
+from training.off_policy.evaluation_policies import (
+    RULES,
+    EvaluationPolicy,
+    GreedyPolicy,
+    LoggedPolicy,
+    MixedPolicy,
+    OneLane,
+)
 
 _NEAR_BEST = "near_best"
 _SETTINGS: Mapping[str, tuple[str, ...]] = {
@@ -66,7 +73,9 @@ def parse_rule(spec: str) -> GreedyPolicy:
     """
     policy = parse_policy(spec)
     if not isinstance(policy, GreedyPolicy) or policy.beliefs is not None:
-        raise PolicySpecError(f"policy {spec!r}: bundles are judged by one of {', '.join(RULES)}: name one, with its settings")
+        raise PolicySpecError(
+            f"policy {spec!r}: bundles are judged by one of {', '.join(RULES)}: name one, with its settings"
+        )
     return policy
 
 

@@ -61,7 +61,9 @@ def read_pool(folder: Path, source: int) -> GradedPool:
     models = np.flatnonzero(graded.mean(axis=0) > 0.9) if len(of_source) else np.empty(0, np.intp)
     rows = of_source[graded[:, models].all(axis=1)]
     if len(models) < N_LANES or len(rows) < _FEWEST_PROMPTS:
-        raise SettingsError(f"{folder}: fewer than {_FEWEST_PROMPTS} prompts of source {source} were put to {N_LANES} models")
+        raise SettingsError(
+            f"{folder}: fewer than {_FEWEST_PROMPTS} prompts of source {source} were put to {N_LANES} models"
+        )
     able = models[np.argsort(reference.score[np.ix_(rows, models)].mean(axis=0), kind="stable")]
     chosen = able[np.linspace(0, len(able) - 1, N_LANES).round().astype(np.intp)]
     pool = np.ix_(rows, chosen)

@@ -31,7 +31,9 @@ def cross_fit_spent(logs: LoggedRequests, believed: Float32s, outcome: Floats, f
         learnt, mine = fold != place, fold == place
         used = learnt & can_scale
         overall = float(outcome[used].sum()) / max(float(drawn[used].sum()), 1e-12) if used.any() else 1.0
-        typical = np.bincount(logs.chosen[used], drawn[used], m) / np.maximum(np.bincount(logs.chosen[used], minlength=m), 1)
+        typical = np.bincount(logs.chosen[used], drawn[used], m) / np.maximum(
+            np.bincount(logs.chosen[used], minlength=m), 1
+        )
         prior = _PRIOR_REQUESTS * np.where(typical > 0, typical, 1.0)
         factor = (np.bincount(logs.chosen[used], outcome[used], m) + prior * overall) / (
             np.bincount(logs.chosen[used], drawn[used], m) + prior
@@ -39,7 +41,9 @@ def cross_fit_spent(logs: LoggedRequests, believed: Float32s, outcome: Floats, f
         known = learnt & is_known
         mean = float(outcome[known].mean()) if known.any() else 0.0
         count = np.bincount(logs.chosen[known], minlength=m)
-        by_lane = (np.bincount(logs.chosen[known], outcome[known], m) + _PRIOR_REQUESTS * mean) / (count + _PRIOR_REQUESTS)
+        by_lane = (np.bincount(logs.chosen[known], outcome[known], m) + _PRIOR_REQUESTS * mean) / (
+            count + _PRIOR_REQUESTS
+        )
         scaled = believed[mine] * factor
         expected[mine] = np.where(np.isfinite(scaled), scaled, by_lane)
     return expected

@@ -80,7 +80,9 @@ class TreeLearner:
         return train_reward_model(judged, self.client, self.settings)
 
 
-def train_reward_model(judged: JudgedPairs, client: "Client | None" = None, settings: TreeSettings | None = None) -> TreeModel:
+def train_reward_model(
+    judged: JudgedPairs, client: "Client | None" = None, settings: TreeSettings | None = None
+) -> TreeModel:
     """Fit trees on top of the recalibrated beliefs.
 
     Args:

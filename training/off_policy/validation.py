@@ -46,7 +46,9 @@ SCENARIOS: Mapping[str, Scenario | GradedScenario] = MappingProxyType(
         "good overlap": Scenario(exploration=0.5),
         "poor overlap": Scenario(exploration=0.1, n_requests=4_000),
         "misspecified reward model": Scenario(exploration=0.4, belief_noise=2.0, belief_bias=-1.5),
-        "feedback on 5%, more on dear lanes": Scenario(exploration=0.5, feedback=0.05, feedback_by_lane=1.5, n_requests=10_000),
+        "feedback on 5%, more on dear lanes": Scenario(
+            exploration=0.5, feedback=0.05, feedback_by_lane=1.5, n_requests=10_000
+        ),
         "conversations of 8": Scenario(exploration=0.5, requests_per_conversation=8.0, reception=1.0, n_requests=4_000),
         "near-deterministic logging": Scenario(exploration=0.02, n_requests=4_000),
         "real grades, llmrouter": GradedScenario(_BUNDLE, 0, _DRAWN),
@@ -139,10 +141,16 @@ def validate(
             seen = {kind: np.array([run[0][f"{estimator}/{kind}/{what}"] for run in runs]) for kind in INTERVALS}
             errors = next(iter(seen.values()))[:, 0] - true
             made = {kind: values for kind, values in seen.items() if np.isfinite(values).all()}
-            coverage = {kind: float(((values[:, 1] <= true) & (true <= values[:, 2])).mean()) for kind, values in made.items()}
+            coverage = {
+                kind: float(((values[:, 1] <= true) & (true <= values[:, 2])).mean()) for kind, values in made.items()
+            }
             width = {kind: float((values[:, 2] - values[:, 1]).mean()) for kind, values in made.items()}
             too_high = {kind: float((values[:, 1] > true).mean()) for kind, values in made.items()}
-            rows.append(Row(estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width, too_high))
+            rows.append(
+                Row(
+                    estimator, what, float(errors.mean()), float(np.sqrt((errors**2).mean())), coverage, width, too_high
+                )
+            )
     return ScenarioReport(name, n_runs, float(np.mean([run[2] for run in runs])), tuple(rows))
 
 
@@ -157,12 +165,16 @@ def markdown(reports: Iterable[ScenarioReport]) -> Iterator[str]:
         for estimator in ESTIMATORS:
             rows = [row for row in report.rows if row.estimator == estimator]
             too_high = f"{rows[-1].too_high['bootstrap']:.1%}"
-            yield "| " + " | ".join([title, estimator, *(cell for row in rows for cell in _cells(row)), too_high]) + " |"
+            yield (
+                "| " + " | ".join([title, estimator, *(cell for row in rows for cell in _cells(row)), too_high]) + " |"
+            )
             title = ""
 
 
 def _cells(row: Row) -> list[str]:
-    covered = [f"{row.coverage[kind]:.1%} ({row.width[kind]:.3f})" if kind in row.coverage else "–" for kind in INTERVALS]
+    covered = [
+        f"{row.coverage[kind]:.1%} ({row.width[kind]:.3f})" if kind in row.coverage else "–" for kind in INTERVALS
+    ]
     return [f"{row.bias:+.4f}", f"{row.rmse:.4f}", *covered]
 
 
@@ -200,10 +212,16 @@ def main() -> None:
         description="Validate off-policy estimators and intervals on traffic of which the truth is known."
     )
     parser.add_argument("--runs", type=int, default=1_000, help="of each scenario")
-    parser.add_argument("--first-seed", type=int, default=0, help="of the runs: other logs of the same kinds of traffic")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="of the runs: other logs of the same kinds of traffic"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--reward-model", choices=["beliefs", "trees"], default="beliefs", help="trees: ten times slower")
-    parser.add_argument("--scenario", choices=list(SCENARIOS), action="append", help="only this one; may be given several times")
+    parser.add_argument(
+        "--reward-model", choices=["beliefs", "trees"], default="beliefs", help="trees: ten times slower"
+    )
+    parser.add_argument(
+        "--scenario", choices=list(SCENARIOS), action="append", help="only this one; may be given several times"
+    )
     parser.add_argument("--speed", type=int, metavar="N", help="instead: time one comparison with trees on N requests")
     asked = parser.parse_args()
     if asked.speed is not None:

@@ -125,7 +125,8 @@ def judge_challenger(
     )
     against = [*_against_gain(difference, settings), *_against_guards(guards)]
     reasons = (
-        against or [f"Utility rises by {_span(gain, 6)} USD a request, and no guarded metric is worse beyond its margin."]
+        against
+        or [f"Utility rises by {_span(gain, 6)} USD a request, and no guarded metric is worse beyond its margin."]
         if gain
         else against
     )
@@ -182,7 +183,13 @@ def _group_guards(judge: PolicyJudge, settings: GateSettings) -> Iterator[Guard]
     small = [name for name, change in found.items() if change is None]
     for name in small[:_MOST_NAMED]:
         yield Guard(
-            f"quality, {name}", "quality", name, None, margin, "unknown", "too few judged requests of this group count to tell"
+            f"quality, {name}",
+            "quality",
+            name,
+            None,
+            margin,
+            "unknown",
+            "too few judged requests of this group count to tell",
         )
     if len(small) > _MOST_NAMED:
         rest = f"{len(small) - _MOST_NAMED} more groups"

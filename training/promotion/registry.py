@@ -118,7 +118,9 @@ class BundleRegistry:
         return (Path(parts.path.removeprefix("/")).absolute().parent / ARTIFACTS_FOLDER).as_uri()
 
     def _is_recorded(self, fingerprint: str) -> bool:
-        return bool(self._client.search_runs([self._experiment_id], f"tags.{_FINGERPRINT} = '{fingerprint}'", max_results=1))
+        return bool(
+            self._client.search_runs([self._experiment_id], f"tags.{_FINGERPRINT} = '{fingerprint}'", max_results=1)
+        )
 
     def _log(self, run: RetrainRun) -> str:
         run_id = str(self._client.create_run(self._experiment_id, run_name=run.bundle.name).info.run_id)

@@ -98,7 +98,9 @@ def fit_accounts_to_all(
     rows = _judged_rows(whole, judgements, settings)
     accounts = rows_by_account(whole.account[rows], settings.fewest_of_account)
     space = PromptSpace.of(project_reference(champion, learned))
-    return replace(judged, fitted=fit_accounts(_answers(learned, whole, judgements, rows), accounts, learned.names, space))
+    return replace(
+        judged, fitted=fit_accounts(_answers(learned, whole, judgements, rows), accounts, learned.names, space)
+    )
 
 
 def _judged_rows(evidence: Evidence, judgements: LogReader, settings: RetrainSettings) -> Ints:
@@ -115,7 +117,10 @@ def _judged_rows(evidence: Evidence, judgements: LogReader, settings: RetrainSet
 def _answers(learned: Learned, evidence: Evidence, judgements: LogReader, rows: Ints) -> JudgedAnswers:
     requests = evidence.request[rows]
     return JudgedAnswers(
-        _quality_of(learned, evidence, rows), evidence.model[rows], judgements.reward[requests], judgements.reward_std[requests]
+        _quality_of(learned, evidence, rows),
+        evidence.model[rows],
+        judgements.reward[requests],
+        judgements.reward_std[requests],
     )
 
 
@@ -194,5 +199,7 @@ def with_accounts(
             continue
         rows = np.flatnonzero(logs.accounts == account)
         shifts = corrections.space.shifts(quality[rows], correction.of_names(lanes))
-        believed[rows], std[rows] = shift_quality(believed[rows].astype(np.float64), std[rows].astype(np.float64), shifts)
+        believed[rows], std[rows] = shift_quality(
+            believed[rows].astype(np.float64), std[rows].astype(np.float64), shifts
+        )
     return replace(logs, quality=believed, quality_std=std)

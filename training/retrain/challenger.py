@@ -140,8 +140,12 @@ def fit_projection(before: Floats, after: Floats, start: LogitMap) -> LogitMap:
     residual = after - start.apply(before)
     centre, mean = before.mean(axis=0), residual.mean(axis=0)
     centred = before - centre
-    weights = np.linalg.solve(centred.T @ centred + _RIDGE * len(before) * np.eye(before.shape[1]), centred.T @ (residual - mean))
-    return LogitMap(start.matrix + weights.T, start.offset + mean - centre @ weights, start.information, start.n_rewards)
+    weights = np.linalg.solve(
+        centred.T @ centred + _RIDGE * len(before) * np.eye(before.shape[1]), centred.T @ (residual - mean)
+    )
+    return LogitMap(
+        start.matrix + weights.T, start.offset + mean - centre @ weights, start.information, start.n_rewards
+    )
 
 
 def parity_prompts(tokenizer_json: bytes) -> list[str]:

@@ -63,5 +63,7 @@ def read_champion(folder: Path) -> Champion:
             int(arrays["layer_widths"][1]),
         )
     except KeyError as problem:
-        raise BundleError(f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote") from None
+        raise BundleError(
+            f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote"
+        ) from None
     return Champion(bundle, dict(manifest), parts, bundle.read_reference())

@@ -34,7 +34,9 @@ class DaskMachinery:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
+    def gather(
+        self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
+    ) -> None:
         """Make the checkpoint of every part of the log that is not there yet."""
         missing = [start for start in range(0, len(reader), rows_per_part) if not work.has(part_name(start))]
         shared = self._client.scatter(view, broadcast=True)  # type: ignore[no-untyped-call]  # dask's is untyped, as below
@@ -42,7 +44,9 @@ class DaskMachinery:
         def submitted() -> Iterator[object]:
             for start in missing:
                 part = reader.part(start, start + rows_per_part)
-                yield self._client.submit(_gather_part, part, shared, key=f"{work.folder.name}-{part_name(start)}", retries=1)
+                yield self._client.submit(
+                    _gather_part, part, shared, key=f"{work.folder.name}-{part_name(start)}", retries=1
+                )
 
         with progress.stage(f"Reading and encoding on {self._n_workers()} workers", len(missing)) as advance:
             waiting = submitted()

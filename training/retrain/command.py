@@ -22,11 +22,13 @@ def retrain(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Bundle that learning starts from; by default the trained one that the champion came from, where it can."
+            "--from",
+            help="Bundle that learning starts from; by default the trained one that the champion came from, where it can.",
         ),
     ] = None,
     half_life: Annotated[
-        float, typer.Option(min=0, help="A reward counts half as much for each so many days of age; 0: age does not matter.")
+        float,
+        typer.Option(min=0, help="A reward counts half as much for each so many days of age; 0: age does not matter."),
     ] = DEFAULT_HALF_LIFE_DAYS,
     corpus: Annotated[Path | None, typer.Option(help="Graded answers that keep what the champion knew.")] = None,
     value: Annotated[
@@ -34,12 +36,15 @@ def retrain(
     ] = DEFAULT_WILLINGNESS_TO_PAY_USD,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
+        typer.Option(
+            help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."
+        ),
     ] = None,
     accounts: Annotated[
         bool,
         typer.Option(
-            "--accounts/--no-accounts", help="Fit corrections for single accounts, too, and put them into the challenger."
+            "--accounts/--no-accounts",
+            help="Fit corrections for single accounts, too, and put them into the challenger.",
         ),
     ] = True,
     account_corrections: Annotated[
@@ -69,7 +74,11 @@ def retrain(
     console = Console()
     with one_line_errors("retrain"):
         settings = RetrainSettings(
-            seed=seed, value_usd=value, half_life_days=half_life, metrics=tuple(metric or ()), corrects_accounts=accounts
+            seed=seed,
+            value_usd=value,
+            half_life_days=half_life,
+            metrics=tuple(metric or ()),
+            corrects_accounts=accounts,
         )
         registry = None if track == "none" else BundleRegistry(track or default_address(out))
         plan = RetrainPlan(logs, champion, out, corpus, work, account_corrections, settings, start)

@@ -96,7 +96,9 @@ def continue_network(
     start = [weight.detach().clone() for weight in network.parameters()]
     steps = _count_steps(len(rewards.model), settings)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=0.15
+    )
     draw, draw_grades = _batches(len(rewards.model), settings, seed), None
     if grades is not None:
         draw_grades = _batches(len(grades.inputs), settings, seed + 1)
@@ -105,7 +107,9 @@ def continue_network(
         loss = _reward_loss(network, before, rewards, next(draw), parts.n_models, settings)
         if grades is not None and draw_grades is not None:
             loss = loss + settings.corpus_weight * _grade_loss(network, grades, next(draw_grades), parts.n_models)
-        distance = sum((weight - origin).square().sum() for weight, origin in zip(network.parameters(), start, strict=True))
+        distance = sum(
+            (weight - origin).square().sum() for weight, origin in zip(network.parameters(), start, strict=True)
+        )
         loss = loss + settings.anchor * distance
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
@@ -129,7 +133,12 @@ def _batches(n_rows: int, settings: ContinueSettings, seed: int) -> Iterator[Int
 
 
 def _reward_loss(
-    network: FusedNetwork, before: FusedNetwork, rewards: RewardTargets, rows: Ints, n_models: int, settings: ContinueSettings
+    network: FusedNetwork,
+    before: FusedNetwork,
+    rewards: RewardTargets,
+    rows: Ints,
+    n_models: int,
+    settings: ContinueSettings,
 ) -> Tensor:
     inputs = torch.from_numpy(np.asarray(rewards.inputs[rewards.row[rows]], np.float32))
     logits = network(inputs)[..., :n_models]  # (members, batch, m)
@@ -150,5 +159,7 @@ def _grade_loss(network: FusedNetwork, grades: GradeTargets, rows: Ints, n_model
     logits = network(torch.from_numpy(np.asarray(grades.inputs[rows], np.float32)))[..., :n_models]
     scores = torch.from_numpy(grades.scores[rows])
     is_graded = ~scores.isnan()
-    losses = functional.binary_cross_entropy_with_logits(logits, scores.nan_to_num().expand_as(logits), reduction="none")
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, scores.nan_to_num().expand_as(logits), reduction="none"
+    )
     return (losses * is_graded).sum() / (is_graded.sum() * len(logits)).clamp(min=1)

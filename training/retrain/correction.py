@@ -198,11 +198,16 @@ class _Design:
         return np.delete(self.values, 1, axis=1)
 
 
-def _fit_known(designs: list[_Design], space: LogitSpace, spread: tuple[float, float]) -> "tuple[float, list[LogisticFit]]":
+def _fit_known(
+    designs: list[_Design], space: LogitSpace, spread: tuple[float, float]
+) -> "tuple[float, list[LogisticFit]]":
     """Return the log marginal likelihood of this spread, and each model's fit around what all show together."""
     precision = np.diag([spread[0] ** -2, *[spread[1] ** -2] * (space.directions.shape[1] + 1)])
     together = _Design(
-        *(np.concatenate([getattr(design, name) for design in designs]) for name in ("values", "known", "reward", "weight"))
+        *(
+            np.concatenate([getattr(design, name) for design in designs])
+            for name in ("values", "known", "reward", "weight")
+        )
     )
     shared = fit_logistic(
         together.values, together.known, together.reward, together.weight, np.zeros(len(precision)), precision
@@ -240,7 +245,9 @@ class LogisticFit:
     evidence: float
 
 
-def fit_logistic(design: Floats, known: Floats, reward: Floats, weight: Floats, mean: Floats, precision: Floats) -> LogisticFit:
+def fit_logistic(
+    design: Floats, known: Floats, reward: Floats, weight: Floats, mean: Floats, precision: Floats
+) -> LogisticFit:
     """Fit reward ~ sigmoid(known + design @ coefficients) with coefficients ~ N(mean, precision^-1).
 
     Args:

@@ -74,7 +74,9 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     logits[has_text[used]] = heads[:, : view.parts.n_models]
     tokens = np.where(is_own, logs.completion_tokens[chosen], np.nan).astype(np.float64)
     tokens[with_text] = _believed_tokens(heads, model[with_text], view.parts.n_models)
-    counted = np.flatnonzero(logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(tokens) & (tokens > 0))
+    counted = np.flatnonzero(
+        logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(tokens) & (tokens > 0)
+    )
     return {
         "conversation": conversation_hashes(logs),
         "started_at": logs.started_at.astype("datetime64[us]").astype(np.int64),

@@ -118,15 +118,21 @@ class Evidence:
         model = self.model[rows]
         counts = np.maximum(np.bincount(model), 1)
         mean = np.bincount(model, weights=rarity) / counts
-        return np.asarray(self._freshness(rows, settings) * exactness * rarity / np.maximum(mean[model], 1e-9), np.float64)
+        return np.asarray(
+            self._freshness(rows, settings) * exactness * rarity / np.maximum(mean[model], 1e-9), np.float64
+        )
 
     def _freshness(self, rows: Ints, settings: RetrainSettings) -> Floats:
         if not settings.half_life_days:
             return np.ones(len(rows))
-        return np.asarray(0.5 ** ((self.last_at - self.asked_at[rows]) / (settings.half_life_days * _DAY_US)), np.float64)
+        return np.asarray(
+            0.5 ** ((self.last_at - self.asked_at[rows]) / (settings.half_life_days * _DAY_US)), np.float64
+        )
 
 
-def assemble_evidence(parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings, seen_until: int = -1) -> Evidence:
+def assemble_evidence(
+    parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings, seen_until: int = -1
+) -> Evidence:
     """Put the parts (in order of time) together; what is large lies in memory-mapped files of the work folder.
 
     Args:

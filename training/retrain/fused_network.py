@@ -52,7 +52,9 @@ class FusedNetwork(nn.Module):
         return FusedWeights(*(getattr(self, entry.name).detach().numpy().copy() for entry in fields(FusedWeights)))
 
 
-def run_heads(parts: GraphParts, inputs: npt.NDArray[np.floating[Any]], rows: npt.NDArray[np.intp] | None = None) -> Float32s:
+def run_heads(
+    parts: GraphParts, inputs: npt.NDArray[np.floating[Any]], rows: npt.NDArray[np.intp] | None = None
+) -> Float32s:
     """Return the members' heads (n, members, 2 m + 1) for standardised inputs (n, n_inputs).
 
     Args:

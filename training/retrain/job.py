@@ -24,7 +24,14 @@ from training.retrain.correction import LogitSpace
 from training.retrain.evidence import ChampionView, gather_evidence
 from training.retrain.evidence_table import Evidence, Ints, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
-from training.retrain.judging import Contestants, Corrections, LaterConversations, TestRequests, judge, read_test_requests
+from training.retrain.judging import (
+    Contestants,
+    Corrections,
+    LaterConversations,
+    TestRequests,
+    judge,
+    read_test_requests,
+)
 from training.retrain.lane_models import LaneModels, find_lane_models
 from training.retrain.recent import repeat_watch
 from training.retrain.recording import record_of, record_run
@@ -109,7 +116,9 @@ class RetrainResult:
 class Machinery(Protocol):
     """Does the heavy work of a retraining, here or on other machines."""
 
-    def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
+    def gather(
+        self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
+    ) -> None:
         """Make the checkpoint of every part of the log that is not there yet."""
         ...
 
@@ -121,7 +130,9 @@ class Machinery(Protocol):
 class ThisProcess:
     """Reads one part after the other, here."""
 
-    def gather(self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress) -> None:
+    def gather(
+        self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
+    ) -> None:
         """Make the checkpoint of every part of the log that is not there yet."""
         starts = range(0, len(reader), rows_per_part)
         with progress.stage("Reading and encoding", len(starts)) as advance:
@@ -231,7 +242,12 @@ def _read_from(
 
 
 def _read_later(
-    plan: RetrainPlan, champion: Champion, reading: _Reading, outcome: Outcome, judgements: LogReader, corrections: Corrections
+    plan: RetrainPlan,
+    champion: Champion,
+    reading: _Reading,
+    outcome: Outcome,
+    judgements: LogReader,
+    corrections: Corrections,
 ) -> TestRequests:
     later = LaterConversations(reading.evidence.test_since, reading.evidence.test_conversations)
     view, models = reading.view, reading.view.models

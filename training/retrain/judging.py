@@ -128,7 +128,10 @@ def _with_beliefs(logs: LoggedRequests, contestants: Contestants) -> TestRequest
     if champion.version == start.version:
         known = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)
     of_champion = with_accounts(
-        replace_quality(logs, champion, before), known, _lane_names(logs, champion, known.shape[1]), contestants.corrections[0]
+        replace_quality(logs, champion, before),
+        known,
+        _lane_names(logs, champion, known.shape[1]),
+        contestants.corrections[0],
     )
     of_challenger = with_accounts(
         replace_quality(logs, start, after), after, _lane_names(logs, start, after.shape[1]), contestants.corrections[1]
@@ -173,8 +176,12 @@ def _with_tokens(logs: LoggedRequests, tokens: Float32s) -> LoggedRequests:
     return replace(
         logs,
         completion_tokens=tokens,
-        expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(np.float32),
-        expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(np.float32),
+        expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(
+            np.float32
+        ),
+        expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
+            np.float32
+        ),
     )
 
 

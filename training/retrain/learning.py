@@ -175,6 +175,8 @@ def learn_line(logits: Floats, reward: Floats, weight: Floats) -> tuple[float, f
     """
     middle = float(logits.mean())
     design = np.stack([np.ones_like(logits), logits - middle], axis=1)
-    fitted = fit_logistic(design, logits, reward, weight, np.zeros(2), np.diag([_LINE_OFFSET_STD**-2, _LINE_SLOPE_STD**-2]))
+    fitted = fit_logistic(
+        design, logits, reward, weight, np.zeros(2), np.diag([_LINE_OFFSET_STD**-2, _LINE_SLOPE_STD**-2])
+    )
     offset, slope = fitted.coefficients
     return float(1 + slope), float(offset - slope * middle)

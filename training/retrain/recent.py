@@ -36,13 +36,13 @@ def repeat_watch(
             lane = int(evidence.lane[row])
             reward, reward_std = float(evidence.reward[row]), float(evidence.reward_std[row])
             at_s = float(evidence.asked_at[row]) / 1e6
-            correction.learn(Judged(models.lane_ids[lane], models.vendor_models[lane], chance, reward, reward_std, at_s))
+            correction.learn(
+                Judged(models.lane_ids[lane], models.vendor_models[lane], chance, reward, reward_std, at_s)
+            )
     return correction
 
 
-def _predicted(
-    champion: Champion, learned: Learned, evidence: Evidence, rows: Ints, column: Ints
-) -> Floats:
+def _predicted(champion: Champion, learned: Learned, evidence: Evidence, rows: Ints, column: Ints) -> Floats:
     """Return P(good answer) of the lanes that answered, shape (len(rows),): by text, else as the logged log odds follow from the champion's."""
     model = column[evidence.model[rows]]
     predicted = evidence.believed[rows].copy()

@@ -38,7 +38,9 @@ def record_run(
         pictures = (Path(scratch) / "calibration.png", Path(scratch) / "quality-cost.png")
         plot_calibration(report, pictures[0])
         plot_quality_cost(report, pictures[1])
-        parameters = {"champion": verdict.champion_version, "inputs": fingerprint} | _flat(asdict(settings)) | _flat(record)
+        parameters = (
+            {"champion": verdict.champion_version, "inputs": fingerprint} | _flat(asdict(settings)) | _flat(record)
+        )
         registry.record(
             RetrainRun(fingerprint, made, champion, verdict, parameters, figures_of(record, verdict, report), pictures)
         )
@@ -57,7 +59,10 @@ def figures_of(record: Mapping[str, Any], verdict: Verdict, report: RetrainRepor
     if verdict.utility_gain_usd is not None:
         figures |= {f"utility_gain_usd.{end}": value for end, value in asdict(verdict.utility_gain_usd).items()}
     for step in record["steps"]:
-        figures |= {f"{step['step']}.loss_before": step["loss_before"], f"{step['step']}.loss_after": step["loss_after"]}
+        figures |= {
+            f"{step['step']}.loss_before": step["loss_before"],
+            f"{step['step']}.loss_after": step["loss_after"],
+        }
     return {name: value for name, value in figures.items() if value is not None and np.isfinite(value)}
 
 
@@ -72,7 +77,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def record_of(evidence: Evidence, outcome: Outcome, accounts: LearnedAccounts, corpus: Corpus | None) -> dict[str, object]:
+def record_of(
+    evidence: Evidence, outcome: Outcome, accounts: LearnedAccounts, corpus: Corpus | None
+) -> dict[str, object]:
     """Return what the manifest says of the logs: counts, never a name, a request or a text."""
     choices = (*outcome.choices, accounts.choice)
     rewards = np.bincount(evidence.model, minlength=len(outcome.learned.names))

@@ -163,7 +163,11 @@ def _with_lengths(
 
 
 def _correction(
-    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings, work: WorkFolder
+    champion: Champion,
+    evidence: Evidence,
+    hearsay: Sequence[Hearsay | None],
+    settings: RetrainSettings,
+    work: WorkFolder,
 ) -> tuple[LogitMap, Choice]:
     def make() -> Arrays:
         found, choice = learn_correction(champion, evidence, hearsay, settings)

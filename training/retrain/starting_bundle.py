@@ -56,7 +56,9 @@ def can_start(start: Champion, champion: Champion, evidence: Evidence, models: L
 def seen_until(champion: Champion) -> int:
     """Return up to when a bundle was learned from logs, microseconds; -1: it was not."""
     said = champion.manifest.get(LEARNED_FROM_LOGS)
-    return -1 if said is None else int(datetime.fromisoformat(str(said["last_at"])).timestamp() * 1e6) + 999_999  # the manifest has whole seconds
+    return (
+        -1 if said is None else int(datetime.fromisoformat(str(said["last_at"])).timestamp() * 1e6) + 999_999
+    )  # the manifest has whole seconds
 
 
 def _bundle_of(version: str, places: Iterable[Path]) -> Champion | None:

@@ -50,7 +50,9 @@ class WorkFolder:
             self.put(name, make())
         return read_arrays(self.path(name))
 
-    def joined(self, name: str, parts: Callable[[], Iterator[npt.NDArray[Any]]], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def joined(
+        self, name: str, parts: Callable[[], Iterator[npt.NDArray[Any]]], shape: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
         """Return one memory-mapped float16 array of this shape, put together from parts along the first axis."""
         path = self.folder / f"{name}.npy"
         if not shape[0]:

@@ -88,7 +88,9 @@ class EpsilonGreedy:
         """Take the best mean but for a share of any lane."""
         can_answer = self._world.can_answer(rows, day)
         believed = np.broadcast_to(self._score, can_answer.shape)
-        return soften(greedy(utilities(self._world, rows, day, believed, self._tokens), can_answer), can_answer, self._epsilon)
+        return soften(
+            greedy(utilities(self._world, rows, day, believed, self._tokens), can_answer), can_answer, self._epsilon
+        )
 
     def learn(self, day: int, seen: Observations) -> None:
         """Take the mean of all that was judged."""
@@ -116,7 +118,9 @@ class Neighbours:
         """Take the best lane by its answers nearby, but for a share of any lane."""
         can_answer = self._world.can_answer(rows, day)
         believed = np.stack([self._belief(rows, lane) for lane in range(len(self._world.names))], axis=1)
-        return soften(greedy(utilities(self._world, rows, day, believed, self._tokens), can_answer), can_answer, self._epsilon)
+        return soften(
+            greedy(utilities(self._world, rows, day, believed, self._tokens), can_answer), can_answer, self._epsilon
+        )
 
     def learn(self, day: int, seen: Observations) -> None:
         """Remember all that was judged."""

@@ -85,7 +85,9 @@ class BundleArm:
         self._terms = ExplorationTerms(
             scenario.exploration_share, scenario.exploration_bar, scenario.exploration_lanes, scenario.worth_usd
         )
-        self._ceiling_nusd = int(scenario.exploration_ceiling_usd * NUSD_PER_USD) if explores and self._terms.share else 0
+        self._ceiling_nusd = (
+            int(scenario.exploration_ceiling_usd * NUSD_PER_USD) if explores and self._terms.share else 0
+        )
         self._left_nusd = self._ceiling_nusd
         self._watch: Watch = WatchedLanes() if learns_online else NoWatch()
         self._load(bundle_folder)

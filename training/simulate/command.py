@@ -14,19 +14,24 @@ def simulate(
     table_of: Annotated[Path, typer.Option("--from", help="Bundle whose text table is used; nothing else of it is.")],
     out: Annotated[Path, typer.Option(help="New folder: figures.json, learning-curve.png, logs, bundles.")],
     scenario: Annotated[
-        Path | None, typer.Option(help="TOML file: models, traffic, feedback, what happens on the way; by default a fortnight.")
+        Path | None,
+        typer.Option(help="TOML file: models, traffic, feedback, what happens on the way; by default a fortnight."),
     ] = None,
     through_gateway: Annotated[
         bool, typer.Option(help="Send the traffic through the real gateway over HTTP, instead of deciding in process.")
     ] = False,
     gate: Annotated[
-        bool | None, typer.Option("--gate/--no-gate", help="Use a nightly challenger only where the gate says that it is better.")
+        bool | None,
+        typer.Option("--gate/--no-gate", help="Use a nightly challenger only where the gate says that it is better."),
     ] = None,
     requests: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_requests.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Instead of the scenario's n_days.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the scenario's; same seed: same figures.")] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="How many times, with this seed and those after it; several at once where there are cores.")
+        int,
+        typer.Option(
+            min=1, help="How many times, with this seed and those after it; several at once where there are cores."
+        ),
     ] = 1,
 ) -> None:
     """Replay graded answers as traffic, learn every night, and show what each way of routing gives up."""

@@ -53,7 +53,10 @@ class CorpusServer:
         lane = self._world.names.index(asked["model"])
         prompt_tokens = self._world.contexts[row].prompt_tokens
         tokens = round(float(self._world.tokens[row, lane]))
-        message = {"role": "assistant", "content": f"The answer of {asked['model']} to {self._world.corpus.prompt_ids[row]}."}
+        message = {
+            "role": "assistant",
+            "content": f"The answer of {asked['model']} to {self._world.corpus.prompt_ids[row]}.",
+        }
         usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         return 200, {
@@ -64,7 +67,9 @@ class CorpusServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

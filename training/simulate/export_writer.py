@@ -38,7 +38,9 @@ _SCALARS: Final[dict[str, pa.DataType]] = {
     "list<string>": pa.list_(pa.string()),
     "list<float32>": pa.list_(pa.float32()),
 }
-_CANDIDATE: Final = pa.struct([pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS])
+_CANDIDATE: Final = pa.struct(
+    [pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS]
+)
 _TYPES: Final[dict[str, pa.DataType]] = {**_SCALARS, "list<candidate>": pa.list_(_CANDIDATE)}
 _SHARED: Final = {
     "attempt": 0, "account": "default", "tags": [], "endpoint": "/v1/chat/completions", "is_streaming": False, "n_turns": 1,
@@ -66,7 +68,9 @@ class TelemetryFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add_night(self, world: World, routed: Sequence[Routed], rewards: Floats, judged: Sequence[Judgement], day: int) -> None:
+    def add_night(
+        self, world: World, routed: Sequence[Routed], rewards: Floats, judged: Sequence[Judgement], day: int
+    ) -> None:
         """Write the export of one day: its requests, and the feedback that came on it."""
         out = self.folder / f"day-{day:03}"
         attempts = _table(ATTEMPT_COLUMNS, _attempt_values(world, routed, day))
@@ -82,7 +86,11 @@ class TelemetryFolder:
         )
         begin = world.night_after(day - 1)
         parts = {"attempts": (attempts, begin), "feedback": (feedback, begin)}
-        files = [_write(out, f"{name}/date={began:%Y-%m-%d}", table) for name, (table, began) in parts.items() if table.num_rows]
+        files = [
+            _write(out, f"{name}/date={began:%Y-%m-%d}", table)
+            for name, (table, began) in parts.items()
+            if table.num_rows
+        ]
         files.append(_write(out, "lanes", _table(LANE_COLUMNS, _lane_values(world, day))))
         manifest = {
             "format": EXPORT_FORMAT,
@@ -186,7 +194,9 @@ def _table(columns: Sequence[Column], values: Mapping[str, Any]) -> pa.Table:
     fields = [pa.field(column.name, _TYPES[column.type], nullable=column.is_nullable) for column in columns]
     schema = pa.schema(fields, {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)})
     arrays = [
-        found if isinstance(found := values.get(field.name), pa.Array) else pa.array(found or [None] * n_rows, field.type)
+        found
+        if isinstance(found := values.get(field.name), pa.Array)
+        else pa.array(found or [None] * n_rows, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -198,4 +208,9 @@ def _write(out: Path, place: str, table: pa.Table) -> dict[str, Any]:
     pq.write_table(table, path, compression="zstd")
     content = path.read_bytes()
     relative = path.relative_to(out).as_posix()
-    return {"path": relative, "rows": table.num_rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return {
+        "path": relative,
+        "rows": table.num_rows,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }

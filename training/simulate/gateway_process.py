@@ -39,7 +39,9 @@ class GatewayProcess:
         self._settings = folder / "llmdeal.toml"
         self._settings.write_text(_settings(folder, world, day, bundle_folder, upstream_url), encoding="utf-8")
         kept = {
-            name: value for name, value in os.environ.items() if not name.endswith("_API_KEY") and not name.startswith("LLMDEAL_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.endswith("_API_KEY") and not name.startswith("LLMDEAL_")
         }
         self._environment = kept | {
             "XDG_CONFIG_HOME": str(folder / "config"),
@@ -55,7 +57,9 @@ class GatewayProcess:
             SettingsError: It could not; quotes what it said.
         """
         arguments = ("export", "--since", "30d", "--out", str(out), "--config", str(self._settings))
-        done = subprocess.run((*_COMMAND, *arguments), env=self._environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            (*_COMMAND, *arguments), env=self._environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SettingsError(f"llmdeal export failed: {done.stderr.strip()[-500:]}")
 
@@ -69,7 +73,9 @@ class GatewayProcess:
         response = self._connection.getresponse()
         content = response.read()
         if response.status >= 300:
-            raise SettingsError(f"the gateway answered {response.status} to {path}: {content.decode(errors='replace')[:500]}")
+            raise SettingsError(
+                f"the gateway answered {response.status} to {path}: {content.decode(errors='replace')[:500]}"
+            )
         return dict(response.getheaders()), json.loads(content) if content else None
 
     def __enter__(self) -> Self:
@@ -90,7 +96,9 @@ class GatewayProcess:
         self._connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.close()
         self._process.terminate()
         try:
@@ -133,4 +141,6 @@ def _settings(folder: Path, world: World, day: int, bundle_folder: Path, upstrea
 
 
 def _lines(values: Sequence[tuple[str, Any]]) -> str:
-    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in values)  # JSON's strings and numbers are TOML's, too
+    return "\n".join(
+        f"{name} = {json.dumps(value)}" for name, value in values
+    )  # JSON's strings and numbers are TOML's, too

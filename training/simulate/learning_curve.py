@@ -34,7 +34,9 @@ class Curve:
     high: Floats
 
 
-def plot_learning_curve(path: Path, scenario: Scenario, requests_a_day: Floats, curves: Sequence[Curve], note: str) -> None:
+def plot_learning_curve(
+    path: Path, scenario: Scenario, requests_a_day: Floats, curves: Sequence[Curve], note: str
+) -> None:
     """Write cumulative regret by day as a PNG, whole or not at all.
 
     Args:
@@ -55,11 +57,15 @@ def plot_learning_curve(path: Path, scenario: Scenario, requests_a_day: Floats, 
     for curve in curves:
         colour = _ORACLE_COLOUR if curve.name == "oracle" else next(others)
         panel.plot(requests, _from_zero(curve.total), color=colour, linewidth=2, label=curve.name)
-        panel.fill_between(requests, _from_zero(curve.low), _from_zero(curve.high), color=colour, alpha=0.15, linewidth=0)
+        panel.fill_between(
+            requests, _from_zero(curve.low), _from_zero(curve.high), color=colour, alpha=0.15, linewidth=0
+        )
     _mark_events(panel, scenario, requests)
     panel.set_xlabel(f"requests ({note})")
     panel.set_ylabel("cumulative regret against the oracle, USD")
-    panel.set_title(f"A good answer is worth {scenario.worth_usd:g} USD, {scenario.feedback_share:.0%} of answers are judged")
+    panel.set_title(
+        f"A good answer is worth {scenario.worth_usd:g} USD, {scenario.feedback_share:.0%} of answers are judged"
+    )
     panel.set_ylim(bottom=0)
     panel.grid(alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)

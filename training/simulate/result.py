@@ -47,7 +47,14 @@ class SimulationResult:
 
     def table(self) -> Table:
         """Return the arms side by side."""
-        titles = ("regret, USD", "±", "saved against fixed", "once a lane got worse", "on its own traffic", "last day, USD")
+        titles = (
+            "regret, USD",
+            "±",
+            "saved against fixed",
+            "once a lane got worse",
+            "on its own traffic",
+            "last day, USD",
+        )
         shown = Table("arm", *titles, "quality, first day", "last day", "USD per 1,000")
         for column in shown.columns[1:]:
             column.justify = "right"
@@ -75,7 +82,9 @@ class SimulationResult:
         for run in self.runs:
             total, error = run.cumulative_usd(self.requests_a_day), run.cumulative_std_usd(self.requests_a_day)
             curves.append(Curve(run.name, total, total - error, total + error))
-        plot_learning_curve(path, self.scenario, self.requests_a_day, curves, "shades: one standard error over held-out prompts")
+        plot_learning_curve(
+            path, self.scenario, self.requests_a_day, curves, "shades: one standard error over held-out prompts"
+        )
 
     def _figures(self, run: ArmRun) -> dict[str, object]:
         return {

@@ -81,7 +81,9 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
         with progress.stage(arm.name, scenario.n_days) as advance:
             runs.append(run_arm(world, arm, telemetry, lambda advance=advance: advance(1)))  # type: ignore[misc]  # bound early on purpose
     n_held_out = len(world.split.held_out)
-    result = SimulationResult(scenario, requests_a_day(world), n_held_out, runs, learning.n_explored, learning.explored_usd)
+    result = SimulationResult(
+        scenario, requests_a_day(world), n_held_out, runs, learning.n_explored, learning.explored_usd
+    )
     result.write(plan.out / FIGURES_FILE)
     result.plot(plan.out / PLOT_FILE)
     return result
@@ -106,9 +108,17 @@ def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
     logs, bundles = out / LOGS_FOLDER, out / "bundles"
     first = fit_start_bundle(start_corpus, plan.table_of, bundles / "first", scenario.seed, progress, fit)
     # There is one account, and the arms route by the bundle alone.
-    settings = plan.retrain or RetrainSettings(seed=scenario.seed, value_usd=scenario.worth_usd, corrects_accounts=False)
+    settings = plan.retrain or RetrainSettings(
+        seed=scenario.seed, value_usd=scenario.worth_usd, corrects_accounts=False
+    )
     learner = RetrainLearner(
-        logs, start_corpus, bundles, settings, progress, follows_gate=scenario.follows_gate, window_days=scenario.window_days
+        logs,
+        start_corpus,
+        bundles,
+        settings,
+        progress,
+        follows_gate=scenario.follows_gate,
+        window_days=scenario.window_days,
     )
     return _Prepared(world, first, learner, logs)
 

@@ -84,15 +84,21 @@ class Scenario:
             SettingsError: A number is out of range, or an event names no lane.
         """
         if len(self.model_names) < 2 or len(set(self.model_names)) != len(self.model_names):
-            raise SettingsError(f"scenario: model_names must be two or more different models, got {list(self.model_names)!r}")
+            raise SettingsError(
+                f"scenario: model_names must be two or more different models, got {list(self.model_names)!r}"
+            )
         events: list[PriceChange | Degradation | Arrival] = [*self.price_changes, *self.degradations, *self.arrivals]
         for event in events:
             if event.model_name not in self.model_names:
-                raise SettingsError(f"scenario: {type(event).__name__} names {event.model_name!r}, which is not in model_names")
+                raise SettingsError(
+                    f"scenario: {type(event).__name__} names {event.model_name!r}, which is not in model_names"
+                )
         if self.window_days < 1:
             raise SettingsError(f"scenario: window_days must be at least 1, got {self.window_days!r}")
         if not 1 <= self.n_days <= self.n_requests:
-            raise SettingsError(f"scenario: n_days must be 1..n_requests, got {self.n_days} days of {self.n_requests} requests")
+            raise SettingsError(
+                f"scenario: n_days must be 1..n_requests, got {self.n_days} days of {self.n_requests} requests"
+            )
         for name in ("start_share", "held_out_share", "feedback_share", "exploration_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingsError(f"scenario: {name} must be 0..1, got {getattr(self, name)!r}")

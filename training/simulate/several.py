@@ -65,7 +65,9 @@ class SeveralResults:
     def write(self, path: Path) -> None:
         """Write each arm's regret by seed as JSON."""
         found = {name: [round(float(value), 6) for value in values] for name, values in self.totals().items()}
-        path.write_text(json.dumps({"seeds": sorted(self.by_seed), "regret_usd": found}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps({"seeds": sorted(self.by_seed), "regret_usd": found}, indent=1) + "\n", encoding="utf-8"
+        )
 
     def plot(self, path: Path) -> None:
         """Write cumulative regret, the mean over the seeds, as a PNG; shades go from the least to the most of any seed."""
@@ -90,7 +92,9 @@ def simulate_seeds(plan: SimulationPlan, n_seeds: int, progress: Progress) -> Se
         TrainingError: As `simulate`.
     """
     seeds = range(plan.scenario.seed, plan.scenario.seed + n_seeds)
-    plans = {seed: replace(plan, out=plan.out / f"seed-{seed}", scenario=replace(plan.scenario, seed=seed)) for seed in seeds}
+    plans = {
+        seed: replace(plan, out=plan.out / f"seed-{seed}", scenario=replace(plan.scenario, seed=seed)) for seed in seeds
+    }
     found = {}
     # Forked processes would inherit the threads of libraries that were used before.
     pool = ProcessPoolExecutor(min(n_seeds, os.cpu_count() or 1), get_context("spawn"), _use_one_thread)

@@ -116,7 +116,9 @@ def _regret(world: World, rows: Ints, day: int, chances: Floats) -> Floats:
     return np.asarray(np.nanmax(utility, axis=1) - (chances * np.nan_to_num(utility)).sum(axis=1))
 
 
-def _send(world: World, arm: Arm, day: int, numbers: Ints, traffic: Traffic, rng: np.random.Generator) -> Sequence[Routed]:
+def _send(
+    world: World, arm: Arm, day: int, numbers: Ints, traffic: Traffic, rng: np.random.Generator
+) -> Sequence[Routed]:
     """Draw lanes for a day's requests and write down what came of it."""
     rows = world.requests[numbers]
     routed: Sequence[Routed] = ()
@@ -166,7 +168,8 @@ def _judged_on(world: World, traffic: Traffic, day: int) -> list[Judgement]:
 
 def _seen_until(world: World, traffic: Traffic, night: datetime) -> Observations:
     numbers = np.array(
-        [number for number, judged_at in enumerate(traffic.judged_at) if judged_at is not None and judged_at < night], np.intp
+        [number for number, judged_at in enumerate(traffic.judged_at) if judged_at is not None and judged_at < night],
+        np.intp,
     )
     rows, lane = world.requests[numbers], traffic.lane[numbers]
     return Observations(rows, lane, traffic.reward[numbers], world.tokens[rows, lane])

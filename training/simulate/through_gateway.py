@@ -74,7 +74,9 @@ class GatewayWorld:
         self._due: list[tuple[datetime, str, float]] = []
         self._n_judged = 0
 
-    def run(self, start_bundle: Path, learner: Learner | None, advance: Callable[[], None] = lambda: None) -> GatewayRun:
+    def run(
+        self, start_bundle: Path, learner: Learner | None, advance: Callable[[], None] = lambda: None
+    ) -> GatewayRun:
         """Live through the scenario; `advance` is called after each day.
 
         Raises:

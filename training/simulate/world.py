@@ -64,7 +64,9 @@ class World:
     def __init__(self, corpus: Corpus, prices: npt.NDArray[np.float32], scenario: Scenario) -> None:
         self.corpus, self.scenario = corpus, scenario
         column = {name: place for place, name in enumerate(corpus.trained_names)}
-        if missing := [name for name in scenario.model_names if name not in column or np.isnan(prices[column[name]]).any()]:
+        if missing := [
+            name for name in scenario.model_names if name not in column or np.isnan(prices[column[name]]).any()
+        ]:
             raise SettingsError(
                 f"scenario: {missing[0]!r} has no grades, or no price in {PRICES_FILE}: leave it out, or add them"
             )
@@ -148,7 +150,9 @@ class World:
         """Return the lanes of a day, in the order of `lane_ids`; models that a bundle does not know are judged by price and family."""
         return tuple(
             _lane(lane_id, name, rates, prior)
-            for lane_id, name, rates, is_there in zip(self.lane_ids, self.names, self.rates(day), self.is_there(day), strict=True)
+            for lane_id, name, rates, is_there in zip(
+                self.lane_ids, self.names, self.rates(day), self.is_there(day), strict=True
+            )
             if is_there
         )
 
@@ -158,7 +162,17 @@ def _lane(lane_id: str, name: str, rates: Floats, prior: AbilityPrior | None) ->
     believed = None
     if prior is not None and rates[1] > 0:
         believed = QualityPrior(prior.of(name, float(rates[1])), prior.std, "its price and family")
-    return Lane(lane_id, PROVIDER, name, name, PROVIDER, price, context_tokens=_CONTEXT_TOKENS, trained_name=name, prior=believed)
+    return Lane(
+        lane_id,
+        PROVIDER,
+        name,
+        name,
+        PROVIDER,
+        price,
+        context_tokens=_CONTEXT_TOKENS,
+        trained_name=name,
+        prior=believed,
+    )
 
 
 def _split(corpus: Corpus, score: Floats, scenario: Scenario) -> Split:
@@ -166,13 +180,19 @@ def _split(corpus: Corpus, score: Floats, scenario: Scenario) -> Split:
 
     `score` has those lanes' columns.
     """
-    is_wanted = np.isin(corpus.sources, scenario.sources) if scenario.sources else np.ones(len(corpus.prompts), np.bool_)
+    is_wanted = (
+        np.isin(corpus.sources, scenario.sources) if scenario.sources else np.ones(len(corpus.prompts), np.bool_)
+    )
     groups = group_near_duplicates(corpus.prompts)
     names, member = np.unique(groups, return_inverse=True)
     place = np.random.default_rng([scenario.seed, 0]).random(len(names))[member]
     is_start, is_held_out = place < scenario.start_share, place >= 1 - scenario.held_out_share
     is_sendable = is_wanted & ((~np.isnan(score)).sum(axis=1) >= 2)
-    parts = (is_wanted & is_start, is_sendable & ~is_start & ~is_held_out, is_sendable & is_held_out & ~corpus.is_near_duplicate)
+    parts = (
+        is_wanted & is_start,
+        is_sendable & ~is_start & ~is_held_out,
+        is_sendable & is_held_out & ~corpus.is_near_duplicate,
+    )
     split = Split(*(np.flatnonzero(part) for part in parts))
     if min(len(split.traffic), len(split.held_out)) < 2:
         raise SettingsError("scenario: the corpus has too few prompts that two of the lanes were graded on")
@@ -184,7 +204,8 @@ def _luck(scenario: Scenario, rng: np.random.Generator) -> list[Luck]:
     answer, is_judged = rng.random(n), rng.random(n) < scenario.feedback_share
     delay = rng.exponential(scenario.feedback_delay_days, n) if scenario.feedback_delay_days else np.zeros(n)
     return [
-        Luck(float(answer[number]), timedelta(days=float(delay[number])) if is_judged[number] else None) for number in range(n)
+        Luck(float(answer[number]), timedelta(days=float(delay[number])) if is_judged[number] else None)
+        for number in range(n)
     ]
 
 

@@ -41,10 +41,14 @@ def find_exports(folder: Path) -> tuple[TelemetryExport, ...]:
         TelemetryError: There is none, or a file of one is missing, changed, or of a schema version that is not known.
     """
     manifests = (
-        [folder / EXPORT_MANIFEST] if (folder / EXPORT_MANIFEST).is_file() else sorted(folder.glob(f"*/{EXPORT_MANIFEST}"))
+        [folder / EXPORT_MANIFEST]
+        if (folder / EXPORT_MANIFEST).is_file()
+        else sorted(folder.glob(f"*/{EXPORT_MANIFEST}"))
     )
     if not manifests:
-        raise TelemetryError(folder, "holds no telemetry export", "make one with 'llmdeal export --since 30d --out FOLDER'")
+        raise TelemetryError(
+            folder, "holds no telemetry export", "make one with 'llmdeal export --since 30d --out FOLDER'"
+        )
     exports = [_read_export(manifest) for manifest in manifests]
     return tuple(sorted(exports, key=lambda export: (export.until, str(export.folder)), reverse=True))
 
@@ -74,7 +78,9 @@ def _read_manifest(manifest: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise TelemetryError(manifest, f"cannot be read ({type(error).__name__})", "make the export again") from None
     if not isinstance(content, dict) or content.get("format") != EXPORT_FORMAT:
-        raise TelemetryError(manifest, f"is not the manifest of an export (format {EXPORT_FORMAT!r})", "give the folder of one")
+        raise TelemetryError(
+            manifest, f"is not the manifest of an export (format {EXPORT_FORMAT!r})", "give the folder of one"
+        )
     return content
 
 
@@ -88,7 +94,9 @@ def _checked_file(manifest: Path, file: Any) -> Path:
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
-        raise TelemetryError(path, f"cannot be read ({error.strerror})", "copy the whole export, or make it again") from None
+        raise TelemetryError(
+            path, f"cannot be read ({error.strerror})", "copy the whole export, or make it again"
+        ) from None
     if digest != file["sha256"]:
         raise TelemetryError(
             path, "is not what the manifest says (its SHA-256 differs)", "copy the export again, or make it again"

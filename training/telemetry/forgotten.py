@@ -60,7 +60,9 @@ def read_forgotten(paths: Iterable[Path]) -> Forgotten:
 def _entries(path: Path) -> list[tuple[str, np.datetime64, int]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return [(str(entry["account"]), _instant(entry["until"]), _LEVELS[entry["kept"]]) for entry in content["accounts"]]
+        return [
+            (str(entry["account"]), _instant(entry["until"]), _LEVELS[entry["kept"]]) for entry in content["accounts"]
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TelemetryError(path, f"cannot be read ({type(error).__name__})", "make the export again") from None
 

@@ -21,7 +21,17 @@ from training.telemetry.logged_requests import Floats, Ints, Mask
 
 CANDIDATE_LANE: Final = "candidates.list.element.lane_id"
 _COLUMNS: Final = (
-    *("request_id", "attempt", "started_at", "account", "propensity", "outcome", "cost_nusd", "endpoint", "features_version"),
+    *(
+        "request_id",
+        "attempt",
+        "started_at",
+        "account",
+        "propensity",
+        "outcome",
+        "cost_nusd",
+        "endpoint",
+        "features_version",
+    ),
     *("lane_id", CANDIDATE_LANE),
 )
 _ANSWERING: Final = ("ok", "client_disconnected", "broken_stream")
@@ -59,7 +69,9 @@ class RequestIndex:
         return len(self.file)
 
 
-def index_requests(files: Sequence[Path], since: datetime | None, until: datetime | None, forgotten: Forgotten) -> RequestIndex:
+def index_requests(
+    files: Sequence[Path], since: datetime | None, until: datetime | None, forgotten: Forgotten
+) -> RequestIndex:
     """Return the requests of [since, until) whose lane was drawn.
 
     Of an attempt that is in several files, the first file's copy counts.
@@ -112,7 +124,9 @@ def _read_file(
         is_wanted &= pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
         is_wanted &= forgotten.levels(table["account"], started_at) > NOTHING
         candidates = whole_column(table, "candidates")
-        was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (table["propensity"].to_numpy() > 0)  # null is NaN
+        was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (
+            table["propensity"].to_numpy() > 0
+        )  # null is NaN
         is_row = is_wanted & was_drawn
         lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
         lane_ids |= _used(whole_column(table, "lane_id"), is_row)

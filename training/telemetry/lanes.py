@@ -18,7 +18,8 @@ def read_lane_book(paths: Iterable[Path]) -> LaneBook:
     noted = [row for path in paths for row in pq.read_table(path, partitioning=None).to_pylist()]
     rows = sorted(noted, key=lambda row: row["noted_at"])
     return LaneBook(
-        {row["lane_id"]: _lane(row) for row in rows}, {(row["price_snapshot_id"], row["lane_id"]): _lane(row) for row in rows}
+        {row["lane_id"]: _lane(row) for row in rows},
+        {(row["price_snapshot_id"], row["lane_id"]): _lane(row) for row in rows},
     )
 
 

@@ -98,7 +98,9 @@ class LoggedRequests:
         """Return these requests, over the same lanes."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         per_request = {
-            name: values[chosen] for name, values in columns.items() if isinstance(values, np.ndarray) and name not in _PER_LANE
+            name: values[chosen]
+            for name, values in columns.items()
+            if isinstance(values, np.ndarray) and name not in _PER_LANE
         }
         return type(self)(**(columns | per_request))
 

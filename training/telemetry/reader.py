@@ -17,7 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from router.reward import REWARD_RULES, RewardRule
-from training.telemetry.candidate_arrays import NUMBERS, SHIFTS, candidate_arrays, lane_columns, list_lengths, whole_column
+from training.telemetry.candidate_arrays import (
+    NUMBERS,
+    SHIFTS,
+    candidate_arrays,
+    lane_columns,
+    list_lengths,
+    whole_column,
+)
 from training.telemetry.folder import files_of, find_exports
 from training.telemetry.forgotten import FEATURES, FULL, Forgotten, Levels, read_forgotten
 from training.telemetry.index import CANDIDATE_LANE, RequestIndex, index_requests
@@ -28,7 +35,16 @@ from training.telemetry.rewards import rewards_of
 
 ROWS_PER_PART: Final = 50_000
 _COLUMNS: Final = (
-    *("account", "conversation_id", "router_version", "policy", "prompt_text", "features", "features_version", "prompt_tokens"),
+    *(
+        "account",
+        "conversation_id",
+        "router_version",
+        "policy",
+        "prompt_text",
+        "features",
+        "features_version",
+        "prompt_tokens",
+    ),
     *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar", "total_ms"),
     *("max_output_tokens", "quality_of_best", "price_snapshot_id"),
 )
@@ -43,7 +59,9 @@ _CANDIDATE: Final = pa.struct(
     ]
 )
 _TYPES: Final[dict[str, pa.DataType]] = {
-    **dict.fromkeys(("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"), pa.string()),
+    **dict.fromkeys(
+        ("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"), pa.string()
+    ),
     "features": pa.list_(pa.float32()),
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
@@ -254,7 +272,9 @@ def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
         sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         group_of_row = np.searchsorted(starts, row[place], side="right") - 1
-        for group in np.unique(group_of_row):  # one by one: dictionaries of several groups are not read into one list column
+        for group in np.unique(
+            group_of_row
+        ):  # one by one: dictionaries of several groups are not read into one list column
             is_here = group_of_row == group
             table = _with_all_columns(parquet.read_row_group(int(group), columns=_READ)).cast(_SCHEMA, safe=False)
             tables.append(table.take(row[place[is_here]] - starts[group]))

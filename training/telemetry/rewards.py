@@ -32,7 +32,9 @@ def rewards_of(index: RequestIndex, files: Sequence[Path], rules: Mapping[str, R
     request_index = table["request_index"].to_numpy().astype(np.intp)
     metric_names, given_by = (table[name].to_numpy(zero_copy_only=False) for name in ("metric_name", "given_by"))
     # Copies of one piece of feedback, from exports that overlap, are one word of one giver: all but one go here.
-    standing = keep_last(request_index, metric_names, given_by, table["received_at"].cast(pa.timestamp("us")).to_numpy())
+    standing = keep_last(
+        request_index, metric_names, given_by, table["received_at"].cast(pa.timestamp("us")).to_numpy()
+    )
     values = table["value"].to_numpy()[standing]
     reward, reward_std = combine_rewards(request_index[standing], metric_names[standing], values, n_requests, rules)
     reward[index.is_answered_elsewhere] = reward_std[index.is_answered_elsewhere] = np.nan
@@ -42,4 +44,8 @@ def rewards_of(index: RequestIndex, files: Sequence[Path], rules: Mapping[str, R
 def _known(feedback: pa.Table, index: RequestIndex) -> pa.Table:
     """Return the feedback on requests of the index, with their number."""
     request_index = pc.index_in(feedback["request_id"], value_set=index.request_ids)
-    return feedback.drop_columns(["request_id"]).append_column("request_index", request_index).filter(pc.is_valid(request_index))
+    return (
+        feedback.drop_columns(["request_id"])
+        .append_column("request_index", request_index)
+        .filter(pc.is_valid(request_index))
+    )

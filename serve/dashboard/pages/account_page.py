@@ -59,7 +59,9 @@ def remove_member(request: Request, form: Annotated[Form, Depends(read_form)]) -
     """Take a person out of the account."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        resources.identity.accounts.remove_member(viewer.account, checked_email(form.get("email", "")), viewer.actor.name)
+        resources.identity.accounts.remove_member(
+            viewer.account, checked_email(form.get("email", "")), viewer.actor.name
+        )
         return redirect("/account?done=removed")
 
     return _changed(request, form, work)
@@ -101,7 +103,9 @@ def open_account(request: Request, form: Annotated[Form, Depends(read_form)]) ->
         viewer.actor.require_operator()
         name = checked_name(form.get("account", "").strip(), "account")
         zone = checked_zone(form.get("time_zone", "") or "UTC")
-        account = Account(name, form.get("title", "").strip()[:200] or name, zone, "when_spent", True, resources.clock.now())
+        account = Account(
+            name, form.get("title", "").strip()[:200] or name, zone, "when_spent", True, resources.clock.now()
+        )
         resources.identity.accounts.add(account, viewer.actor.name)
         if form.get("email"):
             owner = role_of("owner")

@@ -37,7 +37,9 @@ def set_budget(request: Request, form: Annotated[Form, Depends(read_form)]) -> R
     viewer = changing_viewer_of(request)
     check_form(request, viewer, form)
     try:
-        account_budgets(resources_of(request.app)).set(viewer.account, _scope(form), amount_of(form.get("usd", "")), viewer.actor)
+        account_budgets(resources_of(request.app)).set(
+            viewer.account, _scope(form), amount_of(form.get("usd", "")), viewer.actor
+        )
     except InvalidOperation:
         return _page(request, viewer, 400, f"{form.get('usd', '')!r} is no amount: write 60 or 12.50.")
     except RequestError as error:

@@ -27,7 +27,9 @@ def promote(request: Request, form: Annotated[Form, Depends(read_form)]) -> Resp
     """Make a bundle the champion."""
     is_forced, note = form.get("force") == "yes", form.get("note", "")
     return _changed(
-        request, form, lambda keeper, actor: keeper.promote(form.get("bundle", ""), actor, is_forced=is_forced, note=note)
+        request,
+        form,
+        lambda keeper, actor: keeper.promote(form.get("bundle", ""), actor, is_forced=is_forced, note=note),
     )
 
 

@@ -46,7 +46,9 @@ def judge_answer(request_id: str, request: Request, form: Annotated[Form, Depend
     value = _THUMBS.get(form.get("thumb", ""))
     comment = form.get("comment", "").strip().replace("\0", "")
     if value is None or len(comment) > _LONGEST_COMMENT:
-        raise PageError(400, "That is no judgement", f"Choose a thumb; a comment has at most {_LONGEST_COMMENT:,} characters.")
+        raise PageError(
+            400, "That is no judgement", f"Choose a thumb; a comment has at most {_LONGEST_COMMENT:,} characters."
+        )
     resources = resources_of(request.app)
     row = FeedbackRow(
         request_id=request_id,

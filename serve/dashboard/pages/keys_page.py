@@ -83,7 +83,9 @@ def switch_provider_key(request: Request, form: Annotated[Form, Depends(read_for
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
         is_enabled = form.get("to") == "on"
         keys = resources.identity.provider_keys
-        keys.change(viewer.account, form.get("provider", ""), form.get("name", ""), viewer.actor.name, is_enabled=is_enabled)
+        keys.change(
+            viewer.account, form.get("provider", ""), form.get("name", ""), viewer.actor.name, is_enabled=is_enabled
+        )
         return _followed(resources, form, "switched")
 
     return _changed(request, form, work)
@@ -109,7 +111,9 @@ def issue_virtual_key(request: Request, form: Annotated[Form, Depends(read_form)
         budget = _optional_amount(form.get("usd", ""))
         terms = _terms(form, resources)
         check_scopes(viewer.account, terms.scopes, viewer.actor)
-        issued = resources.identity.issued_keys.issue(viewer.account, form.get("name", "").strip(), terms, viewer.actor.name)
+        issued = resources.identity.issued_keys.issue(
+            viewer.account, form.get("name", "").strip(), terms, viewer.actor.name
+        )
         if budget is not None:
             scope = virtual_key_scope(issued.key.virtual_key_id)
             account_budgets(resources).set(viewer.account, scope, budget, viewer.actor)
@@ -198,7 +202,9 @@ def _terms(form: Form, resources: ResourceSet) -> KeyTerms:
     )
 
 
-def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "", issued: IssuedKey | None = None) -> Response:
+def _page(
+    request: Request, viewer: Viewer, status: int = 200, problem: str = "", issued: IssuedKey | None = None
+) -> Response:
     resources = resources_of(request.app)
     return render_page(
         request, viewer, "keys.html", status, **keys_shown(request, resources, viewer), problem=problem, issued=issued

@@ -90,7 +90,9 @@ def _person_of(request: Request) -> _Person:
     email = None if secret is None else sign_in.email_of(secret)
     if secret is None or email is None:
         raise PageError(
-            404, "You have no password here", "Whoever signs in with a virtual key, or need not sign in, has none to change."
+            404,
+            "You have no password here",
+            "Whoever signs in with a virtual key, or need not sign in, has none to change.",
         )
     return _Person(viewer, email, secret, sign_in)
 

@@ -30,7 +30,9 @@ _CHAT, _ROUTE = "/v1/chat/completions", "/v1/route"
 @routes.get("/playground")
 def open_playground(request: Request) -> Response:
     """Show the empty form."""
-    return _page(request, viewer_of(request), "playground.html", PlaygroundForm(prompt=request.query_params.get("prompt", "")))
+    return _page(
+        request, viewer_of(request), "playground.html", PlaygroundForm(prompt=request.query_params.get("prompt", ""))
+    )
 
 
 @routes.post("/playground")

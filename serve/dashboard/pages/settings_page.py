@@ -40,7 +40,9 @@ def choose_policy(request: Request, form: Annotated[Form, Depends(read_form)]) -
             resources.identity.policy.take_back(viewer.actor.name)
         else:
             policy = form.get("policy", "")
-            resources.identity.policy.choose(chosen_policy(policy, _number(form.get(f"number_{policy}", ""))), viewer.actor.name)
+            resources.identity.policy.choose(
+                chosen_policy(policy, _number(form.get(f"number_{policy}", ""))), viewer.actor.name
+            )
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
     from_thread.run(resources.follower.refresh)

@@ -38,7 +38,9 @@ def create_owner(request: Request, form: Annotated[Form, Depends(read_form)]) ->
         return redirect("/start")
     identity = resources.identity
     try:
-        email = identity.sign_in.add_person(DEFAULT_ACCOUNT, form.get("email", ""), form.get("password", ""), "first start")
+        email = identity.sign_in.add_person(
+            DEFAULT_ACCOUNT, form.get("email", ""), form.get("password", ""), "first start"
+        )
         identity.accounts.set_member(DEFAULT_ACCOUNT, email, Role.OWNER, "first start")
         secret = identity.sign_in.sign_in(email, form.get("password", ""))
     except RequestError as error:
@@ -64,7 +66,9 @@ def issue_first_key(request: Request, form: Annotated[Form, Depends(read_form)])
     return _page(request, viewer, issued=issued)
 
 
-def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "", issued: IssuedKey | None = None) -> Response:
+def _page(
+    request: Request, viewer: Viewer, status: int = 200, problem: str = "", issued: IssuedKey | None = None
+) -> Response:
     resources = resources_of(request.app)
     lanes = [lane for lane in directory_of(resources, viewer).table.lanes if lane.provider != "sandbox"]
     return render_page(

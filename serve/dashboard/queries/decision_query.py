@@ -21,14 +21,20 @@ class StoredRequest:
 def read_request(engine: Engine, account: str, request_id: str) -> StoredRequest | None:
     """Return an account's request; None: there is none, or it is another account's."""
     attempt, feedback = ATTEMPT_TABLE.c, FEEDBACK_TABLE.c
-    query = select(ATTEMPT_TABLE).where(attempt.request_id == request_id, attempt.account == account).order_by(attempt.attempt)
+    query = (
+        select(ATTEMPT_TABLE)
+        .where(attempt.request_id == request_id, attempt.account == account)
+        .order_by(attempt.attempt)
+    )
     said = select(FEEDBACK_TABLE).where(feedback.request_id == request_id).order_by(feedback.received_at_us)
     with engine.connect() as connection:
         stored = connection.execute(query).mappings().all()
         if not stored:
             return None
         ids = {row["lane_list_id"] for row in stored} - {None}
-        lists = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+        lists = (
+            connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+        )
         lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in lists}
         judged = connection.execute(said).mappings().all()
     return StoredRequest(

@@ -41,14 +41,20 @@ def read_judged_qualities(engine: Engine, account: str) -> list[tuple[float, flo
     with engine.connect() as connection:
         judged = _latest_thumbs(connection, None)
         columns = (_ATTEMPT.request_id, _ATTEMPT.lane_id, _ATTEMPT.candidates, _ATTEMPT.lane_list_id)
-        rows = [row for row in _rows_of(connection, judged, account, columns, _ATTEMPT.outcome == "ok") if row.candidates]
+        rows = [
+            row for row in _rows_of(connection, judged, account, columns, _ATTEMPT.outcome == "ok") if row.candidates
+        ]
         ids = {row.lane_list_id for row in rows}
-        lists = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+        lists = (
+            connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+        )
         lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in lists}
     qualities = {}
     for row in rows:
         lane_ids = lane_lists[row.lane_list_id]
-        qualities[row.request_id] = float(unpack_candidates(row.candidates, lane_ids).quality[lane_ids.index(row.lane_id)])
+        qualities[row.request_id] = float(
+            unpack_candidates(row.candidates, lane_ids).quality[lane_ids.index(row.lane_id)]
+        )
     pairs = [(qualities[request_id], float(value >= _UP)) for request_id, value in judged if request_id in qualities]
     return [pair for pair in pairs if pair[0] == pair[0]]  # those that were predicted
 
@@ -87,5 +93,7 @@ def _rows_of(
 
 
 def _own(connection: Connection, account: str) -> ColumnElement[bool]:
-    column: ColumnElement[Any] = _ATTEMPT.account.op("||")("") if connection.dialect.name == "sqlite" else _ATTEMPT.account
+    column: ColumnElement[Any] = (
+        _ATTEMPT.account.op("||")("") if connection.dialect.name == "sqlite" else _ATTEMPT.account
+    )
     return column == account  # on SQLite a form that keeps it from going through all of the account's attempts instead

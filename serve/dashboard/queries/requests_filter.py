@@ -64,7 +64,9 @@ def read_filter(query: Mapping[str, str], now: datetime, zone: ZoneInfo) -> Requ
         now: For spans that end now.
         zone: Of times without one.
     """
-    fields = {name: query[name].strip()[:_LONGEST_WORD].replace("\0", "") for name in FIELDS if query.get(name, "").strip()}
+    fields = {
+        name: query[name].strip()[:_LONGEST_WORD].replace("\0", "") for name in FIELDS if query.get(name, "").strip()
+    }
     mistakes: list[str] = []
     since = _moment(fields, "since", zone, mistakes)
     until = _moment(fields, "until", zone, mistakes)

@@ -54,7 +54,13 @@ class Cursor:
         """Return the cursor that a link carries; None: none, or damaged, which means the first page."""
         side, _, rest = (text or "").partition(".")
         instant, _, request_id = rest.partition(".")
-        if side not in ("a", "b") or not instant.isdecimal() or len(instant) > 18 or not request_id or "\0" in request_id:
+        if (
+            side not in ("a", "b")
+            or not instant.isdecimal()
+            or len(instant) > 18
+            or not request_id
+            or "\0" in request_id
+        ):
             return None
         return cls(int(instant), request_id[:100], side == "b")
 
@@ -106,7 +112,10 @@ def read_page(
         rows.reverse()
     stopped = bound if bound is not None and not has_more else None
     return RequestsPage(
-        rows, attempts, *_neighbours(rows, cursor, has_more, stopped), None if stopped is None else stopped.started_at_us
+        rows,
+        attempts,
+        *_neighbours(rows, cursor, has_more, stopped),
+        None if stopped is None else stopped.started_at_us,
     )
 
 
@@ -117,7 +126,9 @@ def read_choices(engine: Engine, account: str) -> dict[str, list[str]]:
         return {name: _distinct(connection, account, column) for name, column in columns.items()}
 
 
-def _conditions(account: str, wanted: RequestFilter, dialect: str) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
+def _conditions(
+    account: str, wanted: RequestFilter, dialect: str
+) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
     """Return the conditions that one index answers, and the others, which are looked up in the rows."""
     first: list[ColumnElement[bool]] = [_ATTEMPT.account == account]
     if wanted.since is not None:
@@ -144,7 +155,9 @@ def _conditions(account: str, wanted: RequestFilter, dialect: str) -> tuple[list
         others.append(is_ok if wanted.outcome == "ok" else not_(is_ok))
     if wanted.tag:
         if not plain:
-            first.append(_literal("CAST(attempt.tags AS TEXT) <> '[]'" if dialect == "postgresql" else "attempt.tags <> '[]'"))
+            first.append(
+                _literal("CAST(attempt.tags AS TEXT) <> '[]'" if dialect == "postgresql" else "attempt.tags <> '[]'")
+            )
         others.append(_has_tag(wanted.tag, dialect))
     if wanted.id_text:
         others.append(_begins(wanted.id_text))

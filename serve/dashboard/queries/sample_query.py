@@ -88,7 +88,9 @@ def _draw(connection: Connection, account: str, since: datetime, n_answered: int
         row
         for start in range(0, len(wanted), _KEYS_A_QUERY)
         for row in connection.execute(
-            select(*(_ATTEMPT[name] for name in columns)).where(_ATTEMPT.request_id.in_(wanted[start : start + _KEYS_A_QUERY]))
+            select(*(_ATTEMPT[name] for name in columns)).where(
+                _ATTEMPT.request_id.in_(wanted[start : start + _KEYS_A_QUERY])
+            )
         )
         if row.candidates is not None and (row.request_id, row.attempt) in chosen
     ]
@@ -97,7 +99,11 @@ def _draw(connection: Connection, account: str, since: datetime, n_answered: int
     lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in found}
     return tuple(
         SampledAnswer(
-            row.lane_id, row.cost_nusd, row.ttft_ms, row.total_ms, unpack_candidates(row.candidates, lane_lists[row.lane_list_id])
+            row.lane_id,
+            row.cost_nusd,
+            row.ttft_ms,
+            row.total_ms,
+            unpack_candidates(row.candidates, lane_lists[row.lane_list_id]),
         )
         for row in rows
     )

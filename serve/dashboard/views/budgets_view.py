@@ -37,7 +37,9 @@ def budget_lines(states: Iterable[BudgetState], rules: Iterable[BudgetRule]) -> 
     """Return the lines: what has a cap first, the fullest first, then what has none, the dearest first."""
     from_settings = {rule.scope for rule in rules if rule.is_from_settings}
     lines = [_line(state, state.scope in from_settings) for state in states]
-    return sorted(lines, key=lambda line: (line.bar is None, -line.bar.share if line.bar else -line.spent_nusd, line.scope))
+    return sorted(
+        lines, key=lambda line: (line.bar is None, -line.bar.share if line.bar else -line.spent_nusd, line.scope)
+    )
 
 
 def _line(state: BudgetState, is_from_settings: bool) -> BudgetLine:

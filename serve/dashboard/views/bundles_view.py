@@ -74,13 +74,17 @@ def bundle_lines(found: Sequence[FoundBundle], staging: Staging, champion_versio
         stages = ["champion"] if version == champion_version else []
         on_trial = (("canary", "of conversations", staging.canary), ("shadow", "of requests", staging.shadow))
         stages += [
-            f"{stage}, {standing.share:.0%} {of}" for stage, of, standing in on_trial if standing and standing.version == version
+            f"{stage}, {standing.share:.0%} {of}"
+            for stage, of, standing in on_trial
+            if standing and standing.version == version
         ]
         verdict = each.verdict
         may_be = verdict is not None and verdict.is_better and verdict.champion_version == champion_version
         shown = None if verdict is None else verdict_line(verdict_shape(verdict))
         is_champion = version == champion_version
-        lines.append(BundleLine(each.name, version, each.problem, stages, shown, may_be and not is_champion, is_champion))
+        lines.append(
+            BundleLine(each.name, version, each.problem, stages, shown, may_be and not is_champion, is_champion)
+        )
     return sorted(lines, key=lambda line: (not line.is_champion, not line.stages, line.name))
 
 
@@ -92,7 +96,11 @@ def history_lines(entries: Sequence[StageEntry], most: int = 30) -> list[History
 def verdict_line(told: Mapping[str, Any]) -> VerdictLine:
     """Return a verdict in short."""
     interval = told["utility_gain_usd"]
-    gain = "" if interval is None else f"{_usd(interval[0])} ({_usd(interval[1])} to {_usd(interval[2])}) per 1,000 requests"
+    gain = (
+        ""
+        if interval is None
+        else f"{_usd(interval[0])} ({_usd(interval[1])} to {_usd(interval[2])}) per 1,000 requests"
+    )
     return VerdictLine(
         is_better=told["is_better"],
         gain=gain,
@@ -105,7 +113,11 @@ def verdict_line(told: Mapping[str, Any]) -> VerdictLine:
 def _history_line(entry: StageEntry) -> HistoryLine:
     change = entry.change
     share = f" on {change.standing.share:.0%}" if change.action in ("canary", "shadow") else ""
-    what = f"{change.action} the {change.stage}" if change.action == "stop" else f"{change.action.replace('-', ' ')}{share}"
+    what = (
+        f"{change.action} the {change.stage}"
+        if change.action == "stop"
+        else f"{change.action.replace('-', ' ')}{share}"
+    )
     verdict = None if change.verdict is None else verdict_line(change.verdict)
     return HistoryLine(entry.at, entry.actor, what, change.standing.version, change.note, verdict)
 

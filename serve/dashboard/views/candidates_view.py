@@ -90,13 +90,17 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
 def _line(candidate: Candidate, chosen: str, runner_up: str | None) -> CandidateLine:
     if candidate.excluded_by is not None:
         return CandidateLine(candidate, "excluded", EXCLUSIONS.get(candidate.excluded_by, candidate.excluded_by))
-    kind: Kind = "chosen" if candidate.lane_id == chosen else "runner_up" if candidate.lane_id == runner_up else "eligible"
+    kind: Kind = (
+        "chosen" if candidate.lane_id == chosen else "runner_up" if candidate.lane_id == runner_up else "eligible"
+    )
     return CandidateLine(candidate, kind, "")
 
 
 def _told(line: CandidateLine) -> str:
     lane = line.candidate
-    role = {"chosen": ", chosen", "runner_up": ", runner-up", "eligible": "", "excluded": f", excluded: {line.why}"}[line.kind]
+    role = {"chosen": ", chosen", "runner_up": ", runner-up", "eligible": "", "excluded": f", excluded: {line.why}"}[
+        line.kind
+    ]
     return (
         f"{lane.lane_id}{role}: quality {probability_text(lane.quality)}, {float_usd_text(lane.expected_cost_usd)}, "
         f"{ms_text(lane.expected_latency_ms)}"

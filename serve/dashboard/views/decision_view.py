@@ -123,7 +123,11 @@ def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionVi
 
 def _said_line(said: FeedbackRow) -> SaidLine:
     source, _, name = said.given_by.partition(":")
-    giver = {"check": "an automatic check", "judge": f"the judge {name}"}.get(source, said.given_by) if name else said.given_by
+    giver = (
+        {"check": "an automatic check", "judge": f"the judge {name}"}.get(source, said.given_by)
+        if name
+        else said.given_by
+    )
     words = _VALUE_WORDS.get(said.metric_name)
     text = f"{said.value:g}" if words is None or said.value not in (0.0, 1.0) else words[int(said.value)]
     return SaidLine(said.metric_name, text, giver, said.comment, said.received_at)

@@ -78,7 +78,8 @@ def health_of(vitals: LaneVitals) -> Health:
 def troubled(facts: Sequence[LaneFact]) -> list[LaneFact]:
     """Return the lanes that rest or fail now, the worst first."""
     return sorted(
-        (fact for fact in facts if fact.health != "fine"), key=lambda fact: (-fact.vitals.rests_for_s, -fact.vitals.error_rate)
+        (fact for fact in facts if fact.health != "fine"),
+        key=lambda fact: (-fact.vitals.rests_for_s, -fact.vitals.error_rate),
     )
 
 

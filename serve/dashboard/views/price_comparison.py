@@ -21,11 +21,15 @@ def differing_prices(lanes: Sequence[Lane], now: datetime) -> dict[str, Price]:
 
     Elsewhere is a file of data/prices or the operator's own settings; both win over the package.
     """
-    elsewhere = [lane for lane in lanes if not lane.price.source.startswith(_PACKAGE) and lane.provider in _packaged_ids()]
+    elsewhere = [
+        lane for lane in lanes if not lane.price.source.startswith(_PACKAGE) and lane.provider in _packaged_ids()
+    ]
     if not elsewhere:
         return {}
     packaged = _packaged(now.replace(hour=0, minute=0, second=0, microsecond=0))
-    others = {lane.lane_id: packaged.price_of(_packaged_ids()[lane.provider], lane.upstream_model) for lane in elsewhere}
+    others = {
+        lane.lane_id: packaged.price_of(_packaged_ids()[lane.provider], lane.upstream_model) for lane in elsewhere
+    }
     return {
         lane.lane_id: other
         for lane in elsewhere

@@ -120,7 +120,9 @@ def _totals(sample: Sequence[SampledAnswer]) -> tuple[dict[str, _LaneTotals], li
     return totals, own_qualities
 
 
-def _totals_of_alike(lane_ids: tuple[str, ...], answers: Sequence[SampledAnswer]) -> tuple[list[_LaneTotals], list[float]]:
+def _totals_of_alike(
+    lane_ids: tuple[str, ...], answers: Sequence[SampledAnswer]
+) -> tuple[list[_LaneTotals], list[float]]:
     """Return the totals of each lane, and the answers' own predicted qualities, for decisions about the same lanes."""
     quality = np.stack([answer.candidates.quality for answer in answers]).astype(np.float64)  # (n_answers, n_lanes)
     cost = np.stack([answer.candidates.expected_cost_usd for answer in answers]).astype(np.float64)
@@ -149,4 +151,6 @@ def _baseline(
     else:  # every answer was free: what its predicted costs say by themselves
         cost = total.cost_usd / total.n * answered * 1e9
     saved = 1 - spent_nusd / cost if cost > 0 else None
-    return Baseline(kind, lane, round(cost), saved, total.quality / total.n, total.own_quality / total.n, total.n / sampled)
+    return Baseline(
+        kind, lane, round(cost), saved, total.quality / total.n, total.own_quality / total.n, total.n / sampled
+    )

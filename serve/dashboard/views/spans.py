@@ -58,7 +58,8 @@ def span_named(name: str, now: datetime, zone: ZoneInfo) -> Span:
         name, n_days = "month", today.day
     days = [today - timedelta(days=back) for back in range(n_days - 1, -1, -1)]
     midnights = [
-        datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC) for day in [*days, today + timedelta(days=1)]
+        datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+        for day in [*days, today + timedelta(days=1)]
     ]
     label = f"{today:%B %Y}" if name == "month" else f"the last {n_days} days"
     buckets = tuple(

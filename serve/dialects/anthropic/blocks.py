@@ -9,7 +9,15 @@ import msgspec
 from msgspec import Struct
 
 from serve.dialects.carried_thoughts import CarriedThought, carried_by
-from serve.dialects.neutral.parts import CacheTtl, MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.neutral.parts import (
+    CacheTtl,
+    MediaPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from serve.errors import BadRequestError
 
 VENDOR = "anthropic"
@@ -116,7 +124,9 @@ def part_of_block(block: Block, where: str) -> Part:
     if isinstance(block, RedactedThinkingBlock):
         return ReasoningPart("", encrypted=block.data, vendor=VENDOR)
     if isinstance(block, ToolUseBlock):
-        return ToolCallPart(block.id, block.name, msgspec.json.encode(block.input).decode(), cache=_ttl(block.cache_control))
+        return ToolCallPart(
+            block.id, block.name, msgspec.json.encode(block.input).decode(), cache=_ttl(block.cache_control)
+        )
     if isinstance(block, ToolResultBlock):
         return ToolResultPart(block.tool_use_id, _result(block, where), bool(block.is_error), _ttl(block.cache_control))
     return _media(block, where)
@@ -139,7 +149,9 @@ def _media(block: ImageBlock | DocumentBlock, where: str) -> TextPart | MediaPar
         return MediaPart(kind, source.media_type, source.data, name=name, cache=ttl)
     if source.type == "url" and source.url is not None:
         return MediaPart(kind, source.media_type, url=source.url, name=name, cache=ttl)
-    raise BadRequestError(f"a source of type {source.type!r} cannot be carried to other providers", param=f"{where}.source")
+    raise BadRequestError(
+        f"a source of type {source.type!r} cannot be carried to other providers", param=f"{where}.source"
+    )
 
 
 def _ttl(control: CacheControl | None) -> CacheTtl | None:

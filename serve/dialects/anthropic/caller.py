@@ -76,7 +76,9 @@ class MessagesStreamWriter:
 
     def _write(self, event: AnswerEvent) -> bytes:
         if isinstance(event, TextDelta):
-            return self._ensure("text", {"type": "text", "text": ""}) + self._delta({"type": "text_delta", "text": event.text})
+            return self._ensure("text", {"type": "text", "text": ""}) + self._delta(
+                {"type": "text_delta", "text": event.text}
+            )
         if isinstance(event, ToolArguments):
             return self._arguments(event)
         if isinstance(event, ReasoningDelta):
@@ -86,9 +88,13 @@ class MessagesStreamWriter:
             return self._call(event)
         if isinstance(event, ReasoningSigned) and event.vendor == VENDOR:
             block = {"type": "thinking", "thinking": "", "signature": ""}
-            return self._ensure("thinking", block) + self._delta({"type": "signature_delta", "signature": event.signature})
+            return self._ensure("thinking", block) + self._delta(
+                {"type": "signature_delta", "signature": event.signature}
+            )
         if isinstance(event, ReasoningHidden) and event.vendor == VENDOR:
-            return self._close() + self._start("redacted_thinking", {"type": "redacted_thinking", "data": event.encrypted})
+            return self._close() + self._start(
+                "redacted_thinking", {"type": "redacted_thinking", "data": event.encrypted}
+            )
         if isinstance(event, Finished):
             self._reason, self._stop_sequence = _REASONS[event.reason], event.stop_sequence
         return b""
@@ -112,7 +118,13 @@ class MessagesStreamWriter:
     def _begin(self, answer_id: str, upstream_model: str, usage: TokenUsage | None) -> bytes:
         self._has_begun = True
         block = usage_block(usage or TokenUsage(0, 0))
-        message = {**_head(answer_id, upstream_model), "content": [], "stop_reason": None, "stop_sequence": None, "usage": block}
+        message = {
+            **_head(answer_id, upstream_model),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": block,
+        }
         return _event("message_start", {"type": "message_start", "message": message})
 
     def _ensure(self, kind: str, block: dict[str, Any]) -> bytes:
@@ -121,7 +133,9 @@ class MessagesStreamWriter:
     def _start(self, kind: str, block: dict[str, Any]) -> bytes:
         self._index += 1
         self._open = kind
-        return _event("content_block_start", {"type": "content_block_start", "index": self._index, "content_block": block})
+        return _event(
+            "content_block_start", {"type": "content_block_start", "index": self._index, "content_block": block}
+        )
 
     def _delta(self, delta: dict[str, Any]) -> bytes:
         return _event("content_block_delta", {"type": "content_block_delta", "index": self._index, "delta": delta})

@@ -156,7 +156,9 @@ class _Seen:
             self.n_images += 1
             self.required |= Capability.IMAGES
         elif block.type == "document":
-            self.required |= Capability.DOCUMENTS if block.source is None or block.source.type != "text" else Capability.NONE
+            self.required |= (
+                Capability.DOCUMENTS if block.source is None or block.source.type != "text" else Capability.NONE
+            )
             self.other_characters += len((block.source.data if block.source else None) or "") // 8
         elif block.type == "tool_result":
             self.n_results += 1
@@ -167,7 +169,9 @@ class _Seen:
             self.required |= Capability.CLAUDE_THOUGHTS
         elif block.type == "redacted_thinking":
             self.required |= _needed_for(block.data or "")
-        if block.type not in _CARRIED_BLOCKS or (block.source is not None and block.source.type not in _CARRIED_SOURCES):
+        if block.type not in _CARRIED_BLOCKS or (
+            block.source is not None and block.source.type not in _CARRIED_SOURCES
+        ):
             self.required |= Capability.MESSAGES_DIALECT
 
 

@@ -99,7 +99,9 @@ def read_request(body: Body) -> NeutralRequest:
             for tool in view.tools or ()
         ),
         tool_choice=_tool_choice(choice),
-        is_parallel=None if choice is None or choice.disable_parallel_tool_use is None else not choice.disable_parallel_tool_use,
+        is_parallel=None
+        if choice is None or choice.disable_parallel_tool_use is None
+        else not choice.disable_parallel_tool_use,
         max_output_tokens=view.max_tokens,
         sampling=Sampling(view.temperature, view.top_p, view.top_k),
         stop=tuple(view.stop_sequences or ()),

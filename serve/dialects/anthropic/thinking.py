@@ -43,7 +43,9 @@ def as_taken(body: Body, *, takes_budget: bool) -> None:
     effort = config.get("effort") if isinstance(config, dict) else None
     if not takes_budget:
         set_thinking(
-            body, Reasoning(effort, thinking.get("budget_tokens"), thinking.get("display") != "omitted"), takes_budget=False
+            body,
+            Reasoning(effort, thinking.get("budget_tokens"), thinking.get("display") != "omitted"),
+            takes_budget=False,
         )
         return
     set_thinking(body, Reasoning(effort or "medium"), takes_budget=True)
@@ -65,4 +67,6 @@ def _set_budget(body: Body, reasoning: Reasoning) -> None:
 def _effort_of_budget(budget_tokens: int | None) -> Effort | None:
     if budget_tokens is None:
         return None
-    return "low" if budget_tokens <= _LOW_BUDGET_TOKENS else "medium" if budget_tokens <= _MEDIUM_BUDGET_TOKENS else "high"
+    return (
+        "low" if budget_tokens <= _LOW_BUDGET_TOKENS else "medium" if budget_tokens <= _MEDIUM_BUDGET_TOKENS else "high"
+    )

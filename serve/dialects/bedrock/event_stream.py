@@ -45,7 +45,10 @@ class MessageSplitter:
         messages, start = [], 0
         while len(data) - start >= _PRELUDE.size:
             length, headers_length, crc = _PRELUDE.unpack_from(data, start)
-            if zlib.crc32(data[start : start + 8]) != crc or not _PRELUDE.size + _CRC_BYTES <= length <= _MAX_MESSAGE_BYTES:
+            if (
+                zlib.crc32(data[start : start + 8]) != crc
+                or not _PRELUDE.size + _CRC_BYTES <= length <= _MAX_MESSAGE_BYTES
+            ):
                 raise ValueError("the stream is not Amazon's event stream")
             if len(data) - start < length:
                 break

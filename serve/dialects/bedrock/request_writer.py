@@ -9,7 +9,15 @@ from router.lane import Lane
 from serve.dialects.anthropic.request_writer import letters_of_id
 from serve.dialects.anthropic.thinking import set_thinking
 from serve.dialects.inquiry import Body
-from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, arguments_object
+from serve.dialects.neutral.parts import (
+    MediaPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    arguments_object,
+)
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
 from serve.dialects.openai.quirks import Quirks
 
@@ -22,7 +30,9 @@ def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
     """Return the body of a Converse request; the model is in the URL."""
     body: Body = {"messages": [_message(turn, quirks) for turn in request.turns]}
     if request.system:
-        body["system"] = [block for part in request.system for block in _cached({"text": part.text}, part.cache, quirks)]
+        body["system"] = [
+            block for part in request.system for block in _cached({"text": part.text}, part.cache, quirks)
+        ]
     config = _inference_config(request, quirks)
     if config:
         body["inferenceConfig"] = config

@@ -13,7 +13,15 @@ from serve.dialects.openai.quirks import Quirks
 NO_SIGNATURE = "skip_thought_signature_validator"
 """Stands for the signature of a call that another vendor's model made; without one Gemini 3 refuses the conversation."""
 _LEVELS = {"none": "minimal", "max": "xhigh"}
-_BUDGET_TOKENS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576, "xhigh": 24_576, "max": 24_576}
+_BUDGET_TOKENS = {
+    "none": 0,
+    "minimal": 512,
+    "low": 1_024,
+    "medium": 8_192,
+    "high": 24_576,
+    "xhigh": 24_576,
+    "max": 24_576,
+}
 _SAMPLING = {
     "temperature": "temperature",
     "top_p": "topP",
@@ -53,8 +61,12 @@ def _parts(parts: Sequence[Part], names: Mapping[str, str]) -> list[Body]:
         elif isinstance(part, MediaPart):
             written.append(_media(part))
         elif isinstance(part, ToolCallPart):
-            block: Body = {"functionCall": {"id": part.call_id, "name": part.name, "args": arguments_object(part.arguments)}}
-            signature = part.signature or (None if has_call else NO_SIGNATURE)  # only the first of parallel calls is signed
+            block: Body = {
+                "functionCall": {"id": part.call_id, "name": part.name, "args": arguments_object(part.arguments)}
+            }
+            signature = part.signature or (
+                None if has_call else NO_SIGNATURE
+            )  # only the first of parallel calls is signed
             written.append(block if signature is None else {**block, "thoughtSignature": signature})
             has_call = True
         elif isinstance(part, ToolResultPart):
@@ -93,7 +105,9 @@ def _calling(choice: ToolChoice) -> Body:
 
 
 def _generation_config(request: NeutralRequest, quirks: Quirks) -> Body:
-    config: Body = {theirs: value for ours, theirs in _SAMPLING.items() if (value := getattr(request.sampling, ours)) is not None}
+    config: Body = {
+        theirs: value for ours, theirs in _SAMPLING.items() if (value := getattr(request.sampling, ours)) is not None
+    }
     if request.max_output_tokens is not None:
         config["maxOutputTokens"] = request.max_output_tokens
     if request.stop:

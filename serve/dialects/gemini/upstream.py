@@ -27,9 +27,21 @@ from serve.dialects.openai.quirks import Quirks
 from serve.dialects.sse import EventSplitter, event_data
 
 _FILTERED = frozenset(
-    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "MODEL_ARMOR", "LANGUAGE", "JAILBREAK"}
+    {
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "IMAGE_SAFETY",
+        "MODEL_ARMOR",
+        "LANGUAGE",
+        "JAILBREAK",
+    }
 )
-_BROKEN = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"})
+_BROKEN = frozenset(
+    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"}
+)
 
 
 class _Call(Struct):
@@ -98,7 +110,9 @@ class GeminiUpstream:
         try:
             response = _decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"the provider's answer is not a generateContent response: {type(error).__name__}") from None
+            raise ValueError(
+                f"the provider's answer is not a generateContent response: {type(error).__name__}"
+            ) from None
         told = _told_reason(response)
         if told is None and not response.candidates:
             raise ValueError("the provider's answer is not a generateContent response: it has no candidate")
@@ -106,7 +120,11 @@ class GeminiUpstream:
         parts = _parts(response)
         has_calls = any(isinstance(part, ToolCallPart) for part in parts)
         return NeutralAnswer(
-            response.response_id, response.model_version, parts, _reason(told, has_calls), _usage(response.usage_metadata)
+            response.response_id,
+            response.model_version,
+            parts,
+            _reason(told, has_calls),
+            _usage(response.usage_metadata),
         )
 
     def stream_reader(self, quirks: Quirks) -> "GeminiStreamReader":

@@ -34,7 +34,12 @@ class ChatCaller:
 
     def write_answer(self, answer: NeutralAnswer, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
         """Return a chat completion."""
-        choice = {"index": 0, "message": _message(answer), "logprobs": None, "finish_reason": _reason(answer.finish_reason)}
+        choice = {
+            "index": 0,
+            "message": _message(answer),
+            "logprobs": None,
+            "finish_reason": _reason(answer.finish_reason),
+        }
         body = {**_head(answer.answer_id, answer.upstream_model, "chat.completion"), "choices": [choice]}
         return body | _billed(usage, bill)
 
@@ -59,7 +64,9 @@ class ChatStreamWriter:
             return self._chunk({"tool_calls": [{"index": event.number, "function": {"arguments": event.json}}]})
         if isinstance(event, ReasoningDelta):
             thought = ReasoningPart(event.text)
-            return self._chunk({"reasoning_content": event.text, "reasoning_details": [details_of_part(thought, self._thoughts)]})
+            return self._chunk(
+                {"reasoning_content": event.text, "reasoning_details": [details_of_part(thought, self._thoughts)]}
+            )
         if isinstance(event, ReasoningSigned):
             return self._signed(ReasoningPart("", event.signature, vendor=event.vendor))
         if isinstance(event, ReasoningHidden):
@@ -120,7 +127,11 @@ def _message(answer: NeutralAnswer) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = [_call(call) for call in calls]
     details = [details_of_part(part, index) for index, part in enumerate(thoughts)]
-    details += [call_signature_detail(call.call_id, call.signature, len(details)) for call in calls if call.signature is not None]
+    details += [
+        call_signature_detail(call.call_id, call.signature, len(details))
+        for call in calls
+        if call.signature is not None
+    ]
     if details:
         message["reasoning_details"] = details
     if shown := "".join(part.text for part in thoughts):
@@ -135,7 +146,11 @@ def _call(call: ToolCallPart) -> dict[str, Any]:
         "function": {"name": call.name, "arguments": call.arguments},
     }
     # Where Google's own OpenAI-compatible endpoint keeps signatures, so that its clients send them back.
-    return written if call.signature is None else {**written, "extra_content": {"google": {"thought_signature": call.signature}}}
+    return (
+        written
+        if call.signature is None
+        else {**written, "extra_content": {"google": {"thought_signature": call.signature}}}
+    )
 
 
 def _billed(usage: TokenUsage, bill: Bill) -> dict[str, Any]:

@@ -99,7 +99,9 @@ def _required_by_parts(content: list[ContentPart]) -> Capability:
     for part in content:
         if part.type == "file":
             # A file that was uploaded to a provider is known to that one alone.
-            required |= Capability.DOCUMENTS if part.file is None or part.file.file_id is None else Capability.CHAT_DIALECT
+            required |= (
+                Capability.DOCUMENTS if part.file is None or part.file.file_id is None else Capability.CHAT_DIALECT
+            )
         elif part.type == "image_url":
             url = part.image_url if isinstance(part.image_url, str) else part.image_url and part.image_url.url
             required |= Capability.MEDIA_URLS if url and not url.startswith("data:") else Capability.NONE

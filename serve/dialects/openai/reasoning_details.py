@@ -72,4 +72,10 @@ def details_of_part(part: ReasoningPart, index: int) -> dict[str, Any]:
 
 def call_signature_detail(call_id: str, signature: str, index: int) -> dict[str, Any]:
     """Return the entry that carries a tool call's signature."""
-    return {"type": "reasoning.encrypted", "data": signature, "id": call_id, "format": _FORMATS["google"], "index": index}
+    return {
+        "type": "reasoning.encrypted",
+        "data": signature,
+        "id": call_id,
+        "format": _FORMATS["google"],
+        "index": index,
+    }

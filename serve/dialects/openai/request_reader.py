@@ -179,7 +179,9 @@ def read_request(body: Body) -> NeutralRequest:
         elif message.role == "assistant":
             turns.append(Turn("assistant", _assistant_parts(message, where)))
         else:
-            turns.append(Turn("user", _tool_result(message, where) if message.role == "tool" else _parts(message.content, where)))
+            turns.append(
+                Turn("user", _tool_result(message, where) if message.role == "tool" else _parts(message.content, where))
+            )
     return NeutralRequest(
         system=tuple(system),
         turns=merged_turns(turns),
@@ -187,7 +189,9 @@ def read_request(body: Body) -> NeutralRequest:
         tool_choice=_tool_choice(view.tool_choice),
         is_parallel=view.parallel_tool_calls,
         max_output_tokens=view.max_completion_tokens or view.max_tokens,
-        sampling=Sampling(view.temperature, view.top_p, view.top_k, view.seed, view.frequency_penalty, view.presence_penalty),
+        sampling=Sampling(
+            view.temperature, view.top_p, view.top_k, view.seed, view.frequency_penalty, view.presence_penalty
+        ),
         stop=(view.stop,) if isinstance(view.stop, str) else tuple(view.stop or ()),
         output_format=_output_format(view.response_format),
         reasoning=_reasoning(view),
@@ -228,7 +232,9 @@ def _assistant_parts(message: _Message, where: str) -> tuple[Part, ...]:
         thoughts = (ReasoningPart(unsigned),)
     signatures = {detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature}
     calls = tuple(
-        ToolCallPart(call.id, call.function.name, call.function.arguments or "{}", call.signature or signatures.get(call.id))
+        ToolCallPart(
+            call.id, call.function.name, call.function.arguments or "{}", call.signature or signatures.get(call.id)
+        )
         for call in message.tool_calls or ()
     )
     return (*thoughts, *_parts(message.content, where), *calls)

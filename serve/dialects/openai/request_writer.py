@@ -26,7 +26,10 @@ def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
     """Return the body of a chat completion request; the model is left to whoever sends it."""
     writer = _Writer(quirks)
     body: Body = {
-        "messages": [*writer.system(request.system), *(message for turn in request.turns for message in writer.turn(turn))]
+        "messages": [
+            *writer.system(request.system),
+            *(message for turn in request.turns for message in writer.turn(turn)),
+        ]
     }
     if request.tools:
         body["tools"] = [writer.tool(tool) for tool in request.tools]
@@ -104,7 +107,9 @@ class _Writer:
             thoughts = [part for part in parts if isinstance(part, ReasoningPart)]
             details = [details_of_part(part, index) for index, part in enumerate(thoughts)]
             details += [
-                call_signature_detail(call.call_id, call.signature, len(details)) for call in calls if call.signature is not None
+                call_signature_detail(call.call_id, call.signature, len(details))
+                for call in calls
+                if call.signature is not None
             ]
             if details:
                 message["reasoning_details"] = details
@@ -131,7 +136,10 @@ class _Writer:
 
 def _media(part: MediaPart) -> Body:
     if part.kind == "audio":
-        return {"type": "input_audio", "input_audio": {"data": part.data, "format": (part.media_type or "").rpartition("/")[2]}}
+        return {
+            "type": "input_audio",
+            "input_audio": {"data": part.data, "format": (part.media_type or "").rpartition("/")[2]},
+        }
     url = part.url if part.data is None else data_url(part.media_type, part.data)
     if part.kind == "document":
         return {"type": "file", "file": {"file_data": url, "filename": part.name or "document.pdf"}}

@@ -157,7 +157,9 @@ class ChatStreamReader:
 
     def _read(self, piece: _Completion, events: list[AnswerEvent]) -> None:
         if piece.error is not None:
-            events.append(Failed(piece.error if isinstance(piece.error, str) else piece.error.message or "the provider failed"))
+            events.append(
+                Failed(piece.error if isinstance(piece.error, str) else piece.error.message or "the provider failed")
+            )
             return
         if not self._has_begun:
             self._has_begun = True

@@ -34,7 +34,9 @@ def _leave_thoughts_out(upstream: Body, quirks: Quirks) -> None:
     messages = upstream.get("messages") or ()
     if not any(_carries(message, foreign) for message in messages):
         return
-    upstream["messages"] = [_without(message, foreign) if _carries(message, foreign) else message for message in messages]
+    upstream["messages"] = [
+        _without(message, foreign) if _carries(message, foreign) else message for message in messages
+    ]
 
 
 def _carries(message: Body, foreign: frozenset[str]) -> bool:

@@ -105,7 +105,9 @@ class ResponsesStreamWriter:
             return out + self._close()
         if isinstance(event, ReasoningHidden):
             out = self._close()
-            return out + self._whole(_reasoning(_id("rs"), ReasoningPart("", encrypted=event.encrypted, vendor=event.vendor)))
+            return out + self._whole(
+                _reasoning(_id("rs"), ReasoningPart("", encrypted=event.encrypted, vendor=event.vendor))
+            )
         if isinstance(event, Finished):
             self._reason = event.reason
         return b""
@@ -114,7 +116,9 @@ class ResponsesStreamWriter:
         self._has_begun = True
         self._head = _head(upstream_model)
         response = {**self._head, "status": "in_progress", "output": []}
-        return self._event("response.created", response=response) + self._event("response.in_progress", response=response)
+        return self._event("response.created", response=response) + self._event(
+            "response.in_progress", response=response
+        )
 
     def _text(self, text: str) -> bytes:
         out = b""
@@ -135,14 +139,20 @@ class ResponsesStreamWriter:
             out += self._of_item("response.reasoning_summary_part.added", summary_index=0, part=_summary_text(""))
         if not text:
             return out
-        self._open = ReasoningPart(self._open.text + text) if isinstance(self._open, ReasoningPart) else ReasoningPart(text)
+        self._open = (
+            ReasoningPart(self._open.text + text) if isinstance(self._open, ReasoningPart) else ReasoningPart(text)
+        )
         return out + self._of_item("response.reasoning_summary_text.delta", summary_index=0, delta=text)
 
     def _call(self, event: ToolCallBegan) -> bytes:
         out = self._close()
         if event.signature is not None:
             out += self._whole(_call_signature(event.call_id, event.signature))
-        self._open, self._open_id, self._open_call = ToolCallPart(event.call_id, event.name, ""), _id("fc"), event.number
+        self._open, self._open_id, self._open_call = (
+            ToolCallPart(event.call_id, event.name, ""),
+            _id("fc"),
+            event.number,
+        )
         return out + self._added({**_call(self._open_id, event.call_id, event.name, ""), "status": "in_progress"})
 
     def _arguments(self, event: ToolArguments) -> bytes:
@@ -162,7 +172,9 @@ class ResponsesStreamWriter:
             out += self._of_item("response.content_part.done", content_index=0, part=_output_text(part.text))
         elif isinstance(part, ToolCallPart):
             item = _call(self._open_id, part.call_id, part.name, part.arguments or "{}")
-            out = self._of_item("response.function_call_arguments.done", name=part.name, arguments=part.arguments or "{}")
+            out = self._of_item(
+                "response.function_call_arguments.done", name=part.name, arguments=part.arguments or "{}"
+            )
         else:
             item = _reasoning(self._open_id, part)
             out = self._of_item("response.reasoning_summary_text.done", summary_index=0, text=part.text)
@@ -217,7 +229,9 @@ def _ended(
 ) -> dict[str, Any]:
     cut = _INCOMPLETE.get(reason)
     response = {**head, "output": items, "usage": usage_with_cost(None, usage, bill)}
-    response |= {"status": "completed"} if cut is None else {"status": "incomplete", "incomplete_details": {"reason": cut}}
+    response |= (
+        {"status": "completed"} if cut is None else {"status": "incomplete", "incomplete_details": {"reason": cut}}
+    )
     return response if bill.explanation is None else {**response, "llmdeal": bill.explanation}
 
 
@@ -230,7 +244,13 @@ def _summary_text(text: str) -> dict[str, Any]:
 
 
 def _message(item_id: str, text: str) -> dict[str, Any]:
-    return {"id": item_id, "type": "message", "role": "assistant", "status": "completed", "content": [_output_text(text)]}
+    return {
+        "id": item_id,
+        "type": "message",
+        "role": "assistant",
+        "status": "completed",
+        "content": [_output_text(text)],
+    }
 
 
 def _call(item_id: str, call_id: str, name: str, arguments: str) -> dict[str, Any]:
@@ -245,7 +265,11 @@ def _call(item_id: str, call_id: str, name: str, arguments: str) -> dict[str, An
 
 
 def _reasoning(item_id: str, part: ReasoningPart) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": item_id, "type": "reasoning", "summary": [_summary_text(part.text)] if part.text else []}
+    item: dict[str, Any] = {
+        "id": item_id,
+        "type": "reasoning",
+        "summary": [_summary_text(part.text)] if part.text else [],
+    }
     carried = carried_for(part)
     return item if carried is None else {**item, "encrypted_content": carried}
 

@@ -68,7 +68,9 @@ class NativeResponses:
             raise ValueError(f"the provider's answer is not a response: {type(error).__name__}") from None
         if response.output is None or response.status == "failed":
             raise ValueError("the provider's answer is not a response: it has no output")
-        text = "".join(piece.text or "" for item in response.output for piece in item.content or () if item.type == "message")
+        text = "".join(
+            piece.text or "" for item in response.output for piece in item.content or () if item.type == "message"
+        )
         arguments = sum(len(item.arguments or "") for item in response.output)
         usage = read_usage(response.usage) or estimate_usage(prompt_tokens, len(text) + arguments)
         return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)

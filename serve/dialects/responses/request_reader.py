@@ -118,7 +118,11 @@ def _tool(tool: _Tool) -> Tool:
 def _tool_choice(choice: str | _NamedTool | None) -> ToolChoice | None:
     if choice is None:
         return None
-    return ToolChoice("named", choice.name) if isinstance(choice, _NamedTool) else msgspec.convert({"mode": choice}, ToolChoice)
+    return (
+        ToolChoice("named", choice.name)
+        if isinstance(choice, _NamedTool)
+        else msgspec.convert({"mode": choice}, ToolChoice)
+    )
 
 
 def _output_format(wanted: _Format | None) -> OutputFormat | None:

@@ -30,7 +30,9 @@ def open_account(body: NewAccount, request: Request, actor: AskedBy) -> dict[str
     actor.require_operator()
     resources = resources_of(request.app)
     name = checked_name(body.account, "account")
-    account = Account(name, body.title or name, checked_zone(body.time_zone), body.hosted_lanes, True, resources.clock.now())
+    account = Account(
+        name, body.title or name, checked_zone(body.time_zone), body.hosted_lanes, True, resources.clock.now()
+    )
     resources.identity.accounts.add(account, actor.name)
     use_now(resources)
     return account_shape(resources.identity.accounts.find(name))
@@ -84,7 +86,9 @@ def remove_member(account: str, email: str, request: Request, actor: AskedBy) ->
     return {"email": email, "is_removed": True}
 
 
-def put_member(identity: IdentityStores, account: str, email: str, password: str | None, role: Role, actor: str) -> None:
+def put_member(
+    identity: IdentityStores, account: str, email: str, password: str | None, role: Role, actor: str
+) -> None:
     """Give a person a role; who is new to the gateway comes with a first password.
 
     Raises:

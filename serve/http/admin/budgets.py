@@ -27,7 +27,9 @@ def set_budget(account: str, body: NewBudget, request: Request, actor: AskedBy) 
 
 
 @routes.delete("/accounts/{account}/budgets", summary="Lift a budget", response_model=None)
-def lift_budget(account: str, scope: Annotated[str, Query(max_length=200)], request: Request, actor: AskedBy) -> dict[str, Any]:
+def lift_budget(
+    account: str, scope: Annotated[str, Query(max_length=200)], request: Request, actor: AskedBy
+) -> dict[str, Any]:
     """Lift a budget; what was spent stays written down."""
     resources = allowed(request, actor, account, Role.ADMIN)
     account_budgets(resources).lift(account, scope, actor)

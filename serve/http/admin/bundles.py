@@ -85,7 +85,9 @@ def show_bundle(name: str, request: Request, actor: AskedBy) -> dict[str, Any]:
     return {**bundle_shape(found), "shadow": fields}
 
 
-@routes.post("/bundles/{name}/promote", summary="Make a bundle the champion", response_model=None, responses=error_answers(409))
+@routes.post(
+    "/bundles/{name}/promote", summary="Make a bundle the champion", response_model=None, responses=error_answers(409)
+)
 def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Promote a bundle that the gate found better than the champion, or any with `force` and a note."""
     resources = _allowed(request, actor, Role.ADMIN)
@@ -94,25 +96,35 @@ def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dic
     )
 
 
-@routes.post("/bundles/rollback", summary="Go back to the champion before", response_model=None, responses=error_answers(409))
+@routes.post(
+    "/bundles/rollback", summary="Go back to the champion before", response_model=None, responses=error_answers(409)
+)
 def roll_back(body: Reason, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Go back by one champion; in the end to the configured bundle."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(change(resources, lambda keeper: keeper.rollback(actor.name, note=body.note)))
 
 
-@routes.post("/bundles/{name}/canary", summary="Try a bundle on conversations", response_model=None, responses=error_answers(409))
+@routes.post(
+    "/bundles/{name}/canary", summary="Try a bundle on conversations", response_model=None, responses=error_answers(409)
+)
 def try_canary(name: str, body: Trial, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Let a bundle decide a share of the conversations."""
     resources = _allowed(request, actor, Role.ADMIN)
-    return standing_shape(change(resources, lambda keeper: keeper.try_canary(name, body.share, actor.name, note=body.note)))
+    return standing_shape(
+        change(resources, lambda keeper: keeper.try_canary(name, body.share, actor.name, note=body.note))
+    )
 
 
-@routes.post("/bundles/{name}/shadow", summary="Ask a bundle unheard", response_model=None, responses=error_answers(409))
+@routes.post(
+    "/bundles/{name}/shadow", summary="Ask a bundle unheard", response_model=None, responses=error_answers(409)
+)
 def try_shadow(name: str, body: ShadowTrial, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Ask a bundle what it would do with a share of the requests."""
     resources = _allowed(request, actor, Role.ADMIN)
-    return standing_shape(change(resources, lambda keeper: keeper.try_shadow(name, actor.name, share=body.share, note=body.note)))
+    return standing_shape(
+        change(resources, lambda keeper: keeper.try_shadow(name, actor.name, share=body.share, note=body.note))
+    )
 
 
 @routes.post("/bundles/stop", summary="End what is tried", response_model=None, responses=error_answers(409))

@@ -28,7 +28,9 @@ class NewAccount(Taken):
 
     account: Annotated[str, Field(max_length=64, description="Its short name: a-z, 0-9, '-', '_', '.'.")]
     title: Text = ""
-    time_zone: Annotated[str, Field(max_length=64, description="Whose months its budgets follow: Europe/Berlin.")] = "UTC"
+    time_zone: Annotated[str, Field(max_length=64, description="Whose months its budgets follow: Europe/Berlin.")] = (
+        "UTC"
+    )
     hosted_lanes: HostedLanes = "when_spent"
 
 
@@ -96,7 +98,9 @@ class NewProviderKey(Taken):
     key: Annotated[SecretStr, Field(max_length=10_000)]
     provider: Annotated[str, Field(max_length=64)] | None = Field(None, description="Absent: as the key begins.")
     name: Annotated[str, Field(max_length=64)] = "main"
-    organisation: Annotated[str, Field(max_length=64)] | None = Field(None, description="Keys of one share its rate limits.")
+    organisation: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Keys of one share its rate limits."
+    )
     base_url: Annotated[str, Field(max_length=500)] | None = None
     region: Literal["eu", "us"] | None = None
     monthly_budget_usd: Annotated[Decimal, Field(ge=0, max_digits=18)] | None = None

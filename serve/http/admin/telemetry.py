@@ -16,7 +16,9 @@ routes = admin_routes("accounts")
 
 
 @routes.post(
-    "/accounts/{account}/forget", summary="Delete what was logged of an account's requests (owners)", response_model=None
+    "/accounts/{account}/forget",
+    summary="Delete what was logged of an account's requests (owners)",
+    response_model=None,
 )
 def forget_account(account: str, body: Forgetting, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Delete prompts, answers, features and comments, or whole rows; what was spent stays in the ledger."""

@@ -30,13 +30,17 @@ def issue_key(account: str, body: NewVirtualKey, request: Request, actor: AskedB
     resources = allowed(request, actor, account, Role.ADMIN)
     check_scopes(account, body.scopes, actor)
     told = body.model_dump(exclude={"name", "monthly_budget_usd", "is_test"})
-    issued = resources.identity.issued_keys.issue(account, body.name, KeyTerms(**told), actor.name, is_test=body.is_test)
+    issued = resources.identity.issued_keys.issue(
+        account, body.name, KeyTerms(**told), actor.name, is_test=body.is_test
+    )
     set_budget(resources, account, virtual_key_scope(issued.key.virtual_key_id), body.monthly_budget_usd, actor)
     use_now(resources)
     return virtual_key_shape(issued.key, issued.secret)
 
 
-@routes.patch("/accounts/{account}/virtual-keys/{name}", summary="Change what a virtual key may do", response_model=None)
+@routes.patch(
+    "/accounts/{account}/virtual-keys/{name}", summary="Change what a virtual key may do", response_model=None
+)
 def change_key(account: str, name: str, body: VirtualKeyChange, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Change a key's terms."""
     resources = allowed(request, actor, account, Role.ADMIN)
@@ -49,7 +53,9 @@ def change_key(account: str, name: str, body: VirtualKeyChange, request: Request
     return virtual_key_shape(keys.repository.find(account, name))
 
 
-@routes.post("/accounts/{account}/virtual-keys/{name}/rotate", summary="Issue a new secret for a key", response_model=None)
+@routes.post(
+    "/accounts/{account}/virtual-keys/{name}/rotate", summary="Issue a new secret for a key", response_model=None
+)
 def rotate_key(account: str, name: str, body: Rotation, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Issue a new secret, shown this once; the old one is good for `overlap_s` more."""
     resources = allowed(request, actor, account, Role.ADMIN)
@@ -78,4 +84,6 @@ def check_scopes(account: str, scopes: tuple[str, ...], actor: Actor) -> None:
     needed = max((_ROLE_NEEDED.get(scope, Role.ADMIN) for scope in scopes), default=Role.ADMIN)
     held = actor.role_in(account)
     if held is None or held < needed:
-        raise ForbiddenError(f"a key with the scope owner is for owners to make; your role is {held.word if held else 'none'}")
+        raise ForbiddenError(
+            f"a key with the scope owner is for owners to make; your role is {held.word if held else 'none'}"
+        )

@@ -103,7 +103,9 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
     choice = completion.choices[0]
     cost = None if completion.usage.cost is None else Decimal(str(completion.usage.cost))
     score = float(is_right(choice.message.content or "", question.answer, question.grader))
-    return AskedQuestion(question, score, completion.usage.completion_tokens, cost, is_cut=choice.finish_reason == "length")
+    return AskedQuestion(
+        question, score, completion.usage.completion_tokens, cost, is_cut=choice.finish_reason == "length"
+    )
 
 
 async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:

@@ -85,7 +85,9 @@ def plan_calibration(
     table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
     if lane.trained_name in generation.bundle.trained_names:
-        raise ConfigurationError(f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration")
+        raise ConfigurationError(
+            f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration"
+        )
     questions = load_questions(bank)
     quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
     chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count)
@@ -113,7 +115,9 @@ async def run_calibration(
     reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
     placement = place_model(PlacementSpace.of(reference), plan.generation.quality_model, calibration, plan.lane.prior)
     lanes = plan.table.lanes
-    placed = [with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes]
+    placed = [
+        with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes
+    ]
     before, after = (lane_outlook(each, plan.lane.lane_id, names, reference, worth_usd) for each in (lanes, placed))
     path = write_calibration(calibrations_folder(settings.calibrations, environment), calibration)
     return CalibrationResult(asked, before, after, path)
@@ -140,7 +144,9 @@ def _expected_usd(lane: Lane, questions: Sequence[Question], mean_tokens: float)
 
 def _graded(lane: Lane, asked: Sequence[AskedQuestion], clock: Clock) -> CalibrationFile:
     answers = tuple(
-        CalibrationAnswer(each.question.id, each.question.kind, each.question.prompt, each.score, each.completion_tokens)
+        CalibrationAnswer(
+            each.question.id, each.question.kind, each.question.prompt, each.score, each.completion_tokens
+        )
         for each in asked
         if each.score is not None
     )

@@ -120,7 +120,9 @@ def plan_judging(
     unjudged = [answer for answer in others if answer.request_id not in judged]
     rng = Random(settings.seed)  # noqa: S311 - a sample, not a secret
     tasks: list[Task] = (
-        [(answer,) for answer in stratified(unjudged, count, rng)] if mode == "rubric" else list(pairs(unjudged, count, rng))
+        [(answer,) for answer in stratified(unjudged, count, rng)]
+        if mode == "rubric"
+        else list(pairs(unjudged, count, rng))
     )
     if not tasks:
         raise ConfigurationError(_why_nothing(settings, account, mode, len(found), len(others), len(unjudged)))
@@ -138,7 +140,13 @@ async def run_judging(
     advance: Callable[[], None],
 ) -> JudgingResult:
     """Ask, four at a time, until all is judged or the next call could cost more than what is left. What was judged stays judged."""
-    own = {"keys": None, "virtual_keys": (), "outcome_checks_per_s": 0, "exploration": None, "telemetry_content": "features"}
+    own = {
+        "keys": None,
+        "virtual_keys": (),
+        "outcome_checks_per_s": 0,
+        "exploration": None,
+        "telemetry_content": "features",
+    }
     app = create_app(settings.model_copy(update=own), environment, clock)
     engine = open_database(database_url(settings.database, environment), must_exist=True)
     try:
@@ -194,10 +202,14 @@ class _Run:
 
     async def _compare(self, one: Texts, other: Texts) -> tuple[str, list[Judgement]] | None:
         """Ask in both orders: judges prefer a place. Where the verdict turns with the order, it is a tie that says little."""
-        straight = await self._judge.ask(pairwise_question(one.prompt, one.answer, other.answer, _mark()), read_preference)
+        straight = await self._judge.ask(
+            pairwise_question(one.prompt, one.answer, other.answer, _mark()), read_preference
+        )
         if straight is None:
             return None
-        swapped = await self._judge.ask(pairwise_question(one.prompt, other.answer, one.answer, _mark()), read_preference)
+        swapped = await self._judge.ask(
+            pairwise_question(one.prompt, other.answer, one.answer, _mark()), read_preference
+        )
         if swapped is None:
             return None
         if straight.value != 1 - swapped.value:
@@ -236,10 +248,16 @@ def _expected_usd(lane: Lane, task: Task) -> Decimal:
     return len(task) * cost_usd(lane, prompt_tokens, _USUAL_ANSWER_TOKENS)
 
 
-def _why_nothing(settings: Settings, account: str, mode: JudgingMode, n_found: int, n_others: int, n_unjudged: int) -> str:
+def _why_nothing(
+    settings: Settings, account: str, mode: JudgingMode, n_found: int, n_others: int, n_unjudged: int
+) -> str:
     if n_found == 0:
         has_texts = settings.telemetry_content == "full"
-        mend = "take an earlier --since" if has_texts else 'set telemetry_content = "full" and judge what comes from then on'
+        mend = (
+            "take an earlier --since"
+            if has_texts
+            else 'set telemetry_content = "full" and judge what comes from then on'
+        )
         return f"no answer to {account!r} has its text in the log: {mend}"
     if n_others == 0:
         return "all answers with their text are the judge's own: choose a judge of another model"

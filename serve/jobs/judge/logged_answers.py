@@ -73,7 +73,9 @@ class LoggedAnswers:
         )  # fmt: skip
         query = (
             select(*wanted)
-            .where(_ATTEMPT.account == account, _ATTEMPT.started_at_us >= to_microseconds(since), _ATTEMPT.outcome == "ok")
+            .where(
+                _ATTEMPT.account == account, _ATTEMPT.started_at_us >= to_microseconds(since), _ATTEMPT.outcome == "ok"
+            )
             .where(_ATTEMPT.prompt_text.is_not(None), _ATTEMPT.answer_text.is_not(None))
             .order_by(_ATTEMPT.started_at_us.desc())
             .limit(MOST_LOOKED_AT)
@@ -86,7 +88,9 @@ class LoggedAnswers:
                     believed = _believed(row.candidates, lists.get(row.lane_list_id, ()), row.lane_id)
                     digest = hashlib.blake2b(row.prompt_text, digest_size=12).digest()
                     n_characters = len(row.prompt_text) + row.answer_bytes
-                    found.append(LoggedAnswer(row.request_id, row.lane_id, row.vendor_model, digest, n_characters, *believed))
+                    found.append(
+                        LoggedAnswer(row.request_id, row.lane_id, row.vendor_model, digest, n_characters, *believed)
+                    )
         return found
 
     def judged_by(self, judge: str, metric_names: Sequence[str], request_ids: Sequence[str]) -> set[str]:
@@ -110,7 +114,11 @@ class LoggedAnswers:
         )
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
-        return None if row is None or row.prompt_text is None else Texts(row.prompt_text.decode(), row.answer_text.decode())
+        return (
+            None
+            if row is None or row.prompt_text is None
+            else Texts(row.prompt_text.decode(), row.answer_text.decode())
+        )
 
     def record(self, rows: Sequence[FeedbackRow]) -> None:
         """Store what a judge said; at once, so that a judgement that was paid for is never paid for again."""

@@ -62,7 +62,9 @@ def serve_until_input_closes(task: ServerTask) -> None:
     server = xllamacpp.Server(parameters)
     try:
         print(server.listening_address, flush=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: a full pipe would stop the server
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nobody reads on: a full pipe would stop the server
         sys.stdin.read()
     finally:
         # At once, also when nobody is left to hear the address: llama.cpp's threads hold up Python's own way out.

@@ -109,7 +109,9 @@ def weights_of(local_model: LocalModel) -> Path:
     try:
         return local_model.find_weights(folder)
     except (ImportError, OSError, StopIteration, ValueError) as error:
-        raise ConfigurationError(f"{local_model.name}: no weights from the package {folder.name} ({error}): {MEND}") from error
+        raise ConfigurationError(
+            f"{local_model.name}: no weights from the package {folder.name} ({error}): {MEND}"
+        ) from error
 
 
 def _package_folder(package: str, local_model: LocalModel) -> Path:

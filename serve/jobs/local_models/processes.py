@@ -40,9 +40,13 @@ class LocalModelProcess:
         Raises:
             ConfigurationError: A package is missing, or the server did not answer in time.
         """
-        task = ServerTask(str(weights_of(local_model)), local_model.name, port, local_model.chat_template, local_model.stops)
+        task = ServerTask(
+            str(weights_of(local_model)), local_model.name, port, local_model.chat_template, local_model.stops
+        )
         command = [sys.executable, "-m", ServerTask.__module__, json.dumps(asdict(task))]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         assert process.stdout is not None
         running = cls(local_model, process, "")
         deadline = threading.Timer(_START_S, process.kill)
@@ -55,7 +59,9 @@ class LocalModelProcess:
             if not running.url:
                 running.stop()
         if not running.url:
-            raise ConfigurationError(f"{local_model.name}: its server ended with status {process.returncode} before it answered")
+            raise ConfigurationError(
+                f"{local_model.name}: its server ended with status {process.returncode} before it answered"
+            )
         return running
 
     def as_settings(self) -> ServerSettings:
@@ -104,7 +110,9 @@ class LocalModelProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 

@@ -74,7 +74,8 @@ def break_down(bundle: Bundle, file: WorkloadFile, prices: PackagedPrices) -> li
     offers = _priced_offers(file.graded_offers, prices)
     column = {name: place for place, name in enumerate(bundle.trained_names)}
     found = (
-        _break_down(row, reference, [offer for offer in offers if offer.trained_name in column], column) for row in file.workloads
+        _break_down(row, reference, [offer for offer in offers if offer.trained_name in column], column)
+        for row in file.workloads
     )
     return [breakdown for breakdown in found if breakdown is not None]
 

@@ -27,7 +27,9 @@ class ExplorationPurse:
         clock: Time.
     """
 
-    def __init__(self, repository: ExplorationRepository, ceiling_nusd: Nusd, time_zone: ZoneInfo, clock: Clock) -> None:
+    def __init__(
+        self, repository: ExplorationRepository, ceiling_nusd: Nusd, time_zone: ZoneInfo, clock: Clock
+    ) -> None:
         self.ceiling_nusd = ceiling_nusd
         self.month: ExplorationMonth | None = None
         """As all workers together had it at the last look."""

@@ -51,10 +51,14 @@ def _field(column: Column) -> "pa.Field[pa.DataType]":
 
 
 def _schema(columns: Sequence[Column]) -> pa.Schema:
-    return pa.schema([_field(column) for column in columns], {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)})
+    return pa.schema(
+        [_field(column) for column in columns], {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)}
+    )
 
 
-_CANDIDATE: Final = pa.struct([pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS])
+_CANDIDATE: Final = pa.struct(
+    [pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS]
+)
 ATTEMPT_SCHEMA: Final = _schema(ATTEMPT_COLUMNS)
 FEEDBACK_SCHEMA: Final = _schema(FEEDBACK_COLUMNS)
 LANE_SCHEMA: Final = _schema(LANE_COLUMNS)
@@ -107,7 +111,9 @@ def _candidate_child(field: "pa.Field[pa.DataType]", tables: Sequence[CandidateT
     if field.name == "lane_id":
         return pa.array([lane_id for table in tables for lane_id in table.lane_ids], field.type)
     if field.name == "excluded_by":
-        return pa.array([table.excluded_by.get(index) for table in tables for index in range(len(table.lane_ids))], field.type)
+        return pa.array(
+            [table.excluded_by.get(index) for table in tables for index in range(len(table.lane_ids))], field.type
+        )
     if field.name == "demotion":
         return _demotions(tables)
     numbers_of = _NUMBERS_OF_CANDIDATES[field.name]

@@ -10,7 +10,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from router.telemetry_schema import EXPORT_FORMAT, EXPORT_MANIFEST, FORGOTTEN_LIST, TELEMETRY_SCHEMA_VERSION, ForgottenContent
+from router.telemetry_schema import (
+    EXPORT_FORMAT,
+    EXPORT_MANIFEST,
+    FORGOTTEN_LIST,
+    TELEMETRY_SCHEMA_VERSION,
+    ForgottenContent,
+)
 from serve.errors import ExportError
 
 if TYPE_CHECKING:
@@ -162,7 +168,10 @@ def read_forgotten(folder: Path, summary: ExportSummary) -> list[ForgottenConten
         return []
     try:
         entries = json.loads((folder / FORGOTTEN_LIST).read_text(encoding="utf-8"))["accounts"]
-        return [ForgottenContent(entry["account"], datetime.fromisoformat(entry["until"]), entry["kept"]) for entry in entries]
+        return [
+            ForgottenContent(entry["account"], datetime.fromisoformat(entry["until"]), entry["kept"])
+            for entry in entries
+        ]
     except (KeyError, TypeError, ValueError):
         raise ExportError(f"{folder / FORGOTTEN_LIST} is damaged: write the export anew, without --append") from None
 

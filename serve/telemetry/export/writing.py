@@ -61,7 +61,9 @@ class ExportWriting:
             *self._write_lanes(folder, known),
             *self._write_forgotten(folder),
         ]
-        replaced = (FORGOTTEN_LIST, "lanes/") if any(file.path.startswith("lanes/") for file in fresh) else (FORGOTTEN_LIST,)
+        replaced = (
+            (FORGOTTEN_LIST, "lanes/") if any(file.path.startswith("lanes/") for file in fresh) else (FORGOTTEN_LIST,)
+        )
         kept = [file for file in earlier if not file.path.startswith(replaced)]
         return tuple(sorted((*kept, *fresh), key=lambda file: file.path))
 

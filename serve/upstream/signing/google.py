@@ -38,11 +38,15 @@ class GoogleSigner:
             from google.auth.exceptions import GoogleAuthError
             from google.oauth2 import service_account
         except ModuleNotFoundError:
-            raise ConfigurationError("signing in to Google Cloud needs google-auth: pip install 'llmdeal[google]'") from None
+            raise ConfigurationError(
+                "signing in to Google Cloud needs google-auth: pip install 'llmdeal[google]'"
+            ) from None
         self._error = GoogleAuthError
         try:
             if account is not None:
-                self._credentials = service_account.Credentials.from_service_account_info(dict(account), scopes=[_SCOPE])
+                self._credentials = service_account.Credentials.from_service_account_info(
+                    dict(account), scopes=[_SCOPE]
+                )
                 project = self._credentials.project_id
             elif file is not None:
                 self._credentials = service_account.Credentials.from_service_account_file(str(file), scopes=[_SCOPE])
@@ -52,7 +56,11 @@ class GoogleSigner:
         except (GoogleAuthError, OSError, ValueError) as error:
             # The text of an error may quote the file, which holds a private key.
             where = (
-                "the service account" if account is not None else "the machine's own credentials" if file is None else str(file)
+                "the service account"
+                if account is not None
+                else "the machine's own credentials"
+                if file is None
+                else str(file)
             )
             raise ConfigurationError(f"Google Cloud: {where}: no usable credentials ({type(error).__name__})") from None
         self.project: str | None = project

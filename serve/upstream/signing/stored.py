@@ -39,7 +39,9 @@ def read_aws_pair(text: str) -> AwsKeys:
     """
     found = _AWS_FORM.fullmatch(text.strip())
     if found is None:
-        raise ConfigurationError("write AWS keys as ACCESS_KEY_ID:SECRET_ACCESS_KEY, and a session token after another colon")
+        raise ConfigurationError(
+            "write AWS keys as ACCESS_KEY_ID:SECRET_ACCESS_KEY, and a session token after another colon"
+        )
     return AwsKeys(found[1], found[2], found[3])
 
 

@@ -40,7 +40,9 @@ TABLE = LaneTable.build(LANES, TRAINED_NAMES)
 
 def believed(*quality: float, std: tuple[float, ...] = (0.1, 0.1, 0.1)) -> Prediction:
     hundred = np.full(3, 100, np.float32)
-    return Prediction(np.array(quality, np.float32), np.array(std, np.float32), hundred, 0.0, 100.0, np.zeros(1, np.float32))
+    return Prediction(
+        np.array(quality, np.float32), np.array(std, np.float32), hundred, 0.0, 100.0, np.zeros(1, np.float32)
+    )
 
 
 def exploring(terms: ExplorationTerms = TERMS, left_nusd: int = PLENTY, base: Policy | None = None) -> Exploring:
@@ -49,7 +51,9 @@ def exploring(terms: ExplorationTerms = TERMS, left_nusd: int = PLENTY, base: Po
 
 def decided(prediction: Prediction, policy: Policy, seed: int = 0, **state: np.ndarray) -> Decision:
     known = replace(LaneState.unmeasured(TABLE), **state)  # type: ignore[arg-type]
-    return decide(TABLE, CONTEXT, prediction, known, policy, np.random.default_rng(seed), NO_CONSTRAINTS, NO_PREFERENCES)
+    return decide(
+        TABLE, CONTEXT, prediction, known, policy, np.random.default_rng(seed), NO_CONSTRAINTS, NO_PREFERENCES
+    )
 
 
 def test_the_share_goes_to_other_lanes_in_proportion_to_how_uncertain_they_are() -> None:

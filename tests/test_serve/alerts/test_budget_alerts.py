@@ -89,7 +89,14 @@ class Worker:
             target = WebhookTarget(self.url, read_secret(SECRET, "here"))
             repository = AlertRepository(self.engine)
             alerts = BudgetAlerts(
-                repository, lambda: self.refused, target, self.thresholds, self.clock, HttpTransport(), self.metrics, lambda: 0.0
+                repository,
+                lambda: self.refused,
+                target,
+                self.thresholds,
+                self.clock,
+                HttpTransport(),
+                self.metrics,
+                lambda: 0.0,
             )
             await alerts.check()
             await alerts.deliver()
@@ -105,7 +112,9 @@ def thresholds(receiver: WebhookReceiver) -> list[int]:
     return [told["data"]["threshold"] for told in receiver.received]
 
 
-def test_each_threshold_is_told_once_with_all_that_is_to_know(engine: Engine, receiver: WebhookReceiver, clock: SetClock) -> None:
+def test_each_threshold_is_told_once_with_all_that_is_to_know(
+    engine: Engine, receiver: WebhookReceiver, clock: SetClock
+) -> None:
     worker = Worker(engine, receiver.url, clock)
     spend(engine, 2_499_999_999)
     worker.round()
@@ -216,7 +225,9 @@ def test_another_cap_tells_nothing_again_and_what_it_newly_means_at_once(
     assert thresholds(receiver) == [50, 80, 100]
 
 
-def test_every_month_begins_anew_where_the_budget_lives(engine: Engine, receiver: WebhookReceiver, clock: SetClock) -> None:
+def test_every_month_begins_anew_where_the_budget_lives(
+    engine: Engine, receiver: WebhookReceiver, clock: SetClock
+) -> None:
     set_cap(engine, CAP, "Asia/Tokyo")
     worker = Worker(engine, receiver.url, clock, thresholds=(50,))
     spend(engine, CAP)

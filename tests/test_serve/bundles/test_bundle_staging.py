@@ -28,7 +28,9 @@ def history(changes: list[StageChange]) -> list[StageEntry]:
 def test_a_rollback_undoes_a_promotion_and_nothing_else(changes: list[StageChange]) -> None:
     before = staging_of(history(changes))
     promoted = before.after(before.number + 1, StageChange("promote", "champion", STANDINGS[1]))
-    back = promoted.after(promoted.number + 1, StageChange("rollback", "champion", before.champion or Standing("x", "x+0")))
+    back = promoted.after(
+        promoted.number + 1, StageChange("rollback", "champion", before.champion or Standing("x", "x+0"))
+    )
     assert promoted.champion == STANDINGS[1]
     assert back.promoted == before.promoted
 
@@ -62,6 +64,8 @@ def test_a_canary_takes_its_share_and_keeps_what_it_took_while_it_grows() -> Non
 
 
 def test_the_next_canary_takes_other_conversations() -> None:
-    first, second = (taken(Canary(Standing("b", version, 0.5), {})) for version in ("night-1+0a1b2c3d", "night-2+4e5f6071"))
+    first, second = (
+        taken(Canary(Standing("b", version, 0.5), {})) for version in ("night-1+0a1b2c3d", "night-2+4e5f6071")
+    )
     both = len(first & second) / 4_000
     assert abs(both - 0.25) < 4 * (0.25 * 0.75 / 4_000) ** 0.5

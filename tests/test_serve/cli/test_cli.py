@@ -13,7 +13,9 @@ from serve.identity.virtual_keys import is_well_formed
 pytestmark = pytest.mark.slow
 
 
-def llmdeal(*arguments: str, folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def llmdeal(
+    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     plain = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "160", **(environment or {})}
     command = [sys.executable, "-c", "from serve.cli.main import run; run()", *arguments]
     root = str(ROOT)

@@ -118,7 +118,13 @@ def test_the_master_key_is_replaced(llmdeal: Run, tmp_path: Path) -> None:
 def test_accounts_are_opened_and_people_added(llmdeal: Run) -> None:
     llmdeal("accounts", "open", "acme", "--time-zone", "Europe/Berlin")
     llmdeal(
-        "accounts", "add", "acme", "ann@example.com", "--role", "owner", said="correct horse battery\ncorrect horse battery\n"
+        "accounts",
+        "add",
+        "acme",
+        "ann@example.com",
+        "--role",
+        "owner",
+        said="correct horse battery\ncorrect horse battery\n",
     )
     assert "ann@example.com (owner)" in llmdeal("accounts").stdout
     assert "at least one owner" in llmdeal("accounts", "remove", "acme", "ann@example.com", status=2).stderr

@@ -80,11 +80,24 @@ def test_prices_and_durations_read_well() -> None:
         "$1.50",
         "$100",
     ]
-    assert [ms_text(ms) for ms in (0.4, 12.3, 999.9, 1_200, 125_000)] == ["0.40 ms", "12 ms", "1.00 s", "1.20 s", "2 min 5 s"]
+    assert [ms_text(ms) for ms in (0.4, 12.3, 999.9, 1_200, 125_000)] == [
+        "0.40 ms",
+        "12 ms",
+        "1.00 s",
+        "1.20 s",
+        "2 min 5 s",
+    ]
 
 
 def test_a_filter_says_what_it_did_not_understand_and_keeps_the_rest() -> None:
-    query = {"lane": " a/b ", "outcome": "lovely", "since": "yesterday", "until": "2026-11-24T10:00", "span": "9y", "x": "1"}
+    query = {
+        "lane": " a/b ",
+        "outcome": "lovely",
+        "since": "yesterday",
+        "until": "2026-11-24T10:00",
+        "span": "9y",
+        "x": "1",
+    }
     wanted = read_filter(query, NOW, BERLIN)
     assert (wanted.lane, wanted.outcome, wanted.since) == ("a/b", "", None)
     assert wanted.until == datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -104,7 +117,9 @@ def test_a_cursor_survives_its_link() -> None:
         assert Cursor.read(str(cursor)) == cursor
 
 
-@pytest.mark.parametrize("path", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", None, "/a\nb"])
+@pytest.mark.parametrize(
+    "path", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", None, "/a\nb"]
+)
 def test_nobody_is_sent_to_another_site(path: str | None) -> None:
     assert local_path(path) == "/"
     assert local_path("/requests?lane=a") == "/requests?lane=a"
@@ -176,12 +191,17 @@ def test_reliability_is_the_mean_of_each_tenth_that_holds_enough() -> None:
     predicted = np.array([0.15] * 10 + [0.95] * 10 + [0.5] * 3)
     observed = np.array([0.0] * 9 + [1.0] + [1.0] * 10 + [1.0] * 3)
     bins = reliability_bins(predicted, observed)
-    assert [(round(each.predicted, 2), each.observed, each.count) for each in bins] == [(0.15, 0.1, 10), (0.95, 1.0, 10)]
+    assert [(round(each.predicted, 2), each.observed, each.count) for each in bins] == [
+        (0.15, 0.1, 10),
+        (0.95, 1.0, 10),
+    ]
     assert calibration_error(bins) == pytest.approx(0.05)
     assert calibration_error(()) is None
 
 
-def sampled(lane: str, qualities: list[float], costs: list[float], excluded: dict[int, str] | None = None) -> SampledAnswer:
+def sampled(
+    lane: str, qualities: list[float], costs: list[float], excluded: dict[int, str] | None = None
+) -> SampledAnswer:
     n = len(qualities)
     zeros = np.zeros(n, np.float32)
     table = CandidateTable(
@@ -240,7 +260,10 @@ def test_the_runner_up_is_the_policys_second_choice_or_the_lane_asked_second() -
         ("near_best", None),
     ):
         assert runner_up_of([attempt_row(policy=policy, candidates=whole, lane_id="a")], DEFAULTS) == expected, policy
-    rows = [attempt_row(lane_id="a", outcome="timeout", candidates=whole), attempt_row(attempt=1, lane_id="c", candidates=whole)]
+    rows = [
+        attempt_row(lane_id="a", outcome="timeout", candidates=whole),
+        attempt_row(attempt=1, lane_id="c", candidates=whole),
+    ]
     assert runner_up_of(rows, DEFAULTS) == "c"
 
 
@@ -310,7 +333,8 @@ def test_a_price_that_the_operator_set_is_compared_with_the_published_one() -> N
 
 def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logarithmic_axis_cannot_show() -> None:
     dots = [
-        Dot(name, f"{name} told", cost, 0.5, None, "eligible") for name, cost in (("free", 0.0), ("cheap", 0.001), ("dear", 1.0))
+        Dot(name, f"{name} told", cost, 0.5, None, "eligible")
+        for name, cost in (("free", 0.0), ("cheap", 0.001), ("dear", 1.0))
     ]
     linear, logarithmic = (explored_scatter(dots, is_logarithmic=is_logarithmic) for is_logarithmic in (False, True))
     assert [dot["lane"] for dot in linear["dots"]] == ["free", "cheap", "dear"]

@@ -64,7 +64,9 @@ def test_the_signature_of_a_call_survives_the_way_to_the_caller_and_back(
 def streamed_answer(door: str, raw: bytes) -> dict[str, Any]:
     """Put a stream together as the vendors' SDKs do, as far as calls go."""
     events = [
-        msgspec.json.decode(data) for event in EventSplitter().feed(raw) if (data := event_data(event)) not in (None, b"[DONE]")
+        msgspec.json.decode(data)
+        for event in EventSplitter().feed(raw)
+        if (data := event_data(event)) not in (None, b"[DONE]")
     ]
     if door == "responses":
         response: dict[str, Any] = events[-1]["response"]

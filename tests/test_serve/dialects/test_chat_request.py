@@ -89,12 +89,17 @@ def test_the_whole_conversation_is_read_and_not_its_last_message() -> None:
         ({"tools": []}, Capability.NONE),
     ],
 )
-def test_what_a_request_cannot_do_without_is_required_of_the_lane(fields: dict[str, object], required: Capability) -> None:
+def test_what_a_request_cannot_do_without_is_required_of_the_lane(
+    fields: dict[str, object], required: Capability
+) -> None:
     assert context_of(**fields).required == required
 
 
 def test_images_require_eyes_and_count_as_tokens() -> None:
-    parts = [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    parts = [
+        {"type": "text", "text": "what is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
     context = context_of(messages=[{"role": "user", "content": parts}])
     assert context.required == Capability.IMAGES
     assert context.prompt_tokens > TOKENS_PER_IMAGE
@@ -122,7 +127,9 @@ def test_a_stream_asks_for_its_usage_unless_the_provider_refuses_the_option() ->
     _, body = parse_chat_request(raw(stream=True, stream_options={"other": 1}))
     asked = msgspec.json.decode(encode_upstream_body(body, "m"))
     assert asked["stream_options"] == {"other": 1, "include_usage": True}
-    assert "stream_options" not in msgspec.json.decode(encode_upstream_body(body, "m", Quirks(stream_usage="rejects_option")))
+    assert "stream_options" not in msgspec.json.decode(
+        encode_upstream_body(body, "m", Quirks(stream_usage="rejects_option"))
+    )
 
 
 def test_quirks_are_applied_to_a_copy() -> None:

@@ -22,7 +22,9 @@ from serve.dialects.openai import request_writer as chat_writer
 from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
 from serve.errors import BadRequestError
 
-LANE = Lane("a/m", "a", "claude-x", "anthropic/claude-x", "a", Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1)))
+LANE = Lane(
+    "a/m", "a", "claude-x", "anthropic/claude-x", "a", Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1))
+)
 BUDGETED = Quirks(takes_thinking_budget=True)
 OPENROUTER = Quirks(
     keeps_cache_control=True, kept_thoughts=frozenset({"reasoning_details"}), extra_parameters=frozenset({"top_k"})
@@ -80,7 +82,9 @@ def test_results_of_tools_come_before_what_the_user_adds() -> None:
 
 
 def test_several_chat_results_become_one_message() -> None:
-    calls = [{"id": f"c{number}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for number in (1, 2)]
+    calls = [
+        {"id": f"c{number}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for number in (1, 2)
+    ]
     request = from_chat(
         {"role": "user", "content": "both"},
         {"role": "assistant", "content": None, "tool_calls": calls},
@@ -95,7 +99,9 @@ def test_several_chat_results_become_one_message() -> None:
 def test_empty_text_beside_a_tool_call_is_left_out() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}
     request = from_chat({"role": "user", "content": "go"}, {"role": "assistant", "content": "", "tool_calls": [call]})
-    assert as_messages(request)["messages"][1]["content"] == [{"type": "tool_use", "id": "c1", "name": "f", "input": {}}]
+    assert as_messages(request)["messages"][1]["content"] == [
+        {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
+    ]
 
 
 def test_ids_that_the_dialect_refuses_are_rewritten_alike_for_call_and_result() -> None:
@@ -134,7 +140,9 @@ def test_thoughts_in_pieces_as_a_stream_sends_them_are_one_thought_again() -> No
         {"type": "reasoning.text", "text": "two", "index": 0},
         {"type": "reasoning.text", "text": "", "signature": "sig", "format": name, "index": 0},
     ]
-    request = from_chat({"role": "user", "content": "?"}, {"role": "assistant", "content": "yes", "reasoning_details": details})
+    request = from_chat(
+        {"role": "user", "content": "?"}, {"role": "assistant", "content": "yes", "reasoning_details": details}
+    )
     assert request.turns[1].parts[0] == ReasoningPart("one two", "sig", None, "anthropic")
 
 
@@ -178,13 +186,20 @@ def test_a_temperature_beyond_anthropics_range_is_its_greatest() -> None:
 
 def test_the_limit_that_the_dialect_demands_is_the_models_own() -> None:
     request = from_chat({"role": "user", "content": "?"})
-    assert messages_writer.write_request(request, replace(LANE, max_output_tokens=64_000), NO_QUIRKS)["max_tokens"] == 64_000
+    assert (
+        messages_writer.write_request(request, replace(LANE, max_output_tokens=64_000), NO_QUIRKS)["max_tokens"]
+        == 64_000
+    )
     assert as_messages(request)["max_tokens"] == messages_writer.DEFAULT_MAX_TOKENS
 
 
 def test_documents_and_images_keep_their_kind() -> None:
     blocks = [
-        {"type": "document", "title": "a.pdf", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}},
+        {
+            "type": "document",
+            "title": "a.pdf",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+        },
         {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
     ]
     request = from_messages({"role": "user", "content": blocks})
@@ -231,7 +246,9 @@ def test_gemini_sees_its_signature_again_or_is_told_that_there_is_none(signature
     }
     result = {"functionResponse": {"id": "c1", "name": "weather", "response": {"result": "sunny"}}}
     assert body["contents"][2] == {"role": "user", "parts": [result]}
-    assert body["tools"] == [{"functionDeclarations": [{"name": "weather", "parametersJsonSchema": {"type": "object"}}]}]
+    assert body["tools"] == [
+        {"functionDeclarations": [{"name": "weather", "parametersJsonSchema": {"type": "object"}}]}
+    ]
     assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather"]}}
 
 
@@ -266,7 +283,10 @@ def test_gemini_is_told_how_to_draw_to_stop_to_think_and_what_to_write() -> None
 
 def test_bedrock_is_told_all_that_converse_has_a_field_for() -> None:
     request = from_messages(
-        {"role": "user", "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": "AA"}}]},
+        {
+            "role": "user",
+            "content": [{"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": "AA"}}],
+        },
         {
             "role": "assistant",
             "content": [
@@ -295,14 +315,21 @@ def test_bedrock_is_told_all_that_converse_has_a_field_for() -> None:
                     {"toolUse": {"toolUseId": "t_1", "name": "f", "input": {"a": 1}}},
                 ],
             },
-            {"role": "user", "content": [{"toolResult": {"toolUseId": "t_1", "content": [{"text": "no"}], "status": "error"}}]},
+            {
+                "role": "user",
+                "content": [{"toolResult": {"toolUseId": "t_1", "content": [{"text": "no"}], "status": "error"}}],
+            },
         ],
         "inferenceConfig": {"maxTokens": 100, "stopSequences": ["END"]},
         "toolConfig": {
             "tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}],
             "toolChoice": {"auto": {}},
         },
-        "additionalModelRequestFields": {"top_k": 5, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+        "additionalModelRequestFields": {
+            "top_k": 5,
+            "thinking": {"type": "adaptive"},
+            "output_config": {"effort": "high"},
+        },
     }
 
 

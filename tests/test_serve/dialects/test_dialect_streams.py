@@ -66,14 +66,24 @@ def collect(events: list[AnswerEvent]) -> NeutralAnswer:
         if isinstance(event, Began):
             answer = NeutralAnswer(event.answer_id, event.upstream_model, (), "stop", None)
         elif isinstance(event, TextDelta):
-            parts[-1:] = [TextPart(last.text + event.text)] if isinstance(last, TextPart) else [*parts[-1:], TextPart(event.text)]
+            parts[-1:] = (
+                [TextPart(last.text + event.text)]
+                if isinstance(last, TextPart)
+                else [*parts[-1:], TextPart(event.text)]
+            )
         elif isinstance(event, ReasoningDelta):
             is_open = isinstance(last, ReasoningPart) and last.signature is None and last.encrypted is None
             before = cast("ReasoningPart", last).text if is_open else ""
             parts[-1:] = [*([] if is_open else parts[-1:]), ReasoningPart(before + event.text)]
         elif isinstance(event, ReasoningSigned):
-            before = cast("ReasoningPart", last).text if isinstance(last, ReasoningPart) and last.encrypted is None else ""
-            kept = [] if isinstance(last, ReasoningPart) and last.signature is None and last.encrypted is None else parts[-1:]
+            before = (
+                cast("ReasoningPart", last).text if isinstance(last, ReasoningPart) and last.encrypted is None else ""
+            )
+            kept = (
+                []
+                if isinstance(last, ReasoningPart) and last.signature is None and last.encrypted is None
+                else parts[-1:]
+            )
             parts[-1:] = [*kept, ReasoningPart(before, event.signature, None, event.vendor)]
         elif isinstance(event, ReasoningHidden):
             parts.append(ReasoningPart("", None, event.encrypted, event.vendor))
@@ -82,7 +92,9 @@ def collect(events: list[AnswerEvent]) -> NeutralAnswer:
             parts.append(ToolCallPart(event.call_id, event.name, "", event.signature))
         elif isinstance(event, ToolArguments):
             call = cast("ToolCallPart", parts[calls[event.number]])
-            parts[calls[event.number]] = ToolCallPart(call.call_id, call.name, call.arguments + event.json, call.signature)
+            parts[calls[event.number]] = ToolCallPart(
+                call.call_id, call.name, call.arguments + event.json, call.signature
+            )
         elif isinstance(event, Counted):
             answer = replace(answer, usage=event.usage)
         elif isinstance(event, Finished):
@@ -210,7 +222,9 @@ def test_every_pair_of_dialects_carries_streams_with_their_cost(caller: str, ups
         texts = [[part.text for part in answer.parts if isinstance(part, TextPart)] for answer in (found, expected)]
         assert texts[0] == texts[1]
         calls = [[part for part in answer.parts if isinstance(part, ToolCallPart)] for answer in (found, expected)]
-        assert [replace(call, signature=None) for call in calls[0]] == [replace(call, signature=None) for call in calls[1]]
+        assert [replace(call, signature=None) for call in calls[0]] == [
+            replace(call, signature=None) for call in calls[1]
+        ]
         assert relay.usage == expected.usage
         costs = [body["usage"]["cost"] for body in bodies(out) if "cost" in (body.get("usage") or {})]
         assert costs == [bill_of(relay.usage).cost.total_nusd / 1e9]
@@ -296,7 +310,8 @@ def test_a_stream_that_stops_short_is_charged_for_what_came() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.dictionaries(st.text("abc:-", min_size=1, max_size=9), st.text(max_size=9), max_size=3), st.binary(max_size=40)
+            st.dictionaries(st.text("abc:-", min_size=1, max_size=9), st.text(max_size=9), max_size=3),
+            st.binary(max_size=40),
         ),
         max_size=5,
     ),
@@ -324,7 +339,9 @@ def test_a_damaged_event_stream_is_noticed(data: st.DataObject) -> None:
 
 
 def test_an_exception_in_amazons_stream_is_a_failure() -> None:
-    raw = encode_message({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "Too many"}')
+    raw = encode_message(
+        {":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message": "Too many"}'
+    )
     assert ConverseUpstream().stream_reader(NO_QUIRKS).feed(raw) == [Failed("Too many")]
 
 

@@ -56,7 +56,11 @@ def relay(**options: bool) -> ChatStreamRelay:
 
 
 def chunk(content: str = "", finish_reason: str | None = None, **others: object) -> bytes:
-    body = {"id": "c1", "model": "m", "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}]}
+    body = {
+        "id": "c1",
+        "model": "m",
+        "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}],
+    }
     return encode_event(msgspec.json.encode({**body, **others}))
 
 
@@ -67,7 +71,9 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 def test_any_cut_is_relayed_byte_for_byte_but_for_the_usage(places: list[int], newline: str) -> None:
     body = chunk("héllo") + b": note\n\n" + chunk("", "stop")
     body = body.replace(b"\n", newline.encode())
-    stream = body + encode_event(msgspec.json.encode({"id": "c1", "choices": [], "usage": USAGE})) + encode_event(b"[DONE]")
+    stream = (
+        body + encode_event(msgspec.json.encode({"id": "c1", "choices": [], "usage": USAGE})) + encode_event(b"[DONE]")
+    )
     passing = relay()
     out = b"".join(passing.feed(piece) for piece in cut(stream, places)) + passing.finish()
     assert out.startswith(body)
@@ -94,13 +100,20 @@ def escaped(content: str) -> bytes:
 
 words = st.one_of(st.sampled_from(["a", "é", "\n", '"', "\\", "\\n", "😀", "data: x", ""]), st.text(max_size=5))
 odd_words = st.sampled_from(
-    [chunk("a").replace(b'"a"', inside) for inside in (b'"\\"', b'"\xff"', b'"\\ud83d"', b'"a"b"', b'"a\n\nb"', b"null")]
+    [
+        chunk("a").replace(b'"a"', inside)
+        for inside in (b'"\\"', b'"\xff"', b'"\\ud83d"', b'"a"b"', b'"a\n\nb"', b"null")
+    ]
 )
 any_event = st.one_of(st.sampled_from(KINDS), odd_words, words.map(chunk), words.map(escaped))
 
 
 @given(
-    st.one_of(st.lists(any_event, max_size=12), st.lists(words.map(chunk), max_size=30), st.lists(words.map(escaped), max_size=30)),
+    st.one_of(
+        st.lists(any_event, max_size=12),
+        st.lists(words.map(chunk), max_size=30),
+        st.lists(words.map(escaped), max_size=30),
+    ),
     st.lists(st.integers(0, 10_000), max_size=4),
 )
 def test_events_that_come_together_are_relayed_as_one_by_one(events: list[bytes], places: list[int]) -> None:
@@ -129,7 +142,9 @@ def test_usage_that_is_null_in_every_chunk_is_not_usage() -> None:
 
 def test_usage_of_zero_tokens_is_zero_and_not_missing() -> None:
     passing = relay()
-    passing.feed(encode_event(msgspec.json.encode({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}})))
+    passing.feed(
+        encode_event(msgspec.json.encode({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}}))
+    )
     assert passing.usage == TokenUsage(5, 0)
 
 
@@ -162,7 +177,9 @@ def test_a_stream_that_stops_short_is_not_complete_and_ends_with_an_error_in_ban
     passing = relay()
     passing.feed(chunk("half an ans"))
     assert not passing.is_complete
-    events = [event_data(event) or b"" for event in EventSplitter().feed(passing.break_off("it broke", "stream_broken"))]
+    events = [
+        event_data(event) or b"" for event in EventSplitter().feed(passing.break_off("it broke", "stream_broken"))
+    ]
     error = msgspec.json.decode(events[0])
     assert error["error"]["code"] == "stream_broken"
     assert error["choices"][0]["finish_reason"] == "error"

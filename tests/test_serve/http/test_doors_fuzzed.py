@@ -22,15 +22,25 @@ CHAT_BODY: dict[str, Any] = {
         {"role": "system", "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]},
         {
             "role": "user",
-            "content": [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}],
+            "content": [
+                {"type": "text", "text": "hi"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}},
+            ],
         },
         {
             "role": "assistant",
             "content": None,
             "tool_calls": [
-                {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"google": {}}}
+                {
+                    "id": "c",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": "{}"},
+                    "extra_content": {"google": {}},
+                }
             ],
-            "reasoning_details": [{"type": "reasoning.text", "text": "t", "signature": "s", "format": "anthropic-claude-v1"}],
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": "t", "signature": "s", "format": "anthropic-claude-v1"}
+            ],
         },
         {"role": "tool", "tool_call_id": "c", "content": "1"},
     ],
@@ -50,7 +60,9 @@ MESSAGES_BODY: dict[str, Any] = {
     "messages": [
         {
             "role": "user",
-            "content": [{"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AA"}}],
+            "content": [
+                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AA"}}
+            ],
         },
         {
             "role": "assistant",
@@ -60,7 +72,10 @@ MESSAGES_BODY: dict[str, Any] = {
                 {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
             ],
         },
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "1"}]}]},
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "1"}]}],
+        },
     ],
     "tools": [{"name": "f", "input_schema": TOOL_SCHEMA}],
     "tool_choice": {"type": "tool", "name": "f"},
@@ -74,9 +89,17 @@ RESPONSES_BODY: dict[str, Any] = {
     "input": [
         {
             "role": "user",
-            "content": [{"type": "input_text", "text": "hi"}, {"type": "input_image", "image_url": "data:image/png;base64,AA"}],
+            "content": [
+                {"type": "input_text", "text": "hi"},
+                {"type": "input_image", "image_url": "data:image/png;base64,AA"},
+            ],
         },
-        {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "t"}], "encrypted_content": "abc"},
+        {
+            "type": "reasoning",
+            "id": "r",
+            "summary": [{"type": "summary_text", "text": "t"}],
+            "encrypted_content": "abc",
+        },
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": "1"},
     ],

@@ -69,4 +69,7 @@ def test_the_key_comes_as_a_bearer_token_or_as_x_api_key() -> None:
     ],
 )  # fmt: skip
 def test_whatever_looks_like_a_credential_is_redacted(secret: str) -> None:
-    assert redact(f"Incorrect API key provided: {secret} (see docs)") == "Incorrect API key provided: [redacted] (see docs)"
+    assert (
+        redact(f"Incorrect API key provided: {secret} (see docs)")
+        == "Incorrect API key provided: [redacted] (see docs)"
+    )

@@ -72,7 +72,9 @@ def test_a_figure_without_a_limit_is_at_least_a_floor_for_it() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.floats(1, 90)), max_size=60))
-def test_no_minute_sees_more_than_the_full_bucket_and_what_came_back(waits_and_amounts: list[tuple[float, float]]) -> None:
+def test_no_minute_sees_more_than_the_full_bucket_and_what_came_back(
+    waits_and_amounts: list[tuple[float, float]],
+) -> None:
     allowances = Allowances(1)
     allowances.set_per_minute(0, 100)
     now_s, sent = 0.0, []

@@ -45,7 +45,9 @@ def cooling(health: LaneHealth) -> list[bool]:
     return health.state().is_cooling.tolist()
 
 
-def test_a_limit_rests_every_lane_of_the_account_for_as_long_as_the_provider_says(health: LaneHealth, clock: StillClock) -> None:
+def test_a_limit_rests_every_lane_of_the_account_for_as_long_as_the_provider_says(
+    health: LaneHealth, clock: StillClock
+) -> None:
     health.note_limit(0, 30.0)
     assert cooling(health) == [True, True, False]
     assert health.seconds_until_any() == pytest.approx(30)
@@ -166,7 +168,9 @@ def test_a_lane_that_was_too_slow_to_be_waited_for_is_known_to_be_slow(health: L
         (503, "insufficient_quota", {}, "upstream_503", "lane"),
     ],
 )
-def test_a_provider_may_mean_something_of_its_own(status: int, text: str, headers: dict[str, str], code: str, rest: str) -> None:
+def test_a_provider_may_mean_something_of_its_own(
+    status: int, text: str, headers: dict[str, str], code: str, rest: str
+) -> None:
     known = [
         Refusal(429, "insufficient_quota", "no_credit"),
         Refusal(429, "ModelNotReady", "full"),

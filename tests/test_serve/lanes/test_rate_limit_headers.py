@@ -106,7 +106,10 @@ def test_anthropics_limits_are_told_under_openais_names() -> None:
 
 def test_where_no_header_speaks_of_limits_nothing_is_said() -> None:
     assert (
-        read_rate_limits({"content-type": "application/json", "x-ratelimit-remaining-tokens-generated": "3"}, lambda: NOW) is None
+        read_rate_limits(
+            {"content-type": "application/json", "x-ratelimit-remaining-tokens-generated": "3"}, lambda: NOW
+        )
+        is None
     )
 
 
@@ -128,7 +131,10 @@ def test_whatever_a_provider_sends_the_figures_are_finite_and_not_negative(heade
     if limits is not None:
         windows = [window for window in (limits.requests, limits.tokens) if window is not None]
         figures = [
-            figure for window in windows for figure in (window.limit, window.remaining, window.reset_s) if figure is not None
+            figure
+            for window in windows
+            for figure in (window.limit, window.remaining, window.reset_s)
+            if figure is not None
         ]
         assert all(0 <= figure < float("inf") for figure in figures)
         assert all(text for _, text in rate_limit_headers(limits))

@@ -61,7 +61,11 @@ def clock() -> SetClock:
 
 @asynccontextmanager
 async def running(
-    repository: BudgetRepository, folder: Path, clock: SetClock, times: KeeperTimes = QUIET, worker_id: str | None = None
+    repository: BudgetRepository,
+    folder: Path,
+    clock: SetClock,
+    times: KeeperTimes = QUIET,
+    worker_id: str | None = None,
 ) -> AsyncIterator[BudgetKeeper]:
     keeper = BudgetKeeper(repository, folder / "journals", clock, times, worker_id)
     await keeper.start()
@@ -123,8 +127,13 @@ def test_no_interleaving_of_two_workers_spends_more_than_the_cap(
 
     async def scenario() -> None:
         times = KeeperTimes(settle_s=0.001, rules_s=3_600, watch_s=3_600, idle_s=3_600, refused_s=0.0)
-        async with running(repository, tmp_path, clock, times) as one, running(repository, tmp_path, clock, times) as two:
-            await asyncio.gather(*(caller(keeper, f"{n}/{w}") for n in range(64) for w, keeper in enumerate((one, two))))
+        async with (
+            running(repository, tmp_path, clock, times) as one,
+            running(repository, tmp_path, clock, times) as two,
+        ):
+            await asyncio.gather(
+                *(caller(keeper, f"{n}/{w}") for n in range(64) for w, keeper in enumerate((one, two)))
+            )
 
     asyncio.run(scenario())
     assert set(refused) == {OPENAI}
@@ -225,7 +234,9 @@ def test_attempts_of_a_killed_worker_are_charged_by_what_it_wrote_down(
     assert list((tmp_path / "journals").iterdir()) == []
 
 
-def test_the_journal_of_a_living_worker_is_left_alone(repository: BudgetRepository, tmp_path: Path, clock: SetClock) -> None:
+def test_the_journal_of_a_living_worker_is_left_alone(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
     async def scenario() -> None:
         async with running(repository, tmp_path, clock) as first:
             held = await hold(first, "req_1/0", 100, OPENAI)
@@ -263,7 +274,9 @@ def test_a_caps_change_is_seen_without_a_restart(repository: BudgetRepository, t
     assert spent(repository) == (1_500, 0)
 
 
-def test_leases_that_nobody_uses_go_back_to_the_others(repository: BudgetRepository, tmp_path: Path, clock: SetClock) -> None:
+def test_leases_that_nobody_uses_go_back_to_the_others(
+    repository: BudgetRepository, tmp_path: Path, clock: SetClock
+) -> None:
     async def scenario() -> None:
         times = KeeperTimes(settle_s=3_600, rules_s=3_600, watch_s=3_600, idle_s=2.0)
         async with running(repository, tmp_path, clock, times) as keeper:
@@ -355,7 +368,9 @@ def test_a_database_that_does_not_answer_is_said_so_at_once_to_all_who_wait_and_
     async def scenario() -> None:
         async with running(BudgetRepository(engine), tmp_path, clock) as keeper:
             with busy(engine):
-                refused = await asyncio.gather(*(hold(keeper, f"req_{n}/0", 10) for n in range(20)), return_exceptions=True)
+                refused = await asyncio.gather(
+                    *(hold(keeper, f"req_{n}/0", 10) for n in range(20)), return_exceptions=True
+                )
                 free = await hold(keeper, "req_free/0", 10, FREE)
             assert {type(error) for error in refused} == {BudgetAway}
             keeper.settle(free, 7)

@@ -72,7 +72,9 @@ usages = st.builds(
     st.integers(0, 2_000),
     st.booleans(),
 )
-attempts = st.lists(st.builds(Attempted, st.sampled_from((ACME, OTHER)), st.booleans(), st.none() | usages), max_size=12)
+attempts = st.lists(
+    st.builds(Attempted, st.sampled_from((ACME, OTHER)), st.booleans(), st.none() | usages), max_size=12
+)
 rates = st.integers(1, 10**9).map(lambda micros: Decimal(micros) / 10**7)
 prices = st.builds(
     lambda rate_in, rate_out, cached: replace(
@@ -87,7 +89,9 @@ markups = st.integers(0, 30_000).map(lambda thousandths: str(Decimal(thousandths
 
 def owed(price: Price, usage: TokenUsage, markup: str = "1") -> int:
     """Return what an answer costs, worked out anew: rates times tokens times the markup, rounded up once."""
-    cached_rate = price.input_usd_per_mtok if price.cached_input_usd_per_mtok is None else price.cached_input_usd_per_mtok
+    cached_rate = (
+        price.input_usd_per_mtok if price.cached_input_usd_per_mtok is None else price.cached_input_usd_per_mtok
+    )
     plain = usage.prompt_tokens - usage.cached_tokens
     usd = Fraction(price.input_usd_per_mtok) * plain + Fraction(cached_rate) * usage.cached_tokens
     usd += Fraction(price.output_usd_per_mtok) * usage.completion_tokens
@@ -118,7 +122,9 @@ def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
                 asked_for = owed(price, usage, markup) if attempt.is_hosted else owed(price, usage)
                 for scope in (f"account:{account}", f"virtual_key:{account}/ci"):
                     expected[scope] += asked_for
-                expected[f"hosted:{account}" if attempt.is_hosted else f"provider_key:{account}/openai@main"] += asked_for
+                expected[f"hosted:{account}" if attempt.is_hosted else f"provider_key:{account}/openai@main"] += (
+                    asked_for
+                )
                 if attempt.is_hosted:
                     expected["provider_key:box"] += owed(price, usage)
         await keeper.close()
@@ -138,7 +144,9 @@ def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
         engine.dispose()
 
 
-def test_the_operators_budget_holds_what_the_provider_asks_and_the_accounts_credit_with_the_markup(tmp_path: Path) -> None:
+def test_the_operators_budget_holds_what_the_provider_asks_and_the_accounts_credit_with_the_markup(
+    tmp_path: Path,
+) -> None:
     lane = hosted(replace(LANE, account="box"), "10")
     engine = open_database(str(tmp_path / "money.db"))
     repository = BudgetRepository(engine)
@@ -148,7 +156,9 @@ def test_the_operators_budget_holds_what_the_provider_asks_and_the_accounts_cred
         await keeper.start()
         spending = Spending(keeper, 1_000)
         most = spending.most(lane.lane, LANE.price, CONTEXT)
-        repository.set_rule(BudgetRule("provider_key:box", most, ZoneInfo("UTC")))  # enough at cost, not with the markup
+        repository.set_rule(
+            BudgetRule("provider_key:box", most, ZoneInfo("UTC"))
+        )  # enough at cost, not with the markup
         keeper.read_rules()
         hold = await spending.hold("req_1/0", ACME, lane, CONTEXT, "prices")
         with pytest.raises(BudgetSpent) as spent:
@@ -164,6 +174,8 @@ def test_the_operators_budget_holds_what_the_provider_asks_and_the_accounts_cred
         await keeper.close()
 
     asyncio.run(scenario())
-    assert all((state.spent_nusd, state.leased_nusd) == (0, 0) for state in repository.states(repository.scopes_of(MONTH)))
+    assert all(
+        (state.spent_nusd, state.leased_nusd) == (0, 0) for state in repository.states(repository.scopes_of(MONTH))
+    )
     engine.dispose()
     assert list((tmp_path / "journals").iterdir()) == []

@@ -12,8 +12,12 @@ from serve.dialects.openai.conversation import read_chat_request
 from serve.dialects.openai.quirks import Quirks
 from serve.outcome_checks.checker import OutcomeChecker
 
-ANSWER = json.dumps({"choices": [{"message": {"role": "assistant", "content": "The sum is 3."}, "finish_reason": "stop"}]}).encode()
-INQUIRY = read_chat_request(json.dumps({"model": "smart-route", "messages": [{"role": "user", "content": "Add 1 and 2"}]}).encode())
+ANSWER = json.dumps(
+    {"choices": [{"message": {"role": "assistant", "content": "The sum is 3."}, "finish_reason": "stop"}]}
+).encode()
+INQUIRY = read_chat_request(
+    json.dumps({"model": "smart-route", "messages": [{"role": "user", "content": "Add 1 and 2"}]}).encode()
+)
 
 
 class HandClock:
@@ -76,7 +80,12 @@ def test_a_burst_is_checked_up_to_its_limit_and_what_was_found_is_recorded_in_th
     assert sink.threads == {threading.get_ident()}
     first = sink.rows[0]
     assert isinstance(first, FeedbackRow)
-    assert (first.request_id, first.metric_name, first.value, first.given_by) == ("req_0", "refusal", 0.0, "check:refusal")
+    assert (first.request_id, first.metric_name, first.value, first.given_by) == (
+        "req_0",
+        "refusal",
+        0.0,
+        "check:refusal",
+    )
 
 
 def test_an_answer_that_cannot_be_read_is_counted_and_the_next_one_is_checked() -> None:

@@ -24,12 +24,27 @@ from serve.outcome_checks.said import SaidCall, read_said
 from serve.outcome_checks.schemas import Schemas
 from serve.outcome_checks.sketch import Sketch
 
-SCHEMA = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"], "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"sum": {"type": "integer"}},
+    "required": ["sum"],
+    "additionalProperties": False,
+}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": SCHEMA}}
 LONG = "Autumn leaves fall because trees seal the stems of their leaves to save water when the days grow short and the nights cold."
 
 
-REGRETS = ("sorry ", "as an ai x ", "i'm sorry that ", "unfortunately ", "but ", "however ", "for ", "my apologies ", "i am an ai model ")
+REGRETS = (
+    "sorry ",
+    "as an ai x ",
+    "i'm sorry that ",
+    "unfortunately ",
+    "but ",
+    "however ",
+    "for ",
+    "my apologies ",
+    "i am an ai model ",
+)
 
 
 def chat(*messages: str | dict[str, Any], **fields: Any) -> Inquiry:
@@ -42,7 +57,9 @@ def chat(*messages: str | dict[str, Any], **fields: Any) -> Inquiry:
 
 def completion(content: str | None, reason: str = "stop", **message: Any) -> bytes:
     said = {"role": "assistant", "content": content, **message}
-    return json.dumps({"id": "c", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": reason}]}).encode()
+    return json.dumps(
+        {"id": "c", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": reason}]}
+    ).encode()
 
 
 def streamed(*pieces: str, reason: str = "stop") -> tuple[bytes, ...]:
@@ -53,7 +70,17 @@ def streamed(*pieces: str, reason: str = "stop") -> tuple[bytes, ...]:
 
 def finished(inquiry: Inquiry, raw: bytes | tuple[bytes, ...], **others: Any) -> FinishedAnswer:
     answer = FinishedAnswer(
-        "req_1", ("default", "vk"), "talk", inquiry, inquiry.dialect, Quirks(), raw, None, None, asked=100.0, answered=101.0
+        "req_1",
+        ("default", "vk"),
+        "talk",
+        inquiry,
+        inquiry.dialect,
+        Quirks(),
+        raw,
+        None,
+        None,
+        asked=100.0,
+        answered=101.0,
     )
     return replace(answer, **others)
 
@@ -68,7 +95,14 @@ def wanting_schema(schema: object = SCHEMA) -> Inquiry:
 
 @pytest.mark.parametrize(
     ("text", "is_valid"),
-    [('{"sum": 3}', 1), ('{"sum": "3"}', 0), ('{"sum": 3, "more": 1}', 0), ('```json\n{"sum": 3}\n```', 0), ("three", 0), ("[]", 0)],
+    [
+        ('{"sum": 3}', 1),
+        ('{"sum": "3"}', 0),
+        ('{"sum": 3, "more": 1}', 0),
+        ('```json\n{"sum": 3}\n```', 0),
+        ("three", 0),
+        ("[]", 0),
+    ],
 )
 def test_an_answer_is_held_to_the_schema_of_its_request(text: str, is_valid: float) -> None:
     assert found(wanting_schema(), completion(text))["schema_valid"] == is_valid
@@ -83,10 +117,18 @@ def test_any_object_will_do_where_json_was_asked_for_without_a_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"type": "no such type"}, {"$ref": "http://127.0.0.1:1/schema.json"}, {"$ref": "file:///etc/passwd"}, {"type": "string", "pattern": "("}]
+    "schema",
+    [
+        {"type": "no such type"},
+        {"$ref": "http://127.0.0.1:1/schema.json"},
+        {"$ref": "file:///etc/passwd"},
+        {"type": "string", "pattern": "("},
+    ],
 )
 def test_a_schema_that_cannot_be_used_says_nothing_and_fetches_nothing(schema: dict[str, Any]) -> None:
-    assert "schema_valid" not in found(wanting_schema({"type": "object", "properties": {"a": schema}}), completion('{"a": "x"}'))
+    assert "schema_valid" not in found(
+        wanting_schema({"type": "object", "properties": {"a": schema}}), completion('{"a": "x"}')
+    )
 
 
 def test_patterns_of_a_stranger_take_no_exponential_time() -> None:
@@ -95,7 +137,10 @@ def test_patterns_of_a_stranger_take_no_exponential_time() -> None:
 
 
 def called(*calls: tuple[str, str]) -> bytes:
-    said = [{"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": text}} for n, (name, text) in enumerate(calls)]
+    said = [
+        {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": text}}
+        for n, (name, text) in enumerate(calls)
+    ]
     return completion(None, "tool_calls", tool_calls=said)
 
 
@@ -118,7 +163,8 @@ def test_calls_are_read_from_a_stream() -> None:
     deltas = [{"tool_calls": [head]}, {"tool_calls": [{"index": 0, "function": {"arguments": '{"su'}}]}]
     deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": 'm": 1}'}}]})
     pieces = tuple(
-        b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}).encode() + b"\n\n" for delta in deltas
+        b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}).encode() + b"\n\n"
+        for delta in deltas
     )
     assert read_said("openai", pieces, "tool_calls", Quirks()).calls == (SaidCall("add", '{"sum": 1}'),)
     assert found(chat("Add", tools=[TOOL]), pieces) == {"tool_arguments_valid": 1}
@@ -177,7 +223,9 @@ def test_beginnings_that_only_sound_like_it(text: str) -> None:
     assert not begins_as_refusal(text)
 
 
-def test_labelled_answers_are_counted_by_what_the_phrases_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labelled_answers_are_counted_by_what_the_phrases_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = [
         ("I can't help with that.", "2_full_refusal"),
         ("That is a harmful stereotype.\n\nPeople differ.", "2_full_refusal"),
@@ -213,16 +261,28 @@ def test_messages_and_responses_are_read_as_well() -> None:
     messages = read_messages_request(
         json.dumps({"model": "smart-route", "max_tokens": 99, "messages": [{"role": "user", "content": "Hi"}]}).encode()
     )
-    body = {"id": "m", "type": "message", "role": "assistant", "model": "c", "content": [{"type": "text", "text": "I can't help with that."}]}
+    body = {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "model": "c",
+        "content": [{"type": "text", "text": "I can't help with that."}],
+    }
     raw = json.dumps({**body, "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}).encode()
     assert found(messages, raw)["refusal"] == 1
     assert found(messages, completion("Hello."), dialect="openai")["refusal"] == 0
     text = {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}
-    responses = read_responses_request(json.dumps({"model": "smart-route", "input": "Add 1 and 2", "text": text}).encode())
+    responses = read_responses_request(
+        json.dumps({"model": "smart-route", "input": "Add 1 and 2", "text": text}).encode()
+    )
     said = {"type": "message", "content": [{"type": "output_text", "text": '{"sum": 3}'}]}
     response = {"object": "response", "status": "completed", "output": [said]}
     assert found(responses, json.dumps(response).encode())["schema_valid"] == 1
-    event = b"event: response.completed\ndata: " + json.dumps({"type": "response.completed", "response": response}).encode() + b"\n\n"
+    event = (
+        b"event: response.completed\ndata: "
+        + json.dumps({"type": "response.completed", "response": response}).encode()
+        + b"\n\n"
+    )
     assert found(responses, (event[:40], event[40:])) == {"refusal": 0, "schema_valid": 1}
     call = {"type": "function_call", "name": "add", "arguments": "{"}
     assert found(responses, json.dumps({**response, "output": [call]}).encode()) == {"tool_arguments_valid": 0}
@@ -231,7 +291,12 @@ def test_messages_and_responses_are_read_as_well() -> None:
 def follow(*answers: FinishedAnswer) -> list[Finding]:
     """Return what was found of questions asked again and of edits, over all answers."""
     checks = Checks()
-    return [finding for answer in answers for finding in checks.findings(answer) if finding[1] in ("asked_again", "edited_share")]
+    return [
+        finding
+        for answer in answers
+        for finding in checks.findings(answer)
+        if finding[1] in ("asked_again", "edited_share")
+    ]
 
 
 FIRST = finished(chat("Why do leaves fall in autumn?"), completion(LONG), request_id="req_1")
@@ -271,18 +336,28 @@ def test_the_very_same_question_in_another_conversation_of_the_virtual_key_count
 
 
 def test_results_of_tools_belong_to_the_question_before() -> None:
-    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}]}
+    call = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "add", "arguments": "{}"}}],
+    }
     question: dict[str, Any] = {"role": "user", "content": "Add the two numbers, please"}
     result = {"role": "tool", "tool_call_id": "c", "content": "3"}
     first = finished(chat(question, tools=[TOOL]), called(("add", '{"sum": 1}')), request_id="req_1")
     second = later(chat(question, call, result, tools=[TOOL]), request_id="req_2")
-    third = later(chat(question, call, result, {"role": "assistant", "content": LONG}, question, tools=[TOOL]), 120, request_id="req_3")
+    third = later(
+        chat(question, call, result, {"role": "assistant", "content": LONG}, question, tools=[TOOL]),
+        120,
+        request_id="req_3",
+    )
     assert follow(first, second, third) == [("req_2", "asked_again", 1.0), ("req_2", "edited_share", 0.0)]
 
 
 def test_the_share_of_an_answer_that_was_edited_is_estimated() -> None:
     edited = LONG.replace("save water", "keep their water in") + " That is all."
-    [_, (_, _, share)] = follow(FIRST, later(chat("Why do leaves fall in autumn?", edited, "Thanks! Now write a poem.")))
+    [_, (_, _, share)] = follow(
+        FIRST, later(chat("Why do leaves fall in autumn?", edited, "Thanks! Now write a poem."))
+    )
     assert 0.05 < share < 0.5
     other = "Something entirely different was put here by whoever keeps the conversation, about bees and honey."
     assert len(follow(FIRST, later(chat("Why do leaves fall in autumn?", other, "Thanks! Now write a poem.")))) == 1

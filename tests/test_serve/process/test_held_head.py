@@ -73,7 +73,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving() -> AsyncIterator[int]:
-    config = uvicorn.Config(app, http=HeadHoldingProtocol, lifespan="off", log_config=None, server_header=False, date_header=False)
+    config = uvicorn.Config(
+        app, http=HeadHoldingProtocol, lifespan="off", log_config=None, server_header=False, date_header=False
+    )
     server = uvicorn.Server(config)
     with socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -91,7 +93,12 @@ def test_answers_with_and_without_a_body_come_whole_and_in_order() -> None:
     async def ask() -> bytes:
         async with serving() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            lines = [b"HEAD / HTTP/1.1", b"GET /nothing HTTP/1.1", b"GET / HTTP/1.1", b"HEAD / HTTP/1.1\r\nconnection: close"]
+            lines = [
+                b"HEAD / HTTP/1.1",
+                b"GET /nothing HTTP/1.1",
+                b"GET / HTTP/1.1",
+                b"HEAD / HTTP/1.1\r\nconnection: close",
+            ]
             writer.write(b"".join(line + b"\r\nhost: x\r\n\r\n" for line in lines))
             answers = await asyncio.wait_for(reader.read(-1), 5)
             writer.close()

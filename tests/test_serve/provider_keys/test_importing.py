@@ -70,7 +70,10 @@ def test_a_litellm_configuration_brings_keys_servers_and_notes(tmp_path: Path) -
     (tmp_path / "llmdeal.toml").write_text(found.settings)
     [server] = load_settings(tmp_path / "llmdeal.toml", {}).servers
     assert server.base_url == "http://gpu-box:8000/v1"
-    assert [(model.upstream_model, model.input_usd_per_mtok) for model in server.models] == [("llama-3", "0.15"), ("qwen", "0")]
+    assert [(model.upstream_model, model.input_usd_per_mtok) for model in server.models] == [
+        ("llama-3", "0.15"),
+        ("qwen", "0"),
+    ]
     notes = "\n".join(found.notes)
     for told in ("NOT_THERE", "watsonx", "model_list[10]", "llmdeal keys issue", "router_settings"):
         assert told in notes
@@ -87,7 +90,9 @@ def test_what_is_no_such_file_is_said_so(tmp_path: Path, text: str) -> None:
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
 _VALUES = st.recursive(
-    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=8
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
 )
 _PARAMS = st.dictionaries(
     st.sampled_from(["model", "api_key", "api_base", "input_cost_per_token"]),
@@ -95,7 +100,9 @@ _PARAMS = st.dictionaries(
 )
 
 
-@given(st.lists(_VALUES | st.fixed_dictionaries({"model_name": _SCALARS, "litellm_params": _PARAMS | _VALUES}), max_size=4))
+@given(
+    st.lists(_VALUES | st.fixed_dictionaries({"model_name": _SCALARS, "litellm_params": _PARAMS | _VALUES}), max_size=4)
+)
 def test_any_list_of_models_is_read_or_noted(tmp_path_factory: pytest.TempPathFactory, models: list[object]) -> None:
     import yaml
 

@@ -191,7 +191,12 @@ def test_close_gives_up_after_a_bounded_number_of_failures_and_counts_the_rows(e
 
 def test_a_row_that_cannot_be_stored_is_rejected_and_the_others_are_kept(engine: Engine) -> None:
     async def use(writer: TelemetryWriter) -> None:
-        for row in (attempt_row(0), attempt_row(1, prompt_text="\ud800"), feedback_row(0, value=float("nan")), attempt_row(2)):
+        for row in (
+            attempt_row(0),
+            attempt_row(1, prompt_text="\ud800"),
+            feedback_row(0, value=float("nan")),
+            attempt_row(2),
+        ):
             writer.record(row)
         await writer.flush()
 
@@ -201,7 +206,9 @@ def test_a_row_that_cannot_be_stored_is_rejected_and_the_others_are_kept(engine:
     assert (writer.counts.stored_rows, writer.counts.rejected_rows) == (2, 2)
 
 
-def test_a_rejected_row_leaves_nothing_of_its_content_in_the_log(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rejected_row_leaves_nothing_of_its_content_in_the_log(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     async def use(writer: TelemetryWriter) -> None:
         writer.record(attempt_row(0, prompt_text="a secret \ud800", account=None))
 

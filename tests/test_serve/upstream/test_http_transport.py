@@ -37,7 +37,9 @@ async def transport_to(*answers: list[Step]) -> AsyncIterator[tuple[HttpTranspor
 
 
 async def fetch(transport: HttpTransport, port: int, deadlines: Deadlines = PATIENT, body: bytes = b"{}") -> bytes:
-    response = await transport.post(f"http://127.0.0.1:{port}/v1/chat?a=1", {"Authorization": "Bearer k%d"}, body, deadlines)
+    response = await transport.post(
+        f"http://127.0.0.1:{port}/v1/chat?a=1", {"Authorization": "Bearer k%d"}, body, deadlines
+    )
     try:
         return await response.read(1_000_000)
     finally:

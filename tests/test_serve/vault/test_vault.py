@@ -41,7 +41,9 @@ def vault_under(engine: Engine) -> Callable[[str | None], Vault]:
     return make
 
 
-def test_a_record_opens_for_the_credential_it_was_sealed_for_and_for_no_other(vault_under: Callable[[str], Vault]) -> None:
+def test_a_record_opens_for_the_credential_it_was_sealed_for_and_for_no_other(
+    vault_under: Callable[[str], Vault],
+) -> None:
     vault = vault_under(new_master_key())
     record = vault.seal("acme", "anthropic", "work", SECRET)
     assert SECRET.encode() not in record
@@ -65,10 +67,14 @@ def test_any_changed_bit_is_noticed(lasting_vault: Vault, secret: str, data: st.
     place = data.draw(st.integers(0, len(with_key) - 1))
     bit = 1 << data.draw(st.integers(0, 7))
     with pytest.raises(VaultError):
-        lasting_vault.open("acme", "openai", "main", with_key[:place] + bytes([with_key[place] ^ bit]) + with_key[place + 1 :])
+        lasting_vault.open(
+            "acme", "openai", "main", with_key[:place] + bytes([with_key[place] ^ bit]) + with_key[place + 1 :]
+        )
 
 
-def test_a_new_master_key_takes_over_and_the_old_one_is_not_needed_any_more(vault_under: Callable[[str], Vault]) -> None:
+def test_a_new_master_key_takes_over_and_the_old_one_is_not_needed_any_more(
+    vault_under: Callable[[str], Vault],
+) -> None:
     old, new = new_master_key(), new_master_key()
     record = vault_under(old).seal("acme", "openai", "main", SECRET)
     pepper = vault_under(old).pepper()

@@ -93,7 +93,9 @@ def test_a_correction_of_other_models_is_not_applied(tmp_path: Path, directory: 
     assert watch.coefficients_of("acme", directory) == {}
 
 
-def test_a_lane_that_shifts_for_everybody_and_for_the_account_shifts_by_both(tmp_path: Path, directory: LaneDirectory) -> None:
+def test_a_lane_that_shifts_for_everybody_and_for_the_account_shifts_by_both(
+    tmp_path: Path, directory: LaneDirectory
+) -> None:
     (tmp_path / "own.npz").write_bytes(corrections(directory, -0.5).to_bytes())
     watch = AccountWatch(tmp_path, list)
     watch.look()

@@ -59,7 +59,10 @@ def answered(engine: Engine, count: int, first: int = 0, **changes: Any) -> None
 
 def judged(engine: Engine, numbers: range, value: float, after: timedelta = timedelta(hours=1), **changes: Any) -> None:
     begin = NOW - timedelta(hours=5) + after
-    rows = [feedback_row(number, value=value, received_at=begin + timedelta(seconds=number), **changes) for number in numbers]
+    rows = [
+        feedback_row(number, value=value, received_at=begin + timedelta(seconds=number), **changes)
+        for number in numbers
+    ]
     FeedbackRepository(engine).insert_many(rows)
 
 
@@ -92,7 +95,9 @@ def test_feedback_is_learned_from_once_whoever_comes_and_how_often(engine: Engin
     assert shift(engine) == once
     stored = WatchRepository(engine).state(("feedback", "", ""))
     assert stored is not None
-    assert not WatchRepository(engine).save(("feedback", "", ""), stored.revision - 1, {("feedback", "", ""): {}}, NOW_US)
+    assert not WatchRepository(engine).save(
+        ("feedback", "", ""), stored.revision - 1, {("feedback", "", ""): {}}, NOW_US
+    )
 
 
 def test_a_stretch_with_more_feedback_than_is_read_at_once_is_read_in_full(
@@ -128,7 +133,9 @@ def test_what_was_predicted_with_a_shift_is_compared_without_it(engine: Engine) 
     assert shifts["shifted"] == pytest.approx(shifts["default"], abs=1e-4)
 
 
-def test_a_row_that_cannot_be_read_is_not_in_the_way_of_others(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_row_that_cannot_be_read_is_not_in_the_way_of_others(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
     answered(engine, 5)
     answered(engine, 1, first=5, lane_id="nowhere/none")
     judged(engine, range(6), 0.0)
@@ -156,7 +163,9 @@ def test_the_shifts_are_laid_out_for_the_lanes_and_fade(engine: Engine) -> None:
     assert shifts_of_lanes(learning, table, NOW_US / 1e6 + 400 * 86_400) is None
 
 
-def test_under_a_bundle_that_learned_from_logs_the_watch_begins_with_what_they_said_last(engine: Engine, tmp_path: Path) -> None:
+def test_under_a_bundle_that_learned_from_logs_the_watch_begins_with_what_they_said_last(
+    engine: Engine, tmp_path: Path
+) -> None:
     correction = LaneCorrection()
     for number in range(8):
         correction.learn(Judged(LANES[0], "sandbox/small", 0.7, 0.0, 0.0, NOW.timestamp() - 60 * number))
@@ -214,7 +223,9 @@ def test_a_price_that_changed_by_more_than_the_threshold_rings_once(engine: Engi
     [alarm] = watch.look("default", second, NOW_US + 1)
     assert (alarm.subject, alarm.measure) == ("p/a", 50.0)
     assert watch.look("default", second, NOW_US + 2) == []
-    assert [one.subject for one in watch.look("default", LaneTable.build([lane("p/gone", "0.1")], ()), NOW_US + 3)] == ["p/gone"]
+    assert [one.subject for one in watch.look("default", LaneTable.build([lane("p/gone", "0.1")], ()), NOW_US + 3)] == [
+        "p/gone"
+    ]
     assert WatchRepository(engine).alarms(NOW_US, "default")[-1] == alarm
 
 
@@ -281,7 +292,11 @@ def test_alarms_of_the_last_day_ring_and_older_ones_are_only_told(engine: Engine
 
 def test_an_alarm_that_rings_again_is_shown_once_as_it_was_last(engine: Engine) -> None:
     repository, name = WatchRepository(engine), ("prices", "default", "")
-    rung = [Alarm("default", "quality", lane_id, NOW_US - back, 1.0, 1.0, f"{back} ago") for lane_id in "ab" for back in (9, 5)]
+    rung = [
+        Alarm("default", "quality", lane_id, NOW_US - back, 1.0, 1.0, f"{back} ago")
+        for lane_id in "ab"
+        for back in (9, 5)
+    ]
     repository.save(name, 0, {name: {}}, NOW_US, rung)
     report = read_report(engine, LearningTerms(), "default", NOW_US)
     assert sorted((alarm.subject, alarm.message) for alarm in report.ringing) == [("a", "5 ago"), ("b", "5 ago")]

@@ -93,7 +93,9 @@ def test_an_account_with_enough_judged_text_gets_its_correction_and_others_get_n
     assert correction is not None
     assert correction.shared[0] < -0.3
     assert set(correction.own) <= {bundle.trained_names[3], bundle.trained_names[7]}
-    usable = [row for row in range(400) if row % 4 and row % 8 and logs.trained_names[logs.chosen[row]] in correction.own]
+    usable = [
+        row for row in range(400) if row % 4 and row % 8 and logs.trained_names[logs.chosen[row]] in correction.own
+    ]
     assert correction.n_answers == len(usable)
     assert found.of("small") is None
     assert fit_account_corrections(logs, bundle, fewest_answers=10_000).by_account == {}

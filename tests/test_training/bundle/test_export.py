@@ -76,7 +76,9 @@ def test_the_graph_says_what_the_network_says(fitted: FittedModel) -> None:
 
 
 def test_the_same_model_gives_the_same_bytes(fitted: FittedModel) -> None:
-    assert build_graph(fitted).SerializeToString(deterministic=True) == build_graph(fitted).SerializeToString(deterministic=True)
+    assert build_graph(fitted).SerializeToString(deterministic=True) == build_graph(fitted).SerializeToString(
+        deterministic=True
+    )
 
 
 def test_fused_weights_come_back_as_those_of_a_calibrated_network(fitted: FittedModel) -> None:

@@ -9,7 +9,9 @@ from training.corpus.splits import assign_folds, group_near_duplicates
 from training.errors import SettingsError
 
 STORY = "A farmer has {} cows and buys {} more at the market in town. How many cows does the farmer have in the end?"
-OTHER = "Explain why the sky looks blue at noon and red at dusk to somebody who has never studied any physics before now."
+OTHER = (
+    "Explain why the sky looks blue at noon and red at dusk to somebody who has never studied any physics before now."
+)
 
 
 def test_one_exercise_with_other_figures_is_a_near_duplicate() -> None:

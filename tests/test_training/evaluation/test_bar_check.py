@@ -58,6 +58,8 @@ def test_a_source_as_hard_as_was_believed_does_not_drift() -> None:
     abilities = [2.0, 1.0, -0.5]
     chance = 1 / (1 + np.exp(difficulty[:, None] - np.array(abilities)))
     score = (np.random.default_rng(1).random(chance.shape) < chance).astype(float)
-    pool = Pool("here", ("a", "b", "c"), np.arange(N), np.arange(3), score, COST[:, :3], COST[:, :3], np.zeros(3), False)
+    pool = Pool(
+        "here", ("a", "b", "c"), np.arange(N), np.arange(3), score, COST[:, :3], COST[:, :3], np.zeros(3), False
+    )
     kept = drift(pool, difficulty, np.random.default_rng(2).normal(0, 1, N), abilities, 0.9)
     assert kept == pytest.approx(0.93, abs=0.04)

@@ -34,10 +34,21 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> BundleEvaluation:
     return evaluate_bundle(folder / "bundle", corpus, scope, TerminalProgress(Console(quiet=True)))
 
 
-def test_the_page_shows_every_router_task_and_part_and_needs_nothing_else(evaluation: BundleEvaluation, tmp_path: Path) -> None:
+def test_the_page_shows_every_router_task_and_part_and_needs_nothing_else(
+    evaluation: BundleEvaluation, tmp_path: Path
+) -> None:
     write_report(evaluation, tmp_path / "report", "llmdeal evaluate")
     page = (tmp_path / "report" / "report.html").read_text()
-    for shown in ("llmdeal", "kNN-100", "linear", "oracle", "proof", "sum", "without the embedding", "Models never seen"):
+    for shown in (
+        "llmdeal",
+        "kNN-100",
+        "linear",
+        "oracle",
+        "proof",
+        "sum",
+        "without the embedding",
+        "Models never seen",
+    ):
         assert shown in page
     assert page.count("data:image/png;base64,") == 3
     assert "http://" not in page
@@ -69,8 +80,12 @@ CHANCE = np.clip(np.array([1.2, 0.9, 0.5]) - HARDNESS[:, None], 0.02, 0.98)
 SCORE = (RNG.random(CHANCE.shape) < CHANCE).astype(float)
 COST = np.tile([0.01, 0.001, 0.0001], (N, 1))
 POOL = Pool("made", ("a", "b", "c"), np.arange(N), np.arange(3), SCORE, COST, COST, np.zeros(3), False)
-KNOWING = Beliefs(CHANCE.astype(np.float32), CHANCE.astype(np.float32), np.ones((N, 3), np.float32), HARDNESS.astype(np.float32))
-IGNORANT = Beliefs(np.full((N, 3), SCORE.mean(), np.float32), KNOWING.quality_std, KNOWING.completion_tokens, KNOWING.difficulty)
+KNOWING = Beliefs(
+    CHANCE.astype(np.float32), CHANCE.astype(np.float32), np.ones((N, 3), np.float32), HARDNESS.astype(np.float32)
+)
+IGNORANT = Beliefs(
+    np.full((N, 3), SCORE.mean(), np.float32), KNOWING.quality_std, KNOWING.completion_tokens, KNOWING.difficulty
+)
 
 
 def test_a_real_lead_is_told_from_luck() -> None:

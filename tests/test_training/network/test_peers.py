@@ -32,7 +32,11 @@ def test_noise_in_single_models_is_taken_back() -> None:
 
 def test_what_is_truly_a_models_own_is_kept() -> None:
     random = np.random.default_rng(1)
-    true = np.linspace(2, -2, N_MODELS) - random.normal(0, 1.0, (N_PROMPTS, 1)) + random.normal(0, 1.0, (N_PROMPTS, N_MODELS))
+    true = (
+        np.linspace(2, -2, N_MODELS)
+        - random.normal(0, 1.0, (N_PROMPTS, 1))
+        + random.normal(0, 1.0, (N_PROMPTS, N_MODELS))
+    )
     mixed = fit_peer_map(true, graded(true, random), group_of(N_PROMPTS)).apply(true)
     assert np.abs(mixed - true).mean() < 0.15
 

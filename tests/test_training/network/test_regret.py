@@ -14,7 +14,9 @@ def pool(cost: list[list[float]], score: list[list[float]], *, has_tokens: bool 
     n, m = np.shape(score)
     zeros = np.zeros((n, m))
     names = tuple(f"model-{number}" for number in range(m))
-    return Pool("exam", names, np.arange(n), np.arange(m), np.array(score), np.array(cost), zeros, np.full(m, 1e-6), has_tokens)
+    return Pool(
+        "exam", names, np.arange(n), np.arange(m), np.array(score), np.array(cost), zeros, np.full(m, 1e-6), has_tokens
+    )
 
 
 def gain_of(pool: Pool, logits: list[list[float]], log_tokens: float = 0.0, temperature: float = 1e-4) -> torch.Tensor:

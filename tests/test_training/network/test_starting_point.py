@@ -15,7 +15,9 @@ TOKENS = np.array([[10, 20]] * 4 + [[100, np.nan]] * 4, np.float32)
 
 
 def started(prior_answers: float) -> RoutingNetwork:
-    network = RoutingNetwork(8 + len(FEATURE_NAMES), 2, 2, FitSettings(n_members=1, n_hidden=4, n_factors=3, n_token_hidden=4))
+    network = RoutingNetwork(
+        8 + len(FEATURE_NAMES), 2, 2, FitSettings(n_members=1, n_hidden=4, n_factors=3, n_token_hidden=4)
+    )
     start_at_means(network, SCORES, TOKENS, TASKS, prior_answers)
     return network
 

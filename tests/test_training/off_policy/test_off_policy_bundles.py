@@ -109,7 +109,9 @@ def test_a_bundle_is_asked_with_the_accounts_corrections_that_it_carries(logs: L
     after = BundleBeliefs(folder)(logs)
     is_corrected = logs.accounts == "acme"
     np.testing.assert_array_equal(after.quality[~is_corrected], before.quality[~is_corrected])
-    table = LaneTable.build([Lane("x/y", "x", "y", "v/y", "x", PRICE, trained_name=logs.trained_names[0])], bundle.trained_names)
+    table = LaneTable.build(
+        [Lane("x/y", "x", "y", "v/y", "x", PRICE, trained_name=logs.trained_names[0])], bundle.trained_names
+    )
     for row in np.flatnonzero(is_corrected)[1:4]:
         context = RouteContext(cut_to_window(str(logs.prompts[row])), len(str(logs.prompts[row])), 20)
         prediction = OnnxQualityModel(bundle).predict(context)
@@ -117,7 +119,9 @@ def test_a_bundle_is_asked_with_the_accounts_corrections_that_it_carries(logs: L
             LaneState.unmeasured(table),
             account_shift=LaneCoefficients(space, correction.of_lanes(table)).shift(prediction.quality),
         )
-        assert after.quality[row, 0] == pytest.approx(expect_outcomes(table, prediction, context, state).quality[0], rel=1e-5)
+        assert after.quality[row, 0] == pytest.approx(
+            expect_outcomes(table, prediction, context, state).quality[0], rel=1e-5
+        )
 
 
 def test_lanes_that_a_bundle_does_not_know_keep_what_was_logged(logs: LoggedRequests) -> None:
@@ -151,7 +155,9 @@ PRIOR = LoggedLane("acme/new", None, 0.7, 0.8, 0.25, 1.25)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.9])
-def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_would(logs: LoggedRequests, shift: float) -> None:
+def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_would(
+    logs: LoggedRequests, shift: float
+) -> None:
     found = BundleBeliefs(SHIPPED_BUNDLE)(believed_by_prior(logs, PRIOR, shift))
     served = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
     lane = Lane("large/d", "large", "d", "acme/new", "large", PRICE, prior=QualityPrior(0.7, 0.8, "test"))
@@ -167,7 +173,9 @@ def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_woul
 
 
 def test_a_lane_whose_beliefs_are_not_its_priors_was_calibrated_and_keeps_what_was_logged(logs: LoggedRequests) -> None:
-    calibrated = replace(believed_by_prior(logs, PRIOR), lane_book=LaneBook({logs.lane_ids[3]: replace(PRIOR, ability_std=1.2)}))
+    calibrated = replace(
+        believed_by_prior(logs, PRIOR), lane_book=LaneBook({logs.lane_ids[3]: replace(PRIOR, ability_std=1.2)})
+    )
     found = BundleBeliefs(SHIPPED_BUNDLE)(calibrated)
     np.testing.assert_array_equal(found.quality[:, 3], calibrated.quality[:, 3])
 
@@ -192,7 +200,9 @@ def test_both_policies_are_judged_where_text_was_kept(logs: LoggedRequests) -> N
     prompts = logs.prompts.copy()
     prompts[:100] = None
     policy = parse_policy(f"bundle={SHIPPED_BUNDLE},best_value:worth=0.05")
-    found = compare_policies(replace(logs, prompts=prompts), policy, LoggedPolicy(), ComparisonSettings(reward_model="beliefs"))
+    found = compare_policies(
+        replace(logs, prompts=prompts), policy, LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
+    )
     assert found.first.diagnostics.n_requests == 300
     assert found.notes == ("judged on the 300 of 400 requests whose text was kept",)
     assert found.first.name.startswith("bundle=llmdeal-base-1+")

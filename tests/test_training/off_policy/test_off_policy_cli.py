@@ -31,7 +31,11 @@ def test_two_policies_are_compared_on_an_export(export: Path, tmp_path: Path) ->
     command = ["compare", "best_value:worth=0.05", "lane:small/a", "--logs", str(export), "--json", str(file)]
     result = RUNNER.invoke(policy, command)
     assert result.exit_code == 0, result.output
-    for title in ("What each would have got", "What the logs hold of them", "How often each lane was drawn, and would be"):
+    for title in (
+        "What each would have got",
+        "What the logs hold of them",
+        "How often each lane was drawn, and would be",
+    ):
         assert title in result.output
     figures = json.loads(file.read_text())
     assert figures["first"]["policy"] == "best_value:worth=0.05"
@@ -90,7 +94,9 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_bundle_that_cannot_be_judged_for_want_of_text_gets_a_verdict_that_says_so(export: Path, tmp_path: Path) -> None:
+def test_a_bundle_that_cannot_be_judged_for_want_of_text_gets_a_verdict_that_says_so(
+    export: Path, tmp_path: Path
+) -> None:
     challenger = tmp_path / "night-2"
     shutil.copytree(SHIPPED_BUNDLE, challenger)
     result = RUNNER.invoke(policy, ["judge", str(challenger), "--champion", str(SHIPPED_BUNDLE), "--logs", str(export)])
@@ -121,7 +127,17 @@ def test_that_a_check_found_nothing_wrong_is_no_judgement() -> None:
 def test_a_rule_of_ones_own_decides_what_a_metric_means(export: Path, tmp_path: Path) -> None:
     def logged_quality(*options: str) -> float:
         file = tmp_path / f"{len(options)}.json"
-        command = ["compare", "logged", "best_value", "--logs", str(export), "--reward-model", "beliefs", "--method", "snips"]
+        command = [
+            "compare",
+            "logged",
+            "best_value",
+            "--logs",
+            str(export),
+            "--reward-model",
+            "beliefs",
+            "--method",
+            "snips",
+        ]
         result = RUNNER.invoke(policy, [*command, "--json", str(file), *options])
         assert result.exit_code == 0, result.output
         return float(json.loads(file.read_text())["first"]["metrics"]["quality"]["estimate"])

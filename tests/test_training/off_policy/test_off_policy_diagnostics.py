@@ -38,14 +38,18 @@ def test_the_effective_size_of_equal_weights_is_their_number() -> None:
 
 
 def test_policies_that_agree_need_no_support() -> None:
-    found = diagnose_difference(LOGS, ALWAYS_SECOND, ALWAYS_SECOND, OBSERVATION, Conversations.of(np.arange(4)), SupportLimits())
+    found = diagnose_difference(
+        LOGS, ALWAYS_SECOND, ALWAYS_SECOND, OBSERVATION, Conversations.of(np.arange(4)), SupportLimits()
+    )
     assert found.disagreement == 0
     assert refusals(found, SupportLimits(), of_judged=True) == ()
 
 
 def test_a_greedy_log_says_nothing_of_another_policy() -> None:
     traffic = make_traffic(Scenario(exploration=0.0), 0)
-    found = compare_policies(traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs"))
+    found = compare_policies(
+        traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
+    )
     assert not found.first.intervals
     assert "could not have been drawn" in found.first.refusals["quality"][0]
     assert "explor" in found.difference.refusals["utility_usd"][0]
@@ -54,7 +58,9 @@ def test_a_greedy_log_says_nothing_of_another_policy() -> None:
 
 def test_little_feedback_refuses_quality_and_still_tells_cost() -> None:
     traffic = make_traffic(Scenario(exploration=0.5, feedback=0.02), 0)
-    found = compare_policies(traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs"))
+    found = compare_policies(
+        traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
+    )
     assert set(found.first.intervals) == {"cost_usd", "latency_ms"}
     assert "judged requests count effectively" in found.first.refusals["quality"][0]
 
@@ -70,4 +76,6 @@ def test_limits_can_be_set() -> None:
     logs = make_traffic(Scenario(exploration=0.5, feedback=0.02), 0).logs
     limits = SupportLimits(fewest_effective=1, fewest_conversations=1, largest_share=1)
     settings = ComparisonSettings(reward_model="beliefs", limits=limits)
-    assert set(compare_policies(logs, GreedyPolicy("cheapest"), LoggedPolicy(), settings).first.intervals) == set(METRICS)
+    assert set(compare_policies(logs, GreedyPolicy("cheapest"), LoggedPolicy(), settings).first.intervals) == set(
+        METRICS
+    )

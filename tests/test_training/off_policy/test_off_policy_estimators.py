@@ -78,7 +78,10 @@ def mean_error(method: str, scenario: Scenario, runs: int, reward_offset: float 
     for seed in range(runs):
         traffic = make_traffic(scenario, seed)
         judge = PolicyJudge(
-            traffic.logs, OneLane(LANES[2]), GreedyPolicy("cheapest"), ComparisonSettings(method=method, reward_model="beliefs")
+            traffic.logs,
+            OneLane(LANES[2]),
+            GreedyPolicy("cheapest"),
+            ComparisonSettings(method=method, reward_model="beliefs"),
         )
         sample = judge.quality_sample(judge.policies[0])
         errors.append(ESTIMATORS[method].estimate(sample).value - traffic.truth(OneLane(LANES[2]))["quality"])

@@ -54,10 +54,17 @@ def test_a_policy_chooses_as_the_one_that_serves(spec: str, served: Policy, seed
     logs = with_wishes(seed)
     chosen = parse_policy(spec).probabilities(logs).argmax(axis=1)
     for row in range(len(logs)):
-        columns = (logs.quality, logs.quality_std, logs.completion_tokens, logs.expected_cost_usd, logs.expected_latency_ms)
+        columns = (
+            logs.quality,
+            logs.quality_std,
+            logs.completion_tokens,
+            logs.expected_cost_usd,
+            logs.expected_latency_ms,
+        )
         expectation = Expectation(*(values[row].astype(np.float64) for values in columns))
         wishes = [
-            None if np.isnan(value[row]) else float(value[row]) for value in (logs.quality_bar, logs.willingness_to_pay_usd)
+            None if np.isnan(value[row]) else float(value[row])
+            for value in (logs.quality_bar, logs.willingness_to_pay_usd)
         ]
         preferences = Preferences(quality_bar=wishes[0], willingness_to_pay_usd=wishes[1])
         ranking = served.rank(Candidates(logs.is_eligible[row], None, expectation, preferences))
@@ -123,7 +130,10 @@ def test_words_become_policies(spec: str, policy: EvaluationPolicy) -> None:
         ("greedy", "unknown policy 'greedy': use one of logged, lane:ID, best_value"),
         ("", "unknown policy ''"),
         ("lane:", "name the lane"),
-        ("near_best:share=0.9", "reference answers: write reference=DIR,near_best:share=0.9, with the bundle that logged"),
+        (
+            "near_best:share=0.9",
+            "reference answers: write reference=DIR,near_best:share=0.9, with the bundle that logged",
+        ),
         ("bundle=x,near_best:share=2", r"share is 2: give a number in 0\.\.1"),
         ("reference=x,best_value", "reference= is for near_best"),
         ("reference=x,bundle=y,near_best", "reference= is for near_best on the logged beliefs alone"),

@@ -1,6 +1,5 @@
 """A small part of the validation: the recommended combination keeps its word where it says that it does."""
 
-
 import pytest
 from checkout import SHIPPED_BUNDLE
 

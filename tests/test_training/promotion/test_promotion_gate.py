@@ -39,7 +39,9 @@ def believing(logs: LoggedRequests) -> EvaluationPolicy:
 CHAMPION = GreedyPolicy("best_value", WORTH_USD)
 
 
-def judge(challenger: EvaluationPolicy, settings: GateSettings = SETTINGS, logs: LoggedRequests | None = None) -> Verdict:
+def judge(
+    challenger: EvaluationPolicy, settings: GateSettings = SETTINGS, logs: LoggedRequests | None = None
+) -> Verdict:
     asked = traffic().logs if logs is None else logs
     return judge_challenger(asked, challenger, CHAMPION, ("night-2+b", "night-1+a"), NIGHT, settings)
 
@@ -113,7 +115,9 @@ def test_a_guard_over_all_requests_that_the_logs_cannot_tell_fails() -> None:
     silent = replace(traffic().logs, latency_ms=np.full(12_000, np.nan))
     found = judge(believing(replace(with_beliefs(traffic(), 0.2, 1), latency_ms=silent.latency_ms)), logs=silent)
     assert not found.is_better
-    assert found.reasons == ("The logs cannot tell what becomes of latency: the latency of too few requests was logged.",)
+    assert found.reasons == (
+        "The logs cannot tell what becomes of latency: the latency of too few requests was logged.",
+    )
 
 
 def test_groups_too_small_to_tell_are_named_and_do_not_stop() -> None:

@@ -81,7 +81,9 @@ def test_the_challenger_says_how_many_accounts_and_answers_and_names_none(learne
         assert path.name == "verdict.json" or GLOBEX.encode() not in path.read_bytes(), path.name
 
 
-def test_the_verdict_is_about_the_challenger_with_its_corrections(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+def test_the_verdict_is_about_the_challenger_with_its_corrections(
+    learned: RetrainResult, logs: Path, tmp_path: Path
+) -> None:
     settings = RetrainSettings(corrects_accounts=False)
     without = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
     assert not (without.bundle / ACCOUNT_CORRECTIONS_FILE).exists()
@@ -97,7 +99,9 @@ def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, l
     shutil.copytree(learned.bundle, champion)
     manifest = read_manifest(champion)
     earlier = manifest["learned_from_logs"] | {"last_at": "2020-01-01T00:00:00+00:00"}  # type: ignore[operator]
-    (champion / "manifest.json").write_text(json.dumps(manifest | {"learned_from_logs": earlier}))  # as though these logs were new to it
+    (champion / "manifest.json").write_text(
+        json.dumps(manifest | {"learned_from_logs": earlier})
+    )  # as though these logs were new to it
     of_it = AccountCorrections.read(champion / ACCOUNT_CORRECTIONS_FILE)
     again = retrain(RetrainPlan(logs, champion, tmp_path / "bundles", start=champion), Silent())
 
@@ -108,7 +112,9 @@ def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, l
     assert bare.fingerprint != again.fingerprint
     assert bare.verdict.utility_gain_usd is not None
     assert bare.verdict.utility_gain_usd.low > 0  # over a champion that serves both accounts alike
-    assert not again.verdict.is_better  # one that serves each as it likes leaves nothing to be gained: the two hardly ever differ
+    assert (
+        not again.verdict.is_better
+    )  # one that serves each as it likes leaves nothing to be gained: the two hardly ever differ
     assert any("cannot tell whether utility rises" in reason for reason in again.verdict.reasons)
 
 

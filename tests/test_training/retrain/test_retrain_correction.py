@@ -26,7 +26,9 @@ def space_of_five(random: np.random.Generator) -> tuple[LogitSpace, np.ndarray]:
     return LogitSpace.of(logits), logits
 
 
-def judged(logits: np.ndarray, shift: np.ndarray, n: int, random: np.random.Generator, new_logit: float | None = None) -> Judged:
+def judged(
+    logits: np.ndarray, shift: np.ndarray, n: int, random: np.random.Generator, new_logit: float | None = None
+) -> Judged:
     rows = random.integers(0, len(logits), n)
     model = random.integers(0, N_MODELS + (new_logit is not None), n)
     truth = np.concatenate([logits[rows] + shift, np.full((n, 1), new_logit or 0.0)], axis=1)[np.arange(n), model]
@@ -80,7 +82,8 @@ def test_logits_that_a_log_lacks_are_told_from_those_it_has() -> None:
 def test_two_maps_in_one_are_one_after_the_other() -> None:
     random = np.random.default_rng(3)
     one, other = (
-        LogitMap(random.normal(size=(m, N_MODELS)), random.normal(size=m), np.ones(m), np.ones(m, np.intp)) for m in (N_MODELS, 7)
+        LogitMap(random.normal(size=(m, N_MODELS)), random.normal(size=m), np.ones(m), np.ones(m, np.intp))
+        for m in (N_MODELS, 7)
     )
     logits = random.normal(size=(20, N_MODELS))
     wide = replace(one, information=np.ones(N_MODELS))

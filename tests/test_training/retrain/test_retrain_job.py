@@ -114,7 +114,9 @@ def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
     assert [path.name for path in (plan.out / WORK_FOLDER).iterdir()] == ["lock"]
 
 
-def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(
+    learned: RetrainResult, logs: Path, tmp_path: Path
+) -> None:
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     names = load_bundle(again.bundle).trained_names
     assert names == load_bundle(learned.bundle).trained_names
@@ -123,7 +125,9 @@ def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(learned: Re
     assert beliefs(again.bundle, EASY)[NEW] > 0.75
 
 
-def test_the_same_logs_count_once_however_many_challengers_came_before(learned: RetrainResult, logs: Path, tmp_path: Path) -> None:
+def test_the_same_logs_count_once_however_many_challengers_came_before(
+    learned: RetrainResult, logs: Path, tmp_path: Path
+) -> None:
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     assert again.verdict.champion_version == load_bundle(learned.bundle).version
     assert not again.verdict.is_better  # the champion has seen all of it: nothing is left to judge on
@@ -138,7 +142,9 @@ def test_the_same_logs_count_once_however_many_challengers_came_before(learned: 
 
 
 def test_nobody_is_judged_on_what_the_champion_has_seen(learned: RetrainResult, tmp_path: Path) -> None:
-    logs = write_logs(tmp_path / "export", 4_400, text_share=1.0)  # the first 4,000 are those that the champion was learned from
+    logs = write_logs(
+        tmp_path / "export", 4_400, text_share=1.0
+    )  # the first 4,000 are those that the champion was learned from
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     first = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
     assert again.verdict.n_requests <= 400
@@ -174,7 +180,9 @@ def test_what_the_latest_conversations_say_is_in_the_bundle_and_in_where_the_wat
 
     # All of it happened in the conversations that judge: what was judged never saw it.
     assert beliefs(result.bundle, EASY)[UNDERRATED] < beliefs(learned.bundle, EASY)[UNDERRATED] - 0.05
-    shift, _ = RecentShifts.read(result.bundle / RECENT_SHIFTS_FILE).correction.shift_of(f"acme/{UNDERRATED}", UNDERRATED)
+    shift, _ = RecentShifts.read(result.bundle / RECENT_SHIFTS_FILE).correction.shift_of(
+        f"acme/{UNDERRATED}", UNDERRATED
+    )
     assert shift < -0.8
 
 

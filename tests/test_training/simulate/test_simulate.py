@@ -28,7 +28,14 @@ from training.progress import TerminalProgress
 from training.retrain.settings import RetrainSettings
 from training.settings import FitSettings
 from training.simulate.arms import EpsilonGreedy, Observations, Oracle, lane_means
-from training.simulate.run import FIGURES_FILE, LOGS_FOLDER, PLOT_FILE, SimulationPlan, simulate, simulate_through_gateway
+from training.simulate.run import (
+    FIGURES_FILE,
+    LOGS_FOLDER,
+    PLOT_FILE,
+    SimulationPlan,
+    simulate,
+    simulate_through_gateway,
+)
 from training.simulate.scenario import Arrival, Degradation, PriceChange, Scenario, read_scenario
 from training.simulate.several import simulate_seeds
 from training.simulate.simulation import ArmRun, run_arm
@@ -39,11 +46,15 @@ from training.telemetry.reader import read_logs
 
 OLD_MODELS = (("acme-old-a", 0.9, 0.3), ("acme-old-b", 0.7, 0.2), ("acme-old-c", 0.95, 0.6))
 QUICK = FitSettings(n_members=1, epochs=5, fewest_steps=60, n_folds=2, threads=1)
-TWO = Scenario((STRONG, WEAK), n_requests=400, n_days=4, feedback_share=0.8, feedback_delay_days=0.3, exploration_share=0.2)
+TWO = Scenario(
+    (STRONG, WEAK), n_requests=400, n_days=4, feedback_share=0.8, feedback_delay_days=0.3, exploration_share=0.2
+)
 
 
 def plan(corpus: Path, out: Path, scenario: Scenario) -> SimulationPlan:
-    return SimulationPlan(corpus, SHIPPED_BUNDLE, out, scenario, QUICK, RetrainSettings(fewest_rewards=20, fewest_of_new=10))
+    return SimulationPlan(
+        corpus, SHIPPED_BUNDLE, out, scenario, QUICK, RetrainSettings(fewest_rewards=20, fewest_of_new=10)
+    )
 
 
 def quiet() -> TerminalProgress:
@@ -81,7 +92,9 @@ def small_world(scenario: Scenario) -> World:
     return World(corpus, np.array([[0, 1], [0, 10]], np.float32), scenario)
 
 
-SMALL = Scenario(("a", "b"), n_requests=40, n_days=4, start_share=0.0, held_out_share=0.5, worth_usd=0.01, feedback_share=1.0)
+SMALL = Scenario(
+    ("a", "b"), n_requests=40, n_days=4, start_share=0.0, held_out_share=0.5, worth_usd=0.01, feedback_share=1.0
+)
 
 
 def test_utility_is_worth_times_grade_less_tokens_at_the_days_price() -> None:
@@ -105,11 +118,15 @@ def test_regret_is_what_the_best_lane_would_have_brought_more_by_hand() -> None:
     a_day = np.full(4, 10.0)
     assert always_either.cumulative_usd(a_day) == pytest.approx(by_hand.mean() * 10 * np.arange(1, 5))
     assert oracle.less_than(always_either, a_day, slice(0, 2))[0] == pytest.approx(by_hand.mean() * 20)
-    assert always_either.cumulative_std_usd(a_day)[-1] == pytest.approx(40 * by_hand.std(ddof=1) / np.sqrt(len(held_out)))
+    assert always_either.cumulative_std_usd(a_day)[-1] == pytest.approx(
+        40 * by_hand.std(ddof=1) / np.sqrt(len(held_out))
+    )
 
 
 def test_a_lane_that_comes_late_answers_nothing_before_and_an_oracle_uses_it_after(corpus: Path) -> None:
-    world = World.read(corpus, Scenario((STRONG, WEAK, HOPELESS), n_requests=40, n_days=4, arrivals=(Arrival(STRONG, 2),)))
+    world = World.read(
+        corpus, Scenario((STRONG, WEAK, HOPELESS), n_requests=40, n_days=4, arrivals=(Arrival(STRONG, 2),))
+    )
     assert [lane.trained_name for lane in world.lanes(1, None)] == [WEAK, HOPELESS]
     assert [lane.trained_name for lane in world.lanes(2, None)] == [STRONG, WEAK, HOPELESS]
     held_out = world.split.held_out
@@ -193,12 +210,16 @@ def test_a_wrong_scenario_is_refused_in_one_line(text: str, complaint: str, tmp_
 
 def test_a_scenario_is_read_with_its_events(tmp_path: Path) -> None:
     path = tmp_path / "scenario.toml"
-    path.write_text("model_names = ['a', 'b']\nn_days = 3\n[[price_changes]]\nmodel_name = 'b'\nday = 1\nfactor = 0.5\n", "utf-8")
+    path.write_text(
+        "model_names = ['a', 'b']\nn_days = 3\n[[price_changes]]\nmodel_name = 'b'\nday = 1\nfactor = 0.5\n", "utf-8"
+    )
     assert read_scenario(path) == Scenario(("a", "b"), n_days=3, price_changes=(PriceChange("b", 1, 0.5),))
 
 
 @pytest.mark.slow
-def test_learning_from_its_own_logs_beats_the_first_bundle_and_the_logs_are_a_real_export(corpus: Path, tmp_path: Path) -> None:
+def test_learning_from_its_own_logs_beats_the_first_bundle_and_the_logs_are_a_real_export(
+    corpus: Path, tmp_path: Path
+) -> None:
     result = simulate(plan(corpus, tmp_path / "out", TWO), quiet())
     learning, _, fixed, *_ = result.runs
     assert learning.regret_usd[-1].mean() < 0.9 * fixed.regret_usd[-1].mean()
@@ -247,7 +268,9 @@ def test_what_stops_a_seed_is_told_as_it_would_be_alone(tmp_path: Path) -> None:
 def test_the_same_world_goes_through_the_real_gateway(corpus: Path, tmp_path: Path) -> None:
     scenario = replace(TWO, n_requests=160, n_days=2, feedback_share=0.9, price_changes=(PriceChange(WEAK, 1, 2.0),))
     run = simulate_through_gateway(plan(corpus, tmp_path / "out", scenario), quiet())
-    logs = read_logs(tmp_path / "out" / LOGS_FOLDER, rules=judgement_rules())  # grades alone, without the gateway's own checks
+    logs = read_logs(
+        tmp_path / "out" / LOGS_FOLDER, rules=judgement_rules()
+    )  # grades alone, without the gateway's own checks
     assert len(logs) == 160
     assert logs.is_answered.all()
     assert np.isfinite(logs.reward).sum() == run.n_judged > 80

@@ -70,10 +70,14 @@ def told(folder: Path) -> dict[str, tuple[bool, bool]]:
 def texts_in(out: Path) -> set[Any]:
     tables = [pq.read_table(path, partitioning=None) for path in out.rglob("date=*/*.parquet")]
     columns = ("prompt_text", "answer_text", "comment")
-    return {text for table in tables for name in columns if name in table.column_names for text in table[name].to_pylist()}
+    return {
+        text for table in tables for name in columns if name in table.column_names for text in table[name].to_pylist()
+    }
 
 
-def test_an_account_that_limits_what_is_logged_is_exported_so(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_an_account_that_limits_what_is_logged_is_exported_so(
+    engine: Engine, audit: AuditRepository, tmp_path: Path
+) -> None:
     limit(audit)
 
     out = export(engine, tmp_path / "out")
@@ -84,7 +88,9 @@ def test_an_account_that_limits_what_is_logged_is_exported_so(engine: Engine, au
     assert [row["comment"] for row in comments] == ["a comment", None, None, "a comment"]
 
 
-def test_older_exports_are_read_as_accounts_let_them_be_since(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_older_exports_are_read_as_accounts_let_them_be_since(
+    engine: Engine, audit: AuditRepository, tmp_path: Path
+) -> None:
     export(engine, tmp_path / "all" / "old")
     assert set(told(tmp_path / "all").values()) == {(True, True)}
     limit(audit)
@@ -166,7 +172,9 @@ def test_what_is_stored_late_of_a_forgotten_request_is_not_exported(
     assert not {"was under way", "of it"} & texts_in(out)
 
 
-def test_who_lets_everything_be_logged_again_is_exported_again(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_who_lets_everything_be_logged_again_is_exported_again(
+    engine: Engine, audit: AuditRepository, tmp_path: Path
+) -> None:
     limit(audit)
     AccountRepository(audit).change("quiet", "test", logged_content="full")
 

@@ -54,7 +54,9 @@ def exported(engine: Engine, out: Path, *rows: AttemptRow | FeedbackRow, **sizes
 def assert_same(left: LoggedRequests, right: LoggedRequests) -> None:
     for name in LoggedRequests.__dataclass_fields__:
         one, other = getattr(left, name), getattr(right, name)
-        same = np.array_equal(one, other, equal_nan=one.dtype.kind == "f") if isinstance(one, np.ndarray) else one == other
+        same = (
+            np.array_equal(one, other, equal_nan=one.dtype.kind == "f") if isinstance(one, np.ndarray) else one == other
+        )
         assert same, name
 
 
@@ -123,11 +125,18 @@ def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
     assert logs.started_at.tolist() == [row.started_at.replace(tzinfo=None)]
     assert logs.features.tolist() == [[0.5, -1.25, 3]]
     assert logs.quality[0].tolist() == table.quality[order].tolist()
-    assert np.array_equal(logs.expected_latency_ms[0], table.expected_latency_ms[order].astype(np.float32), equal_nan=True)
+    assert np.array_equal(
+        logs.expected_latency_ms[0], table.expected_latency_ms[order].astype(np.float32), equal_nan=True
+    )
     assert logs.is_eligible[0].tolist() == [lane != "sandbox/eu" for lane in logs.lane_ids]
     assert logs.probability[0].tolist() == table.probability[order].astype(np.float32).tolist()
     assert (logs.lane_ids[logs.chosen[0]], logs.propensity[0]) == (LANES[0], 0.9)
-    assert (logs.prompt_tokens[0], logs.answer_tokens[0], logs.latency_ms[0], logs.cost_usd[0]) == (11, 7, 125, 1_234e-9)
+    assert (logs.prompt_tokens[0], logs.answer_tokens[0], logs.latency_ms[0], logs.cost_usd[0]) == (
+        11,
+        7,
+        125,
+        1_234e-9,
+    )
     assert logs.quality_bar[0] == 0.5
     told = (logs.quality_of_best, logs.max_output_tokens, logs.price_snapshots)
     assert [None if column is None else column.tolist() for column in told] == [[0.9], [77], ["today"]]
@@ -136,7 +145,9 @@ def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_parts_and_slices_are_the_whole_whatever_the_sizes(engine: Engine, tmp_path: Path) -> None:
-    rows = [attempt_row(n, prompt_text="x" * n, features=None if n % 3 else np.full(3, n, np.float32)) for n in range(20)]
+    rows = [
+        attempt_row(n, prompt_text="x" * n, features=None if n % 3 else np.full(3, n, np.float32)) for n in range(20)
+    ]
     out = exported(engine, tmp_path / "out", *rows, feedback_row(3), chunk_rows=2, file_rows=6)
 
     logs, parts = read_logs(out), list(iterate_logs(out, 7))
@@ -169,7 +180,10 @@ def test_only_drawn_attempts_are_rows_and_the_others_add_to_the_cost(engine: Eng
     failed: dict[str, Any] = {"outcome": "upstream_error", "cost_nusd": 0}
     rows = [
         *(attempt_row(0, **failed), attempt_row(0, attempt=1, cost_nusd=5)),  # a retry on the drawn lane
-        *(attempt_row(1, **failed), attempt_row(1, attempt=1, propensity=None, lane_id=LANES[1], cost_nusd=7)),  # a fallback
+        *(
+            attempt_row(1, **failed),
+            attempt_row(1, attempt=1, propensity=None, lane_id=LANES[1], cost_nusd=7),
+        ),  # a fallback
         *(
             attempt_row(2, cost_nusd=None),
             attempt_row(2, attempt=1, propensity=None, outcome="superseded", cost_nusd=1),
@@ -187,7 +201,9 @@ def test_only_drawn_attempts_are_rows_and_the_others_add_to_the_cost(engine: Eng
     assert set(logs.chosen) == {logs.lane_ids.index(LANES[0])}
 
 
-def test_feedback_counts_whenever_it_came_and_the_last_word_of_each_giver_stands(engine: Engine, tmp_path: Path) -> None:
+def test_feedback_counts_whenever_it_came_and_the_last_word_of_each_giver_stands(
+    engine: Engine, tmp_path: Path
+) -> None:
     feedback = [
         feedback_row(0, received_at=NOON + 9 * DAY),
         *(feedback_row(1, value=1.0), feedback_row(1, value=0.0, received_at=NOON + DAY)),
@@ -207,7 +223,9 @@ def test_exports_side_by_side_are_one_and_what_they_share_counts_once(engine: En
     whole = tmp_path / "whole"
     export_telemetry(engine, NOON, NOON + DAY, whole)
     for name, first, last in (("a", 0, 6), ("b", 4, 10), ("c", 90, 91)):
-        export_telemetry(engine, NOON + timedelta(seconds=first), NOON + timedelta(seconds=last), tmp_path / "many" / name)
+        export_telemetry(
+            engine, NOON + timedelta(seconds=first), NOON + timedelta(seconds=last), tmp_path / "many" / name
+        )
     export_telemetry(engine, NOON + timedelta(seconds=50), NOON + DAY, tmp_path / "many" / "late_feedback")
 
     assert_same(read_logs(tmp_path / "many"), read_logs(whole))
@@ -258,7 +276,11 @@ def test_whatever_the_schema_allows_is_read(
 
     logs = read_logs(tmp_path / "out")
 
-    drawn = {row.request_id for row in rows if row.candidates is not None and row.propensity is not None and row.propensity > 0}
+    drawn = {
+        row.request_id
+        for row in rows
+        if row.candidates is not None and row.propensity is not None and row.propensity > 0
+    }
     assert set(logs.request_ids.tolist()) == drawn
     by_id = {(row.request_id, row.lane_id) for row in rows}
     assert {(str(name), logs.lane_ids[lane]) for name, lane in zip(logs.request_ids, logs.chosen, strict=True)} <= by_id
@@ -280,7 +302,9 @@ def test_a_changed_file_is_named(tmp_path: Path) -> None:
     path = copy / "feedback" / "date=2026-11-26" / "part-00000.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
-    with pytest.raises(TelemetryError, match=r"part-00000.parquet: is not what the manifest says .*: copy the export again"):
+    with pytest.raises(
+        TelemetryError, match=r"part-00000.parquet: is not what the manifest says .*: copy the export again"
+    ):
         read_logs(copy)
 
 
@@ -295,7 +319,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"schema_version": 99}, r"is of telemetry schema version 99, this program reads up to version \d: upgrade llmdeal here"),
+        (
+            {"schema_version": 99},
+            r"is of telemetry schema version 99, this program reads up to version \d: upgrade llmdeal here",
+        ),
         ({"schema_version": None}, "names no schema version"),
         ({"format": "something"}, "is not the manifest of an export"),
         ({"files": None}, "lacks its list of files"),
@@ -319,7 +346,9 @@ def test_a_folder_without_an_export_says_how_to_make_one(tmp_path: Path) -> None
 
 def test_what_was_learned_online_is_added_up_over_both_shifts(engine: Engine, tmp_path: Path) -> None:
     shifted = replace(
-        candidate_table(), quality_shift=np.array([0.5, np.nan, -0.25], np.float32), account_shift=np.array([0.25, 1, np.nan])
+        candidate_table(),
+        quality_shift=np.array([0.5, np.nan, -0.25], np.float32),
+        account_shift=np.array([0.25, 1, np.nan]),
     )
     out = exported(engine, tmp_path / "export", attempt_row(0), attempt_row(1, candidates=shifted))
 

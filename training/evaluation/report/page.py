@@ -38,9 +38,13 @@ def write_report(evaluation: BundleEvaluation, folder: Path, command: str) -> No
     plot_reliability(evaluation.pools, folder / pictures["reliability"])
     plot_regret(evaluation.pools, folder / pictures["regret"])
     inlined = {name: base64.b64encode((folder / file).read_bytes()).decode() for name, file in pictures.items()}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
     template = environment.from_string((Path(__file__).parent / _TEMPLATE).read_text(encoding="utf-8"))
-    page = template.render(evaluation=evaluation, pictures=inlined, cells=measure_cells, way_titles=WAY_TITLES, command=command)
+    page = template.render(
+        evaluation=evaluation, pictures=inlined, cells=measure_cells, way_titles=WAY_TITLES, command=command
+    )
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     (folder / FIGURES_FILE).write_text(json.dumps(_figures(evaluation), indent=1) + "\n", encoding="utf-8")
 

@@ -39,11 +39,17 @@ def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> 
                 continue
             frontier = _frontier(evaluation.curves[name]) * (1000, 100)
             panel.plot(*frontier.T, label=name, **style)
-        drawn = confidence.budgets <= evaluation.curves[OURS][:, 0].max()  # beyond its last point a curve has nothing to say
+        drawn = (
+            confidence.budgets <= evaluation.curves[OURS][:, 0].max()
+        )  # beyond its last point a curve has nothing to say
         low, high = confidence.band[:, drawn] * 100
-        panel.fill_between(confidence.budgets[drawn] * 1000, low, high, color=_STYLES[OURS]["color"], alpha=0.15, linewidth=0)
+        panel.fill_between(
+            confidence.budgets[drawn] * 1000, low, high, color=_STYLES[OURS]["color"], alpha=0.15, linewidth=0
+        )
         panel.set_xscale("log")
-        panel.set_title(f"{evaluation.pool.source}: {len(evaluation.pool.rows):,} prompts, {len(singles)} models", fontsize=11)
+        panel.set_title(
+            f"{evaluation.pool.source}: {len(evaluation.pool.rows):,} prompts, {len(singles)} models", fontsize=11
+        )
         panel.set_xlabel("mean cost of 1,000 prompts (log)")
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)

@@ -26,7 +26,9 @@ def plot_reliability(reports: Sequence[PoolReport], path: Path) -> None:
         known = found.answers > 0
         panel.plot(found.stated[known], found.graded[known], color=_BLUE, linewidth=1.4, zorder=2)
         sizes = 12 + 220 * found.answers[known] / found.answers.max()
-        panel.scatter(found.stated[known], found.graded[known], s=sizes, color=_BLUE, alpha=0.75, zorder=3, edgecolors="white")
+        panel.scatter(
+            found.stated[known], found.graded[known], s=sizes, color=_BLUE, alpha=0.75, zorder=3, edgecolors="white"
+        )
         error = report.judged.measures["llmdeal"].ece
         panel.set_title(f"{report.judged.pool.source}: calibration error {error:.3f}", fontsize=11)
         panel.set_xlabel("stated P(good answer)")
@@ -43,7 +45,14 @@ def plot_regret(reports: Sequence[PoolReport], path: Path) -> None:
     for panel, report in zip(panels, reports, strict=True):
         for name, colour in _COLOURS.items():
             if name in report.regret.lost:
-                panel.plot(np.arange(1, 11), report.regret.lost[name] * 100, color=colour, marker="o", markersize=3.5, label=name)
+                panel.plot(
+                    np.arange(1, 11),
+                    report.regret.lost[name] * 100,
+                    color=colour,
+                    marker="o",
+                    markersize=3.5,
+                    label=name,
+                )
         panel.set_title(report.judged.pool.source, fontsize=11)
         panel.set_xlabel("decile of believed difficulty, easiest first")
         panel.set_xticks(range(1, 11))

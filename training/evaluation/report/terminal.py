@@ -55,7 +55,9 @@ def _pool_table(report: PoolReport) -> Table:
 
 def _stability_table(evaluation: BundleEvaluation) -> Table:
     kinds = list(evaluation.pools[0].stability.kept)
-    shown = _table("Choices that stay the same, at half of the best single model's cost", "pool", *kinds, "models in use")
+    shown = _table(
+        "Choices that stay the same, at half of the best single model's cost", "pool", *kinds, "models in use"
+    )
     for report in evaluation.pools:
         row = report.stability
         shown.add_row(row.source, *(f"{row.kept[kind]:.0%}" for kind in kinds), f"{row.n_effective:.1f}")

@@ -99,7 +99,9 @@ class Estimate:
 
     def scaled(self, factor: float) -> "Estimate":
         """Return this times a number."""
-        return Estimate(self.value * factor, self.influence * factor, None if self.span is None else self.span * abs(factor))
+        return Estimate(
+            self.value * factor, self.influence * factor, None if self.span is None else self.span * abs(factor)
+        )
 
     def __add__(self, other: "Estimate") -> "Estimate":
         """Return the sum, of the same requests."""

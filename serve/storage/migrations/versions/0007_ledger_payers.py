@@ -60,7 +60,9 @@ def _carry_over(connection: sa.Connection) -> None:
         connection.execute(_INSERT_ENTRY, entries)
     if together:
         payer_rows = [
-            {"payers_id": name, "scope": scope, "period": period} for name, payers in together.items() for scope, period in payers
+            {"payers_id": name, "scope": scope, "period": period}
+            for name, payers in together.items()
+            for scope, period in payers
         ]
         connection.execute(_INSERT_PAYER, payer_rows)
     connection.execute(sa.text("UPDATE budget_write_off SET charge_id = charge_id || ':' || scope"))

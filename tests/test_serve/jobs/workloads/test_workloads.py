@@ -55,7 +55,9 @@ def test_routing_reaches_the_providers_quality_and_does_not_cost_more_than_the_b
         for row in breakdown.providers:
             if row.routed_usd is not None and row.routed_score is not None:
                 assert row.routed_score >= row.score - 1e-9
-    savings = [1 - row.routed_usd / row.cost_usd for each in breakdowns for row in each.providers if row.routed_usd is not None]
+    savings = [
+        1 - row.routed_usd / row.cost_usd for each in breakdowns for row in each.providers if row.routed_usd is not None
+    ]
     assert sum(savings) / len(savings) > 0.2
 
 

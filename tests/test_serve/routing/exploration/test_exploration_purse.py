@@ -88,7 +88,9 @@ def test_many_workers_and_those_that_are_killed_stay_below_the_ceiling(repositor
     assert purse(repository, clock).left_nusd() == 0
 
 
-def test_a_new_month_begins_where_the_operator_lives_and_needs_a_slice_of_its_own(repository: ExplorationRepository) -> None:
+def test_a_new_month_begins_where_the_operator_lives_and_needs_a_slice_of_its_own(
+    repository: ExplorationRepository,
+) -> None:
     clock = SetClock()
     mine = purse(repository, clock, "Europe/Berlin")
     asyncio.run(mine.look())
@@ -101,7 +103,9 @@ def test_a_new_month_begins_where_the_operator_lives_and_needs_a_slice_of_its_ow
     assert repository.month("2026-12") == ExplorationMonth("2026-12", SLICE, 0, 0)
 
 
-def test_a_database_that_is_away_hands_out_nothing_and_is_told_later(repository: ExplorationRepository, engine: Engine) -> None:
+def test_a_database_that_is_away_hands_out_nothing_and_is_told_later(
+    repository: ExplorationRepository, engine: Engine
+) -> None:
     mine = purse(repository, SetClock())
     asyncio.run(mine.look())
     mine.spend(SLICE - 10)

@@ -98,7 +98,9 @@ def test_growing_day_by_day_gives_the_rows_of_one_export(engine: Engine, tmp_pat
     ]
 
 
-def test_lanes_are_those_of_the_prices_that_attempts_name_and_the_newest_word_counts(engine: Engine, tmp_path: Path) -> None:
+def test_lanes_are_those_of_the_prices_that_attempts_name_and_the_newest_word_counts(
+    engine: Engine, tmp_path: Path
+) -> None:
     add(engine, 0, price_snapshot_id="then")
     PricedLaneRepository(engine).put([lane("then", trained_name="llama"), lane("never_used")])
     appended(engine, tmp_path / "out", 10 * SECOND)
@@ -133,7 +135,10 @@ def test_files_of_an_export_that_was_cut_off_do_not_count_and_are_cleared_away(e
 def test_only_one_adds_at_a_time(engine: Engine, tmp_path: Path) -> None:
     appended(engine, tmp_path / "out")
 
-    with locked_folder(tmp_path / "out"), pytest.raises(ExportError, match=r"another export is adding to .*: let it end first"):
+    with (
+        locked_folder(tmp_path / "out"),
+        pytest.raises(ExportError, match=r"another export is adding to .*: let it end first"),
+    ):
         appended(engine, tmp_path / "out")
 
 
@@ -142,7 +147,9 @@ def test_an_export_of_another_version_is_left_alone(engine: Engine, tmp_path: Pa
     manifest = tmp_path / "out" / "export.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema_version": 1}))
 
-    with pytest.raises(ExportError, match=r"is an export of schema version 1, .*: keep it, and begin a new one beside it"):
+    with pytest.raises(
+        ExportError, match=r"is an export of schema version 1, .*: keep it, and begin a new one beside it"
+    ):
         appended(engine, tmp_path / "out")
 
 

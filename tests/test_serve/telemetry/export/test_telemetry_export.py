@@ -57,7 +57,9 @@ def attempt_from(values: dict[str, Any]) -> AttemptRow:
     return AttemptRow(
         **values | {"tags": tuple(values["tags"])},
         features=None if features is None else np.array(features, np.float32),
-        candidates=None if candidates is None else CandidateTable.from_candidates(Candidate(**lane) for lane in candidates),
+        candidates=None
+        if candidates is None
+        else CandidateTable.from_candidates(Candidate(**lane) for lane in candidates),
     )
 
 
@@ -145,11 +147,16 @@ def test_the_manifest_names_the_schema_the_window_and_every_file_with_its_hash(e
 
     manifest = json.loads((tmp_path / "out" / "export.json").read_text())
     hashes = {
-        path: hashlib.sha256((tmp_path / "out" / path).read_bytes()).hexdigest() for path in (f.path for f in summary.files)
+        path: hashlib.sha256((tmp_path / "out" / path).read_bytes()).hexdigest()
+        for path in (f.path for f in summary.files)
     }
     assert {file["path"]: file["sha256"] for file in manifest["files"]} == hashes
     assert {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.parquet")} == set(hashes)
-    assert (manifest["schema_version"], manifest["attempt_rows"], manifest["feedback_rows"]) == (TELEMETRY_SCHEMA_VERSION, 10, 3)
+    assert (manifest["schema_version"], manifest["attempt_rows"], manifest["feedback_rows"]) == (
+        TELEMETRY_SCHEMA_VERSION,
+        10,
+        3,
+    )
     assert (manifest["since"], manifest["until"]) == ("2026-10-31T12:00:00+00:00", "2026-11-03T12:00:00+00:00")
 
 
@@ -177,7 +184,9 @@ def test_an_earlier_export_is_replaced_whole(engine: Engine, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "export.json", "attempts"])
-def test_a_folder_that_holds_something_else_is_refused_and_left_alone(engine: Engine, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_holds_something_else_is_refused_and_left_alone(
+    engine: Engine, tmp_path: Path, name: str
+) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_text("{}")
@@ -195,7 +204,9 @@ def test_a_file_in_the_place_of_the_folder_is_refused(engine: Engine, tmp_path: 
         export_days(engine, tmp_path / "out")
 
 
-def test_an_export_that_fails_leaves_nothing_behind_and_the_earlier_one_in_place(engine: Engine, tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_nothing_behind_and_the_earlier_one_in_place(
+    engine: Engine, tmp_path: Path
+) -> None:
     fill(engine)
     export_days(engine, tmp_path / "out")
     before = sorted(tmp_path.rglob("*.parquet"))
@@ -216,9 +227,13 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(engine: Engine, tmp_
 
 
 @pytest.mark.parametrize(
-    ("since", "until"), [(NOON, NOON), (NOON + DAY, NOON), (NOON.replace(tzinfo=None), NOON)], ids=["empty", "reversed", "naive"]
+    ("since", "until"),
+    [(NOON, NOON), (NOON + DAY, NOON), (NOON.replace(tzinfo=None), NOON)],
+    ids=["empty", "reversed", "naive"],
 )
-def test_a_window_that_makes_no_sense_is_refused(engine: Engine, tmp_path: Path, since: datetime, until: datetime) -> None:
+def test_a_window_that_makes_no_sense_is_refused(
+    engine: Engine, tmp_path: Path, since: datetime, until: datetime
+) -> None:
     with pytest.raises(ExportError, match="since"):
         export_telemetry(engine, since, until, tmp_path / "out")
 
@@ -241,7 +256,9 @@ def test_moments_are_dates_times_or_how_long_ago(text: str, moment: datetime) ->
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "7w", "-7d", "99999999d", "2026-11-01 to 2026-11-02"])
 def test_a_moment_that_is_not_understood_is_named_with_the_mend(text: str) -> None:
-    with pytest.raises(ExportError, match=r"--since .* is no moment: write a date \(2026-11-01\) or how long ago \(7d, 24h\)"):
+    with pytest.raises(
+        ExportError, match=r"--since .* is no moment: write a date \(2026-11-01\) or how long ago \(7d, 24h\)"
+    ):
         parse_moment(text, "--since", NOON)
 
 
