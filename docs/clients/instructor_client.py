@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 
 class Person(BaseModel):
-    """What is wanted."""
+    """Fields that the answer must have."""
 
     name: str
     age: int

@@ -25,15 +25,13 @@ def weather(city: str, days: int = 1) -> str:
 
 conversation = [HumanMessage("What is the weather in Paris and in Zürich?")]
 asked = chat.bind_tools([weather]).invoke(conversation)
-conversation += [
-    asked,
-    *(ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in asked.tool_calls),
-]
+results = [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in asked.tool_calls]
+conversation += [asked, *results]
 print("calls:", [call["args"] for call in asked.tool_calls])
 print("after the tool:", chat.bind_tools([weather]).invoke(conversation).content)
 
-# Vectors of different models cannot be compared, so the model is named. Left to itself this class sends tokens of OpenAI's
-# tokenizer, of which other models make nothing: let it send texts.
+# Vectors of different models cannot be compared, so the request names the model. By default this class sends tokens of
+# OpenAI's tokenizer, which other models cannot read. check_embedding_ctx_length=False makes it send texts.
 embeddings = OpenAIEmbeddings(
     model=os.environ.get("EMBEDDING_MODEL", "openai/text-embedding-3-small"),
     base_url=f"{url}/v1",
