@@ -97,11 +97,19 @@ def test_the_configuration_of_the_migration_guide_is_one(tmp_path: Path) -> None
 
 
 def test_every_trap_names_tests_that_exist() -> None:
-    rows = [line for line in (DOCS / "traps.md").read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
-    assert len(rows) >= 15
-    for row in rows:
-        shown_by = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)
-        assert shown_by, row
+    page = (DOCS / "traps.md").read_text(encoding="utf-8")
+    traps = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+    assert len(traps) >= 21
+    for trap in traps:
+        assert "- **Trap:** " in trap
+        assert "- **Here:** " in trap
+        shown_by = [
+            (path, name)
+            for path, names in re.findall(r"^`(tests/[\w/]+\.py)`:\n\n((?:- `test_\w+`\n)+)", trap, re.MULTILINE)
+            for name in re.findall(r"test_\w+", names)
+        ]
+        assert shown_by, trap
+        assert len(shown_by) == trap.count("`test_"), trap
         for path, name in shown_by:
             assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE), name
 
