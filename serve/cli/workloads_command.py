@@ -78,18 +78,15 @@ def _cells(row: "ProviderRow") -> list[str]:
 
 
 def _basis(breakdown: "WorkloadBreakdown") -> str:
-    lengths = "" if breakdown.has_lengths else "; lengths of answers are believed, not known"
+    lengths = "" if breakdown.has_lengths else "; lengths of answers are predicted, not measured"
     return f"{breakdown.prompts:,} graded prompts, {breakdown.offers} offers to route among{lengths}"
 
 
 def _as_markdown(breakdowns: "Sequence[WorkloadBreakdown]") -> str:
     parts = []
     for breakdown in breakdowns:
-        lines = [
-            f"### {breakdown.row.name.capitalize()}",
-            f"Made of: {breakdown.row.stands_for}. {_basis(breakdown)}.",
-            "",
-        ]
+        lines = [f"### {breakdown.row.name.capitalize()}", ""]
+        lines += [f"- Made of: {breakdown.row.stands_for}.", f"- {_basis(breakdown)}.", ""]
         lines += [f"| {' | '.join(_HEADINGS)} |", "|---|---|" + "---:|" * 5]
         lines += [f"| {' | '.join(_cells(row))} |" for row in breakdown.providers]
         parts.append("\n".join(lines))
