@@ -131,7 +131,7 @@ def test_the_key_of_ones_own_machine_is_made_once_and_is_its_owners_alone(tmp_pa
 
 
 def test_a_wrapper_of_ones_own_is_loaded_by_name() -> None:
-    wrapper = find_key_wrapper("tests.test_serve.test_vault:backwards", None, "", {"BY": "1"})
+    wrapper = find_key_wrapper("tests.test_serve.vault.test_vault:backwards", None, "", {"BY": "1"})
     assert wrapper is not None
     assert wrapper.unwrap(wrapper.wrap(b"abc", "x"), "x") == b"abc"
     with pytest.raises(ConfigurationError, match="nowhere:nothing"):
