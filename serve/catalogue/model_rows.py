@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from router.lane import QualityPrior
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 
 class PriorRow(CatalogueRow):

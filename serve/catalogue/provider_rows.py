@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
-from serve.dialects.openai.quirks import Quirks, StreamUsage
+from serve.dialects.quirks import Quirks, StreamUsage
 from serve.errors import ConfigurationError
 from serve.upstream.prompt_cache import PromptCache
 from serve.upstream.refusals import Refusal, RefusalMeaning
@@ -52,7 +52,7 @@ class PlaceRow(CatalogueRow):
 
 
 class QuirksRow(CatalogueRow):
-    """See `serve.dialects.openai.quirks.Quirks`."""
+    """See `serve.dialects.quirks.Quirks`."""
 
     renamed_parameters: Mapping[str, str] = {}
     dropped_parameters: frozenset[str] = frozenset()

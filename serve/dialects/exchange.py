@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from router.lane import Lane
 from router.price_table import Cost, TokenUsage
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from serve.dialects.exchange import Exchange
 from serve.dialects.gemini.upstream import GeminiUpstream
 from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.native import NativeChat
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.upstream import ChatUpstream
+from serve.dialects.quirks import Quirks
 from serve.dialects.responses.caller import ResponsesCaller
 from serve.dialects.responses.native import NativeResponses
 from serve.dialects.thoughts import THOUGHTS_OF_VENDOR

@@ -20,8 +20,8 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import joined_text
 from serve.dialects.neutral.request import NeutralRequest
-from serve.dialects.openai.quirks import Quirks
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.quirks import Quirks
+from serve.dialects.usage_estimate import estimate_usage
 
 
 class StreamReader(Protocol):

@@ -12,7 +12,7 @@ from router.quality_model import QualityModel
 from serve.bundles.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
 from serve.bundles.generation import Generation
 from serve.clock import Clock
-from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes

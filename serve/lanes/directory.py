@@ -13,7 +13,7 @@ from router.lane import Lane
 from router.lane_table import Floats, LaneTable
 from router.price_table import Price
 from router.quality_model import Float32s, QualityModel
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 from serve.lanes.health import LaneHealth
 from serve.lanes.thought_homes import ThoughtHomes
 from serve.lanes.warm_caches import WarmCaches

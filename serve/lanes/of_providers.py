@@ -12,7 +12,7 @@ from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import (
     EMBEDDINGS,
     SPOKEN_DIALECTS,

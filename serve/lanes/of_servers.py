@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
-from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import (
     DIALECT_HEADERS,
     EMBEDDINGS,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from serve.dialects.neutral.answer import Finished, TextDelta, ToolArguments, ToolCallBegan
 from serve.dialects.neutral.parts import ToolCallPart, joined_text
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 from serve.dialects.registry import UPSTREAMS
 from serve.dialects.sse import EventSplitter, event_data
 

@@ -10,7 +10,7 @@ from router.reason import Reason
 from router.telemetry_schema import Outcome
 from serve.clock import Clock
 from serve.dialects.exchange import Exchange
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.usage_estimate import estimate_usage
 from serve.lanes.rate_limit_headers import RateLimits, read_rate_limits
 from serve.money.hold import BudgetSpent, Hold, NotHeld
 from serve.proxy.verdict import (

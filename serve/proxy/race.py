@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from router.telemetry_schema import Outcome
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.usage_estimate import estimate_usage
 from serve.proxy.attempt import Attempt, AttemptFailed
 from serve.proxy.attempt_series import AttemptSeries
 

@@ -14,10 +14,10 @@ from serve.dialects.anthropic.usage import Usage, read_usage, usage_block
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import Quirks
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.quirks import Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 from serve.dialects.sse import EventSplitter, event_data
+from serve.dialects.usage_estimate import estimate_usage
 
 _DELTAS_WITH_TEXT = ("text", "thinking", "partial_json")
 

@@ -19,7 +19,7 @@ from serve.dialects.neutral.parts import (
     arguments_object,
 )
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 DEFAULT_MAX_TOKENS = 8_192
 """Sent where neither the caller nor the catalogue knows a limit: the dialect has no request without one."""

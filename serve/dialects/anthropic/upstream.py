@@ -26,7 +26,7 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 from serve.dialects.sse import EventSplitter, event_data
 
 _REASONS: dict[str, FinishReason] = {

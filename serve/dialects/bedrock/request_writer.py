@@ -19,7 +19,7 @@ from serve.dialects.neutral.parts import (
     arguments_object,
 )
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 _CACHE_POINT: Body = {"cachePoint": {"type": "default"}}
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9\s\-()\[\]]")

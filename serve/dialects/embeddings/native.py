@@ -9,9 +9,9 @@ from router.lane import Lane
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import usage_with_cost
+from serve.dialects.quirks import Quirks
 
 
 class _Usage(msgspec.Struct):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from serve.dialects.inquiry import Body
 from serve.dialects.neutral.parts import MediaPart, Part, TextPart, ToolCallPart, ToolResultPart, arguments_object
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Tool, ToolChoice, Turn
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 
 NO_SIGNATURE = "skip_thought_signature_validator"
 """Stands for the signature of a call that another vendor's model made; without one Gemini 3 refuses the conversation."""

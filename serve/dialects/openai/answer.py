@@ -7,7 +7,8 @@ import msgspec
 
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill
-from serve.dialects.openai.usage import Usage, estimate_usage, read_usage, usage_with_cost
+from serve.dialects.openai.usage import Usage, read_usage, usage_with_cost
+from serve.dialects.usage_estimate import estimate_usage
 
 
 @dataclass(frozen=True, slots=True)

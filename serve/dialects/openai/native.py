@@ -4,9 +4,9 @@ from router.lane import Lane
 from serve.dialects.exchange import Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.answer import parse_answer
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.stream_relay import ChatStreamRelay
 from serve.dialects.openai.upstream_request import encode_upstream_body
+from serve.dialects.quirks import Quirks
 
 
 class NativeChat:

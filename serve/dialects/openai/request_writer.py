@@ -16,8 +16,8 @@ from serve.dialects.neutral.parts import (
     joined_text,
 )
 from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Reasoning, Sampling, Tool, ToolChoice, Turn
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.reasoning_details import call_signature_detail, details_of_part
+from serve.dialects.quirks import Quirks
 
 _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2_048, 8_192
 

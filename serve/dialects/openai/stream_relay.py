@@ -7,9 +7,10 @@ import msgspec
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Settle
 from serve.dialects.openai.stream_chunk import Chunk, Delta, decode_chunk, decode_chunks
-from serve.dialects.openai.usage import estimate_usage, read_usage, usage_with_cost
+from serve.dialects.openai.usage import read_usage, usage_with_cost
 from serve.dialects.openai.word_frame import WordFrame
 from serve.dialects.sse import EventSplitter, encode_event, event_data
+from serve.dialects.usage_estimate import estimate_usage
 
 DONE = b"[DONE]"
 _LAST = b"data: [DONE]\n\n"

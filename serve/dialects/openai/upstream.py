@@ -24,11 +24,11 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details, vendor_of_format
 from serve.dialects.openai.request_writer import write_request
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import Usage, read_usage
+from serve.dialects.quirks import Quirks
 from serve.dialects.sse import EventSplitter, event_data
 
 _DONE = b"[DONE]"

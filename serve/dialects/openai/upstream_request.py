@@ -3,7 +3,7 @@
 import msgspec
 
 from serve.dialects.inquiry import Body
-from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
+from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 
 _THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details", "extra_content"})

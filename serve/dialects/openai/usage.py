@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import Struct
 
 from router.price_table import Cost, TokenUsage
-from router.text_window import estimate_tokens
 from serve.dialects.cost_fields import cost_fields
 
 
@@ -53,11 +52,6 @@ def read_usage(usage: Usage | None, *, is_reasoning_outside: bool = False) -> To
         cache_write_tokens=max(details.cache_write_tokens or 0, 0),
         reasoning_tokens=max(reasoning, 0),
     )
-
-
-def estimate_usage(prompt_tokens: int, completion_characters: int) -> TokenUsage:
-    """Return a usage for an answer whose provider sent none, or that broke off, marked as estimated."""
-    return TokenUsage(prompt_tokens, estimate_tokens(completion_characters), is_estimated=True)
 
 
 def usage_block(usage: TokenUsage) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from router.lane import Lane
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import Quirks
-from serve.dialects.openai.usage import estimate_usage
+from serve.dialects.quirks import Quirks
 from serve.dialects.responses.usage import Usage, read_usage, usage_with_cost
 from serve.dialects.routing_fields import OUR_FIELDS
 from serve.dialects.sse import EventSplitter, event_data
+from serve.dialects.usage_estimate import estimate_usage
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 

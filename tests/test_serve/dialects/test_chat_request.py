@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from router.lane import Capability
 from serve.dialects.openai.chat_request import parse_chat_request
 from serve.dialects.openai.conversation import route_context
-from serve.dialects.openai.quirks import Quirks
 from serve.dialects.openai.upstream_request import encode_upstream_body
+from serve.dialects.quirks import Quirks
 from serve.dialects.seen_conversation import TOKENS_PER_IMAGE
 from serve.errors import BadRequestError, TooLargeError
 

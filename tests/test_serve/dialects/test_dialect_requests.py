@@ -19,7 +19,7 @@ from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, Too
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Turn
 from serve.dialects.openai import request_reader as chat_reader
 from serve.dialects.openai import request_writer as chat_writer
-from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
+from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.errors import BadRequestError
 
 LANE = Lane(

@@ -37,8 +37,8 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.openai.caller import ChatCaller
-from serve.dialects.openai.quirks import NO_QUIRKS
 from serve.dialects.openai.upstream import ChatUpstream
+from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import CALLERS, UPSTREAMS, exchange_between
 from serve.dialects.sse import EventSplitter, event_data
 from serve.dialects.translation import UpstreamDialect

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.openai.quirks import NO_QUIRKS, Quirks
+from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.registry import UPSTREAMS, exchange_between
 from serve.errors import BadRequestError, TooLargeError
 from serve.http.doors import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, Door

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from router.context import RouteContext
 from router.lane import Lane
 from router.price_table import Price, TokenUsage, quote_cost
-from serve.dialects.openai.quirks import NO_QUIRKS
+from serve.dialects.quirks import NO_QUIRKS
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneConnection
 from serve.lanes.of_providers import scaled

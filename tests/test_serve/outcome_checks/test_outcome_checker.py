@@ -9,7 +9,7 @@ from typing import Any
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.dialects.openai.conversation import read_chat_request
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 from serve.outcome_checks.checker import OutcomeChecker
 
 ANSWER = json.dumps(

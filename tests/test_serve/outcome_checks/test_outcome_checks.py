@@ -14,7 +14,7 @@ from bench.refusals import main as count_refusals
 from serve.dialects.anthropic.messages_request import read_messages_request
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.conversation import read_chat_request
-from serve.dialects.openai.quirks import Quirks
+from serve.dialects.quirks import Quirks
 from serve.dialects.responses.responses_request import read_responses_request
 from serve.outcome_checks.checks import Checks
 from serve.outcome_checks.finished_answer import FinishedAnswer
