@@ -4,6 +4,7 @@ import logging
 
 import msgspec
 
+from serve.dialects.anthropic import NAME as ANTHROPIC
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import COUNT_TOKENS
@@ -12,7 +13,6 @@ from serve.upstream.transport import TransportError
 
 _log = logging.getLogger("llmdeal.count_tokens")
 _MAX_ANSWER_BYTES = 64 * 1024
-_DIALECT = "anthropic"
 
 
 class _Count(msgspec.Struct):
@@ -49,13 +49,13 @@ async def _ask_lane(call: Call) -> int | None:
     """Return what the chosen lane counts; None where it cannot, or does not answer."""
     row = call.decision.order[0]
     connection = call.connection(row)
-    if _DIALECT not in connection.endpoints:
+    if ANTHROPIC not in connection.endpoints:
         return None
     body = call.exchange(row).encode_request(call.inquiry, connection.lane, connection.quirks)
     headers = {**connection.headers, **call.inquiry.passed_headers}
     try:
         response = await connection.transport.post(
-            f"{connection.endpoints[_DIALECT][0]}/count_tokens", headers, body, connection.deadlines
+            f"{connection.endpoints[ANTHROPIC][0]}/count_tokens", headers, body, connection.deadlines
         )
         try:
             raw = await response.read(_MAX_ANSWER_BYTES)

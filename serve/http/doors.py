@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from serve.dialects.anthropic.dialect import ANTHROPIC
 from serve.dialects.anthropic.messages_request import read_count_request, read_messages_request
 from serve.dialects.embeddings.embeddings_request import read_embeddings_request
 from serve.dialects.inquiry import Inquiry
@@ -28,10 +29,8 @@ class Door:
     passed_headers: tuple[bytes, ...] = ()
 
 
-_ANTHROPIC_HEADERS = (b"anthropic-beta", b"anthropic-version")
-
 CHAT = Door(read_chat_request, error_envelope)
 EMBEDDINGS = Door(read_embeddings_request, error_envelope)
 RESPONSES = Door(read_responses_request, error_envelope)
-MESSAGES = Door(read_messages_request, messages_error_envelope, _ANTHROPIC_HEADERS)
-COUNT_TOKENS = Door(read_count_request, messages_error_envelope, _ANTHROPIC_HEADERS)
+MESSAGES = Door(read_messages_request, messages_error_envelope, ANTHROPIC.passed_headers)
+COUNT_TOKENS = Door(read_count_request, messages_error_envelope, ANTHROPIC.passed_headers)

@@ -12,8 +12,8 @@ from router.quality_model import QualityModel
 from serve.bundles.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
 from serve.bundles.generation import Generation
 from serve.clock import Clock
+from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
-from serve.dialects.registry import EMBEDDINGS
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
 from serve.lanes.directories import LaneDirectories
@@ -89,7 +89,7 @@ class LaneAssembler:
         own = connector.of_stored_keys(stored)
         found = [*configured.connections, *own.connections]
         notices = [*configured.notices, *own.notices]
-        has_answers = any(EMBEDDINGS not in connection.endpoints for connection in found)
+        has_answers = any(EMBEDDINGS.name not in connection.endpoints for connection in found)
         if self._settings.sandbox == "on" or (self._settings.sandbox == "auto" and not has_answers):
             if not has_answers:
                 until = "Until then answers come from the built-in sandbox and are simulated."
@@ -185,8 +185,8 @@ class LaneAssembler:
         signers: tuple[Signer, ...],
         hosts: tuple[LaneDirectories, LaneDirectories] | None = None,
     ) -> LaneAssembly:
-        connections = [connection for connection in found if EMBEDDINGS not in connection.endpoints]
-        embeddings = [connection for connection in found if EMBEDDINGS in connection.endpoints]
+        connections = [connection for connection in found if EMBEDDINGS.name not in connection.endpoints]
+        embeddings = [connection for connection in found if EMBEDDINGS.name in connection.endpoints]
         generation = self.generation
         table = _believed([connection.lane for connection in connections], generation, self.calibrations())
         host, vectors_host = hosts or (None, None)

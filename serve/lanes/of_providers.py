@@ -12,14 +12,9 @@ from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
-from serve.dialects.registry import (
-    EMBEDDINGS,
-    SPOKEN_DIALECTS,
-    capabilities_of_dialects,
-    endpoint_urls,
-    parameters_refused_by,
-)
+from serve.dialects.registry import DIALECTS, capabilities_of_dialects, parameters_refused_by
 from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
 from serve.lanes.directory import LaneConnection
@@ -70,11 +65,7 @@ class ProviderConnector:
     def key_names(self) -> tuple[str, ...]:
         """Environment variables that would add providers, those most asked for first."""
         asked = sorted(
-            (
-                row
-                for row in self._rows
-                if row.dialect in SPOKEN_DIALECTS and row.needs_key and row.credentials == "key"
-            ),
+            (row for row in self._rows if row.needs_key and row.credentials == "key"),
             key=lambda row: (
                 _MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR),
                 row.id,
@@ -148,18 +139,18 @@ def _connect(
     if account.region_row is not None and account.region_row.added_fields:
         quirks = replace(quirks, added_fields={**quirks.added_fields, **account.region_row.added_fields})
     if lane.lane_id in account.own_embeddings:
-        endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, lane.upstream_model)}
+        endpoints = {EMBEDDINGS.name: EMBEDDINGS.endpoints(account.base_url, lane.upstream_model)}
         return LaneConnection(
             lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
         )
-    dialects: tuple[str, ...] = (row.dialect, *row.also_speaks)
+    dialects = (row.dialect, *row.also_speaks)
     lane = replace(
         lane,
         capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks),
         refused_parameters=parameters_refused_by(row.dialect, quirks),
     )
     endpoints = {
-        dialect: endpoint_urls(dialect, account.base_url, lane.upstream_model, row.paths) for dialect in dialects
+        name: DIALECTS[name].endpoints(account.base_url, lane.upstream_model, row.paths.get(name)) for name in dialects
     }
     return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines, account.terms, account.signer)
 
@@ -199,7 +190,7 @@ def _embedding_connections(
             trains_on_data=account.trains_on_data,
             retains_data=account.retains_data,
         )
-        endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, account.base_url, model_id)}
+        endpoints = {EMBEDDINGS.name: EMBEDDINGS.endpoints(account.base_url, model_id)}
         yield LaneConnection(
             lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
         )

@@ -6,15 +6,9 @@ from decimal import Decimal
 
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
+from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
-from serve.dialects.registry import (
-    DIALECT_HEADERS,
-    EMBEDDINGS,
-    KEY_HEADERS,
-    capabilities_of_dialects,
-    endpoint_urls,
-    parameters_refused_by,
-)
+from serve.dialects.registry import DIALECTS, capabilities_of_dialects, parameters_refused_by
 from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
 from serve.lanes.directory import LaneConnection
@@ -37,11 +31,10 @@ def server_connections(
             raise ConfigurationError(f"two servers have the id {server_id!r}: give each its own")
     connections = []
     for server in servers:
-        headers = {"content-type": "application/json", **DIALECT_HEADERS.get(server.dialect, {})}
+        main = DIALECTS[server.dialect]
+        headers = {"content-type": "application/json", **main.headers}
         if server.key is not None:
-            secret = server.key.get_secret_value()
-            own_header = KEY_HEADERS.get(server.dialect)
-            headers |= {"authorization": f"Bearer {secret}"} if own_header is None else {own_header: secret}
+            headers |= main.key_headers(server.key.get_secret_value())
         terms = UpstreamTerms(
             requests_per_minute=server.requests_per_minute, tokens_per_minute=server.tokens_per_minute
         )
@@ -50,14 +43,14 @@ def server_connections(
                 server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
             )
             if served.kind == "embedding":
-                endpoints = {EMBEDDINGS: endpoint_urls(EMBEDDINGS, server.base_url, lane.upstream_model)}
+                endpoints = {EMBEDDINGS.name: EMBEDDINGS.endpoints(server.base_url, lane.upstream_model)}
                 connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
                 continue
-            dialects: tuple[str, ...] = (server.dialect, *server.also_speaks)
+            dialects = (server.dialect, *server.also_speaks)
             own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
             refused = parameters_refused_by(server.dialect, NO_QUIRKS)
             lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
-            endpoints = {dialect: endpoint_urls(dialect, server.base_url, lane.upstream_model) for dialect in dialects}
+            endpoints = {name: DIALECTS[name].endpoints(server.base_url, lane.upstream_model) for name in dialects}
             connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
     return connections
 

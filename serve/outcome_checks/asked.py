@@ -7,10 +7,10 @@ from typing import Any
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.neutral.parts import ToolResultPart, joined_text
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.registry import DIALECTS
 from serve.errors import BadRequestError
 
 _LAST_MESSAGES = 4
-_LIST_FIELDS = {"openai": "messages", "anthropic": "messages", "responses": "input"}
 _JSON_FIELDS = frozenset({"response_format", "output_config", "output_format"})
 _TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call"})
 
@@ -92,9 +92,8 @@ def _read_end(inquiry: Inquiry) -> NeutralRequest | None:
 
 
 def _shortened(inquiry: Inquiry, *, is_without_tools: bool) -> Body:
-    field = _LIST_FIELDS[inquiry.dialect]
-    messages = inquiry.body.get(field)
+    field = DIALECTS[inquiry.dialect].messages_field
     body = {name: value for name, value in inquiry.body.items() if not (is_without_tools and name in _TOOL_FIELDS)}
-    if isinstance(messages, list):
+    if field is not None and isinstance(messages := body.get(field), list):
         body[field] = messages[-_LAST_MESSAGES:]
     return body

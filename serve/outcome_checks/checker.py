@@ -10,7 +10,8 @@ from typing import Final, Protocol
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.clock import Clock
-from serve.outcome_checks.checks import CHECKED_DIALECTS, Checks
+from serve.dialects.registry import DIALECTS
+from serve.outcome_checks.checks import Checks
 from serve.outcome_checks.finished_answer import FinishedAnswer
 from serve.proxy.attempt import MOST_KEPT_PIECES, Attempt
 from serve.routing.call import Call
@@ -66,7 +67,7 @@ class OutcomeChecker:
     def take(self, call: Call, attempt: Attempt) -> None:
         """Queue a complete answer; about three microseconds."""
         raw = attempt.answer_raw
-        if raw is None or call.inquiry.dialect not in CHECKED_DIALECTS:
+        if raw is None or DIALECTS[call.inquiry.dialect].messages_field is None:
             return
         now = self._clock.monotonic()
         self._left = min(self._left + (now - self._last_taken) * self._most_per_s, self._most_per_s * _BURST_S)

@@ -7,8 +7,6 @@ from serve.outcome_checks.refusals import begins_as_refusal
 from serve.outcome_checks.said import Said, SaidCall, read_said
 from serve.outcome_checks.schemas import Schemas
 
-CHECKED_DIALECTS = frozenset({"openai", "anthropic", "responses"})
-"""Of callers; embeddings say nothing."""
 _FEWEST_TOKENS = 64
 """A caller who allows fewer wants the beginning only."""
 

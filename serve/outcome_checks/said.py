@@ -9,8 +9,9 @@ from msgspec import Struct
 from serve.dialects.neutral.answer import Finished, TextDelta, ToolArguments, ToolCallBegan
 from serve.dialects.neutral.parts import ToolCallPart, joined_text
 from serve.dialects.quirks import Quirks
-from serve.dialects.registry import UPSTREAMS
+from serve.dialects.registry import DIALECTS
 from serve.dialects.sse import EventSplitter, event_data
+from serve.dialects.translation import UpstreamDialect
 
 _REFUSAL_FIELD = (b'"refusal":"', b'"refusal": "')
 _REFUSED = frozenset({"content_filter", "refusal"})
@@ -68,13 +69,20 @@ def read_said(
         said, calls, has_refusal = _read_responses(joined, is_stream=not isinstance(raw, bytes))
         return Said(said, calls, is_refused or has_refusal, is_cut)
     if isinstance(raw, bytes):
-        answer = UPSTREAMS[dialect].read_answer(raw, quirks)
+        answer = _upstream(dialect).read_answer(raw, quirks)
         calls = tuple(SaidCall(part.name, part.arguments) for part in answer.parts if isinstance(part, ToolCallPart))
         reason = answer.finish_reason
         return Said(joined_text(answer.parts), calls, is_refused or reason in _REFUSED, is_cut or reason in _CUT)
     if dialect == "openai" and (quick := _read_text_stream(joined)) is not None:
         return Said(quick, (), is_refused, is_cut)
     return _read_stream(dialect, joined, quirks, is_refused=is_refused, is_cut=is_cut)
+
+
+def _upstream(dialect: str) -> UpstreamDialect:
+    upstream = DIALECTS[dialect].upstream
+    if upstream is None:
+        raise KeyError(dialect)
+    return upstream
 
 
 class _Delta(Struct):
@@ -114,7 +122,7 @@ def _read_stream(dialect: str, raw: bytes, quirks: Quirks, *, is_refused: bool, 
     text: list[str] = []
     names: dict[int, str] = {}
     arguments: dict[int, list[str]] = {}
-    reader = UPSTREAMS[dialect].stream_reader(quirks)
+    reader = _upstream(dialect).stream_reader(quirks)
     for event in reader.feed(raw) + reader.feed(b"\n\n"):
         if isinstance(event, TextDelta):
             text.append(event.text)

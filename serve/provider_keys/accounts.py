@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from router.lane import Region
 from serve.catalogue.model_rows import OfferRow
 from serve.catalogue.provider_rows import PlaceRow, ProviderRow, RegionRow
-from serve.dialects.registry import DIALECT_HEADERS, SPOKEN_DIALECTS
+from serve.dialects.registry import DIALECTS
 from serve.errors import ConfigurationError
 from serve.identity.rows import StoredProviderKey
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
@@ -201,11 +201,6 @@ def _open_account(
                 f"{row.name}: credentials were found; say that they may be used, and where, under [providers.{row.id}]."
             )
         return None
-    if row.dialect not in SPOKEN_DIALECTS:
-        notices.append(
-            f"{row.name}: a key was found, but its {row.dialect} dialect is not spoken yet; its lanes are left out."
-        )
-        return None
     return _open(row, configured, environment, notices, kind, provider_key)
 
 
@@ -237,7 +232,7 @@ def _open(
         return None
     if "{project}" in template and project is None:
         raise ConfigurationError(f"providers.{row.id}.project: the credentials do not say which project; set it")
-    headers = {"content-type": "application/json", **DIALECT_HEADERS.get(row.dialect, {}), **row.headers}
+    headers = {"content-type": "application/json", **DIALECTS[row.dialect].headers, **row.headers}
     if provider_key and signer is None:
         headers[row.auth_header] = f"Bearer {provider_key}" if row.auth_header == "authorization" else provider_key
     return ProviderAccount(

@@ -23,13 +23,8 @@ from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
-from serve.dialects.registry import (
-    EMBEDDINGS,
-    SPOKEN_DIALECTS,
-    capabilities_of_dialects,
-    endpoint_urls,
-    exchange_between,
-)
+from serve.dialects.embeddings.dialect import EMBEDDINGS
+from serve.dialects.registry import DIALECTS, capabilities_of_dialects, exchange_between
 from serve.errors import ConfigurationError
 from serve.http.doors import CHAT, MESSAGES
 from serve.lanes.capabilities import capabilities_named
@@ -41,7 +36,7 @@ from serve.upstream.transport import Deadlines
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ROWS = load_provider_rows(data_dir() / "providers")
-SPOKEN = [row for row in ROWS if row.dialect in SPOKEN_DIALECTS and row.credentials == "key"]
+SPOKEN = [row for row in ROWS if row.credentials == "key"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +65,7 @@ def test_a_provider_row_is_sourced_and_reachable(row: ProviderRow) -> None:
 def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, catalogue: ModelCatalogue) -> None:
     found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     offered = {model.offers[row.id].model for model in catalogue.models if row.id in model.offers}
-    chats = [connection for connection in found.connections if EMBEDDINGS not in connection.endpoints]
+    chats = [connection for connection in found.connections if EMBEDDINGS.name not in connection.endpoints]
     lanes = [connection.lane for connection in chats]
     assert {lane.upstream_model for lane in lanes} == offered, "an offer without a price would be missing here"
     if not offered and row.needs_key:
@@ -88,7 +83,7 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
             in lane.capabilities
         )
         base_url = (row.base_url or "").replace("{location}", row.location or "")
-        assert connection.endpoints[row.dialect] == endpoint_urls(row.dialect, base_url, lane.upstream_model)
+        assert connection.endpoints[row.dialect] == DIALECTS[row.dialect].endpoints(base_url, lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
 
@@ -97,12 +92,12 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
 def test_vectors_that_the_catalogue_offers_are_priced_lanes_of_their_own(row: ProviderRow, tmp_path: Path) -> None:
     found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     models = load_embeddings(data_dir() / "embeddings.yaml").models
-    vectors = [connection for connection in found.connections if EMBEDDINGS in connection.endpoints]
+    vectors = [connection for connection in found.connections if EMBEDDINGS.name in connection.endpoints]
     assert {connection.lane.upstream_model for connection in vectors} == {
         model.offers[row.id] for model in models if row.id in model.offers
     }
     for connection in vectors:
-        assert list(connection.endpoints) == [EMBEDDINGS]
+        assert list(connection.endpoints) == [EMBEDDINGS.name]
         assert connection.lane.price.input_usd_per_mtok > 0
         assert connection.lane.price.output_usd_per_mtok == 0
 

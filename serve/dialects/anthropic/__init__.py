@@ -1,1 +1,3 @@
 """Anthropic's Messages, spoken by its SDKs and by Claude-style agents, and by Anthropic itself."""
+
+NAME = "anthropic"

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from router.lane import Capability
+from serve.dialects.anthropic import NAME
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.request_reader import read_request
 from serve.dialects.carried_thoughts import carried_by
@@ -120,7 +121,7 @@ def _inquiry(request: MessagesRequest, body: dict[str, Any]) -> Inquiry:
         required=_required(request, body, seen),
         max_output_tokens=request.max_tokens,
     )
-    return Inquiry("anthropic", request, body, context, opening, bool(request.stream), read_request)
+    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 
 class _Seen:

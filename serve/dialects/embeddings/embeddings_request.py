@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.text_window import cut_to_window, estimate_tokens
+from serve.dialects.embeddings import NAME
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.json_body import decode_body, typed
 from serve.dialects.neutral.request import NeutralRequest
@@ -49,7 +50,7 @@ def read_embeddings_request(raw: bytes) -> Inquiry:
         )
     n_tokens = sum(1 if isinstance(piece, int) else len(piece) for piece in pieces if not isinstance(piece, str))
     context = RouteContext(cut_to_window(text), len(text), estimate_tokens(len(text)) + n_tokens, len(pieces))
-    return Inquiry("embeddings", request, body, context, text[:200], False, _no_other_dialect)
+    return Inquiry(NAME, request, body, context, text[:200], False, _no_other_dialect)
 
 
 def _no_other_dialect(body: Body) -> NeutralRequest:

@@ -1,1 +1,3 @@
 """OpenAI's chat completions, spoken by callers and by most providers."""
+
+NAME = "openai"

@@ -3,6 +3,7 @@
 from router.context import RouteContext
 from router.lane import Capability
 from serve.dialects.inquiry import Body, Inquiry
+from serve.dialects.openai import NAME
 from serve.dialects.openai.chat_request import ChatRequest, ContentPart, Message, parse_chat_request
 from serve.dialects.openai.reasoning_details import capability_of_format
 from serve.dialects.openai.request_reader import read_request
@@ -34,7 +35,7 @@ def read_chat_request(raw: bytes) -> Inquiry:
     """
     request, body = parse_chat_request(raw)
     context = route_context(request, body)
-    return Inquiry("openai", request, body, context, _opening(request), bool(request.stream), read_request)
+    return Inquiry(NAME, request, body, context, _opening(request), bool(request.stream), read_request)
 
 
 def _opening(request: ChatRequest) -> str:

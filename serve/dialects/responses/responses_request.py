@@ -8,6 +8,7 @@ from router.lane import Capability
 from serve.dialects.carried_thoughts import OPENAI, carried_by
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
+from serve.dialects.responses import NAME
 from serve.dialects.responses.items import Content, Item
 from serve.dialects.responses.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
@@ -94,7 +95,7 @@ def read_responses_request(raw: bytes) -> Inquiry:
         required=_required(request, body, seen),
         max_output_tokens=request.max_output_tokens,
     )
-    return Inquiry("responses", request, body, context, opening, bool(request.stream), read_request)
+    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 
 class _Seen:

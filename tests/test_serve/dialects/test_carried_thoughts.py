@@ -13,7 +13,7 @@ from router.price_table import Cost, TokenUsage
 from serve.dialects.exchange import Bill
 from serve.dialects.neutral.answer import Finished, NeutralAnswer, ToolArguments, ToolCallBegan
 from serve.dialects.neutral.parts import TextPart, ToolCallPart
-from serve.dialects.registry import CALLERS
+from serve.dialects.registry import caller_dialects
 from serve.dialects.sse import EventSplitter, event_data
 from serve.errors import BadRequestError
 from serve.http.doors import MESSAGES, RESPONSES
@@ -35,7 +35,7 @@ def test_the_signature_of_a_call_survives_the_way_to_the_caller_and_back(
     said = tuple(ToolCallPart(call_id, name, told, signature) for call_id, name, told, signature in calls)
     usage, bill = TokenUsage(1, 1), Bill(Cost(0, 0, 0, 0))
     if is_streaming:
-        writer = CALLERS[door].stream_writer()
+        writer = caller_dialects()[door].stream_writer()
         raw = b"".join(
             writer.write(ToolCallBegan(number, part.call_id, part.name, part.signature))
             + writer.write(ToolArguments(number, part.arguments))
@@ -43,7 +43,7 @@ def test_the_signature_of_a_call_survives_the_way_to_the_caller_and_back(
         )
         body = streamed_answer(door, raw + writer.write(Finished("tool_calls")) + writer.finish(usage, bill))
     else:
-        body = CALLERS[door].write_answer(NeutralAnswer("id", "m", said, "tool_calls", usage), usage, bill)
+        body = caller_dialects()[door].write_answer(NeutralAnswer("id", "m", said, "tool_calls", usage), usage, bill)
     if door == "anthropic":
         turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": body["content"]}]
         inquiry = MESSAGES.read(msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": turns}))

@@ -39,7 +39,7 @@ from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart,
 from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.upstream import ChatUpstream
 from serve.dialects.quirks import NO_QUIRKS
-from serve.dialects.registry import CALLERS, UPSTREAMS, exchange_between
+from serve.dialects.registry import caller_dialects, exchange_between, upstream_dialects
 from serve.dialects.sse import EventSplitter, event_data
 from serve.dialects.translation import UpstreamDialect
 
@@ -190,6 +190,7 @@ def test_a_stream_written_in_a_dialect_is_read_back_as_it_was(answer: NeutralAns
         assert reader.is_done
 
 
+CALLERS, UPSTREAMS = caller_dialects(), upstream_dialects()
 READABLE = sorted(CALLERS.keys() & UPSTREAMS.keys())
 STREAMS = {
     "openai": ["llama-cpp/chat-stream.sse", "openai/parallel-tools.sse", "openai/usage-with-empty-choice.sse"],

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.quirks import NO_QUIRKS, Quirks
-from serve.dialects.registry import UPSTREAMS, exchange_between
+from serve.dialects.registry import exchange_between, upstream_dialects
 from serve.errors import BadRequestError, TooLargeError
 from serve.http.doors import CHAT, COUNT_TOKENS, MESSAGES, RESPONSES, Door
 
@@ -150,7 +150,7 @@ def damaged(draw: st.DrawFn, body: dict[str, Any]) -> dict[str, Any]:
 
 def carry_everywhere(inquiry: Inquiry) -> None:
     """Write the request in every dialect."""
-    for upstream in UPSTREAMS:
+    for upstream in upstream_dialects():
         for quirks in (NO_QUIRKS, BUDGETED):
             exchange_between(inquiry.dialect, upstream).encode_request(inquiry, LANE, quirks)
 

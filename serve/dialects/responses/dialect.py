@@ -1,0 +1,16 @@
+"""The row of OpenAI's Responses."""
+
+from router.lane import Capability
+from serve.dialects.dialect import Dialect
+from serve.dialects.responses import NAME
+from serve.dialects.responses.caller import ResponsesCaller
+from serve.dialects.responses.native import NativeResponses
+
+RESPONSES = Dialect(
+    name=NAME,
+    paths=("/responses", "/responses"),
+    caller=ResponsesCaller(),
+    native=NativeResponses(),
+    capabilities=Capability.RESPONSES_DIALECT | Capability.MEDIA_URLS,
+    messages_field="input",
+)
