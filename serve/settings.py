@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from serve.errors import ConfigurationError
 
@@ -15,6 +15,18 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_CONFIG_FILE = Path("llmdeal.toml")
 
 Price = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+
+
+def _main_dialect(name: str) -> str:
+    from serve.dialects.registry import check_main_dialect  # imported here: only a server in the settings needs it
+
+    return check_main_dialect(name)
+
+
+def _further_dialect(name: str) -> str:
+    from serve.dialects.registry import check_further_dialect
+
+    return check_further_dialect(name)
 
 
 class _Section(BaseModel):
@@ -129,12 +141,11 @@ class ServerSettings(_Section):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Its name, the first part of its lanes' ids.")
     base_url: str = Field(pattern=r"^https?://", description="Up to and including /v1.")
-    dialect: Literal["openai", "anthropic", "gemini", "bedrock"] = Field(
-        "openai",
-        description="openai: /chat/completions under the base URL; anthropic: /messages; gemini: /models/…:generateContent; bedrock: /model/…/converse.",
+    dialect: Annotated[str, AfterValidator(_main_dialect)] = Field(
+        "openai", description="Dialect that it speaks below the base URL; docs/settings.md lists the names."
     )
-    also_speaks: tuple[Literal["openai", "anthropic", "responses"], ...] = Field(
-        (), description="Further dialects under the same base URL, for callers that use them: anthropic, responses."
+    also_speaks: tuple[Annotated[str, AfterValidator(_further_dialect)], ...] = Field(
+        (), description="Further dialects below the same base URL, for callers that use them: anthropic, responses, …"
     )
     key: SecretStr | None = Field(
         None, description="Sent as a bearer token, as x-api-key or x-goog-api-key, where the server wants one."

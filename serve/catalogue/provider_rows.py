@@ -6,16 +6,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.quirks import Quirks, StreamUsage
+from serve.dialects.registry import check_further_dialect, check_main_dialect
 from serve.errors import ConfigurationError
 from serve.upstream.prompt_cache import PromptCache
 from serve.upstream.refusals import Refusal, RefusalMeaning
 from serve.upstream.upstream_terms import UpstreamTerms
 
-Dialect = Literal["openai", "anthropic", "gemini", "bedrock"]
+MainDialect = Annotated[str, AfterValidator(check_main_dialect)]
+FurtherDialect = Annotated[str, AfterValidator(check_further_dialect)]
 
 
 class SourceRow(CatalogueRow):
@@ -91,10 +93,8 @@ class ProviderRow(CatalogueRow):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     name: str = Field(min_length=2)
-    dialect: Dialect
-    also_speaks: tuple[Literal["anthropic", "responses"], ...] = Field(
-        (), description="Further dialects under the same base URL and key."
-    )
+    dialect: MainDialect
+    also_speaks: tuple[FurtherDialect, ...] = Field((), description="Further dialects under the same base URL and key.")
     base_url: str | None = Field(
         description="Up to the version, with {project} and {location} where it has them; null: each user's own (Azure)."
     )

@@ -11,6 +11,7 @@ from router.policies.registry import POLICIES
 from router.reason import Reason
 from serve import errors
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dialects.registry import upstream_dialects
 from serve.http import feedback, health, models
 from serve.packaged_files import data_dir
 from serve.settings import Settings, load_settings
@@ -59,6 +60,13 @@ def test_every_endpoint_is_in_the_api_page() -> None:
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_is_in_the_settings_page(name: str) -> None:
     assert f"| `{name}` |" in (DOCS / "settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(upstream_dialects()))
+def test_every_dialect_of_a_server_is_in_the_settings_page(name: str) -> None:
+    page = (DOCS / "settings.md").read_text(encoding="utf-8")
+    line = next(line for line in page.splitlines() if line.startswith("| `dialect` |"))
+    assert re.search(rf"\b{name}\b", line)
 
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
