@@ -26,8 +26,8 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
-from serve.dialects.sse import EventSplitter, event_data
 
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -127,28 +127,13 @@ class MessagesUpstream:
         return MessagesStreamReader()
 
 
-class MessagesStreamReader:
+class MessagesStreamReader(SseStreamReader[StreamEvent]):
     """See `serve.dialects.translation.StreamReader`."""
 
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
+        super().__init__(decode_event, "an event is none of a Messages stream")
         self._usage = Usage()
         self._numbers: dict[int, int] = {}  # index of a block -> number of the call in it
-        self.is_done = False
-
-    def feed(self, chunk: bytes) -> list[AnswerEvent]:
-        """Return the events that these bytes complete."""
-        events: list[AnswerEvent] = []
-        for raw in self._splitter.feed(chunk):
-            data = event_data(raw)
-            if data is None:
-                continue
-            try:
-                event = decode_event(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise ValueError(f"an event is none of a Messages stream: {type(error).__name__}") from None
-            self._read(event, events)
-        return events
 
     def _read(self, event: StreamEvent, events: list[AnswerEvent]) -> None:
         if event.type == "content_block_delta" and event.delta is not None:
@@ -203,10 +188,7 @@ def read_message(raw: bytes) -> Message:
     Raises:
         ValueError: It is none.
     """
-    try:
-        message = _decode_message(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ValueError(f"the provider's answer is not a message: {type(error).__name__}") from None
+    message = decoded(_decode_message, raw, "the provider's answer is not a message")
     if message.stop_reason is None and not message.content:
         raise ValueError("the provider's answer is not a message: it has neither content nor a stop reason")
     return message

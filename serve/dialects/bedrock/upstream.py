@@ -26,6 +26,7 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.provider_json import decoded
 from serve.dialects.quirks import Quirks
 
 _VENDOR = "anthropic"  # the one whose thoughts Bedrock hands on signed
@@ -115,10 +116,7 @@ class ConverseUpstream:
         Raises:
             ValueError: It is none.
         """
-        try:
-            response = _decode_response(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"the provider's answer is not of Converse: {type(error).__name__}") from None
+        response = decoded(_decode_response, raw, "the provider's answer is not of Converse")
         if response.output is None or response.output.message is None:
             raise ValueError("the provider's answer is not of Converse: it has no message")
         parts = tuple(part for block in response.output.message.content if (part := _part(block)) is not None)
@@ -141,15 +139,12 @@ class ConverseStreamReader:
         """Return the events that these bytes complete."""
         events: list[AnswerEvent] = []
         for message in self._splitter.feed(chunk):
-            try:
-                self._read(message, events)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise ValueError(f"an event is none of a Converse stream: {type(error).__name__}") from None
+            self._read(message, events)
         return events
 
     def _read(self, message: StreamMessage, events: list[AnswerEvent]) -> None:
         headers = message.headers
-        event = _decode_event(message.payload)
+        event = decoded(_decode_event, message.payload, "an event is none of a Converse stream")
         if headers.get(":message-type", "event") != "event":
             events.append(Failed(event.message or headers.get(":exception-type") or "the provider failed"))
             return

@@ -11,6 +11,7 @@ from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import usage_with_cost
+from serve.dialects.provider_json import decoded
 from serve.dialects.quirks import Quirks
 
 
@@ -36,10 +37,7 @@ class NativeEmbeddings:
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
         """Read the vectors, or rather leave them unread."""
-        try:
-            usage = _decode(raw).usage or _Usage()
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"the provider's answer holds no embeddings: {type(error).__name__}") from None
+        usage = decoded(_decode, raw, "the provider's answer holds no embeddings").usage or _Usage()
         counted = usage.prompt_tokens if usage.prompt_tokens is not None else usage.total_tokens
         tokens = TokenUsage(prompt_tokens, 0, is_estimated=True) if counted is None else TokenUsage(max(counted, 0), 0)
         return EmbeddingsReply(raw, tokens)

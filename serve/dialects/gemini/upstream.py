@@ -23,8 +23,8 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
-from serve.dialects.sse import EventSplitter, event_data
 
 _FILTERED = frozenset(
     {
@@ -107,12 +107,7 @@ class GeminiUpstream:
         Raises:
             ValueError: It is none.
         """
-        try:
-            response = _decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"the provider's answer is not a generateContent response: {type(error).__name__}"
-            ) from None
+        response = decoded(_decode, raw, "the provider's answer is not a generateContent response")
         told = _told_reason(response)
         if told is None and not response.candidates:
             raise ValueError("the provider's answer is not a generateContent response: it has no candidate")
@@ -132,29 +127,13 @@ class GeminiUpstream:
         return GeminiStreamReader()
 
 
-class GeminiStreamReader:
+class GeminiStreamReader(SseStreamReader[_Response]):
     """See `serve.dialects.translation.StreamReader`. The dialect has no mark for the end: the stream just ends."""
 
-    is_done = False
-
     def __init__(self) -> None:
-        self._splitter = EventSplitter()
+        super().__init__(_decode, "an event is none of a generateContent stream")
         self._has_begun = False
         self._n_calls = 0
-
-    def feed(self, chunk: bytes) -> list[AnswerEvent]:
-        """Return the events that these bytes complete."""
-        events: list[AnswerEvent] = []
-        for raw in self._splitter.feed(chunk):
-            data = event_data(raw)
-            if data is None:
-                continue
-            try:
-                response = _decode(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise ValueError(f"an event is none of a generateContent stream: {type(error).__name__}") from None
-            self._read(response, events)
-        return events
 
     def _read(self, response: _Response, events: list[AnswerEvent]) -> None:
         if response.error is not None:

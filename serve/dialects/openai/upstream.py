@@ -28,10 +28,9 @@ from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_de
 from serve.dialects.openai.request_writer import write_request
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import Usage, read_usage
+from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
-from serve.dialects.sse import EventSplitter, event_data
 
-_DONE = b"[DONE]"
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -106,10 +105,7 @@ class ChatUpstream:
         Raises:
             ValueError: It is none.
         """
-        try:
-            completion = _decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"the provider's answer is not a chat completion: {type(error).__name__}") from None
+        completion = decoded(_decode, raw, "the provider's answer is not a chat completion")
         if not completion.choices or completion.choices[0].message is None:
             raise ValueError("the provider's answer is not a chat completion: it has no message")
         choice = completion.choices[0]
@@ -127,44 +123,26 @@ class ChatUpstream:
         return ChatStreamReader(is_reasoning_outside=quirks.is_reasoning_outside)
 
 
-class ChatStreamReader:
+class ChatStreamReader(SseStreamReader[_Completion]):
     """See `serve.dialects.translation.StreamReader`."""
 
     def __init__(self, *, is_reasoning_outside: bool = False) -> None:
-        self._splitter = EventSplitter()
+        super().__init__(_decode, "a chunk is no chat completion chunk", end_mark=b"[DONE]")
         self._is_reasoning_outside = is_reasoning_outside
         self._has_begun = False
         self._numbers: dict[int, int] = {}  # a provider's index -> ours
         self._call_ids: list[str] = []
-        self.is_done = False
 
-    def feed(self, chunk: bytes) -> list[AnswerEvent]:
-        """Return the events that these bytes complete."""
-        events: list[AnswerEvent] = []
-        for event in self._splitter.feed(chunk):
-            data = event_data(event)
-            if data is None:
-                continue
-            if data == _DONE:
-                self.is_done = True
-                continue
-            try:
-                piece = _decode(data)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise ValueError(f"a chunk is no chat completion chunk: {type(error).__name__}") from None
-            self._read(piece, events)
-        return events
-
-    def _read(self, piece: _Completion, events: list[AnswerEvent]) -> None:
-        if piece.error is not None:
+    def _read(self, event: _Completion, events: list[AnswerEvent]) -> None:
+        if event.error is not None:
             events.append(
-                Failed(piece.error if isinstance(piece.error, str) else piece.error.message or "the provider failed")
+                Failed(event.error if isinstance(event.error, str) else event.error.message or "the provider failed")
             )
             return
         if not self._has_begun:
             self._has_begun = True
-            events.append(Began(piece.id or "", piece.model or ""))
-        choice = piece.choices[0] if piece.choices else None
+            events.append(Began(event.id or "", event.model or ""))
+        choice = event.choices[0] if event.choices else None
         if choice is not None:
             # Some back-ends end with a whole message instead of a delta.
             said = choice.delta or choice.message
@@ -172,7 +150,7 @@ class ChatStreamReader:
                 self._read_said(said, events)
             if choice.finish_reason is not None:
                 events.append(Finished(_reason(choice.finish_reason, bool(self._call_ids))))
-        usage = self._usage_of(piece)
+        usage = self._usage_of(event)
         if usage is not None:
             events.append(Counted(usage))
 

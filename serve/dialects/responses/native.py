@@ -10,6 +10,7 @@ from router.lane import Lane
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
+from serve.dialects.provider_json import decoded
 from serve.dialects.quirks import Quirks
 from serve.dialects.responses.usage import Usage, read_usage, usage_with_cost
 from serve.dialects.routing_fields import OUR_FIELDS
@@ -62,10 +63,7 @@ class NativeResponses:
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
         """Read a response."""
-        try:
-            response = _decode_response(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise ValueError(f"the provider's answer is not a response: {type(error).__name__}") from None
+        response = decoded(_decode_response, raw, "the provider's answer is not a response")
         if response.output is None or response.status == "failed":
             raise ValueError("the provider's answer is not a response: it has no output")
         text = "".join(
