@@ -9,7 +9,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from router.lane import Capability
 from serve.dialects.neutral.parts import ReasoningPart
+from serve.dialects.thoughts import capability_of_vendor
+from serve.errors import BadRequestError
 
 _MARK = "llmdeal."
 OPENAI = "openai"
@@ -41,24 +44,30 @@ def carried_call(call_id: str, signature: str) -> str:
     return CarriedThought(_GOOGLE, "call", signature, call_id).encode()
 
 
-def carried_by(field: str, owner: str) -> CarriedThought:
-    """Return what the field carries.
+def carried_by(text: str, owner: str, param: str) -> CarriedThought:
+    """Return what such a field carries.
 
     Args:
-        field: As it came.
-        owner: Whose thoughts it holds where it is not marked as ours.
+        text: Content of the field in the request.
+        owner: Vendor of the thoughts in a field that the gateway did not write.
+        param: Name of the field, for the error.
 
     Raises:
-        ValueError: It is marked as ours and was changed on the way.
+        BadRequestError: The gateway wrote the field, and it was changed since.
     """
-    if not field.startswith(_MARK):
-        return CarriedThought(owner, "hidden", field)
+    if not text.startswith(_MARK):
+        return CarriedThought(owner, "hidden", text)
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(field[len(_MARK) :]), type=CarriedThought)
+        return msgspec.json.decode(base64.urlsafe_b64decode(text[len(_MARK) :]), type=CarriedThought)
     except (ValueError, msgspec.MsgspecError) as error:
-        raise ValueError(
-            f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came"
+        raise BadRequestError(
+            f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came", param=param
         ) from None
+
+
+def capability_to_read(text: str, owner: str, param: str) -> Capability:
+    """Return what a lane needs to read the thought in such a field; see `carried_by`."""
+    return capability_of_vendor(carried_by(text, owner, param).vendor)
 
 
 def carried_for(part: ReasoningPart) -> str | None:

@@ -3,7 +3,7 @@
 from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
 from router.text_window import cut_to_window, estimate_tokens
-from serve.errors import TooLargeError
+from serve.errors import BadRequestError, TooLargeError
 
 # What an image costs in input tokens, roughly, at the default detail of the big providers (their pricing pages, 2026-11).
 TOKENS_PER_IMAGE = 800
@@ -11,7 +11,49 @@ TOKENS_PER_IMAGE = 800
 TOKENS_PER_MESSAGE = 4
 
 
-def seen_conversation(
+class SeenConversation:
+    """What a conversation holds, as far as its reader got; the reader of each dialect adds to it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.n_images = 0
+        self.n_results = 0
+        """Results of tools."""
+        self.other_characters = 0
+        """Characters of tools, calls and documents, which cost tokens too."""
+        self.required = Capability.NONE
+
+    def text(self) -> str:
+        """Return all text so far."""
+        return "\n".join(self.texts)
+
+    def context(self, field: str, n_messages: int, max_output_tokens: int | None) -> RouteContext:
+        """Return what the decision may see of the whole conversation; see `conversation_context`.
+
+        Raises:
+            BadRequestError: There is nothing to answer.
+            TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        """
+        text = self.text()
+        if not text.strip() and not self.n_images and not self.n_results:
+            raise nothing_to_answer(field)
+        return conversation_context(
+            text,
+            field,
+            n_messages=n_messages,
+            n_images=self.n_images,
+            other_characters=self.other_characters,
+            required=self.required,
+            max_output_tokens=max_output_tokens,
+        )
+
+
+def nothing_to_answer(field: str) -> BadRequestError:
+    """Return the error for a conversation without content; `field` is the name of the request's field."""
+    return BadRequestError(f"{field}: there is no text, image or tool result to answer. Send one.", param=field)
+
+
+def conversation_context(
     text: str,
     field: str,
     *,
@@ -24,13 +66,13 @@ def seen_conversation(
     """Return what the decision may see of a conversation.
 
     Args:
-        text: All of it.
-        field: Of the request, for errors.
-        n_messages: How many messages or items.
-        n_images: How many images.
-        other_characters: Of tools, calls and documents, which cost tokens too.
-        required: What the lane has to be able to do.
-        max_output_tokens: The caller's limit; None: it gave none.
+        text: All text of the conversation.
+        field: Name of the request's field, for errors.
+        n_messages: Number of messages or items.
+        n_images: Number of images.
+        other_characters: Number of characters of tools, calls and documents, which cost tokens too.
+        required: Capabilities that the lane must have.
+        max_output_tokens: The caller's limit. None: the caller gave none.
 
     Raises:
         TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.

@@ -18,6 +18,7 @@ from serve.dialects.neutral.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from serve.dialects.neutral.reading import plain_parts
 from serve.errors import BadRequestError
 
 VENDOR = "anthropic"
@@ -103,12 +104,7 @@ def carried_in(block: Block, where: str) -> CarriedThought | None:
     Raises:
         BadRequestError: It is marked as ours and was changed on the way.
     """
-    if not isinstance(block, RedactedThinkingBlock):
-        return None
-    try:
-        return carried_by(block.data, VENDOR)
-    except ValueError as error:
-        raise BadRequestError(str(error), param=f"{where}.data") from None
+    return carried_by(block.data, VENDOR, f"{where}.data") if isinstance(block, RedactedThinkingBlock) else None
 
 
 def part_of_block(block: Block, where: str) -> Part:
@@ -118,29 +114,31 @@ def part_of_block(block: Block, where: str) -> Part:
         BadRequestError: Its media cannot be carried.
     """
     if isinstance(block, TextBlock):
-        return TextPart(block.text, _ttl(block.cache_control))
+        return TextPart(block.text, ttl_of(block.cache_control))
     if isinstance(block, ThinkingBlock):
         return ReasoningPart(block.thinking, block.signature or None, vendor=VENDOR if block.signature else None)
     if isinstance(block, RedactedThinkingBlock):
         return ReasoningPart("", encrypted=block.data, vendor=VENDOR)
     if isinstance(block, ToolUseBlock):
         return ToolCallPart(
-            block.id, block.name, msgspec.json.encode(block.input).decode(), cache=_ttl(block.cache_control)
+            block.id, block.name, msgspec.json.encode(block.input).decode(), cache=ttl_of(block.cache_control)
         )
     if isinstance(block, ToolResultBlock):
-        return ToolResultPart(block.tool_use_id, _result(block, where), bool(block.is_error), _ttl(block.cache_control))
+        return ToolResultPart(
+            block.tool_use_id, _result(block, where), bool(block.is_error), ttl_of(block.cache_control)
+        )
     return _media(block, where)
 
 
 def _result(block: ToolResultBlock, where: str) -> tuple[TextPart | MediaPart, ...]:
     if block.content is None or isinstance(block.content, str):
-        return (TextPart(block.content),) if block.content else ()
+        return plain_parts(block.content)
     parts = (part_of_block(inner, f"{where}.content[{place}]") for place, inner in enumerate(block.content))
     return tuple(part for part in parts if isinstance(part, TextPart | MediaPart))
 
 
 def _media(block: ImageBlock | DocumentBlock, where: str) -> TextPart | MediaPart:
-    source, ttl = block.source, _ttl(block.cache_control)
+    source, ttl = block.source, ttl_of(block.cache_control)
     name = block.title if isinstance(block, DocumentBlock) else None
     if source.type == "text" and source.data is not None:
         return TextPart(source.data, ttl)
@@ -154,5 +152,6 @@ def _media(block: ImageBlock | DocumentBlock, where: str) -> TextPart | MediaPar
     )
 
 
-def _ttl(control: CacheControl | None) -> CacheTtl | None:
+def ttl_of(control: CacheControl | None) -> CacheTtl | None:
+    """Return how long the prompt up to a block is to be cached. None: it is not."""
     return None if control is None else control.ttl or "5m"

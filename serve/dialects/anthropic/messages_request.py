@@ -8,13 +8,11 @@ from router.lane import Capability
 from serve.dialects.anthropic import NAME
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.request_reader import read_request
-from serve.dialects.carried_thoughts import carried_by
-from serve.dialects.inquiry import Inquiry
+from serve.dialects.carried_thoughts import capability_to_read
+from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
-from serve.dialects.seen_conversation import seen_conversation
-from serve.dialects.thoughts import capability_of_vendor
-from serve.errors import BadRequestError
+from serve.dialects.seen_conversation import SeenConversation
 
 _CARRIED_FIELDS = frozenset(
     {
@@ -102,42 +100,20 @@ def read_count_request(raw: bytes) -> Inquiry:
     return _inquiry(typed(body, CountTokensRequest), body)
 
 
-def _inquiry(request: MessagesRequest, body: dict[str, Any]) -> Inquiry:
+def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
     seen = _Seen()
     seen.look_at(request.system)
     seen.look_at(request.messages[0].content)
     opening = seen.text()
     for message in request.messages[1:]:
         seen.look_at(message.content)
-    text = seen.text()
-    if not text.strip() and not seen.n_images and not seen.n_results:
-        raise BadRequestError("the messages hold no text or image to answer", param="messages")
-    context = seen_conversation(
-        text,
-        "messages",
-        n_messages=len(request.messages),
-        n_images=seen.n_images,
-        other_characters=seen.other_characters + (len(str(body["tools"])) if request.tools else 0),
-        required=_required(request, body, seen),
-        max_output_tokens=request.max_tokens,
-    )
+    seen.other_characters += len(str(body["tools"])) if request.tools else 0
+    seen.required = _required(request, body, seen.required)
+    context = seen.context("messages", len(request.messages), request.max_tokens)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 
-class _Seen:
-    """What a conversation holds."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.n_images = 0
-        self.n_results = 0
-        self.other_characters = 0
-        self.required = Capability.NONE
-
-    def text(self) -> str:
-        """Return all text so far."""
-        return "\n".join(self.texts)
-
+class _Seen(SeenConversation):
     def look_at(self, content: str | list[_Block] | None) -> None:
         """Take a message's content into account."""
         if content is None:
@@ -169,22 +145,14 @@ class _Seen:
         elif block.type == "thinking" and block.signature:
             self.required |= Capability.CLAUDE_THOUGHTS
         elif block.type == "redacted_thinking":
-            self.required |= _needed_for(block.data or "")
+            self.required |= capability_to_read(block.data or "", VENDOR, "messages")
         if block.type not in _CARRIED_BLOCKS or (
             block.source is not None and block.source.type not in _CARRIED_SOURCES
         ):
             self.required |= Capability.MESSAGES_DIALECT
 
 
-def _needed_for(redacted: str) -> Capability:
-    try:
-        return capability_of_vendor(carried_by(redacted, VENDOR).vendor)
-    except ValueError as error:
-        raise BadRequestError(str(error), param="messages") from None
-
-
-def _required(request: MessagesRequest, body: dict[str, Any], seen: _Seen) -> Capability:
-    required = seen.required
+def _required(request: MessagesRequest, body: Body, required: Capability) -> Capability:
     if not body.keys() <= _CARRIED_FIELDS:
         required |= Capability.MESSAGES_DIALECT
     if request.tools:

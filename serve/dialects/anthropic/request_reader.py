@@ -1,14 +1,14 @@
 """Reads a Messages request into no provider's dialect."""
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, carried_in, part_of_block
+from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, carried_in, part_of_block, ttl_of
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
-from serve.dialects.neutral.parts import Part, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import Part, TextPart
+from serve.dialects.neutral.reading import plain_parts, with_signature
 from serve.dialects.neutral.request import (
     Effort,
     NeutralRequest,
@@ -95,7 +95,7 @@ def read_request(body: Body) -> NeutralRequest:
         system=tuple(system),
         turns=merged_turns(turns),
         tools=tuple(
-            Tool(tool.name, tool.description, tool.input_schema, tool.strict, _ttl_of(tool.cache_control))
+            Tool(tool.name, tool.description, tool.input_schema, tool.strict, ttl_of(tool.cache_control))
             for tool in view.tools or ()
         ),
         tool_choice=_tool_choice(choice),
@@ -113,20 +113,14 @@ def read_request(body: Body) -> NeutralRequest:
 
 
 def _system(system: str | list[TextBlock] | None) -> tuple[TextPart, ...]:
-    if not system:
-        return ()
-    if isinstance(system, str):
-        return (TextPart(system),)
-    return tuple(TextPart(block.text, _ttl_of(block.cache_control)) for block in system)
-
-
-def _ttl_of(control: CacheControl | None) -> Literal["5m", "1h"] | None:
-    return None if control is None else control.ttl or "5m"
+    if system is None or isinstance(system, str):
+        return plain_parts(system)
+    return tuple(TextPart(block.text, ttl_of(block.cache_control)) for block in system)
 
 
 def _parts(content: str | list[Block], where: str) -> tuple[Part, ...]:
     if isinstance(content, str):
-        return (TextPart(content),) if content else ()
+        return plain_parts(content)
     parts: list[Part] = []
     signatures: dict[str | None, str] = {}
     for place, block in enumerate(content):
@@ -135,10 +129,7 @@ def _parts(content: str | list[Block], where: str) -> tuple[Part, ...]:
         if carried is not None and carried.kind == "call":  # for its call, which follows
             signatures[carried.call_id] = carried.data
             continue
-        part = part_of_block(block, here)
-        if isinstance(part, ToolCallPart) and part.call_id in signatures:
-            part = replace(part, signature=signatures[part.call_id])
-        parts.append(part)
+        parts.append(with_signature(part_of_block(block, here), signatures))
     return tuple(parts)
 
 

@@ -8,8 +8,7 @@ from serve.dialects.openai.chat_request import ChatRequest, ContentPart, Message
 from serve.dialects.openai.reasoning_details import capability_of_format
 from serve.dialects.openai.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS
-from serve.dialects.seen_conversation import seen_conversation
-from serve.errors import BadRequestError
+from serve.dialects.seen_conversation import conversation_context, nothing_to_answer
 
 _IMAGE_TYPES = frozenset({"image_url", "image", "input_image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
@@ -79,8 +78,8 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
             required |= Capability.CHAT_DIALECT
     text = texts[0] if len(texts) == 1 else "\n".join(texts)
     if not text.strip() and not n_images and not has_audio and not _has_tool_turn(messages):
-        raise BadRequestError("the messages hold no text, image or audio to answer", param="messages")
-    return seen_conversation(
+        raise nothing_to_answer("messages")
+    return conversation_context(
         text,
         "messages",
         n_messages=len(messages),

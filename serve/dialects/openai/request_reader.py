@@ -2,7 +2,6 @@
 
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from serve.dialects.inquiry import Body
@@ -17,6 +16,7 @@ from serve.dialects.neutral.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from serve.dialects.neutral.reading import NO_PARAMETERS, plain_parts, read_output_format
 from serve.dialects.neutral.request import (
     Effort,
     NeutralRequest,
@@ -142,10 +142,13 @@ class _Reasoning(Struct):
     enabled: bool | None = None
 
 
+_ToolMode = Literal["auto", "none", "required"]
+
+
 class _Body(Struct):
     messages: list[_Message]
     tools: list[_Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | _NamedTool | None = None
+    tool_choice: _ToolMode | _NamedTool | None = None
     parallel_tool_calls: bool | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -201,10 +204,8 @@ def read_request(body: Body) -> NeutralRequest:
 
 
 def _parts(content: _Content, where: str) -> tuple[Part, ...]:
-    if content is None:
-        return ()
-    if isinstance(content, str):
-        return (TextPart(content),) if content else ()
+    if content is None or isinstance(content, str):
+        return plain_parts(content)
     return tuple(_part(part, f"{where}.content[{place}]") for place, part in enumerate(content))
 
 
@@ -249,27 +250,24 @@ def _tool_result(message: _Message, where: str) -> tuple[Part, ...]:
 
 def _tool(tool: _Tool) -> Tool:
     signature = tool.function
-    parameters = signature.parameters or {"type": "object", "properties": {}}
+    parameters = signature.parameters or NO_PARAMETERS
     return Tool(signature.name, signature.description, parameters, signature.strict, _ttl(tool.cache_control))
 
 
-def _tool_choice(choice: str | _NamedTool | None) -> ToolChoice | None:
+def _tool_choice(choice: _ToolMode | _NamedTool | None) -> ToolChoice | None:
     if choice is None:
         return None
     if isinstance(choice, _NamedTool):
         return ToolChoice("named", choice.function.name)
-    return msgspec.convert({"mode": choice}, ToolChoice)
+    return ToolChoice(choice)
 
 
 def _output_format(wanted: _Format | None) -> OutputFormat | None:
-    if wanted is None or wanted.type == "text":
+    if wanted is None:
         return None
-    if wanted.type == "json_object":
-        return OutputFormat(None)
-    described = wanted.json_schema
-    if described is None or described.schema is None:
-        raise BadRequestError("json_schema needs a schema", param="response_format.json_schema.schema")
-    return OutputFormat(described.schema, described.name, described.strict)
+    described = wanted.json_schema or _JsonSchema()
+    field = "response_format.json_schema.schema"
+    return read_output_format(wanted.type, described.schema, described.name, described.strict, schema_field=field)
 
 
 def _reasoning(view: _Body) -> Reasoning | None:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from serve.dialects.carried_thoughts import OPENAI, CarriedThought, carried_by
 from serve.dialects.media_url import media_of_url
 from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.neutral.reading import plain_parts
 from serve.errors import BadRequestError
 
 
@@ -48,7 +49,7 @@ def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[T
         BadRequestError: A piece cannot be carried.
     """
     if content is None or isinstance(content, str):
-        return (TextPart(content),) if content else ()
+        return plain_parts(content)
     return tuple(_part(piece, f"{where}[{place}]") for place, piece in enumerate(content))
 
 
@@ -69,10 +70,7 @@ def part_of_item(item: Item, where: str) -> Part | CarriedThought:
     text = "".join(piece.text or "" for piece in item.summary or ())
     if item.encrypted_content is None:
         return ReasoningPart(text)
-    try:
-        carried = carried_by(item.encrypted_content, OPENAI)
-    except ValueError as error:
-        raise BadRequestError(str(error), param=f"{where}.encrypted_content") from None
+    carried = carried_by(item.encrypted_content, OPENAI, f"{where}.encrypted_content")
     if carried.kind == "call":
         return carried
     if carried.kind == "hidden":

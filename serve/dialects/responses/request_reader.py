@@ -1,20 +1,20 @@
 """Reads a Responses request into no provider's dialect."""
 
-from dataclasses import replace
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from serve.dialects.carried_thoughts import CarriedThought
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
-from serve.dialects.neutral.parts import Part, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import Part, TextPart
+from serve.dialects.neutral.reading import NO_PARAMETERS, read_output_format, with_signature
 from serve.dialects.neutral.request import (
     Effort,
     NeutralRequest,
     OutputFormat,
     Reasoning,
+    Role,
     Sampling,
     Tool,
     ToolChoice,
@@ -22,7 +22,6 @@ from serve.dialects.neutral.request import (
     merged_turns,
 )
 from serve.dialects.responses.items import Item, part_of_item, parts_of_content
-from serve.errors import BadRequestError
 
 
 class _Tool(Struct):
@@ -54,11 +53,14 @@ class _Text(Struct):
     format: _Format | None = None
 
 
+_ToolMode = Literal["auto", "none", "required"]
+
+
 class _Body(Struct):
     input: str | list[Item]
     instructions: str | None = None
     tools: list[_Tool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | _NamedTool | None = None
+    tool_choice: _ToolMode | _NamedTool | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
@@ -79,17 +81,16 @@ def read_request(body: Body) -> NeutralRequest:
     system = [TextPart(view.instructions)] if view.instructions else []
     items = [Item(role="user", content=view.input)] if isinstance(view.input, str) else view.input
     turns: list[Turn] = []
-    signatures: dict[str, str] = {}
+    signatures: dict[str | None, str] = {}
     for place, item in enumerate(items):
         where = f"input[{place}]"
         if item.type != "message":
             part = part_of_item(item, where)
             if isinstance(part, CarriedThought):
-                signatures[part.call_id or ""] = part.data
+                signatures[part.call_id] = part.data
                 continue
-            if isinstance(part, ToolCallPart) and part.call_id in signatures:
-                part = replace(part, signature=signatures[part.call_id])
-            turns.append(Turn("user" if item.type == "function_call_output" else "assistant", (part,)))
+            role: Role = "user" if item.type == "function_call_output" else "assistant"
+            turns.append(Turn(role, (with_signature(part, signatures),)))
             continue
         parts: tuple[Part, ...] = parts_of_content(item.content, f"{where}.content")
         if item.role in ("system", "developer"):
@@ -112,27 +113,19 @@ def read_request(body: Body) -> NeutralRequest:
 
 
 def _tool(tool: _Tool) -> Tool:
-    return Tool(tool.name, tool.description, tool.parameters or {"type": "object", "properties": {}}, tool.strict)
+    return Tool(tool.name, tool.description, tool.parameters or NO_PARAMETERS, tool.strict)
 
 
-def _tool_choice(choice: str | _NamedTool | None) -> ToolChoice | None:
+def _tool_choice(choice: _ToolMode | _NamedTool | None) -> ToolChoice | None:
     if choice is None:
         return None
-    return (
-        ToolChoice("named", choice.name)
-        if isinstance(choice, _NamedTool)
-        else msgspec.convert({"mode": choice}, ToolChoice)
-    )
+    return ToolChoice("named", choice.name) if isinstance(choice, _NamedTool) else ToolChoice(choice)
 
 
 def _output_format(wanted: _Format | None) -> OutputFormat | None:
-    if wanted is None or wanted.type == "text":
+    if wanted is None:
         return None
-    if wanted.type == "json_object":
-        return OutputFormat(None)
-    if wanted.schema is None:
-        raise BadRequestError("json_schema needs a schema", param="text.format.schema")
-    return OutputFormat(wanted.schema, wanted.name, wanted.strict)
+    return read_output_format(wanted.type, wanted.schema, wanted.name, wanted.strict, schema_field="text.format.schema")
 
 
 def _reasoning(wanted: _Reasoning | None) -> Reasoning | None:

@@ -1,19 +1,18 @@
 """A Responses request, validated once at the door and typed as far as routing looks. Fields we do not know travel on untouched."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from router.lane import Capability
-from serve.dialects.carried_thoughts import OPENAI, carried_by
-from serve.dialects.inquiry import Inquiry
+from serve.dialects.carried_thoughts import OPENAI, capability_to_read
+from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.responses import NAME
 from serve.dialects.responses.items import Content, Item
 from serve.dialects.responses.request_reader import read_request
 from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
-from serve.dialects.seen_conversation import seen_conversation
-from serve.dialects.thoughts import capability_of_vendor
+from serve.dialects.seen_conversation import SeenConversation
 from serve.errors import BadRequestError
 
 _CARRIED_FIELDS = frozenset(
@@ -83,35 +82,13 @@ def read_responses_request(raw: bytes) -> Inquiry:
     opening = request.prompt_cache_key or seen.text()
     for item in items[1:]:
         seen.look_at(item)
-    text = seen.text()
-    if not text.strip() and not seen.n_images and not seen.n_results:
-        raise BadRequestError("the input holds no text or image to answer", param="input")
-    context = seen_conversation(
-        text,
-        "input",
-        n_messages=len(items),
-        n_images=seen.n_images,
-        other_characters=seen.other_characters + (len(str(body["tools"])) if request.tools else 0),
-        required=_required(request, body, seen),
-        max_output_tokens=request.max_output_tokens,
-    )
+    seen.other_characters += len(str(body["tools"])) if request.tools else 0
+    seen.required = _required(request, body, seen.required)
+    context = seen.context("input", len(items), request.max_output_tokens)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 
-class _Seen:
-    """What a conversation holds."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.n_images = 0
-        self.n_results = 0
-        self.other_characters = 0
-        self.required = Capability.NONE
-
-    def text(self) -> str:
-        """Return all text so far."""
-        return "\n".join(self.texts)
-
+class _Seen(SeenConversation):
     def look_at(self, item: Item) -> None:
         """Take an item into account."""
         if item.type not in _CARRIED_ITEMS:
@@ -124,10 +101,7 @@ class _Seen:
             for piece in content if isinstance(content, list) else ():
                 self._look_at_piece(piece)
         if item.type == "reasoning" and item.encrypted_content:
-            try:
-                self.required |= capability_of_vendor(carried_by(item.encrypted_content, OPENAI).vendor)
-            except ValueError as error:
-                raise BadRequestError(str(error), param="input") from None
+            self.required |= capability_to_read(item.encrypted_content, OPENAI, "input")
 
     def _look_at_piece(self, piece: Content) -> None:
         if piece.text:
@@ -144,8 +118,7 @@ class _Seen:
             self.required |= Capability.RESPONSES_DIALECT
 
 
-def _required(request: ResponsesRequest, body: dict[str, Any], seen: _Seen) -> Capability:
-    required = seen.required
+def _required(request: ResponsesRequest, body: Body, required: Capability) -> Capability:
     if not body.keys() <= _CARRIED_FIELDS:
         required |= Capability.RESPONSES_DIALECT
     if request.tools:
