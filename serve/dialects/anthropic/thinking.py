@@ -4,7 +4,12 @@ Sources: the package anthropic 2.12.0; openrouter.ai/docs, "Claude 4.7 migration
 effort); read 2026-11-23. Models from Opus 4.7 on refuse budgets, those before 4.6 refuse `adaptive`.
 """
 
+from typing import Any
+
+from msgspec import Struct
+
 from serve.dialects.inquiry import Body
+from serve.dialects.json_body import typed
 from serve.dialects.neutral.request import Effort, Reasoning
 
 _SHARES: dict[str, float] = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
@@ -33,28 +38,47 @@ def set_thinking(body: Body, reasoning: Reasoning, *, takes_budget: bool) -> Non
         body["output_config"] = {**body.get("output_config", {}), "effort": "low" if effort == "minimal" else effort}
 
 
+class _Thinking(Struct):
+    budget_tokens: int | None = None
+    display: str | None = None
+
+
+class _OutputConfig(Struct):
+    effort: Effort | None = None
+
+
+class _Asked(Struct):
+    """The fields of a caller's body that a rewriting of its thinking looks at."""
+
+    thinking: _Thinking
+    output_config: _OutputConfig | None = None
+    tool_choice: dict[str, Any] | None = None
+
+
 def as_taken(body: Body, *, takes_budget: bool) -> None:
-    """Rewrite the `thinking` of a caller's own body where the model would refuse it."""
+    """Rewrite the `thinking` of a caller's own body where the model would refuse it.
+
+    Raises:
+        BadRequestError: A field that has to be rewritten is of the wrong type.
+    """
     thinking = body.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if not isinstance(thinking, dict) or (kind == "enabled") == takes_budget or kind not in ("enabled", "adaptive"):
+    if kind not in ("enabled", "adaptive") or (kind == "enabled") == takes_budget:
         return
-    config = body.get("output_config")
-    effort = config.get("effort") if isinstance(config, dict) else None
+    asked = typed(body, _Asked)
+    effort = asked.output_config.effort if asked.output_config is not None else None
     if not takes_budget:
-        set_thinking(
-            body,
-            Reasoning(effort, thinking.get("budget_tokens"), thinking.get("display") != "omitted"),
-            takes_budget=False,
-        )
+        is_shown = asked.thinking.display != "omitted"
+        set_thinking(body, Reasoning(effort, asked.thinking.budget_tokens, is_shown), takes_budget=False)
         return
     set_thinking(body, Reasoning(effort or "medium"), takes_budget=True)
-    if isinstance(config, dict):
-        body["output_config"] = {name: value for name, value in config.items() if name != "effort"}
+    if asked.output_config is not None:
+        body["output_config"] = {name: value for name, value in body["output_config"].items() if name != "effort"}
 
 
 def _set_budget(body: Body, reasoning: Reasoning) -> None:
-    limit = int(body["max_tokens"])
+    # Only a request whose tokens are counted has no limit.
+    limit = int(body.get("max_tokens") or _MOST_BUDGET_TOKENS)
     budget = reasoning.budget_tokens or int(limit * _SHARES[reasoning.effort or "medium"])
     budget = max(min(budget, _MOST_BUDGET_TOKENS), _LEAST_BUDGET_TOKENS)
     if budget >= limit:

@@ -13,6 +13,7 @@ from router.lane import Lane
 from router.price_table import Price
 from serve.dialects.anthropic import request_reader as messages_reader
 from serve.dialects.anthropic import request_writer as messages_writer
+from serve.dialects.anthropic.thinking import as_taken
 from serve.dialects.bedrock import request_writer as bedrock_writer
 from serve.dialects.gemini import request_writer as gemini_writer
 from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
@@ -352,3 +353,25 @@ def test_what_cannot_be_carried_is_refused_with_the_field_at_fault(fields: dict[
     with pytest.raises(BadRequestError) as caught:
         chat_reader.read_request(fields)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("fields", "takes_budget", "param"),
+    [
+        ({"thinking": {"type": "adaptive"}, "tool_choice": "auto"}, True, "tool_choice"),
+        ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "huge"}}, True, "output_config.effort"),
+        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, False, "thinking.budget_tokens"),
+    ],
+)
+def test_thinking_that_cannot_be_rewritten_for_a_model_is_refused_with_the_field_at_fault(
+    fields: dict[str, Any], takes_budget: bool, param: str
+) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        as_taken({"max_tokens": 5_000, **fields}, takes_budget=takes_budget)
+    assert caught.value.param == param
+
+
+def test_thinking_is_rewritten_for_a_count_of_tokens_too_which_has_no_limit() -> None:
+    body: dict[str, Any] = {"thinking": {"type": "adaptive"}}
+    as_taken(body, takes_budget=True)
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 64_000}
