@@ -1,4 +1,4 @@
-"""Hypothesis generators for requests and answers in no provider's dialect, as far as both OpenAI's and Anthropic's can say them."""
+"""Hypothesis generators for neutral requests and answers that OpenAI's and Anthropic's dialects can both express."""
 
 from typing import Any
 

@@ -1,1 +1,4 @@
-"""Wire formats, one folder each, as pure functions: bytes or dicts in, typed values out; no network, no state, no log."""
+"""Wire formats, one folder each, as pure code: bytes or dicts in, typed values out.
+
+No network, no shared state, no log.
+"""

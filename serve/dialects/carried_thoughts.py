@@ -1,6 +1,8 @@
-"""Proofs of other vendors' thoughts, in a field that clients of a dialect send back unread.
+"""Signed or hidden thoughts of other vendors, in a field that clients send back without reading it.
 
-Responses: `encrypted_content` of a reasoning item. Messages: `data` of a redacted thought.
+A model's thoughts must come back to its vendor with the vendor's signature. A dialect has no field for the signatures
+of another vendor, so the gateway writes them into one that clients return as it is: in Responses, `encrypted_content`
+of a reasoning item; in Messages, `data` of a redacted thought.
 """
 
 import base64
@@ -20,13 +22,13 @@ _GOOGLE = "google"
 
 
 class CarriedThought(Struct):
-    """What is carried.
+    """The content of such a field.
 
     Args:
-        vendor: Who can read it.
-        kind: `signature` of the text beside it, `hidden` thoughts, or the signature of a `call`.
-        data: As the vendor gave it.
-        call_id: Of the call.
+        vendor: Vendor that can read the data.
+        kind: `signature` of the text next to it, `hidden` thoughts, or the signature of a `call`.
+        data: The vendor's signature or hidden thoughts, unchanged.
+        call_id: Id of the call. None: the data belongs to no call.
     """
 
     vendor: str
@@ -35,12 +37,12 @@ class CarriedThought(Struct):
     call_id: str | None = None
 
     def encode(self) -> str:
-        """Return it as the field holds it."""
+        """Return the text for the field."""
         return _MARK + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode()
 
 
 def carried_call(call_id: str, signature: str) -> str:
-    """Return the signature of a call, as the field holds it: only Gemini signs calls."""
+    """Return the text for the field that carries the signature of a call. Only Gemini signs calls."""
     return CarriedThought(_GOOGLE, "call", signature, call_id).encode()
 
 
@@ -61,7 +63,7 @@ def carried_by(text: str, owner: str, param: str) -> CarriedThought:
         return msgspec.json.decode(base64.urlsafe_b64decode(text[len(_MARK) :]), type=CarriedThought)
     except (ValueError, msgspec.MsgspecError) as error:
         raise BadRequestError(
-            f"a hidden thought was changed on the way ({type(error).__name__}): send it back as it came", param=param
+            f"a hidden thought was changed on the way ({type(error).__name__}). Send it back as it came.", param=param
         ) from None
 
 
@@ -71,7 +73,7 @@ def capability_to_read(text: str, owner: str, param: str) -> Capability:
 
 
 def carried_for(part: ReasoningPart) -> str | None:
-    """Return the `encrypted_content` for a thought; None: nobody signed it."""
+    """Return the `encrypted_content` for a thought. None: it is neither signed nor hidden."""
     if part.vendor is None:
         return None
     if part.encrypted is not None:

@@ -1,4 +1,4 @@
-"""What a usage block gains in every dialect: `cost`, what leaves the account of whoever owns the provider key, and how it is made up."""
+"""The cost in a usage block, in every dialect: `cost` is what the owner of the provider key pays."""
 
 from typing import Any
 

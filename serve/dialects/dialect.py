@@ -28,7 +28,7 @@ class Dialect:
         headers: Headers that are sent with every call.
         passed_headers: Names, in lower case, of the caller's headers that a provider of the same dialect gets.
         missing_parameters: Sampling parameters of a request that the dialect has no field for.
-        capabilities: What every lane of the dialect can do because of its format, whatever its model can do.
+        capabilities: Capabilities that every lane has because of the format, whatever its model can do.
         carries_thoughts: Whether signed thoughts of earlier answers travel in the dialect. False: only at providers
             that keep them, by `Quirks.keeps_reasoning_details`.
         messages_field: Field of the caller's body that lists the conversation. None: there is no conversation, so its

@@ -1,4 +1,4 @@
-"""How a call gets from the caller's dialect to the provider's, and its answer back."""
+"""The ports between the proxy and the dialects: how a call goes from one dialect to another, and its answer back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from serve.dialects.quirks import Quirks
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What is added to an answer.
+    """What the gateway adds to an answer.
 
     Args:
-        cost: Of its tokens.
-        explanation: Of the decision, where the caller asked for it.
+        cost: Cost of the answer's tokens.
+        explanation: Explanation of the decision. None: the caller did not ask for it.
     """
 
     cost: Cost
@@ -31,17 +31,17 @@ class WholeReply(Protocol):
 
     @property
     def usage(self) -> TokenUsage:
-        """Its tokens; estimated where the provider sent none."""
+        """Tokens; estimated if the provider sent none."""
         ...
 
     @property
     def finish_reason(self) -> str | None:
-        """Why it ended, in the provider's word or ours."""
+        """Reason why the answer ended, in the provider's word or in ours."""
         ...
 
     @property
     def text(self) -> str | None:
-        """What was said; None when nothing was (a tool call, say)."""
+        """Text of the answer; None: it has none (a tool call, say)."""
         ...
 
     def body(self, bill: Bill) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class WholeReply(Protocol):
 
 
 class StreamRelay(Protocol):
-    """One streamed answer on its way through. Pure: bytes in, bytes out; whoever holds it does the waiting."""
+    """One streamed answer on its way to the caller. Pure: bytes in, bytes out; the proxy does the waiting."""
 
     finish_reason: str | None
     has_content: bool
@@ -58,21 +58,21 @@ class StreamRelay(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether the provider said that nothing more comes."""
+        """Whether the provider ended the stream."""
         ...
 
     @property
     def usage(self) -> TokenUsage:
-        """The tokens so far: the provider's count once it came, else our estimate."""
+        """Tokens so far: the provider's count if it came already, else our estimate."""
         ...
 
     @property
     def is_complete(self) -> bool:
-        """Whether the answer came to its end: the provider said so, or gave a finish reason."""
+        """Whether the answer is complete: the provider ended the stream, or gave a finish reason."""
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller may see once these bytes have come.
+        """Return the bytes for the caller that these bytes of the provider complete.
 
         Raises:
             ValueError: The stream is not of the provider's dialect.
@@ -80,35 +80,35 @@ class StreamRelay(Protocol):
         ...
 
     def finish(self) -> bytes:
-        """Return what is left to send when the provider's stream has ended."""
+        """Return the last bytes for the caller, once the provider's stream has ended."""
         ...
 
     def break_off(self, message: str, code: str) -> bytes:
-        """Return the in-band error for a stream that broke after its first byte."""
+        """Return the error event for a stream that broke after its first byte."""
         ...
 
 
 class Exchange(Protocol):
-    """Carries calls between two dialects, which may be the same."""
+    """Carrier of calls between two dialects, which may be the same."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
         """Return the body to send. The caller's body is not changed: a fallback lane starts from it again.
 
         Raises:
-            BadRequestError: The request is malformed where only translation looks; names the field.
+            BadRequestError: A field that only the translation reads is malformed; the error names it.
         """
         ...
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
-        """Read an answer.
+        """Read a whole answer.
 
         Args:
-            raw: The response body.
-            prompt_tokens: Our estimate, for a provider that sends no usage.
-            quirks: Of the provider.
+            raw: Body of the response.
+            prompt_tokens: Our estimate of the prompt's tokens, for a provider that sends no usage.
+            quirks: Quirks of the provider.
 
         Raises:
-            ValueError: Not an answer in the provider's dialect.
+            ValueError: The body is not an answer in the provider's dialect.
         """
         ...
 

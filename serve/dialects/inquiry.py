@@ -1,4 +1,4 @@
-"""A request as its door read it, whatever the dialect."""
+"""A request as its door read it, in any dialect."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,22 +9,22 @@ from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.routing_fields import RoutingFields
 
 Body = dict[str, Any]
-"""A JSON object as it came: kept beside the typed view, because providers know fields that we do not."""
+"""A JSON object as the caller sent it. It is kept next to the typed view: providers know fields that we do not."""
 
 
-@dataclass(slots=True, eq=False)  # frozen would be three times as slow to make; nobody changes it all the same
+@dataclass(slots=True, eq=False)  # frozen would take three times as long to create; treat it as frozen
 class Inquiry:
     """One request.
 
     Args:
-        dialect: That it is written in.
-        fields: How it wants to be routed.
-        body: As it came; never changed.
-        context: What the decision may see of it.
-        opening: How the conversation began; equal for all requests of one conversation.
+        dialect: Name of the dialect of the body.
+        fields: Typed fields of the body that say how to route it.
+        body: The caller's body. It is never changed.
+        context: The part of the request that the decision may see.
+        opening: Beginning of the conversation; equal for all requests of one conversation.
         is_streaming: Whether the caller wants a stream.
-        read_neutral: Reads the body into no provider's dialect.
-        passed_headers: Of the caller, for a provider of the same dialect.
+        read_neutral: Reader of the body into the neutral form.
+        passed_headers: Headers of the caller that a provider of the same dialect gets.
     """
 
     dialect: str
@@ -39,10 +39,10 @@ class Inquiry:
 
     @property
     def neutral(self) -> NeutralRequest:
-        """The request in no provider's dialect; read when it is first needed.
+        """The request in neutral form. It is read when it is first needed.
 
         Raises:
-            BadRequestError: It cannot be read to the end; names the field.
+            BadRequestError: A field of the body cannot be read; the error names the field.
         """
         if self._neutral is None:
             self._neutral = self.read_neutral(self.body)

@@ -1,4 +1,4 @@
-"""JSON bodies of callers, read once, with errors that name the field."""
+"""Reading callers' JSON bodies once, with errors that name the field."""
 
 from typing import Annotated, TypeVar
 
@@ -10,14 +10,14 @@ from serve.errors import BadRequestError
 
 Typed = TypeVar("Typed")
 PositiveInt = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-"""A count as far as all readers of JSON agree on integers (RFC 8259, 6)."""
+"""A count up to the largest integer on which all readers of JSON agree (RFC 8259, 6)."""
 
 
 def decode_body(raw: bytes) -> Body:
     """Return the JSON object in `raw`.
 
     Raises:
-        BadRequestError: Not JSON, or not an object.
+        BadRequestError: The body is not JSON, or not an object.
     """
     try:
         body = msgspec.json.decode(raw)
@@ -32,7 +32,7 @@ def typed(body: Body, view: type[Typed]) -> Typed:
     """Return a typed view of a body.
 
     Raises:
-        BadRequestError: A field is missing, of the wrong type or out of range; names it.
+        BadRequestError: A field is missing, of the wrong type or out of range; the error names it.
     """
     try:
         return msgspec.convert(body, view)

@@ -1,4 +1,4 @@
-"""Media in URLs: inline in `data:` ones (RFC 2397), elsewhere in all others."""
+"""Media by URL: a `data:` URL holds the media itself (RFC 2397), any other URL is an address."""
 
 from serve.errors import BadRequestError
 
@@ -7,7 +7,7 @@ def media_of_url(url: str, where: str) -> tuple[str | None, str | None, str | No
     """Return (media type, base64 data, URL); one of the last two is None.
 
     Raises:
-        BadRequestError: Neither a base64 `data:` URL nor one of http or https.
+        BadRequestError: The URL is neither a base64 `data:` URL nor one of http or https.
     """
     if url.startswith(("https://", "http://")):
         return None, None, url

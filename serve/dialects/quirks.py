@@ -1,4 +1,4 @@
-"""Where a provider that speaks OpenAI's dialect differs from it: data from its row in data/providers, never code per provider."""
+"""Differences between a provider and its dialect: data of its row in data/providers, never code for one provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,21 +10,22 @@ StreamUsage = Literal["request", "always", "rejects_option"]
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """Differences, all declarative.
+    """Differences between a provider and its dialect.
 
     Args:
-        renamed_parameters: Our name -> the provider's, for instance max_completion_tokens -> max_tokens.
-        dropped_parameters: Never sent: the provider refuses them and they change nothing essential.
-        tool_choice: OpenAI's value -> the provider's.
-        stream_usage: `request`: usage comes when `stream_options.include_usage` is sent. `always`: it comes anyway.
-            `rejects_option`: the option is refused.
-        rejects_empty_tool_calls: Messages with `tool_calls: []` are refused, so the field is left out.
-        is_reasoning_outside: Reasoning tokens are counted beside `completion_tokens`.
-        keeps_cache_control: Anthropic's `cache_control` on parts and tools is understood.
-        kept_thoughts: Fields of earlier answers that are understood: `reasoning_details` (OpenRouter), `reasoning_content` (DeepSeek, vLLM).
-        takes_thinking_budget: Claude is told how many tokens to think, not how hard: models before Opus 4.6.
-        added_fields: Put into every body, for instance where inference has to run.
-        extra_parameters: Taken besides OpenAI's own, for instance `top_k`.
+        renamed_parameters: Dialect's name -> provider's name, for instance max_completion_tokens -> max_tokens.
+        dropped_parameters: Parameters that are never sent: the provider refuses them, and no answer needs them.
+        tool_choice: OpenAI's value -> the provider's value.
+        stream_usage: `request`: usage comes if `stream_options.include_usage` is sent. `always`: it comes anyway.
+            `rejects_option`: the provider refuses the option.
+        rejects_empty_tool_calls: Whether messages with `tool_calls: []` are refused; then the field is left out.
+        is_reasoning_outside: Whether reasoning tokens are counted in addition to `completion_tokens`.
+        keeps_cache_control: Whether Anthropic's `cache_control` on parts and tools is understood.
+        kept_thoughts: Fields of earlier answers that are understood: `reasoning_details` (OpenRouter),
+            `reasoning_content` (DeepSeek, vLLM).
+        takes_thinking_budget: Whether thinking is limited in tokens, not by effort: Claude before Opus 4.6.
+        added_fields: Fields that are put into every body, for instance the place where inference has to run.
+        extra_parameters: Parameters that the provider takes and the dialect does not have, for instance `top_k`.
     """
 
     renamed_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,4 +1,4 @@
-"""What every door takes besides its own dialect: which lanes may answer, which are preferred, and by what bar."""
+"""The fields that every door takes besides its own dialect: which lanes may answer, which are preferred, which bar."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ NonNegative = Annotated[float, Meta(ge=0)]
 
 
 class MaxPrice(Struct, forbid_unknown_fields=True):
-    """OpenRouter's `provider.max_price`: USD per million tokens, and USD per request."""
+    """OpenRouter's `provider.max_price`. Tokens are in USD per million, requests in USD each."""
 
     prompt: NonNegative | None = None
     completion: NonNegative | None = None
@@ -34,8 +34,10 @@ class ProviderPreferences(Struct):
 class RouteOptions(Struct, forbid_unknown_fields=True):
     """Our `route` object: the bar and the trade-off of this request.
 
-    `quality` is P(good answer), 0..1; `quality_of_best` a share of the best lane's mean quality, 0..1; `willingness_to_pay` and
-    `max_cost` are USD; `max_latency_ms` is to the whole answer. `explore: false` never tries a lane that is not the best one.
+    - `quality` is P(good answer), 0..1. `quality_of_best` is a share of the best lane's mean quality, 0..1.
+    - `willingness_to_pay` and `max_cost` are USD.
+    - `max_latency_ms` is the time to the end of the answer.
+    - `explore: false` asks the best lane only.
     """
 
     quality: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -49,7 +51,7 @@ class RouteOptions(Struct, forbid_unknown_fields=True):
 
 
 class RoutingFields(Struct, kw_only=True):
-    """The fields of a request's body that are meant for us."""
+    """The fields of a request's body that the gateway itself reads."""
 
     model: str
     models: list[str] | None = None
@@ -59,4 +61,4 @@ class RoutingFields(Struct, kw_only=True):
 
 
 OUR_FIELDS = ("models", "provider", "route", "session_id")
-"""Fields that never travel upstream."""
+"""Fields that are never sent to a provider."""

@@ -1,18 +1,18 @@
-"""A conversation as the decision sees it, whatever the dialect it came in."""
+"""A conversation as the decision sees it, in any dialect."""
 
 from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
 from router.text_window import cut_to_window, estimate_tokens
 from serve.errors import BadRequestError, TooLargeError
 
-# What an image costs in input tokens, roughly, at the default detail of the big providers (their pricing pages, 2026-11).
+# Rough number of input tokens of an image, at the default detail of the big providers (their pricing pages, 2026-11).
 TOKENS_PER_IMAGE = 800
 # Role markers and separators around each message in the chat templates in use.
 TOKENS_PER_MESSAGE = 4
 
 
 class SeenConversation:
-    """What a conversation holds, as far as its reader got; the reader of each dialect adds to it."""
+    """The contents of a conversation. The reader of each dialect adds one message after the other."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

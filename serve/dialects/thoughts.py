@@ -1,4 +1,4 @@
-"""Whose signed or encrypted thoughts a lane can read, by vendor."""
+"""The capability that a lane needs to read a vendor's signed or encrypted thoughts."""
 
 from router.lane import Capability
 
@@ -10,5 +10,8 @@ THOUGHTS_OF_VENDOR = {
 
 
 def capability_of_vendor(vendor: str | None) -> Capability:
-    """Return what a lane needs to read thoughts of this vendor; of one that we do not know, only the same dialect can be trusted to."""
+    """Return what a lane needs to read thoughts of this vendor.
+
+    The thoughts of an unknown vendor need a lane of the dialect that they came in, chat completions.
+    """
     return Capability.CHAT_DIALECT if vendor is None else THOUGHTS_OF_VENDOR.get(vendor, Capability.CHAT_DIALECT)

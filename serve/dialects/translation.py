@@ -1,4 +1,4 @@
-"""Calls between two dialects: what one is read into is what the other is written from, for requests, answers and streams."""
+"""Calls between two dialects: requests, answers and streams are read into a neutral form and written from it."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from serve.dialects.usage_estimate import estimate_usage
 
 
 class StreamReader(Protocol):
-    """Reads one provider's stream."""
+    """Reader of one provider's stream."""
 
     is_done: bool
 
@@ -33,20 +33,20 @@ class StreamReader(Protocol):
         """Return the events that these bytes complete.
 
         Raises:
-            ValueError: They are not of the dialect.
+            ValueError: The bytes are not of the dialect.
         """
         ...
 
 
 class StreamWriter(Protocol):
-    """Writes one stream for a caller."""
+    """Writer of one stream for a caller."""
 
     def write(self, event: AnswerEvent) -> bytes:
-        """Return what the caller sees of an event; may be nothing yet."""
+        """Return the bytes that the caller gets for an event; there may be none."""
         ...
 
     def finish(self, usage: TokenUsage, bill: Bill) -> bytes:
-        """Return the end of a complete stream, with its tokens and what they cost."""
+        """Return the end of a complete stream, with its tokens and their cost."""
         ...
 
     def break_off(self, message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
@@ -55,7 +55,7 @@ class StreamWriter(Protocol):
 
 
 class UpstreamDialect(Protocol):
-    """A dialect as providers speak it."""
+    """The side of a dialect that providers speak."""
 
     def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
         """Return the body to send."""
@@ -65,7 +65,7 @@ class UpstreamDialect(Protocol):
         """Return a whole answer.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The bytes are not an answer in this dialect.
         """
         ...
 
@@ -75,7 +75,7 @@ class UpstreamDialect(Protocol):
 
 
 class CallerDialect(Protocol):
-    """A dialect as callers hear it."""
+    """The side of a dialect that callers get."""
 
     def write_answer(self, answer: NeutralAnswer, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
         """Return the body of a whole answer."""
@@ -88,7 +88,7 @@ class CallerDialect(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TranslatedReply:
-    """A whole answer on its way from one dialect to the other."""
+    """A whole answer that is translated; see `serve.dialects.exchange.WholeReply`."""
 
     answer: NeutralAnswer
     usage: TokenUsage
@@ -96,12 +96,12 @@ class TranslatedReply:
 
     @property
     def finish_reason(self) -> str | None:
-        """Why it ended."""
+        """Reason why the answer ended."""
         return self.answer.finish_reason
 
     @property
     def text(self) -> str | None:
-        """What was said."""
+        """Text of the answer; None: it has none."""
         return joined_text(self.answer.parts) or None
 
     def body(self, bill: Bill) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class TranslatedReply:
 
 
 class TranslatedStream:
-    """One stream on its way from one dialect to the other; see `serve.dialects.exchange.StreamRelay`."""
+    """One stream that is translated; see `serve.dialects.exchange.StreamRelay`."""
 
     def __init__(self, reader: StreamReader, writer: StreamWriter, prompt_tokens: int, settle: Settle) -> None:
         self._reader = reader
@@ -125,21 +125,21 @@ class TranslatedStream:
 
     @property
     def is_done(self) -> bool:
-        """Whether the provider said that nothing more comes."""
+        """Whether the provider ended the stream."""
         return self._reader.is_done
 
     @property
     def usage(self) -> TokenUsage:
-        """The tokens so far."""
+        """Tokens so far."""
         return self._usage or estimate_usage(self._prompt_tokens, self._characters)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the answer came to its end."""
+        """Whether the answer is complete."""
         return self.error is None and self.finish_reason is not None
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller may see once these bytes have come."""
+        """Return the bytes for the caller that these bytes of the provider complete."""
         out = []
         for event in self._reader.feed(chunk):
             self._note(event)
@@ -149,13 +149,13 @@ class TranslatedStream:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """Return the end of the stream, what an event without an end says included."""
+        """Return the end of the stream. A last event whose end is missing is still read."""
         rest = self.feed(b"\n\n")
         usage = self.usage
         return rest + self._writer.finish(usage, self._settle(usage))
 
     def break_off(self, message: str, code: str) -> bytes:
-        """Return the end of a stream that broke."""
+        """Return the end of a broken stream."""
         self.error = code
         usage = self.usage
         return self._writer.break_off(message, code, usage, self._settle(usage))
@@ -178,7 +178,7 @@ class TranslatedStream:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """See `serve.dialects.exchange.Exchange`."""
+    """The exchange between two different dialects; see `serve.dialects.exchange.Exchange`."""
 
     caller: CallerDialect
     upstream: UpstreamDialect

@@ -1,3 +1,3 @@
-"""Anthropic's Messages, spoken by its SDKs and by Claude-style agents, and by Anthropic itself."""
+"""Anthropic's Messages, spoken by its SDKs, by agents made for Claude, and by Anthropic itself."""
 
 NAME = "anthropic"

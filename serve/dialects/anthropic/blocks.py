@@ -1,4 +1,4 @@
-"""The content blocks of a Messages request, as far as they can be carried to other dialects.
+"""The content blocks of a Messages request that can be carried to other dialects.
 
 Source: the types of the package anthropic 2.12.0, read 2026-11-23.
 """
@@ -32,7 +32,7 @@ class CacheControl(Struct):
 
 
 class Source(Struct):
-    """Where an image or a document comes from."""
+    """The source of an image or a document."""
 
     type: str
     media_type: str | None = None
@@ -65,20 +65,20 @@ class DocumentBlock(Struct, tag_field="type", tag="document"):
 
 
 class ThinkingBlock(Struct, tag_field="type", tag="thinking"):
-    """Thoughts, signed."""
+    """A signed thought."""
 
     thinking: str
     signature: str | None = None
 
 
 class RedactedThinkingBlock(Struct, tag_field="type", tag="redacted_thinking"):
-    """Thoughts that only the vendor can read."""
+    """A thought that only the vendor can read."""
 
     data: str
 
 
 class ToolUseBlock(Struct, tag_field="type", tag="tool_use"):
-    """A call."""
+    """A tool call."""
 
     id: str
     name: str
@@ -87,7 +87,7 @@ class ToolUseBlock(Struct, tag_field="type", tag="tool_use"):
 
 
 class ToolResultBlock(Struct, tag_field="type", tag="tool_result"):
-    """What a call gave."""
+    """The result of a tool call."""
 
     tool_use_id: str
     content: str | list[TextBlock | ImageBlock | DocumentBlock] | None = None
@@ -99,19 +99,19 @@ Block = TextBlock | ImageBlock | DocumentBlock | ThinkingBlock | RedactedThinkin
 
 
 def carried_in(block: Block, where: str) -> CarriedThought | None:
-    """Return what a redacted thought carries; None: the block is none.
+    """Return what a redacted thought carries. None: the block is not a redacted thought.
 
     Raises:
-        BadRequestError: It is marked as ours and was changed on the way.
+        BadRequestError: The gateway wrote the thought, and it was changed since.
     """
     return carried_by(block.data, VENDOR, f"{where}.data") if isinstance(block, RedactedThinkingBlock) else None
 
 
 def part_of_block(block: Block, where: str) -> Part:
-    """Return a block in no provider's dialect.
+    """Return a block in neutral form.
 
     Raises:
-        BadRequestError: Its media cannot be carried.
+        BadRequestError: The block's media cannot be carried to other providers.
     """
     if isinstance(block, TextBlock):
         return TextPart(block.text, ttl_of(block.cache_control))

@@ -1,4 +1,4 @@
-"""Messages as callers hear them from providers of other dialects."""
+"""Messages for callers, from providers of other dialects."""
 
 from typing import Any
 
@@ -57,7 +57,10 @@ class MessagesCaller:
 
 
 class MessagesStreamWriter:
-    """See `serve.dialects.translation.StreamWriter`. Blocks follow one another: a provider that mixes the arguments of several calls breaks off."""
+    """See `serve.dialects.translation.StreamWriter`.
+
+    Blocks follow each other, so a provider that mixes the arguments of several calls is an error.
+    """
 
     def __init__(self) -> None:
         self._has_begun = False
@@ -161,7 +164,7 @@ class MessagesStreamWriter:
 
 
 def broken_stream(message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
-    """Return the in-band error of the dialect, which is the last event; what was used by then is said in it."""
+    """Return the error event of the dialect, which is the last one; it has the usage so far."""
     error = {"type": "api_error", "message": message, "code": code}
     body = {"type": "error", "error": error, "usage": usage_block(usage) | cost_fields(usage, bill.cost)}
     return _event("error", body)
@@ -188,5 +191,8 @@ def _blocks(part: AssistantPart) -> list[dict[str, Any]]:
 
 
 def _signature_of_call(call_id: str, signature: str) -> dict[str, Any]:
-    """Return the block that carries a call's signature to the caller and back: clients send redacted thoughts back unread."""
+    """Return the block that carries a call's signature to the caller and back.
+
+    It is a redacted thought: clients send those back without reading them.
+    """
     return {"type": "redacted_thinking", "data": carried_call(call_id, signature)}

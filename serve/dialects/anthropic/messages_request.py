@@ -1,4 +1,4 @@
-"""A Messages request, validated once at the door and typed as far as routing looks. Fields we do not know travel on untouched."""
+"""A Messages request, validated once at the door. Only the fields that routing needs are typed."""
 
 from typing import Annotated, Any
 
@@ -16,11 +16,25 @@ from serve.dialects.seen_conversation import SeenConversation
 
 _CARRIED_FIELDS = frozenset(
     {
-        "model", "messages", "max_tokens", "system", "tools", "tool_choice", "temperature", "top_p", "top_k", "stop_sequences", "thinking",
-        "output_config", "metadata", "stream", "service_tier", *OUR_FIELDS,
+        "max_tokens",
+        "messages",
+        "metadata",
+        "model",
+        "output_config",
+        "service_tier",
+        "stop_sequences",
+        "stream",
+        "system",
+        "temperature",
+        "thinking",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+        *OUR_FIELDS,
     }
-)  # fmt: skip
-"""Fields that other dialects have too, or that change nothing essential."""
+)
+"""Fields that other dialects have too, or that the answer does not need."""
 _CARRIED_BLOCKS = frozenset({"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"})
 _CARRIED_SOURCES = frozenset({None, "base64", "url", "text"})
 
@@ -66,7 +80,7 @@ class _OutputConfig(Struct):
 
 
 class MessagesRequest(RoutingFields, kw_only=True):
-    """What routing needs of a Messages request."""
+    """The fields of a Messages request that routing needs."""
 
     messages: Annotated[list[_Message], Meta(min_length=1)]
     max_tokens: PositiveInt
@@ -78,24 +92,24 @@ class MessagesRequest(RoutingFields, kw_only=True):
 
 
 class CountTokensRequest(MessagesRequest, kw_only=True):
-    """A Messages request whose tokens are to be counted: it has no limit."""
+    """A Messages request whose tokens are to be counted; it needs no `max_tokens`."""
 
     max_tokens: int | None = None  # type: ignore[assignment]  # the one field that a count leaves out
 
 
 def read_messages_request(raw: bytes) -> Inquiry:
-    """Return what the door makes of a Messages request.
+    """Read a Messages request.
 
     Raises:
-        BadRequestError: Not such a request; names the field.
-        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        BadRequestError: A field is wrong; the error names it.
+        TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     body = decode_body(raw)
     return _inquiry(typed(body, MessagesRequest), body)
 
 
 def read_count_request(raw: bytes) -> Inquiry:
-    """Return what the door makes of a request to count tokens; see `read_messages_request`."""
+    """Read a request to count tokens; see `read_messages_request`."""
     body = decode_body(raw)
     return _inquiry(typed(body, CountTokensRequest), body)
 
@@ -115,7 +129,7 @@ def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
 
 class _Seen(SeenConversation):
     def look_at(self, content: str | list[_Block] | None) -> None:
-        """Take a message's content into account."""
+        """Add the content of a message."""
         if content is None:
             return
         if isinstance(content, str):

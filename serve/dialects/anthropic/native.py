@@ -1,4 +1,4 @@
-"""Messages on both sides: what comes is passed on, and only what must change is changed."""
+"""Messages for a caller and a provider of this dialect: bodies are passed on with few changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ class NativeMessages:
     """See `serve.dialects.exchange.Exchange`."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's body, ours taken out and what this model would refuse rewritten."""
+        """Return the caller's body without the gateway's own fields; fields that this model refuses are rewritten."""
         body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
         body["model"] = lane.upstream_model
         as_taken(body, takes_budget=quirks.takes_thinking_budget)
@@ -43,7 +43,7 @@ class NativeMessages:
         return MessagesReply(msgspec.json.decode(raw), usage, message.stop_reason, text)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
-        """Return a relay that passes events on byte for byte, but for the one with the final usage."""
+        """Return a relay that passes events on byte for byte, except the one with the final usage."""
         return MessagesStreamRelay(prompt_tokens, settle)
 
 
@@ -66,7 +66,7 @@ class MessagesReply:
 
 
 class MessagesStreamRelay:
-    """One stream on its way through; see `serve.dialects.exchange.StreamRelay`."""
+    """One stream on its way to the caller; see `serve.dialects.exchange.StreamRelay`."""
 
     def __init__(self, prompt_tokens: int, settle: Settle) -> None:
         self._splitter = EventSplitter()
@@ -81,7 +81,7 @@ class MessagesStreamRelay:
 
     @property
     def usage(self) -> TokenUsage:
-        """The tokens so far; the answer's are estimated until the provider has counted them."""
+        """Tokens so far. Those of the answer are estimated until the provider has counted them."""
         counted = read_usage(self._block)
         if counted is None or (self.finish_reason is None and self._characters):
             prompt_tokens = counted.prompt_tokens if counted else self._prompt_tokens
@@ -90,20 +90,20 @@ class MessagesStreamRelay:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the answer came to its end."""
+        """Whether the answer is complete."""
         return self.error is None and (self.is_done or self.finish_reason is not None)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller may see once these bytes have come."""
+        """Return the bytes for the caller that these bytes of the provider complete."""
         return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
 
     def finish(self) -> bytes:
-        """Return what is left to send: nothing but an unended event, as the dialect's own end was passed on."""
+        """Return an event whose end is missing, if there is one. The provider's own end was passed on already."""
         rest = self._splitter.pending
         return self._relay(rest + b"\n\n") if rest.strip() else b""
 
     def break_off(self, message: str, code: str) -> bytes:
-        """Return the in-band error."""
+        """Return the error event of the dialect."""
         self.error = code
         usage = self.usage
         return broken_stream(message, code, usage, self._settle(usage))

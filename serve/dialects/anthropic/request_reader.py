@@ -1,4 +1,4 @@
-"""Reads a Messages request into no provider's dialect."""
+"""Reads a Messages request into a neutral request."""
 
 from typing import Any, Literal
 
@@ -80,7 +80,7 @@ def read_request(body: Body) -> NeutralRequest:
     """Return the request that a Messages body holds.
 
     Raises:
-        BadRequestError: Something in it cannot be carried to another dialect, or is malformed; names the field.
+        BadRequestError: A field is malformed or cannot be carried to another dialect; the error names it.
     """
     view = typed(body, _Body)
     turns, system = [], list(_system(view.system))
@@ -126,7 +126,7 @@ def _parts(content: str | list[Block], where: str) -> tuple[Part, ...]:
     for place, block in enumerate(content):
         here = f"{where}.content[{place}]"
         carried = carried_in(block, here)
-        if carried is not None and carried.kind == "call":  # for its call, which follows
+        if carried is not None and carried.kind == "call":  # belongs to a call that comes later
             signatures[carried.call_id] = carried.data
             continue
         parts.append(with_signature(part_of_block(block, here), signatures))

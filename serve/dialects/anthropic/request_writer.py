@@ -1,4 +1,4 @@
-"""Writes a Messages request from a request in no provider's dialect."""
+"""Writes a Messages request from a neutral request."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Tur
 from serve.dialects.quirks import Quirks
 
 DEFAULT_MAX_TOKENS = 8_192
-"""Sent where neither the caller nor the catalogue knows a limit: the dialect has no request without one."""
+"""Limit that is sent if neither the caller nor the catalogue has one: the dialect requires a limit."""
 _NOT_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -69,16 +69,16 @@ def _system(parts: Sequence[TextPart]) -> str | list[Body]:
 
 
 def _message(turn: Turn, *, is_last: bool) -> Body:
-    # Results have to come first in their message, and thoughts before what was said.
+    # Results must come first in their message, and thoughts before text.
     parts = sorted(turn.parts, key=lambda part: 0 if isinstance(part, ToolResultPart | ReasoningPart) else 1)
     blocks = [block for part in parts if (block := _block(part)) is not None]
     if is_last and turn.role == "assistant" and blocks and blocks[-1]["type"] == "text":
-        blocks[-1]["text"] = blocks[-1]["text"].rstrip()  # a prefill that ends in a blank is refused
+        blocks[-1]["text"] = blocks[-1]["text"].rstrip()  # the API refuses a prefill that ends in a blank
     return {"role": turn.role, "content": blocks}
 
 
 def _block(part: Part) -> Body | None:
-    """Return a part as a block; None where the dialect has no use for it: blank text, thoughts that nobody signed or another vendor did."""
+    """Return a part as a block. None: the dialect does not take blank text, nor thoughts without Claude's signature."""
     if isinstance(part, TextPart):
         return _text(part) if part.text.strip() else None
     if isinstance(part, MediaPart):
@@ -127,7 +127,7 @@ def _cached(block: Body, ttl: CacheTtl | None) -> Body:
 
 
 def letters_of_id(call_id: str) -> str:
-    """Return an id of the letters that the dialect takes; the same one for a call and its result."""
+    """Return an id with only the characters that the dialect allows; a call and its result get the same one."""
     return _NOT_AN_ID.sub("_", call_id) or "call"
 
 

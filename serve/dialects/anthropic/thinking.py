@@ -1,7 +1,8 @@
 """How much Claude is asked to think: newer models by effort (`adaptive`), older ones by a budget of tokens.
 
-Sources: the package anthropic 2.12.0; openrouter.ai/docs, "Claude 4.7 migration guide" and "Reasoning tokens" (shares of the limit for each
-effort); read 2026-11-23. Models from Opus 4.7 on refuse budgets, those before 4.6 refuse `adaptive`.
+Models from Opus 4.7 on refuse budgets, those before 4.6 refuse `adaptive`. Sources: the package anthropic 2.12.0;
+openrouter.ai/docs, "Claude 4.7 migration guide" and "Reasoning tokens" (shares of the limit for each effort); read
+2026-11-23.
 """
 
 from typing import Any
@@ -19,9 +20,10 @@ _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2_048, 8_192
 
 
 def set_thinking(body: Body, reasoning: Reasoning, *, takes_budget: bool) -> None:
-    """Ask for thinking in `body`, the way the model takes it.
+    """Ask for thinking in `body`, in the way that the model takes.
 
-    A call that has to be made leaves no room for thought (the API refuses both at once), nor does a limit below the least budget.
+    Nothing is asked for if a tool must be called, because the API refuses both at once, or if the limit of the answer
+    is below the smallest budget.
     """
     is_forced = (body.get("tool_choice") or {}).get("type") in ("any", "tool")
     if is_forced:
@@ -35,7 +37,10 @@ def set_thinking(body: Body, reasoning: Reasoning, *, takes_budget: bool) -> Non
     body["thinking"] = {"type": "adaptive", **({} if reasoning.is_shown else {"display": "omitted"})}
     effort = reasoning.effort or _effort_of_budget(reasoning.budget_tokens)
     if effort is not None:
-        body["output_config"] = {**body.get("output_config", {}), "effort": "low" if effort == "minimal" else effort}
+        body["output_config"] = {
+            **(body.get("output_config") or {}),
+            "effort": "low" if effort == "minimal" else effort,
+        }
 
 
 class _Thinking(Struct):
@@ -48,7 +53,7 @@ class _OutputConfig(Struct):
 
 
 class _Asked(Struct):
-    """The fields of a caller's body that a rewriting of its thinking looks at."""
+    """The fields of a caller's body that `as_taken` reads."""
 
     thinking: _Thinking
     output_config: _OutputConfig | None = None
@@ -56,7 +61,7 @@ class _Asked(Struct):
 
 
 def as_taken(body: Body, *, takes_budget: bool) -> None:
-    """Rewrite the `thinking` of a caller's own body where the model would refuse it.
+    """Rewrite the `thinking` of a caller's own body if the model would refuse it.
 
     Raises:
         BadRequestError: A field that has to be rewritten is of the wrong type.
@@ -84,7 +89,7 @@ def _set_budget(body: Body, reasoning: Reasoning) -> None:
     if budget >= limit:
         return
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    for name in ("temperature", "top_k"):  # refused while thinking
+    for name in ("temperature", "top_k"):  # the API refuses both together with thinking
         body.pop(name, None)
 
 

@@ -1,4 +1,4 @@
-"""Messages as Anthropic speaks them to callers of other dialects."""
+"""Anthropic's Messages, for callers of other dialects."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ class Block(Struct):
 
 
 class Message(Struct):
-    """An answer, or how it begins."""
+    """An answer, or its beginning."""
 
     id: str = ""
     model: str = ""
@@ -65,7 +65,7 @@ class Message(Struct):
 
 
 class Delta(Struct):
-    """A piece of a block, or how the message ends."""
+    """A piece of a block, or the end of the message."""
 
     type: str | None = None
     text: str | None = None
@@ -110,7 +110,7 @@ class MessagesUpstream:
         """Return a whole answer.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The bytes are not an answer in this dialect.
         """
         message = read_message(raw)
         return NeutralAnswer(
@@ -186,7 +186,7 @@ def read_message(raw: bytes) -> Message:
     """Return a whole answer, typed.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The bytes are not a message.
     """
     message = decoded(_decode_message, raw, "the provider's answer is not a message")
     if message.stop_reason is None and not message.content:
@@ -194,9 +194,9 @@ def read_message(raw: bytes) -> Message:
     return message
 
 
-def reason_of(told: str | None) -> FinishReason:
+def reason_of(stop_reason: str | None) -> FinishReason:
     """Return why an answer ended."""
-    return _REASONS.get(told or "end_turn", "stop")
+    return _REASONS.get(stop_reason or "end_turn", "stop")
 
 
 def _part(block: Block) -> AssistantPart | None:

@@ -1,4 +1,4 @@
-"""Token usage in Anthropic's shape, where the parts of a prompt lie beside each other: plain, read from the cache, written to it."""
+"""Token usage in Anthropic's shape: a prompt has three counts, uncached, read from the cache, written to it."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class CacheCreation(Struct):
 
 
 class OutputDetails(Struct):
-    """`output_tokens_details`; inside `output_tokens`."""
+    """`output_tokens_details`; `output_tokens` includes them."""
 
     thinking_tokens: int | None = None
 
@@ -31,13 +31,17 @@ class Usage(Struct):
     output_tokens_details: OutputDetails | None = None
 
     def updated(self, later: "Usage") -> "Usage":
-        """Return this block with what a later one says in its place: streams tell the prompt first and the answer last."""
-        mine, theirs = self.__struct_fields__, later
-        return Usage(*(told if (told := getattr(theirs, name)) is not None else getattr(self, name) for name in mine))
+        """Return this block with the values of a later one: a stream sends the prompt's counts before the answer's."""
+        return Usage(
+            *(
+                getattr(self, name) if (value := getattr(later, name)) is None else value
+                for name in self.__struct_fields__
+            )
+        )
 
 
 def read_usage(usage: Usage | None) -> TokenUsage | None:
-    """Return the tokens of a usage block, or None when it says nothing about them."""
+    """Return the tokens of a usage block. None: it has no counts."""
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0

@@ -1,7 +1,12 @@
-"""Amazon's binary event stream: cut a byte stream into messages, wherever the network cut it.
+"""Amazon's binary event stream: a byte stream is cut into messages, wherever the network cut it.
 
-Format: docs.aws.amazon.com, "Event stream encoding" (vnd.amazon.eventstream), read 2026-11-23. A message is its whole length and that of its headers
-(4 bytes each, big-endian), a CRC-32 of these, the headers, the payload, and a CRC-32 of all before.
+Format: docs.aws.amazon.com, "Event stream encoding" (vnd.amazon.eventstream), read 2026-11-23. A message is:
+
+- its whole length and the length of its headers, 4 bytes each, big-endian
+- a CRC-32 of these 8 bytes
+- the headers
+- the payload
+- a CRC-32 of everything before
 """
 
 import struct
@@ -13,7 +18,7 @@ _CRC_BYTES = 4
 _MAX_MESSAGE_BYTES = 24 * 1024 * 1024
 _STRING = 7
 _FIXED_BYTES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
-"""Bytes of a header's value by its type, where they are fixed; types 6 and 7 say how many."""
+"""Type of a header's value -> its size, if it is fixed; types 6 and 7 have their size in front."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +26,8 @@ class StreamMessage:
     """One message.
 
     Args:
-        headers: Of type string, by name.
-        payload: JSON, here.
+        headers: Name -> value; only headers of type string.
+        payload: Payload, which is JSON in Converse.
     """
 
     headers: dict[str, str]
@@ -39,7 +44,7 @@ class MessageSplitter:
         """Return the messages that `chunk` completes.
 
         Raises:
-            ValueError: The bytes are not an event stream, or were damaged.
+            ValueError: The bytes are not an event stream, or are damaged.
         """
         data = self._pending + chunk if self._pending else chunk
         messages, start = [], 0

@@ -1,4 +1,4 @@
-"""Writes a Converse request from a request in no provider's dialect.
+"""Writes a Converse request from a neutral request.
 
 Source: docs.aws.amazon.com, Bedrock API reference, "Converse", read 2026-11-23.
 """
@@ -36,7 +36,7 @@ def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
     config = _inference_config(request, quirks)
     if config:
         body["inferenceConfig"] = config
-    # There is no way to forbid calls but to offer no tools, which a conversation with calls in it must.
+    # Calls can only be forbidden by leaving out the tools, but a conversation with calls in it must have them.
     is_forbidden = request.tool_choice is not None and request.tool_choice.mode == "none"
     if request.tools and (not is_forbidden or _has_calls(request)):
         body["toolConfig"] = _tool_config(request)
@@ -118,7 +118,7 @@ def _tool_choice(choice: ToolChoice | None) -> Body | None:
 
 
 def _extra_fields(request: NeutralRequest, lane: Lane, config: Body, quirks: Quirks) -> Body:
-    """Return what Converse has no field for: Claude's thinking and top_k."""
+    """Return the fields of Claude that Converse itself does not have: thinking and top_k."""
     if not lane.vendor_model.startswith(f"{_CLAUDE}/"):
         return {}
     fields: Body = {}

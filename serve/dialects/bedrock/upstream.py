@@ -1,4 +1,4 @@
-"""Converse as Bedrock speaks it to callers of other dialects."""
+"""Bedrock's Converse, for callers of other dialects."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.provider_json import decoded
 from serve.dialects.quirks import Quirks
 
-_VENDOR = "anthropic"  # the one whose thoughts Bedrock hands on signed
+_VENDOR = "anthropic"  # the only vendor with signed thoughts in Converse
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop_sequence",
@@ -104,7 +104,7 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 
 
 class ConverseUpstream:
-    """See `serve.dialects.translation.UpstreamDialect`. Answers carry neither an id nor the model's name."""
+    """See `serve.dialects.translation.UpstreamDialect`. Answers have neither an id nor the model's name."""
 
     def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
         """Return the body to send."""
@@ -114,7 +114,7 @@ class ConverseUpstream:
         """Return a whole answer.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The bytes are not an answer in this dialect.
         """
         response = decoded(_decode_response, raw, "the provider's answer is not of Converse")
         if response.output is None or response.output.message is None:
@@ -187,16 +187,16 @@ def _part(block: _Block) -> AssistantPart | None:
         return None
     if thought.redacted_content is not None:
         return ReasoningPart("", encrypted=thought.redacted_content, vendor=_VENDOR)
-    said = thought.reasoning_text or _ReasoningText()
-    return ReasoningPart(said.text, said.signature, vendor=_VENDOR if said.signature else None)
+    signed = thought.reasoning_text or _ReasoningText()
+    return ReasoningPart(signed.text, signed.signature, vendor=_VENDOR if signed.signature else None)
 
 
-def _reason(told: str | None) -> FinishReason:
-    return _REASONS.get(told or "end_turn", "stop")
+def _reason(stop_reason: str | None) -> FinishReason:
+    return _REASONS.get(stop_reason or "end_turn", "stop")
 
 
 def _usage(usage: _Usage | None) -> TokenUsage | None:
-    """Return the tokens: those of the cache lie outside `inputTokens` here."""
+    """Return the tokens. In this dialect `inputTokens` leaves out those of the cache."""
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     cached, written = max(usage.cache_read_input_tokens or 0, 0), max(usage.cache_write_input_tokens or 0, 0)

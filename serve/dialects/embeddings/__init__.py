@@ -1,3 +1,3 @@
-"""OpenAI's embeddings, spoken by everybody who offers any in its dialect."""
+"""OpenAI's embeddings, spoken by all providers of embeddings that we reach."""
 
 NAME = "embeddings"

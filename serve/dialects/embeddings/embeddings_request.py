@@ -1,4 +1,4 @@
-"""An embeddings request, validated once at the door. Fields we do not know travel on untouched."""
+"""An embeddings request, validated once at the door. Unknown fields are passed on unchanged."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ Tokens = list[int]
 
 
 class EmbeddingsRequest(RoutingFields, kw_only=True):
-    """What routing needs of an embeddings request: texts, or tokens that the caller made itself."""
+    """The fields of an embeddings request that routing needs. The input is texts, or tokens made by the caller."""
 
     input: (
         Annotated[str, Meta(min_length=1)]
@@ -27,11 +27,11 @@ class EmbeddingsRequest(RoutingFields, kw_only=True):
 
 
 def read_embeddings_request(raw: bytes) -> Inquiry:
-    """Return what the door makes of an embeddings request.
+    """Read an embeddings request.
 
     Raises:
-        BadRequestError: Not such a request, or one that leaves the model open; names the field.
-        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        BadRequestError: A field is wrong, or the request leaves the model open. The error names the field.
+        TooLargeError: The input has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     body = decode_body(raw)
     request = typed(body, EmbeddingsRequest)
@@ -45,7 +45,7 @@ def read_embeddings_request(raw: bytes) -> Inquiry:
     text = "\n".join(piece for piece in pieces if isinstance(piece, str))
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise TooLargeError(
-            f"the input has {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}: send it in several requests",
+            f"the input has {len(text):,} characters; the limit is {MAX_PROMPT_CHARACTERS:,}. Send several requests.",
             param="input",
         )
     n_tokens = sum(1 if isinstance(piece, int) else len(piece) for piece in pieces if not isinstance(piece, str))
@@ -54,4 +54,4 @@ def read_embeddings_request(raw: bytes) -> Inquiry:
 
 
 def _no_other_dialect(body: Body) -> NeutralRequest:
-    raise BadRequestError("embeddings are asked for in one dialect only")
+    raise BadRequestError("embeddings cannot be translated into another dialect")

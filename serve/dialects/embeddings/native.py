@@ -1,4 +1,4 @@
-"""Embeddings on both sides: what comes is passed on, and the usage gains the cost."""
+"""Embeddings for a caller and a provider of this dialect: bodies are passed on, and the usage gains the cost."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,18 +32,18 @@ class NativeEmbeddings:
     """See `serve.dialects.exchange.Exchange`."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's body, ours taken out."""
+        """Return the caller's body without the gateway's own fields."""
         return encode_upstream_body(inquiry.body, lane.upstream_model)
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
-        """Read the vectors, or rather leave them unread."""
+        """Read the usage of an answer; the vectors are not decoded."""
         usage = decoded(_decode, raw, "the provider's answer holds no embeddings").usage or _Usage()
         counted = usage.prompt_tokens if usage.prompt_tokens is not None else usage.total_tokens
         tokens = TokenUsage(prompt_tokens, 0, is_estimated=True) if counted is None else TokenUsage(max(counted, 0), 0)
         return EmbeddingsReply(raw, tokens)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
-        """Embeddings do not come as a stream, and no door asks for one.
+        """Refuse: embeddings do not come as a stream, and no door asks for one.
 
         Raises:
             ValueError: Always.
@@ -61,7 +61,7 @@ class EmbeddingsReply:
     text: str | None = None
 
     def body(self, bill: Bill) -> dict[str, Any]:
-        """Return the provider's JSON with the cost in its usage; the vectors stay as they were written."""
+        """Return the provider's JSON with the cost in its usage; the vectors keep their bytes."""
         body: dict[str, Any] = msgspec.json.decode(self.raw, type=dict[str, msgspec.Raw])
         usage = msgspec.json.decode(body["usage"]) if "usage" in body else None
         block = usage_with_cost(usage, self.usage, bill.cost)

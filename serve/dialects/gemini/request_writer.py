@@ -1,6 +1,7 @@
-"""Writes a generateContent request from a request in no provider's dialect.
+"""Writes a generateContent request from a neutral request.
 
-Sources: ai.google.dev/api/generate-content, ai.google.dev/gemini-api/docs/thought-signatures, types of the package google-genai 3.4.0, read 2026-11-23.
+Sources: ai.google.dev/api/generate-content, ai.google.dev/gemini-api/docs/thought-signatures, types of the package
+google-genai 3.4.0, all read 2026-11-23.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from serve.dialects.neutral.request import NeutralRequest, Reasoning, Tool, Tool
 from serve.dialects.quirks import Quirks
 
 NO_SIGNATURE = "skip_thought_signature_validator"
-"""Stands for the signature of a call that another vendor's model made; without one Gemini 3 refuses the conversation."""
+"""Signature for a call by another vendor's model. Gemini 3 refuses conversations with unsigned calls."""
 _LEVELS = {"none": "minimal", "max": "xhigh"}
 _BUDGET_TOKENS = {
     "none": 0,
@@ -64,9 +65,8 @@ def _parts(parts: Sequence[Part], names: Mapping[str, str]) -> list[Body]:
             block: Body = {
                 "functionCall": {"id": part.call_id, "name": part.name, "args": arguments_object(part.arguments)}
             }
-            signature = part.signature or (
-                None if has_call else NO_SIGNATURE
-            )  # only the first of parallel calls is signed
+            # Only the first of parallel calls is signed.
+            signature = part.signature or (None if has_call else NO_SIGNATURE)
             written.append(block if signature is None else {**block, "thoughtSignature": signature})
             has_call = True
         elif isinstance(part, ToolResultPart):
@@ -124,7 +124,7 @@ def _generation_config(request: NeutralRequest, quirks: Quirks) -> Body:
 
 
 def _thinking(reasoning: Reasoning, quirks: Quirks) -> Body:
-    """Return how much to think: models from Gemini 3 on are told by level, older ones by a budget of tokens."""
+    """Return how much to think: a level for Gemini 3 and newer, a number of tokens for older models."""
     shown: Body = {"includeThoughts": True} if reasoning.is_shown and not reasoning.is_off else {}
     if quirks.takes_thinking_budget:
         budget = reasoning.budget_tokens

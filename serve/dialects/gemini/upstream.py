@@ -1,4 +1,4 @@
-"""generateContent as Gemini speaks it to callers of other dialects."""
+"""Gemini's generateContent, for callers of other dialects."""
 
 from typing import Any
 
@@ -105,20 +105,20 @@ class GeminiUpstream:
         """Return a whole answer.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The bytes are not an answer in this dialect.
         """
         response = decoded(_decode, raw, "the provider's answer is not a generateContent response")
-        told = _told_reason(response)
-        if told is None and not response.candidates:
+        reason = _raw_reason(response)
+        if reason is None and not response.candidates:
             raise ValueError("the provider's answer is not a generateContent response: it has no candidate")
-        _refuse_broken(told)
+        _refuse_broken(reason)
         parts = _parts(response)
         has_calls = any(isinstance(part, ToolCallPart) for part in parts)
         return NeutralAnswer(
             response.response_id,
             response.model_version,
             parts,
-            _reason(told, has_calls),
+            _reason(reason, has_calls),
             _usage(response.usage_metadata),
         )
 
@@ -128,7 +128,7 @@ class GeminiUpstream:
 
 
 class GeminiStreamReader(SseStreamReader[_Response]):
-    """See `serve.dialects.translation.StreamReader`. The dialect has no mark for the end: the stream just ends."""
+    """See `serve.dialects.translation.StreamReader`. The dialect does not mark the end of a stream."""
 
     def __init__(self) -> None:
         super().__init__(_decode, "an event is none of a generateContent stream")
@@ -149,11 +149,11 @@ class GeminiStreamReader(SseStreamReader[_Response]):
                 events.append(ReasoningDelta(part.text) if part.thought else TextDelta(part.text))
         if (usage := _usage(response.usage_metadata)) is not None:
             events.append(Counted(usage))
-        told = _told_reason(response)
-        if told in _BROKEN:
-            events.append(Failed(f"the model's answer was broken ({told.lower()})"))
-        elif told is not None:
-            events.append(Finished(_reason(told, self._n_calls > 0)))
+        reason = _raw_reason(response)
+        if reason in _BROKEN:
+            events.append(Failed(f"the model's answer was broken ({reason.lower()})"))
+        elif reason is not None:
+            events.append(Finished(_reason(reason, self._n_calls > 0)))
 
     def _read_call(self, part: _Part, call: _Call, events: list[AnswerEvent]) -> None:
         number, self._n_calls = self._n_calls, self._n_calls + 1
@@ -181,31 +181,34 @@ def _parts(response: _Response) -> tuple[AssistantPart, ...]:
 
 
 def _call_id(call: _Call, number: int) -> str:
-    """Return a call's id; older models give none, and the other dialects have no call without."""
+    """Return a call's id, or a new one: older models send none, and the other dialects need one."""
     return call.id or f"call_{number}_{call.name}"
 
 
-def _told_reason(response: _Response) -> str | None:
+def _raw_reason(response: _Response) -> str | None:
     if response.candidates and response.candidates[0].finish_reason:
         return response.candidates[0].finish_reason
     return response.prompt_feedback.block_reason if response.prompt_feedback else None
 
 
-def _reason(told: str | None, has_calls: bool) -> FinishReason:
-    if told in _FILTERED:
+def _reason(reason: str | None, has_calls: bool) -> FinishReason:
+    if reason in _FILTERED:
         return "content_filter"
-    if told == "MAX_TOKENS":
+    if reason == "MAX_TOKENS":
         return "length"
     return "tool_calls" if has_calls else "stop"
 
 
-def _refuse_broken(told: str | None) -> None:
-    if told in _BROKEN:
-        raise ValueError(f"the model's answer was broken ({told.lower()})")
+def _refuse_broken(reason: str | None) -> None:
+    if reason in _BROKEN:
+        raise ValueError(f"the model's answer was broken ({reason.lower()})")
 
 
 def _usage(usage: _Usage | None) -> TokenUsage | None:
-    """Return the tokens: thoughts lie outside the candidates' here, cached ones inside the prompt's."""
+    """Return the tokens.
+
+    In this dialect the candidates' count leaves out thoughts, and the prompt's count includes cached tokens.
+    """
     if usage is None or (usage.prompt_token_count is None and usage.candidates_token_count is None):
         return None
     thoughts = max(usage.thoughts_token_count or 0, 0)

@@ -1,1 +1,1 @@
-"""A conversation and its answer in no provider's dialect: what one dialect is read into, and another is written from."""
+"""The neutral form of requests and answers: one dialect is read into it, and another is written from it."""

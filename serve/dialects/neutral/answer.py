@@ -1,4 +1,4 @@
-"""An answer, whole or as the events of a stream."""
+"""An answer in neutral form, whole or as the events of a stream."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,12 +16,12 @@ class NeutralAnswer:
     """A whole answer.
 
     Args:
-        answer_id: The provider's.
-        upstream_model: As the provider calls it.
-        parts: In the order they were said.
-        finish_reason: Why it ended.
-        usage: None: the provider sent none.
-        stop_sequence: Which one was met, where the provider says so.
+        answer_id: The provider's id of the answer.
+        upstream_model: The provider's name of the model.
+        parts: Parts of the answer, in their order.
+        finish_reason: Reason why the answer ended.
+        usage: Tokens. None: the provider sent no usage.
+        stop_sequence: Stop sequence that ended the answer. None: another reason, or the provider does not say.
     """
 
     answer_id: str
@@ -38,7 +38,7 @@ class Began(Struct, gc=False):
     answer_id: str
     upstream_model: str
     prompt_usage: TokenUsage | None = None
-    """What is known of the prompt's tokens by then."""
+    """Tokens of the prompt, if the provider sends them so early."""
 
 
 class TextDelta(Struct, gc=False):
@@ -54,7 +54,7 @@ class ReasoningDelta(Struct, gc=False):
 
 
 class ReasoningSigned(Struct, gc=False):
-    """The thoughts so far are complete, and this is the proof that they are the vendor's."""
+    """The thoughts so far are complete; this is the vendor's signature on them."""
 
     signature: str
     vendor: str
@@ -68,7 +68,7 @@ class ReasoningHidden(Struct, gc=False):
 
 
 class ToolCallBegan(Struct, gc=False):
-    """A call; its arguments follow. Calls are numbered from 0 in the order they begin."""
+    """The beginning of a tool call; its arguments follow. Calls are numbered from 0 in their order."""
 
     number: int
     call_id: str
@@ -91,13 +91,13 @@ class Finished(Struct, gc=False):
 
 
 class Counted(Struct, gc=False):
-    """The tokens, as far as they are known; a later one takes the place of an earlier one."""
+    """The tokens so far. A later event replaces an earlier one."""
 
     usage: TokenUsage
 
 
 class Failed(Struct, gc=False):
-    """The provider broke the stream off with an error."""
+    """The provider ended the stream with an error."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""What messages are made of."""
+"""The parts of messages in neutral form."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 CacheTtl = Literal["5m", "1h"]
-"""How long a provider is asked to keep what was read so far in its prompt cache."""
+"""Time that a provider is asked to keep the prompt so far in its cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class TextPart:
 
     Args:
         text: The text.
-        cache: Ask the provider to cache everything up to here.
+        cache: Cache time of the prompt up to here. None: no caching is asked for.
     """
 
     text: str
@@ -24,16 +24,16 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """An image, a document or sound: inline, or where to find it.
+    """An image, a document or sound: its data, or its URL.
 
     Args:
-        kind: What it is.
-        media_type: As in `image/png`; None: unknown, which only a URL may be.
-        data: Base64; None: see `url`.
-        url: Where it lies; None: see `data`.
-        name: Of a document.
-        detail: How closely an image is looked at (`low`, `high`, `auto`).
-        cache: Ask the provider to cache everything up to here.
+        kind: Kind of the media.
+        media_type: Media type, for instance `image/png`. None: unknown, only with a URL.
+        data: Data in base64. None: see `url`.
+        url: URL of the media. None: see `data`.
+        name: File name of a document.
+        detail: Level of detail at which an image is read (`low`, `high`, `auto`).
+        cache: Cache time of the prompt up to here. None: no caching is asked for.
     """
 
     kind: Literal["image", "document", "audio"]
@@ -47,13 +47,13 @@ class MediaPart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What a model thought.
+    """A thought of a model.
 
     Args:
-        text: In the clear, or a summary; empty where the provider hides it.
-        signature: Proof for the vendor that the text is its own; None: not signed.
-        encrypted: Hidden thoughts that only the vendor can read; None: none.
-        vendor: Who signed or encrypted it; None: nobody did.
+        text: Text of the thought, or a summary; empty if the provider hides it.
+        signature: The vendor's signature on the text. None: it is not signed.
+        encrypted: Hidden thoughts that only the vendor can read. None: there are none.
+        vendor: Vendor that signed or encrypted the thought. None: it is neither signed nor encrypted.
     """
 
     text: str
@@ -64,14 +64,14 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A call that a model wants to be made.
+    """A tool call that a model wants.
 
     Args:
-        call_id: Which the result refers to.
-        name: Of the tool.
-        arguments: JSON, as the model wrote it.
-        signature: Gemini's proof of the thought behind the call; None: none.
-        cache: Ask the provider to cache everything up to here.
+        call_id: Id of the call; its result has the same.
+        name: Name of the tool.
+        arguments: JSON, unchanged from the model.
+        signature: Gemini's signature on the thought behind the call. None: it is not signed.
+        cache: Cache time of the prompt up to here. None: no caching is asked for.
     """
 
     call_id: str
@@ -83,13 +83,13 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What a call gave.
+    """The result of a tool call.
 
     Args:
-        call_id: Of the call.
-        content: Text and media.
-        is_error: The call failed.
-        cache: Ask the provider to cache everything up to here.
+        call_id: Id of the call.
+        content: Text and media of the result.
+        is_error: Whether the call failed.
+        cache: Cache time of the prompt up to here. None: no caching is asked for.
     """
 
     call_id: str
@@ -109,7 +109,10 @@ def joined_text(parts: "tuple[Part, ...]") -> str:
 
 
 def arguments_object(text: str) -> dict[str, Any]:
-    """Return a call's arguments as an object, which most dialects want; what a model wrote wrongly is kept, under one name."""
+    """Return a call's arguments as an object, which most dialects want.
+
+    Arguments that are not a JSON object are kept in a field called `arguments`.
+    """
     try:
         value = msgspec.json.decode(text or "{}")
     except msgspec.DecodeError:

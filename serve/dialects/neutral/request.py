@@ -1,4 +1,4 @@
-"""A request for an answer."""
+"""A request in neutral form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said at a time; results of tools are the user's."""
+    """One turn of a conversation. Results of tools belong to the user's turns."""
 
     role: Role
     parts: tuple[Part, ...]
@@ -23,11 +23,11 @@ class Tool:
     """A function that a model may call.
 
     Args:
-        name: Its name.
-        description: What it does; None: not said.
-        parameters: JSON schema of its arguments.
-        is_strict: Arguments must fit the schema; None: not said.
-        cache: Ask the provider to cache everything up to here.
+        name: Name of the function.
+        description: Description for the model. None: the caller gave none.
+        parameters: JSON schema of the arguments.
+        is_strict: Whether the arguments must fit the schema. None: the caller does not say.
+        cache: Cache time of the prompt up to here. None: no caching is asked for.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """Whether a tool has to be called.
+    """Whether the model must call a tool.
 
     Args:
-        mode: `auto` leaves it open, `none` forbids it, `required` wants any, `named` wants the one called `name`.
-        name: See above.
+        mode: `auto`: the model may. `none`: it must not. `required`: it must call any tool. `named`: the tool `name`.
+        name: Name of the tool for `named`, else None.
     """
 
     mode: Literal["auto", "none", "required", "named"]
@@ -52,12 +52,12 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class OutputFormat:
-    """Answers in JSON.
+    """An answer in JSON.
 
     Args:
-        schema: That the answer must fit; None: any JSON object.
-        name: Of the schema.
-        is_strict: None: not said.
+        schema: JSON schema of the answer. None: any JSON object will do.
+        name: Name of the schema.
+        is_strict: Whether the answer must fit the schema. None: the caller does not say.
     """
 
     schema: Mapping[str, Any] | None
@@ -67,12 +67,12 @@ class OutputFormat:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """How much to think.
+    """The amount of thinking that the caller wants.
 
     Args:
-        effort: In words; None: see the budget.
-        budget_tokens: At most so many tokens; None: see the effort.
-        is_shown: Whether the caller wants to see it.
+        effort: Effort in words. None: see the budget.
+        budget_tokens: Largest number of thinking tokens. None: see the effort.
+        is_shown: Whether the caller wants to see the thoughts.
     """
 
     effort: Effort | None = None
@@ -81,13 +81,13 @@ class Reasoning:
 
     @property
     def is_off(self) -> bool:
-        """Whether no thinking is wanted."""
+        """Whether the caller wants no thinking."""
         return self.effort == "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn; None: as the provider does by default."""
+    """Sampling parameters. None: the provider's default."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -99,20 +99,20 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class NeutralRequest:
-    """A request in no provider's dialect.
+    """A request in neutral form. None means that the caller does not say.
 
     Args:
-        system: What the model is told beforehand.
-        turns: The conversation; turns of one side are never neighbours.
-        tools: What may be called.
-        tool_choice: None: not said.
-        is_parallel: Whether several tools may be called at once; None: not said.
-        max_output_tokens: None: not said.
-        sampling: How tokens are drawn.
-        stop: Where to stop.
-        output_format: None: free text.
-        reasoning: None: not said.
-        user_id: Opaque, of the caller's end user; None: not said.
+        system: System instructions.
+        turns: Turns of the conversation. Two turns of one side never follow each other.
+        tools: Tools that the model may call.
+        tool_choice: Choice of the tool; may be None.
+        is_parallel: Whether the model may call several tools at once; may be None.
+        max_output_tokens: Largest number of tokens of the answer; may be None.
+        sampling: Sampling parameters.
+        stop: Stop sequences.
+        output_format: Format of the answer. None: free text.
+        reasoning: Amount of thinking; may be None.
+        user_id: Opaque id of the caller's end user; may be None.
         is_streaming: Whether the answer comes as a stream.
     """
 
@@ -131,7 +131,7 @@ class NeutralRequest:
 
 
 def merged_turns(turns: "list[Turn]") -> tuple[Turn, ...]:
-    """Return the turns with neighbours of one side made one, and empty ones left out."""
+    """Return the turns without empty ones; turns of one side that follow each other become one."""
     merged: list[Turn] = []
     for turn in turns:
         if not turn.parts:

@@ -1,4 +1,4 @@
-"""An unstreamed chat completion: what we read of it, and the copy for the caller with the cost in its usage."""
+"""A whole chat completion: the fields that we read, and the body for the caller with the cost in its usage."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,9 @@ class ChatAnswer:
 
     Args:
         raw_body: The provider's JSON.
-        usage: Its tokens; estimated where the provider sent none.
-        finish_reason: Of the first choice.
-        text: Of the first choice; None when it has none (a tool call, say).
+        usage: Tokens; estimated if the provider sent none.
+        finish_reason: Finish reason of the first choice.
+        text: Text of the first choice. None: it has none (a tool call, say).
     """
 
     raw_body: dict[str, Any]
@@ -40,12 +40,12 @@ def parse_answer(raw: bytes, prompt_tokens: int, *, is_reasoning_outside: bool =
     """Read an answer.
 
     Args:
-        raw: The response body.
-        prompt_tokens: Our estimate, for a provider that sends no usage.
-        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`.
+        raw: Body of the response.
+        prompt_tokens: Our estimate of the prompt's tokens, for a provider that sends no usage.
+        is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
 
     Raises:
-        ValueError: Not a chat completion.
+        ValueError: The body is not a chat completion.
     """
     try:
         body = msgspec.json.decode(raw)

@@ -1,4 +1,4 @@
-"""Chat completions as callers hear them from providers of other dialects."""
+"""Chat completions for callers, from providers of other dialects."""
 
 import time
 from typing import Any
@@ -145,7 +145,7 @@ def _call(call: ToolCallPart) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }
-    # Where Google's own OpenAI-compatible endpoint keeps signatures, so that its clients send them back.
+    # Google's own OpenAI-compatible endpoint has signatures in this field, so its clients send them back.
     return (
         written
         if call.signature is None

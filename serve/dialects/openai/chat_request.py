@@ -1,4 +1,4 @@
-"""An OpenAI chat request, validated once at the door and typed after that. Fields we do not know travel on untouched."""
+"""An OpenAI chat request, validated once at the door and typed after that. Unknown fields are passed on unchanged."""
 
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ class ImageReference(Struct):
 
 
 class ContentPart(Struct):
-    """One part of a message: text, an image, audio, a file. Only what routing looks at is typed."""
+    """One part of a message: text, an image, audio, a file. Only the fields that routing needs are typed."""
 
     type: str = "text"
     text: str | None = None
@@ -38,7 +38,7 @@ class GoogleExtra(Struct):
 
 
 class ExtraContent(Struct):
-    """`extra_content` of a tool call: where Google's own OpenAI-compatible endpoint keeps signatures."""
+    """`extra_content` of a tool call. Google's own OpenAI-compatible endpoint has signatures in it."""
 
     google: GoogleExtra | None = None
 
@@ -77,7 +77,7 @@ class StreamOptions(Struct):
 
 
 class ChatRequest(RoutingFields, kw_only=True):
-    """What routing needs of a chat completion request."""
+    """The fields of a chat completion request that routing needs."""
 
     messages: Annotated[list[Message], Meta(min_length=1)]
     stream: bool | None = None
@@ -95,10 +95,11 @@ class ChatRequest(RoutingFields, kw_only=True):
 
 
 def parse_chat_request(raw: bytes) -> tuple[ChatRequest, Body]:
-    """Return the typed view of a request and the body it came from; the bytes are parsed once.
+    """Return the typed view of a request, and its body; the bytes are parsed once.
 
     Raises:
-        BadRequestError: Not JSON, not an object, or a field of the wrong type or out of range; names the field.
+        BadRequestError: The body is not a JSON object, or a field has the wrong type or is out of range. The error
+            names the field.
     """
     body = decode_body(raw)
     return typed(body, ChatRequest), body

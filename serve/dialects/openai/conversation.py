@@ -1,4 +1,4 @@
-"""A chat request as the decision sees it: the whole conversation as text, its shape, and what it cannot do without."""
+"""A chat request as the decision sees it: the whole conversation as text, its shape, and what its lane must have."""
 
 from router.context import RouteContext
 from router.lane import Capability
@@ -16,21 +16,46 @@ _QUIET_EFFORTS = frozenset({"none", "minimal"})
 _CARRIED_PARTS = frozenset({"text", "refusal", "image_url", "input_audio", "file"})
 _CARRIED_FIELDS = frozenset(
     {
-        "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
-        "seed", "frequency_penalty", "presence_penalty", "stop", "response_format", "reasoning_effort", "reasoning", "user", "stream",
-        "stream_options", "n", "logprobs", "metadata", "store", "service_tier", "prompt_cache_key", "safety_identifier", *OUR_FIELDS,
+        "frequency_penalty",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "prompt_cache_key",
+        "reasoning",
+        "reasoning_effort",
+        "response_format",
+        "safety_identifier",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "tools",
+        "top_k",
+        "top_p",
+        "user",
+        *OUR_FIELDS,
     }
-)  # fmt: skip
-"""Fields that other dialects have too, that change nothing essential, or that a capability of their own stands for."""
+)
+"""Fields that other dialects have too, that the answer does not need, or that have a capability of their own."""
 _CARRIED_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
 def read_chat_request(raw: bytes) -> Inquiry:
-    """Return what the door makes of a chat completion request.
+    """Read a chat completion request.
 
     Raises:
-        BadRequestError: Not such a request; names the field.
-        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        BadRequestError: A field is wrong; the error names it.
+        TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     request, body = parse_chat_request(raw)
     context = route_context(request, body)
@@ -38,7 +63,7 @@ def read_chat_request(raw: bytes) -> Inquiry:
 
 
 def _opening(request: ChatRequest) -> str:
-    """Return the caller's own name for the conversation, else how it began."""
+    """Return the caller's own name for the conversation, else its beginning."""
     if request.prompt_cache_key is not None:
         return request.prompt_cache_key
     messages = request.messages
@@ -52,8 +77,8 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
     """Return what the decision may see of this request.
 
     Raises:
-        BadRequestError: The conversation holds nothing at all to answer.
-        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        BadRequestError: There is nothing to answer.
+        TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     messages = request.messages
     texts: list[str] = []
@@ -98,7 +123,7 @@ def _required_by_parts(content: list[ContentPart]) -> Capability:
     required = Capability.NONE
     for part in content:
         if part.type == "file":
-            # A file that was uploaded to a provider is known to that one alone.
+            # Only the provider that a file was uploaded to has it.
             required |= (
                 Capability.DOCUMENTS if part.file is None or part.file.file_id is None else Capability.CHAT_DIALECT
             )

@@ -1,4 +1,4 @@
-"""Chat completions on both sides: what comes is passed on, and only what must change is changed."""
+"""Chat completions for a caller and a provider of this dialect: bodies are passed on with few changes."""
 
 from router.lane import Lane
 from serve.dialects.exchange import Settle, StreamRelay, WholeReply
@@ -13,7 +13,7 @@ class NativeChat:
     """See `serve.dialects.exchange.Exchange`."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's body, ours taken out and the provider's quirks applied."""
+        """Return the caller's body without the gateway's own fields, with the provider's quirks applied."""
         return encode_upstream_body(inquiry.body, lane.upstream_model, quirks)
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
@@ -21,5 +21,5 @@ class NativeChat:
         return parse_answer(raw, prompt_tokens, is_reasoning_outside=quirks.is_reasoning_outside)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
-        """Return a relay that passes events on byte for byte, but for the one with the usage."""
+        """Return a relay that passes events on byte for byte, except the one with the usage."""
         return ChatStreamRelay(prompt_tokens, settle, is_reasoning_outside=quirks.is_reasoning_outside)

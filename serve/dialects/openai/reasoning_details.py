@@ -1,6 +1,6 @@
-"""`reasoning_details`: thoughts with the proofs that their vendors want to see again, as OpenRouter writes them.
+"""`reasoning_details`: thoughts with the signatures that their vendors need to get back, as OpenRouter writes them.
 
-Format: openrouter.ai/docs, "Reasoning tokens", read 2026-11-23. Clients send them back as they came.
+Format: openrouter.ai/docs, "Reasoning tokens", read 2026-11-23. Clients send them back unchanged.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class ReasoningDetail(Struct):
 
 
 def vendor_of_format(name: str | None) -> str | None:
-    """Return who can read thoughts of this format; None: anybody, as they are not signed."""
+    """Return the vendor that can read thoughts of this format. None: any vendor can, because they are not signed."""
     return None if name is None else _VENDORS.get(name, name)
 
 
@@ -44,7 +44,10 @@ def capability_of_format(name: str | None) -> Capability:
 
 
 def parts_of_details(details: Iterable[ReasoningDetail]) -> tuple[ReasoningPart, ...]:
-    """Return the thoughts, those that belong to a tool call left out; pieces of one thought, as a stream sends them, become one again."""
+    """Return the thoughts, without those that belong to a tool call.
+
+    A stream sends a thought in pieces; the pieces become one thought again.
+    """
     parts: list[ReasoningPart] = []
     text = ""
     for detail in details:

@@ -1,4 +1,4 @@
-"""Reads a chat completion request into no provider's dialect."""
+"""Reads a chat completion request into a neutral request."""
 
 from typing import Any, Literal
 
@@ -170,7 +170,7 @@ def read_request(body: Body) -> NeutralRequest:
     """Return the request that a chat completion body holds.
 
     Raises:
-        BadRequestError: Something in it cannot be carried to another dialect, or is malformed; names the field.
+        BadRequestError: A field is malformed or cannot be carried to another dialect; the error names it.
     """
     view = typed(body, _Body)
     system: list[TextPart] = []
@@ -217,10 +217,10 @@ def _part(part: _Text | _Refusal | _Image | _Audio | _File, where: str) -> TextP
     if isinstance(part, _Audio):
         return MediaPart("audio", f"audio/{part.input_audio.format}", part.input_audio.data)
     if isinstance(part, _Image):
-        found = media_of_url(part.image_url.url, f"{where}.image_url.url")
-        return MediaPart("image", *found, detail=part.image_url.detail, cache=_ttl(part.cache_control))
-    found = media_of_url(part.file.file_data, f"{where}.file.file_data")
-    return MediaPart("document", *found, name=part.file.filename, cache=_ttl(part.cache_control))
+        media = media_of_url(part.image_url.url, f"{where}.image_url.url")
+        return MediaPart("image", *media, detail=part.image_url.detail, cache=_ttl(part.cache_control))
+    media = media_of_url(part.file.file_data, f"{where}.file.file_data")
+    return MediaPart("document", *media, name=part.file.filename, cache=_ttl(part.cache_control))
 
 
 def _ttl(control: _CacheControl | None) -> CacheTtl | None:

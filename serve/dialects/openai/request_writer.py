@@ -1,4 +1,4 @@
-"""Writes a chat completion request from a request in no provider's dialect."""
+"""Writes a chat completion request from a neutral request."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _LOW_BUDGET_TOKENS, _MEDIUM_BUDGET_TOKENS = 2_048, 8_192
 
 
 def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
-    """Return the body of a chat completion request; the model is left to whoever sends it."""
+    """Return the body of a chat completion request, without the model: `encode_upstream_body` adds it."""
     writer = _Writer(quirks)
     body: Body = {
         "messages": [
@@ -54,7 +54,7 @@ def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
 
 
 def effort_of(reasoning: Reasoning) -> str:
-    """Return the effort in OpenAI's words; a budget of tokens becomes the nearest one."""
+    """Return the effort in OpenAI's words. A budget of tokens becomes the nearest effort."""
     if reasoning.effort is not None:
         return "xhigh" if reasoning.effort == "max" else reasoning.effort
     budget = reasoning.budget_tokens
@@ -64,7 +64,7 @@ def effort_of(reasoning: Reasoning) -> str:
 
 
 class _Writer:
-    """Writes messages as one provider takes them."""
+    """Writer of messages for a provider with these quirks."""
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
@@ -76,7 +76,7 @@ class _Writer:
         if turn.role == "assistant":
             yield self._assistant(turn.parts)
             return
-        # Results come first: providers want them right after the calls.
+        # Results come first: providers need them right after the calls.
         media: list[Part] = []
         for part in turn.parts:
             if isinstance(part, ToolResultPart):
@@ -95,9 +95,9 @@ class _Writer:
         return self._cached({"type": "function", "function": function}, tool.cache)
 
     def _assistant(self, parts: Sequence[Part]) -> Body:
-        said = [part for part in parts if isinstance(part, TextPart)]
+        texts = [part for part in parts if isinstance(part, TextPart)]
         calls = [part for part in parts if isinstance(part, ToolCallPart)]
-        message: Body = {"role": "assistant", "content": self._content(said) if said else None}
+        message: Body = {"role": "assistant", "content": self._content(texts) if texts else None}
         if calls:
             message["tool_calls"] = [
                 {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -116,7 +116,7 @@ class _Writer:
         return message
 
     def _content(self, parts: Sequence[Part]) -> str | list[Body]:
-        """Return plain text where it is enough: not every provider takes lists."""
+        """Return plain text if it is enough, else a list: not every provider takes lists."""
         is_plain = all(isinstance(part, TextPart) for part in parts)
         if is_plain and not (self._quirks.keeps_cache_control and any(getattr(part, "cache", None) for part in parts)):
             return "\n\n".join(part.text for part in parts if isinstance(part, TextPart))

@@ -1,4 +1,4 @@
-"""The chunks of a chat completion stream, as far as the relay looks at them."""
+"""The chunks of a chat completion stream, with the fields that the relay reads."""
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder

@@ -1,4 +1,4 @@
-"""Relays a chat completion stream to the caller: every event byte for byte, except the one with the usage, which gains the cost."""
+"""Relays a chat completion stream to the caller byte for byte; only the event with the usage gains the cost."""
 
 from typing import Any
 
@@ -16,11 +16,12 @@ DONE = b"[DONE]"
 _LAST = b"data: [DONE]\n\n"
 _NEXT = b"\n\ndata:"
 _MOST_FRAMES = 3
-"""Of one stream; where none of so many holds for the events that follow, each has something of its own, a random number say."""
+"""Number of frames that are tried for one stream. If none fits, the events differ in more than their words, for
+instance in a random number; then they are read one by one."""
 
 
 def _characters(delta: Delta) -> int:
-    """Return how much a piece of an answer says; one by one, because this is asked of every piece of every stream."""
+    """Return the number of characters in a piece of an answer. It runs for every piece of every stream."""
     n = len(delta.tool_calls)
     if delta.content:
         n += len(delta.content)
@@ -32,14 +33,14 @@ def _characters(delta: Delta) -> int:
 
 
 def _has_four_events(piece: bytes) -> bool:
-    """Return whether a piece holds at least four events; fewer are read as quickly one by one."""
+    """Return whether a piece holds at least four events; for fewer, reading one by one is as quick."""
     second = piece.find(_NEXT)
     third = piece.find(_NEXT, second + 1) if second >= 0 else -1
     return third >= 0 and piece.find(_NEXT, third + 1) >= 0
 
 
 def _length_of(run: bytes, n_events: int) -> int:
-    """Return how many bytes the first events of a run take."""
+    """Return the size in bytes of the first events of a run."""
     end = 0
     for _ in range(n_events):
         end = run.index(_NEXT, end) + 2
@@ -47,12 +48,12 @@ def _length_of(run: bytes, n_events: int) -> int:
 
 
 class ChatStreamRelay:
-    """One streamed answer on its way through. Pure: bytes in, bytes out; the caller does the waiting.
+    """One streamed answer on its way to the caller; see `serve.dialects.exchange.StreamRelay`.
 
     Args:
-        prompt_tokens: Our estimate, for a provider that sends no usage.
-        settle: Says what tokens cost.
-        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`.
+        prompt_tokens: Our estimate of the prompt's tokens, for a provider that sends no usage.
+        settle: Function that returns the bill for tokens.
+        is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
     """
 
     def __init__(self, prompt_tokens: int, settle: Settle, *, is_reasoning_outside: bool = False) -> None:
@@ -72,16 +73,16 @@ class ChatStreamRelay:
 
     @property
     def usage(self) -> TokenUsage:
-        """The tokens so far: the provider's count once it came, else our estimate."""
+        """Tokens so far: the provider's count if it came already, else our estimate."""
         return self._usage or estimate_usage(self._prompt_tokens, self.characters)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the answer came to its end: the provider said so, or gave a finish reason."""
+        """Whether the answer is complete: the provider ended the stream, or gave a finish reason."""
         return self.error is None and (self.is_done or self.finish_reason is not None)
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller may see once these bytes have come.
+        """Return the bytes for the caller that these bytes of the provider complete.
 
         Raises:
             ValueError: The stream is not server-sent events.
@@ -93,7 +94,7 @@ class ChatStreamRelay:
         return self._relay(events[0]) if len(events) == 1 else b"".join([self._relay(event) for event in events])
 
     def finish(self) -> bytes:
-        """Return what is left to send when the provider's stream has ended: an unended event, our usage chunk, `[DONE]`."""
+        """Return the last bytes for the caller: an event whose end is missing, our usage chunk, `[DONE]`."""
         rest = self._splitter.pending
         tail = self._relay(rest + b"\n\n") if rest.strip() else b""
         if self.error is None and self._usage is None:
@@ -101,7 +102,7 @@ class ChatStreamRelay:
         return tail + encode_event(DONE)
 
     def break_off(self, message: str, code: str) -> bytes:
-        """Return the in-band error for a stream that broke after its first byte: an error chunk, then the end."""
+        """Return the end of a stream that broke after its first byte: an error chunk, then `[DONE]`."""
         self.error = code
         chunk = self._usage_chunk()
         chunk["choices"] = [{"index": 0, "delta": {}, "finish_reason": "error"}]
@@ -109,7 +110,11 @@ class ChatStreamRelay:
         return encode_event(msgspec.json.encode(chunk)) + encode_event(DONE)
 
     def _take_words(self, piece: bytes) -> int:
-        """Take note of the events that a piece begins with, where nothing but their words differs; return their length, 0: there are none."""
+        """Take note of the first events of a piece, if only their words differ.
+
+        Returns:
+            Length of these events; 0: there are none.
+        """
         if self._frame is None:
             return self._learn_frame(piece) if self._frames_left else 0
         end, n_characters = self._frame.take(piece)
@@ -120,16 +125,21 @@ class ChatStreamRelay:
         return end
 
     def _learn_frame(self, piece: bytes) -> int:
-        """Learn from a piece's second event what the ones after it may have in common; return the length of the first, 0: nothing is noted."""
+        """Take the frame of a piece's second event, which the events after it may share.
+
+        Returns:
+            Length of the first event, which is noted here; 0: nothing is noted.
+        """
         self._frames_left -= 1
         start = piece.index(_NEXT) + 2
         self._frame = WordFrame.of(piece[start : piece.index(_NEXT, start) + 2])
         return 0 if self._frame is None else self._relay_together(piece[:start])
 
     def _relay_together(self, piece: bytes) -> int:
-        """Take note of the ordinary events that a piece begins with, all at once; return the length of those, which pass as they are.
+        """Take note of the first events of a piece, all at once, up to the one with the usage.
 
-        0: its events are not of one line each, or one of them cannot be read.
+        Returns:
+            Length of these events, which are passed on unchanged; 0: an event has several lines or cannot be read.
         """
         run = piece.removesuffix(_LAST)
         n_events = run.count(_NEXT) + 1

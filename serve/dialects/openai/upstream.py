@@ -1,4 +1,4 @@
-"""Chat completions as providers speak them to callers of other dialects."""
+"""Chat completions of providers, for callers of other dialects."""
 
 from typing import Any, cast
 
@@ -53,7 +53,7 @@ class _ToolCall(Struct):
     function: _Function | None = None
 
 
-class _Said(Struct):
+class _Message(Struct):
     """A message, or a piece of one."""
 
     content: str | None = None
@@ -65,8 +65,8 @@ class _Said(Struct):
 
 
 class _Choice(Struct):
-    message: _Said | None = None
-    delta: _Said | None = None
+    message: _Message | None = None
+    delta: _Message | None = None
     finish_reason: str | None = None
 
 
@@ -103,13 +103,13 @@ class ChatUpstream:
         """Return a whole answer.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The bytes are not an answer in this dialect.
         """
         completion = decoded(_decode, raw, "the provider's answer is not a chat completion")
         if not completion.choices or completion.choices[0].message is None:
             raise ValueError("the provider's answer is not a chat completion: it has no message")
         choice = completion.choices[0]
-        parts = _parts(cast("_Said", choice.message))
+        parts = _parts(cast("_Message", choice.message))
         return NeutralAnswer(
             completion.id or "",
             completion.model or "",
@@ -130,7 +130,7 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         super().__init__(_decode, "a chunk is no chat completion chunk", end_mark=b"[DONE]")
         self._is_reasoning_outside = is_reasoning_outside
         self._has_begun = False
-        self._numbers: dict[int, int] = {}  # a provider's index -> ours
+        self._numbers: dict[int, int] = {}  # the provider's index -> our number
         self._call_ids: list[str] = []
 
     def _read(self, event: _Completion, events: list[AnswerEvent]) -> None:
@@ -145,23 +145,23 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         choice = event.choices[0] if event.choices else None
         if choice is not None:
             # Some back-ends end with a whole message instead of a delta.
-            said = choice.delta or choice.message
-            if said is not None:
-                self._read_said(said, events)
+            message = choice.delta or choice.message
+            if message is not None:
+                self._read_message(message, events)
             if choice.finish_reason is not None:
                 events.append(Finished(_reason(choice.finish_reason, bool(self._call_ids))))
         usage = self._usage_of(event)
         if usage is not None:
             events.append(Counted(usage))
 
-    def _read_said(self, said: _Said, events: list[AnswerEvent]) -> None:
-        if said.reasoning_details:
-            self._read_details(said.reasoning_details, events)
-        elif thought := said.reasoning_content or said.reasoning:
+    def _read_message(self, message: _Message, events: list[AnswerEvent]) -> None:
+        if message.reasoning_details:
+            self._read_details(message.reasoning_details, events)
+        elif thought := message.reasoning_content or message.reasoning:
             events.append(ReasoningDelta(thought))
-        if text := said.content or said.refusal:
+        if text := message.content or message.refusal:
             events.append(TextDelta(text))
-        for call in said.tool_calls or ():
+        for call in message.tool_calls or ():
             self._read_call(call, events)
 
     def _read_details(self, details: list[ReasoningDetail], events: list[AnswerEvent]) -> None:
@@ -178,7 +178,7 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         function = call.function or _Function()
         index = call.index or 0
         number = self._numbers.get(index)
-        # Some providers give every call the index 0: a new id is a new call.
+        # Some providers give every call the index 0. A new id is a new call.
         if number is None or (call.id and function.name and call.id != self._call_ids[number]):
             number = len(self._call_ids)
             self._numbers[index] = number
@@ -192,23 +192,23 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         return read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
 
 
-def _parts(said: _Said) -> tuple[AssistantPart, ...]:
-    parts: list[AssistantPart] = list(parts_of_details(said.reasoning_details or ()))
-    if not parts and (thought := said.reasoning_content or said.reasoning):
+def _parts(message: _Message) -> tuple[AssistantPart, ...]:
+    parts: list[AssistantPart] = list(parts_of_details(message.reasoning_details or ()))
+    if not parts and (thought := message.reasoning_content or message.reasoning):
         parts.append(ReasoningPart(thought))
-    if text := said.content or said.refusal:
+    if text := message.content or message.refusal:
         parts.append(TextPart(text))
     signatures: dict[Any, str | None] = {
-        detail.id: detail.data for detail in said.reasoning_details or () if detail.is_call_signature
+        detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature
     }
-    for number, call in enumerate(said.tool_calls or ()):
+    for number, call in enumerate(message.tool_calls or ()):
         function = call.function or _Function()
         call_id = call.id or f"call_{number}"
         parts.append(ToolCallPart(call_id, function.name or "", function.arguments or "{}", signatures.get(call_id)))
     return tuple(parts)
 
 
-def _reason(told: str | None, has_calls: bool) -> FinishReason:
-    """Return why an answer ended; some back-ends say `stop` after tool calls."""
-    reason = _REASONS.get(told or "stop", "stop")
+def _reason(finish_reason: str | None, has_calls: bool) -> FinishReason:
+    """Return why an answer ended. Some back-ends say `stop` after tool calls."""
+    reason = _REASONS.get(finish_reason or "stop", "stop")
     return "tool_calls" if has_calls and reason == "stop" else reason

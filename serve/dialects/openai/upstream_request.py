@@ -1,4 +1,4 @@
-"""The body that a provider gets: the caller's own, with our fields taken out and the provider's quirks applied."""
+"""The body for a provider: the caller's own, without the gateway's fields, with the provider's quirks applied."""
 
 import msgspec
 
@@ -29,7 +29,7 @@ def _ask_for_usage(upstream: Body, quirks: Quirks) -> None:
 
 
 def _leave_thoughts_out(upstream: Body, quirks: Quirks) -> None:
-    """Take out of earlier answers what providers refuse that did not write it: thoughts, and other vendors' signatures."""
+    """Take thoughts and other vendors' signatures out of earlier answers: only their own provider accepts them."""
     foreign = _THOUGHTS - quirks.kept_thoughts
     messages = upstream.get("messages") or ()
     if not any(_carries(message, foreign) for message in messages):

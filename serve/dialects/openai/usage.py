@@ -1,4 +1,4 @@
-"""Token usage in OpenAI's shape: read from any provider that speaks it, and written back with the cost beside it."""
+"""Token usage in OpenAI's shape: read from providers, and written for callers together with the cost."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from serve.dialects.cost_fields import cost_fields
 
 
 class PromptDetails(Struct):
-    """`prompt_tokens_details`: both parts lie inside `prompt_tokens`."""
+    """`prompt_tokens_details`; `prompt_tokens` includes both parts."""
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
@@ -22,7 +22,7 @@ class CompletionDetails(Struct):
 
 
 class Usage(Struct):
-    """The `usage` block as providers send it; None is absent, 0 is zero."""
+    """The `usage` block of a provider; None is absent, 0 is zero."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -33,11 +33,11 @@ class Usage(Struct):
 
 
 def read_usage(usage: Usage | None, *, is_reasoning_outside: bool = False) -> TokenUsage | None:
-    """Return the tokens of a usage block, or None when it says nothing about them.
+    """Return the tokens of a usage block. None: it has no counts.
 
     Args:
-        usage: As the provider sent it.
-        is_reasoning_outside: The provider counts reasoning beside `completion_tokens`, not inside.
+        usage: The provider's block. None: there is none.
+        is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
     """
     if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
         return None
@@ -71,7 +71,7 @@ def usage_block(usage: TokenUsage) -> dict[str, Any]:
 def usage_with_cost(upstream_usage: dict[str, Any] | None, usage: TokenUsage, cost: Cost) -> dict[str, Any]:
     """Return the `usage` block for the caller: the provider's own fields, plus `cost` and `cost_details` in USD.
 
-    `cost` is what leaves the account of whoever owns the provider key, whatever the provider itself reports.
+    `cost` is what the owner of the provider key pays. A cost that the provider reports is kept in `cost_details`.
     """
     block = dict(upstream_usage or {})
     reported = block.get("cost")

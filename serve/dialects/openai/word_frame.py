@@ -1,4 +1,4 @@
-"""What the chunks of one stream have in common when only their words differ, so that many are told apart without reading their JSON."""
+"""The bytes that the chunks of one stream share if only their words differ: many chunks are read without their JSON."""
 
 import re
 
@@ -13,12 +13,13 @@ _as_text = msgspec.json.Decoder(str).decode
 
 
 class WordFrame:
-    """The bytes before and after the words of an event, the same in every ordinary event of a stream.
+    """The bytes before and after the words of an event; all ordinary events of a stream share them.
 
-    The bytes after them hold an unescaped quote and end in two line feeds; neither can stand inside a JSON string.
+    The bytes after the words hold an unescaped quote and end in two line feeds. Neither can be inside a JSON string.
 
     Args:
-        before, after: Of one event of one line.
+        before: Bytes before the words, of an event of one line.
+        after: Bytes after the words.
     """
 
     __slots__ = ("_after", "_between", "_seam", "_words", "before")
@@ -32,7 +33,7 @@ class WordFrame:
 
     @classmethod
     def of(cls, event: bytes) -> "WordFrame | None":
-        """Return the frame of an event; None: it says other things than words, or is not of one line."""
+        """Return the frame of an event. None: it has more than words, or more than one line."""
         words = _WORDS.search(event)
         if words is None or not event.startswith(b"data:") or not event.endswith(_EVENT_END) or event.count(b"\n") != 2:
             return None
@@ -47,12 +48,13 @@ class WordFrame:
         return cls(before, after) if is_plain else None
 
     def take(self, piece: bytes) -> tuple[int, int]:
-        """Return (length in bytes, characters said) of the events in this frame that a piece begins with.
+        """Return (length in bytes, characters of words) of the first events of a piece, if they have this frame.
 
-        (0, 0): there are none, or something else stands between them.
+        (0, 0): there are none, or there is something else between them.
         """
         end = piece.rfind(self._after) + len(self._after)
-        # To look for the few bytes at the seam of two events and check what comes of it takes half as long as to look for all that is between words.
+        # Splitting at the few bytes where two events meet, and checking the result, takes half as long as splitting at
+        # all the bytes between words.
         words = [event[self._words] for event in piece[1 : end - _SEAM_END].split(self._seam)]
         if self.before + self._between.join(words) + self._after != piece[:end]:
             return 0, 0
@@ -62,12 +64,12 @@ class WordFrame:
             return 0, 0
 
 
-def _characters(said: bytes) -> int:
-    """Return the length of what stands between the quotes of a JSON string.
+def _characters(words: bytes) -> int:
+    """Return the number of characters between the quotes of a JSON string.
 
     Raises:
-        msgspec.DecodeError, UnicodeDecodeError: It cannot stand there.
+        msgspec.DecodeError, UnicodeDecodeError: These bytes cannot be inside a JSON string.
     """
-    if b'"' in said or b"\\" in said or b"\n" in said:
-        return len(_as_text(b'"' + said + b'"'))
-    return len(said) if said.isascii() else len(said.decode())
+    if b'"' in words or b"\\" in words or b"\n" in words:
+        return len(_as_text(b'"' + words + b'"'))
+    return len(words) if words.isascii() else len(words.decode())

@@ -1,4 +1,4 @@
-"""Responses as callers hear them from providers of other dialects."""
+"""Responses for callers, from providers of other dialects."""
 
 import secrets
 import time
@@ -56,7 +56,10 @@ class ResponsesCaller:
 
 
 class ResponsesStreamWriter:
-    """See `serve.dialects.translation.StreamWriter`. Items follow one another: a provider that mixes several calls breaks off."""
+    """See `serve.dialects.translation.StreamWriter`.
+
+    Items follow each other, so a provider that mixes the arguments of several calls is an error.
+    """
 
     def __init__(self) -> None:
         self._head = _head("")
@@ -275,5 +278,5 @@ def _reasoning(item_id: str, part: ReasoningPart) -> dict[str, Any]:
 
 
 def _call_signature(call_id: str, signature: str) -> dict[str, Any]:
-    """Return the item that carries the signature of the call that follows it."""
+    """Return the item with the signature of a call; the item of the call comes after it."""
     return {"id": _id("rs"), "type": "reasoning", "summary": [], "encrypted_content": carried_call(call_id, signature)}

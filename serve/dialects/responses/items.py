@@ -1,4 +1,4 @@
-"""The items of a Responses request, as far as they can be carried to other dialects.
+"""The items of a Responses request that can be carried to other dialects.
 
 Source: the types of the package openai 3.54.0, read 2026-11-23.
 """
@@ -15,7 +15,7 @@ from serve.errors import BadRequestError
 
 
 class Content(Struct):
-    """A piece of a message's content; which fields it has depends on its type."""
+    """A piece of a message's content; its type says which fields it has."""
 
     type: str
     text: str | None = None
@@ -29,7 +29,7 @@ class Content(Struct):
 
 
 class Item(Struct):
-    """An item of the input; which fields it has depends on its type, which a message may leave out."""
+    """An item of the input; its type says which fields it has. A message may leave its type out."""
 
     type: str = "message"
     role: Literal["user", "assistant", "system", "developer"] | None = None
@@ -43,10 +43,10 @@ class Item(Struct):
 
 
 def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[TextPart | MediaPart, ...]:
-    """Return a message's content in no provider's dialect.
+    """Return a message's content in neutral form.
 
     Raises:
-        BadRequestError: A piece cannot be carried.
+        BadRequestError: A piece cannot be carried to other providers.
     """
     if content is None or isinstance(content, str):
         return plain_parts(content)
@@ -54,10 +54,10 @@ def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[T
 
 
 def part_of_item(item: Item, where: str) -> Part | CarriedThought:
-    """Return a call, a result or a thought in no provider's dialect; the signature of a call is for its call, which follows.
+    """Return a call, a result or a thought in neutral form, or the signature of a call that comes later.
 
     Raises:
-        BadRequestError: The item lacks what it needs.
+        BadRequestError: The item lacks a field, or the gateway wrote its thought and it was changed since.
     """
     if item.type == "function_call":
         if item.call_id is None or item.name is None:

@@ -1,4 +1,4 @@
-"""Responses on both sides: what comes is passed on, and only what must change is changed."""
+"""Responses for a caller and a provider of this dialect: bodies are passed on with few changes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,10 @@ class NativeResponses:
     """See `serve.dialects.exchange.Exchange`."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's body, ours taken out. Nothing is stored unless the caller asks for it: another provider may answer next time."""
+        """Return the caller's body without the gateway's own fields.
+
+        The provider stores nothing unless the caller asks for it: another provider may answer the next request.
+        """
         body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
         body["model"] = lane.upstream_model
         body.setdefault("store", False)
@@ -74,7 +77,7 @@ class NativeResponses:
         return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
-        """Return a relay that passes events on byte for byte, but for the last one, which has the usage."""
+        """Return a relay that passes events on byte for byte, except the last one, which has the usage."""
         return ResponsesStreamRelay(prompt_tokens, settle)
 
 
@@ -93,7 +96,7 @@ class ResponsesReply:
 
 
 class ResponsesStreamRelay:
-    """One stream on its way through; see `serve.dialects.exchange.StreamRelay`."""
+    """One stream on its way to the caller; see `serve.dialects.exchange.StreamRelay`."""
 
     def __init__(self, prompt_tokens: int, settle: Settle) -> None:
         self._splitter = EventSplitter()
@@ -107,29 +110,29 @@ class ResponsesStreamRelay:
 
     @property
     def is_done(self) -> bool:
-        """Whether the provider said that nothing more comes."""
+        """Whether the provider ended the stream."""
         return self.finish_reason is not None
 
     @property
     def usage(self) -> TokenUsage:
-        """The tokens so far."""
+        """Tokens so far."""
         return self._usage or estimate_usage(self._prompt_tokens, self._characters)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the answer came to its end."""
+        """Whether the answer is complete."""
         return self.error is None and self.finish_reason is not None
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what the caller may see once these bytes have come."""
+        """Return the bytes for the caller that these bytes of the provider complete."""
         return b"".join([self._relay(event) for event in self._splitter.feed(chunk)])
 
     def finish(self) -> bytes:
-        """Return what is left to send: nothing, as the dialect's own end was passed on."""
+        """Return nothing: the provider's own end was passed on already."""
         return b""
 
     def break_off(self, message: str, code: str) -> bytes:
-        """Return the in-band error."""
+        """Return the error event of the dialect."""
         self.error = code
         block = usage_with_cost(None, self.usage, self._settle(self.usage))
         error = {"code": "server_error", "message": f"{message} ({code})"}
@@ -162,7 +165,7 @@ class ResponsesStreamRelay:
 
 
 def with_cost(response: dict[str, Any], usage: TokenUsage, bill: Bill) -> dict[str, Any]:
-    """Return a response with the cost in its usage; changed in place."""
+    """Return a response with the cost in its usage; the response itself is changed."""
     response["usage"] = usage_with_cost(response.get("usage"), usage, bill)
     if bill.explanation is not None:
         response["llmdeal"] = bill.explanation

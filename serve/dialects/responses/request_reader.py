@@ -1,4 +1,4 @@
-"""Reads a Responses request into no provider's dialect."""
+"""Reads a Responses request into a neutral request."""
 
 from typing import Any, Literal
 
@@ -75,7 +75,7 @@ def read_request(body: Body) -> NeutralRequest:
     """Return the request that a Responses body holds.
 
     Raises:
-        BadRequestError: Something in it cannot be carried to another dialect, or is malformed; names the field.
+        BadRequestError: A field is malformed or cannot be carried to another dialect; the error names it.
     """
     view = typed(body, _Body)
     system = [TextPart(view.instructions)] if view.instructions else []
@@ -94,7 +94,7 @@ def read_request(body: Body) -> NeutralRequest:
             continue
         parts: tuple[Part, ...] = parts_of_content(item.content, f"{where}.content")
         if item.role in ("system", "developer"):
-            system += [said for said in parts if isinstance(said, TextPart)]
+            system += [part for part in parts if isinstance(part, TextPart)]
         else:
             turns.append(Turn("assistant" if item.role == "assistant" else "user", parts))
     return NeutralRequest(

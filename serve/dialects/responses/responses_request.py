@@ -1,4 +1,4 @@
-"""A Responses request, validated once at the door and typed as far as routing looks. Fields we do not know travel on untouched."""
+"""A Responses request, validated once at the door. Only the fields that routing needs are typed."""
 
 from typing import Annotated
 
@@ -17,12 +17,31 @@ from serve.errors import BadRequestError
 
 _CARRIED_FIELDS = frozenset(
     {
-        "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "max_output_tokens", "temperature", "top_p", "reasoning",
-        "text", "user", "stream", "store", "include", "metadata", "service_tier", "truncation", "prompt_cache_key", "safety_identifier",
-        "stream_options", *OUR_FIELDS,
+        "include",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "metadata",
+        "model",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "reasoning",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "text",
+        "tool_choice",
+        "tools",
+        "top_p",
+        "truncation",
+        "user",
+        *OUR_FIELDS,
     }
-)  # fmt: skip
-"""Fields that other dialects have too, or that change nothing essential."""
+)
+"""Fields that other dialects have too, or that the answer does not need."""
 _STATE = ("previous_response_id", "conversation", "background")
 _CARRIED_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
 _CARRIED_CONTENT = frozenset(
@@ -48,7 +67,7 @@ class _Text(Struct):
 
 
 class ResponsesRequest(RoutingFields, kw_only=True):
-    """What routing needs of a Responses request."""
+    """The fields of a Responses request that routing needs."""
 
     input: str | Annotated[list[Item], Meta(min_length=1)]
     instructions: str | None = None
@@ -61,17 +80,17 @@ class ResponsesRequest(RoutingFields, kw_only=True):
 
 
 def read_responses_request(raw: bytes) -> Inquiry:
-    """Return what the door makes of a Responses request.
+    """Read a Responses request.
 
     Raises:
-        BadRequestError: Not such a request, or one that leans on state; names the field.
-        TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
+        BadRequestError: A field is wrong, or needs state that a provider keeps; the error names it.
+        TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     body = decode_body(raw)
     for name in _STATE:
         if body.get(name):
             raise BadRequestError(
-                f"{name} leans on what a provider keeps, and another may answer next time: send the whole conversation in input",
+                f"{name} needs state that only one provider keeps. Send the whole conversation in input instead.",
                 param=name,
             )
     request = typed(body, ResponsesRequest)
@@ -90,7 +109,7 @@ def read_responses_request(raw: bytes) -> Inquiry:
 
 class _Seen(SeenConversation):
     def look_at(self, item: Item) -> None:
-        """Take an item into account."""
+        """Add an item."""
         if item.type not in _CARRIED_ITEMS:
             self.required |= Capability.RESPONSES_DIALECT
         self.n_results += item.type == "function_call_output"

@@ -28,7 +28,7 @@ class Usage(Struct):
 
 
 def read_usage(usage: Usage | None) -> TokenUsage | None:
-    """Return the tokens of a usage block, or None when it says nothing about them."""
+    """Return the tokens of a usage block. None: it has no counts."""
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     prompt, completion = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
@@ -42,7 +42,7 @@ def read_usage(usage: Usage | None) -> TokenUsage | None:
 
 
 def usage_with_cost(upstream: dict[str, Any] | None, usage: TokenUsage, bill: Bill) -> dict[str, Any]:
-    """Return the block for the caller: the provider's own, or ours, plus `cost` and `cost_details` in USD."""
+    """Return the usage block for the caller: the provider's own or ours, with `cost` and `cost_details` in USD."""
     block = (
         dict(upstream)
         if upstream

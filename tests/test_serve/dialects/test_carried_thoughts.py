@@ -1,4 +1,4 @@
-"""Proofs of thoughts go to callers of another dialect, and come back for their own vendor alone."""
+"""Signatures of thoughts go to callers of another dialect, and come back for their own vendor alone."""
 
 from typing import Any
 
@@ -32,18 +32,20 @@ from serve.http.doors import MESSAGES, RESPONSES
 def test_the_signature_of_a_call_survives_the_way_to_the_caller_and_back(
     door: str, is_streaming: bool, calls: list[tuple[str, str, str, str | None]]
 ) -> None:
-    said = tuple(ToolCallPart(call_id, name, told, signature) for call_id, name, told, signature in calls)
+    answered = tuple(ToolCallPart(call_id, name, json, signature) for call_id, name, json, signature in calls)
     usage, bill = TokenUsage(1, 1), Bill(Cost(0, 0, 0, 0))
     if is_streaming:
         writer = caller_dialects()[door].stream_writer()
         raw = b"".join(
             writer.write(ToolCallBegan(number, part.call_id, part.name, part.signature))
             + writer.write(ToolArguments(number, part.arguments))
-            for number, part in enumerate(said)
+            for number, part in enumerate(answered)
         )
         body = streamed_answer(door, raw + writer.write(Finished("tool_calls")) + writer.finish(usage, bill))
     else:
-        body = caller_dialects()[door].write_answer(NeutralAnswer("id", "m", said, "tool_calls", usage), usage, bill)
+        body = caller_dialects()[door].write_answer(
+            NeutralAnswer("id", "m", answered, "tool_calls", usage), usage, bill
+        )
     if door == "anthropic":
         turns = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": body["content"]}]
         inquiry = MESSAGES.read(msgspec.json.encode({"model": "m", "max_tokens": 9, "messages": turns}))
@@ -51,18 +53,18 @@ def test_the_signature_of_a_call_survives_the_way_to_the_caller_and_back(
         inquiry = RESPONSES.read(
             msgspec.json.encode({"model": "m", "input": [{"role": "user", "content": "hi"}, *body["output"]]})
         )
-    found = [part for turn in inquiry.neutral.turns for part in turn.parts if not isinstance(part, TextPart)]
-    assert [(part.call_id, part.name, part.signature) for part in found if isinstance(part, ToolCallPart)] == [
-        (part.call_id, part.name, part.signature) for part in said
+    parts = [part for turn in inquiry.neutral.turns for part in turn.parts if not isinstance(part, TextPart)]
+    assert [(part.call_id, part.name, part.signature) for part in parts if isinstance(part, ToolCallPart)] == [
+        (part.call_id, part.name, part.signature) for part in answered
     ]
-    assert len(found) == len(said)
-    is_signed = any(part.signature for part in said)
+    assert len(parts) == len(answered)
+    is_signed = any(part.signature for part in answered)
     assert bool(inquiry.context.required & Capability.GEMINI_THOUGHTS) is is_signed
     assert not inquiry.context.required & Capability.CLAUDE_THOUGHTS
 
 
 def streamed_answer(door: str, raw: bytes) -> dict[str, Any]:
-    """Put a stream together as the vendors' SDKs do, as far as calls go."""
+    """Put the calls of a stream together as the vendors' SDKs do."""
     events = [
         msgspec.json.decode(data)
         for event in EventSplitter().feed(raw)
@@ -72,15 +74,15 @@ def streamed_answer(door: str, raw: bytes) -> dict[str, Any]:
         response: dict[str, Any] = events[-1]["response"]
         return response
     blocks: list[dict[str, Any]] = []
-    told = ""
+    arguments_json = ""
     for event in events:
         if event["type"] == "content_block_start":
             blocks.append(event["content_block"])
-            told = ""
+            arguments_json = ""
         elif event["type"] == "content_block_delta":
-            told += event["delta"]["partial_json"]
-        elif event["type"] == "content_block_stop" and told:
-            blocks[-1]["input"] = msgspec.json.decode(told)
+            arguments_json += event["delta"]["partial_json"]
+        elif event["type"] == "content_block_stop" and arguments_json:
+            blocks[-1]["input"] = msgspec.json.decode(arguments_json)
     return {"content": blocks}
 
 

@@ -123,12 +123,12 @@ def test_cache_marks_go_where_they_are_understood() -> None:
     assert as_messages(request)["system"] == system
 
 
-def test_signed_thoughts_go_back_to_their_vendor_and_to_nobody_else() -> None:
+def test_signed_thoughts_go_back_to_their_vendor_and_to_no_other_vendor() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "sig"}
     hidden = {"type": "redacted_thinking", "data": "xyz"}
-    said = {"type": "text", "text": "yes"}
-    request = from_messages({"role": "user", "content": "?"}, {"role": "assistant", "content": [thought, hidden, said]})
-    assert as_messages(request)["messages"][1]["content"] == [thought, hidden, said]
+    text = {"type": "text", "text": "yes"}
+    request = from_messages({"role": "user", "content": "?"}, {"role": "assistant", "content": [thought, hidden, text]})
+    assert as_messages(request)["messages"][1]["content"] == [thought, hidden, text]
     assert "reasoning_details" not in as_chat(request)["messages"][1]
     through_openrouter = chat_reader.read_request(as_chat(request, OPENROUTER))
     assert through_openrouter.turns == request.turns

@@ -103,7 +103,7 @@ def collect(events: list[AnswerEvent]) -> NeutralAnswer:
 
 
 def same(answer: NeutralAnswer) -> tuple[object, ...]:
-    """Return what has to be equal; arguments as values, as their spelling may differ."""
+    """Return the parts that must be equal; arguments as values, because their spelling may differ."""
     parts = [
         (part.call_id, part.name, msgspec.json.decode(part.arguments or "{}"), part.signature)
         if isinstance(part, ToolCallPart)
@@ -147,13 +147,13 @@ def test_a_stream_cut_anywhere_says_what_the_whole_answer_says(
 ) -> None:
     reader = upstream.stream_reader(NO_QUIRKS)
     events = [event for piece in pieces(recorded(stream), places) for event in reader.feed(piece)]
-    assert reader.is_done is not isinstance(upstream, GeminiUpstream)  # whose streams just end
+    assert reader.is_done is not isinstance(upstream, GeminiUpstream)  # its streams have no end mark
     expected = upstream.read_answer(recorded(whole), NO_QUIRKS)
-    found = collect(events)
+    result = collect(events)
     if whole.startswith("llama-cpp"):  # two questions, whose prompts were cached differently
-        assert same(found)[:2] == same(expected)[:2]
+        assert same(result)[:2] == same(expected)[:2]
     else:
-        assert same(found) == same(expected)
+        assert same(result) == same(expected)
 
 
 @given(answers())
@@ -219,10 +219,10 @@ def test_every_pair_of_dialects_carries_streams_with_their_cost(caller: str, ups
         relay = exchange_between(caller, upstream).relay(ESTIMATE, bill_of, NO_QUIRKS)
         out = relay_whole(relay, recorded(name))
         expected = collect(UPSTREAMS[upstream].stream_reader(NO_QUIRKS).feed(recorded(name)))
-        found = collect(UPSTREAMS[caller].stream_reader(NO_QUIRKS).feed(out))
-        texts = [[part.text for part in answer.parts if isinstance(part, TextPart)] for answer in (found, expected)]
+        result = collect(UPSTREAMS[caller].stream_reader(NO_QUIRKS).feed(out))
+        texts = [[part.text for part in answer.parts if isinstance(part, TextPart)] for answer in (result, expected)]
         assert texts[0] == texts[1]
-        calls = [[part for part in answer.parts if isinstance(part, ToolCallPart)] for answer in (found, expected)]
+        calls = [[part for part in answer.parts if isinstance(part, ToolCallPart)] for answer in (result, expected)]
         assert [replace(call, signature=None) for call in calls[0]] == [
             replace(call, signature=None) for call in calls[1]
         ]
@@ -323,8 +323,8 @@ def test_any_cut_of_amazons_event_stream_gives_the_same_messages(
 ) -> None:
     raw = b"".join(encode_message(headers, payload) for headers, payload in messages)
     splitter = MessageSplitter()
-    found = [message for piece in pieces(raw, places) for message in splitter.feed(piece)]
-    assert found == [StreamMessage(headers, payload) for headers, payload in messages]
+    result = [message for piece in pieces(raw, places) for message in splitter.feed(piece)]
+    assert result == [StreamMessage(headers, payload) for headers, payload in messages]
 
 
 @given(st.data())

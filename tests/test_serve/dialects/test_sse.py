@@ -86,14 +86,24 @@ def test_any_cut_is_relayed_byte_for_byte_but_for_the_usage(places: list[int], n
 
 
 KINDS = [
-    chunk("some"), chunk(" words"), chunk("", "stop"), chunk("x", usage=None), chunk("", usage=USAGE), chunk("y", x_groq={"usage": USAGE}),
-    chunk(error={"message": "broke"}), b": note\n\n", b"event: ping\ndata: {}\n\n", b"data: {broken\n\n", b"data:{}\r\n\r\n",
-    encode_event(b"[DONE]"), b"\n\n",
-]  # fmt: skip
+    chunk("some"),
+    chunk(" words"),
+    chunk("", "stop"),
+    chunk("x", usage=None),
+    chunk("", usage=USAGE),
+    chunk("y", x_groq={"usage": USAGE}),
+    chunk(error={"message": "broke"}),
+    b": note\n\n",
+    b"event: ping\ndata: {}\n\n",
+    b"data: {broken\n\n",
+    b"data:{}\r\n\r\n",
+    encode_event(b"[DONE]"),
+    b"\n\n",
+]
 
 
 def escaped(content: str) -> bytes:
-    """Return a chunk as Python's own encoder writes it: with blanks, and all but ASCII escaped."""
+    """Return a chunk as Python's own encoder writes it: with blanks, and with only ASCII characters."""
     choices = [{"index": 0, "delta": {"content": content}, "finish_reason": None}]
     return encode_event(json.dumps({"id": "c1", "model": "m", "choices": choices}).encode())
 
