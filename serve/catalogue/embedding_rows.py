@@ -1,4 +1,4 @@
-"""Embedding models: `data/embeddings.yaml`, with which providers offer each."""
+"""Embedding models and the providers that offer each: `data/embeddings.yaml`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from serve.catalogue.yaml_file import CatalogueRow, read_rows
 
 
 class EmbeddingRow(CatalogueRow):
-    """One model, whoever hosts it."""
+    """One model, at any provider."""
 
     model: str = Field(pattern=r"^[a-z0-9-]+/[a-zA-Z0-9._-]+$", description="vendor/model, the name that callers use.")
     context_tokens: int | None = Field(None, ge=1, description="Longest input, tokens.")
@@ -33,6 +33,6 @@ def load_embeddings(path: Path) -> EmbeddingCatalogue:
     """Read the file.
 
     Raises:
-        ConfigurationError: It is malformed; names the line.
+        ConfigurationError: The file is malformed; the error names the line.
     """
     return read_rows(path, EmbeddingCatalogue)

@@ -1,4 +1,4 @@
-"""Upstream models: `data/models.yaml`, with what each can do, which providers offer it, and what is believed of its ability."""
+"""Upstream models: `data/models.yaml`, with the capabilities, the providers and the prior of each."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from serve.dialects.quirks import Quirks
 
 
 class PriorRow(CatalogueRow):
-    """What is believed of models that the bundle was not trained on."""
+    """The prior of models that the bundle was not trained on."""
 
     ability: float = Field(
         description="Log odds of a good answer to the average prompt of the shipped bundle's corpus."
@@ -25,11 +25,13 @@ class PriorRow(CatalogueRow):
 
 
 class OfferRow(CatalogueRow):
-    """A model at a provider; in the file a bare name stands for `{model: name}`."""
+    """A model at a provider. In the file, a bare name is short for `{model: name}`."""
 
     model: str = Field(min_length=1, description="The id sent on the wire.")
-    price_id: str | None = Field(None, description="Its id in genai-prices, where that differs.")
-    context_tokens: int | None = Field(None, ge=1, description="Where it is shorter than the model's own.")
+    price_id: str | None = Field(None, description="Its id in genai-prices, if that differs.")
+    context_tokens: int | None = Field(
+        None, ge=1, description="Its context length, if it is shorter than the model's own."
+    )
     max_output_tokens: int | None = Field(None, ge=1)
 
 
@@ -38,7 +40,7 @@ def _offer(value: object) -> object:
 
 
 class ModelRow(CatalogueRow):
-    """One model, whoever hosts it."""
+    """One model, at any provider."""
 
     model: str = Field(pattern=r"^[a-z0-9-]+/[a-zA-Z0-9._-]+$", description="vendor/model, the name that callers use.")
     family: str = Field(min_length=2)
@@ -46,12 +48,12 @@ class ModelRow(CatalogueRow):
     context_tokens: int | None = Field(None, ge=1)
     max_output_tokens: int | None = Field(None, ge=1)
     refuses: frozenset[str] = Field(
-        frozenset(), description="Parameters that it answers with an error: never sent to it."
+        frozenset(), description="Parameters that it answers with an error; they are never sent to it."
     )
     takes_thinking_budget: bool = Field(
-        False, description="Claude before Opus 4.6: thinking is limited in tokens, not by effort."
+        False, description="True for Claude before Opus 4.6: thinking is limited in tokens, not by effort."
     )
-    trained_name: str | None = Field(None, description="Its name in the shipped bundle, when its answers were graded.")
+    trained_name: str | None = Field(None, description="Its name in the shipped bundle, if its answers were graded.")
     prior: str = Field(description="Name of an entry of `priors`.")
     offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(
         min_length=1, description="Provider id -> offer."
@@ -73,14 +75,14 @@ class ModelCatalogue(CatalogueRow):
                 for name, wanted in zip(names, sorted(names), strict=True)
                 if name != wanted or names.count(name) > 1
             )
-            raise ValueError(f"models must be sorted and distinct: {misplaced} is misplaced or twice there")
+            raise ValueError(f"{misplaced} is misplaced or listed twice. Sort the models and list each once.")
         for row in self.models:
             if row.prior not in self.priors:
-                raise ValueError(f"{row.model}: there is no prior {row.prior!r}: use one of {', '.join(self.priors)}")
+                raise ValueError(f"{row.model}: there is no prior {row.prior!r}. Use one of: {', '.join(self.priors)}.")
         return self
 
     def quirks_of(self, vendor_model: str, of_provider: Quirks) -> Quirks:
-        """Return a provider's quirks, and what this model adds to them."""
+        """Return a provider's quirks together with those of one model."""
         row = next((row for row in self.models if row.model == vendor_model), None)
         if row is None or not (row.refuses or row.takes_thinking_budget):
             return of_provider
@@ -88,7 +90,7 @@ class ModelCatalogue(CatalogueRow):
         return replace(of_provider, dropped_parameters=dropped, takes_thinking_budget=row.takes_thinking_budget)
 
     def prior_of(self, row: ModelRow) -> QualityPrior:
-        """Return what is believed of a model."""
+        """Return the prior of a model."""
         prior = self.priors[row.prior]
         return QualityPrior(prior.ability, prior.ability_std, f"{row.prior}: {prior.basis} ({prior.checked_on})")
 
@@ -97,6 +99,6 @@ def load_models(path: Path) -> ModelCatalogue:
     """Read the file.
 
     Raises:
-        ConfigurationError: It is malformed; names the line.
+        ConfigurationError: The file is malformed; the error names the line.
     """
     return read_rows(path, ModelCatalogue)

@@ -1,4 +1,4 @@
-"""Prices of the package genai-prices: exact ids only, as of a moment, with the package's version as their source."""
+"""Prices of the package genai-prices, for exact ids and one moment. Their source is the version of the package."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,9 +15,14 @@ _RATES = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
 
 
 class PackagedPrices:
-    """Looks prices up as they are at `moment`.
+    """The packaged prices at one moment.
 
-    `checked_on` of a price is the day of `moment`: the package says which of its dated rates holds then. Where a provider's price depends on the hour (DeepSeek), the dearest hour of the day counts: nobody is billed more than was quoted.
+    `checked_on` of a price is the day of `moment`: the package has dated rates and says which one holds then. Some
+    prices depend on the hour (DeepSeek). Then the most expensive hour of the day counts, so that no caller is billed
+    more than was quoted.
+
+    Args:
+        moment: Time for which prices are looked up.
     """
 
     def __init__(self, moment: datetime) -> None:
@@ -26,21 +31,22 @@ class PackagedPrices:
         self._models = {provider.id: {model.id: model for model in provider.models} for provider in data.providers}
 
     def context_tokens(self, provider: str, model_id: str) -> int | None:
-        """Return the context length stated for a model at a provider, by their ids in the package; None: not stated."""
+        """Return the context length of a model at a provider, by their ids in the package. None: unknown."""
         model = self._models.get(provider, {}).get(model_id)
         return model.context_window if model else None
 
     def price_of(self, provider: str, model_id: str, *, has_output: bool = True) -> Price | None:
-        """Return the price of exactly this model, by the package's ids; None where it is not there or has no text rates.
+        """Return the price of exactly this model. None: the package does not have it, or no text rates of it.
 
         Args:
-            provider, model_id: In the package.
-            has_output: False for embeddings, which give no tokens: they need no rate for them.
+            provider: Id of the provider in the package.
+            model_id: Id of the model in the package.
+            has_output: Whether the model writes tokens. Embeddings write none and need no rate for them.
         """
         model = self._models.get(provider, {}).get(model_id)
         if model is None:
             return None
-        rates = max((self._rates_at(model, hour) for hour in range(24)), key=_dearness)
+        rates = max((self._rates_at(model, hour) for hour in range(24)), key=_expense)
         return _as_price(rates, self._source, self._moment, has_output=has_output)
 
     def _rates_at(self, model: ModelInfo, hour: int) -> ModelPrice:
@@ -48,16 +54,16 @@ class PackagedPrices:
         return model.get_prices(midnight + timedelta(hours=hour))
 
 
-def _dearness(rates: ModelPrice) -> Decimal:
+def _expense(rates: ModelPrice) -> Decimal:
     return sum((_base(getattr(rates, name, None)) or _ZERO for name in _RATES[:2]), _ZERO)
 
 
 def _as_price(rates: ModelPrice, source: str, moment: datetime, *, has_output: bool) -> Price | None:
-    found = {name: getattr(rates, name, None) for name in _RATES}
+    rate_of = {name: getattr(rates, name, None) for name in _RATES}
     thresholds = sorted(
-        {tier.start for rate in found.values() if isinstance(rate, TieredPrices) for tier in rate.tiers}
+        {tier.start for rate in rate_of.values() if isinstance(rate, TieredPrices) for tier in rate.tiers}
     )
-    base = {name: _base(rate) for name, rate in found.items()}
+    base = {name: _base(rate) for name, rate in rate_of.items()}
     input_rate, output_rate = base["input_mtok"], base["output_mtok"] if has_output else _ZERO
     if input_rate is None or output_rate is None:
         return None
@@ -73,10 +79,10 @@ def _as_price(rates: ModelPrice, source: str, moment: datetime, *, has_output: b
         tiers=tuple(
             PriceTier(
                 start,
-                _rate_above(found["input_mtok"], start) or _ZERO,
-                _rate_above(found["output_mtok"], start) or _ZERO,
-                _rate_above(found["cache_read_mtok"], start),
-                _rate_above(found["cache_write_mtok"], start),
+                _rate_above(rate_of["input_mtok"], start) or _ZERO,
+                _rate_above(rate_of["output_mtok"], start) or _ZERO,
+                _rate_above(rate_of["cache_read_mtok"], start),
+                _rate_above(rate_of["cache_write_mtok"], start),
             )
             for start in thresholds
         ),

@@ -1,4 +1,4 @@
-"""Prices of our own finding: one YAML file per provider in `data/prices`. They win over the package genai-prices."""
+"""Our own prices: one YAML file per provider in `data/prices`. They win over the package genai-prices."""
 
 from datetime import date
 from decimal import Decimal
@@ -25,7 +25,7 @@ class PriceRow(CatalogueRow):
 
 
 class PriceFile(CatalogueRow):
-    """All prices of one provider that were read at one place on one day."""
+    """The prices of one provider, all from one source and one day."""
 
     provider: str
     source: str = Field(min_length=3)
@@ -51,13 +51,13 @@ def load_own_prices(folder: Path) -> dict[tuple[str, str], Price]:
     """Return (provider, upstream model) -> price of all files.
 
     Raises:
-        ConfigurationError: A file is malformed, names another provider than its file name, or lists a model twice.
+        ConfigurationError: A file is malformed, its provider is not its file name, or it lists a model twice.
     """
     prices: dict[tuple[str, str], Price] = {}
     for path in sorted(folder.glob("*.yaml")):
         file = read_rows(path, PriceFile)
-        found = file.as_prices()
-        if file.provider != path.stem or len(found) != len(file.prices):
-            raise ConfigurationError(f"{path}: provider must be {path.stem!r} and every model listed once")
-        prices |= found
+        prices_of_file = file.as_prices()
+        if file.provider != path.stem or len(prices_of_file) != len(file.prices):
+            raise ConfigurationError(f"{path}: the provider must be {path.stem!r}, and every model must be listed once")
+        prices |= prices_of_file
     return prices

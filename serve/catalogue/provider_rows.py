@@ -21,36 +21,38 @@ FurtherDialect = Annotated[str, AfterValidator(check_further_dialect)]
 
 
 class SourceRow(CatalogueRow):
-    """Where facts were read, and when."""
+    """The source of some facts."""
 
-    read: str = Field(min_length=3, description="Which facts.")
-    where: str = Field(min_length=3, description="Page, package with version, or 'unverified'.")
+    read: str = Field(min_length=3, description="The facts.")
+    where: str = Field(min_length=3, description="A page, a package with its version, or 'unverified'.")
     checked_on: date = Field(description="The day it was read.")
 
 
 class RegionRow(CatalogueRow):
-    """How inference is kept in one region: by a host, or by a word in the request."""
+    """How inference is kept in one region: by the host, or by a field of the request."""
 
     base_url: str | None = Field(None, pattern=r"^https://", description="null: the provider's usual one.")
-    added_fields: Mapping[str, str] = Field({}, description="Put into every body.")
+    added_fields: Mapping[str, str] = Field({}, description="Fields that are put into every body.")
     model_prefix: str | None = Field(
-        None, description="In place of `global.` before model ids: an inference profile of the region."
+        None, description="Prefix of model ids instead of `global.`: an inference profile of the region."
     )
     price_prefix: str | None = Field(
-        None, description="The same for the id that prices are known by; null: the model's own."
+        None, description="The same for the id in the price table; null: the model's own id."
     )
     location: str | None = Field(
-        None, description="The provider's own name for where requests enter; null: as for all."
+        None, description="The provider's own name of the place where requests enter; null: the usual one."
     )
-    price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
+    price_factor: Decimal = Field(Decimal(1), gt=0, description="Factor on all of the provider's rates.")
 
 
 class PlaceRow(CatalogueRow):
-    """Where a cloud runs inference, by its own name for the place."""
+    """A place where a cloud runs inference, by the cloud's own name."""
 
-    region: Literal["eu", "us", "global"] | None = Field(description="null: neither, or unknown.")
+    region: Literal["eu", "us", "global"] | None = Field(
+        description="Region of the place; null: none of these, or unknown."
+    )
     base_url: str | None = Field(None, pattern=r"^https://", description="null: the provider's usual one.")
-    price_factor: Decimal = Field(Decimal(1), gt=0, description="On all of the provider's rates.")
+    price_factor: Decimal = Field(Decimal(1), gt=0, description="Factor on all of the provider's rates.")
 
 
 class QuirksRow(CatalogueRow):
@@ -68,7 +70,7 @@ class QuirksRow(CatalogueRow):
     added_fields: Mapping[str, str] = {}
 
     def as_quirks(self) -> Quirks:
-        """Return what the dialect works with."""
+        """Return the quirks in the form that dialects use."""
         return Quirks(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
@@ -76,16 +78,18 @@ class RefusalRow(CatalogueRow):
     """See `serve.upstream.refusals.Refusal`."""
 
     status: int = Field(ge=400, le=599)
-    says: str = Field("", description="A word of the body, or of the header x-amzn-errortype; empty: any body.")
+    says: str = Field("", description="A word in the body, or in the header x-amzn-errortype; empty: any body.")
     means: RefusalMeaning
 
 
 class PromptCacheRow(CatalogueRow):
     """See `serve.upstream.prompt_cache.PromptCache`."""
 
-    is_automatic: bool = Field(description="false: only what the request marks is cached.")
+    is_automatic: bool = Field(description="false: only parts that the request marks are cached.")
     least_tokens: int = Field(ge=1, description="Shorter prompts are not cached.")
-    lifetime_s: float = Field(gt=0, description="Seconds after the last use; the least that the provider states.")
+    lifetime_s: float = Field(
+        gt=0, description="Seconds after the last use; the shortest time that the provider states."
+    )
 
 
 class ProviderRow(CatalogueRow):
@@ -96,61 +100,62 @@ class ProviderRow(CatalogueRow):
     dialect: MainDialect
     also_speaks: tuple[FurtherDialect, ...] = Field((), description="Further dialects under the same base URL and key.")
     base_url: str | None = Field(
-        description="Up to the version, with {project} and {location} where it has them; null: each user's own (Azure)."
+        description="Up to the version, with {project} and {location} if it has them; null: each user's own (Azure)."
     )
     paths: Mapping[str, tuple[str, str]] = Field(
-        {}, description="Dialect -> where it answers and where it streams, with {model}; unlisted: as the dialect does."
+        {},
+        description="Dialect -> path of whole answers and path of streams, with {model}; unlisted: the dialect's own.",
     )
-    location: str | None = Field(None, description="What {location} is where nobody says.")
-    location_env: tuple[str, ...] = Field((), description="Environment variables that say.")
-    places: Mapping[str, PlaceRow] = Field({}, description="What is known of locations; of others, no region.")
+    location: str | None = Field(None, description="Value of {location} if the settings give none.")
+    location_env: tuple[str, ...] = Field((), description="Environment variables with the location.")
+    places: Mapping[str, PlaceRow] = Field({}, description="Known locations; the region of all others is unknown.")
     auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."
     )
     key_env: Annotated[
-        tuple[str, ...], Field(min_length=1, description="Environment variables of the provider key, first wins.")
+        tuple[str, ...],
+        Field(min_length=1, description="Environment variables with the provider key; the first one wins."),
     ]
     needs_key: bool = True
     credentials: Literal["key", "aws", "google"] = Field(
         "key",
-        description="key: sent as it is. aws: requests are signed. google: a service account signs in for tokens.",
+        description="key: the key is sent. aws: requests are signed. google: a service account gets tokens.",
     )
-    key_prefix: str | None = Field(None, description="How its keys begin; a hint.")
+    key_prefix: str | None = Field(None, description="Beginning of its keys; a hint.")
     key_test_path: str | None = Field(
-        "/models", description="Under the base URL, what can be got for nothing with a good key alone; null: nothing."
+        "/models",
+        description="Path below the base URL that answers a valid key, and only a valid key, at no cost; null: none.",
     )
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
     cache_write_1h_factor: Decimal | None = Field(
         None,
         gt=0,
-        description="What writing to the prompt cache for an hour costs, in times the input rate; null: like any other write.",
+        description="Cost of a one-hour write to the prompt cache, as a factor on the input rate; null: as any write.",
     )
-    headers: Mapping[str, str] = Field({}, description="Sent with every call.")
+    headers: Mapping[str, str] = Field({}, description="Headers of every call.")
     quirks: QuirksRow = QuirksRow()
     limits_each_model: bool = Field(
-        False, description="Every model has rate limits of its own; false: the account's models share them."
+        False, description="Whether every model has its own rate limits; false: the account's models share them."
     )
     counts_max_output: bool = Field(
-        False, description="The largest answer allowed is held against the token limit, not the one that is given."
+        False, description="Whether the longest allowed answer counts against the token limit, not the actual one."
     )
     refusals: tuple[RefusalRow, ...] = Field(
-        (), description="What some refusals mean, besides their status; the first that fits."
+        (), description="Meaning of some refusals that their status does not tell; the first that fits counts."
     )
-    prompt_cache: PromptCacheRow | None = Field(None, description="null: there is none, or nobody says how it works.")
+    prompt_cache: PromptCacheRow | None = Field(None, description="null: there is none, or it is undocumented.")
     adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")
-    lacks: tuple[str, ...] = Field(
-        (), description="Capabilities that none of its lanes has, whatever the model can do."
-    )
+    lacks: tuple[str, ...] = Field((), description="Capabilities that none of its lanes has, even if the model can.")
     region: Literal["eu", "us", "global", "local"] | None = Field(
-        description="Where inference runs by default; null: unknown."
+        description="Region where inference runs by default; null: unknown."
     )
     regions: Mapping[Literal["eu", "us"], RegionRow] = {}
-    trains_on_data: bool | None = Field(description="null: unknown, which counts as yes.")
-    retains_data: bool | None = Field(description="null: unknown, which counts as yes.")
+    trains_on_data: bool | None = Field(description="null: unknown, counts as yes.")
+    retains_data: bool | None = Field(description="null: unknown, counts as yes.")
     sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
 
     def terms(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> UpstreamTerms:
-        """Return how the provider limits, refuses and caches, on an account with these limits (None: not known)."""
+        """Return how the provider limits, refuses and caches, for an account with these limits (None: unknown)."""
         cache = self.prompt_cache
         return UpstreamTerms(
             limits_each_model=self.limits_each_model,
@@ -168,7 +173,7 @@ def load_provider_rows(folder: Path) -> tuple[ProviderRow, ...]:
     """Return all rows, by id.
 
     Raises:
-        ConfigurationError: A file is malformed, or its name is not its id.
+        ConfigurationError: A file is malformed, or its name is not the provider's id.
     """
     rows = []
     for path in sorted(folder.glob("*.yaml")):

@@ -11,11 +11,11 @@ from serve.errors import ConfigurationError
 
 Row = TypeVar("Row", bound=BaseModel)
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is eight times quicker, where it is built
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is eight times as quick, if it is built
 
 
 class CatalogueRow(BaseModel):
-    """Base of all rows: frozen, and a field that nobody reads is a mistake."""
+    """Base of all rows. They are frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ def read_rows(path: Path, kind: type[Row]) -> Row:
     """Return the file's content as a checked `kind`.
 
     Raises:
-        ConfigurationError: The file cannot be read, is not YAML or does not fit; names the line.
+        ConfigurationError: The file cannot be read, is not YAML or does not fit; the error names the line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def read_rows(path: Path, kind: type[Row]) -> Row:
 
 
 def _line_of(text: str, location: tuple[str | int, ...]) -> int:
-    """Return the line of the deepest node on the way to `location` that is there."""
+    """Return the line of `location`, or of the deepest node above it that exists."""
 
     def descend(node: yaml.Node, part: str | int) -> yaml.Node:
         if isinstance(node, yaml.MappingNode):

@@ -1,1 +1,1 @@
-"""A simulated provider, clearly labelled: prices, latency and speed of its own, no language model, no account anywhere."""
+"""A simulated provider, clearly labelled. It has prices, latency and speed, but no language model and no account."""

@@ -1,4 +1,4 @@
-"""The sandbox's lanes. Their quality is predicted as if they were the graded models named here, so routing is the real thing."""
+"""The sandbox's lanes. Each has the predicted quality of a graded model, so that routing is real."""
 
 from datetime import date
 from decimal import Decimal
@@ -30,7 +30,7 @@ def _lane(name: str, prices: tuple[str, str], stands_for: str, ttft_ms: float, t
 
 
 def sandbox_lanes() -> tuple[Lane, ...]:
-    """Return the simulated lanes, from cheap and quick to dear and thoughtful."""
+    """Return the simulated lanes, from cheap and quick to expensive and slow."""
     return (
         _lane("small", ("0.05", "0.08"), "llama-3.1-8b-instruct", 80, 400),
         _lane("medium", ("0.15", "0.60"), "gpt-4o-mini-2024-07-18", 200, 200),

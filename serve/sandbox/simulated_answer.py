@@ -1,4 +1,4 @@
-"""What the sandbox answers: the same words for the same prompt, as long as its prompt asks for, and saying what they are."""
+"""The sandbox's answers: the same words for the same prompt, and the first words say that they are simulated."""
 
 import hashlib
 
@@ -62,11 +62,11 @@ class SimulatedAnswer(Struct, frozen=True):
     """A whole simulated answer, before it is written as JSON or as a stream.
 
     Args:
-        answer_id: Derived from the request.
-        upstream_model: Which lane was asked.
-        words: Each with its space, one token each.
-        prompt_tokens: Estimated.
-        finish_reason: `length` where `max_tokens` cut it.
+        answer_id: Id of the answer, derived from the request.
+        upstream_model: Name of the lane that was asked.
+        words: Words of the answer, each with its space; a word is one token.
+        prompt_tokens: Estimated tokens of the prompt.
+        finish_reason: `length` if `max_tokens` cut the answer, else `stop`.
     """
 
     answer_id: str
@@ -116,7 +116,7 @@ class SimulatedAnswer(Struct, frozen=True):
 
 
 def simulate_answer(raw: bytes) -> tuple[SimulatedAnswer, ChatRequest]:
-    """Return the answer to a chat request, and the request as it was understood."""
+    """Return the answer to a chat request, and the typed request."""
     request = msgspec.json.decode(raw, type=ChatRequest)
     context = route_context(request, msgspec.json.decode(raw))
     digest = hashlib.sha256(f"{request.model}\n{context.text}".encode(errors="replace")).digest()

@@ -1,4 +1,4 @@
-"""The sandbox behind the same port as a real provider, in process: nothing leaves the machine."""
+"""The sandbox behind the same port as a real provider. It runs in this process; nothing leaves the machine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ class SandboxResponse:
         self.headers: Mapping[str, str] = {"x-request-id": answer.answer_id}
 
     async def read(self, limit_bytes: int) -> bytes:
-        """Return the whole body once it would have been written."""
+        """Return the whole body, after the time that a provider would take to write it."""
         await asyncio.sleep(self._ttft_s + self._token_s * len(self._answer.words))
         self.is_over = True
         return self._answer.completion()
@@ -39,14 +39,14 @@ class SandboxResponse:
         yield self._answer.last_chunks(self._with_usage)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no connection."""
 
 
 class SandboxTransport:
-    """Simulates the sandbox's lanes.
+    """Transport to the sandbox's lanes.
 
     Args:
-        pace: Factor on all waiting times; 0 answers at once, for load tests.
+        pace: Factor on all waiting times. 0: it answers at once, for load tests.
     """
 
     def __init__(self, pace: float = 1.0) -> None:
@@ -63,4 +63,4 @@ class SandboxTransport:
         return SandboxResponse(answer, ttft_s, token_s, with_usage)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no connection."""
