@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -15,6 +15,12 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_CONFIG_FILE = Path("llmdeal.toml")
 
 Price = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+ContentLogging = Literal["none", "features", "full"]
+"""How much of a request's content is logged: nothing, numbers only, or the texts too."""
+CONTENT_LEVELS: Final[tuple[ContentLogging, ...]] = get_args(ContentLogging)
+"""The levels of `ContentLogging`, from the least to the most."""
+KeyScope = Literal["inference", "read", "admin", "owner"]
+"""What a virtual key may be used for."""
 
 
 def _main_dialect(name: str) -> str:
@@ -49,7 +55,7 @@ class VirtualKeySettings(_Section):
     tokens_per_minute: int | None = Field(
         default=None, ge=1, description="The same for tokens, prompt and answer together."
     )
-    scopes: tuple[Literal["inference", "read", "admin", "owner"], ...] = Field(
+    scopes: tuple[KeyScope, ...] = Field(
         ("inference",), description="What it may be used for: inference; read, admin and owner are of the admin API."
     )
 
@@ -280,7 +286,7 @@ class Settings(_Section):
         "", description="Folder of what `llmdeal calibrate` found; empty: calibrations in your data folder."
     )
     seed: int = Field(0, ge=0, description="Of the random generator that policies draw with.")
-    telemetry_content: Literal["none", "features", "full"] = Field(
+    telemetry_content: ContentLogging = Field(
         "features", description="What is logged of prompts: nothing, numbers only, or the text too."
     )
     outcome_checks_per_s: int = Field(

@@ -133,7 +133,7 @@ def limit_content(
 ) -> None:
     """Say what of an account's requests may be logged and exported at most; never more than the gateway logs."""
     from serve.errors import ConfigurationError
-    from serve.identity.content_consent import CONTENT_LEVELS
+    from serve.settings import CONTENT_LEVELS
 
     with one_line_errors():
         if level not in (*CONTENT_LEVELS, "gateway"):

@@ -10,13 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from serve.errors import ConfigurationError
 from serve.hot_swap.identity_stores import IdentityStores
-from serve.identity.content_consent import ContentConsent, ContentLogging
+from serve.identity.content_consent import ContentConsent
 from serve.identity.rows import HostedLanes
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT, AcceptedKey, KeyRing
 from serve.lanes.assembler import LaneAssembler, LaneAssembly
 from serve.lanes.directories import LaneDirectories
 from serve.provider_keys.accounts import OpenedProviderKey
 from serve.routing.chosen_policy import ChosenPolicy
+from serve.settings import ContentLogging
 
 FOLLOW_S = 1.0
 _NOTE_USE_EVERY = 60

@@ -1,11 +1,8 @@
 """How much of an account's requests is logged: what the gateway keeps, or less where the account lets it keep less."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
 
-ContentLogging = Literal["none", "features", "full"]
-CONTENT_LEVELS: Final[tuple[ContentLogging, ...]] = ("none", "features", "full")
-"""From the least to the most: no content, numbers only, the texts too."""
+from serve.settings import CONTENT_LEVELS, ContentLogging
 
 
 class ContentConsent:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import translate
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from serve.errors import BadRequestError
 from serve.identity.names import checked_name
 from serve.identity.rows import StoredVirtualKey
 from serve.identity.virtual_key_repository import VirtualKeyRepository
 from serve.identity.virtual_keys import AcceptedKey, VirtualKeyHolder, issue_virtual_key, key_digest, shown_part
+from serve.settings import KeyScope
 from serve.vault.vault import Vault
 
-SCOPES: Final = ("inference", "read", "admin", "owner")
+SCOPES: Final[tuple[str, ...]] = get_args(KeyScope)
 LONGEST_OVERLAP: Final = timedelta(days=30)
 _MOST_PATTERNS: Final = 64
 

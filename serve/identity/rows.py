@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from serve.identity.content_consent import ContentLogging
 from serve.identity.names import qualified
 from serve.identity.roles import Role
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.settings import ContentLogging
 
 HostedLanes = Literal["never", "when_spent", "always"]
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from router.telemetry_schema import AttemptRow, FeedbackRow, ForgottenContent, KeptContent
+from serve.settings import CONTENT_LEVELS
 
-KEPT_ORDER: Final[tuple[KeptContent, ...]] = ("nothing", "none", "features", "full")
-"""From the least to the most."""
+KEPT_ORDER: Final[tuple[KeptContent, ...]] = ("nothing", *CONTENT_LEVELS)
+"""What may be kept of a request, from the least to the most; `nothing`: not even its row."""
 
 
 def least_kept(first: KeptContent, second: KeptContent) -> KeptContent:

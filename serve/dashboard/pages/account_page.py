@@ -13,10 +13,10 @@ from serve.errors import BadRequestError, RequestError
 from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.accounts import put_member
 from serve.http.admin.telemetry import forget
-from serve.identity.content_consent import CONTENT_LEVELS, ContentLogging
 from serve.identity.names import checked_email, checked_name, checked_zone
 from serve.identity.roles import Role, role_of
 from serve.identity.rows import Account
+from serve.settings import CONTENT_LEVELS, ContentLogging
 
 routes = APIRouter(include_in_schema=False)
 

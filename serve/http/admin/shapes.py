@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from serve.identity.content_consent import ContentLogging
 from serve.identity.rows import Account, AuditEntry, HostedLanes, Member, StoredProviderKey, StoredVirtualKey
 from serve.money.budget import BudgetState
+from serve.settings import ContentLogging, KeyScope
 
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Texts = Annotated[tuple[Text, ...], Field(max_length=64)]
 Limit = Annotated[int, Field(ge=1, le=2**53 - 1)]
-KeyScope = Literal["inference", "read", "admin", "owner"]
 RoleWord = Literal["viewer", "admin", "owner"]
 
 
