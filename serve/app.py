@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from anyio import from_thread
 from fastapi import FastAPI
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,7 @@ from router.features import FEATURES_VERSION
 from serve.alerts.budget_alerts import BudgetAlerts
 from serve.alerts.configured_alerts import webhook_target
 from serve.alerts.outbox import AlertRepository
+from serve.bundles.bundle_desk import BundleDesk
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.bundles.gate_keeper import GateKeeper
 from serve.bundles.history import BundleHistory
@@ -27,6 +29,7 @@ from serve.gateway import ResourceSet
 from serve.hot_swap.bundle_follower import BundleFollower
 from serve.hot_swap.bundle_loader import BundleLoader
 from serve.hot_swap.bundle_metrics import BundleMetrics
+from serve.hot_swap.desks import open_desks
 from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.identity_stores import open_identity
 from serve.http import feedback, health, models
@@ -69,6 +72,7 @@ from serve.storage.database import open_database
 from serve.storage.database_choice import database_url, journal_folder
 from serve.telemetry.attempt_recorder import AttemptRecorder
 from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.erasure import TelemetryErasure
 from serve.telemetry.lane_log import LaneLog
 from serve.telemetry.priced_lane_repository import PricedLaneRepository
 from serve.telemetry.writer import TelemetryWriter
@@ -176,10 +180,13 @@ def create_app(
         empty_directory=assembler.nothing(),
         counter=counter,
         identity=stores,
+        desks=open_desks(stores, budgets, lambda: from_thread.run(follower.refresh)),
+        erasure=TelemetryErasure(engine, stores.audit, lambda: from_thread.run(telemetry.flush)),
         follower=follower,
         policy=policy,
         bundles=bundles,
         bundle_keeper=keeper_of_bundles,
+        bundle_desk=BundleDesk(keeper_of_bundles, lambda: from_thread.run(bundles.refresh)),
         shadow_decisions=shadow_repository,
         signers=FreshSigners((lanes, vector_lanes)),
         alerts=_budget_alerts(settings, environment, engine, keeper, metrics, clock),

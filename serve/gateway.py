@@ -6,9 +6,11 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from serve.alerts.budget_alerts import BudgetAlerts
+from serve.bundles.bundle_desk import BundleDesk
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.clock import Clock
 from serve.hot_swap.bundle_follower import BundleFollower
+from serve.hot_swap.desks import Desks
 from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.identity_stores import IdentityStores
 from serve.idempotency.answer_keeper import AnswerKeeper
@@ -24,6 +26,7 @@ from serve.routing.exploration.explorer import Explorer
 from serve.routing.service import RoutingService
 from serve.routing.shadow_repository import ShadowRepository
 from serve.telemetry.attempt_repository import AttemptRepository
+from serve.telemetry.erasure import TelemetryErasure
 from serve.telemetry.lane_log import LaneLog
 from serve.telemetry.writer import TelemetryWriter
 from serve.upstream.transport import UpstreamTransport
@@ -51,10 +54,13 @@ class ResourceSet:
         empty_directory: The lanes of an account that has none.
         counter: Of requests and tokens a minute.
         identity: Accounts, people and keys that are stored.
+        desks: Desks where accounts, members, keys and budgets are changed.
+        erasure: Deletes what was logged of an account.
         policy: Of smart-route, as it is now.
         follower: Brings stored keys to life.
         bundles: Puts bundles in place.
         bundle_keeper: Changes which ones.
+        bundle_desk: Desk where people change which ones.
         shadow_decisions: What shadows would have done.
         alerts: Tells of budgets; None: nobody is to be told.
         answers: Kept under idempotency keys.
@@ -79,10 +85,13 @@ class ResourceSet:
     empty_directory: LaneDirectory
     counter: Counter
     identity: IdentityStores
+    desks: Desks
+    erasure: TelemetryErasure
     policy: RunningPolicy
     follower: IdentityFollower
     bundles: BundleFollower
     bundle_keeper: BundleKeeper
+    bundle_desk: BundleDesk
     shadow_decisions: ShadowRepository
     alerts: BudgetAlerts | None
     answers: AnswerKeeper

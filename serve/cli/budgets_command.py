@@ -1,9 +1,10 @@
-"""`llmdeal budgets`: what may be spent this month, and what was."""
+"""`llmdeal budgets`: every budget, what it may spend this month and has spent."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -12,27 +13,27 @@ from rich.console import Console
 from rich.table import Table
 
 from serve.cli.errors import one_line_errors
+from serve.cli.stores import Config, open_stores
 from serve.clock import SystemClock
-from serve.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from serve.money.budget import BudgetState
     from serve.money.budget_repository import BudgetRepository
 
-_KINDS: Final = ("account:", "provider_key:", "virtual_key:")
-_HIGH, _FULL = 0.8, 1.0
+_HIGH: Final = 0.8
+_FULL: Final = 1.0
 
 budgets = typer.Typer(help="List, set and lift monthly budgets.", invoke_without_command=True, no_args_is_help=False)
-Config = Annotated[Path | None, typer.Option(help="Settings file, for the database and the time zone.")]
-Scope = Annotated[str, typer.Argument(help="Whose: account:NAME, provider_key:PROVIDER or virtual_key:NAME.")]
+Scope = Annotated[
+    str, typer.Argument(help="What it limits: account:NAME, provider_key:PROVIDER, virtual_key:NAME or hosted:ACCOUNT.")
+]
 
 
 @budgets.callback()
 def list_budgets(context: typer.Context, config: Config = None) -> None:
     """List what every budget may spend this month and has spent, and what was spent without one."""
     if context.invoked_subcommand is None:
-        with one_line_errors():
-            repository, zone = _open(config)
+        with one_line_errors(), _open_repository(config) as (repository, zone):
             Console().print(_table(repository, zone, SystemClock().now()))
 
 
@@ -43,35 +44,27 @@ def set_budget(
     config: Config = None,
 ) -> None:
     """Set or change a budget; a running gateway follows within a second."""
-    from serve.money.budget import BudgetRule
-    from serve.money.configured_budgets import nusd_of_usd
+    from serve.money.scopes import owner_of
+    from serve.money.usd_amount import usd_of_text
 
-    with one_line_errors():
-        if not scope.startswith(_KINDS) or scope.endswith(":"):
-            raise ConfigurationError(
-                f"{scope!r} is no scope: write one of {', '.join(kind + 'NAME' for kind in _KINDS)}"
-            )
-        try:
-            amount = Decimal(usd)
-        except InvalidOperation:
-            raise ConfigurationError(f"{usd!r} is no amount: write 60 or 12.50") from None
-        repository, zone = _open(config)
-        repository.set_rule(BudgetRule(scope, nusd_of_usd(scope, amount), zone))
+    with one_line_errors(), open_stores(config, must_exist=True) as opened:
+        amount = usd_of_text(usd)
+        opened.desks.budgets.set(owner_of(scope), scope, amount, opened.actor)
         typer.echo(f"{scope} may spend {amount} USD a month.")
 
 
 @budgets.command("lift")
 def lift_budget(scope: Scope, config: Config = None) -> None:
-    """Lift a budget; what was spent stays written down."""
-    with one_line_errors():
-        repository, _ = _open(config)
-        if scope not in {rule.scope for rule in repository.rules()}:
-            raise ConfigurationError(f"{scope!r} has no budget; 'llmdeal budgets' lists those that do")
-        repository.remove_rule(scope)
+    """Lift a budget; the record of what was spent stays."""
+    from serve.money.scopes import owner_of
+
+    with one_line_errors(), open_stores(config, must_exist=True) as opened:
+        opened.desks.budgets.lift(owner_of(scope), scope, opened.actor)
         typer.echo(f"{scope} has no budget any more.")
 
 
-def _open(config: Path | None) -> tuple["BudgetRepository", ZoneInfo]:
+@contextmanager
+def _open_repository(config: Config) -> Iterator[tuple["BudgetRepository", ZoneInfo]]:
     from serve.money.budget_repository import BudgetRepository
     from serve.money.configured_budgets import time_zone
     from serve.settings import load_settings
@@ -80,7 +73,10 @@ def _open(config: Path | None) -> tuple["BudgetRepository", ZoneInfo]:
 
     settings = load_settings(config, os.environ)
     engine = open_database(database_url(settings.database, os.environ), must_exist=True)
-    return BudgetRepository(engine), time_zone(settings)
+    try:
+        yield BudgetRepository(engine), time_zone(settings)
+    finally:
+        engine.dispose()
 
 
 def _table(repository: "BudgetRepository", zone: ZoneInfo, now: datetime) -> Table:

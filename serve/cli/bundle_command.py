@@ -1,7 +1,5 @@
-"""`llmdeal bundle`: which quality model decides, and which ones are tried."""
+"""`llmdeal bundle`: the bundle that decides, and the ones that are tried."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -15,97 +13,102 @@ if TYPE_CHECKING:
     from serve.bundles.bundle_keeper import BundleKeeper
     from serve.bundles.staging import Staging, Standing
     from serve.bundles.store import FoundBundle
-    from serve.routing.shadow_repository import ShadowRepository, ShadowSummary
+    from serve.routing.shadow_repository import ShadowSummary
 
 bundle = typer.Typer(
     help="List, promote, roll back and try quality models while the gateway runs.", no_args_is_help=True
 )
-Name = Annotated[str, typer.Argument(help="Of the bundle: its folder in the folder of bundles.")]
-Note = Annotated[str, typer.Option(help="Why; kept in the history.")]
+Name = Annotated[str, typer.Argument(help="The bundle's name: its folder in the folder of bundles.")]
+Note = Annotated[str, typer.Option(help="Reason; kept in the history.")]
 _FOLLOWS = "Running gateways follow within a second."
 
 
 @bundle.command("list")
 def list_bundles(config: Config = None) -> None:
-    """List the bundles, where each one stands, and what the gate says of it; then the latest changes."""
-    with _opened(config) as (keeper, _, _):
+    """List the bundles, where each one stands, and the gate's verdict on it; then the latest changes."""
+    with one_line_errors(), open_bundles(config) as opened:
+        keeper = opened.keeper
         staging = keeper.staging()
-        shown = Table(
+        table = Table(
             "bundle", "version", "stands as", "judged", title=f"Bundles in {keeper.store.folder}", title_justify="left"
         )
-        for found in keeper.store.all():
-            version = found.bundle.version if found.bundle else "[red]refused[/]"
-            shown.add_row(found.name, version, _stands_as(found, staging, keeper), _judged(found))
+        for stored in keeper.store.all():
+            version = stored.bundle.version if stored.bundle else "[red]refused[/]"
+            table.add_row(stored.name, version, _stands_as(stored, staging, keeper), _judged(stored))
         console = Console()
-        console.print(shown)
+        console.print(table)
         for entry in keeper.history.entries()[-10:]:
             change = entry.change
             share = f" on {change.standing.share:.0%}" if change.action in ("canary", "shadow") else ""
-            line = f"{entry.at:%Y-%m-%d %H:%M} UTC  {entry.actor}  {change.action} {change.standing.version}{share}  {change.note}"
-            console.print(line.rstrip(), highlight=False, markup=False)
+            moment = f"{entry.at:%Y-%m-%d %H:%M} UTC"
+            text = f"{moment}  {entry.actor}  {change.action} {change.standing.version}{share}  {change.note}"
+            console.print(text.rstrip(), highlight=False, markup=False)
 
 
 @bundle.command("show")
 def show_bundle(name: Name, config: Config = None) -> None:
-    """Show one bundle: what it is, what the gate said of it, and what it would have done as a shadow."""
-    with _opened(config) as (keeper, shadow_decisions, _):
-        found = keeper.store.look_at(name)
-        typer.echo(f"{found.name}  {found.folder}")
-        if found.problem:
-            typer.echo(f"  problem   {found.problem}")
-        if found.bundle is not None:
-            typer.echo(f"  version   {found.bundle.version}\n  models    {len(found.bundle.trained_names)}")
-            typer.echo(f"  stands as {_stands_as(found, keeper.staging(), keeper) or '-'}")
-        _show_verdict(found)
-        if found.bundle is not None:
-            for summary in shadow_decisions.summaries(found.bundle.version):
+    """Show one bundle: what it is, the gate's verdict, and what it would have done as a shadow."""
+    with one_line_errors(), open_bundles(config) as opened:
+        keeper = opened.keeper
+        stored = keeper.store.look_at(name)
+        typer.echo(f"{stored.name}  {stored.folder}")
+        if stored.problem:
+            typer.echo(f"  problem   {stored.problem}")
+        if stored.bundle is not None:
+            typer.echo(f"  version   {stored.bundle.version}\n  models    {len(stored.bundle.trained_names)}")
+            typer.echo(f"  stands as {_stands_as(stored, keeper.staging(), keeper) or '-'}")
+        _show_verdict(stored)
+        if stored.bundle is not None:
+            for summary in opened.shadows.summaries(stored.bundle.version):
                 _show_shadow(summary)
 
 
 @bundle.command("promote")
 def promote(
     name: Name,
-    force: Annotated[bool, typer.Option("--force", help="Whatever the gate says; needs a note.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote it against the gate's verdict; needs a note.")
+    ] = False,
     note: Note = "",
     config: Config = None,
 ) -> None:
     """Make a bundle the champion; refused unless the gate says that it is better than the present one."""
-    with _opened(config) as (keeper, _, actor):
-        standing = keeper.promote(name, actor, is_forced=force, note=note)
+    with one_line_errors(), open_bundles(config) as opened:
+        standing = opened.keeper.promote(name, opened.actor, is_forced=force, note=note)
         typer.echo(f"{standing.version} is the champion. {_FOLLOWS}")
 
 
 @bundle.command("rollback")
 def roll_back(note: Note = "", config: Config = None) -> None:
     """Go back to the champion before this one."""
-    with _opened(config) as (keeper, _, actor):
-        standing = keeper.rollback(actor, note=note)
+    with one_line_errors(), open_bundles(config) as opened:
+        standing = opened.keeper.rollback(opened.actor, note=note)
         typer.echo(f"{standing.version} is the champion again. {_FOLLOWS}")
 
 
 @bundle.command("canary")
 def try_canary(
     name: Name,
-    share: Annotated[float, typer.Option(help="Of the conversations, above 0 and below 1.")] = 0.1,
+    share: Annotated[float, typer.Option(help="Share of the conversations, above 0 and below 1.")] = 0.1,
     note: Note = "",
     config: Config = None,
 ) -> None:
     """Let a bundle decide a share of the conversations."""
-    with _opened(config) as (keeper, _, actor):
-        standing = keeper.try_canary(name, share, actor, note=note)
+    with one_line_errors(), open_bundles(config) as opened:
+        standing = opened.keeper.try_canary(name, share, opened.actor, note=note)
         typer.echo(f"{standing.version} decides {standing.share:.1%} of the conversations. {_FOLLOWS}")
 
 
 @bundle.command("shadow")
 def try_shadow(
     name: Name,
-    share: Annotated[float, typer.Option(help="Of the requests, above 0 and at most 1.")] = 1.0,
+    share: Annotated[float, typer.Option(help="Share of the requests, above 0 and at most 1.")] = 1.0,
     note: Note = "",
     config: Config = None,
 ) -> None:
     """Ask a bundle what it would do with live requests, and do what the champion says."""
-    with _opened(config) as (keeper, _, actor):
-        standing = keeper.try_shadow(name, actor, share=share, note=note)
+    with one_line_errors(), open_bundles(config) as opened:
+        standing = opened.keeper.try_shadow(name, opened.actor, share=share, note=note)
         typer.echo(f"{standing.version} is asked about {standing.share:.0%} of the requests, and not heard. {_FOLLOWS}")
 
 
@@ -118,30 +121,24 @@ def stop(
     """End what is tried."""
     from serve.errors import ConfigurationError
 
-    with _opened(config) as (keeper, _, actor):
+    with one_line_errors(), open_bundles(config) as opened:
         if stage not in ("", "canary", "shadow"):
             raise ConfigurationError(f"{stage!r} is neither canary nor shadow")
         wanted: Literal["canary", "shadow"] | None = (
             None if stage == "" else "canary" if stage == "canary" else "shadow"
         )
-        for standing in keeper.stop(actor, wanted, note=note):
+        for standing in opened.keeper.stop(opened.actor, wanted, note=note):
             typer.echo(f"{standing.version} is not tried any more. {_FOLLOWS}")
 
 
-@contextmanager
-def _opened(config: Config) -> "Iterator[tuple[BundleKeeper, ShadowRepository, str]]":
-    with one_line_errors():
-        yield open_bundles(config)
-
-
-def _stands_as(found: "FoundBundle", staging: "Staging", keeper: "BundleKeeper") -> str:
-    version = found.bundle.version if found.bundle else None
+def _stands_as(stored: "FoundBundle", staging: "Staging", keeper: "BundleKeeper") -> str:
+    version = stored.bundle.version if stored.bundle else None
 
     def is_it(standing: "Standing | None") -> bool:
-        return standing is not None and standing.bundle == found.name and version in (None, standing.version)
+        return standing is not None and standing.bundle == stored.name and version in (None, standing.version)
 
     stands = []
-    if is_it(staging.champion) or (staging.champion is None and found.folder == keeper.store.configured):
+    if is_it(staging.champion) or (staging.champion is None and stored.folder == keeper.store.configured):
         stands.append("champion")
     if staging.canary is not None and is_it(staging.canary):
         stands.append(f"canary {staging.canary.share:.0%}")
@@ -150,23 +147,24 @@ def _stands_as(found: "FoundBundle", staging: "Staging", keeper: "BundleKeeper")
     return ", ".join(stands)
 
 
-def _judged(found: "FoundBundle") -> str:
-    if found.problem:
-        return found.problem
-    if found.verdict is None:
+def _judged(stored: "FoundBundle") -> str:
+    if stored.problem:
+        return stored.problem
+    if stored.verdict is None:
         return ""
-    word = "[green]better[/]" if found.verdict.is_better else "not better"
-    return f"{word} than {found.verdict.champion_version}"
+    word = "[green]better[/]" if stored.verdict.is_better else "not better"
+    return f"{word} than {stored.verdict.champion_version}"
 
 
-def _show_verdict(found: "FoundBundle") -> None:
-    verdict = found.verdict
+def _show_verdict(stored: "FoundBundle") -> None:
+    verdict = stored.verdict
     if verdict is None:
         typer.echo("  judged    never")
         return
     word = "better than" if verdict.is_better else "not better than"
     typer.echo(
-        f"  judged    {word} {verdict.champion_version}, on {verdict.n_requests:,} requests, {verdict.judged_at:%Y-%m-%d %H:%M}"
+        f"  judged    {word} {verdict.champion_version}, on {verdict.n_requests:,} requests, "
+        f"{verdict.judged_at:%Y-%m-%d %H:%M}"
     )
     if verdict.utility_gain_usd is not None:
         gain = verdict.utility_gain_usd
@@ -178,16 +176,13 @@ def _show_verdict(found: "FoundBundle") -> None:
 
 
 def _show_shadow(summary: "ShadowSummary") -> None:
-    typer.echo(
-        f"  shadow    beside {summary.champion_version}, on {summary.n_requests:,} requests: the same lane on {summary.agreement:.1%}"
+    champion, requests = summary.champion_version, f"{summary.n_requests:,} requests"
+    lines = (
+        f"beside {champion}, on {requests}: the same lane on {summary.agreement:.1%}",
+        f"expects quality {summary.quality:.3f} at {summary.cost_usd:.6f} USD of its choices; "
+        f"of the other's, quality {summary.quality_of_champions_lane:.3f}",
+        f"{champion} expects quality {summary.champion_quality:.3f} at {summary.champion_cost_usd:.6f} USD of its own",
+        f"processor time of a decision: mean {summary.decision_us:.0f} us, 95% below {summary.slow_decision_us:.0f} us",
     )
-    typer.echo(
-        f"            expects quality {summary.quality:.3f} at {summary.cost_usd:.6f} USD of its choices; of the other's, quality "
-        f"{summary.quality_of_champions_lane:.3f}"
-    )
-    typer.echo(
-        f"            {summary.champion_version} expects quality {summary.champion_quality:.3f} at {summary.champion_cost_usd:.6f} USD of its own"
-    )
-    typer.echo(
-        f"            processor time of a decision: mean {summary.decision_us:.0f} us, 95% below {summary.slow_decision_us:.0f} us"
-    )
+    for number, line in enumerate(lines):
+        typer.echo(f"  {'shadow' if number == 0 else '':<10}{line}")

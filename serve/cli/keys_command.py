@@ -1,4 +1,4 @@
-"""`llmdeal keys`: virtual keys that are stored."""
+"""`llmdeal keys`: the virtual keys that are stored."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -17,30 +17,27 @@ Name = Annotated[str, typer.Argument(help="The key's name.")]
 
 @keys.callback()
 def list_keys(context: typer.Context, account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
-    """List an account's stored virtual keys; those of the settings are in the settings."""
+    """List an account's stored virtual keys; the keys of the settings are in the settings."""
     if context.invoked_subcommand is None:
-        with one_line_errors():
-            opened = open_stores(config)
+        with one_line_errors(), open_stores(config) as opened:
             opened.check_account(account)
-            shown = Table("name", "key", "scopes", "lanes", "a minute", "expires", "last used")
-            shown.columns[1].no_wrap = True
-            for key in opened.stores.issued_keys.repository.of_account(account):
+            table = Table("name", "key", "scopes", "lanes", "a minute", "expires", "last used")
+            table.columns[1].no_wrap = True
+            for key in opened.stores.virtual_keys.of_account(account):
                 limits = (
                     f"{key.requests_per_minute} requests" if key.requests_per_minute else "",
                     f"{key.tokens_per_minute} tokens" if key.tokens_per_minute else "",
                 )
-                last = "revoked" if key.revoked_at else _day(key.last_used_at)
-                lanes = ", ".join(key.lanes) or "all"
-                shown.add_row(
+                table.add_row(
                     key.name,
                     key.shown,
                     ", ".join(key.scopes),
-                    lanes,
+                    ", ".join(key.lanes) or "all",
                     ", ".join(filter(None, limits)),
-                    _day(key.expires_at),
-                    last,
+                    _minute(key.expires_at),
+                    "revoked" if key.revoked_at else _minute(key.last_used_at),
                 )
-            Console().print(shown)
+            Console().print(table)
 
 
 @keys.command("issue")
@@ -50,38 +47,27 @@ def issue(
     scope: Annotated[list[str] | None, typer.Option(help="inference, read, admin or owner; may be repeated.")] = None,
     lane: Annotated[list[str] | None, typer.Option(help="Pattern of lanes that it may use; may be repeated.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Put on each request; may be repeated.")] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(help="At most so many.")] = None,
-    tokens_per_minute: Annotated[int | None, typer.Option(help="At most so many, prompt and answer together.")] = None,
-    days: Annotated[int | None, typer.Option(help="Expires after so many days.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(help="Most requests a minute.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(help="Most tokens a minute, prompt and answer.")] = None,
+    days: Annotated[int | None, typer.Option(help="Days after which it expires.")] = None,
     monthly_usd: Annotated[str | None, typer.Option(help="Its monthly budget, USD.")] = None,
     config: Config = None,
 ) -> None:
     """Issue a virtual key and print it, this once."""
-    from decimal import Decimal, InvalidOperation
+    from serve.identity.virtual_key_desk import KeyTerms
+    from serve.money.usd_amount import usd_of_text
 
-    from serve.errors import ConfigurationError
-    from serve.identity.issued_keys import KeyTerms
-    from serve.money.scopes import virtual_key_scope
-
-    with one_line_errors():
-        opened = open_stores(config)
-        opened.check_account(account)
-        try:
-            budget = None if monthly_usd is None else Decimal(monthly_usd)
-        except InvalidOperation:
-            raise ConfigurationError(f"--monthly-usd: {monthly_usd!r} is no amount: write 60 or 12.50") from None
-        expires_at = None if days is None else opened.stores.audit.now() + timedelta(days=days)
+    with one_line_errors(), open_stores(config) as opened:
         terms = KeyTerms(
-            tuple(scope or ("inference",)),
-            tuple(lane or ()),
-            tuple(tag or ()),
-            requests_per_minute,
-            tokens_per_minute,
-            expires_at,
+            scopes=tuple(scope or ("inference",)),
+            lanes=tuple(lane or ()),
+            tags=tuple(tag or ()),
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            expires_at=None if days is None else opened.stores.audit.now() + timedelta(days=days),
         )
-        issued = opened.stores.issued_keys.issue(account, name, terms, opened.actor.name)
-        if budget is not None:
-            opened.budgets.set(account, virtual_key_scope(issued.key.virtual_key_id), budget, opened.actor)
+        budget_usd = None if monthly_usd is None else usd_of_text(monthly_usd)
+        issued = opened.desks.virtual_keys.issue(account, name, terms, opened.actor, budget_usd=budget_usd)
         typer.echo(issued.secret)
 
 
@@ -89,25 +75,22 @@ def issue(
 def rotate(
     name: Name,
     account: AccountOption = DEFAULT_ACCOUNT,
-    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old secret stays good.")] = 24,
+    overlap_hours: Annotated[float, typer.Option(min=0, help="Hours for which the old secret stays good.")] = 24,
     config: Config = None,
 ) -> None:
     """Issue a new secret for a key and print it, this once."""
-    with one_line_errors():
-        opened = open_stores(config)
-        typer.echo(
-            opened.stores.issued_keys.rotate(account, name, timedelta(hours=overlap_hours), opened.actor.name).secret
-        )
+    with one_line_errors(), open_stores(config) as opened:
+        overlap = timedelta(hours=overlap_hours)
+        typer.echo(opened.desks.virtual_keys.rotate(account, name, overlap, opened.actor).secret)
 
 
 @keys.command("revoke")
 def revoke(name: Name, account: AccountOption = DEFAULT_ACCOUNT, config: Config = None) -> None:
     """Refuse a key; a running gateway follows within a second."""
-    with one_line_errors():
-        opened = open_stores(config)
-        opened.stores.issued_keys.repository.revoke(account, name, opened.actor.name)
+    with one_line_errors(), open_stores(config) as opened:
+        opened.desks.virtual_keys.revoke(account, name, opened.actor)
         typer.echo(f"Revoked {name}.")
 
 
-def _day(instant: datetime | None) -> str:
+def _minute(instant: datetime | None) -> str:
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M}"

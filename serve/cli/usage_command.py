@@ -26,10 +26,11 @@ def usage(
     with one_line_errors():
         if by not in USAGE_GROUPS:
             raise ConfigurationError(f"--by: {by!r} is none of {', '.join(USAGE_GROUPS)}")
-        opened = open_stores(config)
-        opened.check_account(account)
-        now = opened.stores.audit.now()
-        rows = UsageRepository(opened.stores.audit.reading).usage(account, by, now - timedelta(days=days), now)
+        with open_stores(config) as opened:
+            opened.check_account(account)
+            audit = opened.stores.audit
+            until = audit.now()
+            rows = UsageRepository(audit.reading).usage(account, by, until - timedelta(days=days), until)
     shown = Table(
         by.replace("_", " "), "requests", "attempts", "failed", "tokens in", "out", "USD", show_footer=bool(rows)
     )

@@ -12,7 +12,10 @@ vault = typer.Typer(help="Make and replace the master key; destroy an account's 
 
 @vault.command("new-master-key")
 def new_master_key() -> None:
-    """Make a master key and print it. It is stored nowhere: give it as LLMDEAL_MASTER_KEY, or in a file named by master_key_file."""
+    """Make a master key and print it.
+
+    It is stored nowhere: give it as LLMDEAL_MASTER_KEY, or in a file that master_key_file names.
+    """
     from serve.vault.master_key import new_master_key as fresh
 
     typer.echo(fresh())
@@ -20,24 +23,22 @@ def new_master_key() -> None:
 
 @vault.command("rewrap")
 def rewrap(config: Config = None) -> None:
-    """Wrap all data keys with the newest master key, after which the older ones may be dropped."""
-    with one_line_errors():
-        count = open_stores(config).stores.vault.rewrap()
-        typer.echo(f"{count} data keys are wrapped by the newest master key now.")
+    """Wrap all data keys with the newest master key. The older ones may be dropped after that."""
+    with one_line_errors(), open_stores(config) as opened:
+        typer.echo(f"{opened.stores.vault.rewrap()} data keys are wrapped by the newest master key now.")
 
 
 @vault.command("shred")
 def shred(
-    account: Annotated[str, typer.Argument(help="Whose secrets.")],
+    account: Annotated[str, typer.Argument(help="The account's short name.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: Config = None,
 ) -> None:
-    """Make an account's stored provider keys unreadable for ever, in backups too."""
-    with one_line_errors():
-        opened = open_stores(config)
+    """Make an account's stored provider keys unreadable for good, in backups too."""
+    with one_line_errors(), open_stores(config) as opened:
         opened.check_account(account)
         if not yes:
-            typer.confirm(f"Nobody will ever open the stored provider keys of {account} again. Go on?", abort=True)
+            typer.confirm(f"The stored provider keys of {account} can never be opened again. Go on?", abort=True)
         with opened.stores.audit.change(account, opened.actor.name, "vault.shred", account):
             pass
         typer.echo("Shredded." if opened.stores.vault.shred(account) else f"{account} has no stored secrets.")

@@ -8,9 +8,10 @@ from serve.dashboard.page_errors import PageError, SignInNeededError
 from serve.dashboard.state import dashboard_of
 from serve.errors import BadVirtualKeyError, ForbiddenError
 from serve.gateway import ResourceSet, resources_of
-from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
+from serve.http.authentication import SESSION_COOKIE
+from serve.identity.first_start import is_first_start
 from serve.identity.names import qualified
-from serve.identity.roles import Actor, Role
+from serve.identity.roles import Actor, Role, actor_of_key
 from serve.identity.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
 from serve.lanes.directory import LaneDirectory
 from serve.settings import LOOPBACK_HOSTS
@@ -72,7 +73,7 @@ def viewer_of(request: Request) -> Viewer:
         PageError: Nobody need sign in, but the page was asked for under a foreign name; or they are in no account.
     """
     resources = resources_of(request.app)
-    if is_first_start(resources):
+    if is_first_start(resources.key_ring, resources.identity.accounts):
         check_loopback_name(request)
         return Viewer(ANONYMOUS.account, Actor("anonymous", {DEFAULT_ACCOUNT: Role.OWNER}), ANONYMOUS)
     found = _by_password(request, resources) or _by_key(request, resources)

@@ -99,7 +99,7 @@ class IdentityFollower:
         """
         stores = self._stores
         version = stores.audit.version()
-        accepted = tuple(stores.issued_keys.accepted())
+        accepted = tuple(stores.virtual_keys.accepted())
         sealed = stores.provider_keys.repository.enabled()
         if (accepted or sealed) and not stores.vault.is_open:
             raise ConfigurationError(
@@ -118,7 +118,7 @@ class IdentityFollower:
         for account in accounts:
             if account.account != DEFAULT_ACCOUNT and account.is_enabled:
                 recipes[account.account] = (account.hosted_lanes, tuple(by_account[account.account]))
-        was_any_issued = stores.issued_keys.repository.was_any_issued()
+        was_any_issued = stores.virtual_keys.was_any_issued()
         pepper = stores.vault.pepper() if accepted else b""
         return Snapshot(
             version, accepted, pepper, was_any_issued, recipes, tuple(notices), content, stores.policy.read()
@@ -191,7 +191,7 @@ class IdentityFollower:
         """Write down which stored keys were used since the last time."""
         used = _stored_names(self._key_ring)
         if used:
-            await asyncio.to_thread(self._stores.issued_keys.repository.note_used, used)
+            await asyncio.to_thread(self._stores.virtual_keys.note_used, used)
 
 
 def _stored_names(key_ring: KeyRing) -> Sequence[tuple[str, str]]:

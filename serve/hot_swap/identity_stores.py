@@ -9,7 +9,6 @@ from serve.catalogue.provider_rows import load_provider_rows
 from serve.clock import Clock
 from serve.identity.account_repository import AccountRepository
 from serve.identity.audit_repository import AuditRepository
-from serve.identity.issued_keys import IssuedKeys
 from serve.identity.person_repository import PersonRepository
 from serve.identity.rows import Account
 from serve.identity.sign_in import SignIn
@@ -34,7 +33,7 @@ class IdentityStores:
         accounts: And their members.
         people: And their sessions.
         sign_in: Passwords.
-        issued_keys: Virtual keys.
+        virtual_keys: Stored virtual keys.
         provider_keys: Sealed.
         vault: Seals them.
         policy: That the operator chose.
@@ -44,7 +43,7 @@ class IdentityStores:
     accounts: AccountRepository
     people: PersonRepository
     sign_in: SignIn
-    issued_keys: IssuedKeys
+    virtual_keys: VirtualKeyRepository
     provider_keys: OwnedProviderKeys
     vault: Vault
     policy: PolicyRepository
@@ -70,8 +69,8 @@ def open_identity(settings: Settings, environment: Mapping[str, str], engine: En
         accounts=accounts,
         people=people,
         sign_in=SignIn(people, accounts, clock),
-        issued_keys=IssuedKeys(VirtualKeyRepository(audit), vault, clock.now),
-        provider_keys=OwnedProviderKeys(ProviderKeyRepository(audit), vault, rows, clock.now),
+        virtual_keys=VirtualKeyRepository(audit),
+        provider_keys=OwnedProviderKeys(ProviderKeyRepository(audit), vault, rows),
         vault=vault,
         policy=PolicyRepository(audit),
     )

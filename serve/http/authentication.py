@@ -1,8 +1,13 @@
 """Who asks, for the endpoints that are ordinary FastAPI."""
 
+from typing import Final
+
 from fastapi import Request
 
 from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
+
+SESSION_COOKIE: Final = "llmdeal_session"
+"""Name of the cookie that has the secret of a person's session."""
 
 
 def authenticate(request: Request, key_ring: KeyRing) -> VirtualKeyHolder:

@@ -1,1 +1,1 @@
-"""Who there is: accounts and their people, the keys that we issue, the provider keys that they own."""
+"""Accounts and their people, the virtual keys that the gateway issues, and the audit log of every change to them."""

@@ -1,7 +1,11 @@
-"""Changes, and who made them: each is one transaction that also writes its entry into the audit log and tells the workers."""
+"""The audit log, and the transactions that write it.
+
+Each change of accounts, people and keys is stored in one transaction together with its audit entry. The same
+transaction raises a version number, by which the workers notice the change.
+"""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,11 +21,11 @@ _AUDIT: Final = AUDIT_TABLE.c
 
 
 class AuditRepository:
-    """The audit log, and the transactions that write it.
+    """Writes and reads the audit log.
 
     Args:
-        engine: SQLite or PostgreSQL.
-        now: The present moment.
+        engine: Engine of an SQLite or PostgreSQL database.
+        now: Function that returns the present time.
     """
 
     def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
@@ -31,35 +35,50 @@ class AuditRepository:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @contextmanager
-    def change(self, account: str, actor: str, action: str, subject: str, **details: Any) -> Iterator[Connection]:
-        """Begin a change; what is done on the connection and the entry are stored together, or, after an exception, not at all."""
+    def transaction(self) -> Iterator[Connection]:
+        """Begin a transaction. It is committed at the end of the block, and rolled back after an exception.
+
+        Changes join it with `change(…, within=connection)`. What is written without `change`, such as the time at
+        which a key was last used, has no audit entry and leaves the version as it is.
+        """
         with self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def change(
+        self, account: str, actor: str, action: str, subject: str, within: Connection | None = None, **details: Any
+    ) -> Iterator[Connection]:
+        """Begin a change. What the block writes on the connection is stored with an audit entry, or not at all.
+
+        Args:
+            account: Account that is changed.
+            actor: Name of the identity that makes the change.
+            action: Kind of change, such as `virtual_key.create`.
+            subject: Name of what is changed.
+            within: Connection of a transaction to join; None: the change is a transaction of its own.
+            details: Further facts for the audit entry; never a secret.
+        """
+        with nullcontext(within) if within is not None else self.transaction() as connection:
             yield connection
             values = {"at_us": to_microseconds(self.now()), "account": account, "actor": actor, "action": action}
             connection.execute(insert(AUDIT_TABLE).values(**values, subject=subject, details=details))
-            grown = self._insert(IDENTITY_VERSION_TABLE).values(singleton=1, number=1)
+            first = self._insert(IDENTITY_VERSION_TABLE).values(singleton=1, number=1)
             number = IDENTITY_VERSION_TABLE.c.number + 1
-            connection.execute(grown.on_conflict_do_update(index_elements=["singleton"], set_={"number": number}))
-
-    @contextmanager
-    def note(self) -> Iterator[Connection]:
-        """Begin a transaction that is nobody's decision, such as noting that a key was used; the log and the version stay as they are."""
-        with self._writing.begin() as connection:
-            yield connection
+            connection.execute(first.on_conflict_do_update(index_elements=["singleton"], set_={"number": number}))
 
     def version(self) -> int:
-        """Return a number that has grown whenever anything changed."""
+        """Return a number that grows with every change."""
         with self.reading.connect() as connection:
             number = connection.execute(select(IDENTITY_VERSION_TABLE.c.number)).scalar()
         return 0 if number is None else int(number)
 
     def entries(self, account: str | None, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
-        """Return changes, the newest first.
+        """Return audit entries, the newest first.
 
         Args:
-            account: Whose; None: all accounts'.
-            before: Only those with a smaller number, for paging.
-            limit: At most so many.
+            account: Account whose entries are wanted; None: the entries of all accounts.
+            before: Number of the oldest entry that was already read; None: begin with the newest.
+            limit: Largest number of entries to return.
         """
         query = select(AUDIT_TABLE).order_by(_AUDIT.number.desc()).limit(limit)
         if account is not None:
@@ -69,13 +88,13 @@ class AuditRepository:
         with self.reading.connect() as connection:
             return [
                 AuditEntry(
-                    row.number,
-                    from_microseconds(row.at_us),
-                    row.account,
-                    row.actor,
-                    row.action,
-                    row.subject,
-                    row.details,
+                    number=row.number,
+                    at=from_microseconds(row.at_us),
+                    account=row.account,
+                    actor=row.actor,
+                    action=row.action,
+                    subject=row.subject,
+                    details=row.details,
                 )
                 for row in connection.execute(query)
             ]

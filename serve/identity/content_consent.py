@@ -1,4 +1,4 @@
-"""How much of an account's requests is logged: what the gateway keeps, or less where the account lets it keep less."""
+"""How much of each account's requests is logged: as much as the gateway logs, or less where the account wants less."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,10 @@ from serve.settings import CONTENT_LEVELS, ContentLogging
 
 
 class ContentConsent:
-    """Answers for each request; replaced wishes hold from the next request on.
+    """Answers, for each request, how much of it is logged. A changed limit holds from the next request on.
 
     Args:
-        most: What the gateway keeps at most.
+        most: Level at which the gateway logs; no account can raise it.
     """
 
     def __init__(self, most: ContentLogging) -> None:
@@ -17,9 +17,9 @@ class ContentConsent:
         self._limited: Mapping[str, ContentLogging] = {}
 
     def of(self, account: str) -> ContentLogging:
-        """Return what is logged of an account's requests."""
+        """Return the level at which an account's requests are logged."""
         return self._limited.get(account, self._most)
 
-    def follow(self, wished: Mapping[str, ContentLogging]) -> None:
-        """Go by what accounts let be logged; an account that is absent leaves it to the gateway."""
-        self._limited = {account: min(wish, self._most, key=CONTENT_LEVELS.index) for account, wish in wished.items()}
+    def follow(self, limits: Mapping[str, ContentLogging]) -> None:
+        """Use these limits from now on; an account without one is logged at the gateway's level."""
+        self._limited = {account: min(limit, self._most, key=CONTENT_LEVELS.index) for account, limit in limits.items()}

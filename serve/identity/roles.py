@@ -1,45 +1,50 @@
-"""What people, and keys, may do in an account."""
+"""Roles: what people and virtual keys may do in an account."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
-from serve.errors import ForbiddenError, NotFoundError
-from serve.identity.virtual_keys import DEFAULT_ACCOUNT
+from serve.errors import BadRequestError, ForbiddenError, NotFoundError
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT, VirtualKeyHolder
 
 
 class Role(IntEnum):
-    """Each role may do what the ones below it may."""
+    """A role may do everything that the roles below it may do."""
 
     VIEWER = 1
     """Sees everything but secrets."""
     ADMIN = 2
     """Changes keys and budgets."""
     OWNER = 3
-    """Changes people, and closes the account."""
+    """Changes the account and its members."""
 
     @property
     def word(self) -> str:
-        """The role as it is written."""
+        """The role as a word: `viewer`, `admin` or `owner`."""
         return self.name.lower()
 
 
 def role_of(word: str) -> Role:
-    """Return the role that is written so.
+    """Return the role that a word names.
 
     Raises:
-        KeyError: There is none.
+        BadRequestError: There is no such role.
     """
-    return Role[word.upper()]
+    try:
+        return Role[word.upper()]
+    except KeyError:
+        words = ", ".join(role.word for role in Role)
+        raise BadRequestError(f"role: {word[:80]!r} is none of {words}", param="role") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks for something outside the answering of requests.
+    """An identity that reads or changes accounts, as opposed to one that asks models.
 
     Args:
-        name: For the audit log: an e-mail address, or `virtual_key:…`.
-        roles: Account -> role there.
+        name: Name for the audit log: an e-mail address, or `virtual_key:…`.
+        roles: Role of the actor in each account, by account.
     """
 
     name: str
@@ -47,19 +52,19 @@ class Actor:
 
     @property
     def is_operator(self) -> bool:
-        """Whether they own the account that runs the gateway; operators open accounts and see all of them."""
+        """Whether the actor owns the account that runs the gateway. Operators open accounts and see all of them."""
         return self.roles.get(DEFAULT_ACCOUNT) is Role.OWNER
 
     def role_in(self, account: str) -> Role | None:
-        """Return the role in an account; operators own every one."""
+        """Return the actor's role in an account; None: the actor is not in it. Operators own every account."""
         return Role.OWNER if self.is_operator else self.roles.get(account)
 
     def require(self, account: str, role: Role) -> None:
         """Check that the actor has at least this role in an account.
 
         Raises:
-            NotFoundError: They have none; whether there is such an account is not theirs to know.
-            ForbiddenError: Theirs is a lesser one.
+            NotFoundError: The actor is not in the account; the error does not tell whether the account exists.
+            ForbiddenError: The actor's role is too low.
         """
         held = self.role_in(account)
         if held is None:
@@ -71,7 +76,7 @@ class Actor:
         """Check that the actor has at least this role in the account that runs the gateway.
 
         Raises:
-            ForbiddenError: They have not.
+            ForbiddenError: The actor has not.
         """
         if (self.role_in(DEFAULT_ACCOUNT) or 0) < role:
             raise ForbiddenError(f"this takes the role {role.word} in the account {DEFAULT_ACCOUNT!r}")
@@ -80,7 +85,24 @@ class Actor:
         """Check that the actor is an operator.
 
         Raises:
-            ForbiddenError: They are not.
+            ForbiddenError: The actor is not.
         """
         if not self.is_operator:
             raise ForbiddenError(f"this takes the role owner in the account {DEFAULT_ACCOUNT!r}")
+
+
+_ROLE_OF_SCOPE: Final = {"owner": Role.OWNER, "admin": Role.ADMIN, "read": Role.VIEWER}
+
+
+def actor_of_key(holder: VirtualKeyHolder) -> Actor:
+    """Return the actor that a virtual key stands for, by its scopes.
+
+    Raises:
+        ForbiddenError: The key has none of the scopes `read`, `admin` and `owner`.
+    """
+    roles = [role for scope, role in _ROLE_OF_SCOPE.items() if scope in holder.scopes]
+    if not roles:
+        raise ForbiddenError(
+            f"the virtual key {holder.virtual_key_id!r} is not for this API: its scopes lack read, admin or owner"
+        )
+    return Actor(f"virtual_key:{holder.virtual_key_id}", {holder.account: max(roles)})

@@ -1,4 +1,4 @@
-"""What is known of accounts, people and keys, as the storage gives it; never a secret."""
+"""Accounts, members, keys and audit entries as the database returns them; never a secret."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +14,17 @@ HostedLanes = Literal["never", "when_spent", "always"]
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whoever shares keys, budgets and logs.
+    """A group of people and programs that shares keys, budgets and logs.
 
     Args:
-        account: Its short name.
-        title: What people call it.
-        time_zone: Whose calendar months its budgets follow, as in the IANA database.
-        hosted_lanes: When the operator's own lanes answer for it: never; when none of its own is left; always, beside its own.
-        is_enabled: False: its keys are refused.
-        created_at: When it was opened.
-        logged_content: What of its requests may be logged and exported at most; None: as much as the gateway logs.
+        account: Short name of the account.
+        title: Name that people call it.
+        time_zone: Name of the time zone, in the IANA database, whose calendar months its budgets follow.
+        hosted_lanes: Condition under which the operator's own lanes answer for it: never; when none of its own lanes
+            is left; always, next to its own lanes.
+        is_enabled: Whether its keys are accepted.
+        created_at: Time at which it was opened.
+        logged_content: Most that may be logged and exported of its requests; None: as much as the gateway logs.
     """
 
     account: str
@@ -47,19 +48,21 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class StoredVirtualKey:
-    """A key that we issued.
+    """A virtual key: a key that the gateway issued.
 
     Args:
-        account: Whose.
-        name: Unique in the account, for ever.
-        shown: Beginning and end of the newest secret.
-        scopes: What it may be used for: `inference`, `read`, `admin`.
-        lanes: Patterns of lanes or vendor models that it may use, such as `anthropic/*`; empty: all.
-        tags: Put on each of its requests.
-        requests_per_minute, tokens_per_minute: None: no limit.
-        expires_at, revoked_at: None: does not, was not.
-        created_at, created_by: When, and by whom.
-        last_used_at: To the minute.
+        account: Account that owns the key.
+        name: Name of the key; unique in the account, and never given again.
+        shown: Beginning and end of its newest secret, for people to tell keys apart.
+        scopes: Uses that are allowed: `inference`, `read`, `admin`, `owner`.
+        lanes: Patterns of the lanes or vendor models that it may use, such as `anthropic/*`; empty: all.
+        tags: Tags that are put on each of its requests.
+        requests_per_minute, tokens_per_minute: Limits; None: no limit.
+        expires_at: Time from which it is refused; None: it does not expire.
+        created_at: Time at which it was issued.
+        created_by: Name of the identity that issued it.
+        revoked_at: Time at which it was revoked; None: it was not.
+        last_used_at: Time of its latest use, to the minute; None: it was never used.
     """
 
     account: str
@@ -78,24 +81,27 @@ class StoredVirtualKey:
 
     @property
     def virtual_key_id(self) -> str:
-        """Its name in logs and scopes."""
+        """Its name in logs and in the scopes of budgets."""
         return qualified(self.account, self.name, DEFAULT_ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredProviderKey:
-    """A key of ours at a provider.
+    """A provider key: a key that an account has at a provider.
 
     Args:
-        account: Whose.
-        provider: As in the catalogue.
-        name: Unique among the account's keys there.
-        last_four, fingerprint: Of the key, for people.
-        organisation: Keys of one share its rate limits; None: this key is alone.
-        base_url, region: As in the settings' `[providers.…]`.
-        is_enabled: False: its lanes are left out.
-        created_at, created_by: When, and by whom.
-        tested_at, test_outcome: When the provider was last asked whether it takes it, and what it said.
+        account: Account that owns the key.
+        provider: Id of the provider in the catalogue.
+        name: Name of the key; unique among the account's keys at this provider.
+        last_four: Last characters of the key, for people.
+        fingerprint: Short hash of the key, for people.
+        organisation: Name of the group of keys that share their rate limits; None: the key shares with no other.
+        base_url, region: Address and region, as in the settings' `[providers.…]`.
+        is_enabled: Whether its lanes are used.
+        created_at: Time at which it was stored.
+        created_by: Name of the identity that stored it.
+        tested_at: Time at which the provider was last asked whether it accepts the key; None: never.
+        test_outcome: Result of that test; None: there was no test.
     """
 
     account: str
@@ -125,16 +131,16 @@ class StoredProviderKey:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change.
+    """One change of an account, a person or a key.
 
     Args:
-        number: Grows.
-        at: When.
-        account: Where.
-        actor: Who.
-        action: What was done, such as `virtual_key.create`.
-        subject: To what.
-        details: Beside that; never a secret.
+        number: Number of the entry; it grows with time.
+        at: Time of the change.
+        account: Account that was changed.
+        actor: Name of the identity that made the change.
+        action: Kind of change, such as `virtual_key.create`.
+        subject: Name of what was changed.
+        details: Further facts; never a secret.
     """
 
     number: int

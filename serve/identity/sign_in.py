@@ -1,4 +1,4 @@
-"""People sign in with a password and are known by a cookie from then on."""
+"""Signing in: passwords, and the sessions that a cookie names from then on."""
 
 import hashlib
 import secrets
@@ -23,12 +23,12 @@ _MOST_PASSWORD_CHARACTERS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Where somebody is signed in.
+    """One session of a person who is signed in.
 
     Args:
-        session_id: Names it; who knows it is not let in by it.
-        ends_at: When it ends.
-        is_this: It is the one that was asked with.
+        session_id: Public name of the session; it does not let anyone in.
+        ends_at: Time at which the session expires.
+        is_this: Whether it is the session that asks.
     """
 
     session_id: str
@@ -37,15 +37,15 @@ class OpenSession:
 
 
 class SignIn:
-    """Passwords and sessions.
+    """Checks passwords, and begins and ends sessions.
 
-    Argon2id with the parameters of RFC 9106, 4 (second recommended option), as argon2-cffi has them by default; some 50 ms each, so
-    never on the event loop.
+    Passwords are hashed with Argon2id, with the parameters that RFC 9106, section 4, recommends second. They are the
+    default of argon2-cffi. One hash takes some 50 ms, so it is never computed on the event loop.
 
     Args:
-        people: Where hashes and sessions are kept.
-        accounts: For roles.
-        clock: For when sessions end.
+        people: Stored people and sessions.
+        accounts: Stored accounts, which have the people's roles.
+        clock: Clock that decides when sessions end.
     """
 
     def __init__(self, people: PersonRepository, accounts: AccountRepository, clock: Clock) -> None:
@@ -53,38 +53,41 @@ class SignIn:
         self._accounts = accounts
         self._clock = clock
         self._hasher = PasswordHasher()
-        self._nobodys_hash: str | None = None
+        self._hash_of_no_person: str | None = None
 
-    def add_person(self, account: str, email: str, password: str, actor: str) -> str:
-        """Store a person who can sign in from now on; return the address as it is kept.
+    def hashed(self, password: str) -> str:
+        """Return the hash under which a password is stored.
 
         Raises:
-            BadRequestError: The address or the password will not do, or there is such a person.
+            BadRequestError: The password is too short or too long.
         """
-        address = checked_email(email)
-        self._people.add(account, address, self._hasher.hash(_checked(password)), actor)
-        return address
+        if not LEAST_PASSWORD_CHARACTERS <= len(password) <= _MOST_PASSWORD_CHARACTERS:
+            raise BadRequestError(
+                f"password: give {LEAST_PASSWORD_CHARACTERS} to {_MOST_PASSWORD_CHARACTERS} characters",
+                param="password",
+            )
+        return self._hasher.hash(password)
 
     def set_password(self, account: str, email: str, password: str, actor: str) -> None:
-        """Change a person's password; their sessions end.
+        """Change a person's password. All sessions of the person end.
 
         Raises:
-            BadRequestError: The password will not do.
+            BadRequestError: The password is too short or too long.
             NotFoundError: There is no such person.
         """
-        self._people.set_password(account, checked_email(email), self._hasher.hash(_checked(password)), actor)
+        self._people.set_password(account, checked_email(email), self.hashed(password), actor)
 
     def change_own_password(self, secret: str, account: str, old: str, new: str) -> None:
-        """Change the password of whoever holds a session and knows the old one; their other sessions end.
+        """Change the password of a person who is signed in. The person's other sessions end.
 
         Args:
-            secret: Of the session.
-            account: In whose audit log it is written down.
-            old, new: The passwords.
+            secret: Secret of the session that asks.
+            account: Account whose audit log gets the entry.
+            old, new: Passwords.
 
         Raises:
-            BadSignInError: The session has ended, or the old password is another.
-            BadRequestError: The new password will not do.
+            BadSignInError: The session has ended, or the old password is wrong.
+            BadRequestError: The new password is too short or too long.
         """
         email = self.email_of(secret)
         stored = None if email is None else self._people.password_hash(email)
@@ -94,20 +97,20 @@ class SignIn:
             self._hasher.verify(stored, old[:_MOST_PASSWORD_CHARACTERS])
         except (VerifyMismatchError, InvalidHashError):
             raise BadSignInError from None
-        self._people.set_password(account, email, self._hasher.hash(_checked(new)), email, spared=_digest(secret))
+        self._people.set_password(account, email, self.hashed(new), email, spared=_digest(secret))
 
     def email_of(self, secret: str) -> str | None:
-        """Return who holds a session; None: nobody, or it has ended."""
+        """Return the e-mail address of a session's person; None: there is no such session, or it has ended."""
         return self._people.person_of_session(_digest(secret))
 
     def sessions_of(self, secret: str) -> list[OpenSession]:
-        """Return all sessions of whoever holds this one, the newest first."""
+        """Return all sessions of the person who holds this one, the newest first."""
         email = self.email_of(secret)
-        found = [] if email is None else self._people.sessions(email)
-        return [OpenSession(_session_id(digest), ends_at, digest == _digest(secret)) for digest, ends_at in found]
+        sessions = [] if email is None else self._people.sessions(email)
+        return [OpenSession(_session_id(digest), ends_at, digest == _digest(secret)) for digest, ends_at in sessions]
 
     def end_other_sessions(self, secret: str, account: str, session_id: str | None = None) -> None:
-        """End the sessions of whoever holds this one, this one left out; only the named one where one is named."""
+        """End the other sessions of the person who holds this one; with `session_id`, only that one."""
         email = self.email_of(secret)
         if email is None:
             return
@@ -120,12 +123,12 @@ class SignIn:
         """Return the secret of a new session.
 
         Raises:
-            BadSignInError: There is no such person, or the password is another; both take the same time.
+            BadSignInError: There is no such person, or the password is wrong; both take the same time.
         """
         address = email.strip().lower()
         stored = self._people.password_hash(address)
         try:
-            self._hasher.verify(stored or self._hash_of_nobody(), password[:_MOST_PASSWORD_CHARACTERS])
+            self._hasher.verify(stored or self._decoy_hash(), password[:_MOST_PASSWORD_CHARACTERS])
         except (VerifyMismatchError, InvalidHashError):
             raise BadSignInError from None
         if stored is None:
@@ -139,20 +142,15 @@ class SignIn:
         self._people.end_session(_digest(secret))
 
     def actor_of(self, secret: str) -> Actor | None:
-        """Return who signed in; None: nobody, or it was too long ago."""
+        """Return the person of a session with the roles of this moment; None: there is no such session, or it ended."""
         email = self._people.person_of_session(_digest(secret))
         return None if email is None else Actor(email, self._accounts.roles_of(email))
 
-    def _hash_of_nobody(self) -> str:
-        if self._nobodys_hash is None:
-            self._nobodys_hash = self._hasher.hash(secrets.token_urlsafe(16))
-        return self._nobodys_hash
-
-
-def _checked(password: str) -> str:
-    if not LEAST_PASSWORD_CHARACTERS <= len(password) <= _MOST_PASSWORD_CHARACTERS:
-        raise BadRequestError(f"password: take at least {LEAST_PASSWORD_CHARACTERS} characters", param="password")
-    return password
+    def _decoy_hash(self) -> str:
+        """Return a hash that no password has, to check where there is no such person."""
+        if self._hash_of_no_person is None:
+            self._hash_of_no_person = self._hasher.hash(secrets.token_urlsafe(16))
+        return self._hash_of_no_person
 
 
 def _session_id(digest: bytes) -> str:

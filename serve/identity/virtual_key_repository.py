@@ -1,16 +1,16 @@
-"""Issued keys in the database: what is known of them, and the hashes by which they are recognised."""
+"""Virtual keys in the database: their names and terms, and the hashes by which their secrets are recognised."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serve.errors import BadRequestError, NotFoundError
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.rows import StoredVirtualKey
+from serve.identity.virtual_keys import AcceptedKey, VirtualKeyHolder
 from serve.instant import from_microseconds, to_microseconds
 from serve.storage.identity_tables import ACCOUNT_TABLE, VIRTUAL_KEY_SECRET_TABLE, VIRTUAL_KEY_TABLE
 
@@ -18,33 +18,23 @@ _KEY: Final = VIRTUAL_KEY_TABLE.c
 _SECRET: Final = VIRTUAL_KEY_SECRET_TABLE.c
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedSecret:
-    """What is accepted for a key.
-
-    Args:
-        digest: HMAC-SHA256 of it.
-        key: Which.
-        expires_at: When this secret, or its key, stops being accepted; None: never.
-    """
-
-    digest: bytes
-    key: StoredVirtualKey
-    expires_at: datetime | None
-
-
 class VirtualKeyRepository:
-    """Reads and changes issued keys.
+    """Reads and changes stored virtual keys.
 
     Args:
-        audit: Whose transactions are used.
+        audit: Audit log, whose transactions are used.
     """
 
     def __init__(self, audit: AuditRepository) -> None:
         self._audit = audit
 
-    def add(self, key: StoredVirtualKey, digest: bytes) -> None:
+    def add(self, key: StoredVirtualKey, digest: bytes, within: Connection | None = None) -> None:
         """Store a new key.
+
+        Args:
+            key: The key.
+            digest: HMAC-SHA256 of its secret.
+            within: Connection of a transaction to join; None: one of its own.
 
         Raises:
             BadRequestError: The account has, or had, a key of this name.
@@ -64,7 +54,7 @@ class VirtualKeyRepository:
         }
         try:
             with self._audit.change(
-                key.account, key.created_by, "virtual_key.create", key.name, scopes=list(key.scopes)
+                key.account, key.created_by, "virtual_key.create", key.name, within, scopes=list(key.scopes)
             ) as connection:
                 connection.execute(insert(VIRTUAL_KEY_TABLE).values(values))
                 secret = {"digest": digest, "account": key.account, "name": key.name}
@@ -75,7 +65,7 @@ class VirtualKeyRepository:
             ) from None
 
     def rotate(self, account: str, name: str, shown: str, digest: bytes, old_until: datetime, actor: str) -> None:
-        """Accept a new secret for a key, and the old ones only until a moment.
+        """Accept a new secret for a key, and its old ones until `old_until`.
 
         Raises:
             NotFoundError: There is no such key, or it was revoked.
@@ -84,8 +74,10 @@ class VirtualKeyRepository:
         with self._audit.change(
             account, actor, "virtual_key.rotate", name, old_until=old_until.isoformat(timespec="seconds")
         ) as connection:
-            is_it = (_KEY.account == account) & (_KEY.name == name) & _KEY.revoked_at_us.is_(None)
-            if connection.execute(update(VIRTUAL_KEY_TABLE).where(is_it).values(shown=shown)).rowcount == 0:
+            changed = connection.execute(
+                update(VIRTUAL_KEY_TABLE).where(_not_revoked(account, name)).values(shown=shown)
+            )
+            if changed.rowcount == 0:
                 raise _no_such_key(name)
             old = (_SECRET.account == account) & (_SECRET.name == name)
             lasting = or_(_SECRET.expires_at_us.is_(None), _SECRET.expires_at_us > until_us)
@@ -94,16 +86,18 @@ class VirtualKeyRepository:
             connection.execute(insert(VIRTUAL_KEY_SECRET_TABLE).values(secret))
 
     def change(self, account: str, name: str, actor: str, **columns: Any) -> None:
-        """Change what a key may do, or when it expires; `columns` are the table's.
+        """Change what a key may do, or when it expires; `columns` are columns of the table.
 
         Raises:
             NotFoundError: There is no such key, or it was revoked.
         """
         details = {column: _plain(value) for column, value in columns.items()}
-        values = {(f"{name}_us" if name == "expires_at" else name): _stored(value) for name, value in columns.items()}
+        values = {
+            ("expires_at_us" if column == "expires_at" else column): _stored(value) for column, value in columns.items()
+        }
         with self._audit.change(account, actor, "virtual_key.change", name, **details) as connection:
-            is_it = (_KEY.account == account) & (_KEY.name == name) & _KEY.revoked_at_us.is_(None)
-            if connection.execute(update(VIRTUAL_KEY_TABLE).where(is_it).values(values)).rowcount == 0:
+            changed = connection.execute(update(VIRTUAL_KEY_TABLE).where(_not_revoked(account, name)).values(values))
+            if changed.rowcount == 0:
                 raise _no_such_key(name)
 
     def revoke(self, account: str, name: str, actor: str) -> None:
@@ -113,13 +107,12 @@ class VirtualKeyRepository:
             NotFoundError: There is no such key, or it was revoked before.
         """
         with self._audit.change(account, actor, "virtual_key.revoke", name) as connection:
-            is_it = (_KEY.account == account) & (_KEY.name == name) & _KEY.revoked_at_us.is_(None)
-            revoked = {"revoked_at_us": to_microseconds(self._audit.now())}
-            if connection.execute(update(VIRTUAL_KEY_TABLE).where(is_it).values(revoked)).rowcount == 0:
+            values = {"revoked_at_us": to_microseconds(self._audit.now())}
+            revoked = connection.execute(update(VIRTUAL_KEY_TABLE).where(_not_revoked(account, name)).values(values))
+            if revoked.rowcount == 0:
                 raise _no_such_key(name)
-            connection.execute(
-                delete(VIRTUAL_KEY_SECRET_TABLE).where((_SECRET.account == account) & (_SECRET.name == name))
-            )
+            secrets = (_SECRET.account == account) & (_SECRET.name == name)
+            connection.execute(delete(VIRTUAL_KEY_SECRET_TABLE).where(secrets))
 
     def of_account(self, account: str) -> list[StoredVirtualKey]:
         """Return an account's keys, revoked ones too, by name."""
@@ -140,37 +133,41 @@ class VirtualKeyRepository:
             raise _no_such_key(name)
         return _key_of(row)
 
-    def accepted(self) -> list[AcceptedSecret]:
-        """Return everything that is accepted, of all accounts that are enabled."""
-        is_its = (_SECRET.account == _KEY.account) & (_SECRET.name == _KEY.name)
-        is_off = select(ACCOUNT_TABLE.c.account).where(~ACCOUNT_TABLE.c.is_enabled)
+    def accepted(self) -> list[AcceptedKey]:
+        """Return every secret that is accepted now, with its holder, of all enabled accounts."""
+        same_key = (_SECRET.account == _KEY.account) & (_SECRET.name == _KEY.name)
+        disabled = select(ACCOUNT_TABLE.c.account).where(~ACCOUNT_TABLE.c.is_enabled)
         query = (
             select(VIRTUAL_KEY_TABLE, _SECRET.digest, _SECRET.expires_at_us.label("secret_expires_at_us"))
-            .join(VIRTUAL_KEY_SECRET_TABLE, is_its)
-            .where(_KEY.revoked_at_us.is_(None) & _KEY.account.not_in(is_off))
+            .join(VIRTUAL_KEY_SECRET_TABLE, same_key)
+            .where(_KEY.revoked_at_us.is_(None) & _KEY.account.not_in(disabled))
         )
         with self._audit.reading.connect() as connection:
             return [
-                AcceptedSecret(
+                AcceptedKey(
                     bytes(row.digest),
-                    _key_of(row),
+                    _holder_of(_key_of(row)),
                     min(filter(None, map(_instant, (row.expires_at_us, row.secret_expires_at_us))), default=None),
                 )
                 for row in connection.execute(query)
             ]
 
     def was_any_issued(self) -> bool:
-        """Return whether there ever was a key."""
+        """Return whether a key was ever issued."""
         with self._audit.reading.connect() as connection:
             return connection.execute(select(_KEY.name).limit(1)).first() is not None
 
     def note_used(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Note that keys, (account, name), were used just now."""
+        """Note that keys were used just now; each is given as (account, name)."""
         now_us = to_microseconds(self._audit.now())
-        with self._audit.note() as connection:
+        with self._audit.transaction() as connection:
             for account, name in sorted(keys):
                 is_it = (_KEY.account == account) & (_KEY.name == name)
                 connection.execute(update(VIRTUAL_KEY_TABLE).where(is_it).values(last_used_at_us=now_us))
+
+
+def _not_revoked(account: str, name: str) -> Any:
+    return (_KEY.account == account) & (_KEY.name == name) & _KEY.revoked_at_us.is_(None)
 
 
 def _key_of(row: Any) -> StoredVirtualKey:
@@ -192,6 +189,18 @@ def _key_of(row: Any) -> StoredVirtualKey:
     )
 
 
+def _holder_of(key: StoredVirtualKey) -> VirtualKeyHolder:
+    return VirtualKeyHolder(
+        virtual_key_id=key.virtual_key_id,
+        account=key.account,
+        lanes=key.lanes,
+        tags=key.tags,
+        scopes=frozenset(key.scopes),
+        requests_per_minute=key.requests_per_minute,
+        tokens_per_minute=key.tokens_per_minute,
+    )
+
+
 def _no_such_key(name: str) -> NotFoundError:
     return NotFoundError(f"there is no virtual key {name[:80]!r} in this account, or it was revoked")
 
@@ -205,14 +214,14 @@ def _us(instant: datetime | None) -> int | None:
 
 
 def _stored(value: Any) -> Any:
-    return to_microseconds(value) if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+    """Return a value as the database keeps it."""
+    if isinstance(value, datetime):
+        return to_microseconds(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _plain(value: Any) -> Any:
-    return (
-        value.isoformat(timespec="seconds")
-        if isinstance(value, datetime)
-        else list(value)
-        if isinstance(value, tuple)
-        else value
-    )
+    """Return a value as the details of an audit entry keep it."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    return list(value) if isinstance(value, tuple) else value

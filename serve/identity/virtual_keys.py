@@ -1,6 +1,6 @@
-"""The keys we issue: their form, their checksum, and the ring that recognises them without keeping them in the clear.
+"""The form and checksum of virtual keys, and the key ring, which recognises them by their hashes.
 
-`ll_live_` or `ll_test_`, 30 base62 characters, 6 base62 characters of CRC32 over what comes before them.
+A key is `ll_live_` or `ll_test_`, 30 base62 characters, and 6 base62 characters of CRC32 over everything before them.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import Final, Literal
 from serve.errors import BadVirtualKeyError, ConfigurationError
 
 VIRTUAL_KEY_PATTERN = r"ll_(live|test)_[0-9A-Za-z]{36}"
-"""For secret scanners."""
+"""Form of a virtual key, for secret scanners."""
 
 INFERENCE: Final = frozenset({"inference"})
 
@@ -33,12 +33,12 @@ def issue_virtual_key(kind: Literal["live", "test"] = "live") -> str:
 
 
 def shown_part(key: str) -> str:
-    """Return as much of a virtual key as people may see, to tell keys apart: `ll_live_abcd…wxyz`."""
+    """Return the part of a virtual key that people may see, to tell keys apart: `ll_live_abcd…wxyz`."""
     return f"{key[:12]}…{key[-4:]}"
 
 
 def is_well_formed(text: str) -> bool:
-    """Return whether `text` has the form of a virtual key and its checksum holds."""
+    """Return whether `text` has the form of a virtual key and a valid checksum."""
     return (
         bool(re.fullmatch(VIRTUAL_KEY_PATTERN, text))
         and _checksum(text[:-_CHECKSUM_CHARACTERS]) == text[-_CHECKSUM_CHARACTERS:]
@@ -56,15 +56,15 @@ def _checksum(stem: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class VirtualKeyHolder:
-    """Who calls, once the key was recognised.
+    """The caller that a virtual key stands for.
 
     Args:
-        virtual_key_id: A name that is safe to log.
-        account: The account that requests count towards.
+        virtual_key_id: Name of the key; safe to log.
+        account: Account that its requests count towards.
         lanes: Patterns of the lanes or vendor models that the key may use, such as `anthropic/*`; empty: all.
-        tags: Put on each of its requests.
-        scopes: What it may be used for: `inference`; `read`, `admin` and `owner` are of the admin API.
-        requests_per_minute, tokens_per_minute: None: no limit.
+        tags: Tags that are put on each of its requests.
+        scopes: Uses that are allowed: `inference` asks models; `read`, `admin` and `owner` are for the admin API.
+        requests_per_minute, tokens_per_minute: Limits; None: no limit.
     """
 
     virtual_key_id: str
@@ -77,24 +77,24 @@ class VirtualKeyHolder:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it has limits of a minute."""
+        """Whether the key has a limit per minute."""
         return self.requests_per_minute is not None or self.tokens_per_minute is not None
 
 
 DEFAULT_ACCOUNT = "default"
-"""The account of whoever is not in another one."""
+"""The account that runs the gateway. The keys of the settings belong to it."""
 ANONYMOUS = VirtualKeyHolder("anonymous", DEFAULT_ACCOUNT)
-"""Who calls when no virtual key is configured; only ever reached over loopback."""
+"""The caller while no virtual key was ever issued; it can only come over loopback."""
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedKey:
-    """A key that was issued and stored, as the ring knows it.
+    """One secret that the key ring accepts.
 
     Args:
-        digest: `key_digest` of it.
-        holder: Whose it is.
-        expires_at: Refused from then on; None: never.
+        digest: Keyed hash of the secret, by `key_digest`.
+        holder: Caller that the secret stands for.
+        expires_at: Time from which it is refused; None: it does not expire.
     """
 
     digest: bytes
@@ -103,14 +103,16 @@ class AcceptedKey:
 
 
 class KeyRing:
-    """Recognises virtual keys, those of the settings and those that are stored. Holds keyed hashes only, so that a dump of its tables shows no key.
+    """Recognises virtual keys: the keys of the settings, and the stored ones.
+
+    It holds keyed hashes only, so that a dump of its memory shows no key.
 
     Args:
-        configured: (holder, key) pairs.
-        now: The present moment.
+        configured: Pairs (holder, key) of the settings.
+        now: Function that returns the present time.
 
     Raises:
-        ConfigurationError: A key is malformed or its checksum is wrong, or a name is given twice.
+        ConfigurationError: A key is malformed or has a wrong checksum, or two keys have the same name.
     """
 
     def __init__(
@@ -135,33 +137,34 @@ class KeyRing:
             digest = key_digest(self._own_pepper, text)
             self._configured[digest] = AcceptedKey(digest, holder)
         self._stored: dict[bytes, AcceptedKey] = {}
-        self._found: dict[bytes, AcceptedKey] = {}
+        self._recognised: dict[bytes, AcceptedKey] = {}
         self._is_closed = bool(configured)
         self._used: set[VirtualKeyHolder] = set()
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes a key to be let in."""
+        """Whether callers need a virtual key."""
         return self._is_closed
 
     def set_stored(self, stored: Sequence[AcceptedKey], pepper: bytes, *, was_any_issued: bool) -> None:
-        """Recognise these keys from now on, beside those of the settings, and no others.
+        """Recognise these stored keys from now on, next to the keys of the settings.
 
         Args:
-            stored: Those that are accepted.
-            pepper: Of their digests.
-            was_any_issued: Whether any ever was; if so, nobody is anonymous any more, even if all were revoked since.
+            stored: Secrets that are accepted.
+            pepper: Secret bytes that their digests were made with.
+            was_any_issued: Whether a key was ever issued. If so, every caller needs a key from now on, even when all
+                keys were revoked since.
         """
         self._stored = {key.digest: key for key in stored}
-        self._found = {}
+        self._recognised = {}
         self._pepper = pepper
         self._is_closed = was_any_issued or bool(self._configured)
 
     def recognise(self, presented: str | None) -> VirtualKeyHolder:
-        """Return who holds the key that was presented. While none was ever issued everybody is `ANONYMOUS`.
+        """Return the holder of the key that was presented; `ANONYMOUS` while no key was ever issued.
 
         Raises:
-            BadVirtualKeyError: None was presented, or it is not one of ours.
+            BadVirtualKeyError: No key was presented, or it is not accepted.
         """
         if not self._is_closed:
             return ANONYMOUS
@@ -172,10 +175,10 @@ class KeyRing:
         return key.holder
 
     def holder_named(self, virtual_key_id: str) -> VirtualKeyHolder:
-        """Return the holder of a key that was recognised before, if it is still accepted.
+        """Return the holder of a key that was recognised before, if the key is still accepted.
 
         Raises:
-            BadVirtualKeyError: It is not.
+            BadVirtualKeyError: The key is no longer accepted.
         """
         for key in (*self._configured.values(), *self._stored.values()):
             if key.holder.virtual_key_id == virtual_key_id and (key.expires_at is None or key.expires_at > self._now()):
@@ -183,30 +186,30 @@ class KeyRing:
         raise BadVirtualKeyError
 
     def take_used(self) -> set[VirtualKeyHolder]:
-        """Return whose keys were recognised since the last time that this was asked."""
+        """Return the holders of the keys that were recognised since the previous call."""
         used, self._used = self._used, set()
         return used
 
     def _find(self, presented: str) -> AcceptedKey | None:
-        # A hash that is made in a tenth of the time, with a key that only this process knows, stands in for one that was found before.
+        # A key that was recognised before is found by a faster hash: a tenth of the time, keyed by this process alone.
         quick = hashlib.blake2b(presented.encode(errors="replace"), key=self._own_pepper).digest()
-        key = self._found.get(quick)
+        key = self._recognised.get(quick)
         if key is None:
             key = self._configured.get(key_digest(self._own_pepper, presented))
             if key is None and self._stored:
                 key = self._stored.get(key_digest(self._pepper, presented))
             if key is not None:
-                self._found[quick] = key
+                self._recognised[quick] = key
         return key
 
 
 def key_digest(pepper: bytes, text: str) -> bytes:
-    """Return the keyed hash by which a virtual key is known: HMAC-SHA256."""
+    """Return the keyed hash by which a virtual key is recognised: HMAC-SHA256."""
     return hmac.digest(pepper, text.encode(errors="replace"), "sha256")
 
 
 def presented_key(authorization: bytes | None, x_api_key: bytes | None) -> str | None:
-    """Return the virtual key from the `Authorization: Bearer` header, or from `x-api-key`; None when there is none."""
+    """Return the virtual key of the `Authorization: Bearer` header, else of `x-api-key`; None: neither has one."""
     if authorization is not None and authorization[:7].lower() == b"bearer ":
         return authorization[7:].decode("latin-1").strip()
     return x_api_key.decode("latin-1").strip() if x_api_key is not None else None

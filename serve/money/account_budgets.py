@@ -6,27 +6,32 @@ from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from serve.errors import BadRequestError, ConfigurationError, ForbiddenError, NotFoundError
 from serve.identity.account_repository import AccountRepository
 from serve.identity.audit_repository import AuditRepository
 from serve.identity.roles import Actor
+from serve.identity.rows import StoredProviderKey, StoredVirtualKey
 from serve.money.budget import BudgetRule, BudgetState
 from serve.money.budget_repository import BudgetRepository
 from serve.money.configured_budgets import nusd_of_usd
 from serve.money.period import month_of
-from serve.money.scopes import SCOPE_KINDS, hosted_scope, owner_of
+from serve.money.scopes import SCOPE_KINDS, hosted_scope, owner_of, provider_key_scope, virtual_key_scope
 
 _LONGEST_NAME: Final = 200
 
 
 class AccountBudgets:
-    """Lists, sets and lifts budgets, and writes down who did.
+    """Lists, sets and lifts the budgets of accounts, and writes the audit entries.
+
+    It implements `serve.identity.key_budgets.KeyBudgets`, through which new keys get their budgets.
 
     Args:
-        budgets: Where they are kept.
-        accounts: For time zones.
-        audit: Whose transactions are used.
-        now: The present moment.
+        budgets: Stored budgets.
+        accounts: Stored accounts, which have the time zones.
+        audit: Audit log, whose transactions are used.
+        now: Function that returns the present time.
     """
 
     def __init__(
@@ -61,16 +66,18 @@ class AccountBudgets:
             BadRequestError: The scope is none of the account's, or the amount is none.
             ForbiddenError: It is the hosted credit, which operators give.
         """
-        self._check(account, scope, actor)
-        try:
-            cap = nusd_of_usd(scope, usd)
-        except ConfigurationError as error:
-            raise BadRequestError(str(error), param="monthly_usd") from None
-        zone = self.time_zone(account)
-        with self._audit.change(account, actor.name, "budget.set", scope, monthly_usd=str(usd)) as connection:
-            self._budgets.set_rule(BudgetRule(scope, cap, zone), connection)
+        with self._audit.transaction() as connection:
+            zone = self._set(connection, account, scope, usd, actor)
         [state] = self._budgets.states([(scope, month_of(self._now(), zone).name)])
         return state
+
+    def limit_virtual_key(self, connection: Connection, key: StoredVirtualKey, usd: Decimal, actor: Actor) -> None:
+        """Set the budget of a virtual key in a transaction of the caller; errors as for `set`."""
+        self._set(connection, key.account, virtual_key_scope(key.virtual_key_id), usd, actor)
+
+    def limit_provider_key(self, connection: Connection, key: StoredProviderKey, usd: Decimal, actor: Actor) -> None:
+        """Set the budget of a provider key in a transaction of the caller; errors as for `set`."""
+        self._set(connection, key.account, provider_key_scope(key.payer), usd, actor)
 
     def lift(self, account: str, scope: str, actor: Actor) -> None:
         """Lift a budget; what was spent stays written down.
@@ -86,13 +93,17 @@ class AccountBudgets:
         with self._audit.change(account, actor.name, "budget.lift", scope) as connection:
             self._budgets.remove_rule(scope, connection)
 
-    def time_zone(self, account: str) -> ZoneInfo:
-        """Return whose months the account's budgets follow.
-
-        Raises:
-            NotFoundError: There is no such account.
-        """
-        return ZoneInfo(self._accounts.find(account).time_zone)
+    def _set(self, connection: Connection, account: str, scope: str, usd: Decimal, actor: Actor) -> ZoneInfo:
+        """Set a budget with its audit entry; return the time zone whose months it follows."""
+        self._check(account, scope, actor)
+        try:
+            cap = nusd_of_usd(scope, usd)
+        except ConfigurationError as error:
+            raise BadRequestError(str(error), param="monthly_usd") from None
+        zone = ZoneInfo(self._accounts.find(account, connection).time_zone)
+        with self._audit.change(account, actor.name, "budget.set", scope, connection, monthly_usd=str(usd)):
+            self._budgets.set_rule(BudgetRule(scope, cap, zone), connection)
+        return zone
 
     def _check(self, account: str, scope: str, actor: Actor) -> None:
         kind, _, name = scope.partition(":")

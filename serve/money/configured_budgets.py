@@ -53,9 +53,10 @@ def nusd_of_usd(scope: str, usd: Decimal) -> Nusd:
     Raises:
         ConfigurationError: It is negative, finer than a nano-dollar, or too large; names `scope`.
     """
-    nusd = usd * NUSD_PER_USD
-    if not usd.is_finite() or nusd != nusd.to_integral_value() or not 0 <= nusd < 2**62:
-        raise ConfigurationError(
-            f"the budget of {scope}: {usd} USD is not a whole number of nano-dollars between 0 and 4 billion dollars"
-        )
-    return int(nusd)
+    if usd.is_finite() and 0 <= usd < 2**62:
+        nusd = usd * NUSD_PER_USD
+        if nusd == nusd.to_integral_value() and nusd < 2**62:
+            return int(nusd)
+    raise ConfigurationError(
+        f"the budget of {scope}: {usd} USD is not a whole number of nano-dollars between 0 and 4 billion dollars"
+    )

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serve.gateway import ResourceSet
-from serve.http.admin.actor import is_first_start
+from serve.identity.first_start import is_first_start
 
 _SNIPPET = """from openai import OpenAI
 
@@ -42,7 +42,7 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
         f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.directory.router_version}[/]"
     )
     console.print(lanes)
-    first = "/start" if is_first_start(resources) else "/"
+    first = "/start" if is_first_start(resources.key_ring, resources.identity.accounts) else "/"
     console.print(f"Dashboard: [bold]{url}{first}[/]", soft_wrap=True)
     for notice in resources.notices:
         console.print(Text("• " + notice, style="yellow"))

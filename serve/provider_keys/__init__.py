@@ -1,1 +1,1 @@
-"""The provider keys that accounts own: stored, probed, imported and turned into connections."""
+"""Provider keys: the keys that accounts have at providers. Stored, tested, imported and turned into connections."""

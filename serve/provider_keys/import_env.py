@@ -7,14 +7,14 @@ from dotenv import dotenv_values
 
 from serve.catalogue.provider_rows import ProviderRow
 from serve.errors import ConfigurationError
-from serve.provider_keys.importable_key import Found, keys_in_environment
+from serve.provider_keys.importable_key import Importable, keys_in_environment
 
 
-def read_env_file(path: Path, rows: Sequence[ProviderRow]) -> Found:
-    """Return the provider keys in a file.
+def read_env_file(path: Path, rows: Sequence[ProviderRow]) -> Importable:
+    """Return the provider keys of a file.
 
     Raises:
-        ConfigurationError: There is no such file, or it is not text.
+        ConfigurationError: The file does not exist or is no text.
     """
     try:
         with path.open(encoding="utf-8") as opened:
@@ -22,5 +22,5 @@ def read_env_file(path: Path, rows: Sequence[ProviderRow]) -> Found:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
     keys = keys_in_environment(rows, values, path.name)
-    notes = () if keys else (f"{path}: no variable of a known provider is in it",)
-    return Found(tuple(keys), notes=notes)
+    notes = () if keys else (f"{path}: it has no variable of a provider in the catalogue",)
+    return Importable(tuple(keys), notes=notes)

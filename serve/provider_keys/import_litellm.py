@@ -15,7 +15,7 @@ import yaml
 
 from serve.catalogue.provider_rows import ProviderRow
 from serve.errors import ConfigurationError
-from serve.provider_keys.importable_key import Found, FoundKey
+from serve.provider_keys.importable_key import Importable, ImportableKey
 
 _OUR_NAMES = {"together_ai": "together", "fireworks_ai": "fireworks", "nvidia_nim": "nvidia-nim", "vertex_ai": "vertex"}
 _SERVERS = {
@@ -36,21 +36,21 @@ _PER_MTOK = 1_000_000
 class _Reading:
     environment: Mapping[str, str]
     rows: Mapping[str, ProviderRow]
-    keys: dict[tuple[str, str, str | None], FoundKey] = field(default_factory=dict)
+    keys: dict[tuple[str, str, str | None], ImportableKey] = field(default_factory=dict)
     servers: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
 
-def read_litellm_config(path: Path, rows: Sequence[ProviderRow], environment: Mapping[str, str]) -> Found:
-    """Return what a LiteLLM configuration holds of ours.
+def read_litellm_config(path: Path, rows: Sequence[ProviderRow], environment: Mapping[str, str]) -> Importable:
+    """Return the keys and servers of a LiteLLM configuration that llmdeal can use.
 
     Args:
-        path: The file.
-        rows: The providers.
-        environment: Where `os.environ/NAME` is looked up.
+        path: Path of the file.
+        rows: Providers of the catalogue.
+        environment: Environment variables, for values such as `os.environ/NAME`.
 
     Raises:
-        ConfigurationError: The file cannot be read, or is not such a configuration.
+        ConfigurationError: The file cannot be read, or is no LiteLLM configuration.
     """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def read_litellm_config(path: Path, rows: Sequence[ProviderRow], environment: Ma
     for number, entry in enumerate(models, start=1):
         _read_model(reading, entry, f"{path.name}: model_list[{number}]")
     _note_the_rest(reading, document)
-    return Found(tuple(reading.keys.values()), _toml(reading.servers), tuple(reading.notes))
+    return Importable(tuple(reading.keys.values()), _toml(reading.servers), tuple(reading.notes))
 
 
 def _read_model(reading: _Reading, entry: Any, where: str) -> None:
@@ -93,21 +93,21 @@ def _read_model(reading: _Reading, entry: Any, where: str) -> None:
     secret = _resolved(reading, params.get("api_key") or f"os.environ/{row.key_env[0]}", where)
     if secret is not None:
         own_url = base_url if base_url is not None and row.base_url is None else None
-        _add_key(reading, FoundKey(provider, "main", secret, where, own_url))
+        _add_key(reading, ImportableKey(provider, "main", secret, where, own_url))
     if named not in ("*", params["model"], model):
         reading.notes[
             f"{where}: the name {named!r} stands for {provider}/{model} there; ask for that name, or for smart-route"
         ] = None
 
 
-def _add_key(reading: _Reading, key: FoundKey) -> None:
-    """Add a key under a name of its own: many entries of the file share one key, and one provider may have several."""
+def _add_key(reading: _Reading, key: ImportableKey) -> None:
+    """Add a key under a name of its own. Many entries of the file share one key; one provider may have several keys."""
     identity = (key.provider, key.secret, key.base_url)
     if identity in reading.keys:
         return
-    n_before = sum(known.provider == key.provider for known in reading.keys.values())
+    n_before = sum(other.provider == key.provider for other in reading.keys.values())
     name = "main" if n_before == 0 else f"key-{n_before + 1}"
-    reading.keys[identity] = FoundKey(key.provider, name, key.secret, key.where, key.base_url)
+    reading.keys[identity] = ImportableKey(key.provider, name, key.secret, key.origin, key.base_url)
 
 
 def _read_server(reading: _Reading, params: dict[str, Any], base_url: str, named: str, model: str, where: str) -> None:
@@ -162,11 +162,11 @@ def _resolved(reading: _Reading, value: Any, where: str) -> str | None:
     if not value.startswith("os.environ/"):
         return value
     name = value.removeprefix("os.environ/")
-    found = reading.environment.get(name, "").strip()
-    if not found:
+    text = reading.environment.get(name, "").strip()
+    if not text:
         reading.notes[f"{where}: {name} is not in the environment; left out"] = None
         return None
-    return found
+    return text
 
 
 def _rate(per_token: Any) -> str | None:
@@ -177,12 +177,14 @@ def _rate(per_token: Any) -> str | None:
 
 
 def _note_the_rest(reading: _Reading, document: dict[str, Any]) -> None:
-    told = {
-        "router_settings": "router_settings: routing here is learned; see policy, quality_bar and slow_start in docs/settings.md",
+    notes = {
+        "router_settings": (
+            "router_settings: routing here is learned; see policy, quality_bar and slow_start in docs/settings.md"
+        ),
         "litellm_settings": "litellm_settings: fallbacks, retries and drop_params need no settings here",
         "environment_variables": "environment_variables: set them yourself",
     }
-    for section, note in told.items():
+    for section, note in notes.items():
         if document.get(section):
             reading.notes[note] = None
     general = document.get("general_settings")
@@ -195,7 +197,10 @@ def _toml(servers: Mapping[str, list[str]]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a TOML basic string: JSON's in UTF-8, with the one control character escaped that JSON leaves alone; lone surrogates become `?`."""
+    """Return a TOML basic string: a JSON string in UTF-8.
+
+    The one control character that JSON leaves alone is escaped. Lone surrogates become `?`.
+    """
     whole = text.encode(errors="replace").decode()
     return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")
 

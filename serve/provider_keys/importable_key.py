@@ -1,4 +1,4 @@
-"""What was found elsewhere, before anything is stored."""
+"""Provider keys that were read from a file of another program, before anything is stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,47 +7,48 @@ from serve.catalogue.provider_rows import ProviderRow
 
 
 @dataclass(frozen=True, slots=True)
-class FoundKey:
-    """A provider key.
+class ImportableKey:
+    """One provider key.
 
     Args:
-        provider: As in our catalogue.
-        name: To store it under.
-        secret: The key.
-        where: Where it was found, for people.
-        base_url: Of its endpoints, where it was another than the provider's own.
+        provider: Id of the provider in the catalogue.
+        name: Name under which it will be stored.
+        secret: The key itself.
+        origin: File and line or variable that it was read from, for people.
+        base_url: Address of its endpoints; None: the provider's own.
     """
 
     provider: str
     name: str
     secret: str = field(repr=False)
-    where: str
+    origin: str
     base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """All that was found.
+class Importable:
+    """Everything that a file offers.
 
     Args:
-        keys: To be stored.
-        settings: Lines for llmdeal.toml, for what is not a key.
-        notes: What was left out, and what is done otherwise here.
+        keys: Provider keys to be stored.
+        settings: Lines for llmdeal.toml, for everything that is not a key; empty: none.
+        notes: Remarks on what was left out and on what works differently here.
     """
 
-    keys: tuple[FoundKey, ...]
+    keys: tuple[ImportableKey, ...]
     settings: str = ""
     notes: tuple[str, ...] = ()
 
 
 def keys_in_environment(
-    rows: Sequence[ProviderRow], environment: Mapping[str, str | None], where: str
-) -> list[FoundKey]:
-    """Return the provider keys among some variables: those that providers are known by, and the same with something after it.
+    rows: Sequence[ProviderRow], environment: Mapping[str, str | None], origin: str
+) -> list[ImportableKey]:
+    """Return the provider keys among some variables.
 
-    `OPENAI_API_KEY` becomes the key `main` of OpenAI, `OPENAI_API_KEY_WORK` its key `work`.
+    The usual variable of a provider and the same name with something after it both count: `OPENAI_API_KEY` becomes the
+    key `main` of OpenAI, `OPENAI_API_KEY_WORK` its key `work`.
     """
-    found: dict[tuple[str, str], FoundKey] = {}
+    keys: dict[tuple[str, str], ImportableKey] = {}
     for row in rows:
         if row.credentials != "key":
             continue
@@ -56,5 +57,6 @@ def keys_in_environment(
                 if not text or not text.strip() or not (name == variable or name.startswith(variable + "_")):
                     continue
                 key_name = name[len(variable) + 1 :].lower() or "main"
-                found.setdefault((row.id, key_name), FoundKey(row.id, key_name, text.strip(), f"{where}: {name}"))
-    return list(found.values())
+                key = ImportableKey(row.id, key_name, text.strip(), f"{origin}: {name}")
+                keys.setdefault((row.id, key_name), key)
+    return list(keys.values())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from serve.errors import BadRequestError, NotFoundError
@@ -18,7 +18,12 @@ _KEY: Final = PROVIDER_KEY_TABLE.c
 
 @dataclass(frozen=True, slots=True)
 class SealedProviderKey:
-    """A provider key as it lies in the database."""
+    """A provider key as it is stored.
+
+    Args:
+        key: Everything about the key that people may see.
+        sealed: Record of the vault that holds the secret.
+    """
 
     key: StoredProviderKey
     sealed: bytes
@@ -27,14 +32,16 @@ class SealedProviderKey:
 class ProviderKeyRepository:
     """Reads and changes provider keys.
 
+    Every `within` is the connection of a transaction to join; None: the method has a transaction of its own.
+
     Args:
-        audit: Whose transactions are used.
+        audit: Audit log, whose transactions are used.
     """
 
     def __init__(self, audit: AuditRepository) -> None:
         self._audit = audit
 
-    def add(self, key: StoredProviderKey, sealed: bytes) -> None:
+    def add(self, key: StoredProviderKey, sealed: bytes, within: Connection | None = None) -> None:
         """Store a new key.
 
         Raises:
@@ -57,7 +64,7 @@ class ProviderKeyRepository:
         shown = {"last_four": key.last_four, "fingerprint": key.fingerprint}
         try:
             with self._audit.change(
-                key.account, key.created_by, "provider_key.create", key.lane_prefix, **shown
+                key.account, key.created_by, "provider_key.create", key.lane_prefix, within, **shown
             ) as connection:
                 connection.execute(insert(PROVIDER_KEY_TABLE).values(values))
         except IntegrityError:
@@ -66,21 +73,21 @@ class ProviderKeyRepository:
                 param="name",
             ) from None
 
-    def change(self, account: str, provider: str, name: str, actor: str, **columns: Any) -> None:
-        """Change a key; `columns` are the table's.
+    def change(
+        self, account: str, provider: str, name: str, actor: str, within: Connection | None = None, **columns: Any
+    ) -> None:
+        """Change a key; `columns` are columns of the table.
 
         Raises:
             NotFoundError: There is no such key.
         """
-        told = {column: value for column, value in columns.items() if column != "sealed"}
+        details = {column: value for column, value in columns.items() if column != "sealed"}
         action = "provider_key.replace" if "sealed" in columns else "provider_key.change"
-        with self._audit.change(account, actor, action, f"{provider}@{name}", **told) as connection:
-            if (
-                connection.execute(
-                    update(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name)).values(columns)
-                ).rowcount
-                == 0
-            ):
+        with self._audit.change(account, actor, action, f"{provider}@{name}", within, **details) as connection:
+            changed = connection.execute(
+                update(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name)).values(columns)
+            )
+            if changed.rowcount == 0:
                 raise _no_such_key(provider, name)
 
     def remove(self, account: str, provider: str, name: str, actor: str) -> None:
@@ -94,13 +101,13 @@ class ProviderKeyRepository:
                 raise _no_such_key(provider, name)
 
     def note_test(self, account: str, provider: str, name: str, outcome: str) -> None:
-        """Note what the provider said when it was asked whether it takes the key."""
+        """Note the result of a test: whether the provider accepts the key."""
         values = {"tested_at_us": to_microseconds(self._audit.now()), "test_outcome": outcome}
-        with self._audit.note() as connection:
+        with self._audit.transaction() as connection:
             connection.execute(update(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name)).values(values))
 
     def of_account(self, account: str) -> list[StoredProviderKey]:
-        """Return an account's keys."""
+        """Return an account's keys, sorted by provider and name."""
         query = select(PROVIDER_KEY_TABLE).where(_KEY.account == account).order_by(_KEY.provider, _KEY.name)
         with self._audit.reading.connect() as connection:
             return [_key_of(row) for row in connection.execute(query)]
@@ -109,7 +116,7 @@ class ProviderKeyRepository:
         """Return one key.
 
         Raises:
-            NotFoundError: There is none of this name there.
+            NotFoundError: There is no such key.
         """
         with self._audit.reading.connect() as connection:
             row = connection.execute(select(PROVIDER_KEY_TABLE).where(_is_it(account, provider, name))).first()

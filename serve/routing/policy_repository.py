@@ -31,7 +31,9 @@ class PolicyRepository:
     def choose(self, chosen: ChosenPolicy, actor: str) -> None:
         """Store a choice; every worker follows within a second."""
         values = {"policy": chosen.policy, "number": chosen.number}
-        with self._audit.change(DEFAULT_ACCOUNT, actor, "setting.choose", _SUBJECT, **values) as connection:
+        with self._audit.change(
+            DEFAULT_ACCOUNT, actor, "setting.choose", _SUBJECT, policy=chosen.policy, number=chosen.number
+        ) as connection:
             statement = self._insert(CHOSEN_POLICY_TABLE).values(singleton=1, **values)
             connection.execute(statement.on_conflict_do_update(index_elements=["singleton"], set_=values))
 

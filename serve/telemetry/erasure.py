@@ -1,6 +1,6 @@
 """Deletes what was logged of an account: contents, or rows as well. What it spent stays in the ledger, which holds no content."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -36,14 +36,17 @@ class Erased:
 
 
 class TelemetryErasure:
-    """Deletes on behalf of somebody.
+    """Deletes what was logged of an account, at the request of an actor.
 
     Args:
-        engine: The database.
-        audit: Enters who did it.
+        engine: Engine of the database.
+        audit: Audit log, whose transactions are used.
+        store_waiting: Function that stores the rows that this process still keeps in memory, so that they are deleted
+            too; None: this process keeps none.
     """
 
-    def __init__(self, engine: Engine, audit: AuditRepository) -> None:
+    def __init__(self, engine: Engine, audit: AuditRepository, store_waiting: Callable[[], None] | None = None) -> None:
+        self._store_waiting = store_waiting
         self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         self._audit = audit
 
@@ -58,6 +61,8 @@ class TelemetryErasure:
             actor: Who wants it.
             has_rows: The rows go too: attempts, feedback, what shadows would have done, and what was learned from them online.
         """
+        if self._store_waiting is not None:
+            self._store_waiting()
         kept = "nothing" if has_rows else "none"
         until = self._audit.now()
         until_us = to_microseconds(until)

@@ -163,7 +163,7 @@ def test_keys_are_issued_rotated_and_revoked(owner: Browser, gateway: GatewayThr
     )
     first = SECRET.search(issued.text)
     assert first
-    [key] = gateway.resources.identity.issued_keys.repository.of_account("default")
+    [key] = gateway.resources.identity.virtual_keys.of_account("default")
     assert (key.lanes, key.tags, key.requests_per_minute) == (("sandbox", "anthropic/*"), ("a", "b"), 60)
     rotated = owner.send("/keys", "/keys/virtual/rotate", name="ci")
     second = SECRET.search(rotated.text)
@@ -192,7 +192,7 @@ def test_forms_of_other_sites_and_old_tokens_change_nothing(owner: Browser, gate
         ({"name": "x", "form_token": good}, {"sec-fetch-site": "cross-site"}),
     ):
         assert owner.client.post("/keys/virtual", data=data, headers=headers).status_code == 403
-    assert gateway.resources.identity.issued_keys.repository.of_account("default") == []
+    assert gateway.resources.identity.virtual_keys.of_account("default") == []
 
 
 def test_accounts_are_apart_and_operators_go_between_them(

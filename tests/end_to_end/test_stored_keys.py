@@ -275,7 +275,7 @@ def test_once_a_key_was_issued_nobody_is_let_in_without_one_even_after_it_was_re
         here.issue("laptop", scopes=["owner"])
         assert ask(gateway, None).status_code == 401
         here.call("GET", "/virtual-keys", 401)
-        gateway.resources.identity.issued_keys.repository.revoke("default", "laptop", "test")
+        gateway.resources.identity.virtual_keys.revoke("default", "laptop", "test")
     with GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0) as gateway:
         assert ask(gateway, None).status_code == 401
 

@@ -1,29 +1,25 @@
-"""`/account` and `/audit`: who is in an account, its settings, for operators all accounts; and who changed what."""
+"""`/account` and `/audit`: an account's settings and members, for operators also the other accounts; and the audit log."""
 
 from collections.abc import Callable
-from typing import Annotated, cast
+from typing import Annotated
 
-from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
-from serve.errors import BadRequestError, RequestError
+from serve.errors import RequestError
 from serve.gateway import ResourceSet, resources_of
-from serve.http.admin.accounts import put_member
-from serve.http.admin.telemetry import forget
-from serve.identity.names import checked_email, checked_name, checked_zone
+from serve.identity.account_desk import Membership
 from serve.identity.roles import Role, role_of
-from serve.identity.rows import Account
-from serve.settings import CONTENT_LEVELS, ContentLogging
 
 routes = APIRouter(include_in_schema=False)
 
 _ENTRIES_A_PAGE = 100
+_LONGEST_TITLE = 200
 _DONE = {
     "member": "The member is set.",
-    "removed": "They are not in this account any more.",
+    "removed": "The person is no longer in this account.",
     "changed": "The account is changed.",
     "forgotten": "What was logged is deleted.",
     "opened": "The account is open; its owner can sign in.",
@@ -38,17 +34,11 @@ def show_account(request: Request) -> Response:
 
 @routes.post("/account/members")
 def set_member(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Add a person, or change what they may do."""
+    """Add a person, or change what a member may do."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        put_member(
-            resources.identity,
-            viewer.account,
-            form.get("email", ""),
-            form.get("password") or None,
-            _role(form),
-            viewer.actor.name,
-        )
+        member = _member(form, role_of(form.get("role", "")))
+        resources.desks.accounts.set_member(viewer.account, member, viewer.actor)
         return redirect("/account?done=member")
 
     return _changed(request, form, work)
@@ -59,9 +49,7 @@ def remove_member(request: Request, form: Annotated[Form, Depends(read_form)]) -
     """Take a person out of the account."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        resources.identity.accounts.remove_member(
-            viewer.account, checked_email(form.get("email", "")), viewer.actor.name
-        )
+        resources.desks.accounts.remove_member(viewer.account, form.get("email", ""), viewer.actor)
         return redirect("/account?done=removed")
 
     return _changed(request, form, work)
@@ -69,16 +57,14 @@ def remove_member(request: Request, form: Annotated[Form, Depends(read_form)]) -
 
 @routes.post("/account")
 def change_account(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Change the account's title, its time zone, and what of its requests is logged."""
+    """Change the account's title, its time zone, and how much of its requests is logged."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        zone = checked_zone(form.get("time_zone", ""))
-        title = form.get("title", "").strip()[:200] or viewer.account
-        changed: dict[str, str | None] = {"title": title, "time_zone": zone}
+        title = form.get("title", "").strip()[:_LONGEST_TITLE] or viewer.account
+        changed: dict[str, str | None] = {"title": title, "time_zone": form.get("time_zone", "")}
         if "logged_content" in form:
-            changed["logged_content"] = _content(form["logged_content"])
-        resources.identity.accounts.change(viewer.account, viewer.actor.name, **changed)
-        from_thread.run(resources.follower.refresh)
+            changed["logged_content"] = form["logged_content"] or None
+        resources.desks.accounts.change(viewer.account, viewer.actor, **changed)
         return redirect("/account?done=changed")
 
     return _changed(request, form, work)
@@ -89,7 +75,7 @@ def forget_telemetry(request: Request, form: Annotated[Form, Depends(read_form)]
     """Delete what was logged of the account's requests."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        forget(resources, viewer.account, viewer.actor.name, has_rows=form.get("what") == "rows")
+        resources.erasure.forget(viewer.account, viewer.actor.name, has_rows=form.get("what") == "rows")
         return redirect("/account?done=forgotten")
 
     return _changed(request, form, work)
@@ -97,20 +83,16 @@ def forget_telemetry(request: Request, form: Annotated[Form, Depends(read_form)]
 
 @routes.post("/accounts")
 def open_account(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Open another account with its owner."""
+    """Open another account, with its owner if the form names one."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        viewer.actor.require_operator()
-        name = checked_name(form.get("account", "").strip(), "account")
-        zone = checked_zone(form.get("time_zone", "") or "UTC")
-        account = Account(
-            name, form.get("title", "").strip()[:200] or name, zone, "when_spent", True, resources.clock.now()
+        resources.desks.accounts.open(
+            form.get("account", "").strip(),
+            viewer.actor,
+            title=form.get("title", "").strip()[:_LONGEST_TITLE],
+            time_zone=form.get("time_zone", "") or "UTC",
+            owner=_member(form, Role.OWNER) if form.get("email") else None,
         )
-        resources.identity.accounts.add(account, viewer.actor.name)
-        if form.get("email"):
-            owner = role_of("owner")
-            put_member(resources.identity, name, form["email"], form.get("password") or None, owner, viewer.actor.name)
-        from_thread.run(resources.follower.refresh)
         return redirect("/account?done=opened")
 
     return _changed(request, form, work)
@@ -118,7 +100,7 @@ def open_account(request: Request, form: Annotated[Form, Depends(read_form)]) ->
 
 @routes.get("/audit")
 def show_audit(request: Request) -> Response:
-    """Show who changed what, the newest first."""
+    """Show the audit log, the newest entry first."""
     viewer = viewer_of(request)
     text = request.query_params.get("before", "")
     before = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
@@ -136,19 +118,8 @@ def _changed(request: Request, form: Form, work: Callable[[ResourceSet, Viewer],
         return _page(request, viewer, error.status, error.message)
 
 
-def _role(form: Form) -> Role:
-    try:
-        return role_of(form.get("role", ""))
-    except KeyError:
-        raise BadRequestError("role: viewer, admin or owner", param="role") from None
-
-
-def _content(wish: str) -> ContentLogging | None:
-    if wish not in ("", *CONTENT_LEVELS):
-        raise BadRequestError(
-            "logged_content: none, features, full, or nothing to leave it to the gateway", param="logged_content"
-        )
-    return cast("ContentLogging", wish) if wish else None
+def _member(form: Form, role: Role) -> Membership:
+    return Membership(form.get("email", ""), role, form.get("password") or None)
 
 
 def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "") -> Response:

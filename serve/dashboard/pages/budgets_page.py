@@ -1,6 +1,5 @@
-"""`/budgets`: what every budget may spend this month and has spent; set and lift."""
+"""`/budgets`: every budget, what it may spend this month and has spent; and the forms that set and lift budgets."""
 
-from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -14,14 +13,14 @@ from serve.dashboard.viewer import Viewer, changing_viewer_of, directory_of, vec
 from serve.dashboard.views.budgets_view import KINDS
 from serve.errors import RequestError
 from serve.gateway import resources_of
-from serve.http.admin.common import account_budgets
 from serve.money.period import month_of
+from serve.money.usd_amount import usd_of_text
 
 routes = APIRouter(include_in_schema=False)
 
 _DONE = {
     "set": "The budget is set; the gateway follows within a second.",
-    "lifted": "The budget is lifted; what was spent stays written down.",
+    "lifted": "The budget is lifted; the record of what was spent stays.",
 }
 
 
@@ -33,15 +32,12 @@ def list_budgets(request: Request) -> Response:
 
 @routes.post("/budgets")
 def set_budget(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Set or change one."""
+    """Set or change a budget."""
     viewer = changing_viewer_of(request)
     check_form(request, viewer, form)
     try:
-        account_budgets(resources_of(request.app)).set(
-            viewer.account, _scope(form), amount_of(form.get("usd", "")), viewer.actor
-        )
-    except InvalidOperation:
-        return _page(request, viewer, 400, f"{form.get('usd', '')!r} is no amount: write 60 or 12.50.")
+        usd = usd_of_text(form.get("usd", ""))
+        resources_of(request.app).desks.budgets.set(viewer.account, _scope(form), usd, viewer.actor)
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
     return redirect("/start" if form.get("from") == "start" else "/budgets?done=set")
@@ -49,23 +45,14 @@ def set_budget(request: Request, form: Annotated[Form, Depends(read_form)]) -> R
 
 @routes.post("/budgets/lift")
 def lift_budget(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Lift one."""
+    """Lift a budget."""
     viewer = changing_viewer_of(request)
     check_form(request, viewer, form)
     try:
-        account_budgets(resources_of(request.app)).lift(viewer.account, _scope(form), viewer.actor)
+        resources_of(request.app).desks.budgets.lift(viewer.account, _scope(form), viewer.actor)
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
     return redirect("/budgets?done=lifted")
-
-
-def amount_of(text: str) -> Decimal:
-    """Return an amount of US dollars as people write them: `60`, `$1,250.50`.
-
-    Raises:
-        InvalidOperation: It is none.
-    """
-    return Decimal(text.strip().removeprefix("$").replace(",", ""))
 
 
 def _scope(form: Form) -> str:

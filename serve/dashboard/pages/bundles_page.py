@@ -15,7 +15,6 @@ from serve.dashboard.viewer import Viewer, viewer_of
 from serve.dashboard.views.bundles_view import bundle_lines, history_lines
 from serve.errors import BadRequestError, RequestError
 from serve.gateway import ResourceSet, resources_of
-from serve.http.admin.bundles import change
 from serve.identity.roles import Role
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
@@ -69,7 +68,7 @@ def _changed(request: Request, form: Form, work: Callable[[BundleKeeper, str], o
         )
     check_form(request, viewer, form)
     try:
-        change(resources_of(request.app), lambda keeper: work(keeper, viewer.actor.name))
+        resources_of(request.app).bundle_desk.change(lambda keeper: work(keeper, viewer.actor.name))
     except RequestError as error:
         return render_router(request, viewer, error.status, bundles_shown(request, viewer), problem=error.message)
     return redirect("/router?done=changed#bundles")

@@ -1,24 +1,20 @@
-"""`/keys`: provider keys and virtual keys; stored, tested, issued, rotated, revoked."""
+"""`/keys`: the provider keys and virtual keys of an account, and the forms that change them."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any
 
-from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
-from serve.dashboard.pages.budgets_page import amount_of
 from serve.dashboard.viewer import Viewer, changing_viewer_of, viewer_of
 from serve.dashboard.views.keys_view import key_lines, provider_key_lines
 from serve.errors import BadRequestError, RequestError, VaultError
 from serve.gateway import ResourceSet, resources_of
-from serve.http.admin.common import account_budgets
-from serve.http.admin.virtual_keys import check_scopes
-from serve.identity.issued_keys import IssuedKey, KeyTerms
-from serve.money.scopes import provider_key_scope, virtual_key_scope
+from serve.identity.virtual_key_desk import IssuedKey, KeyTerms
+from serve.money.usd_amount import usd_of_text
 
 routes = APIRouter(include_in_schema=False)
 
@@ -42,35 +38,33 @@ def show_keys(request: Request) -> Response:
 
 @routes.post("/keys/provider")
 def store_provider_key(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Store a provider key, with a budget where one is given, and ask the provider whether it takes it."""
+    """Store a provider key, with a budget if the form has one, and ask the provider whether it accepts the key."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        budget = _optional_amount(form.get("usd", ""))
-        keys = resources.identity.provider_keys
-        key = keys.add(
+        desk = resources.desks.provider_keys
+        key = desk.store(
             viewer.account,
             form.get("provider") or None,
             form.get("name", "").strip() or "main",
             form.get("key", ""),
-            viewer.actor.name,
+            viewer.actor,
             organisation=form.get("organisation", "").strip() or None,
-            base_url=_own_address(form, viewer),
+            base_url=form.get("base_url", "").strip() or None,
             region=form.get("region") or None,
+            budget_usd=_budget(form),
         )
-        if budget is not None:
-            account_budgets(resources).set(viewer.account, provider_key_scope(key.payer), budget, viewer.actor)
-        outcome = keys.test(viewer.account, key.provider, key.name)
-        return _followed(resources, form, outcome.partition(":")[0])
+        outcome = desk.test(viewer.account, key.provider, key.name, viewer.actor)
+        return _back(form, outcome.partition(":")[0])
 
     return _changed(request, form, work)
 
 
 @routes.post("/keys/provider/test")
 def test_provider_key(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Ask the provider whether it takes a key."""
+    """Ask the provider whether it accepts a key."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        outcome = resources.identity.provider_keys.test(viewer.account, form.get("provider", ""), form.get("name", ""))
+        outcome = resources.desks.provider_keys.test(viewer.account, *_provider_key(form), viewer.actor)
         return redirect(f"/keys?done={outcome.partition(':')[0]}")
 
     return _changed(request, form, work)
@@ -78,15 +72,12 @@ def test_provider_key(request: Request, form: Annotated[Form, Depends(read_form)
 
 @routes.post("/keys/provider/switch")
 def switch_provider_key(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Use a key, or leave it out."""
+    """Switch a key on or off."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        is_enabled = form.get("to") == "on"
-        keys = resources.identity.provider_keys
-        keys.change(
-            viewer.account, form.get("provider", ""), form.get("name", ""), viewer.actor.name, is_enabled=is_enabled
-        )
-        return _followed(resources, form, "switched")
+        desk, is_enabled = resources.desks.provider_keys, form.get("to") == "on"
+        desk.change(viewer.account, *_provider_key(form), viewer.actor, is_enabled=is_enabled)
+        return _back(form, "switched")
 
     return _changed(request, form, work)
 
@@ -96,28 +87,19 @@ def remove_provider_key(request: Request, form: Annotated[Form, Depends(read_for
     """Delete a key for good."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        keys = resources.identity.provider_keys.repository
-        keys.remove(viewer.account, form.get("provider", ""), form.get("name", ""), viewer.actor.name)
-        return _followed(resources, form, "removed")
+        resources.desks.provider_keys.remove(viewer.account, *_provider_key(form), viewer.actor)
+        return _back(form, "removed")
 
     return _changed(request, form, work)
 
 
 @routes.post("/keys/virtual")
 def issue_virtual_key(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Issue a virtual key and show it, this once."""
+    """Issue a virtual key and show its secret, this once."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        budget = _optional_amount(form.get("usd", ""))
-        terms = _terms(form, resources)
-        check_scopes(viewer.account, terms.scopes, viewer.actor)
-        issued = resources.identity.issued_keys.issue(
-            viewer.account, form.get("name", "").strip(), terms, viewer.actor.name
-        )
-        if budget is not None:
-            scope = virtual_key_scope(issued.key.virtual_key_id)
-            account_budgets(resources).set(viewer.account, scope, budget, viewer.actor)
-        from_thread.run(resources.follower.refresh)
+        name, terms = form.get("name", "").strip(), _terms(form, resources)
+        issued = resources.desks.virtual_keys.issue(viewer.account, name, terms, viewer.actor, budget_usd=_budget(form))
         return _page(request, viewer, issued=issued)
 
     return _changed(request, form, work)
@@ -125,14 +107,11 @@ def issue_virtual_key(request: Request, form: Annotated[Form, Depends(read_form)
 
 @routes.post("/keys/virtual/rotate")
 def rotate_virtual_key(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Issue a new secret for a key and show it, this once; the old one stays good for a day."""
+    """Issue a new secret for a key and show it, this once; the old one is accepted for another day."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        keys, name = resources.identity.issued_keys, form.get("name", "")
-        check_scopes(viewer.account, keys.repository.find(viewer.account, name).scopes, viewer.actor)
-        issued = keys.rotate(viewer.account, name, timedelta(days=1), viewer.actor.name)
-        from_thread.run(resources.follower.refresh)
-        return _page(request, viewer, issued=issued)
+        desk, one_day = resources.desks.virtual_keys, timedelta(days=1)
+        return _page(request, viewer, issued=desk.rotate(viewer.account, form.get("name", ""), one_day, viewer.actor))
 
     return _changed(request, form, work)
 
@@ -142,8 +121,8 @@ def revoke_virtual_key(request: Request, form: Annotated[Form, Depends(read_form
     """Refuse a key from now on."""
 
     def work(resources: ResourceSet, viewer: Viewer) -> Response:
-        resources.identity.issued_keys.repository.revoke(viewer.account, form.get("name", ""), viewer.actor.name)
-        return _followed(resources, form, "revoked")
+        resources.desks.virtual_keys.revoke(viewer.account, form.get("name", ""), viewer.actor)
+        return _back(form, "revoked")
 
     return _changed(request, form, work)
 
@@ -158,25 +137,21 @@ def _changed(request: Request, form: Form, work: Callable[[ResourceSet, Viewer],
         return _page(request, viewer, error.status, problem=error.message)
     except VaultError as error:
         return _page(request, viewer, 503, problem=str(error))
-    except InvalidOperation:
-        return _page(request, viewer, 400, problem=f"{form.get('usd', '')!r} is no amount: write 60 or 12.50.")
 
 
-def _followed(resources: ResourceSet, form: Form, done: str) -> Response:
-    """Use the change in this worker, then go back to the page that the form was on."""
-    from_thread.run(resources.follower.refresh)
+def _back(form: Form, done: str) -> Response:
+    """Go back to the page that the form was on."""
     return redirect(f"/{'start' if form.get('from') == 'start' else 'keys'}?done={done}")
 
 
-def _optional_amount(text: str) -> Decimal | None:
-    return amount_of(text) if text.strip() else None
+def _provider_key(form: Form) -> tuple[str, str]:
+    """Return the provider and the name of the key that a form is about."""
+    return form.get("provider", ""), form.get("name", "")
 
 
-def _own_address(form: Form, viewer: Viewer) -> str | None:
-    base_url = form.get("base_url", "").strip() or None
-    if base_url is not None and not base_url.startswith("https://"):
-        viewer.actor.require_operator()  # the operator's own network is not everybody's to reach
-    return base_url
+def _budget(form: Form) -> Decimal | None:
+    text = form.get("usd", "").strip()
+    return usd_of_text(text) if text else None
 
 
 def _terms(form: Form, resources: ResourceSet) -> KeyTerms:
@@ -212,12 +187,12 @@ def _page(
 
 
 def keys_shown(request: Request, resources: ResourceSet, viewer: Viewer) -> dict[str, Any]:
-    """Return what the keys' page and the first steps show of an account's keys."""
+    """Return what the page of keys and the page of first steps show of an account's keys."""
     identity, now = resources.identity, resources.clock.now()
-    states = {state.scope: state for state in account_budgets(resources).states(viewer.account)}
+    states = {state.scope: state for state in resources.desks.budgets.states(viewer.account)}
     return {
         "provider_keys": provider_key_lines(identity.provider_keys.repository.of_account(viewer.account), states),
-        "virtual_keys": key_lines(identity.issued_keys.repository.of_account(viewer.account), states, now),
+        "virtual_keys": key_lines(identity.virtual_keys.of_account(viewer.account), states, now),
         "providers": identity.provider_keys.providers(),
         "can_store": identity.vault.is_open,
         "done": _DONE.get(request.query_params.get("done", ""), ""),

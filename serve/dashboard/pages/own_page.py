@@ -12,7 +12,7 @@ from serve.dashboard.page_errors import PageError
 from serve.dashboard.viewer import Viewer, viewer_of
 from serve.errors import BadRequestError, BadSignInError
 from serve.gateway import resources_of
-from serve.http.admin.actor import SESSION_COOKIE
+from serve.http.authentication import SESSION_COOKIE
 from serve.identity.sign_in import SESSION_LASTS, SignIn
 
 routes = APIRouter(include_in_schema=False)

@@ -11,7 +11,9 @@ from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import ACCOUNT_COOKIE, KEY_COOKIE, viewer_of
 from serve.errors import BadSignInError, BadVirtualKeyError, ForbiddenError
 from serve.gateway import resources_of
-from serve.http.admin.actor import SESSION_COOKIE, actor_of_key, is_first_start
+from serve.http.authentication import SESSION_COOKIE
+from serve.identity.first_start import is_first_start
+from serve.identity.roles import actor_of_key
 from serve.identity.sign_in import SESSION_LASTS
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
@@ -24,7 +26,8 @@ _YEAR_S = 365 * 86_400
 def ask_who(request: Request) -> Response:
     """Show the form; where nobody need sign in, go on."""
     wanted = local_path(request.query_params.get("next"))
-    if is_first_start(resources_of(request.app)):
+    resources = resources_of(request.app)
+    if is_first_start(resources.key_ring, resources.identity.accounts):
         return redirect(wanted)
     return _form(request, 200, wanted, "")
 

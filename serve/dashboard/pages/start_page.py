@@ -1,8 +1,7 @@
-"""`/start`: the first steps. Create the owner; then keys, budgets, and the snippet for one's program."""
+"""`/start`: the first steps. The owner of the gateway, keys, budgets, and a snippet to try the gateway with."""
 
 from typing import Annotated
 
-from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from serve.dashboard.forms import Form, check_form, read_form
@@ -12,37 +11,39 @@ from serve.dashboard.pages.sign_in_page import set_cookie
 from serve.dashboard.queries.budgets_query import read_budgets
 from serve.dashboard.viewer import Viewer, directory_of, viewer_of
 from serve.errors import RequestError
-from serve.gateway import resources_of
-from serve.http.admin.actor import SESSION_COOKIE, is_first_start
-from serve.identity.issued_keys import IssuedKey, KeyTerms
-from serve.identity.roles import Role
+from serve.gateway import ResourceSet, resources_of
+from serve.http.authentication import SESSION_COOKIE
+from serve.identity.account_desk import Membership
+from serve.identity.first_start import is_first_start
+from serve.identity.roles import Actor, Role
 from serve.identity.sign_in import LEAST_PASSWORD_CHARACTERS, SESSION_LASTS
+from serve.identity.virtual_key_desk import IssuedKey, KeyTerms
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 
+_FIRST_START = Actor("first start", {DEFAULT_ACCOUNT: Role.OWNER})
+
 
 @routes.get("/start")
 def show_steps(request: Request) -> Response:
-    """Show the steps, those that are done marked."""
+    """Show the steps, and mark those that are done."""
     return _page(request, viewer_of(request))
 
 
 @routes.post("/start/owner")
 def create_owner(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Create the gateway's owner, as long as nobody is, and sign them in."""
+    """Create the gateway's owner, if there is none yet, and sign the owner in."""
     viewer = viewer_of(request)
     check_form(request, viewer, form)
     resources = resources_of(request.app)
-    if not is_first_start(resources):
+    if not _is_first_start(resources):
         return redirect("/start")
-    identity = resources.identity
+    password = form.get("password", "")
     try:
-        email = identity.sign_in.add_person(
-            DEFAULT_ACCOUNT, form.get("email", ""), form.get("password", ""), "first start"
-        )
-        identity.accounts.set_member(DEFAULT_ACCOUNT, email, Role.OWNER, "first start")
-        secret = identity.sign_in.sign_in(email, form.get("password", ""))
+        owner = Membership(form.get("email", ""), Role.OWNER, password)
+        email = resources.desks.accounts.set_member(DEFAULT_ACCOUNT, owner, _FIRST_START)
+        secret = resources.identity.sign_in.sign_in(email, password)
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
     response = redirect("/start")
@@ -55,15 +56,16 @@ def issue_first_key(request: Request, form: Annotated[Form, Depends(read_form)])
     """Issue a virtual key and show the snippets with it."""
     viewer = viewer_of(request)
     check_form(request, viewer, form)
-    resources = resources_of(request.app)
+    desk, name = resources_of(request.app).desks.virtual_keys, form.get("name", "").strip() or "first"
     try:
-        viewer.actor.require(viewer.account, Role.ADMIN)
-        name = form.get("name", "").strip() or "first"
-        issued = resources.identity.issued_keys.issue(viewer.account, name, KeyTerms(), viewer.actor.name)
+        issued = desk.issue(viewer.account, name, KeyTerms(), viewer.actor)
     except RequestError as error:
         return _page(request, viewer, error.status, error.message)
-    from_thread.run(resources.follower.refresh)
     return _page(request, viewer, issued=issued)
+
+
+def _is_first_start(resources: ResourceSet) -> bool:
+    return is_first_start(resources.key_ring, resources.identity.accounts)
 
 
 def _page(
@@ -77,7 +79,7 @@ def _page(
         "start.html",
         status,
         **keys_shown(request, resources, viewer),
-        needs_owner=is_first_start(resources),
+        needs_owner=_is_first_start(resources),
         payers=sorted({lane.account for lane in lanes}),
         n_lanes=len(lanes),
         budgets=[line for line in read_budgets(resources, viewer.account) if line.cap_nusd is not None],

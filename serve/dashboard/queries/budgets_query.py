@@ -1,10 +1,9 @@
-"""The budgets that an account's people may see."""
+"""The budgets that the members of an account may see."""
 
 from serve.dashboard.views.budgets_view import BudgetLine, budget_lines
 from serve.gateway import ResourceSet
-from serve.http.admin.common import account_budgets
 
 
 def read_budgets(resources: ResourceSet, account: str) -> list[BudgetLine]:
-    """Return this month of every scope of the account's that has a cap or spent something."""
-    return budget_lines(account_budgets(resources).states(account), resources.budgets.repository.rules())
+    """Return the current month of every scope of the account that has a budget or spent money."""
+    return budget_lines(resources.desks.budgets.states(account), resources.budgets.repository.rules())

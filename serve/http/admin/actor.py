@@ -1,4 +1,8 @@
-"""Who asks the admin API for something: a signed-in person, a virtual key with the scope, or the only person at their own machine."""
+"""The actor behind a call of the admin API.
+
+It is a person who signed in, or a virtual key with a scope for this API. Before the gateway has an owner it may also be
+the only person at the machine.
+"""
 
 from typing import Annotated, Final
 
@@ -6,21 +10,20 @@ from fastapi import Depends, Request
 
 from serve.errors import BadVirtualKeyError, ForbiddenError
 from serve.gateway import ResourceSet, resources_of
-from serve.http.authentication import authenticate
-from serve.identity.roles import Actor, Role
-from serve.identity.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT, VirtualKeyHolder
+from serve.http.authentication import SESSION_COOKIE, authenticate
+from serve.identity.first_start import is_first_start
+from serve.identity.roles import Actor, Role, actor_of_key
+from serve.identity.virtual_keys import ANONYMOUS, DEFAULT_ACCOUNT
 from serve.settings import LOOPBACK_HOSTS
 
-SESSION_COOKIE: Final = "llmdeal_session"
-_ROLE_OF_SCOPE: Final = {"owner": Role.OWNER, "admin": Role.ADMIN, "read": Role.VIEWER}
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def actor_of(request: Request) -> Actor:
-    """Return who asks. Reads the database; for endpoints that run in threads.
+    """Return the actor. Reads the database; for endpoints that run in threads.
 
     Raises:
-        BadVirtualKeyError: Nobody who may.
+        BadVirtualKeyError: The call has neither a session nor a virtual key that is accepted.
         ForbiddenError: The virtual key is not for this API, or a page of another site sent the request.
     """
     resources = resources_of(request.app)
@@ -33,16 +36,11 @@ def actor_of(request: Request) -> Actor:
     return actor_of_key(holder)
 
 
-def is_first_start(resources: ResourceSet) -> bool:
-    """Return whether nobody owns this gateway yet and no virtual key was ever made."""
-    return not resources.key_ring.is_closed and not resources.identity.accounts.has_owner(DEFAULT_ACCOUNT)
-
-
 def check_same_site(request: Request) -> None:
-    """Refuse what a page of another site made a browser send.
+    """Refuse a request that a page of another site made the browser send.
 
     Raises:
-        ForbiddenError: It did.
+        ForbiddenError: This is such a request.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -60,26 +58,15 @@ def _person(request: Request, resources: ResourceSet, session: str) -> Actor:
 
 
 def _only_person_here(request: Request, resources: ResourceSet) -> Actor:
-    """Return the operator, before anybody has signed up; only ever over loopback, and under its own name, which no page elsewhere can take."""
+    """Return the operator, before the gateway has an owner.
+
+    That is only over loopback and under the machine's own name: a page elsewhere cannot have a request sent that way.
+    """
     check_same_site(request)
     name = (request.url.hostname or "").strip("[]")
-    if name not in LOOPBACK_HOSTS or not is_first_start(resources):
+    if name not in LOOPBACK_HOSTS or not is_first_start(resources.key_ring, resources.identity.accounts):
         raise BadVirtualKeyError
     return Actor("anonymous", {DEFAULT_ACCOUNT: Role.OWNER})
-
-
-def actor_of_key(holder: VirtualKeyHolder) -> Actor:
-    """Return what a virtual key may do besides asking models.
-
-    Raises:
-        ForbiddenError: Nothing.
-    """
-    roles = [role for scope, role in _ROLE_OF_SCOPE.items() if scope in holder.scopes]
-    if not roles:
-        raise ForbiddenError(
-            f"the virtual key {holder.virtual_key_id!r} is not for this API: its scopes lack read, admin or owner"
-        )
-    return Actor(f"virtual_key:{holder.virtual_key_id}", {holder.account: max(roles)})
 
 
 AskedBy = Annotated[Actor, Depends(actor_of)]

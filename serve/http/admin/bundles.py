@@ -1,18 +1,13 @@
 """Bundles: which quality model decides, and which ones are tried. For the people of the account that runs the gateway."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from anyio import from_thread
 from fastapi import Request
 from pydantic import Field
 
-from router.errors import RouterError
-from serve.bundles.bundle_keeper import BundleKeeper
 from serve.bundles.staging import StageEntry, Standing
 from serve.bundles.store import FoundBundle
 from serve.bundles.verdict_shape import verdict_shape
-from serve.errors import ConflictError
 from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes
@@ -24,7 +19,6 @@ routes = admin_routes("bundles")
 Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the history.")]
 Share = Annotated[float, Field(gt=0, le=1)]
 _MOST_ENTRIES = 100
-_Done = TypeVar("_Done")
 
 
 class Promotion(Taken):
@@ -92,7 +86,9 @@ def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dic
     """Promote a bundle that the gate found better than the champion, or any with `force` and a note."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(
-        change(resources, lambda keeper: keeper.promote(name, actor.name, is_forced=body.force, note=body.note))
+        resources.bundle_desk.change(
+            lambda keeper: keeper.promote(name, actor.name, is_forced=body.force, note=body.note)
+        )
     )
 
 
@@ -102,7 +98,7 @@ def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dic
 def roll_back(body: Reason, request: Request, actor: AskedBy) -> dict[str, Any]:
     """Go back by one champion; in the end to the configured bundle."""
     resources = _allowed(request, actor, Role.ADMIN)
-    return standing_shape(change(resources, lambda keeper: keeper.rollback(actor.name, note=body.note)))
+    return standing_shape(resources.bundle_desk.change(lambda keeper: keeper.rollback(actor.name, note=body.note)))
 
 
 @routes.post(
@@ -112,7 +108,7 @@ def try_canary(name: str, body: Trial, request: Request, actor: AskedBy) -> dict
     """Let a bundle decide a share of the conversations."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(
-        change(resources, lambda keeper: keeper.try_canary(name, body.share, actor.name, note=body.note))
+        resources.bundle_desk.change(lambda keeper: keeper.try_canary(name, body.share, actor.name, note=body.note))
     )
 
 
@@ -123,7 +119,9 @@ def try_shadow(name: str, body: ShadowTrial, request: Request, actor: AskedBy) -
     """Ask a bundle what it would do with a share of the requests."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(
-        change(resources, lambda keeper: keeper.try_shadow(name, actor.name, share=body.share, note=body.note))
+        resources.bundle_desk.change(
+            lambda keeper: keeper.try_shadow(name, actor.name, share=body.share, note=body.note)
+        )
     )
 
 
@@ -131,23 +129,8 @@ def try_shadow(name: str, body: ShadowTrial, request: Request, actor: AskedBy) -
 def stop(body: Stop, request: Request, actor: AskedBy) -> dict[str, Any]:
     """End the canary, the shadow, or both."""
     resources = _allowed(request, actor, Role.ADMIN)
-    ended = change(resources, lambda keeper: keeper.stop(actor.name, body.stage, note=body.note))
+    ended = resources.bundle_desk.change(lambda keeper: keeper.stop(actor.name, body.stage, note=body.note))
     return {"stopped": [standing_shape(standing) for standing in ended]}
-
-
-def change(resources: ResourceSet, work: Callable[[BundleKeeper], _Done]) -> _Done:
-    """Change what stands where, and let this process use it at once; for a thread of its own.
-
-    Raises:
-        ConflictError: The bundle is refused, or the change does not fit how things stand.
-        RequestError: As the keeper says.
-    """
-    try:
-        done = work(resources.bundle_keeper)
-    except RouterError as error:
-        raise ConflictError(str(error)) from None
-    from_thread.run(resources.bundles.refresh)
-    return done
 
 
 def bundle_shape(found: FoundBundle) -> dict[str, Any]:
