@@ -1,4 +1,4 @@
-"""`llmdeal calibrate vendor/model`."""
+"""`llmdeal calibrate vendor/model`: places a new model among the trained ones."""
 
 import os
 from collections.abc import Sequence
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="vendor/model, as `llmdeal prices` and GET /v1/models list it.")],
-    lane: Annotated[
-        str, typer.Option(help="Which lane to ask, where several serve the model; by default the cheapest.")
-    ] = "",
-    questions: Annotated[int, typer.Option(min=10, help="How many to ask.")] = 50,
+    lane: Annotated[str, typer.Option(help="Lane to ask, if several serve the model; by default the cheapest.")] = "",
+    questions: Annotated[int, typer.Option(min=10, help="Number of questions to ask.")] = 50,
     bank: Annotated[
         Path | None, typer.Option(help="Questions of your own: JSON Lines with id, kind, grader, prompt and answer.")
     ] = None,
@@ -29,7 +27,10 @@ def calibrate(
     max_tokens: Annotated[int, typer.Option(min=16, help="Limit on each answer.")] = 4_096,
     config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
 ) -> None:
-    """Ask a model that the router was not trained on a few dozen questions, grade the answers, and place it among the trained models."""
+    """Ask a model a few dozen questions, grade the answers, and place it among the trained models.
+
+    It is for a model that the router was not trained on.
+    """
     import asyncio
 
     from rich.console import Console
@@ -51,7 +52,8 @@ def calibrate(
                 f"it is expected to cost {plan.expected_usd:.2f} USD: raise --max-cost or ask fewer --questions"
             )
         console.print(
-            f"Asking [bold]{plan.lane.lane_id}[/] {len(plan.questions)} questions, for about {plan.expected_usd:.4f} USD."
+            f"Asking [bold]{plan.lane.lane_id}[/] {len(plan.questions)} questions, "
+            f"for about {plan.expected_usd:.4f} USD."
         )
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("Asking", total=len(plan.questions))

@@ -1,4 +1,4 @@
-"""How the command line reports errors: one line that names what, where and the mend; exit code 2; no traceback."""
+"""How the command line reports errors: one line with the problem and the remedy, exit code 2, and no traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,10 @@ from serve.redaction import redact
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the program's own errors into one line on standard error. Anything else is a defect and keeps its traceback."""
+    """Print the program's own errors as one line on standard error, and exit with code 2.
+
+    Any other exception is a defect and keeps its traceback.
+    """
     try:
         yield
     except (ServeError, RouterError) as error:

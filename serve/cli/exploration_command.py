@@ -1,4 +1,4 @@
-"""`llmdeal exploration`: what trying other lanes was expected to give up this month, and what it may."""
+"""`llmdeal exploration`: the expected cost of trying other lanes this month, and its ceiling."""
 
 import os
 from decimal import Decimal
@@ -36,7 +36,7 @@ def exploration(
             f"{month.period}: {month.n_explored:,} requests explored, expected to give up {_usd(month.spent_nusd)} USD."
         )
         if held:
-            typer.echo(f"{_usd(held)} USD are in the hands of workers, or were when they were killed.")
+            typer.echo(f"{_usd(held)} USD are leased by workers, or were when those workers were killed.")
         if wanted.share:
             typer.echo(f"The ceiling is {_usd(ceiling_nusd(wanted))} USD; {wanted.share:.1%} of requests may explore.")
         else:

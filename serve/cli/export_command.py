@@ -21,7 +21,8 @@ def export(
     since: Annotated[
         str | None,
         typer.Option(
-            help="First moment: 2026-11-01, 2026-11-01T12:00Z, or so long ago: 7d, 24h, 30m. Not needed to add to an export."
+            help="First moment: 2026-11-01, 2026-11-01T12:00Z, or so long ago: 7d, 24h, 30m. "
+            "Not needed to add to an export."
         ),
     ] = None,
     until: Annotated[str, typer.Option(help="First moment after the window, in the same forms; 0m is now.")] = "0m",
@@ -47,11 +48,11 @@ def export(
 
 
 def run_export(since: str | None, until: str, out: Path, database: str, *, now: datetime, append: bool = False) -> None:
-    """Export the window, or add to an export, and print one line about what is there then.
+    """Export the window, or add to an export, and print one line about the result.
 
     Raises:
-        ExportError: A moment is not understood, or `export_telemetry` refuses.
-        StorageError: The database is not there or cannot be used.
+        ExportError: A moment is malformed, or `export_telemetry` refuses.
+        StorageError: The database does not exist or cannot be used.
     """
     from serve.storage.database import open_database
     from serve.telemetry.export.export import append_telemetry, export_telemetry
@@ -76,10 +77,15 @@ def run_export(since: str | None, until: str, out: Path, database: str, *, now: 
 
 
 def parse_moment(text: str, option: str, now: datetime) -> datetime:
-    """Return the moment that `text` means, in UTC: a date, an ISO 8601 time (UTC unless it says otherwise), or how long ago.
+    """Return the moment that a text means, in UTC.
+
+    Args:
+        text: Date, ISO 8601 time (UTC unless it has a time zone), or time ago, such as 7d.
+        option: Name of the option that has it, for the error.
+        now: Present time.
 
     Raises:
-        ExportError: It is none of these; names `option`.
+        ExportError: The text is none of these.
     """
     ago = _AGO.fullmatch(text)
     try:

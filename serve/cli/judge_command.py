@@ -1,4 +1,4 @@
-"""`llmdeal judge provider/model`."""
+"""`llmdeal judge provider/model`: a language model grades logged answers."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def judge(
-    lane: Annotated[str, typer.Argument(help="Who judges: a lane, or vendor/model, as `llmdeal prices` lists them.")],
+    lane: Annotated[str, typer.Argument(help="The judge: a lane, or vendor/model, as `llmdeal prices` lists them.")],
     budget_usd: Annotated[
         float, typer.Option(min=0, help="The most that this run may cost, USD; it ends before it costs more.")
     ],
@@ -27,18 +27,19 @@ def judge(
             help="rubric: grade each answer; pairwise: compare two lanes' answers to the same prompt, in both orders."
         ),
     ] = "rubric",
-    count: Annotated[
-        int, typer.Option(min=1, max=20_000, help="How many answers, or pairs, are judged at most.")
-    ] = 100,
+    count: Annotated[int, typer.Option(min=1, max=20_000, help="Most answers, or pairs of answers, to judge.")] = 100,
     since: Annotated[
         str, typer.Option(help="How far back answers are taken: 2026-11-01, or so long ago: 30d, 24h.")
     ] = "30d",
-    account: Annotated[str, typer.Option(help="Whose answers.")] = "default",
+    account: Annotated[str, typer.Option(help="Account whose answers are judged.")] = "default",
     max_tokens: Annotated[int, typer.Option(min=32, help="Limit on each answer of the judge.")] = 400,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
     config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
 ) -> None:
-    """Let a language model of your choice grade logged answers, within a budget; judgements are feedback like any other."""
+    """Let a language model of your choice grade logged answers, within a budget.
+
+    Judgements are feedback like any other.
+    """
     import asyncio
 
     from rich.console import Console
@@ -73,17 +74,20 @@ def judge(
     n_judged = sum(map(len, result.values.values()))
     many = "" if n_judged == 1 else "s"
     console.print(
-        f"{n_judged} answer{many} judged, {result.spent_usd:.6f} USD spent. The same command goes on where this one ended."
+        f"{n_judged} answer{many} judged, {result.spent_usd:.6f} USD spent. "
+        "The same command goes on where this one ended."
     )
 
 
-def _show(tell: Callable[[str], None], plan: "JudgingPlan", budget_usd: float) -> None:
+def _show(print_line: Callable[[str], None], plan: "JudgingPlan", budget_usd: float) -> None:
     many = "" if len(plan.tasks) == 1 else "s"
     what = f"answer{many}" if plan.mode == "rubric" else f"pair{many} of answers in both orders"
-    tell(f"[bold]{plan.lane.lane_id}[/] judges {len(plan.tasks)} {what}, for about {plan.expected_usd:.4f} USD.")
-    tell(f"It ends before it costs more than {budget_usd:.4f} USD. The texts are sent to {plan.lane.provider}.")
+    print_line(f"[bold]{plan.lane.lane_id}[/] judges {len(plan.tasks)} {what}, for about {plan.expected_usd:.4f} USD.")
+    print_line(f"It ends before it costs more than {budget_usd:.4f} USD. The texts are sent to {plan.lane.provider}.")
     if plan.n_own or plan.n_judged:
-        tell(f"Left out: {plan.n_own} answers of the judge's own model, {plan.n_judged} that it has judged before.")
+        print_line(
+            f"Left out: {plan.n_own} answers of the judge's own model, {plan.n_judged} that it has judged before."
+        )
 
 
 def _table(values: Mapping[str, Sequence[float]]) -> "Table":
@@ -91,6 +95,6 @@ def _table(values: Mapping[str, Sequence[float]]) -> "Table":
 
     shown = Table("lane", "answers", "mean", title="Judged", title_justify="left")
     for lane_id in sorted(values):
-        said = values[lane_id]
-        shown.add_row(lane_id, str(len(said)), f"{sum(said) / len(said):.3f}")
+        scores = values[lane_id]
+        shown.add_row(lane_id, str(len(scores)), f"{sum(scores) / len(scores):.3f}")
     return shown

@@ -1,4 +1,4 @@
-"""`llmdeal local`."""
+"""`llmdeal local`: the gateway with two small real language models on this machine."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def local(
         from serve.app import create_app
         from serve.process.server import GatewayServer
 
-        # Without the environment's provider keys: everything here runs on this machine.
+        # The provider keys of the environment are left out: everything here runs on this machine.
         paths = {name: os.environ[name] for name in ("HOME", "XDG_DATA_HOME") if name in os.environ}
         app = create_app(settings, paths)
         server = GatewayServer(app, settings.host, settings.port)

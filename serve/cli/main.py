@@ -1,6 +1,6 @@
 """The `llmdeal` command. Commands of other packages join through the entry-point group `llmdeal.commands`.
 
-That is how `train`, `predict` and `evaluate` are here while serving and training never import each other.
+`train`, `predict` and `evaluate` join that way, so serving and training never import each other.
 """
 
 import sys
@@ -36,7 +36,8 @@ def build_command_line(wanted: str | None) -> typer.Typer:
     """Return the command line.
 
     Args:
-        wanted: The command about to run; commands of other packages are imported only when they are it, because theirs are heavy.
+        wanted: Name of the command about to run; None: none. Only that command of another package is imported, because
+            their imports are heavy.
     """
     command_line = typer.Typer(
         name="llmdeal",
@@ -96,7 +97,7 @@ _HELP = {
 
 
 def _unused() -> None:
-    """Stand for a command that is listed but not the one about to run."""
+    """Take the place of a command that is listed and not about to run."""
 
 
 def run() -> None:

@@ -1,4 +1,4 @@
-"""`llmdeal new-key`."""
+"""`llmdeal new-key`: a virtual key for the settings."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`llmdeal prices`."""
+"""`llmdeal prices`: the price of every lane."""
 
 import os
 from pathlib import Path

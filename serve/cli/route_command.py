@@ -1,4 +1,4 @@
-"""`llmdeal route "a prompt"`."""
+"""`llmdeal route "a prompt"`: the lane that a prompt would take, and the reason."""
 
 import os
 from pathlib import Path
@@ -12,16 +12,16 @@ from serve.cli.errors import one_line_errors
 
 
 def route(
-    prompt: Annotated[str, typer.Argument(help="What a user would send; '-' reads it from standard input.")],
+    prompt: Annotated[str, typer.Argument(help="The prompt; '-' reads it from standard input.")],
     quality: Annotated[float | None, typer.Option(help="Bar: least P(good answer) wanted, 0..1.", min=0, max=1)] = None,
     quality_of_best: Annotated[
         float | None, typer.Option(help="Bar: share of the best lane's mean quality to keep, 0..1.", min=0, max=1)
     ] = None,
     willingness_to_pay: Annotated[float | None, typer.Option(help="What a good answer is worth, USD.", min=0)] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file.")] = None,
-    most: Annotated[int, typer.Option(help="How many lanes to show.", min=1)] = 12,
+    most: Annotated[int, typer.Option(help="Number of lanes to show.", min=1)] = 12,
 ) -> None:
-    """Show which lane a prompt would take, and why; nothing is sent anywhere."""
+    """Show which lane a prompt would take, and why; no request is sent."""
     import numpy as np
 
     from router.context import NO_CONSTRAINTS, Preferences, RouteContext
@@ -65,7 +65,7 @@ def route(
         )
     shown = Table(
         "",
-        Column("lane", overflow="fold", min_width=28),  # folded, as half a name names nothing
+        Column("lane", overflow="fold", min_width=28),  # folded: half a name is of no use
         "P(good)",
         "tokens",
         "USD",

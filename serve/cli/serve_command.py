@@ -1,4 +1,4 @@
-"""`llmdeal serve`."""
+"""`llmdeal serve`: the gateway itself."""
 
 import os
 from pathlib import Path

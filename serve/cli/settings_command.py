@@ -1,4 +1,4 @@
-"""`llmdeal settings`."""
+"""`llmdeal settings`: the list of all settings."""
 
 from rich.console import Console
 from rich.table import Table

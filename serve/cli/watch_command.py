@@ -1,4 +1,4 @@
-"""`llmdeal watch`: what was learned of lanes since the bundle was trained, and whether anything drifts."""
+"""`llmdeal watch`: what was learned about lanes since the bundle was trained, and drift."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +19,7 @@ def watch(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the alarms that ring and nothing else.")] = False,
     config: Config = None,
 ) -> None:
-    """Show lanes whose quality moved, drift of prompts, and alarms; exit status 1 while one of the last day rings."""
+    """Show lanes whose quality changed, drift of prompts, and alarms; exit status 1 if an alarm rings."""
     import os
 
     from serve.alerts.watch_repository import WatchRepository
@@ -41,7 +41,7 @@ def watch(
         beginnings = BundleShifts(open_store(settings, os.environ).folders().values)
         lanes = LaneWatch(engine, WatchRepository(engine), terms, beginnings, round_us=0)
         lanes.look()
-        lanes.learn(now_us)  # as a gateway would, should none be running
+        lanes.learn(now_us)  # a running gateway does the same
         report = read_report(engine, terms, account, now_us)
         engine.dispose()
     console = Console()
@@ -58,8 +58,9 @@ def watch(
 def _print_report(console: Console, report: "WatchReport") -> None:
     for version in report.versions:
         console.print(
-            f"[bold]{version.router_version}[/]: {version.n_answers:,} judged answers; all lanes together {version.common_shift:+.2f} "
-            f"± {version.common_shift_std:.2f} log odds from what was predicted; evidence of an alarm {version.evidence:.0%}",
+            f"[bold]{version.router_version}[/]: {version.n_answers:,} judged answers; all lanes together "
+            f"{version.common_shift:+.2f} ± {version.common_shift_std:.2f} log odds from what was predicted; "
+            f"evidence of an alarm {version.evidence:.0%}",
             highlight=False,
         )
     if report.lanes:

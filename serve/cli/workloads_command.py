@@ -1,4 +1,4 @@
-"""`llmdeal workloads`."""
+"""`llmdeal workloads`: costs of typical workloads, alone and routed."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ _HEADINGS = ("provider alone", "its best model", "score", "1,000 requests", "rou
 
 def workloads(
     config: Annotated[Path | None, typer.Option(help="Settings file, for the bundle.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the tables as Markdown, too.")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="File to which the tables are also written, as Markdown.")
+    ] = None,
 ) -> None:
     """Show what four workloads would cost at each provider alone, and routed at equal quality, at today's prices."""
     from rich.console import Console

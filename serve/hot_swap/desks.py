@@ -1,6 +1,6 @@
 """The desks: where accounts, members, keys and budgets are changed.
 
-The admin API, the dashboard and the command line use the same desks, so that a change is the same whichever way it came.
+The admin API, the dashboard and the command line use the same desks, so that a change is the same through each door.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Accounts at providers: whose credentials are there, at which address they count, and in which region their lanes run."""
+"""Accounts at providers: the credentials for one, the address they are for, and the region where its lanes run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,19 +24,19 @@ _WORLDWIDE_PREFIX = "global."
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccount:
-    """A provider with credentials of ours.
+    """A provider together with credentials for it.
 
     Args:
-        row: The provider.
-        configured: What the settings say of it.
-        base_url: Of its endpoints.
-        price_factor: On its rates, there.
-        headers: Of every call, with the key if that is all it takes.
-        region: Where its lanes run; None: unknown.
-        signer: Adds credentials to each request; None: the headers have them.
-        region_row: Of the region that was asked for; None: none was.
-        payer: Its name in the scopes of budgets; empty: as in its lanes' ids.
-        organisation: Whose limits its keys share; None: they are its own.
+        row: Provider of the catalogue.
+        configured: Settings of the provider.
+        base_url: Address of its endpoints.
+        price_factor: Factor on the provider's prices, in this region.
+        headers: Headers of every call; they have the key, unless requests are signed.
+        region: Region where its lanes run; None: unknown.
+        signer: Signer that adds credentials to each request; None: the headers have them.
+        region_row: Catalogue entry of the region that was asked for; None: no region was asked for.
+        payer: Its name in the scopes of budgets; empty: the same as in its lanes' ids.
+        organisation: Group of keys that share their rate limits; None: the limits are its own.
     """
 
     row: ProviderRow
@@ -86,28 +86,28 @@ class ProviderAccount:
         return self.row.retains_data if agreed is None else agreed
 
     def model_id(self, offered: str) -> str:
-        """Return the id to ask for: of the region's inference profile where there is one."""
+        """Return the model id to ask for: in a region with inference profiles, the id of the profile."""
         prefix = self.region_row.model_prefix if self.region_row else None
         return offered if prefix is None else prefix + offered.removeprefix(_WORLDWIDE_PREFIX)
 
     def priced_as(self, offer: OfferRow) -> OfferRow:
-        """Return the offer under the id that its price in this region is known by."""
+        """Return the offer with the id under which its price in this region is listed."""
         prefix = self.region_row.price_prefix if self.region_row else None
         if prefix is None:
             return offer
         return offer.model_copy(update={"price_id": prefix + offer.model.removeprefix(_WORLDWIDE_PREFIX)})
 
     def region_of(self, model_id: str) -> Region | None:
-        """Return where a model runs: anywhere where its id says so, whatever address was asked."""
+        """Return the region where a model runs; `global` for a worldwide id, whatever the address."""
         return "global" if model_id.startswith(_WORLDWIDE_PREFIX) else self.region
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedProviderKey:
-    """A stored provider key, opened; never printed.
+    """A stored provider key with its secret; never printed.
 
     Args:
-        key: What is known of it.
+        key: Everything about the key that people may see.
         secret: The key itself.
     """
 
@@ -118,7 +118,13 @@ class OpenedProviderKey:
 def open_accounts(
     row: ProviderRow, settings: Settings, environment: Mapping[str, str], notices: list[str]
 ) -> list[ProviderAccount]:
-    """Return the accounts at a provider that the settings and the environment have keys of: one for each key.
+    """Return the accounts at a provider, one for each key in the settings and the environment.
+
+    Args:
+        row: Provider of the catalogue.
+        settings: Settings.
+        environment: Environment variables.
+        notices: List to which remarks for the operator are added.
 
     Raises:
         ConfigurationError: A region is not offered, or credentials cannot be used.
@@ -139,11 +145,11 @@ def open_accounts(
 
 
 def open_stored_account(row: ProviderRow, opened: OpenedProviderKey, notices: list[str]) -> ProviderAccount | None:
-    """Return the account of a stored key, or None and a notice where it cannot be used."""
+    """Return the account of a stored key; None: the key cannot be used, and a notice says why."""
     key = opened.key
-    told = {"account": key.name, "base_url": key.base_url, "region": key.region}
+    values = {"account": key.name, "base_url": key.base_url, "region": key.region}
     try:
-        configured = ProviderSettings.model_validate(told)
+        configured = ProviderSettings.model_validate(values)
         signed = stored_signer(row, configured, opened)
         account = _open(row, configured, {}, notices, row.credentials, opened.secret, signed)
     except (ConfigurationError, ValidationError) as error:
@@ -156,10 +162,10 @@ def open_stored_account(row: ProviderRow, opened: OpenedProviderKey, notices: li
 def stored_signer(
     row: ProviderRow, configured: ProviderSettings, opened: OpenedProviderKey
 ) -> tuple[Signer | None, str | None]:
-    """Return the signer of a stored key, and the project that it names; no signer where it is simply a key.
+    """Return the signer of a stored key, and the project that it names; (None, None) for a plain key.
 
     Raises:
-        ConfigurationError: These are no credentials of this kind.
+        ConfigurationError: The credentials are malformed.
     """
     if row.credentials == "google":
         from serve.upstream.signing.google import GoogleSigner
@@ -178,7 +184,7 @@ def stored_signer(
 def _open_account(
     row: ProviderRow, settings: Settings, environment: Mapping[str, str], notices: list[str]
 ) -> ProviderAccount | None:
-    """Return the account at a provider, or None, and a notice where the operator seems to want one.
+    """Return the account at a provider; None: there is none, with a notice if the operator seems to want one.
 
     Raises:
         ConfigurationError: A region is not offered, or credentials cannot be used.
@@ -192,7 +198,8 @@ def _open_account(
     if kind == "key" and provider_key is None and (row.needs_key or not is_wanted):
         if is_wanted:
             notices.append(
-                f"{row.name}: no key was found in {configured.key_env or ' or '.join(row.key_env)}; its lanes are left out."
+                f"{row.name}: no key was found in {configured.key_env or ' or '.join(row.key_env)}; "
+                "its lanes are left out."
             )
         return None
     if kind != "key" and not is_wanted:
@@ -252,7 +259,7 @@ def _region_row(row: ProviderRow, configured: ProviderSettings) -> RegionRow | N
         return None
     region_row = row.regions.get(configured.region)
     if region_row is None and row.base_url is None:
-        return None  # the address is the operator's own, and so is the word on where it is
+        return None  # the address is the operator's own, so the catalogue does not know its region
     if region_row is None:
         offered = ", ".join(row.regions) or "none"
         raise ConfigurationError(
@@ -264,21 +271,20 @@ def _region_row(row: ProviderRow, configured: ProviderSettings) -> RegionRow | N
 def _location(
     row: ProviderRow, configured: ProviderSettings, region_row: RegionRow | None, environment: Mapping[str, str]
 ) -> str | None:
-    told = configured.location or (region_row.location if region_row else None)
-    return told or next((environment[name] for name in row.location_env if environment.get(name)), None) or row.location
+    chosen = configured.location or (region_row.location if region_row else None)
+    named = next((environment[name] for name in row.location_env if environment.get(name)), None)
+    return chosen or named or row.location
 
 
 def _place(row: ProviderRow, location: str | None, notices: list[str]) -> PlaceRow | None:
-    """Return what is known of a location; where nothing is, no region, and the dearest of the provider's prices."""
+    """Return the catalogue entry of a location; for an unknown one, no region and the provider's highest prices."""
     if not row.places or location is None:
         return None
-    known = row.places.get(location)
-    if known is not None:
-        return known
-    notices.append(
-        f"{row.name}: of {location!r} it is not known in which region it is; its lanes satisfy no region constraint."
-    )
-    return PlaceRow(region=None, base_url=None, price_factor=max(place.price_factor for place in row.places.values()))
+    place = row.places.get(location)
+    if place is not None:
+        return place
+    notices.append(f"{row.name}: the region of {location!r} is not known; its lanes satisfy no region constraint.")
+    return PlaceRow(region=None, base_url=None, price_factor=max(other.price_factor for other in row.places.values()))
 
 
 def _signer(

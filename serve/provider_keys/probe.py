@@ -1,4 +1,4 @@
-"""Asks a provider whether it takes a key, by a call that costs nothing."""
+"""Asks a provider whether it accepts a key, by a call that costs nothing."""
 
 import http.client
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _REFUSED: Final = frozenset({401, 403})
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """A redirect could lead the key to another host."""
+    """Follows no redirect, because a redirect could send the key to another host."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
@@ -22,20 +22,23 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 _STS: Final = "https://sts.amazonaws.com/"
-_WHOSE: Final = b"Action=GetCallerIdentity&Version=2011-06-15"
+_CALLER_IDENTITY: Final = b"Action=GetCallerIdentity&Version=2011-06-15"
 
 
 def probe_signer(signer: Signer, sts_url: str = _STS) -> str:
-    """Return the same of credentials that sign requests: Google gives a token for them, AWS says whose they are. Blocks.
+    """Test credentials that sign requests; return the same as `probe`. Blocks.
+
+    Google issues a token for them. AWS names the identity that they belong to.
 
     Args:
-        signer: With the credentials.
-        sts_url: Of AWS's Security Token Service.
+        signer: Signer that has the credentials.
+        sts_url: Address of AWS's Security Token Service.
     """
     from serve.upstream.signing.aws import AwsSigner
 
     if isinstance(signer, AwsSigner):
-        return _outcome(Request(sts_url, _WHOSE, dict(signer.sign_identity_call(sts_url, _WHOSE)), method="POST"))  # noqa: S310
+        headers = dict(signer.sign_identity_call(sts_url, _CALLER_IDENTITY))
+        return _outcome(Request(sts_url, _CALLER_IDENTITY, headers, method="POST"))  # noqa: S310 - https or a test's
     try:
         signer.refresh()
     except CredentialsUnavailable as error:
@@ -45,11 +48,14 @@ def probe_signer(signer: Signer, sts_url: str = _STS) -> str:
 
 
 def probe(url: str, headers: Mapping[str, str]) -> str:
-    """Return `accepted`, `refused`, or `unknown: ` and why. Blocks for at most ten seconds or so.
+    """Test a key by getting a URL. Blocks for about ten seconds at most.
 
     Args:
-        url: What to get.
-        headers: With the key.
+        url: Address to get.
+        headers: Headers of the call, with the key.
+
+    Returns:
+        `accepted`, `refused`, or `unknown: ` and the reason.
     """
     sent = {name: value for name, value in headers.items() if name.lower() != "content-type"}
     return _outcome(Request(url, headers=sent))  # noqa: S310 - https or the operator's own

@@ -1,1 +1,4 @@
-"""Secrets at rest: sealed by a data key of their account, which is wrapped by a master key that is not in the database."""
+"""The vault: secrets in the database, sealed by a data key of their account.
+
+The data keys are wrapped by a master key, which is not in the database.
+"""

@@ -1,4 +1,7 @@
-"""AES-256-GCM with a fresh nonce before the ciphertext (NIST SP 800-38D). Loaded when something is sealed or opened: OpenSSL takes seven megabytes."""
+"""AES-256-GCM with a fresh nonce before the ciphertext (NIST SP 800-38D).
+
+The library is imported when the first secret is sealed or opened: OpenSSL takes seven megabytes.
+"""
 
 import os
 
@@ -6,7 +9,7 @@ _NONCE_BYTES = 12
 
 
 def encrypt(key: bytes, text: bytes, belonging: bytes) -> bytes:
-    """Return nonce | ciphertext of `text`, which opens only together with `belonging`."""
+    """Return nonce | ciphertext of `text`. It can be decrypted only with the same `belonging`."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = os.urandom(_NONCE_BYTES)
@@ -14,7 +17,7 @@ def encrypt(key: bytes, text: bytes, belonging: bytes) -> bytes:
 
 
 def decrypt(key: bytes, sealed: bytes, belonging: bytes) -> bytes | None:
-    """Return what was encrypted; None: another key, another belonging, or damage."""
+    """Return the text that was encrypted; None: the key or `belonging` is another one, or `sealed` is damaged."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -16,9 +16,9 @@ class DataKeyRow:
     """One account's data key.
 
     Args:
-        account: Whose.
-        key_id: 8 bytes that its records begin with.
-        wrapped: By the master key.
+        account: Account whose secrets it seals.
+        key_id: Id of 8 bytes, which the records that it sealed begin with.
+        wrapped: Data key, wrapped by the master key.
     """
 
     account: str
@@ -30,7 +30,7 @@ class DataKeyRepository:
     """Reads and writes data keys.
 
     Args:
-        engine: SQLite or PostgreSQL.
+        engine: Engine of an SQLite or PostgreSQL database.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -38,7 +38,7 @@ class DataKeyRepository:
         self._writing = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
 
     def find(self, account: str) -> DataKeyRow | None:
-        """Return an account's data key."""
+        """Return an account's data key; None: it has none."""
         with self._engine.connect() as connection:
             row = connection.execute(
                 select(_KEY.account, _KEY.key_id, _KEY.wrapped).where(_KEY.account == account)
@@ -52,19 +52,19 @@ class DataKeyRepository:
         return [DataKeyRow(row.account, bytes(row.key_id), bytes(row.wrapped)) for row in rows]
 
     def add(self, row: DataKeyRow, now_us: int) -> DataKeyRow:
-        """Store an account's first data key; return the one that is there, should another process have been quicker."""
+        """Store an account's first data key, and return the stored one: another process may have been faster."""
         try:
             with self._writing.begin() as connection:
                 values = {"account": row.account, "key_id": row.key_id, "wrapped": row.wrapped, "created_at_us": now_us}
                 connection.execute(insert(DATA_KEY_TABLE).values(values))
         except IntegrityError:
             pass
-        found = self.find(row.account)
-        assert found is not None
-        return found
+        stored = self.find(row.account)
+        assert stored is not None
+        return stored
 
     def rewrap(self, rows: list[DataKeyRow]) -> None:
-        """Store the same data keys as another master key wraps them; all or none."""
+        """Store data keys that another master key has wrapped again; all or none."""
         with self._writing.begin() as connection:
             for row in rows:
                 same = (_KEY.account == row.account) & (_KEY.key_id == row.key_id)

@@ -1,4 +1,7 @@
-"""The master key: what wraps the data keys. Given by the operator, or made on first start on one's own machine."""
+"""The master key, which wraps the data keys.
+
+The operator gives it. On the operator's own machine it is made if there is none.
+"""
 
 import base64
 import binascii
@@ -21,28 +24,29 @@ _MARK_BYTES = 4
 
 
 class KeyWrapper(Protocol):
-    """Wraps data keys; a key management service can stand behind it."""
+    """Wraps and unwraps data keys, for example by calling a key management service."""
 
     def wrap(self, data_key: bytes, account: str) -> bytes:
-        """Return `data_key` so that only `unwrap`, for the same account, gives it back."""
+        """Return the data key in a form that only `unwrap`, for the same account, turns back."""
         ...
 
     def unwrap(self, wrapped: bytes, account: str) -> bytes:
-        """Return what was wrapped.
+        """Return the data key.
 
         Raises:
-            VaultError: It was not wrapped here, or not for this account.
+            VaultError: It was wrapped by another master key, or for another account.
         """
         ...
 
 
 class MasterKeys:
-    """Master keys in this process's memory: the first wraps, every one unwraps, so that one can be replaced by another.
+    """Master keys in the memory of this process.
 
-    A wrapped key is mark | nonce (96 bits) | AES-256-GCM ciphertext; the mark tells which master key it was.
+    The first key wraps and every key unwraps, so that a key can be replaced by a newer one. A wrapped data key is
+    mark | nonce (96 bits) | AES-256-GCM ciphertext. The mark tells which master key wrapped it.
 
     Args:
-        keys: 32 bytes each, the newest first.
+        keys: Master keys of 32 bytes each, the newest first.
     """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
@@ -50,14 +54,14 @@ class MasterKeys:
         self._newest = _mark(keys[0])
 
     def wrap(self, data_key: bytes, account: str) -> bytes:
-        """Wrap with the newest."""
+        """Wrap a data key with the newest master key."""
         return self._newest + encrypt(self._keys[self._newest], data_key, account.encode())
 
     def unwrap(self, wrapped: bytes, account: str) -> bytes:
-        """Unwrap with whichever wrapped it.
+        """Unwrap a data key with the master key that wrapped it.
 
         Raises:
-            VaultError: None of these did.
+            VaultError: None of these master keys wrapped it.
         """
         key = self._keys.get(wrapped[:_MARK_BYTES])
         opened = None if key is None else decrypt(key, wrapped[_MARK_BYTES:], account.encode())
@@ -70,10 +74,10 @@ class MasterKeys:
 
 
 class OwnMachineKey:
-    """A master key in a file of this machine's user, made when something is sealed for the first time.
+    """A master key in a file of this machine's user. The file is made when the first secret is sealed.
 
     Args:
-        environment: Says where the file is.
+        environment: Environment variables, which decide where the file is.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -81,7 +85,7 @@ class OwnMachineKey:
         self._keys: MasterKeys | None = None
 
     def wrap(self, data_key: bytes, account: str) -> bytes:
-        """Wrap, if need be with a fresh key.
+        """Wrap a data key; make the master key first, if there is none yet.
 
         Raises:
             ConfigurationError: The file cannot be written.
@@ -93,10 +97,10 @@ class OwnMachineKey:
         return self._loaded(account).wrap(data_key, account)
 
     def unwrap(self, wrapped: bytes, account: str) -> bytes:
-        """Unwrap.
+        """Unwrap a data key.
 
         Raises:
-            VaultError: There is no such file, or its key is another one.
+            VaultError: There is no such file, or its master key is another one.
         """
         return self._loaded(account).unwrap(wrapped, account)
 
@@ -105,8 +109,8 @@ class OwnMachineKey:
         if self._keys is None:
             if not file.exists():
                 raise VaultError(
-                    f"account {account!r} has stored keys, but their master key is not in {file}: put it there, or give it as "
-                    "LLMDEAL_MASTER_KEY"
+                    f"account {account!r} has stored keys, but their master key is not in {file}: put it there, "
+                    "or give it as LLMDEAL_MASTER_KEY"
                 )
             self._keys = read_master_key_file(file)
         return self._keys
@@ -120,8 +124,12 @@ def new_master_key() -> str:
 def read_master_keys(text: str, where: str) -> MasterKeys:
     """Return the master keys of a text: base64 of 32 bytes each, comma-separated, the newest first.
 
+    Args:
+        text: The text.
+        where: Name of the setting or file that has it, for the error.
+
     Raises:
-        ConfigurationError: It is not that; names `where`, never the text.
+        ConfigurationError: The text has another form; the error names `where`, never the text.
     """
     keys = []
     for part in text.split(","):
@@ -140,16 +148,16 @@ def read_master_keys(text: str, where: str) -> MasterKeys:
 def find_key_wrapper(
     key_wrapper: str, master_key: str | None, master_key_file: str, environment: Mapping[str, str]
 ) -> KeyWrapper | None:
-    """Return what the operator gave to wrap keys with; None: nothing.
+    """Return the wrapper that the operator configured; None: there is none.
 
     Args:
-        key_wrapper: `package.module:factory` of a `KeyWrapper`, called with the environment; empty: none.
-        master_key: As text.
-        master_key_file: A file that holds it; empty: the default one, where it exists.
-        environment: As in `os.environ`.
+        key_wrapper: Name `package.module:factory` of a `KeyWrapper`, called with the environment; empty: none.
+        master_key: Text of the master key; None: it is not in the settings.
+        master_key_file: Path of a file that holds it; empty: the default file, if it exists.
+        environment: Environment variables, as in `os.environ`.
 
     Raises:
-        ConfigurationError: What was given cannot be used.
+        ConfigurationError: The wrapper or master key cannot be used.
     """
     if key_wrapper:
         return _load_wrapper(key_wrapper, environment)
@@ -162,21 +170,21 @@ def find_key_wrapper(
 
 
 def read_master_key_file(file: Path) -> MasterKeys:
-    """Return the master keys of a file that its owner alone may read.
+    """Return the master keys of a file that only its owner may read.
 
     Raises:
-        ConfigurationError: Others may, or it cannot be read, or holds no master key.
+        ConfigurationError: Other users may read it, or it cannot be read, or it holds no master key.
     """
     try:
         if file.stat().st_mode & 0o077:
-            raise ConfigurationError(f"master_key_file: others may read {file}: run 'chmod 600 {file}'")
+            raise ConfigurationError(f"master_key_file: other users may read {file}: run 'chmod 600 {file}'")
         return read_master_keys(file.read_text(encoding="ascii", errors="replace"), f"master_key_file {file}")
     except OSError as error:
         raise ConfigurationError(f"master_key_file: cannot read {file}: {error.strerror}") from None
 
 
 def make_master_key_file(environment: Mapping[str, str]) -> Path:
-    """Make the default master key file, readable by its owner alone, and return where it is; one that exists is kept.
+    """Make the default master key file, readable by its owner alone, and return its path. An existing file is kept.
 
     Raises:
         ConfigurationError: It cannot be written.
@@ -188,7 +196,7 @@ def make_master_key_file(environment: Mapping[str, str]) -> Path:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(new_master_key() + "\n")
         with suppress(FileExistsError):
-            os.link(draft, file)  # whole or not at all, and never over another one
+            os.link(draft, file)  # appears whole or not at all, and never replaces a file
         draft.unlink()
     except OSError as error:
         raise ConfigurationError(f"cannot write the master key file {file}: {error.strerror}") from None
@@ -196,7 +204,10 @@ def make_master_key_file(environment: Mapping[str, str]) -> Path:
 
 
 def default_master_key_file(environment: Mapping[str, str]) -> Path:
-    """Return where a master key lives on one's own machine: in the configuration folder, apart from the database and its backups."""
+    """Return the path of the master key file on one's own machine.
+
+    It is in the configuration folder, apart from the database and its backups.
+    """
     home = environment.get("XDG_CONFIG_HOME") or os.path.join(environment.get("HOME", "."), ".config")
     return Path(home) / "llmdeal" / "master.key"
 
@@ -204,12 +215,12 @@ def default_master_key_file(environment: Mapping[str, str]) -> Path:
 def _load_wrapper(name: str, environment: Mapping[str, str]) -> KeyWrapper:
     module, _, factory = name.partition(":")
     try:
-        made: KeyWrapper = getattr(import_module(module), factory)(environment)
+        wrapper: KeyWrapper = getattr(import_module(module), factory)(environment)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"key_wrapper: {name!r} cannot be loaded (write package.module:factory): {error}"
         ) from None
-    return made
+    return wrapper
 
 
 def _mark(key: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""Seals and opens secrets. Envelope encryption: a data key per account, wrapped by a master key; deleting it shreds what it sealed."""
+"""Seals and opens secrets by envelope encryption.
+
+Each account has a data key, which the master key wraps. Deleting the data key makes everything that it sealed
+unreadable.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -20,13 +24,13 @@ _INSTALLATION = "installation:pepper"
 class Vault:
     """Seals secrets of accounts.
 
-    A record is version | key id (64 bits) | nonce (96 bits) | AES-256-GCM ciphertext. What it belongs to is authenticated with it, so
-    that a record copied into another row does not open.
+    A record is version | key id (64 bits) | nonce (96 bits) | AES-256-GCM ciphertext. The account, provider and name of
+    the secret are authenticated with it, so that a record that was copied into another row does not open.
 
     Args:
-        wrapper: Wraps the data keys; None: there is no master key, and nothing can be sealed or opened.
-        data_keys: Where wrapped data keys are kept.
-        now: The present moment.
+        wrapper: Wrapper of the data keys; None: there is no master key, and nothing can be sealed or opened.
+        data_keys: Stored data keys.
+        now: Function that returns the present time.
     """
 
     def __init__(self, wrapper: KeyWrapper | None, data_keys: DataKeyRepository, now: Callable[[], datetime]) -> None:
@@ -44,7 +48,7 @@ class Vault:
         """Return a record of `secret` for the credential `name` of an account at a provider.
 
         Raises:
-            VaultError: There is no master key, or it is not the one that sealed what is there.
+            VaultError: There is no master key, or it did not wrap the account's data key.
         """
         row, data_key = self._data_key(account)
         return _VERSION + row.key_id + encrypt(data_key, secret.encode(), _belonging(account, provider, name))
@@ -53,31 +57,34 @@ class Vault:
         """Return the secret of a record.
 
         Raises:
-            VaultError: It cannot be opened: another master key, a record of something else, damage.
+            VaultError: The record cannot be opened: the master key is another one, or the record belongs to another
+                secret or is damaged.
         """
-        row, data_key = self._data_key(account, may_make=False)
+        row, data_key = self._data_key(account, may_create=False)
         if record[:_HEAD_BYTES] != _VERSION + row.key_id:
             raise VaultError(
                 f"the key {provider}/{name} of account {account!r} was sealed under a data key that is gone"
             )
         opened = decrypt(data_key, record[_HEAD_BYTES:], _belonging(account, provider, name))
         if opened is None:
-            raise VaultError(f"the stored key {provider}/{name} of account {account!r} is damaged, or not its own")
+            raise VaultError(
+                f"the stored key {provider}/{name} of account {account!r} is damaged, or belongs to another key"
+            )
         return opened.decode()
 
     def pepper(self) -> bytes:
-        """Return 32 secret bytes of this installation, the same for every worker; for hashes of the keys that we issue.
+        """Return 32 secret bytes for hashes of the keys that we issue; they are the same in every worker.
 
         Raises:
-            VaultError: There is no master key, or another one wrapped them.
+            VaultError: There is no master key, or it did not wrap these bytes.
         """
         return self._data_key(_INSTALLATION)[1]
 
     def rewrap(self) -> int:
-        """Wrap all data keys with the newest master key; return how many.
+        """Wrap all data keys with the newest master key; return their number.
 
         Raises:
-            VaultError: One of them cannot be unwrapped; nothing was changed.
+            VaultError: A data key cannot be unwrapped; nothing was changed.
         """
         wrapper = self._wrapping
         rows = [
@@ -89,7 +96,7 @@ class Vault:
         return len(rows)
 
     def shred(self, account: str) -> bool:
-        """Make an account's secrets unreadable for ever; return whether there were any."""
+        """Make an account's secrets unreadable for good; return whether it had any."""
         self._opened.pop(account, None)
         return self._data_keys.shred(account)
 
@@ -97,24 +104,25 @@ class Vault:
     def _wrapping(self) -> KeyWrapper:
         if self._wrapper is None:
             raise VaultError(
-                "there is no master key, and keys are not stored without one: make one with 'llmdeal vault new-master-key' "
-                "and give it as LLMDEAL_MASTER_KEY, or as a file named by master_key_file"
+                "there is no master key, and no key is stored without one. "
+                "Make one with 'llmdeal vault new-master-key', and give it as LLMDEAL_MASTER_KEY or in the file that "
+                "master_key_file names."
             )
         return self._wrapper
 
-    def _data_key(self, account: str, *, may_make: bool = True) -> tuple[DataKeyRow, bytes]:
+    def _data_key(self, account: str, *, may_create: bool = True) -> tuple[DataKeyRow, bytes]:
         wrapper = self._wrapping
         row = self._data_keys.find(account)
-        if row is None and may_make:
+        if row is None and may_create:
             wrapped = wrapper.wrap(secrets.token_bytes(32), account)
             fresh = DataKeyRow(account, secrets.token_bytes(_KEY_ID_BYTES), wrapped)
             row = self._data_keys.add(fresh, to_microseconds(self._now()))
         if row is None:
             raise VaultError(f"account {account!r} has no data key: its stored keys were shredded")
-        known = self._opened.get(account)
-        if known is None or known[0] != row:
-            known = self._opened[account] = (row, wrapper.unwrap(row.wrapped, account))
-        return known
+        opened = self._opened.get(account)
+        if opened is None or opened[0] != row:
+            opened = self._opened[account] = (row, wrapper.unwrap(row.wrapped, account))
+        return opened
 
 
 def _belonging(account: str, provider: str, name: str) -> bytes:

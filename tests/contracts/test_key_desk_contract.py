@@ -232,9 +232,9 @@ def door(request: pytest.FixtureRequest, gateway: GatewayThread, new_url: str, t
 def rows(engine: Engine, table: Table, *order: str) -> list[dict[str, Any]]:
     """The rows of a table, without what differs between two calls of the same kind."""
     with engine.connect() as connection:
-        found = connection.execute(select(table).order_by(*(table.c[name] for name in order))).mappings().all()
+        stored = connection.execute(select(table).order_by(*(table.c[name] for name in order))).mappings().all()
     return [
-        {name: value for name, value in row.items() if name not in APART and not name.endswith("_us")} for row in found
+        {name: value for name, value in row.items() if name not in APART and not name.endswith("_us")} for row in stored
     ]
 
 

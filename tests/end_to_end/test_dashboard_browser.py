@@ -235,7 +235,7 @@ def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: i
         page.get_by_label("Address").fill(provider.base_url)
         page.get_by_role("button", name="Store and test").click()
         page.get_by_text("lanes on openrouter@main").wait_for()
-        page.get_by_label("Whose").select_option("provider_key:openrouter@main")
+        page.get_by_label("Budget of").select_option("provider_key:openrouter@main")
         page.locator("form[action='/budgets']").get_by_label("USD a month").fill("25")
         page.get_by_role("button", name="Set budget").click()
         page.get_by_text("$25 a month").wait_for()

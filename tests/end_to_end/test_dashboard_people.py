@@ -18,9 +18,9 @@ PROVIDER_KEY = "sk-or-v1-canary0123456789abcdef"
 
 
 def token(page: httpx.Response) -> str:
-    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
-    assert found, page.text[:500]
-    return found[1]
+    field = re.search(r'name="form_token" value="([^"]+)"', page.text)
+    assert field, page.text[:500]
+    return field[1]
 
 
 class Browser:
@@ -256,8 +256,8 @@ def test_people_change_their_own_password_and_end_their_other_sessions(
     [first, _] = re.findall(r'name="session" value="([0-9a-f]+)"', page.text)
     assert owner.send("/account/you", "/account/you/sessions/end", session=first).status_code == 303
     assert owner.get("/account/you").text.count("End<span") == 1
-    said = {"new_password": "another good one", "again": "another good one"}
-    assert owner.send("/account/you", "/account/you/password", old_password="not this one", **said).status_code == 401
+    new = {"new_password": "another good one", "again": "another good one"}
+    assert owner.send("/account/you", "/account/you/password", old_password="not this one", **new).status_code == 401
     assert (
         owner.send(
             "/account/you", "/account/you/password", old_password=PASSWORD, new_password="short", again="short"
@@ -268,7 +268,7 @@ def test_people_change_their_own_password_and_end_their_other_sessions(
         "/account/you", "/account/you/password", old_password=PASSWORD, new_password="another good one", again="other"
     )
     assert (unlike.status_code, "not repeated" in unlike.text) == (400, True)
-    changed = owner.send("/account/you", "/account/you/password", old_password=PASSWORD, **said)
+    changed = owner.send("/account/you", "/account/you/password", old_password=PASSWORD, **new)
     assert changed.headers["location"] == "/account/you?done=password"
     assert owner.get("/account/you").status_code == 200
     for browser in (elsewhere, phone):

@@ -1,4 +1,4 @@
-"""Every route of the admin API is tried with every role and with none, and no key of one account reaches another's rows."""
+"""Every route of the admin API with every role and with none; no key of one account reaches another's rows."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -73,8 +73,14 @@ def key_of(gateway: GatewayThread) -> dict[str, str | None]:
     keys: dict[str, str | None] = {"nobody": None, "operator": OPERATOR}
     for account in ("acme", "other"):
         httpx.post(base, json={"account": account}, headers=headers).raise_for_status()
-    told = (("acme", "inference", "inference"), ("acme", "viewer", "read"), ("acme", "admin", "admin"), ("acme", "owner", "owner"), ("other", "stranger", "owner"))  # fmt: skip
-    for account, role, scope in told:
+    issued = (
+        ("acme", "inference", "inference"),
+        ("acme", "viewer", "read"),
+        ("acme", "admin", "admin"),
+        ("acme", "owner", "owner"),
+        ("other", "stranger", "owner"),
+    )
+    for account, role, scope in issued:
         answer = httpx.post(f"{base}/{account}/virtual-keys", json={"name": role, "scopes": [scope]}, headers=headers)
         keys[role] = answer.json()["key"]
     body = {"key": CANARY, "base_url": "https://127.0.0.1:1/v1"}

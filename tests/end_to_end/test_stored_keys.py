@@ -1,4 +1,4 @@
-"""Keys that are stored while the gateway runs: issued keys let people in, provider keys bring lanes, accounts stay apart."""
+"""Keys that are stored while the gateway runs: virtual keys let callers in, provider keys bring lanes."""
 
 import json
 import sqlite3
@@ -135,9 +135,8 @@ def test_a_stored_provider_key_brings_lanes_with_a_budget_of_their_own(gateway: 
     nothing = ask(gateway, key)
     assert (nothing.status_code, code_of(nothing)) == (503, "no_lane")
     with ScriptedProvider() as upstream:
-        stored = acme.call(
-            "POST", "/provider-keys", 201, {"key": PROVIDER_KEY, "name": "work", "base_url": upstream.base_url, "monthly_budget_usd": "60"}
-        )  # fmt: skip
+        body = {"key": PROVIDER_KEY, "name": "work", "base_url": upstream.base_url, "monthly_budget_usd": "60"}
+        stored = acme.call("POST", "/provider-keys", 201, body)
         assert (stored["provider"], stored["last_four"], stored["scope"]) == (
             "openrouter",
             "cdef",

@@ -1,4 +1,4 @@
-"""`/account` and `/audit`: an account's settings and members, for operators also the other accounts; and the audit log."""
+"""`/account` and `/audit`: an account's settings and members, all accounts for operators; and the audit log."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -19,12 +19,12 @@ from serve.money.usd_amount import usd_of_text
 routes = APIRouter(include_in_schema=False)
 
 _DONE = {
-    "stored": "The key is sealed and stored; its lanes answer from now on.",
-    "accepted": "The provider takes the key.",
+    "stored": "The key is sealed and stored. Its lanes answer from now on.",
+    "accepted": "The provider accepts the key.",
     "refused": "The provider refuses the key.",
-    "unknown": "The provider could not be asked; the key is stored all the same.",
-    "switched": "Done; the gateway follows at once.",
-    "removed": "The key is gone for good.",
+    "unknown": "The provider could not be asked. The key is stored anyway.",
+    "switched": "Done. The gateway follows at once.",
+    "removed": "The key is deleted for good.",
     "revoked": "The key is refused from now on.",
 }
 _TAKES_PATTERNS = 20

@@ -1,4 +1,4 @@
-"""`/account/you`: a person's own password and sessions. Nobody sees or changes another's here."""
+"""`/account/you`: the password and the sessions of the person who is signed in."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,14 @@ _DONE = {
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """Whoever signed in with a password: `secret` is the session's."""
+    """A person who signed in with a password.
+
+    Args:
+        viewer: Viewer of the page.
+        email: E-mail address of the person.
+        secret: Secret of the session.
+        sign_in: Passwords and sessions of the gateway.
+    """
 
     viewer: Viewer
     email: str
@@ -36,12 +43,12 @@ class _Person:
 
 @dataclass(frozen=True, slots=True)
 class SessionLine:
-    """A browser that is signed in.
+    """A browser in which the person is signed in.
 
     Args:
-        session_id: By which it is ended.
-        began_at, ends_at: When.
-        is_this: It is the one that asks.
+        session_id: Public name of the session.
+        began_at, ends_at: Times of its beginning and its end.
+        is_this: Whether it is the browser that asks.
     """
 
     session_id: str
@@ -52,13 +59,13 @@ class SessionLine:
 
 @routes.get("/account/you")
 def show_own(request: Request) -> Response:
-    """Show who is signed in, and where else they are."""
+    """Show the person who is signed in, and the person's sessions."""
     return _page(request, _person_of(request))
 
 
 @routes.post("/account/you/password")
 def change_own_password(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Change the password of whoever knows the old one; their other sessions end."""
+    """Change the person's password; the person's other sessions end."""
     person = _person_of(request)
     check_form(request, person.viewer, form)
     new = form.get("new_password", "")
@@ -75,7 +82,7 @@ def change_own_password(request: Request, form: Annotated[Form, Depends(read_for
 
 @routes.post("/account/you/sessions/end")
 def end_own_sessions(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """End one other session, or all others."""
+    """End one other session, or all other sessions."""
     person = _person_of(request)
     check_form(request, person.viewer, form)
     session_id = form.get("session") or None
@@ -92,15 +99,15 @@ def _person_of(request: Request) -> _Person:
         raise PageError(
             404,
             "You have no password here",
-            "Whoever signs in with a virtual key, or need not sign in, has none to change.",
+            "Only people who sign in with an e-mail address have one. You signed in with a virtual key, or not at all.",
         )
     return _Person(viewer, email, secret, sign_in)
 
 
 def _page(request: Request, person: _Person, status: int = 200, problem: str = "") -> Response:
     sessions = [
-        SessionLine(found.session_id, found.ends_at - SESSION_LASTS, found.ends_at, found.is_this)
-        for found in person.sign_in.sessions_of(person.secret)
+        SessionLine(session.session_id, session.ends_at - SESSION_LASTS, session.ends_at, session.is_this)
+        for session in person.sign_in.sessions_of(person.secret)
     ]
     done = _DONE.get(request.query_params.get("done", ""), "")
     return render_page(

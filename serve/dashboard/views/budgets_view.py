@@ -1,4 +1,4 @@
-"""Budgets as pages show them. Pure."""
+"""Budgets as the pages show them. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,18 @@ KINDS = {"account": "Account", "provider_key": "Provider key", "virtual_key": "V
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One scope's month.
+    """One month of a scope.
 
     Args:
-        scope: `virtual_key:ci`.
-        kind, name: Its two parts, for people.
-        left_nusd: Neither spent nor handed out; None: no limit.
-        bar: None: no limit.
-        is_from_settings: It comes back at the next start when it is lifted here.
+        scope: Name of the scope, such as `virtual_key:ci`.
+        kind, name: Two parts of that name, for people.
+        period: Name of the month, such as `2026-11`.
+        cap_nusd: Budget of the month; None: no limit.
+        spent_nusd: Amount that was spent.
+        leased_nusd: Amount that workers have leased and not settled yet.
+        left_nusd: Amount that is neither spent nor leased; None: no limit.
+        bar: Bar that shows how full the budget is; None: no limit.
+        is_from_settings: Whether the budget comes back at the next start when it is lifted here.
     """
 
     scope: str
@@ -34,7 +38,7 @@ class BudgetLine:
 
 
 def budget_lines(states: Iterable[BudgetState], rules: Iterable[BudgetRule]) -> list[BudgetLine]:
-    """Return the lines: what has a cap first, the fullest first, then what has none, the dearest first."""
+    """Return the lines: the scopes with a budget, the fullest first; then the others, the most expensive first."""
     from_settings = {rule.scope for rule in rules if rule.is_from_settings}
     lines = [_line(state, state.scope in from_settings) for state in states]
     return sorted(

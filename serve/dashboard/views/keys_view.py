@@ -1,4 +1,4 @@
-"""Keys as pages show them. Pure."""
+"""Keys as the pages show them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class ProviderKeyLine:
     """One provider key.
 
     Args:
-        key: What is known of it.
-        mood: good, warn, bad or calm, for its last test.
-        tested: What the provider said, in a few words.
-        month: Its budget's; None: nothing spent, no budget.
+        key: The key.
+        mood: Colour of its last test: good, warn, bad or calm.
+        tested: Result of its last test, in a word.
+        month: Current month of its budget; None: it has no budget and nothing was spent.
     """
 
     key: StoredProviderKey
@@ -31,9 +31,9 @@ class KeyLine:
     """One virtual key.
 
     Args:
-        key: What is known of it.
-        state: In a word: `good`, `expired`, `revoked`.
-        month: Its budget's; None: nothing spent, no budget.
+        key: The key.
+        state: State in a word: `good`, `expired` or `revoked`.
+        month: Current month of its budget; None: it has no budget and nothing was spent.
     """
 
     key: StoredVirtualKey
@@ -42,17 +42,17 @@ class KeyLine:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is accepted."""
+        """Whether the key is accepted."""
         return self.state == "good"
 
 
 def provider_key_lines(keys: Sequence[StoredProviderKey], months: Mapping[str, BudgetState]) -> list[ProviderKeyLine]:
-    """Return the lines of provider keys, in their order."""
+    """Return the lines of provider keys, in the same order."""
     return [_provider_key_line(key, months.get(provider_key_scope(key.payer))) for key in keys]
 
 
 def key_lines(keys: Sequence[StoredVirtualKey], months: Mapping[str, BudgetState], now: datetime) -> list[KeyLine]:
-    """Return the lines of virtual keys: those that are accepted first."""
+    """Return the lines of virtual keys, the accepted ones first."""
     lines = [KeyLine(key, _state(key, now), months.get(virtual_key_scope(key.virtual_key_id))) for key in keys]
     return sorted(lines, key=lambda line: (not line.is_good, line.key.name))
 

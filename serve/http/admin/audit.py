@@ -1,4 +1,4 @@
-"""The audit log."""
+"""The endpoint of the audit log."""
 
 from typing import Annotated, Any
 
@@ -18,10 +18,10 @@ def list_entries(
     request: Request,
     actor: AskedBy,
     before: Annotated[
-        int | None, Query(ge=0, lt=2**31, description="Only older ones: the smallest `number` of the last page.")
+        int | None, Query(ge=0, lt=2**31, description="Only older entries: the smallest `number` of the last page.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> dict[str, Any]:
-    """Return changes in an account, the newest first."""
+    """Return the audit entries of an account, the newest first."""
     resources = allowed(request, actor, account, Role.VIEWER)
     return listed([audit_shape(entry) for entry in resources.identity.audit.entries(account, before, limit)])

@@ -1,4 +1,7 @@
-"""Bundles: which quality model decides, and which ones are tried. For the people of the account that runs the gateway."""
+"""The endpoints of bundles: the bundle that decides, and the ones that are tried.
+
+They are for the members of the account that runs the gateway.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -11,45 +14,45 @@ from serve.bundles.verdict_shape import verdict_shape
 from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes
-from serve.http.admin.shapes import Taken, instant_text
+from serve.http.admin.shapes import Body, instant_text
 from serve.http.openapi import error_answers
 from serve.identity.roles import Actor, Role
 
 routes = admin_routes("bundles")
-Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="Why; kept in the history.")]
+Note = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$", description="Reason; kept in the history.")]
 Share = Annotated[float, Field(gt=0, le=1)]
 _MOST_ENTRIES = 100
 
 
-class Promotion(Taken):
+class Promotion(Body):
     """How a bundle is promoted."""
 
-    force: Annotated[bool, Field(description="Whatever the gate says; needs a note.")] = False
+    force: Annotated[bool, Field(description="Promote it against the gate's verdict; needs a note.")] = False
     note: Note = ""
 
 
-class Trial(Taken):
+class Trial(Body):
     """How a bundle is tried."""
 
     share: Share = 0.1
     note: Note = ""
 
 
-class ShadowTrial(Taken):
-    """How a bundle is asked without being heard."""
+class ShadowTrial(Body):
+    """How a bundle is tried as a shadow, whose choice is recorded and not used."""
 
     share: Share = 1.0
     note: Note = ""
 
 
-class Reason(Taken):
-    """Why."""
+class Reason(Body):
+    """The reason of a change."""
 
     note: Note = ""
 
 
-class Stop(Taken):
-    """What ends."""
+class Stop(Body):
+    """The trial that ends."""
 
     stage: Annotated[Literal["canary", "shadow"] | None, Field(description="Absent: both.")] = None
     note: Note = ""
@@ -57,12 +60,16 @@ class Stop(Taken):
 
 @routes.get("/bundles", summary="List bundles, what stands where, and the history", response_model=None)
 def list_bundles(request: Request, actor: AskedBy) -> dict[str, Any]:
-    """Return every bundle with the gate's verdict, what decides and what is tried, what is refused here, and the latest changes first."""
+    """Return every bundle with the gate's verdict, and where bundles stand.
+
+    `at_work` names the bundles that decide or are tried. `refused` names the ones that this gateway cannot use.
+    `history` has the changes, the latest first.
+    """
     resources = _allowed(request, actor, Role.VIEWER)
     bundles, keeper = resources.bundles, resources.bundle_keeper
     return {
         "object": "list",
-        "data": [bundle_shape(found) for found in keeper.store.all()],
+        "data": [bundle_shape(stored) for stored in keeper.store.all()],
         "at_work": {stage: live.generation.version for stage, live in bundles.at_work().items()},
         "refused": {stage: refused.problem for stage, refused in bundles.loader.refused.items()},
         "history": [entry_shape(entry) for entry in reversed(keeper.history.entries()[-_MOST_ENTRIES:])],
@@ -71,12 +78,15 @@ def list_bundles(request: Request, actor: AskedBy) -> dict[str, Any]:
 
 @routes.get("/bundles/{name}", summary="Show a bundle, and what it would have done as a shadow", response_model=None)
 def show_bundle(name: str, request: Request, actor: AskedBy) -> dict[str, Any]:
-    """Return one bundle with the gate's verdict, and how its choices as a shadow compare with those of each bundle that decided beside it."""
+    """Return one bundle with the gate's verdict.
+
+    `shadow` compares its choices as a shadow with the choices of each bundle that decided at the time.
+    """
     resources = _allowed(request, actor, Role.VIEWER)
-    found = resources.bundle_keeper.store.look_at(name)
-    summaries = [] if found.bundle is None else resources.shadow_decisions.summaries(found.bundle.version)
+    stored = resources.bundle_keeper.store.look_at(name)
+    summaries = [] if stored.bundle is None else resources.shadow_decisions.summaries(stored.bundle.version)
     fields = [{name: getattr(summary, name) for name in summary.__slots__} for summary in summaries]
-    return {**bundle_shape(found), "shadow": fields}
+    return {**bundle_shape(stored), "shadow": fields}
 
 
 @routes.post(
@@ -96,7 +106,7 @@ def promote(name: str, body: Promotion, request: Request, actor: AskedBy) -> dic
     "/bundles/rollback", summary="Go back to the champion before", response_model=None, responses=error_answers(409)
 )
 def roll_back(body: Reason, request: Request, actor: AskedBy) -> dict[str, Any]:
-    """Go back by one champion; in the end to the configured bundle."""
+    """Go back to the champion before this one; the first one is the configured bundle."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(resources.bundle_desk.change(lambda keeper: keeper.rollback(actor.name, note=body.note)))
 
@@ -116,7 +126,7 @@ def try_canary(name: str, body: Trial, request: Request, actor: AskedBy) -> dict
     "/bundles/{name}/shadow", summary="Ask a bundle unheard", response_model=None, responses=error_answers(409)
 )
 def try_shadow(name: str, body: ShadowTrial, request: Request, actor: AskedBy) -> dict[str, Any]:
-    """Ask a bundle what it would do with a share of the requests."""
+    """Record what a bundle would do with a share of the requests."""
     resources = _allowed(request, actor, Role.ADMIN)
     return standing_shape(
         resources.bundle_desk.change(
@@ -133,13 +143,13 @@ def stop(body: Stop, request: Request, actor: AskedBy) -> dict[str, Any]:
     return {"stopped": [standing_shape(standing) for standing in ended]}
 
 
-def bundle_shape(found: FoundBundle) -> dict[str, Any]:
+def bundle_shape(stored: FoundBundle) -> dict[str, Any]:
     """Return a bundle as JSON."""
     return {
-        "name": found.name,
-        "version": None if found.bundle is None else found.bundle.version,
-        "problem": found.problem or None,
-        "verdict": None if found.verdict is None else verdict_shape(found.verdict),
+        "name": stored.name,
+        "version": None if stored.bundle is None else stored.bundle.version,
+        "problem": stored.problem or None,
+        "verdict": None if stored.verdict is None else verdict_shape(stored.verdict),
     }
 
 

@@ -1,4 +1,4 @@
-"""The admin API's routes, all together."""
+"""The routes of the whole admin API."""
 
 from fastapi import APIRouter
 

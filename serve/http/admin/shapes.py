@@ -1,4 +1,4 @@
-"""What the admin API takes and gives."""
+"""The bodies that the admin API accepts, and the JSON that it returns."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -16,25 +16,25 @@ Limit = Annotated[int, Field(ge=1, le=2**53 - 1)]
 RoleWord = Literal["viewer", "admin", "owner"]
 
 
-class Taken(BaseModel):
-    """A body."""
+class Body(BaseModel):
+    """The body of a request; fields that it does not have are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class NewAccount(Taken):
-    """An account to be opened."""
+class NewAccount(Body):
+    """A new account."""
 
     account: Annotated[str, Field(max_length=64, description="Its short name: a-z, 0-9, '-', '_', '.'.")]
     title: Text = ""
-    time_zone: Annotated[str, Field(max_length=64, description="Whose months its budgets follow: Europe/Berlin.")] = (
-        "UTC"
-    )
+    time_zone: Annotated[
+        str, Field(max_length=64, description="Time zone whose months its budgets follow: Europe/Berlin.")
+    ] = "UTC"
     hosted_lanes: HostedLanes = "when_spent"
 
 
-class AccountChange(Taken):
-    """What changes; what is absent stays."""
+class AccountChange(Body):
+    """New values of an account; a field that is absent stays as it is."""
 
     title: Text | None = None
     time_zone: Annotated[str, Field(max_length=64)] | None = None
@@ -42,26 +42,26 @@ class AccountChange(Taken):
     is_enabled: bool | None = None
     logged_content: Annotated[
         ContentLogging | None,
-        Field(description="What of its requests may be logged and exported at most; null: what the gateway logs."),
+        Field(description="Most that is logged and exported of its requests; null: as much as the gateway logs."),
     ] = None
 
 
-class Forgetting(Taken):
-    """What is to be deleted of an account's requests."""
+class Forgetting(Body):
+    """How much of an account's requests is deleted."""
 
-    rows: Annotated[bool, Field(description="Their rows too, not their contents alone.")] = False
+    rows: Annotated[bool, Field(description="Delete the rows too, not only their contents.")] = False
 
 
-class NewMember(Taken):
-    """A person for an account; with a password where they are new here."""
+class NewMember(Body):
+    """A member of an account; with a first password if the person is new to the gateway."""
 
     email: Annotated[str, Field(max_length=254)]
     role: RoleWord
     password: Annotated[SecretStr, Field(max_length=1_000)] | None = None
 
 
-class NewVirtualKey(Taken):
-    """A key to be issued."""
+class NewVirtualKey(Body):
+    """A new virtual key."""
 
     name: Annotated[str, Field(max_length=64)]
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=4)] = ("inference",)
@@ -74,8 +74,8 @@ class NewVirtualKey(Taken):
     is_test: bool = False
 
 
-class VirtualKeyChange(Taken):
-    """What changes; what is absent stays, null lifts a limit."""
+class VirtualKeyChange(Body):
+    """New terms of a virtual key; a field that is absent stays as it is, null lifts a limit."""
 
     scopes: Annotated[tuple[KeyScope, ...], Field(min_length=1, max_length=4)] = ("inference",)
     lanes: Texts = ()
@@ -85,28 +85,30 @@ class VirtualKeyChange(Taken):
     expires_at: datetime | None = None
 
 
-class Rotation(Taken):
-    """How long the old secret stays good."""
+class Rotation(Body):
+    """How long the old secret is still accepted."""
 
     overlap_s: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
 
 
-class NewProviderKey(Taken):
-    """A provider key to be stored."""
+class NewProviderKey(Body):
+    """A new provider key."""
 
     key: Annotated[SecretStr, Field(max_length=10_000)]
-    provider: Annotated[str, Field(max_length=64)] | None = Field(None, description="Absent: as the key begins.")
+    provider: Annotated[str, Field(max_length=64)] | None = Field(
+        None, description="Absent: the provider whose keys begin like this one."
+    )
     name: Annotated[str, Field(max_length=64)] = "main"
     organisation: Annotated[str, Field(max_length=64)] | None = Field(
-        None, description="Keys of one share its rate limits."
+        None, description="Keys of one organisation share its rate limits."
     )
     base_url: Annotated[str, Field(max_length=500)] | None = None
     region: Literal["eu", "us"] | None = None
     monthly_budget_usd: Annotated[Decimal, Field(ge=0, max_digits=18)] | None = None
 
 
-class ProviderKeyChange(Taken):
-    """What changes; what is absent stays. `key` puts another secret in its place."""
+class ProviderKeyChange(Body):
+    """New values of a provider key; a field that is absent stays as it is. `key` replaces the secret."""
 
     key: Annotated[SecretStr, Field(max_length=10_000)] | None = None
     is_enabled: bool | None = None
@@ -114,7 +116,7 @@ class ProviderKeyChange(Taken):
     region: Literal["eu", "us"] | None = None
 
 
-class NewBudget(Taken):
+class NewBudget(Body):
     """A monthly budget."""
 
     scope: Text
@@ -140,7 +142,7 @@ def member_shape(member: Member) -> dict[str, Any]:
 
 
 def virtual_key_shape(key: StoredVirtualKey, secret: str | None = None) -> dict[str, Any]:
-    """Return a virtual key as JSON; with its secret, the one time that it is shown."""
+    """Return a virtual key as JSON; with its secret, for the one time that the secret is shown."""
     return {
         "name": key.name,
         "virtual_key_id": key.virtual_key_id,
@@ -193,7 +195,7 @@ def budget_shape(state: BudgetState) -> dict[str, Any]:
 
 
 def audit_shape(entry: AuditEntry) -> dict[str, Any]:
-    """Return one change as JSON."""
+    """Return an audit entry as JSON."""
     return {
         "number": entry.number,
         "at": instant_text(entry.at),
@@ -211,5 +213,5 @@ def usd_text(nusd: int) -> str:
 
 
 def instant_text(instant: datetime | None) -> str | None:
-    """Return an instant as the API writes it."""
+    """Return a time as the API writes it."""
     return None if instant is None else instant.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What was used: requests, tokens and money, by day, lane, model, virtual key or provider."""
+"""The endpoint of usage: requests, tokens and money, by day, lane, model, virtual key or provider."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from serve.identity.roles import Role
 from serve.telemetry.usage_repository import UsageRepository, UsageRow
 
 routes = admin_routes("usage")
-_USUAL = timedelta(days=30)
+_USUAL_SPAN = timedelta(days=30)
 
 
 @routes.get("/accounts/{account}/usage", summary="Show what was used", response_model=None)
@@ -25,11 +25,11 @@ def show_usage(
     since: Annotated[datetime | None, Query(description="Absent: thirty days before `until`.")] = None,
     until: Annotated[datetime | None, Query(description="Absent: now.")] = None,
 ) -> dict[str, Any]:
-    """Return usage of requests that began in since <= t < until; days are UTC."""
+    """Return the usage of requests that began at since <= t < until; days are UTC."""
     resources = allowed(request, actor, account, Role.VIEWER)
     try:
         end = _aware(until or resources.clock.now())
-        begin = _aware(since) if since is not None else end - _USUAL
+        begin = _aware(since) if since is not None else end - _USUAL_SPAN
     except OverflowError:
         raise BadRequestError("since, until: out of range", param="since") from None
     rows = UsageRepository(resources.engine).usage(account, by, begin, end)

@@ -1,4 +1,4 @@
-"""Accounts, keys, the vault and usage on the command line, beside a gateway that runs."""
+"""Accounts, keys, the vault and usage on the command line, next to a running gateway."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def gateway(tmp_path: Path) -> Iterator[GatewayThread]:
 def llmdeal(tmp_path: Path) -> Run:
     (tmp_path / "llmdeal.toml").write_text(f'database = "{tmp_path / "llmdeal.db"}"\n')
 
-    def run(*arguments: str, said: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, typed: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(tmp_path),
@@ -38,7 +38,14 @@ def llmdeal(tmp_path: Path) -> Run:
         environment["PYTHONPATH"] = str(ROOT)
         command = [sys.executable, "-c", "from serve.cli.main import run; run()", *arguments]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, input=said, capture_output=True, text=True, timeout=120, check=False
+            command,
+            cwd=tmp_path,
+            env=environment,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
@@ -83,7 +90,7 @@ def test_a_running_gateway_follows_the_keys_of_the_command_line(gateway: Gateway
 
 def test_provider_keys_are_taken_in_and_never_shown(llmdeal: Run, tmp_path: Path) -> None:
     stored = llmdeal(
-        "provider-keys", "add", "--name", "work", "--base-url", "http://127.0.0.1:1/v1", said="gsk_canary0123456789\n"
+        "provider-keys", "add", "--name", "work", "--base-url", "http://127.0.0.1:1/v1", typed="gsk_canary0123456789\n"
     )
     assert "groq@work" in stored.stdout
     (tmp_path / ".env").write_text("OPENAI_API_KEY=sk-proj-canary987654\nOPENAI_API_KEY_LAB=sk-proj-canary123456\n")
@@ -95,13 +102,13 @@ def test_provider_keys_are_taken_in_and_never_shown(llmdeal: Run, tmp_path: Path
     listed = llmdeal("provider-keys").stdout
     assert [word in listed for word in ("work", "lab", "…6789", "off")] == [True] * 4
     llmdeal("provider-keys", "remove", "groq", "--name", "work")
-    said = stored.stdout + listed + llmdeal("provider-keys").stdout
-    assert "canary" not in said
-    assert "no provider" in llmdeal("provider-keys", "add", "nobody", said="x" * 20, status=2).stderr
+    printed = stored.stdout + listed + llmdeal("provider-keys").stdout
+    assert "canary" not in printed
+    assert "no provider" in llmdeal("provider-keys", "add", "nobody", typed="x" * 20, status=2).stderr
 
 
 def test_the_master_key_is_replaced(llmdeal: Run, tmp_path: Path) -> None:
-    llmdeal("provider-keys", "add", "groq", "--base-url", "http://127.0.0.1:1/v1", said="gsk_canary0123456789\n")
+    llmdeal("provider-keys", "add", "groq", "--base-url", "http://127.0.0.1:1/v1", typed="gsk_canary0123456789\n")
     file = tmp_path / "config" / "llmdeal" / "master.key"
     old, new = file.read_text().strip(), llmdeal("vault", "new-master-key").stdout.strip()
     file.write_text(f"{new},{old}")
@@ -124,7 +131,7 @@ def test_accounts_are_opened_and_people_added(llmdeal: Run) -> None:
         "ann@example.com",
         "--role",
         "owner",
-        said="correct horse battery\ncorrect horse battery\n",
+        typed="correct horse battery\ncorrect horse battery\n",
     )
     assert "ann@example.com (owner)" in llmdeal("accounts").stdout
     assert "at least one owner" in llmdeal("accounts", "remove", "acme", "ann@example.com", status=2).stderr
@@ -141,7 +148,7 @@ def test_accounts_are_opened_and_people_added(llmdeal: Run) -> None:
     assert "as much as the gateway logs" in llmdeal("accounts", "content", "acme", "gateway").stdout
     assert "is none of none, features, full, gateway" in llmdeal("accounts", "content", "acme", "much", status=2).stderr
     assert "no account" in llmdeal("accounts", "forget", "nowhere", "--yes", status=2).stderr
-    llmdeal("accounts", "forget", "acme", said="n\n", status=1)
-    assert "of 0 attempts until" in llmdeal("accounts", "forget", "acme", "--all", said="y\n").stdout
+    llmdeal("accounts", "forget", "acme", typed="n\n", status=1)
+    assert "of 0 attempts until" in llmdeal("accounts", "forget", "acme", "--all", typed="y\n").stdout
     llmdeal("accounts", "close", "acme")
     assert "closed" in llmdeal("accounts").stdout

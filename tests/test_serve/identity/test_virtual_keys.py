@@ -64,10 +64,19 @@ def test_the_key_comes_as_a_bearer_token_or_as_x_api_key() -> None:
 @pytest.mark.parametrize(
     "secret",
     [
-        "sk-proj-abcdefgh1234", "sk-ant-api03-abcdefgh", "sk-or-v1-0123456789", "gsk_abcdefgh1234", "csk-abcdefgh1234", "nvapi-abcdefgh1234",
-        "AIzaSyAbcdefgh123", "xai-abcdefgh1234", "fw_abcdefgh1234", "ll_live_abcdefgh1234", "Bearer abcdefgh1234",
+        "sk-proj-abcdefgh1234",
+        "sk-ant-api03-abcdefgh",
+        "sk-or-v1-0123456789",
+        "gsk_abcdefgh1234",
+        "csk-abcdefgh1234",
+        "nvapi-abcdefgh1234",
+        "AIzaSyAbcdefgh123",
+        "xai-abcdefgh1234",
+        "fw_abcdefgh1234",
+        "ll_live_abcdefgh1234",
+        "Bearer abcdefgh1234",
     ],
-)  # fmt: skip
+)
 def test_whatever_looks_like_a_credential_is_redacted(secret: str) -> None:
     assert (
         redact(f"Incorrect API key provided: {secret} (see docs)")

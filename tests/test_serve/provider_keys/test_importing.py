@@ -20,15 +20,16 @@ ROWS = load_provider_rows(data_dir() / "providers")
 def test_a_dot_env_brings_every_providers_keys_under_their_names(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
-        'export OPENAI_API_KEY="sk-one"\nOPENAI_API_KEY_WORK=sk-two # of work\nGROQ_API_KEY=\nUNKNOWN_KEY=x\nGOOGLE_API_KEY=AIza1\n'
+        'export OPENAI_API_KEY="sk-one"\nOPENAI_API_KEY_WORK=sk-two # of work\n'
+        "GROQ_API_KEY=\nUNKNOWN_KEY=x\nGOOGLE_API_KEY=AIza1\n"
     )
-    found = read_env_file(file, ROWS)
-    assert {(key.provider, key.name, key.secret) for key in found.keys} == {
+    importable = read_env_file(file, ROWS)
+    assert {(key.provider, key.name, key.secret) for key in importable.keys} == {
         ("openai", "main", "sk-one"),
         ("openai", "work", "sk-two"),
         ("gemini", "main", "AIza1"),
     }
-    assert "sk-one" not in repr(found)
+    assert "sk-one" not in repr(importable)
 
 
 LITELLM = """
@@ -42,7 +43,12 @@ model_list:
   - model_name: claude
     litellm_params: {model: anthropic/claude-sonnet-4-5, api_key: sk-ant-1}
   - model_name: llama
-    litellm_params: {model: openai/llama-3, api_base: "http://gpu-box:8000/v1", api_key: secret, input_cost_per_token: 1.5e-7, output_cost_per_token: 0.0000006}
+    litellm_params:
+      model: openai/llama-3
+      api_base: "http://gpu-box:8000/v1"
+      api_key: secret
+      input_cost_per_token: 1.5e-7
+      output_cost_per_token: 0.0000006
   - model_name: qwen
     litellm_params: {model: hosted_vllm/qwen, api_base: "http://gpu-box:8000/v1"}
   - model_name: azure
@@ -60,24 +66,24 @@ router_settings: {num_retries: 2}
 def test_a_litellm_configuration_brings_keys_servers_and_notes(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(LITELLM)
-    found = read_litellm_config(file, ROWS, {"OPENAI_API_KEY": "sk-env"})
-    assert {(key.provider, key.name, key.secret, key.base_url) for key in found.keys} == {
+    importable = read_litellm_config(file, ROWS, {"OPENAI_API_KEY": "sk-env"})
+    assert {(key.provider, key.name, key.secret, key.base_url) for key in importable.keys} == {
         ("openai", "main", "sk-env", None),
         ("openai", "key-2", "sk-other", None),
         ("anthropic", "main", "sk-ant-1", None),
         ("azure", "main", "az-1", "https://me.openai.azure.com/openai/v1"),
     }
-    (tmp_path / "llmdeal.toml").write_text(found.settings)
+    (tmp_path / "llmdeal.toml").write_text(importable.settings)
     [server] = load_settings(tmp_path / "llmdeal.toml", {}).servers
     assert server.base_url == "http://gpu-box:8000/v1"
     assert [(model.upstream_model, model.input_usd_per_mtok) for model in server.models] == [
         ("llama-3", "0.15"),
         ("qwen", "0"),
     ]
-    notes = "\n".join(found.notes)
-    for told in ("NOT_THERE", "watsonx", "model_list[10]", "llmdeal keys issue", "router_settings"):
-        assert told in notes
-    assert "secret" not in found.settings + notes
+    notes = "\n".join(importable.notes)
+    for word in ("NOT_THERE", "watsonx", "model_list[10]", "llmdeal keys issue", "router_settings"):
+        assert word in notes
+    assert "secret" not in importable.settings + notes
 
 
 @pytest.mark.parametrize("text", ["", "model_list: 3", "- a", "a: [", "\x00"])

@@ -121,9 +121,9 @@ def test_the_key_of_ones_own_machine_is_made_once_and_is_its_owners_alone(tmp_pa
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     kept = file.read_text()
     assert make_master_key_file(environment).read_text() == kept
-    found = find_key_wrapper("", None, "", environment)
-    assert found is not None
-    assert found.unwrap(wrapped, "acme") == b"k" * 32
+    wrapper = find_key_wrapper("", None, "", environment)
+    assert wrapper is not None
+    assert wrapper.unwrap(wrapped, "acme") == b"k" * 32
     assert [path.name for path in file.parent.iterdir()] == ["master.key"]
     file.chmod(0o644)
     with pytest.raises(ConfigurationError, match="chmod 600"):
