@@ -178,7 +178,7 @@ def _show_verdict(stored: "FoundBundle") -> None:
 def _show_shadow(summary: "ShadowSummary") -> None:
     champion, requests = summary.champion_version, f"{summary.n_requests:,} requests"
     lines = (
-        f"beside {champion}, on {requests}: the same lane on {summary.agreement:.1%}",
+        f"next to {champion}, on {requests}: the same lane on {summary.agreement:.1%}",
         f"expects quality {summary.quality:.3f} at {summary.cost_usd:.6f} USD of its choices; "
         f"of the other's, quality {summary.quality_of_champions_lane:.3f}",
         f"{champion} expects quality {summary.champion_quality:.3f} at {summary.champion_cost_usd:.6f} USD of its own",

@@ -138,7 +138,7 @@ def test_a_key_is_not_issued_where_the_database_refuses_its_budget(
     assert desk.issue("acme", "ci", KeyTerms(), ANN).key.name == "ci"
 
 
-def test_a_desk_serves_nobody_whose_role_is_too_low(desk: VirtualKeyDesk, account_desk: AccountDesk) -> None:
+def test_a_desk_refuses_an_actor_whose_role_is_too_low(desk: VirtualKeyDesk, account_desk: AccountDesk) -> None:
     desk.issue("acme", "crown", KeyTerms(("owner",)), ANN)
     admin, viewer = Actor("adam", {"acme": Role.ADMIN}), Actor("vic", {"acme": Role.VIEWER})
     owner_elsewhere = Actor("eve", {"other": Role.OWNER})

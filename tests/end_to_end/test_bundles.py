@@ -268,7 +268,7 @@ def test_a_shadow_is_asked_and_not_heard(gateway: GatewayThread, keeper: BundleK
     assert metric(gateway, 'llmdeal_shadow_requests_total{outcome="scored"} 40.0')
     assert {attempt.router_version for attempt in gateway.attempts()} == {SHIPPED_VERSION}
     shown = llmdeal(bundles.parent, "show", "contrary").stdout
-    assert f"beside {SHIPPED_VERSION}, on 40 requests" in shown
+    assert f"next to {SHIPPED_VERSION}, on 40 requests" in shown
 
 
 def test_a_shadow_of_the_same_beliefs_agrees(gateway: GatewayThread, keeper: BundleKeeper) -> None:

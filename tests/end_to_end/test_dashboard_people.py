@@ -1,4 +1,4 @@
-"""Day one in the dashboard: the owner, keys, budgets, people; and that nobody sees or changes what is not theirs."""
+"""Day one in the dashboard: the owner, keys, budgets, people; each sees and changes only their own account."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -179,7 +179,7 @@ def test_hosted_lanes_cost_more_and_are_the_last_resort(gateway: GatewayThread, 
     assert answer.json()["usage"]["cost"] == pytest.approx(1.2 * own_cost)
     with ScriptedProvider() as upstream:
         acme.call("POST", "/provider-keys", 201, {"key": PROVIDER_KEY, "base_url": upstream.base_url})
-        assert ask(gateway, key).headers["x-llmdeal-lane"].startswith("openrouter@main/")  # dearer, but its own
+        assert ask(gateway, key).headers["x-llmdeal-lane"].startswith("openrouter@main/")  # more expensive, but its own
         acme.call("PUT", "/budgets", 200, {"scope": "provider_key:acme/openrouter@main", "monthly_usd": "0"})
         wait_for_budgets()
         assert ask(gateway, key).headers["x-llmdeal-lane"] == "box/llama"

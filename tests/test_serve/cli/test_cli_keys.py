@@ -81,7 +81,7 @@ def test_a_running_gateway_follows_the_keys_of_the_command_line(gateway: Gateway
     assert (ask_until(gateway, key, 401), ask_until(gateway, newer, 200)) == (401, 200)
     gateway.attempts()
     line = next(line for line in llmdeal("usage", "--by", "virtual_key").stdout.splitlines() if " ci " in line)
-    assert int(line.split("│")[2]) >= 1  # until the gateway knew of the first key, everybody was let in, as nobody
+    assert int(line.split("│")[2]) >= 1  # before the gateway knew the first key, it needed none
     llmdeal("keys", "revoke", "ci")
     assert ask_until(gateway, newer, 401) == 401
     assert "no virtual key" in llmdeal("keys", "revoke", "ci", status=2).stderr
@@ -114,7 +114,7 @@ def test_the_master_key_is_replaced(llmdeal: Run, tmp_path: Path) -> None:
     file.write_text(f"{new},{old}")
     assert "1 data keys" in llmdeal("vault", "rewrap").stdout
     file.write_text(new)
-    assert "unknown" in llmdeal("provider-keys", "test", "groq").stdout  # it opens; the address answers nobody
+    assert "unknown" in llmdeal("provider-keys", "test", "groq").stdout  # the key opens; the address does not answer
     file.write_text(old)
     assert "another master key" in llmdeal("provider-keys", "test", "groq", status=2).stderr
     file.write_text(new)
