@@ -170,6 +170,16 @@ def test_a_provider_key_is_tested_where_it_would_be_used(gateway: GatewayThread)
     assert tested["test_outcome"].startswith("unknown: the provider could not be reached")
 
 
+def test_a_provider_key_keeps_its_secret_if_another_part_of_the_change_is_refused(gateway: GatewayThread) -> None:
+    admin = Admin(gateway, OWNER)
+    admin.call("POST", "/provider-keys", 201, {"key": PROVIDER_KEY, "base_url": "http://127.0.0.1:1/v1"})
+    [before] = admin.call("GET", "/provider-keys", 200)["data"]
+    body = {"key": PROVIDER_KEY + "2", "organisation": "Not A Name"}
+    admin.call("PATCH", "/provider-keys/openrouter/main", 400, body)
+    assert admin.call("GET", "/provider-keys", 200)["data"] == [before]
+    assert [entry["action"] for entry in admin.call("GET", "/audit", 200)["data"]] == ["provider_key.create"]
+
+
 def test_hosted_lanes_cost_more_and_are_the_last_resort(gateway: GatewayThread, provider: ScriptedProvider) -> None:
     acme = open_account(gateway, "acme")  # hosted lanes when its own are spent
     key = acme.issue("ci")
