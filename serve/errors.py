@@ -1,10 +1,10 @@
 """Errors of the gateway, grouped by who must act; `serve.http.error_envelope` turns those of a request into HTTP.
 
 ServeError
-├── ConfigurationError       settings, catalogue or bundle are wrong      (operator; at start, never at the first request)
+├── ConfigurationError       settings, catalogue or bundle are wrong (operator; at the start, not at a request)
 │   ├── StorageError         the database cannot be opened or brought to this version
 │   └── VaultError           a stored key cannot be sealed or opened
-├── ExportError              a telemetry export cannot be written as asked  (operator)
+├── ExportError              a telemetry export cannot be written as asked (operator)
 └── RequestError             a request ends with an error
     ├── CallerError          the request is wrong
     │   ├── BadRequestError  400
@@ -14,8 +14,9 @@ ServeError
     │   ├── ForbiddenError   403
     │   ├── UnknownModelError 404
     │   ├── NotFoundError    404
+    │   ├── MethodNotAllowedError 405
     │   ├── ConflictError    409
-    │   │   └── MovedOnError     another change came first
+    │   │   └── MovedOnError 409 another change came first
     │   ├── IdempotencyInProgressError 409
     │   ├── IdempotencyNotKeptError 410
     │   ├── TooLargeError    413
@@ -23,9 +24,10 @@ ServeError
     │   └── RateLimitedError 429
     ├── VaultUnavailableError 503 no master key, or another one
     ├── DatabaseAwayError    503 the database does not answer
-    ├── IdempotencyUnavailableError 503 the database that knows of idempotency keys is away
-    ├── NoLaneError          503 (400 for a region): constraints left no lane
-    └── UpstreamError        502 every attempted lane failed, or what the one lane answered
+    ├── IdempotencyUnavailableError 503 the database of idempotency keys does not answer
+    ├── NoLaneError          503 constraints left no lane
+    │   └── RegionUnavailableError 400 no lane runs in the region that was asked for
+    └── UpstreamError        502 every attempted lane failed, or the status of the one lane that answered
 """
 
 from collections.abc import Sequence
@@ -41,7 +43,7 @@ class ServeError(Exception):
 
 
 class ConfigurationError(ServeError):
-    """What the operator configured cannot work; the message names what, where and the mend."""
+    """What the operator configured cannot work. The message names the setting and says what to do."""
 
 
 class StorageError(ConfigurationError):
@@ -53,19 +55,21 @@ class VaultError(ConfigurationError):
 
 
 class ExportError(ServeError):
-    """A telemetry export cannot be written where, or for the time, that was asked."""
+    """A telemetry export cannot be written to the folder, or for the time span, that the operator asked for."""
 
 
 class RequestError(ServeError):
     """A request ends with this error.
 
     Args:
-        message: What was wrong and how to mend it; never a secret, a prompt or a header.
-        status: The HTTP status.
-        type: The class of error in OpenAI's envelope.
-        code: What exactly, machine-readable.
-        param: The request field at fault, if one is.
-        retry_after_s: When to try again, whole seconds, if that helps.
+        message: Text that says what is wrong and what to do; never holds a secret, a prompt or a header.
+        code: Machine-readable name of the error; None: the one of the class.
+        param: Request field at fault; None: no single one.
+        retry_after_s: Whole seconds to wait before another try; None: waiting does not help.
+
+    Attributes:
+        status: HTTP status.
+        type: Class of the error in OpenAI's envelope.
     """
 
     status = 500
@@ -91,13 +95,13 @@ class CallerError(RequestError):
 
 
 class BadRequestError(CallerError):
-    """The body is not what the endpoint takes, or contradicts itself."""
+    """The body is not what the endpoint takes, or its fields contradict each other."""
 
     code = "invalid_request"
 
 
 class BadVirtualKeyError(CallerError):
-    """No virtual key, or one that is not ours. The text never says which, so that nothing can be probed."""
+    """The virtual key is missing or unknown. The text never says which, so that a caller cannot probe for keys."""
 
     status = 401
     type = "authentication_error"
@@ -108,7 +112,7 @@ class BadVirtualKeyError(CallerError):
 
 
 class BadSignInError(CallerError):
-    """No such person, or another password. The text never says which."""
+    """The person is unknown or the password is wrong. The text never says which."""
 
     status = 401
     type = "authentication_error"
@@ -119,7 +123,7 @@ class BadSignInError(CallerError):
 
 
 class BudgetSpentError(CallerError):
-    """A budget is spent, and no lane is left that another one pays for."""
+    """A budget is spent, and no lane is left that another budget pays for."""
 
     status = 402
     type = "billing_error"
@@ -127,7 +131,7 @@ class BudgetSpentError(CallerError):
 
 
 class ForbiddenError(CallerError):
-    """The virtual key is valid and may not do this."""
+    """The virtual key is valid, but it may not do this."""
 
     status = 403
     type = "permission_error"
@@ -135,7 +139,7 @@ class ForbiddenError(CallerError):
 
 
 class UnknownModelError(CallerError):
-    """No lane is called what the caller asked for."""
+    """No lane has the name that the caller asked for."""
 
     status = 404
     code = "model_not_found"
@@ -149,14 +153,14 @@ class NotFoundError(CallerError):
 
 
 class ConflictError(CallerError):
-    """What is asked for does not fit how things stand now."""
+    """The request does not fit the present state."""
 
     status = 409
     code = "conflict"
 
 
 class MovedOnError(ConflictError):
-    """Somebody else's change came first; looking again may help."""
+    """Another change came first. Reading the state again and repeating the request may help."""
 
 
 class IdempotencyInProgressError(CallerError):
@@ -167,7 +171,7 @@ class IdempotencyInProgressError(CallerError):
 
 
 class IdempotencyNotKeptError(CallerError):
-    """A request with the same idempotency key was answered, and its answer cannot be given again."""
+    """A request with the same idempotency key was answered, but its answer was not kept."""
 
     status = 410
     code = "idempotency_answer_not_kept"
@@ -181,17 +185,17 @@ class IdempotencyMismatchError(CallerError):
 
 
 class IdempotencyUnavailableError(RequestError):
-    """Whether an idempotency key was used cannot be told now."""
+    """The gateway cannot look up now whether an idempotency key was used."""
 
     status = 503
     code = "idempotency_unavailable"
 
 
 class DatabaseAwayError(RequestError):
-    """The database does not answer, and without it this cannot be done.
+    """The database does not answer, and the request needs it.
 
     Args:
-        message: What cannot be done, and that nothing was.
+        message: Text that says what cannot be done, and that nothing was done.
     """
 
     status = 503
@@ -209,7 +213,7 @@ class VaultUnavailableError(RequestError):
 
 
 class RateLimitedError(CallerError):
-    """The virtual key asks more often, or for more, than it may in a minute."""
+    """The virtual key sends more requests or tokens than it may in a minute."""
 
     status = 429
     type = "rate_limit_error"
@@ -218,11 +222,11 @@ class RateLimitedError(CallerError):
 
 
 class MethodNotAllowedError(CallerError):
-    """The path exists and takes another method.
+    """The path exists, but it takes another method.
 
     Args:
-        message: Says so.
-        allowed: The methods that it takes, as the header `Allow` lists them (RFC 9110, 15.5.6).
+        message: Text that names the path and the method.
+        allowed: Methods that the path takes, as the header `Allow` lists them (RFC 9110, 15.5.6).
     """
 
     status = 405
@@ -249,7 +253,7 @@ class NoLaneError(RequestError):
 
 
 class RegionUnavailableError(NoLaneError):
-    """No lane runs in the region asked for; never a silent fallback to another."""
+    """No lane runs in the region that the caller asked for. The gateway never falls back to another region."""
 
     status = 400
     type = "invalid_request_error"
@@ -257,7 +261,7 @@ class RegionUnavailableError(NoLaneError):
 
 
 class AttemptSummary(msgspec.Struct, frozen=True):
-    """One failed attempt, as listed in an error: which lane, what it answered, which of our words for it."""
+    """One failed attempt as an error lists it: the lane, its HTTP status and our word for the outcome."""
 
     lane: str
     status: int | None
@@ -268,8 +272,11 @@ class UpstreamError(RequestError):
     """Every attempted lane failed.
 
     Args:
-        message: Says so.
-        attempts: Each attempt, in order.
+        message: Text that says what the lanes answered.
+        attempts: Failed attempts, in the order in which they were made.
+        status: HTTP status of the answer to the caller.
+        code: Machine-readable name of the error; None: the one of the class.
+        retry_after_s: Whole seconds to wait before another try; None: waiting does not help.
     """
 
     status = 502
@@ -291,8 +298,8 @@ class UpstreamError(RequestError):
 
 
 def budget_spent_error(scope: str, resets_at: datetime) -> BudgetSpentError:
-    """Return the error that names a spent budget and when it begins anew."""
+    """Return the error that names a spent budget and the time at which its next month begins."""
     return BudgetSpentError(
-        f"the monthly budget of {scope} has not enough left for this request, and no other lane may answer; "
-        f"it begins anew at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
+        f"the monthly budget of {scope} has not enough left for this request, and no other lane may answer. "
+        f"The next month begins at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
     )
