@@ -71,6 +71,18 @@ class Metrics:
             "Answers that were given again under their idempotency key.",
             registry=registry,
         )
+        self._background_up = Gauge(
+            "llmdeal_background_up",
+            "1: the background part runs; 0: it ended and waits to be started again.",
+            ("part",),
+            registry=registry,
+        )
+        self._background_restarts = Counter(
+            "llmdeal_background_restarts",
+            "Times that a background part ended and was started again.",
+            ("part",),
+            registry=registry,
+        )
         self._explored: Counter | None = None
         self._exploration_price: Counter | None = None
         # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
@@ -120,6 +132,15 @@ class Metrics:
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
         """Count an attempt to tell of a budget."""
         self._alerts.labels(outcome).inc()
+
+    def note_background(self, part: str, *, is_up: bool) -> None:
+        """Show whether a background part runs."""
+        self._background_up.labels(part).set(is_up)
+        self._background_restarts.labels(part)  # so that it is shown as 0 before the first restart
+
+    def note_background_restart(self, part: str) -> None:
+        """Count a background part that was started again."""
+        self._background_restarts.labels(part).inc()
 
     def follow_exploration(self, ceiling_nusd: int, spent_nusd: Callable[[], int]) -> None:
         """Begin to count what exploration gives up; called once, where there is any.
