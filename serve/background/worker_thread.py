@@ -54,9 +54,10 @@ class WorkerThread:
         """
         if self._thread is None:
             return
+        await asyncio.to_thread(self._thread.join)
         if self._error is not None:
             self.start()
-        await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join)
         self._raise_error()
 
     def _raise_error(self) -> None:

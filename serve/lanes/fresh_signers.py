@@ -31,16 +31,25 @@ class FreshSigners:
         return list(dict.fromkeys(signer for signer in found if signer is not None))
 
     async def follow(self) -> None:
-        """Look for new lanes twice a second; until cancelled."""
-        try:
-            while True:
-                self._adjust()
-                await asyncio.sleep(_LOOK_S)
-        finally:
-            tasks = list(self._tasks.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        """Look for new lanes twice a second, until cancelled. Credentials are fetched until `close`.
+
+        Raises:
+            Exception: The error that ended the fetching for one signer; the next call begins it again.
+        """
+        while True:
+            self._adjust()
+            for signer, task in list(self._tasks.items()):
+                if task.done():
+                    del self._tasks[signer]
+                    task.result()
+            await asyncio.sleep(_LOOK_S)
+
+    async def close(self) -> None:
+        """Stop fetching."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _adjust(self) -> None:
         known = self.known()

@@ -78,7 +78,12 @@ class BudgetKeeper:
         self._rules = RuleBook(clock.now)
         self._leases = Leases(self.worker_id, repository, self._rules, clock, self._times.refused_s, self._in_thread)
         self._settled: list[Charge] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = (
+            (self.flush, self._times.settle_s),
+            (self._refresh, self._times.rules_s),
+            (self._keep_watch, self._times.watch_s),
+        )
+        self._tasks: dict[asyncio.Task[None], int] = {}
         self._is_closing = asyncio.Event()
         # One thread: the order of leases and settlements of this worker is the order in which they were asked for.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")
@@ -93,12 +98,19 @@ class BudgetKeeper:
         self._journal = ChargeJournal(self._journals, self.worker_id)
         await self._in_thread(self.sweep)
         await self._in_thread(self.read_rules)
-        loops = (
-            (self.flush, self._times.settle_s),
-            (self._refresh, self._times.rules_s),
-            (self._keep_watch, self._times.watch_s),
-        )
-        self._tasks = [asyncio.create_task(_every(seconds, work, self._is_closing)) for work, seconds in loops]
+        self._begin_loops()
+
+    async def follow(self) -> None:
+        """Watch the loops until cancelled; they go on until `close`. The next call begins a loop again that has ended.
+
+        Raises:
+            Exception: The error that ended a loop.
+        """
+        self._begin_loops()
+        ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            del self._tasks[task]
+            task.result()
 
     async def close(self) -> None:
         """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start.
@@ -210,6 +222,11 @@ class BudgetKeeper:
                 "the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__
             )
             return
+        except (
+            Exception
+        ):  # they may have been stored after all: a charge is never stored twice, a lease would be spent twice
+            self._settled = charges + self._settled
+            raise
         self._written.forget(charge.charge_id for charge in charges)
         if not stood:
             self._leases.empty()
@@ -231,6 +248,11 @@ class BudgetKeeper:
             _log.warning(
                 "worker %s is gone with its journal: %d nano-dollars of its leases count as spent", worker_id, lost
             )
+
+    def _begin_loops(self) -> None:
+        for number, (work, seconds) in enumerate(self._loops):
+            if number not in self._tasks.values():
+                self._tasks[asyncio.create_task(_every(seconds, work, self._is_closing))] = number
 
     @property
     def _written(self) -> ChargeJournal:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Final, Protocol
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
+from serve.background.worker_thread import WorkerThread
 from serve.clock import Clock
 from serve.dialects.registry import DIALECTS
 from serve.outcome_checks.checks import Checks
@@ -53,7 +54,7 @@ class OutcomeChecker:
         self._something_came = threading.Event()
         self._is_urgent = threading.Event()
         self._is_closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="outcome-checker", daemon=True)
+        self._thread = WorkerThread("outcome-checker", self._run)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._bytes_taken = self._bytes_done = 0
         self.n_skipped = 0
@@ -63,6 +64,14 @@ class OutcomeChecker:
         """Start the thread; call once, in the event loop."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+
+    async def follow(self) -> None:
+        """Watch the thread until cancelled; it goes on until `close`. The next call starts a thread again that has ended.
+
+        Raises:
+            RuntimeError: An error ended the thread.
+        """
+        await self._thread.watch()
 
     def take(self, call: Call, attempt: Attempt) -> None:
         """Queue a complete answer; about three microseconds."""
@@ -102,23 +111,26 @@ class OutcomeChecker:
 
     async def flush(self) -> None:
         """Return once all that was taken before is checked and what was found is with the telemetry."""
-        if self._thread.is_alive() and not self._is_closing.is_set():
+        if self._thread.was_started and not self._is_closing.is_set():
             mark: Future[None] = Future()
             self._queue.append(mark)
-            self._is_urgent.set()
-            self._something_came.set()
+            self._hurry()
             await asyncio.wrap_future(mark)
 
     async def close(self) -> None:
         """Check what is queued and stop the thread; safe to call again. The telemetry has to be open still."""
         self._is_closing.set()
+        self._hurry()
+        await self._thread.finish()
+        await asyncio.sleep(0)  # the rows that the thread made last are handed over now
+
+    def _hurry(self) -> None:
         self._is_urgent.set()
         self._something_came.set()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
-            await asyncio.sleep(0)  # what the thread found last is handed over now
 
     def _run(self) -> None:
+        if self._queue or self._is_closing.is_set():  # left by an earlier run of this thread that an error ended
+            self._hurry()
         is_last_round = False
         while not is_last_round:
             self._something_came.wait()
@@ -132,11 +144,13 @@ class OutcomeChecker:
     def _check_queued(self, n_items: int) -> None:
         rows: list[FeedbackRow] = []
         for _ in range(n_items):
-            item = self._queue.popleft()
+            item = self._queue[0]
             if isinstance(item, Future):
                 self._hand_over(rows, item)
                 rows = []
-            else:
+                self._queue.popleft()
+            else:  # taken off before: an answer that ends the thread must not end the next one too
+                self._queue.popleft()
                 rows += self._check(item)
             # The interpreter's lock is let go between answers, not only every five milliseconds: requests want it.
             time.sleep(0)

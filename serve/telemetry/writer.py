@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
+from serve.background.worker_thread import WorkerThread
 from serve.telemetry.batch import TelemetryStore
 
 _log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class TelemetryWriter:
         self._something_came = threading.Event()
         self._is_urgent = threading.Event()
         self._is_closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telemetry-writer", daemon=True)
+        self._thread = WorkerThread("telemetry-writer", self._run)
         self._rows_in_hand: list[AttemptRow | FeedbackRow] = []
         # The first three are changed by the event loop only, the others by the thread only: no lock is needed.
         self._recorded_rows = self._refused_rows = self._characters_taken = 0
@@ -101,6 +102,14 @@ class TelemetryWriter:
     def start(self) -> None:
         """Start the thread; call once."""
         self._thread.start()
+
+    async def follow(self) -> None:
+        """Watch the thread until cancelled; it goes on until `close`. The next call starts a thread again that has ended.
+
+        Raises:
+            RuntimeError: An error ended the thread.
+        """
+        await self._thread.watch()
 
     def record(self, row: AttemptRow | FeedbackRow) -> bool:
         """Queue one row; about two microseconds. Returns False when it was dropped: the queue is full, or `close` was called."""
@@ -125,7 +134,7 @@ class TelemetryWriter:
         """Return once all that was recorded before is stored, rejected or given up; waits while the database is away."""
         if self._is_closing.is_set():
             await self.close()
-        elif self._thread.is_alive():
+        elif self._thread.was_started:
             mark: Future[None] = Future()
             self._queue.append(mark)
             self._hurry()
@@ -138,8 +147,7 @@ class TelemetryWriter:
         """
         self._is_closing.set()
         self._hurry()
-        if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+        await self._thread.finish()
 
     @property
     def counts(self) -> WriterCounts:
@@ -167,6 +175,7 @@ class TelemetryWriter:
         self._something_came.set()
 
     def _run(self) -> None:
+        self._go_on_after_an_error()
         is_last_round = False
         while not is_last_round:
             self._something_came.wait()
@@ -179,17 +188,25 @@ class TelemetryWriter:
             # Only what is there now: what arrives meanwhile would be stored in ever smaller transactions.
             self._store_queued(len(self._queue))
 
+    def _go_on_after_an_error(self) -> None:
+        """Do what an earlier run of this thread left, if an error ended it; a first run has nothing to do here."""
+        self._store_rows_in_hand()
+        if self._queue or self._is_closing.is_set():
+            self._hurry()
+
     def _store_queued(self, n_items: int) -> None:
         for position in range(1, n_items + 1):
-            item = self._queue.popleft()
+            item = self._queue[0]
             mark = item if isinstance(item, Future) else None
             if not isinstance(item, Future):
                 self._rows_in_hand.append(item)
+                self._queue.popleft()
             if mark or position == n_items or len(self._rows_in_hand) >= self._limits.batch_rows:
                 self._store_rows_in_hand()
-            # False when the one who waited has gone.
-            if mark and mark.set_running_or_notify_cancel():
-                mark.set_result(None)
+            if mark:  # taken off the queue only now: should an error end the thread before, the next one completes it
+                self._queue.popleft()
+                if mark.set_running_or_notify_cancel():  # False when the one who waited has gone
+                    mark.set_result(None)
 
     def _store_rows_in_hand(self) -> None:
         backoff_s = self._limits.first_backoff_s

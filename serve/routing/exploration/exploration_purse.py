@@ -80,7 +80,7 @@ class ExplorationPurse:
     async def close(self) -> None:
         """Give back what was not spent."""
         if self._looking is not None:
-            await self._looking
+            await asyncio.wait([self._looking])  # its error was raised where it was awaited first
         if self._period is not None:
             await self._exchange(self._period, 0, returned_nusd=self._empty())
             self._period = None
@@ -94,9 +94,11 @@ class ExplorationPurse:
         self._spent_nusd = self._n_explored = 0
         try:
             given, self.month = await asyncio.to_thread(self._ask, period, tally, wanted_nusd)
-        except SQLAlchemyError as error:
+        except Exception as error:
             self._spent_nusd += tally.spent_nusd
             self._n_explored += tally.n_explored
+            if not isinstance(error, SQLAlchemyError):
+                raise
             _log.error("the ceiling of exploration cannot be looked at: %s", type(error).__name__)
             return 0
         return given

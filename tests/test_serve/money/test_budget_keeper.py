@@ -11,7 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from serve.money.budget import BudgetRule
 from serve.money.budget_keeper import BudgetKeeper, KeeperTimes
@@ -508,3 +508,26 @@ def test_a_worker_that_ends_well_settles_for_one_that_died_beside_it(
         assert list((tmp_path / "journals").iterdir()) == []
 
     asyncio.run(scenario())
+
+
+def test_a_loop_that_an_unforeseen_error_ended_begins_again_and_loses_no_charge(
+    repository: BudgetRepository, engine: Engine, tmp_path: Path, clock: SetClock
+) -> None:
+    def raise_once(*arguments: object) -> None:
+        if str(arguments[2]).startswith("INSERT INTO ledger_entry"):
+            event.remove(engine, "before_cursor_execute", raise_once)
+            raise RuntimeError("unforeseen")
+
+    async def scenario() -> None:
+        quick = KeeperTimes(settle_s=0.01, rules_s=3_600, watch_s=3_600, idle_s=3_600)
+        async with running(repository, tmp_path, clock, quick) as keeper:
+            event.listen(engine, "before_cursor_execute", raise_once)
+            keeper.settle(await hold(keeper, "req_1/0", 300, OPENAI), 120)
+            with pytest.raises(RuntimeError, match="unforeseen"):
+                await keeper.follow()
+            following = asyncio.create_task(keeper.follow())
+            await asyncio.sleep(0)
+            following.cancel()
+
+    asyncio.run(scenario())
+    assert spent(repository) == (120, 0)

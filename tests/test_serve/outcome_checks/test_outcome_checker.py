@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.dialects.openai.conversation import read_chat_request
 from serve.dialects.quirks import Quirks
@@ -103,3 +105,35 @@ def test_an_answer_that_cannot_be_read_is_counted_and_the_next_one_is_checked() 
     sink, checker = asyncio.run(run())
     assert [row.request_id for row in sink.rows] == ["req_1"]
     assert (checker.n_failed, checker.n_skipped) == (1, 1)
+
+
+class BrokenClock(HandClock):
+    """Fails once in the checker's thread."""
+
+    is_broken = True
+
+    def now(self) -> datetime:
+        if self.is_broken and threading.current_thread().name == "outcome-checker":
+            self.is_broken = False
+            raise RuntimeError("the clock is broken")
+        return super().now()
+
+
+def test_a_thread_that_ended_is_started_again_and_loses_one_answer_and_no_flush() -> None:
+    async def run() -> ListSink:
+        sink = ListSink()
+        checker = OutcomeChecker(sink, BrokenClock(), 10)
+        checker.start()
+        for number in range(3):
+            checker.take(call(number), answered())
+        flushing = asyncio.create_task(checker.flush())
+        with pytest.raises(RuntimeError, match="the thread outcome-checker ended") as raised:
+            await checker.follow()
+        assert str(raised.value.__cause__) == "the clock is broken"
+        following = asyncio.create_task(checker.follow())
+        await asyncio.wait_for(flushing, 10)
+        following.cancel()
+        await checker.close()
+        return sink
+
+    assert [row.request_id for row in asyncio.run(run()).rows] == ["req_1", "req_2"]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from telemetry_strategies import attempt_row, feedback_row
 
 from router.telemetry_schema import AttemptRow, FeedbackRow
@@ -234,3 +234,50 @@ def test_a_caller_who_stops_waiting_for_a_flush_does_not_stop_the_writer(engine:
 
 def test_flush_returns_at_once_when_nothing_was_started(engine: Engine) -> None:
     asyncio.run(TelemetryWriter(engine).flush())
+
+
+class Defect(BaseException):
+    """What no `except Exception` catches."""
+
+
+def defect_at_first_insert(engine: Engine) -> None:
+    """Let the database driver end the thread that stores the first row."""
+
+    def raise_once(*arguments: object) -> None:
+        if str(arguments[2]).startswith("INSERT INTO attempt"):
+            event.remove(engine, "before_cursor_execute", raise_once)
+            raise Defect
+
+    event.listen(engine, "before_cursor_execute", raise_once)
+
+
+def test_a_thread_that_ended_is_started_again_and_loses_no_row_and_no_flush(engine: Engine) -> None:
+    async def use(writer: TelemetryWriter) -> None:
+        defect_at_first_insert(engine)
+        writer.record(attempt_row(0))
+        flushing = asyncio.create_task(writer.flush())
+        with pytest.raises(RuntimeError, match="the thread telemetry-writer ended"):
+            await writer.follow()
+        writer.record(attempt_row(1))
+        following = asyncio.create_task(writer.follow())
+        await asyncio.wait_for(flushing, 10)
+        await writer.flush()
+        following.cancel()
+        assert writer.counts.queued_rows == 0
+
+    run_with_writer(engine, use)
+
+    assert stored_attempts(engine) == [attempt_row(0), attempt_row(1)]
+
+
+def test_close_stores_what_a_thread_that_ended_has_left(engine: Engine) -> None:
+    async def use(writer: TelemetryWriter) -> None:
+        defect_at_first_insert(engine)
+        writer.record(attempt_row(0))
+        with pytest.raises(RuntimeError):
+            await writer.follow()
+        writer.record(attempt_row(1))
+
+    run_with_writer(engine, use)
+
+    assert stored_attempts(engine) == [attempt_row(0), attempt_row(1)]
