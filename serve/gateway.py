@@ -1,11 +1,11 @@
-"""Everything a running gateway holds, made in `create_app` and closed with it; endpoints take it from the application."""
+"""What the endpoints of a running gateway work with; made by `create_app`, taken from the application."""
 
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from serve.alerts.budget_alerts import BudgetAlerts
+from serve.background.supervisor import Supervisor
 from serve.bundles.bundle_desk import BundleDesk
 from serve.bundles.bundle_keeper import BundleKeeper
 from serve.clock import Clock
@@ -13,99 +13,78 @@ from serve.hot_swap.bundle_follower import BundleFollower
 from serve.hot_swap.desks import Desks
 from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.identity_stores import IdentityStores
-from serve.idempotency.answer_keeper import AnswerKeeper
 from serve.identity.virtual_keys import KeyRing
 from serve.lanes.directory import LaneDirectory
-from serve.lanes.fresh_signers import FreshSigners
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
-from serve.outcome_checks.checker import OutcomeChecker
-from serve.rate_limits.counters import Counter
 from serve.routing.chosen_policy import RunningPolicy
 from serve.routing.exploration.explorer import Explorer
 from serve.routing.service import RoutingService
 from serve.routing.shadow_repository import ShadowRepository
 from serve.telemetry.attempt_repository import AttemptRepository
 from serve.telemetry.erasure import TelemetryErasure
-from serve.telemetry.lane_log import LaneLog
 from serve.telemetry.writer import TelemetryWriter
-from serve.upstream.transport import UpstreamTransport
-from serve.watch.follower import WatchFollower
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceSet:
-    """The parts of one gateway.
+    """The parts of one gateway that endpoints use. What only works in the background is in `supervisor.parts`.
 
     Args:
         clock: Time.
-        key_ring: Virtual keys.
-        routing: The decision and the lanes.
-        vectors: The same for embeddings.
         metrics: Counters.
         engine: The database.
-        attempts: Stored attempts.
-        telemetry: The writer.
-        checker: Of answers; None: they are not checked.
-        budgets: The keeper of the budgets.
-        transports: To be closed at the end.
-        notices: What the operator should know: providers without a key, the sandbox, lanes left out.
-        signers: Credentials that expire.
-        empty_directory: The lanes of an account that has none.
-        counter: Of requests and tokens a minute.
-        identity: Accounts, people and keys that are stored.
+        identity: Stored accounts, people and keys.
+        key_ring: Virtual keys that the gateway accepts.
+        follower: Follower of stored keys and accounts.
+        routing: Routing of answers, and the lanes for it.
+        vectors: Routing of embeddings, and the lanes for it.
+        policy: Policy of smart-route, as it is now.
+        explorer: Chooser of lanes to learn about; None: nothing is explored.
+        empty_directory: Lanes of an account that has none.
+        bundles: Bundles in use.
+        bundle_keeper: Bundles on disk, and the history of which are in use.
+        bundle_desk: Desk where people change which bundles are in use.
         desks: Desks where accounts, members, keys and budgets are changed.
         erasure: Deletes what was logged of an account.
-        policy: Of smart-route, as it is now.
-        follower: Brings stored keys to life.
-        bundles: Puts bundles in place.
-        bundle_keeper: Changes which ones.
-        bundle_desk: Desk where people change which ones.
-        shadow_decisions: What shadows would have done.
-        alerts: Tells of budgets; None: nobody is to be told.
-        answers: Kept under idempotency keys.
-        lane_log: Writes down lanes and prices.
-        watch: Learns of lanes and looks for drift.
-        explorer: Tries lanes that are not the best; None: nobody does.
+        shadow_decisions: Stored decisions of shadows.
+        attempts: Stored attempts.
+        telemetry: Writer of attempts and feedback.
+        budgets: Keeper of the budgets.
+        notices: What the operator should know: providers without a key, the sandbox, lanes left out.
+        supervisor: Supervisor of the background parts.
     """
 
     clock: Clock
-    key_ring: KeyRing
-    routing: RoutingService
-    vectors: RoutingService
     metrics: Metrics
     engine: Engine
-    attempts: AttemptRepository
-    telemetry: TelemetryWriter
-    checker: OutcomeChecker | None
-    budgets: BudgetKeeper
-    transports: tuple[UpstreamTransport, ...]
-    notices: tuple[str, ...]
-    signers: FreshSigners
-    empty_directory: LaneDirectory
-    counter: Counter
     identity: IdentityStores
-    desks: Desks
-    erasure: TelemetryErasure
-    policy: RunningPolicy
+    key_ring: KeyRing
     follower: IdentityFollower
+    routing: RoutingService
+    vectors: RoutingService
+    policy: RunningPolicy
+    explorer: Explorer | None
+    empty_directory: LaneDirectory
     bundles: BundleFollower
     bundle_keeper: BundleKeeper
     bundle_desk: BundleDesk
+    desks: Desks
+    erasure: TelemetryErasure
     shadow_decisions: ShadowRepository
-    alerts: BudgetAlerts | None
-    answers: AnswerKeeper
-    lane_log: LaneLog
-    watch: WatchFollower
-    explorer: Explorer | None
+    attempts: AttemptRepository
+    telemetry: TelemetryWriter
+    budgets: BudgetKeeper
+    notices: tuple[str, ...]
+    supervisor: Supervisor
 
     @property
     def directory(self) -> LaneDirectory:
-        """The lanes of this moment."""
+        """The operator's lanes at this moment."""
         return self.routing.directory
 
 
 def resources_of(app: FastAPI) -> ResourceSet:
-    """Return the parts of a running application."""
+    """Return the parts of an application."""
     resources: ResourceSet = app.state.resources
     return resources

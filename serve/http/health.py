@@ -28,13 +28,17 @@ async def healthz() -> dict[str, str]:
     responses={200: answered_with(ReadyAnswer), 503: answered_with(ReadyAnswer, "Not now.")},
 )
 async def readyz(request: Request, response: Response) -> dict[str, Any]:
-    """Answer 200 when there is a lane, a quality model and a database, else 503 with what is missing."""
+    """Answer 200 when there is a lane, a quality model and a database, and all background parts run; else 503.
+
+    The answer names what is missing; a background part is named only while it waits to be started again.
+    """
     resources = resources_of(request.app)
     checks = {
         "lanes": len(resources.routing.directory.table) > 0,
         "quality_model": len(resources.routing.directory.quality_model.trained_names) > 0,
         "database": await asyncio.to_thread(_is_database_up, resources),
     }
+    checks |= {f"background_{part}": False for part in resources.supervisor.down()}
     is_ready = all(checks.values())
     response.status_code = 200 if is_ready else 503
     if not is_ready:

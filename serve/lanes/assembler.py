@@ -58,7 +58,7 @@ class LaneAssembler:
     Args:
         settings: Of the gateway.
         environment: Where provider keys are looked up.
-        generation: The bundle that lanes are laid out for; whoever swaps it lays the known lanes out anew.
+        generation: Bundle that lanes are laid out for, until `use` names another one.
         clock: For prices and the lanes' health.
     """
 
@@ -67,7 +67,7 @@ class LaneAssembler:
     ) -> None:
         self._settings = settings
         self._environment = environment
-        self.generation = generation
+        self._generation = generation
         self._clock = clock
         self._http = HttpTransport()
         self._sandbox = SandboxTransport(settings.sandbox_pace)
@@ -77,6 +77,10 @@ class LaneAssembler:
     def transports(self) -> tuple[UpstreamTransport, ...]:
         """What carries the lanes' bytes; to be closed by whoever runs the gateway."""
         return (self._http, self._sandbox)
+
+    def use(self, generation: Generation) -> None:
+        """Lay lanes out for another bundle from now on. Lanes that exist stay as they are."""
+        self._generation = generation
 
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
         """Return the lanes of the account that runs the gateway: providers, its own servers, its stored keys; the sandbox when there is nothing else.
@@ -129,7 +133,7 @@ class LaneAssembler:
     def nothing(self) -> LaneDirectory:
         """Return the lanes of an account that has none."""
         return _directory(
-            (), LaneTable.build((), ()), NoQualityModel(self.generation.version), self.generation, self._clock
+            (), LaneTable.build((), ()), NoQualityModel(self._generation.version), self._generation, self._clock
         )
 
     def calibrations(self) -> Sequence[CalibrationFile]:
@@ -187,7 +191,7 @@ class LaneAssembler:
     ) -> LaneAssembly:
         connections = [connection for connection in found if EMBEDDINGS.name not in connection.endpoints]
         embeddings = [connection for connection in found if EMBEDDINGS.name in connection.endpoints]
-        generation = self.generation
+        generation = self._generation
         table = _believed([connection.lane for connection in connections], generation, self.calibrations())
         host, vectors_host = hosts or (None, None)
         directory = _directory(connections, table, generation.quality_model, generation, self._clock, host)

@@ -26,8 +26,12 @@ _PAUSE_S: Final = 0.2
 _BURST_S: Final = 10.0
 
 
-class _Sink(Protocol):
-    def record(self, row: AttemptRow | FeedbackRow) -> bool: ...
+class FeedbackSink(Protocol):
+    """Takes feedback, at once and without waiting."""
+
+    def record(self, row: AttemptRow | FeedbackRow) -> bool:
+        """Take one row; return False if it was dropped."""
+        ...
 
 
 class OutcomeChecker:
@@ -43,7 +47,7 @@ class OutcomeChecker:
             stays true of all.
     """
 
-    def __init__(self, sink: _Sink, clock: Clock, most_per_s: int) -> None:
+    def __init__(self, sink: FeedbackSink, clock: Clock, most_per_s: int) -> None:
         self._most_per_s = most_per_s
         self._left = most_per_s * _BURST_S
         self._last_taken = clock.monotonic()

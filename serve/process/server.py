@@ -6,8 +6,10 @@ from socket import socket
 
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
 from serve.errors import ConfigurationError
+from serve.gateway import resources_of
 from serve.process.held_head import HeadHoldingProtocol
 
 _GRACEFUL_SHUTDOWN_S = 30
@@ -59,9 +61,10 @@ class GatewayServer(uvicorn.Server):
             self.run(None if listener is None else [listener])
         except SystemExit as error:
             # uvicorn logs why and exits; the log line names the address.
-            failure = getattr(self._app.state, "start_failure", None)
+            failure = resources_of(self._app).supervisor.start_error
             if failure is not None:
-                raise ConfigurationError(f"the gateway cannot start: {failure}") from None
+                cause = failure.orig if isinstance(failure, DBAPIError) else failure
+                raise ConfigurationError(f"the gateway cannot start: {cause}") from None
             if error.code not in (0, None):
                 raise ConfigurationError(
                     f"cannot listen on {self.config.host}:{self.config.port}: choose another --port, or 0 for any free one"

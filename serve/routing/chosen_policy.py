@@ -80,4 +80,4 @@ class RunningPolicy:
             return
         told = {} if chosen is None else {"policy": chosen.policy, NUMBER_OF[chosen.policy][0]: chosen.number}
         self.effective = self._settings.model_copy(update=told)
-        self._routing.default_policy = default_policy(self.effective)
+        self._routing.use_policy(default_policy(self.effective))

@@ -42,8 +42,8 @@ class RoutingService:
         rng: For policies that draw.
         spending: Who pays.
         explorer: Tries lanes that are not the best; None: nobody does.
-        canary: A bundle that decides a share of the conversations; None: the champion decides all. Put in place by whoever follows the bundles.
-        shadow: A bundle that is asked and not heard; None: there is none. Likewise.
+        canary: Bundle that decides a share of the conversations; None: the champion decides all.
+        shadow: Bundle that is asked, but whose answers are not used; None: there is none.
     """
 
     directories: LaneDirectories
@@ -59,6 +59,18 @@ class RoutingService:
     def directory(self) -> LaneDirectory:
         """The lanes of the account that runs the gateway."""
         return self.directories.operators
+
+    def use_policy(self, policy: Policy) -> None:
+        """Decide by another policy from now on where the caller names none."""
+        self.default_policy = policy
+
+    def use_canary(self, canary: Canary | None) -> None:
+        """Let a bundle decide a share of the conversations; None: the champion decides all of them."""
+        self.canary = canary
+
+    def use_shadow(self, shadow: ShadowPort | None) -> None:
+        """Ask a bundle about the requests, without using its answers; None: no bundle is asked."""
+        self.shadow = shadow
 
     async def route(
         self,

@@ -18,6 +18,7 @@ from router.errors import RouterError
 from router.expectation import LaneState
 from router.policies.base import Policy
 from router.reason import Reason
+from serve.background.worker_thread import WorkerThread
 from serve.bundles.staging import Standing
 from serve.lanes.directory import LaneDirectory
 from serve.routing.call import Call
@@ -80,17 +81,28 @@ class Shadow:
         self._lottery = np.random.default_rng(seed)  # the event loop's own: a generator is not for two threads
         self._queue: queue.Queue[_Asked | None] = queue.Queue(QUEUE_REQUESTS)
         self._is_over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = WorkerThread("llmdeal-shadow", self._run)
 
     def stop(self) -> None:
         """Take no more requests; what waits is still scored and stored. Does not wait for that."""
         self._is_over.set()
 
-    def close(self) -> None:
-        """Stop, and wait until all is stored. Blocks."""
+    async def close(self) -> None:
+        """Stop, and wait until all is stored."""
         self.stop()
-        if self._thread is not None:
-            self._thread.join()
+        await self._thread.finish()
+
+    async def follow(self) -> None:
+        """Watch the thread until it has stopped. The next call starts a thread again that an error ended.
+
+        Raises:
+            RuntimeError: An error ended the thread.
+        """
+        await self._thread.watch()
+
+    def use(self, directories: Mapping[str, LaneDirectory]) -> None:
+        """Score on other lanes from the next request on."""
+        self.directories = directories
 
     def offer(self, call: Call, state: LaneState, constraints: Constraints) -> None:
         """Take a request that was decided, if it is one of the share and there is room; on the event loop, in some microseconds.
@@ -112,8 +124,7 @@ class Shadow:
         row = decision.order[
             decision.reason is Reason.EXPLORED
         ]  # what is tried to learn from stands before the best one
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="llmdeal-shadow", daemon=True)
+        if not self._thread.was_started:
             self._thread.start()
         asked = _Asked(
             request_id=call.request_id,

@@ -78,8 +78,6 @@ class WatchFollower:
                 await self.round(is_whole=n_rounds % LOOK_EVERY == 0)
             except DBAPIError as error:
                 _log.error("the database of the watch is away: %s", type(error.orig).__name__)
-            except Exception:  # a round that fails must not be the last one
-                _log.exception("a round of the watch failed")
             n_rounds += 1
             await asyncio.sleep(LEARN_S * self._random.uniform(0.8, 1.2))  # so that workers do not come all at once
 

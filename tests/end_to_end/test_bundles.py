@@ -179,11 +179,11 @@ def test_an_altered_bundle_is_refused_by_a_running_gateway_until_it_is_whole_aga
 ) -> None:
     graph = keeper.store.folder / "contrary" / "model.onnx"
     whole = graph.read_bytes()
-    laying = gateway.resources.follower.laying
-    asyncio.run_coroutine_threadsafe(laying.acquire(), gateway._loop).result(5)  # nobody looks in between
+    lanes_lock = gateway.resources.follower.lanes_lock
+    asyncio.run_coroutine_threadsafe(lanes_lock.acquire(), gateway._loop).result(5)  # nobody looks in between
     keeper.promote("contrary", "test", is_forced=True, note="a test")
     graph.write_bytes(whole[:-1] + b"\0")
-    gateway._loop.call_soon_threadsafe(laying.release)
+    gateway._loop.call_soon_threadsafe(lanes_lock.release)
     for _ in range(3):
         follow(gateway)
     assert version_of(ask(gateway)) == SHIPPED_VERSION

@@ -393,7 +393,7 @@ def test_answers_are_gone_after_a_day(gateway: GatewayThread) -> None:
         left_s = expiry / 1e6 - datetime.now(UTC).timestamp()
         assert 86_300 < left_s <= 86_400
         connection.execute(IDEMPOTENCY_TABLE.update().values(expires_at_us=1))
-    swept = asyncio.run_coroutine_threadsafe(gateway.resources.answers.sweep(), gateway._loop).result(10)
+    swept = asyncio.run_coroutine_threadsafe(gateway.background("idempotency").sweep(), gateway._loop).result(10)
     assert swept == 1
     assert stored(gateway) == []
 

@@ -62,7 +62,7 @@ def ask(gateway: GatewayThread) -> httpx.Response:
 def learn(gateway: GatewayThread, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker have its round as though the last seconds were long past."""
     monkeypatch.setattr("serve.watch.lane_watch._LAG_US", 0)
-    watch = gateway.resources.watch
+    watch = gateway.background("watch")
     watch._lanes._round_us = 0
     asyncio.run_coroutine_threadsafe(watch.round(is_whole=True), gateway._loop).result(30)
 
@@ -178,7 +178,7 @@ def test_an_accounts_own_correction_decides_for_it(
 def test_a_round_that_another_worker_had_just_now_is_enough(tmp_path: Path, provider: ScriptedProvider) -> None:
     with GatewayThread(tmp_path, servers=servers(provider)) as gateway:
         resources = gateway.resources
-        watch: LaneWatch = resources.watch._lanes
+        watch: LaneWatch = gateway.background("watch")._lanes
         now_us = to_microseconds(resources.clock.now())
         watch.learn(now_us)
         before = watch._repository.state(("feedback", "", ""))

@@ -34,6 +34,11 @@ class GatewayThread:
         resources: ResourceSet = self.app.state.resources
         return resources
 
+    def background(self, part: str) -> Any:
+        """Return the object that works in the background under this name."""
+        run: Any = self.resources.supervisor.parts[part].run
+        return run.__self__
+
     def _run(self) -> None:
         self._server.install_signal_handlers = lambda: None
         self._server.run_until_stopped(self._announce)
@@ -51,12 +56,11 @@ class GatewayThread:
 
     def finish_checks(self) -> None:
         """Return once every answer given so far is checked."""
-        assert self.resources.checker is not None
-        asyncio.run_coroutine_threadsafe(self.resources.checker.flush(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.background("outcome_checks").flush(), self._loop).result(10)
 
     def note_lanes(self) -> None:
         """Return once the lanes of this moment are written down."""
-        asyncio.run_coroutine_threadsafe(self.resources.lane_log.note(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.background("lane_log").note(), self._loop).result(10)
 
     def stop_listening(self) -> None:
         """Begin to stop, and return once no new connection is taken."""
