@@ -94,7 +94,7 @@ def create_app(
 
 
 def prepare_database(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Bring the database to this version and let its budgets follow the settings, once, before several workers share it.
+    """Bring the database to this version and let its budgets follow the settings, before several workers share it.
 
     A worker that starts again later must not undo budgets that were set on the command line meanwhile.
 

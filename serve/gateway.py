@@ -51,7 +51,7 @@ class ResourceSet:
         attempts: Stored attempts.
         telemetry: Writer of attempts and feedback.
         budgets: Keeper of the budgets.
-        notices: What the operator should know: providers without a key, the sandbox, lanes left out.
+        notices: Lines that the operator should read: providers without a key, the sandbox, lanes left out.
         supervisor: Supervisor of the background parts.
     """
 

@@ -1,4 +1,4 @@
-"""What is counted for Prometheus. One registry per application, so that tests and several apps in a process do not share."""
+"""The counters for Prometheus. Each application has its own registry, so two in one process do not share."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -13,79 +13,47 @@ _OVERHEAD_BUCKETS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
 
 
 class Metrics:
-    """Counters of one gateway; label values are lane ids, outcomes and error codes, all from closed or configured sets."""
+    """Counters of one gateway. Label values such as lane ids and error codes come from closed or configured sets."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        self._attempts = Counter(
-            "llmdeal_attempts", "Upstream attempts by outcome.", ("lane", "outcome"), registry=registry
-        )
-        self._cost = Counter("llmdeal_cost_usd", "Money spent at providers, USD.", ("lane",), registry=registry)
-        self._prompt_tokens = Counter("llmdeal_prompt_tokens", "Input tokens.", ("lane",), registry=registry)
-        self._completion_tokens = Counter("llmdeal_completion_tokens", "Output tokens.", ("lane",), registry=registry)
+        self._attempts = self._counter("llmdeal_attempts", "Upstream attempts by outcome.", "lane", "outcome")
+        self._cost = self._counter("llmdeal_cost_usd", "Money spent at providers, USD.", "lane")
+        self._prompt_tokens = self._counter("llmdeal_prompt_tokens", "Input tokens.", "lane")
+        self._completion_tokens = self._counter("llmdeal_completion_tokens", "Output tokens.", "lane")
         self._ttft = Histogram(
             "llmdeal_ttft_seconds",
             "Provider's time to first byte.",
             ("lane",),
             buckets=_TTFT_BUCKETS_S,
-            registry=registry,
+            registry=self.registry,
         )
         self._overhead = Histogram(
             "llmdeal_overhead_seconds",
-            "Our own time until the first byte.",
+            "The gateway's own time until the first byte.",
             buckets=_OVERHEAD_BUCKETS_S,
-            registry=registry,
+            registry=self.registry,
         )
-        self._errors = Counter(
-            "llmdeal_request_errors", "Requests that ended with an error.", ("code",), registry=registry
-        )
-        self.telemetry_dropped = Gauge(
-            "llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.", registry=registry
-        )
-        self.telemetry_queued = Gauge(
-            "llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.", registry=registry
-        )
-        self.shared_state = Gauge(
-            "llmdeal_shared_state_up",
-            "1: counts are shared, or no other worker is to share them; 0: Valkey is away.",
-            registry=registry,
-        )
-        self._bundles_refused = Counter(
-            "llmdeal_bundle_refused",
-            "Times that a bundle was wanted and could not be used.",
-            ("stage",),
-            registry=registry,
-        )
-        self._watch_alarms = Counter(
-            "llmdeal_watch_alarms", "Alarms of the watch, by kind.", ("kind",), registry=registry
-        )
-        self._shadow = Counter(
-            "llmdeal_shadow_requests", "Requests that a shadow was to be asked about.", ("outcome",), registry=registry
-        )
-        self._alerts = Counter(
-            "llmdeal_budget_alerts", "Attempts to tell of a budget.", ("outcome",), registry=registry
-        )
-        self.idempotent_replays = Counter(
-            "llmdeal_idempotent_replays",
-            "Answers that were given again under their idempotency key.",
-            registry=registry,
-        )
-        self._background_up = Gauge(
-            "llmdeal_background_up",
-            "1: the background part runs; 0: it ended and waits to be started again.",
-            ("part",),
-            registry=registry,
-        )
-        self._background_restarts = Counter(
-            "llmdeal_background_restarts",
-            "Times that a background part ended and was started again.",
-            ("part",),
-            registry=registry,
-        )
+        self._errors = self._counter("llmdeal_request_errors", "Requests that ended with an error.", "code")
+        self.telemetry_dropped = self._gauge("llmdeal_telemetry_dropped_rows", "Telemetry rows lost since start.")
+        self.telemetry_queued = self._gauge("llmdeal_telemetry_queued_rows", "Telemetry rows waiting to be stored.")
+        text = "1: counts are shared, or need not be; 0: Valkey is away."
+        self.shared_state = self._gauge("llmdeal_shared_state_up", text)
+        text = "Times that a wanted bundle could not be used."
+        self._bundles_refused = self._counter("llmdeal_bundle_refused", text, "stage")
+        self._watch_alarms = self._counter("llmdeal_watch_alarms", "Alarms of the watch, by kind.", "kind")
+        text = "Requests that a shadow was asked about."
+        self._shadow = self._counter("llmdeal_shadow_requests", text, "outcome")
+        self._alerts = self._counter("llmdeal_budget_alerts", "Attempts to send an alert.", "outcome")
+        text = "Answers that were repeated for their idempotency key."
+        self.idempotent_replays = self._counter("llmdeal_idempotent_replays", text)
+        text = "1: the background part runs; 0: it ended and waits to be started again."
+        self._background_up = self._gauge("llmdeal_background_up", text, "part")
+        text = "Times that a background part ended and was started again."
+        self._background_restarts = self._counter("llmdeal_background_restarts", text, "part")
         self._explored: Counter | None = None
         self._exploration_price: Counter | None = None
-        # prometheus_client looks labels up by hashing and locking on every call; the hot path keeps the children instead.
+        # prometheus_client hashes the labels and takes a lock on every call; the hot path keeps the children instead.
         self._lane_children: dict[str, tuple[Counter, Counter, Counter, Histogram]] = {}
         self._attempt_children: dict[tuple[str, str], Counter] = {}
 
@@ -126,11 +94,11 @@ class Metrics:
         self._watch_alarms.labels(kind).inc()
 
     def note_shadow(self, outcome: Literal["scored", "dropped", "failed"]) -> None:
-        """Count a request that a shadow was to be asked about."""
+        """Count a request that a shadow was asked about, or should have been."""
         self._shadow.labels(outcome).inc()
 
     def note_alert(self, outcome: Literal["delivered", "failed", "given_up"]) -> None:
-        """Count an attempt to tell of a budget."""
+        """Count an attempt to send an alert."""
         self._alerts.labels(outcome).inc()
 
     def note_background(self, part: str, *, is_up: bool) -> None:
@@ -143,25 +111,20 @@ class Metrics:
         self._background_restarts.labels(part).inc()
 
     def follow_exploration(self, ceiling_nusd: int, spent_nusd: Callable[[], int]) -> None:
-        """Begin to count what exploration gives up; called once, where there is any.
+        """Begin to count exploration; called once, if the settings switch it on.
 
         Args:
-            ceiling_nusd: Of a calendar month.
-            spent_nusd: Returns what all workers together gave up in this month.
+            ceiling_nusd: Exploration budget of a calendar month, 10^-9 USD.
+            spent_nusd: Function that returns what all workers together spent of it in this month, 10^-9 USD.
         """
-        registry = self.registry
-        self._explored = Counter(
-            "llmdeal_explored_requests", "Requests that tried a lane which is not the best one.", registry=registry
-        )
-        self._exploration_price = Counter(
-            "llmdeal_exploration_price_usd", "What these were expected to give up, USD.", registry=registry
-        )
-        ceiling = Gauge(
-            "llmdeal_exploration_ceiling_usd", "What may be given up in a calendar month, USD.", registry=registry
-        )
-        ceiling.set(ceiling_nusd / 1e9)
-        spent = Gauge(
-            "llmdeal_exploration_month_usd", "What all workers gave up in this month, USD.", registry=registry
+        text = "Requests that tried a lane which is not the best one."
+        self._explored = self._counter("llmdeal_explored_requests", text)
+        text = "Expected cost of exploring, compared with the best lane, USD."
+        self._exploration_price = self._counter("llmdeal_exploration_price_usd", text)
+        text = "Exploration budget of a calendar month, USD."
+        self._gauge("llmdeal_exploration_ceiling_usd", text).set(ceiling_nusd / 1e9)
+        spent = self._gauge(
+            "llmdeal_exploration_month_usd", "Exploration budget that all workers spent in this month, USD."
         )
         spent.set_function(lambda: spent_nusd() / 1e9)
 
@@ -181,3 +144,9 @@ class Metrics:
                 self._ttft.labels(lane_id),
             )
         return children
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)

@@ -1,4 +1,4 @@
-"""Follows the history of bundles while the gateway runs, and puts another bundle in place without a request noticing."""
+"""Follows the history of bundles while the gateway runs, and changes bundles without disturbing a request."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ class _Prepared:
 
 
 class BundleFollower(Collector):
-    """Loads and lays out bundles in a thread, and switches to them on the event loop. Shows Prometheus which are in use.
+    """Loads bundles in a thread and switches to them on the event loop. Shows Prometheus which are in use.
 
     Args:
         history: History of bundles.

@@ -1,4 +1,4 @@
-"""Loads the bundles that a history names, and remembers which of them are refused."""
+"""Loads the bundles that the history names, and remembers which of them it refused."""
 
 import logging
 from collections.abc import Callable
@@ -16,11 +16,11 @@ _log = logging.getLogger("llmdeal.bundles")
 
 
 class BundleLoader:
-    """Loads bundles, each one that is refused once for as long as its folder stays as it is. Blocks.
+    """Loads bundles. A refused bundle is not tried again before its folder changes. Blocks.
 
     Args:
-        store: Where they are.
-        on_refused: Told whenever one is refused.
+        store: Bundles on disk.
+        on_refused: Function that receives the stage for which a bundle was refused.
     """
 
     def __init__(self, store: BundleStore, on_refused: Callable[[Stage], None] = lambda stage: None) -> None:
@@ -29,16 +29,16 @@ class BundleLoader:
         self._on_refused = on_refused
 
     def first_champion(self, staging: Staging) -> LiveBundle:
-        """Return the champion to start with: the newest that can be used of those that were promoted, else the configured one.
+        """Return the champion to start with: the newest promoted bundle that can be used, else the configured one.
 
         Raises:
-            BundleError: None can, and neither can the configured one.
+            BundleError: No promoted bundle can be used, and neither can the configured one.
         """
         for standing in reversed(staging.promoted):
             try:
                 return LiveBundle(standing, self.load(standing))
             except (RouterError, ServeError) as error:
-                if "champion" not in self.refused:  # what is wanted is the newest
+                if "champion" not in self.refused:  # this is the newest one, which the history wants
                     self.refuse("champion", standing, error)
                 else:
                     _log.error("%s cannot be the champion instead: %s", standing.bundle, error)
@@ -48,11 +48,14 @@ class BundleLoader:
         return configured
 
     def load(self, standing: Standing | None) -> Generation:
-        """Load a bundle; None: the configured one.
+        """Load a bundle.
+
+        Args:
+            standing: Bundle with the version that it must have; None: the configured bundle.
 
         Raises:
-            RouterError: It is refused.
-            NotFoundError: There is none of this name.
+            RouterError: The bundle cannot be used, or has another version.
+            NotFoundError: No bundle has this name.
         """
         if standing is None:
             return load_generation(self.store.configured)
@@ -60,29 +63,32 @@ class BundleLoader:
         generation = load_generation(folder)
         if generation.version != standing.version:
             raise BundleError(
-                f"{folder}: holds {generation.version}, and {standing.version} is what was chosen: put that back, or promote this one"
+                f"{folder}: holds {generation.version}, and {standing.version} is what was chosen: "
+                "put that back, or promote this one"
             )
         generation.warm_up()
         return generation
 
     def refuse(self, stage: Stage, standing: Standing | None, error: Exception) -> None:
-        """Note that a bundle cannot be used, and say so, once."""
+        """Remember and log that a bundle cannot be used."""
         self.refused[stage] = RefusedBundle(standing, str(error), fingerprint(self._folder(standing)))
         self._on_refused(stage)
         name = self.store.configured.name if standing is None else standing.bundle
         _log.error("the bundle %s is refused as %s, and whatever decided before goes on: %s", name, stage, error)
 
     def is_refused(self, stage: Stage, standing: Standing | None) -> bool:
-        """Return whether a bundle was refused, and its folder holds what it held then."""
-        known = self.refused.get(stage)
-        return known is not None and known.standing == standing and known.seen == fingerprint(self._folder(standing))
+        """Return whether a bundle was refused and its folder has not changed since."""
+        refused = self.refused.get(stage)
+        if refused is None or refused.standing != standing:
+            return False
+        return refused.seen == fingerprint(self._folder(standing))
 
     def accept(self, stage: Stage) -> None:
-        """Forget what was refused: what is wanted is at work."""
+        """Forget that a bundle was refused for this stage: the wanted one is in use."""
         self.refused.pop(stage, None)
 
     def notices(self) -> list[str]:
-        """Return what the operator should know of what is refused."""
+        """Return a line for the operator about each refused bundle."""
         return [
             f"The bundle that was chosen as {stage} is refused: {refused.problem}"
             for stage, refused in self.refused.items()

@@ -1,4 +1,4 @@
-"""The lanes of every account, as the settings and the store have them: which bundle, which keys, which lanes at first."""
+"""The lanes that a gateway begins with, as the settings and the stored keys and bundles have them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ class ConfiguredLanes:
     Args:
         stores: Stored accounts, people and keys.
         key_ring: Virtual keys that the gateway accepts.
-        consent: How much of each account's requests is logged.
+        consent: Limit of what is logged of each account's requests.
         bundle_keeper: Bundles, and the history of which are in use.
         loader: Loader of bundles.
         champion: Bundle that decides.
         assembler: Assembler of lanes.
         first: Lanes that the gateway begins with.
-        parts: What lives as long as the gateway: connections to providers, and credentials that expire.
+        parts: Connections to providers, and background work that keeps credentials fresh.
     """
 
     stores: IdentityStores

@@ -15,10 +15,12 @@ _SQLITE = "sqlite:///"
 
 
 def deciding_generation(settings: Settings, environment: Mapping[str, str]) -> Generation:
-    """Load the champion: the one that was promoted last, else the configured bundle. Makes no database where there is none. Blocks.
+    """Load the champion: the bundle that was promoted last, else the configured one. Blocks.
+
+    A database that does not exist yet is not created.
 
     Raises:
-        ConfigurationError: The configured bundle is not there, or the database cannot be used.
+        ConfigurationError: The configured bundle is missing, or the database cannot be used.
         BundleError: No bundle can be used.
     """
     store, url = open_store(settings, environment), database_url(settings.database, environment)

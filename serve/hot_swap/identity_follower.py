@@ -1,4 +1,4 @@
-"""Follows the stored keys and accounts while the gateway runs: which virtual keys it accepts, and each account's lanes."""
+"""Follows the stored keys and accounts while the gateway runs: accepted virtual keys, and each account's lanes."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ _log = logging.getLogger("llmdeal.identity")
 
 @dataclass(frozen=True, slots=True)
 class FirstLanes:
-    """The lanes that the gateway begins with: the operator's. `IdentityFollower.begin` adds those of the other accounts.
+    """The lanes that the gateway begins with: the operator's. `IdentityFollower.begin` adds those of other accounts.
 
     Args:
         snapshot: Stored keys and accounts that the lanes come from.
@@ -56,7 +56,7 @@ class IdentityFollower:
         stores: Stored accounts, people and keys.
         key_ring: Virtual keys that the gateway accepts.
         assembler: Assembler of lanes.
-        consent: How much of each account's requests is logged.
+        consent: Limit of what is logged of each account's requests.
         lanes: Lanes that the gateway begins with.
         use_policy: Function that makes the operator's policy decide; None: the policy of the settings.
     """

@@ -1,4 +1,4 @@
-"""Opens what is stored of accounts, people and keys: for the gateway and for the command line alike."""
+"""Opens the stored accounts, people and keys, for the gateway and for the command line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class IdentityStores:
     """Accounts, people and keys in one database.
 
     Args:
-        audit: Who changed what.
-        accounts: And their members.
-        people: And their sessions.
-        sign_in: Passwords.
+        audit: Log of changes.
+        accounts: Accounts and their members.
+        people: People and their sessions.
+        sign_in: Passwords, and who may sign in with them.
         virtual_keys: Stored virtual keys.
-        provider_keys: Sealed.
-        vault: Seals them.
-        policy: That the operator chose.
+        provider_keys: Provider keys, sealed.
+        vault: Vault that seals secrets.
+        policy: Policy that the operator chose.
     """
 
     audit: AuditRepository
@@ -50,7 +50,7 @@ class IdentityStores:
 
 
 def open_identity(settings: Settings, environment: Mapping[str, str], engine: Engine, clock: Clock) -> IdentityStores:
-    """Return the stores; on one's own machine a master key is made when the first secret is sealed.
+    """Return the stores. On an operator's own machine, a master key is created when the first secret is sealed.
 
     Raises:
         ConfigurationError: The master key cannot be used.
@@ -77,5 +77,5 @@ def open_identity(settings: Settings, environment: Mapping[str, str], engine: En
 
 
 def _is_ones_own_machine(settings: Settings, engine: Engine) -> bool:
-    """Return whether nobody else is likely to depend on this gateway, so that a key on its disk is good enough."""
+    """Return whether the gateway serves one machine only, so that a master key on its disk is safe enough."""
     return settings.host in LOOPBACK_HOSTS and engine.dialect.name == "sqlite"

@@ -1,4 +1,4 @@
-"""Bundles that are loaded, and those that were wanted and are refused."""
+"""Bundles that are loaded, and bundles that the history wants but that were refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,13 @@ from serve.lanes.directory import LaneDirectory
 
 @dataclass(frozen=True, slots=True)
 class LiveBundle:
-    """A bundle that is at work in this process.
+    """A bundle that is in use in this process.
 
     Args:
-        standing: As the history has it; None: the configured bundle, which no line of the history names.
-        generation: The loaded bundle.
-        directories: Every account's lanes as it sees them, while it is on trial; a champion's are everybody's.
+        standing: Entry of the history; None: the configured bundle, which the history does not name.
+        generation: Loaded bundle.
+        directories: Every account's lanes as the bundle sees them, while it is on trial. Empty for the champion, whose
+            lanes are those that all requests use.
     """
 
     standing: Standing | None
@@ -26,12 +27,12 @@ class LiveBundle:
 
 @dataclass(frozen=True, slots=True)
 class RefusedBundle:
-    """A bundle that is wanted and cannot be used.
+    """A bundle that the history wants, but that cannot be used.
 
     Args:
-        standing: What is wanted; None: the configured bundle.
-        problem: Why not, and the mend.
-        seen: What its folder held then; it is tried again once that changes.
+        standing: Entry of the history; None: the configured bundle.
+        problem: Text that says what is wrong and what to do.
+        seen: Fingerprint of its folder at that time; the bundle is tried again when the fingerprint changes.
     """
 
     standing: Standing | None

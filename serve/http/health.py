@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics`: for those who run the gateway; they carry no secret and need no virtual key."""
+"""`/healthz`, `/readyz` and `/metrics`, for the operator. They show no secret and need no virtual key."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ routes = APIRouter()
 
 @routes.get("/healthz", summary="Is the process alive")
 async def healthz() -> dict[str, str]:
-    """Answer as long as the event loop turns."""
+    """Answer as long as the event loop runs."""
     return {"status": "ok"}
 
 

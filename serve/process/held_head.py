@@ -1,6 +1,7 @@
-"""uvicorn's side of a connection, but that the head of a response leaves with the first bytes of its body: one packet, one call of the system.
+"""A uvicorn connection that sends the head of a response together with the first bytes of its body.
 
-So ASGI wants it: "the protocol server must not start sending the response to the client until it has received at least one Response Body event".
+That is one packet and one system call instead of two. ASGI asks for it: "the protocol server must not start sending the
+response to the client until it has received at least one Response Body event".
 """
 
 import asyncio
@@ -14,10 +15,10 @@ _INFORMS = b"HTTP/1.1 1"
 
 
 class HeadHoldingTransport:
-    """Passes everything on, the head of a response one write later.
+    """Passes everything on to a transport, but holds the head of a response until the next write.
 
     Args:
-        transport: Of the connection.
+        transport: Transport of the connection.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -39,21 +40,21 @@ class HeadHoldingTransport:
         self._transport.write(data)
 
     def flush(self) -> None:
-        """Write what is held: the response has no body."""
+        """Write a head that is still held: the response has no body."""
         if self._head:
             self.write(b"")
 
     def close(self) -> None:
-        """Close, after what is held."""
+        """Close the connection after writing a head that is still held."""
         self.flush()
         self._transport.close()
 
 
 class HeadHoldingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over such a transport."""
+    """The HTTP protocol of uvicorn over a transport that holds heads."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin."""
+        """Begin a connection."""
         self._held = HeadHoldingTransport(transport)
         super().connection_made(cast("asyncio.Transport", self._held))
 

@@ -1,4 +1,4 @@
-"""Logging of the command line: one line an event on standard error, secrets blacked out, libraries kept to warnings."""
+"""Logging of the command line: one line an event on standard error, without secrets; libraries log warnings only."""
 
 import logging
 
@@ -11,7 +11,7 @@ def set_up_logging(level: str) -> None:
     """Send log records of this process to standard error.
 
     Args:
-        level: debug, info, warning or error; the libraries' own records are shown from warnings on, except at debug.
+        level: Least level to log: debug, info, warning or error. Libraries log from warnings on, except at debug.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

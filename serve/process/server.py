@@ -1,4 +1,4 @@
-"""Runs the gateway under uvicorn and says where it listens once it does."""
+"""Runs the gateway under uvicorn, and reports its address as soon as it listens."""
 
 import gc
 from collections.abc import Callable
@@ -14,16 +14,17 @@ from serve.process.held_head import HeadHoldingProtocol
 
 _GRACEFUL_SHUTDOWN_S = 30
 _COLLECTION_THRESHOLDS = (20_000, 20, 20)
-"""Requests make few cycles; looking for them as often as Python does by default costs about 3% of the requests per second."""
+"""Requests leave few reference cycles. Looking for them as often as Python does by default costs about 3% of the
+requests per second."""
 
 
 class GatewayServer(uvicorn.Server):
     """One process that serves the gateway.
 
     Args:
-        app: The gateway.
+        app: Application of the gateway.
         host: Address to listen on.
-        port: TCP port; 0: any free one.
+        port: TCP port; 0: any free port.
     """
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
@@ -50,30 +51,31 @@ class GatewayServer(uvicorn.Server):
         """Serve until a signal comes.
 
         Args:
-            on_ready: Told the base URL as soon as connections are taken.
-            listener: Accept from this socket, which others may share; None: from one of its own.
+            on_ready: Function that receives the base URL as soon as the server accepts connections.
+            listener: Socket to accept from, which other workers may share; None: the server opens its own.
 
         Raises:
-            ConfigurationError: The address cannot be bound, or the gateway cannot start; names the cause.
+            ConfigurationError: The address cannot be bound, or the gateway cannot start. The text names the cause.
         """
         self._on_ready = on_ready
         try:
             self.run(None if listener is None else [listener])
         except SystemExit as error:
-            # uvicorn logs why and exits; the log line names the address.
+            # uvicorn logs the cause and exits. Its log line names the address.
             failure = resources_of(self._app).supervisor.start_error
             if failure is not None:
                 cause = failure.orig if isinstance(failure, DBAPIError) else failure
                 raise ConfigurationError(f"the gateway cannot start: {cause}") from None
             if error.code not in (0, None):
                 raise ConfigurationError(
-                    f"cannot listen on {self.config.host}:{self.config.port}: choose another --port, or 0 for any free one"
+                    f"cannot listen on {self.config.host}:{self.config.port}: "
+                    "choose another --port, or 0 for any free one"
                 ) from None
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Bind, then announce."""
+        """Bind the address, then report it."""
         await super().startup(sockets)
-        # What has been made by now stays: the collector need not look at it again, and looks at the rest less often.
+        # The objects of the start stay: the collector need not look at them again, and looks at the others less often.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTION_THRESHOLDS)

@@ -1,4 +1,4 @@
-"""What the operator reads when the gateway has started: where it listens, which lanes there are, and a first request to try."""
+"""The welcome that the operator reads when the gateway has started: address, lanes and a first request to try."""
 
 from collections import Counter
 
@@ -24,7 +24,7 @@ print(answer.choices[0].message.content, answer.usage)"""
 
 
 def print_welcome(url: str, resources: ResourceSet, console: Console | None = None) -> None:
-    """Print the welcome, to standard error where no console is given; standard output stays free."""
+    """Print the welcome, to standard error by default, so that standard output stays free."""
     console = console or Console(stderr=True, highlight=False)
     table = resources.directory.table
     lanes = Table.grid(padding=(0, 2))
@@ -39,7 +39,8 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
         )
     virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
     console.print(
-        f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  [dim]quality model {resources.routing.directory.router_version}[/]"
+        f"[bold green]llmdeal[/] listens on [bold]{url}/v1[/]  "
+        f"[dim]quality model {resources.routing.directory.router_version}[/]"
     )
     console.print(lanes)
     first = "/start" if is_first_start(resources.key_ring, resources.identity.accounts) else "/"

@@ -1,4 +1,4 @@
-"""Several worker processes behind one address: started together, started anew when one dies, stopped together."""
+"""Several worker processes behind one address: started together, restarted when one dies, stopped together."""
 
 import contextlib
 import io
@@ -31,13 +31,13 @@ _LOOK_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """What a worker needs to know; sent to it when it is started.
+    """What a worker receives when it starts.
 
     Args:
-        settings: Of the gateway.
-        log_level: As on the command line.
-        listener: The socket that all workers accept from.
-        number: From 0.
+        settings: Settings of the gateway.
+        log_level: Least level to log, as on the command line.
+        listener: Socket that all workers accept from.
+        number: Number of the worker, from 0.
     """
 
     settings: Settings
@@ -56,12 +56,12 @@ class _Worker:
 class WorkerPool:
     """Runs the gateway in several processes.
 
-    They are spawned, not forked: threads and event loops do not survive a fork. Each accepts from one socket, so that a worker that is
-    gone takes only its own connections with it.
+    They are spawned, not forked, because threads and event loops do not survive a fork. All accept from one socket, so
+    a worker that dies takes only its own connections with it.
 
     Args:
-        settings: Of the gateway; `workers` says how many.
-        log_level: Of each.
+        settings: Settings of the gateway; `workers` is the number of processes.
+        log_level: Least level that each worker logs.
     """
 
     def __init__(self, settings: Settings, log_level: str) -> None:
@@ -74,10 +74,10 @@ class WorkerPool:
         self._stopping = threading.Event()
 
     def run_until_stopped(self, on_ready: Callable[[str], None]) -> None:
-        """Serve until a signal comes; `on_ready` is told the welcome when every worker takes connections.
+        """Serve until a signal comes; call `on_ready` with the welcome when every worker accepts connections.
 
         Raises:
-            ConfigurationError: The address cannot be bound, or a worker cannot start; says why.
+            ConfigurationError: The address cannot be bound, or a worker cannot start. The text names the cause.
         """
         self._listener = _bound(self._settings.host, self._settings.port)
         former = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -101,10 +101,10 @@ class WorkerPool:
         self._workers[number] = _Worker(process, ours, time.monotonic())
 
     def _wait_until_ready(self) -> str:
-        """Return the first worker's welcome, once all have said theirs.
+        """Wait until all workers are ready; return the welcome of the first one.
 
         Raises:
-            ConfigurationError: One of them could not start.
+            ConfigurationError: A worker could not start.
         """
         welcomes: dict[int, str] = {}
         ends_at = time.monotonic() + _START_S
@@ -112,20 +112,20 @@ class WorkerPool:
             missing = {worker.pipe: number for number, worker in self._workers.items() if number not in welcomes}
             ready = wait(list(missing), timeout=min(ends_at - time.monotonic(), 0.5))
             if time.monotonic() > ends_at:
-                raise ConfigurationError(f"a worker was not ready after {_START_S:.0f} seconds; its log says more")
+                raise ConfigurationError(f"a worker was not ready after {_START_S:.0f} seconds. Its log says more.")
             for pipe in ready:
                 number = missing[pipe]  # type: ignore[index] # only pipes were waited for
                 try:
                     is_ready, text = self._workers[number].pipe.recv()
                 except (EOFError, OSError):
-                    is_ready, text = False, "a worker ended while it started; its log says why"
+                    is_ready, text = False, "a worker ended while it started. Its log says why."
                 if not is_ready:
                     raise ConfigurationError(text)
                 welcomes[number] = text
         return str(welcomes.get(0, ""))
 
     def _watch(self) -> None:
-        """Start workers that die anew, each after its own pause, until a signal comes."""
+        """Restart workers that die, each after its own pause, until a signal comes."""
         while not self._stopping.is_set():
             sentinels = {
                 worker.process.sentinel: number for number, worker in self._workers.items() if number not in self._due
@@ -145,7 +145,7 @@ class WorkerPool:
                 self._start(number)
 
     def _note_end(self, number: int) -> None:
-        """Say that a worker died, and plan its next start: at once, or after a pause that grows where it dies young."""
+        """Log that a worker died, and plan its restart: at once, or after a pause that grows if it dies young."""
         if self._stopping.is_set():
             return
         worker = self._workers[number]
@@ -155,7 +155,7 @@ class WorkerPool:
         self._pauses[number] = pause
         cause = _cause(worker.pipe)
         _log.error(
-            "worker %d ended (exit code %s%s) after %.0f s; it is started anew",
+            "worker %d ended (exit code %s%s) after %.0f s; it is restarted",
             number,
             worker.process.exitcode,
             cause,
@@ -185,7 +185,7 @@ class WorkerPool:
 
 
 def run_worker(plan: WorkerPlan, pipe: Connection) -> None:
-    """Be a worker: make the gateway, tell the parent, serve; end when the parent ends."""
+    """Run one worker: create the gateway, report to the parent, serve, and end when the parent ends."""
     from serve.process.logging_setup import set_up_logging
 
     set_up_logging(plan.log_level)
@@ -223,7 +223,7 @@ def _welcome(url: str, app: object) -> str:
 
 
 def _cause(pipe: Connection) -> str:
-    """Return what a worker that is gone said of why it could not start, empty where it said nothing."""
+    """Return the cause that a dead worker sent before it ended; empty: it sent none."""
     cause = ""
     with contextlib.suppress(EOFError, OSError):
         while pipe.poll():

@@ -49,7 +49,7 @@ def configured_telemetry(
         settings: Settings of the gateway.
         engine: The database.
         lanes: Every account's lanes, for answers and for embeddings.
-        consent: How much of each account's requests is logged.
+        consent: Limit of what is logged of each account's requests.
         clock: Time.
         metrics: Counters; attempts are counted there.
     """
