@@ -1,1 +1,1 @@
-"""Tells the operator, by webhook, how far budgets are spent and which alarms of the watch ring. Nothing here is on the request path."""
+"""Alerts by webhook: how far budgets are spent, and alarms of the watch. Nothing here is on the request path."""

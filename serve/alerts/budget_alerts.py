@@ -1,4 +1,4 @@
-"""Notices that a budget has reached a threshold and tells the operator once, however many workers notice and whatever dies meanwhile."""
+"""Notices that a budget has reached a threshold, and tells the operator once, also if several workers notice it."""
 
 import asyncio
 import logging
@@ -26,23 +26,25 @@ from serve.upstream.transport import UpstreamTransport
 
 _log = logging.getLogger("llmdeal.alerts")
 _FULL: Final = 100
-# Budgets are never overspent, so a request is refused before the last cent is gone: from here on a refusal means that it is used up.
+# A budget is never overspent, so a request is refused before the last cent is gone. From this share on, a refusal
+# means that the budget is used up.
 _REFUSED_FROM_PERCENT: Final = 80
-# What is settled in the first minutes of a month may belong to the one before.
+# A charge that is settled in the first minutes of a month may belong to the month before.
 _LATE: Final = timedelta(minutes=10)
 _ONE_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertTimes:
-    """How often it is looked and how patiently it is told, in seconds.
+    """How often budgets are checked, and how alerts are retried; times in seconds.
 
     Args:
-        check_s: Between two looks.
-        busy_s: A worker that took an alert and was not heard of for so long is gone.
-        first_retry_s: After the first attempt that failed; every further pause is four times as long, less up to half of it by chance.
-        longest_retry_s: The longest pause.
-        most_attempts: After so many it is given up: about a day and a half.
+        check_s: Pause between two checks.
+        busy_s: Time after which an alert that a worker took, but did not finish, is due again.
+        first_retry_s: Pause after the first failed attempt. Each further pause is four times as long, less up to half
+            of it by chance.
+        longest_retry_s: Upper limit of the pause.
+        most_attempts: Number of attempts after which an alert is given up, after about a day and a half.
     """
 
     check_s: float = 2.0
@@ -52,24 +54,24 @@ class AlertTimes:
     most_attempts: int = 12
 
     def pause_s(self, n_attempts: int, jitter: float) -> float:
-        """Return how long to wait after so many attempts; `jitter` is in [0, 1)."""
+        """Return the pause after so many attempts; `jitter` is in [0, 1)."""
         longest = min(self.first_retry_s * 4.0 ** (n_attempts - 1), self.longest_retry_s)
         return longest * (1 - jitter / 2)
 
 
 class BudgetAlerts:
-    """Tells of thresholds; one to each worker, all on one outbox.
+    """Sends alerts about thresholds. Each worker has one of these; all share one outbox.
 
     Args:
-        repository: What is spent, and the outbox.
-        take_refused: Returns the budgets that this worker could get nothing more of since it was last asked.
-        target: Where webhooks go.
-        thresholds: Percent of a budget, 1 to 100.
-        clock: The present moment.
-        transport: Sends; closed with this.
-        metrics: Counts what became of alerts.
-        jitter: Returns numbers in [0, 1).
-        times: How often.
+        repository: Spending, and the outbox.
+        take_refused: Function that returns the budgets that refused this worker since the last call.
+        target: Target of the webhooks.
+        thresholds: Thresholds in percent of a budget, 1 to 100.
+        clock: Time.
+        transport: Connections for the webhooks; closed by `close`.
+        metrics: Counters; attempts are counted there by outcome.
+        jitter: Function that returns a random number in [0, 1).
+        times: Pauses and limits; None: the default ones.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class BudgetAlerts:
         self._times = times or AlertTimes()
 
     async def follow(self) -> None:
-        """Look and tell again and again, until cancelled."""
+        """Check budgets and send alerts again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._times.check_s)
             try:
@@ -105,12 +107,12 @@ class BudgetAlerts:
                 _log.error("the database of the alerts is away: %s", type(error.orig).__name__)
 
     async def check(self) -> None:
-        """Put into the outbox what was reached since the last look."""
+        """Put alerts for newly reached thresholds into the outbox."""
         refused = set(self._take_refused())
         await asyncio.to_thread(self._notice, self._clock.now(), refused)
 
     async def deliver(self) -> None:
-        """Send everything that is due."""
+        """Send the alerts that are due."""
         while True:
             now_us = to_microseconds(self._clock.now())
             busy_until_us = now_us + round(self._times.busy_s * 1e6)
@@ -165,16 +167,16 @@ class BudgetAlerts:
             return
         what = f"{percent}% of {scope} is spent in {period}"
         what = f"{scope} rang on {period}" if scope.startswith(f"{WATCH_SCOPE}:") else what
-        told = (what, self._target.shown, problem)
+        attempt = (what, self._target.shown, problem)
         if due.n_attempts >= self._times.most_attempts:
             await asyncio.to_thread(self._repository.try_again_at, due.webhook_id, None)
             self._metrics.note_alert("given_up")
-            _log.error("the alert that %s is given up: %s: %s", *told)
+            _log.error("the alert that %s is given up: %s: %s", *attempt)
             return
         pause_s = self._times.pause_s(due.n_attempts, self._jitter())
         await asyncio.to_thread(self._repository.try_again_at, due.webhook_id, now_us + round(pause_s * 1e6))
         self._metrics.note_alert("failed")
-        _log.warning("the alert that %s was not taken by %s: %s; again in %.0f s", *told, pause_s)
+        _log.warning("the alert that %s was not taken by %s: %s; again in %.0f s", *attempt, pause_s)
 
 
 def _is_spent(state: Spent, percent: int) -> bool:
@@ -182,7 +184,7 @@ def _is_spent(state: Spent, percent: int) -> bool:
 
 
 def _body(state: Spent, month: Period, percent: int, now: datetime) -> str:
-    """Return what is sent, in the form that Standard Webhooks recommends: `type`, `timestamp`, `data`."""
+    """Return the body in the form that Standard Webhooks recommends: `type`, `timestamp`, `data`."""
     data = {
         "account": owner_of(state.scope),
         "scope": state.scope,
@@ -192,5 +194,5 @@ def _body(state: Spent, month: Period, percent: int, now: datetime) -> str:
         "period": state.period,
         "resets_at": f"{month.ends_at:%Y-%m-%dT%H:%M:%SZ}",
     }
-    told = {"type": "budget.threshold_reached", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}", "data": data}
-    return msgspec.json.encode(told).decode()
+    payload = {"type": "budget.threshold_reached", "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}", "data": data}
+    return msgspec.json.encode(payload).decode()

@@ -62,9 +62,11 @@ def webhook_target(alerts: AlertSettings, environment: Mapping[str, str]) -> Web
     except ValueError:
         is_sound = False
     if not is_sound:
-        raise ConfigurationError("alerts.webhook_url: write https://host/path, without a user name or a password")
+        raise ConfigurationError(
+            "alerts.webhook_url is not a usable address: write https://host/path, without a user name or a password"
+        )
     if (alerts.secret is None) == (alerts.secret_env is None):
-        raise ConfigurationError("alerts: give either secret or secret_env, for webhooks are signed")
+        raise ConfigurationError("alerts: give either secret or secret_env. Webhooks are signed with it.")
     if alerts.secret is not None:
         return WebhookTarget(alerts.webhook_url, read_secret(alerts.secret.get_secret_value(), "alerts.secret"))
     name = alerts.secret_env or ""

@@ -1,4 +1,4 @@
-"""Budget alerts in one database: which thresholds were reached, and the outbox of what is to be told of it."""
+"""Alerts in one database: which thresholds were reached, and the outbox of alerts to be sent."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class NewAlert:
     """An alert to be stored.
 
     Args:
-        threshold: What was reached; each is stored once, ever.
-        webhook_id: Unique; the receiver knows a repetition by it.
-        body: What is sent, the same on every attempt.
+        threshold: Threshold that was reached; each one is stored only once.
+        webhook_id: Unique id, by which the receiver recognises a repetition.
+        body: Body of the webhook, the same on every attempt.
     """
 
     threshold: Threshold
@@ -48,11 +48,13 @@ class NewAlert:
 
 @dataclass(frozen=True, slots=True)
 class DueAlert:
-    """An alert that is to be sent now.
+    """An alert to be sent now.
 
     Args:
-        threshold, webhook_id, body: As in `NewAlert`.
-        n_attempts: Attempts so far, this one counted.
+        threshold: Threshold that was reached.
+        webhook_id: Unique id of the alert.
+        body: Body of the webhook.
+        n_attempts: Number of attempts so far, this one included.
     """
 
     threshold: Threshold
@@ -62,7 +64,7 @@ class DueAlert:
 
 
 class AlertRepository:
-    """Reads what was spent; stores alerts and what became of them. Every method is one transaction.
+    """Reads spending; stores alerts and the results of sending them. Every method is one transaction.
 
     Args:
         engine: SQLite or PostgreSQL.
@@ -74,9 +76,9 @@ class AlertRepository:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def spent(self, periods: Collection[str], least_percent: int) -> list[Spent]:
-        """Return the budgets of which about `least_percent` or more was spent in one of these months, by scope and month.
+        """Return the budgets of which about `least_percent` or more was spent in one of these months.
 
-        A cap of nothing is no budget that could be used up, and is left out.
+        They are ordered by scope and month. A cap of zero is left out, because it cannot be used up.
         """
         # Divided first: a large cap times a hundred is more than an int64 holds. The caller compares exactly.
         is_near = _BUDGET.spent_nusd >= _RULE.cap_nusd // 100 * least_percent
@@ -91,13 +93,13 @@ class AlertRepository:
         return [Spent(row.scope, row.period, row.spent_nusd, row.cap_nusd, ZoneInfo(row.time_zone)) for row in rows]
 
     def noticed(self, periods: Collection[str]) -> set[Threshold]:
-        """Return the thresholds that have their alert already, told or not."""
+        """Return the thresholds that already have an alert, sent or not."""
         query = select(_ALERT.scope, _ALERT.period, _ALERT.threshold_percent).where(_ALERT.period.in_(periods))
         with self._engine.connect() as connection:
             return {(row.scope, row.period, row.threshold_percent) for row in connection.execute(query)}
 
     def add(self, alerts: Iterable[NewAlert], now_us: int) -> int:
-        """Store alerts to be sent at once; return how many were new. Another worker may have been quicker."""
+        """Store alerts that are due at once; return how many were new. Another worker may have stored the others."""
         n_added = 0
         with self._writing.begin() as connection:
             for alert in alerts:
@@ -117,9 +119,9 @@ class AlertRepository:
         return n_added
 
     def take_due(self, now_us: int, busy_until_us: int) -> DueAlert | None:
-        """Take the alert that is due and was noticed first; nobody else gets it before `busy_until_us`, when it is due again.
+        """Take the alert that is due and was noticed first. No other worker gets it before `busy_until_us`.
 
-        So it is told after all should the worker that took it die.
+        It is due again then, so that it is sent even if the worker that took it dies.
         """
         columns = (
             _ALERT.scope,
@@ -146,15 +148,15 @@ class AlertRepository:
         return DueAlert((row.scope, row.period, row.threshold_percent), row.webhook_id, row.body, n_attempts)
 
     def note_delivered(self, webhook_id: str, now_us: int) -> None:
-        """Note that an alert was told."""
+        """Store that an alert was delivered."""
         self._finish(webhook_id, delivered_at_us=now_us, next_attempt_at_us=None)
 
     def try_again_at(self, webhook_id: str, at_us: int | None) -> None:
-        """Note when an alert that could not be told is due again; None: it is given up."""
+        """Store when an alert that was not delivered is due again; None: it is given up."""
         self._finish(webhook_id, next_attempt_at_us=at_us)
 
     def _finish(self, webhook_id: str, **values: int | None) -> None:
-        # An alert that was told stays told, even if a worker that was held up finds only now that its own attempt failed.
+        # A delivered alert stays delivered, even if a slow worker learns only now that its own attempt failed.
         open_one = update(BUDGET_ALERT_TABLE).where(_ALERT.webhook_id == webhook_id, _ALERT.delivered_at_us.is_(None))
         with self._writing.begin() as connection:
             connection.execute(open_one.values(**values))

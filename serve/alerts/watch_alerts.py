@@ -1,4 +1,4 @@
-"""Puts alarms of the watch into the outbox of the alerts, from which they are told as budgets are: signed, with retries, once."""
+"""Puts alarms of the watch into the outbox of the alerts, so that they are sent as budget alerts are."""
 
 import secrets
 from collections.abc import Iterable
@@ -11,21 +11,21 @@ from serve.alerts.watch_repository import Alarm
 from serve.instant import from_microseconds
 
 WATCH_SCOPE: Final = "watch"
-"""Begins the scope of an alarm in the outbox, where a budget's alert has the scope of its budget."""
+"""Beginning of an alarm's scope in the outbox; the scope of a budget alert is the one of its budget."""
 
 
 class WatchAlerts:
-    """Tells of alarms, each subject at most once a day.
+    """Sends alarms, at most one a day for each subject.
 
     Args:
-        repository: The outbox.
+        repository: Outbox of the alerts.
     """
 
     def __init__(self, repository: AlertRepository) -> None:
         self._repository = repository
 
     def tell(self, alarms: Iterable[Alarm], now_us: int) -> None:
-        """Put alarms into the outbox; those of a subject of which it was told today are left out."""
+        """Put alarms into the outbox, except those of a subject that has one of today."""
         self._repository.add([_alert(alarm) for alarm in alarms], now_us)
 
 
@@ -39,7 +39,7 @@ def _alert(alarm: Alarm) -> NewAlert:
         "threshold": alarm.threshold,
         "message": alarm.message,
     }
-    told = {"type": "watch.alarm", "timestamp": f"{rang_at:%Y-%m-%dT%H:%M:%SZ}", "data": data}
+    payload = {"type": "watch.alarm", "timestamp": f"{rang_at:%Y-%m-%dT%H:%M:%SZ}", "data": data}
     scope = f"{WATCH_SCOPE}:{alarm.account}:{alarm.kind}:{alarm.subject}"
-    body = msgspec.json.encode(told).decode()
+    body = msgspec.json.encode(payload).decode()
     return NewAlert((scope, f"{rang_at:%Y-%m-%d}", 0), f"msg_{secrets.token_hex(12)}", body)

@@ -1,4 +1,4 @@
-"""Keeps what the watch learned, so that workers share it and a restart finds it again, and the alarms that rang."""
+"""Stores the state of the watch, which workers share and a restart reads again, and its alarms."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,17 +14,17 @@ from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
 _STATE: Final = WATCH_STATE_TABLE.c
 _ALARM: Final = WATCH_ALARM_TABLE.c
 StateName = tuple[str, str, str]
-"""Kind, account, router version; the latter two empty where a state belongs to none."""
+"""Kind, account, router version; account and version are empty if a state belongs to none."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """One state.
+    """One stored state.
 
     Args:
-        value: As it was saved.
-        revision: Of it, 1 or more.
-        updated_at_us: When that was.
+        value: Saved value.
+        revision: Number that grows with each save, 1 or more.
+        updated_at_us: Time of the save, microseconds since 1970 UTC.
     """
 
     value: Mapping[str, Any]
@@ -34,15 +34,16 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One ring.
+    """One alarm of the watch.
 
     Args:
-        account: Whose lanes, prompts or prices.
-        kind: quality, calibration, prompts or price.
-        subject: Lane id, name of a feature; empty: all.
-        rang_at_us: When.
-        measure, threshold: What was measured, and where the alarm begins.
-        message: In words.
+        account: Account that the lanes, prompts or prices belong to.
+        kind: Kind of the alarm: quality, calibration, prompts or price.
+        subject: Lane id or name of a feature; empty: all.
+        rang_at_us: Time of the alarm, microseconds since 1970 UTC.
+        measure: Measured value.
+        threshold: Value from which on the alarm is raised.
+        message: Text for the operator.
     """
 
     account: str
@@ -77,7 +78,7 @@ class WatchRepository:
         return None if row is None else StoredState(json.loads(row.value), row.revision, row.updated_at_us)
 
     def states(self, kind: str, since_us: int = 0, account: str | None = None) -> dict[StateName, StoredState]:
-        """Return all states of a kind that were saved since then."""
+        """Return all states of a kind that were saved at `since_us` or later."""
         query = select(WATCH_STATE_TABLE).where(_STATE.kind == kind, _STATE.updated_at_us >= since_us)
         if account is not None:
             query = query.where(_STATE.account == account)
@@ -98,14 +99,14 @@ class WatchRepository:
         now_us: int,
         alarms: Iterable[Alarm] = (),
     ) -> bool:
-        """Save states and alarms together, unless another worker saved `first` in the meantime; return whether that was done.
+        """Save states and alarms together, unless another worker saved `first` meanwhile; return whether it was done.
 
         Args:
-            first: The state that all who write these states write too.
-            revision: That it had when it was read; 0: it was not there.
-            values: Name -> what to save, `first` among them.
-            now_us: The present moment.
-            alarms: That rang.
+            first: Name of the state that every writer of these states writes too.
+            revision: Revision of `first` when it was read; 0: it did not exist.
+            values: Name -> value to save, `first` included.
+            now_us: Present time, microseconds since 1970 UTC.
+            alarms: Alarms to store.
         """
         with self._writing.begin() as connection:
             if not self._claim(connection, first, revision, values[first], now_us):
@@ -117,7 +118,7 @@ class WatchRepository:
         return True
 
     def alarms(self, since_us: int, account: str | None = None) -> list[Alarm]:
-        """Return what rang since then, the latest first."""
+        """Return the alarms since then, the latest first."""
         query = select(WATCH_ALARM_TABLE).where(_ALARM.rang_at_us >= since_us).order_by(_ALARM.rang_at_us.desc())
         if account is not None:
             query = query.where(_ALARM.account == account)
@@ -139,9 +140,9 @@ class WatchRepository:
         return done.rowcount == 1
 
     def _put(self, connection: Connection, name: StateName, value: Mapping[str, Any], now_us: int) -> None:
-        told: dict[str, Any] = {"updated_at_us": now_us, "value": json.dumps(value)}
-        statement = self._insert(WATCH_STATE_TABLE).values(_values(name) | told | {"revision": 1})
-        renewed = told | {"revision": _STATE.revision + 1}
+        saved: dict[str, Any] = {"updated_at_us": now_us, "value": json.dumps(value)}
+        statement = self._insert(WATCH_STATE_TABLE).values(_values(name) | saved | {"revision": 1})
+        renewed = saved | {"revision": _STATE.revision + 1}
         connection.execute(
             statement.on_conflict_do_update(index_elements=["kind", "account", "router_version"], set_=renewed)
         )

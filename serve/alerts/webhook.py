@@ -1,4 +1,4 @@
-"""Webhooks as Standard Webhooks has them (standardwebhooks.com, version 1, read 2026-11-24): what is signed, and how it is sent."""
+"""Signs and sends webhooks as the specification Standard Webhooks says (standardwebhooks.com, v1, read 2026-11-24)."""
 
 import base64
 import binascii
@@ -19,11 +19,11 @@ _DEADLINES: Final = Deadlines(connect_s=5.0, read_s=15.0, total_s=20.0)
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """Where webhooks go.
+    """The target of webhooks.
 
     Args:
-        url: The operator's own, http or https.
-        secret: What they are signed with, 24 to 64 bytes.
+        url: URL of the operator's receiver, http or https.
+        secret: Secret that webhooks are signed with, 24 to 64 bytes.
     """
 
     url: str
@@ -31,7 +31,7 @@ class WebhookTarget:
 
     @property
     def shown(self) -> str:
-        """Scheme and host: paths and queries of such URLs are often secrets."""
+        """Scheme and host, for logs. Paths and queries of such URLs are often secrets."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.hostname}"
 
@@ -40,7 +40,7 @@ def read_secret(text: str, where: str) -> bytes:
     """Return the bytes of a secret: `whsec_` and base64 of 24 to 64 bytes.
 
     Raises:
-        ConfigurationError: It is not that; names `where`, never the text.
+        ConfigurationError: The text has another form. The message names `where`, never the text.
     """
     try:
         secret = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
@@ -48,14 +48,14 @@ def read_secret(text: str, where: str) -> bytes:
         secret = b""
     if not text.strip().startswith(_PREFIX) or not _LEAST_BYTES <= len(secret) <= _MOST_BYTES:
         raise ConfigurationError(
-            f"{where}: a webhook's secret is {_PREFIX} and base64 of {_LEAST_BYTES} to {_MOST_BYTES} bytes: "
-            f"make one with 'echo \"{_PREFIX}$(openssl rand -base64 32)\"'"
+            f"{where}: a webhook's secret is {_PREFIX} and base64 of {_LEAST_BYTES} to {_MOST_BYTES} bytes. "
+            f"Make one with 'echo \"{_PREFIX}$(openssl rand -base64 32)\"'"
         )
     return secret
 
 
 def signed_headers(secret: bytes, webhook_id: str, sent_at: datetime, body: bytes) -> dict[str, str]:
-    """Return the three headers by which a receiver knows that a webhook is ours, is whole and is not an old one sent again."""
+    """Return the headers that prove to a receiver that a webhook is ours, complete, and not an old one sent again."""
     timestamp = str(int(sent_at.timestamp()))
     signed = hmac.new(secret, f"{webhook_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return {
@@ -68,9 +68,9 @@ def signed_headers(secret: bytes, webhook_id: str, sent_at: datetime, body: byte
 async def send_webhook(
     transport: UpstreamTransport, target: WebhookTarget, webhook_id: str, body: bytes, sent_at: datetime
 ) -> str | None:
-    """Send a webhook; return None where the receiver took it (2xx), else why not, in words that hold no secret.
+    """Send a webhook; return None if the receiver took it (2xx), else the problem, in a text without secrets.
 
-    Redirects are not followed: they are answers that are not 2xx.
+    Redirects are not followed; they count as a problem, like every answer that is not 2xx.
     """
     headers = {"content-type": "application/json", "user-agent": "llmdeal"}
     headers |= signed_headers(target.secret, webhook_id, sent_at, body)

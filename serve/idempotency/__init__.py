@@ -1,1 +1,1 @@
-"""A request that is sent twice under one idempotency key is answered, and paid for, once."""
+"""Idempotency keys: a request that a caller sends twice under one key is answered, and paid for, once."""

@@ -1,1 +1,1 @@
-"""What can be known of an answer without asking anybody: checked in memory, off the request's path, and written down as feedback."""
+"""Checks of answers that ask no model and no person: made in memory, off the request path, and stored as feedback."""

@@ -1,1 +1,1 @@
-"""What is logged of each attempt: the recorder, the writer thread, the rows and their erasure."""
+"""The log of attempts: recorder, writer thread, stored rows, their export and their erasure."""

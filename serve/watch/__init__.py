@@ -1,1 +1,1 @@
-"""Watches what the gateway believes against what comes of it: lanes that change, prompts that drift, prices that move. Off the request path."""
+"""Compares predictions with what happens: changed lanes, drifting prompts, new prices. Off the request path."""

@@ -1,4 +1,4 @@
-"""Finds the accounts' own corrections on disk, and finds them again when they are written anew. Blocks; for a thread."""
+"""Reads the accounts' own corrections from disk, and reads them again when the files change. Blocks; for a thread."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -14,16 +14,16 @@ _log = logging.getLogger("llmdeal.watch")
 
 
 def account_corrections_folder(setting: str, environment: Mapping[str, str]) -> Path:
-    """Return the folder that was set, or `account_corrections` beside the default database."""
+    """Return the folder of the setting, else `account_corrections` next to the default database."""
     return Path(setting) if setting else default_database_file(environment).parent / "account_corrections"
 
 
 class AccountWatch:
-    """Knows the corrections of every bundle: those in the folder, which win, and those that bundles carry.
+    """Holds the corrections for every bundle: those in the folder, which win, and those inside the bundles.
 
     Args:
-        folder: Of `<bundle's version>.npz`; need not be there.
-        bundle_folders: Returns those of all bundles.
+        folder: Folder of files `<version of the bundle>.npz`; it may be missing.
+        bundle_folders: Function that returns the folders of all bundles.
     """
 
     def __init__(self, folder: Path, bundle_folders: Callable[[], Iterable[Path]]) -> None:
@@ -33,7 +33,7 @@ class AccountWatch:
         self._by_version: dict[str, AccountCorrections] = {}
 
     def look(self) -> bool:
-        """Read what was written since the last look; return whether that was anything."""
+        """Read the files again if any has changed since the last look; return whether one has."""
         paths = [folder / ACCOUNT_CORRECTIONS_FILE for folder in self._bundle_folders()]
         paths += sorted(self._folder.glob("*.npz")) if self._folder.is_dir() else []
         changed = self._files.changed(paths)
@@ -50,12 +50,12 @@ class AccountWatch:
         return True
 
     def coefficients_of(self, account: str, directory: LaneDirectory) -> dict[str, LaneCoefficients]:
-        """Return bundle's version -> an account's correction, laid out for its lanes; versions without one are absent."""
-        found = {}
+        """Return version of the bundle -> an account's correction for its lanes; versions without one are absent."""
+        coefficients = {}
         for version, corrections in self._by_version.items():
             correction = corrections.of(account)
             n_trained = len(directory.quality_model.trained_names)
             is_fitting = version != directory.router_version or len(corrections.space.centre) == n_trained
             if correction is not None and is_fitting:
-                found[version] = LaneCoefficients(corrections.space, correction.of_lanes(directory.table))
-        return found
+                coefficients[version] = LaneCoefficients(corrections.space, correction.of_lanes(directory.table))
+        return coefficients

@@ -1,4 +1,4 @@
-"""Finds where the watch begins under each bundle: what its retraining saw of the lanes lately. Blocks; for a thread."""
+"""Reads from each bundle how its lanes changed lately, where the watch begins. Blocks; for a thread."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -12,10 +12,10 @@ _log = logging.getLogger("llmdeal.watch")
 
 
 class BundleShifts:
-    """Knows the recent shifts that bundles carry, and notices new bundles.
+    """Holds the recent shifts that retraining wrote into the bundles, and notices new bundles.
 
     Args:
-        bundle_folders: Returns those of all bundles.
+        bundle_folders: Function that returns the folders of all bundles.
     """
 
     def __init__(self, bundle_folders: Callable[[], Iterable[Path]]) -> None:
@@ -24,7 +24,7 @@ class BundleShifts:
         self._by_version: dict[str, RecentShifts] = {}
 
     def look(self) -> bool:
-        """Read what was written since the last look; return whether that was anything."""
+        """Read the files again if any has changed since the last look; return whether one has."""
         changed = self._files.changed(folder / RECENT_SHIFTS_FILE for folder in self._bundle_folders())
         if changed is None:
             return False
@@ -39,5 +39,5 @@ class BundleShifts:
         return True
 
     def by_version(self) -> Mapping[str, RecentShifts]:
-        """Return bundle's version -> its recent shifts, as of the last look."""
+        """Return version of the bundle -> its recent shifts, as of the last look."""
         return self._by_version

@@ -1,4 +1,4 @@
-"""Runs the watch beside the requests: learns, looks and lets the lanes know, again and again."""
+"""Runs the watch next to the requests: learns from feedback, compares prices and prompts, and moves the lanes."""
 
 import asyncio
 import logging
@@ -24,25 +24,26 @@ from serve.watch.prompt_watch import PromptWatch
 
 LEARN_S: Final = 5.0
 LOOK_EVERY: Final = 60
-"""Rounds of learning between two looks at prices and prompts, and between two fadings of the shifts: five minutes."""
+"""Rounds between two whole ones, which also compare prices and prompts and let all shifts fade: five minutes."""
 _SECOND_US: Final = 1_000_000
 _log = logging.getLogger("llmdeal.watch")
 _Shifts = Mapping[str, Floats | None]
-"""Bundle's version -> the shifts of a directory's lanes; None: they have none."""
+"""Version of the bundle -> the shifts of a directory's lanes; None: they have none."""
 
 
 class WatchFollower:
-    """One to each worker.
+    """The watch of one worker.
 
     Args:
-        directories: The lanes of every account, which are told what was learned.
-        lanes: Learns of lanes.
-        prices, prompts: Look.
-        accounts: Finds the accounts' own corrections.
-        alerts: Tells the operator of alarms; None: nobody is to be told.
-        clock: The present moment.
-        metrics: Counts alarms.
-        moves_lanes: Whether the lanes are told; else what was learned is only shown.
+        directories: Every account's lanes; they receive the shifts that the watch learns.
+        lanes: Watch over the quality of lanes.
+        prices: Watch over prices.
+        prompts: Watch over prompts.
+        accounts: Accounts' own corrections.
+        alerts: Sender of alarms to the operator; None: the settings have no alerts.
+        clock: Time.
+        metrics: Counters; alarms are counted there.
+        moves_lanes: Whether lanes receive the shifts; otherwise they are only shown.
     """
 
     def __init__(
@@ -68,10 +69,10 @@ class WatchFollower:
         self._metrics = metrics
         self._moves_lanes = moves_lanes
         self._read_until_us = 0
-        self._random = random.Random()  # noqa: S311 - jitter, not a secret; its own, so that nobody else's draws change
+        self._random = random.Random()  # noqa: S311 - jitter, not a secret; its own, so that it changes no other draws
 
     async def follow(self) -> None:
-        """Begin with what is known, then learn and look until cancelled."""
+        """Begin with the stored shifts, then learn and compare until cancelled."""
         n_rounds = 0
         while True:
             try:
@@ -79,23 +80,25 @@ class WatchFollower:
             except DBAPIError as error:
                 _log.error("the database of the watch is away: %s", type(error.orig).__name__)
             n_rounds += 1
-            await asyncio.sleep(LEARN_S * self._random.uniform(0.8, 1.2))  # so that workers do not come all at once
+            await asyncio.sleep(LEARN_S * self._random.uniform(0.8, 1.2))  # so that workers do not all come at once
 
     async def round(self, *, is_whole: bool) -> None:
-        """Learn and tell the lanes.
+        """Learn from feedback, and give the lanes their shifts.
 
         Args:
-            is_whole: Look at prices and prompts, too, and let all shifts fade, not only those that were learned of.
+            is_whole: Whether to compare prices and prompts too, and to let all shifts fade, not only those of lanes
+                with new feedback.
         """
         now = to_microseconds(self._clock.now())
         directories = dict(self._directories.by_account())
         coefficients = await asyncio.to_thread(self._corrections, directories, is_whole)
-        for account, found in coefficients.items():
+        for account, by_bundle in coefficients.items():
             directories[account].account_coefficients.clear()
-            directories[account].account_coefficients.update(found)
+            directories[account].account_coefficients.update(by_bundle)
         alarms, shifts = await asyncio.to_thread(self._work, now, directories, is_whole)
         for account, by_version in shifts.items():
-            # Another bundle's layout of the same lanes shares what is kept here; other lanes are told in the next whole round.
+            # Another bundle's layout of the same lanes shares these dictionaries; other lanes get theirs in the next
+            # whole round.
             _apply(directories[account], by_version)
         for alarm in alarms:
             self._metrics.note_watch_alarm(alarm.kind)
@@ -126,20 +129,20 @@ class WatchFollower:
         reads_all = is_whole or has_new_bundle
         since_us = 0 if reads_all else self._read_until_us
         shifts: dict[str, dict[str, Floats | None]] = {}
-        if reads_all:  # what is not known any more, because somebody wanted it forgotten, is not applied any more
+        if reads_all:  # shifts that are no longer stored, because an account was erased, are no longer applied
             shifts = {
                 account: dict.fromkeys(list(directory.quality_shifts)) | self._beginnings_of(directory, now_us)
                 for account, directory in directories.items()
             }
         for (account, version), learning in self._lanes.read(since_us).items():
             if account in directories:
-                found = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)
-                shifts.setdefault(account, {})[version] = found
+                moved = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)
+                shifts.setdefault(account, {})[version] = moved
         self._read_until_us = now_us - 60 * _SECOND_US  # clocks of other machines may be a little behind
         return alarms, shifts
 
     def _beginnings_of(self, directory: LaneDirectory, now_us: int) -> dict[str, Floats | None]:
-        """Return bundle's version -> the lanes' shifts before anything was said under it."""
+        """Return version of the bundle -> the lanes' shifts before any feedback came under it."""
         at_s = now_us / _SECOND_US
         return {
             version: shifts_of_lanes(learning, directory.table, at_s)

@@ -1,4 +1,4 @@
-"""Reads the answers of which something new was said, with what had been predicted of them."""
+"""Reads the answers that got new feedback, together with what was predicted of them."""
 
 import logging
 from collections import defaultdict
@@ -21,17 +21,17 @@ _IDS_A_QUERY: Final = 500
 MOST_ROWS: Final = 2_000
 """Pieces of feedback that are read at once."""
 Learner = tuple[str, str]
-"""An account, and the version of the bundle that predicted."""
+"""An account, and the version of the bundle that made the predictions."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewlyJudged:
-    """What was said in one stretch of time.
+    """The answers that got feedback in one time span.
 
     Args:
-        answers: Learner -> its answers, in the order in which they were judged.
-        read_until_us: The end of the stretch: all feedback received at or before it was read.
-        is_all: Whether nothing that was asked for is left.
+        answers: Learner -> its answers, in the order in which the feedback came.
+        read_until_us: End of the span: all feedback received at or before it was read.
+        is_all: Whether all feedback of the requested span was read.
     """
 
     answers: Mapping[Learner, Sequence[JudgedAnswer]]
@@ -40,62 +40,62 @@ class NewlyJudged:
 
 
 def read_newly_judged(engine: Engine, after_us: int, until_us: int) -> NewlyJudged:
-    """Return the answers judged at instants in (after_us, until_us], those of the first `MOST_ROWS` pieces of feedback."""
+    """Return the answers that got feedback in (after_us, until_us], for the first `MOST_ROWS` pieces of feedback."""
     with engine.connect() as connection:
-        heard = _feedback(
+        newest = _feedback(
             connection, (_FEEDBACK.received_at_us > after_us) & (_FEEDBACK.received_at_us <= until_us), MOST_ROWS
         )
-        is_all = len(heard) < MOST_ROWS
+        is_all = len(newest) < MOST_ROWS
         if not is_all:
-            until_us = heard[-1].received_at_us  # of that instant, too, there may be more
-            heard += _feedback(connection, _FEEDBACK.received_at_us == until_us, None)
-        ids = list(dict.fromkeys(row.request_id for row in heard))
-        said = defaultdict(list)
+            until_us = newest[-1].received_at_us  # more feedback may have come at the same microsecond
+            newest += _feedback(connection, _FEEDBACK.received_at_us == until_us, None)
+        ids = list(dict.fromkeys(row.request_id for row in newest))
+        by_request = defaultdict(list)
         for part in _parts(ids):
             for row in _feedback(
                 connection, _FEEDBACK.request_id.in_(part) & (_FEEDBACK.received_at_us <= until_us), None
             ):
-                said[row.request_id].append(row)
+                by_request[row.request_id].append(row)
         attempts = {row.request_id: row for part in _parts(ids) for row in _answers(connection, part)}
         lane_lists = _lane_lists(connection, {row.lane_list_id for row in attempts.values()})
-    found: dict[Learner, list[JudgedAnswer]] = defaultdict(list)
+    answers: dict[Learner, list[JudgedAnswer]] = defaultdict(list)
     for request_id in ids:
         attempt = attempts.get(request_id)
         try:
-            answer = None if attempt is None else _judged(attempt, lane_lists, said[request_id], after_us)
-        except (KeyError, ValueError) as error:  # one row that cannot be read must not be in the way of all others
+            answer = None if attempt is None else _judged(attempt, lane_lists, by_request[request_id], after_us)
+        except (KeyError, ValueError) as error:  # one row that cannot be read must not keep the others from being read
             _log.error("the judged answer of %s is passed over: %s", request_id, error)
             continue
         if attempt is not None and answer is not None:
-            found[attempt.account, attempt.router_version].append(answer)
-    return NewlyJudged(found, until_us, is_all)
+            answers[attempt.account, attempt.router_version].append(answer)
+    return NewlyJudged(answers, until_us, is_all)
 
 
 def _judged(
-    attempt: Row[Any], lane_lists: Mapping[str, tuple[str, ...]], said: Sequence[Row[Any]], after_us: int
+    attempt: Row[Any], lane_lists: Mapping[str, tuple[str, ...]], feedback: Sequence[Row[Any]], after_us: int
 ) -> JudgedAnswer | None:
-    """Return what is to be learned of an answer; None: nothing was predicted of it, or nothing was said that counts."""
+    """Return what an answer teaches; None: nothing was predicted of it, or no feedback on it counts."""
     candidates = unpack_candidates(attempt.candidates, lane_lists[attempt.lane_list_id])
     place = candidates.lane_ids.index(attempt.lane_id)
     predicted = float(candidates.quality[place])
     if candidates.quality_shift is not None:
         odds = np.exp(-float(candidates.quality_shift[place]))
         predicted = float(predicted * odds / (1 - predicted + predicted * odds))
-    signals = _standing(said)
+    signals = _standing(feedback)
     if not signals or predicted != predicted:
         return None
-    known = _standing([row for row in said if row.received_at_us <= after_us])
-    return JudgedAnswer(attempt.lane_id, attempt.vendor_model, predicted, attempt.started_at_us / 1e6, signals, known)
+    former = _standing([row for row in feedback if row.received_at_us <= after_us])
+    return JudgedAnswer(attempt.lane_id, attempt.vendor_model, predicted, attempt.started_at_us / 1e6, signals, former)
 
 
-def _standing(said: Sequence[Row[Any]]) -> tuple[Signal, ...]:
-    """Return the signals of one request that stand: of what one giver said in one metric, the last."""
-    if not said:
+def _standing(feedback: Sequence[Row[Any]]) -> tuple[Signal, ...]:
+    """Return the signals of one request that count: for each giver and metric, the last one."""
+    if not feedback:
         return ()
-    received = np.array([row.received_at_us for row in said], "datetime64[us]")
-    names, givers = [row.metric_name for row in said], [row.given_by for row in said]
-    last = keep_last(np.zeros(len(said), np.intp), names, givers, received)
-    return read_signals([names[place] for place in last], [float(said[place].value) for place in last])
+    received = np.array([row.received_at_us for row in feedback], "datetime64[us]")
+    names, givers = [row.metric_name for row in feedback], [row.given_by for row in feedback]
+    last = keep_last(np.zeros(len(feedback), np.intp), names, givers, received)
+    return read_signals([names[place] for place in last], [float(feedback[place].value) for place in last])
 
 
 def _feedback(connection: Connection, which: ColumnElement[bool], limit: int | None) -> list[Row[Any]]:
@@ -111,7 +111,7 @@ def _feedback(connection: Connection, which: ColumnElement[bool], limit: int | N
 
 
 def _answers(connection: Connection, request_ids: Sequence[str]) -> Iterator[Row[Any]]:
-    """Yield the attempts that answered; of a request that had several, whichever comes last."""
+    """Yield the attempts that answered, the last one of a request at its end."""
     columns = (
         "request_id",
         "account",

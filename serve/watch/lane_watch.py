@@ -1,4 +1,4 @@
-"""Learns of lanes from feedback, one round after another, and keeps what it learned where all workers find it. Blocks; for a thread."""
+"""Learns from feedback how the quality of lanes changes, and stores it for all workers. Blocks; for a thread."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,20 +15,20 @@ from serve.watch.judged_answers import Learner, read_newly_judged
 FEEDBACK: Final[StateName] = ("feedback", "", "")
 LANES: Final = "lanes"
 _LAG_US: Final = 10_000_000
-"""Feedback is written in batches, and may overtake its request: what is younger waits for the next round."""
+"""Feedback is written in batches and may be stored before its request, so younger feedback waits for the next round."""
 _FIRST_LOOK_US: Final = 7 * 86_400_000_000
 _LEAST_SHIFT: Final = 1e-3
 
 
 class LaneWatch:
-    """One to each worker; whoever comes first learns, for all.
+    """The learning of one worker. Whichever worker is first in a round learns for all.
 
     Args:
-        engine: With attempts and feedback.
-        repository: Of what was learned.
-        terms: How to learn.
-        beginnings: Where learning begins under each bundle; None: everywhere from nothing.
-        round_us: Another worker's round that ended less than this ago is enough.
+        engine: Database with attempts and feedback.
+        repository: Stored state of the learning.
+        terms: Terms by which to learn.
+        beginnings: Recent shifts of each bundle, where learning begins; None: learning begins from nothing.
+        round_us: Age below which another worker's round is recent enough, microseconds.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class LaneWatch:
         self._round_us = round_us
 
     def look(self) -> bool:
-        """Read where learning begins under bundles that are new; return whether there are any."""
+        """Read the recent shifts of new bundles; return whether there are new bundles."""
         return self._beginnings.look()
 
     def beginnings(self) -> dict[str, LaneLearning]:
-        """Return bundle's version -> what its retraining saw lately, of those bundles that say so."""
+        """Return version of the bundle -> learning that begins with its recent shifts, for bundles that have them."""
         return {
             version: LaneLearning.begin(self._terms, recent)
             for version, recent in self._beginnings.by_version().items()
         }
 
     def learn(self, now_us: int) -> list[Alarm]:
-        """Learn from all that was said up to a few seconds ago; return what rang."""
+        """Learn from all feedback up to a few seconds ago; return the alarms."""
         alarms: list[Alarm] = []
         while True:
             cursor = self._repository.state(FEEDBACK)
@@ -74,16 +74,19 @@ class LaneWatch:
                 return alarms
 
     def read(self, since_us: int = 0, account: str | None = None) -> dict[Learner, LaneLearning]:
-        """Return what was learned, as far as it was saved since then; what cannot be read, of another version of this program, is left out."""
-        found = {}
+        """Return the learning that was saved since then.
+
+        A state that another version of this program saved, and that this one cannot read, is left out.
+        """
+        by_learner = {}
         for (_, owner, version), stored in self._repository.states(LANES, since_us, account).items():
             learning = _opened(stored, self._terms)
             if learning is not None:
-                found[owner, version] = learning
-        return found
+                by_learner[owner, version] = learning
+        return by_learner
 
     def _round(self, cursor: StoredState | None, now_us: int) -> tuple[list[Alarm], bool]:
-        """Learn from the next pieces of feedback; return what rang, and whether there is no more to do for now."""
+        """Learn from the next pieces of feedback; return the alarms, and whether all feedback is read."""
         after_us = now_us - _FIRST_LOOK_US if cursor is None else int(cursor.value["read_until_us"])
         judged = read_newly_judged(self._engine, after_us, max(now_us - _LAG_US, after_us))
         values: dict[StateName, Mapping[str, Any]] = {
@@ -124,8 +127,14 @@ def _opened(stored: StoredState, terms: LearningTerms) -> LaneLearning | None:
 
 def _alarm(account: str, rung: str, shift: tuple[float, float], threshold: float, now_us: int) -> Alarm:
     if rung == ALL_LANES:
-        told = "Answers are not judged as predicted, over all lanes: retrain on your logs, so that predictions fit what you ask."
-        return Alarm(account, "calibration", "", now_us, threshold, threshold, told)
+        message = (
+            "Answers are not judged as predicted, over all lanes: retrain on your logs, "
+            "so that predictions fit what you ask."
+        )
+        return Alarm(account, "calibration", "", now_us, threshold, threshold, message)
     how = "worse" if shift[0] < 0 else "better"
-    told = f"Answers of {rung} are {how} than predicted: its log odds of a good one moved by {shift[0]:+.2f} ± {shift[1]:.2f}."
-    return Alarm(account, "quality", rung, now_us, threshold, threshold, told)
+    message = (
+        f"Answers of {rung} are {how} than predicted: "
+        f"its log odds of a good one moved by {shift[0]:+.2f} ± {shift[1]:.2f}."
+    )
+    return Alarm(account, "quality", rung, now_us, threshold, threshold, message)

@@ -1,4 +1,4 @@
-"""Notices lanes whose price changed since it was last looked. Blocks; for a thread."""
+"""Notices lanes whose price has changed since the last look. Blocks; for a thread."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,11 +11,11 @@ PRICES: Final = "prices"
 
 
 class PriceWatch:
-    """Compares the lanes' prices with those noted before; all workers share the note.
+    """Compares the prices of lanes with the stored ones, which all workers share.
 
     Args:
-        repository: Where prices are noted.
-        change_percent: A price that changed by at least so much rings.
+        repository: Store of the prices.
+        change_percent: Least change of a price that raises an alarm, percent.
     """
 
     def __init__(self, repository: WatchRepository, change_percent: float) -> None:
@@ -23,7 +23,7 @@ class PriceWatch:
         self._change_percent = change_percent
 
     def look(self, account: str, table: LaneTable, now_us: int) -> list[Alarm]:
-        """Note an account's prices; return what rang."""
+        """Store an account's prices; return the alarms."""
         name = (PRICES, account, "")
         stored = self._repository.state(name)
         noted: Mapping[str, Any] = {} if stored is None else stored.value
@@ -38,7 +38,7 @@ class PriceWatch:
             for lane_id in present
             if (alarm := self._changed(account, lane_id, noted, present, now_us)) is not None
         ]
-        # Lanes that are away keep their last price: a lane that comes back dearer is noticed.
+        # Lanes that are gone keep their last price, so that a lane that comes back more expensive is noticed.
         revision = 0 if stored is None else stored.revision
         is_saved = self._repository.save(name, revision, {name: {**noted, **present}}, now_us, alarms)
         return alarms if is_saved else []
@@ -54,8 +54,11 @@ class PriceWatch:
         )
         if abs(change) < self._change_percent:
             return None
-        told = f"The price of {lane_id} changed: {before[0]} in, {before[1]} out before, {now[0]} in, {now[1]} out now, USD per million tokens."
-        return Alarm(account, "price", lane_id, now_us, change, self._change_percent, told)
+        message = (
+            f"The price of {lane_id} changed: {before[0]} in, {before[1]} out before, "
+            f"{now[0]} in, {now[1]} out now, USD per million tokens."
+        )
+        return Alarm(account, "price", lane_id, now_us, change, self._change_percent, message)
 
 
 def _change_percent(before: Decimal, now: Decimal) -> float:

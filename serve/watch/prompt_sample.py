@@ -1,4 +1,4 @@
-"""A sample of an account's prompts from a stretch of time, as numbers: what the quality model saw, and how hard it found them."""
+"""A sample of an account's prompts from a time span, as numbers: features, and the difficulty that was predicted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MOMENTS: Final = 100
 _ROWS_A_MOMENT: Final = 30
 _CHARACTERS_PER_TOKEN: Final = 4
 EASE: Final = "ease"
-"""Mean log odds of a good answer over the lanes, as predicted."""
+"""Mean predicted log odds of a good answer over the lanes."""
 NUMBER_NAMES: Final = (*FEATURE_NAMES, "n_turns", "prompt_tokens", EASE)
 
 
@@ -27,9 +27,9 @@ class PromptSample:
     """`n` prompts, at most one of each conversation.
 
     Args:
-        numbers: Shape (n, len(NUMBER_NAMES)); NaN where a number was not kept.
-        lane_logits: Lanes -> what was predicted of them, of the prompts whose decision looked at exactly these, shape (k, n_lanes).
-        router_version: Of the bundle that predicted `EASE` and `lane_logits`; what others predicted is not there.
+        numbers: Numbers of the prompts, shape (n, len(NUMBER_NAMES)); NaN where a number was not stored.
+        lane_logits: Lanes -> predicted log odds of prompts that were decided among exactly these, shape (k, n_lanes).
+        router_version: Version of the bundle that predicted `EASE` and `lane_logits`; others are left out.
     """
 
     numbers: Floats
@@ -48,18 +48,18 @@ def read_sample(engine: Engine, account: str, since_us: int, until_us: int, rout
         query = select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(wanted))
         lists = {row.lane_list_id: tuple(row.lane_ids) for row in connection.execute(query)} if wanted else {}
     logits = [_lane_logits(row, lists) if row.router_version == router_version else None for row in rows]
-    most = _most_frequent([row.lane_list_id for row, found in zip(rows, logits, strict=True) if found is not None])
+    most = _most_frequent([row.lane_list_id for row, odds in zip(rows, logits, strict=True) if odds is not None])
     numbers = np.full((len(rows), len(NUMBER_NAMES)), np.nan)
     by_lanes: dict[tuple[str, ...], list[Floats]] = {}
-    for place, (row, found) in enumerate(zip(rows, logits, strict=True)):
+    for place, (row, odds) in enumerate(zip(rows, logits, strict=True)):
         if row.features is not None and row.features_version == FEATURES_VERSION:
             numbers[place, : len(FEATURE_NAMES)] = np.frombuffer(row.features, FLOAT32)
         numbers[place, -3:-1] = row.n_turns, row.prompt_characters / _CHARACTERS_PER_TOKEN
-        if found is not None:
-            by_lanes.setdefault(lists[row.lane_list_id], []).append(found)
+        if odds is not None:
+            by_lanes.setdefault(lists[row.lane_list_id], []).append(odds)
             if row.lane_list_id == most:
-                numbers[place, -1] = np.nanmean(found)
-    return PromptSample(numbers, {lanes: np.array(found) for lanes, found in by_lanes.items()}, router_version)
+                numbers[place, -1] = np.nanmean(odds)
+    return PromptSample(numbers, {lanes: np.array(odds) for lanes, odds in by_lanes.items()}, router_version)
 
 
 def _rows(connection: Connection, account: str, since_us: int, until_us: int) -> list[Row[Any]]:
@@ -70,12 +70,12 @@ def _rows(connection: Connection, account: str, since_us: int, until_us: int) ->
         .order_by(_ATTEMPT.started_at_us)
         .limit(_ROWS_A_MOMENT)
     )
-    found: dict[str, Row[Any]] = {}
+    by_conversation: dict[str, Row[Any]] = {}
     for moment in range(_MOMENTS):
         begin_us = since_us + (until_us - since_us) * moment // _MOMENTS
         for row in connection.execute(query.where(_ATTEMPT.started_at_us >= begin_us)):
-            found.setdefault(row.conversation_id or row.request_id, row)
-    return list(found.values())
+            by_conversation.setdefault(row.conversation_id or row.request_id, row)
+    return list(by_conversation.values())
 
 
 def _lane_logits(row: Row[Any], lists: dict[str, tuple[str, ...]]) -> Floats | None:

@@ -1,4 +1,4 @@
-"""Notices that an account's prompts are not like those before: the last week against the four before it. Blocks; for a thread."""
+"""Notices that an account's prompts change: the last week against the four weeks before it. Blocks; for a thread."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -19,18 +19,18 @@ _NOW_US: Final = 7 * _DAY_US
 _BEFORE_US: Final = 35 * _DAY_US
 _FEWEST: Final = 200
 _FALSE_ALARM_RATE: Final = 0.001
-"""Of all numbers together, each time that it is looked: once a day."""
+"""Probability of a false alarm over all numbers together, each day."""
 _SHOWN: Final = 8
 
 
 class PromptWatch:
-    """Looks at an account's prompts once a day; all workers share what was found.
+    """Compares an account's prompts once a day; all workers share the result.
 
     Args:
-        engine: With attempts.
-        repository: Where it is noted.
-        least_index: A number's stability index that is no matter below that, however sure.
-        in_use: Returns the version of the bundle that decides now, and what reads its reference answers.
+        engine: Database with attempts.
+        repository: Store of the result.
+        least_index: Least stability index that raises an alarm; a smaller one does not matter, however certain it is.
+        in_use: Function that returns the version of the champion, and a reader of its reference answers.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class PromptWatch:
         self._in_use = in_use
 
     def look(self, account: str, table: LaneTable, now_us: int, *, is_due: bool = False) -> list[Alarm]:
-        """Look unless that was done within a day; return what rang.
+        """Compare the prompts unless that was done within a day; return the alarms.
 
         Args:
-            account: Whose prompts.
-            table: Its lanes.
-            now_us: The present moment.
-            is_due: Look in any case.
+            account: Account whose prompts are compared.
+            table: Lanes of the account.
+            now_us: Present time, microseconds since 1970 UTC.
+            is_due: Whether to compare in any case.
         """
         name = (PROMPTS, account, "")
         stored = self._repository.state(name)
@@ -64,7 +64,7 @@ class PromptWatch:
         return alarms if is_saved else []
 
     def compare(self, account: str, table: LaneTable, now_us: int) -> dict[str, Any]:
-        """Return how the last week's prompts compare with those before, and with those that the bundle was trained on."""
+        """Compare the last week's prompts with earlier ones and with those that the bundle was trained on."""
         version, read_reference = self._in_use()
         before = read_sample(self._engine, account, now_us - _BEFORE_US, now_us - _NOW_US, version)
         now = read_sample(self._engine, account, now_us - _NOW_US, now_us, version)
@@ -73,12 +73,12 @@ class PromptWatch:
         return {
             "n_before": len(before),
             "n_now": len(now),
-            "numbers": [[name, found.index, found.by_chance] for name, found in ranked[:_SHOWN]],
+            "numbers": [[name, stability.index, stability.by_chance] for name, stability in ranked[:_SHOWN]],
             "against_bundle": _against_bundle(now, table, read_reference) if len(now) >= _FEWEST else [],
         }
 
     def alarms(self, account: str, value: Mapping[str, Any], now_us: int) -> list[Alarm]:
-        """Return what rings in what `compare` returned."""
+        """Return the alarms for a result of `compare`."""
         return [
             Alarm(
                 account,
@@ -87,7 +87,8 @@ class PromptWatch:
                 now_us,
                 index,
                 max(by_chance, self._least_index),
-                f"This week's prompts differ from those of the four weeks before in {name}: stability index {index:.2f}.",
+                f"This week's prompts differ from those of the four weeks before in {name}: "
+                f"stability index {index:.2f}.",
             )
             for name, index, by_chance in value["numbers"]
             if index > max(by_chance, self._least_index)
@@ -99,7 +100,9 @@ def _against_bundle(
 ) -> list[list[Any]]:
     """Return [number, stability index] of prompts against the bundle's reference."""
     reference = read_reference()
-    found = [("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))]
+    compared = [
+        ("prompt_tokens", population_stability(reference.prompt_tokens.astype(np.float64), _tokens(sample), 0.01))
+    ]
     if sample.lane_logits:
         lanes, logits = max(sample.lane_logits.items(), key=lambda pair: len(pair[1]))
         trained = {
@@ -109,8 +112,8 @@ def _against_bundle(
         }
         if trained and len(logits) >= _FEWEST:
             expected = logit(reference.quality[:, list(trained.values())]).mean(axis=1)
-            found.append(("ease", population_stability(expected, logits[:, list(trained)].mean(axis=1), 0.01)))
-    return [[name, stability.index] for name, stability in found if stability is not None]
+            compared.append(("ease", population_stability(expected, logits[:, list(trained)].mean(axis=1), 0.01)))
+    return [[name, stability.index] for name, stability in compared if stability is not None]
 
 
 def _tokens(sample: PromptSample) -> Floats:

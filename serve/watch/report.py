@@ -1,4 +1,4 @@
-"""What the watch knows of one account at this moment, for the command line and the dashboard. Blocks; for a thread."""
+"""The state of the watch for one account, for the command line and the dashboard. Blocks; for a thread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from serve.watch.lane_watch import LaneWatch
 from serve.watch.prompt_watch import PROMPTS
 
 ACTIVE_US: Final = 24 * 3_600_000_000
-"""An alarm counts as ringing for a day; what goes on rings again."""
+"""An alarm counts as ringing for a day; a cause that goes on raises it again."""
 _SHOWN_US: Final = 30 * 24 * 3_600_000_000
 _LANE: Final = "lane:"
 
 
 @dataclass(frozen=True, slots=True)
 class LaneLine:
-    """What was learned of one lane.
+    """What the watch learned about one lane.
 
     Args:
         lane_id: The lane.
-        router_version: Of the bundle whose predictions it was compared with.
-        shift, shift_std: Of its log odds of a good answer.
-        n_answers: Judged answers that its test has seen.
-        evidence: How far the test is on its way to the alarm, 0..1.
+        router_version: Version of the bundle whose predictions the answers were compared with.
+        shift: Shift of its log odds of a good answer.
+        shift_std: Standard deviation of the shift.
+        n_answers: Number of judged answers that its test has seen.
+        evidence: Progress of the test towards an alarm, 0..1.
     """
 
     lane_id: str
@@ -39,7 +40,7 @@ class LaneLine:
 
 @dataclass(frozen=True, slots=True)
 class VersionLine:
-    """What was learned of a bundle over all lanes; as `LaneLine`."""
+    """What the watch learned about a bundle over all lanes; fields as in `LaneLine`."""
 
     router_version: str
     common_shift: float
@@ -50,16 +51,17 @@ class VersionLine:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """All of it.
+    """The state of the watch for one account.
 
     Args:
-        alarms: Of the last 30 days, the latest first.
-        ringing: Of the last day, the latest of each subject.
-        versions: The bundles that judged answers came from.
-        lanes: Of which something was learned.
-        numbers: (name, stability index, what it exceeds by chance) of the prompts' numbers that changed most.
+        alarms: Alarms of the last 30 days, the latest first.
+        ringing: Alarms of the last day, the latest of each subject.
+        versions: Lines of the bundles that judged answers came from.
+        lanes: Lines of the lanes about which the watch learned.
+        numbers: (name, stability index, largest index that chance explains) of the prompts' numbers that changed most.
         against_bundle: (name, stability index) of this week's prompts against those that the bundle was trained on.
-        n_before, n_now: Prompts that were compared; both 0 before it was looked.
+        n_before: Number of earlier prompts that were compared; 0 before the first comparison.
+        n_now: Number of this week's prompts that were compared; 0 before the first comparison.
     """
 
     alarms: Sequence[Alarm]
@@ -73,7 +75,7 @@ class WatchReport:
 
 
 def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int) -> WatchReport:
-    """Return what the watch knows of an account."""
+    """Return the state of the watch for an account."""
     repository = WatchRepository(engine)
     alarms = repository.alarms(now_us - _SHOWN_US, account)
     of_today = [alarm for alarm in alarms if alarm.rang_at_us >= now_us - ACTIVE_US]
@@ -85,16 +87,16 @@ def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int)
     for learning in learned.values():
         learning.correction.advance(now_us / 1e6)
     prompts = repository.state((PROMPTS, account, ""))
-    told = {} if prompts is None else prompts.value
+    comparison = {} if prompts is None else prompts.value
     return WatchReport(
         alarms,
         list(latest.values()),
         [_version_line(version, learning) for version, learning in sorted(learned.items())],
         [line for version, learning in sorted(learned.items()) for line in _lane_lines(version, learning)],
-        [(str(name), float(index), float(by_chance)) for name, index, by_chance in told.get("numbers", ())],
-        [(str(name), float(index)) for name, index in told.get("against_bundle", ())],
-        int(told.get("n_before", 0)),
-        int(told.get("n_now", 0)),
+        [(str(name), float(index), float(by_chance)) for name, index, by_chance in comparison.get("numbers", ())],
+        [(str(name), float(index)) for name, index in comparison.get("against_bundle", ())],
+        int(comparison.get("n_before", 0)),
+        int(comparison.get("n_now", 0)),
     )
 
 

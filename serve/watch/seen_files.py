@@ -1,18 +1,18 @@
-"""Notices that files came, went or were written anew."""
+"""Notices that files appeared, disappeared or changed."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 
 class SeenFiles:
-    """Remembers some files as they were at the last look: their names, sizes and times."""
+    """Remembers names, sizes and times of some files at the last look."""
 
     def __init__(self) -> None:
         self._seen: tuple[tuple[str, int, int], ...] = ()
 
     def changed(self, paths: Iterable[Path]) -> list[Path] | None:
-        """Return those of these files that there are; None: all is as it was at the last look."""
-        seen = tuple(found for path in paths if (found := _as_seen(path)) is not None)
+        """Return those of these files that exist; None: nothing has changed since the last look."""
+        seen = tuple(each for path in paths if (each := _as_seen(path)) is not None)
         if seen == self._seen:
             return None
         self._seen = seen
@@ -21,7 +21,7 @@ class SeenFiles:
 
 def _as_seen(path: Path) -> tuple[str, int, int] | None:
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return str(path), told.st_mtime_ns, told.st_size
+    return str(path), status.st_mtime_ns, status.st_size
