@@ -1,4 +1,4 @@
-"""Checks answers in a thread of its own, and hands what it finds to the telemetry."""
+"""Checks answers in a thread, and hands the findings to the telemetry."""
 
 import asyncio
 import logging
@@ -37,14 +37,14 @@ class FeedbackSink(Protocol):
 class OutcomeChecker:
     """Takes answers at once and without waiting, and checks them a moment later.
 
-    Answers wait in a bounded queue, in memory alone; when it is full, further ones are not checked. What is found becomes feedback, given by
-    `check:` and the metric's name. `start`, `flush` and `close` belong to the event loop that also calls `take`.
+    Answers wait in a bounded queue in memory. When it is full, further ones are not checked. A finding becomes feedback
+    that is given by `check:` and the name of the metric. All methods belong to one event loop.
 
     Args:
-        sink: Where feedback goes; called in the event loop.
-        clock: For durations and dates.
-        most_per_s: Answers a second that are checked, ten seconds' worth at once after a pause; what comes beyond them is not looked at, whatever it says, so that what is found
-            stays true of all.
+        sink: Sink for the feedback; called in the event loop.
+        clock: Time.
+        most_per_s: Number of answers checked in a second; after a pause, ten times as many at once. Answers beyond it
+            are skipped without looking at them, so that the findings stay representative of all answers.
     """
 
     def __init__(self, sink: FeedbackSink, clock: Clock, most_per_s: int) -> None:
@@ -70,7 +70,7 @@ class OutcomeChecker:
         self._thread.start()
 
     async def follow(self) -> None:
-        """Watch the thread until cancelled; it goes on until `close`. The next call starts a thread again that has ended.
+        """Watch the thread until cancelled; it works until `close`. The next call starts a thread again that has ended.
 
         Raises:
             RuntimeError: An error ended the thread.
@@ -114,7 +114,7 @@ class OutcomeChecker:
             self._something_came.set()
 
     async def flush(self) -> None:
-        """Return once all that was taken before is checked and what was found is with the telemetry."""
+        """Return once all answers taken before are checked and the telemetry has the findings."""
         if self._thread.was_started and not self._is_closing.is_set():
             mark: Future[None] = Future()
             self._queue.append(mark)
@@ -122,7 +122,7 @@ class OutcomeChecker:
             await asyncio.wrap_future(mark)
 
     async def close(self) -> None:
-        """Check what is queued and stop the thread; safe to call again. The telemetry has to be open still."""
+        """Check what is queued and stop the thread; safe to call again. The telemetry must still be open."""
         self._is_closing.set()
         self._hurry()
         await self._thread.finish()
@@ -139,7 +139,7 @@ class OutcomeChecker:
         while not is_last_round:
             self._something_came.wait()
             self._is_urgent.wait(_PAUSE_S)
-            # Cleared before the queue is looked at: what comes from here on sets them again, so nothing is left behind.
+            # Cleared before the queue is read: what comes from here on sets them again, so nothing is left behind.
             self._something_came.clear()
             self._is_urgent.clear()
             is_last_round = self._is_closing.is_set()
@@ -156,7 +156,7 @@ class OutcomeChecker:
             else:  # taken off before: an answer that ends the thread must not end the next one too
                 self._queue.popleft()
                 rows += self._check(item)
-            # The interpreter's lock is let go between answers, not only every five milliseconds: requests want it.
+            # Gives the interpreter's lock to the event loop between answers, not only every five milliseconds.
             time.sleep(0)
         if rows:
             self._hand_over(rows, None)
@@ -165,7 +165,7 @@ class OutcomeChecker:
         self._bytes_done += finished.n_bytes
         try:
             findings = self._checks.findings(finished)
-        # This thread's edge: whatever a stranger's answer or schema breaks, the next one is checked.
+        # The edge of the thread: whatever an answer or a schema breaks, the next answer is checked.
         except Exception as error:
             self.n_failed += 1
             _log.debug("an answer could not be checked: %s", type(error).__name__)
@@ -180,7 +180,7 @@ class OutcomeChecker:
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(self._record, rows, mark)
-        except RuntimeError:  # the loop has ended before us
+        except RuntimeError:  # the event loop has ended
             self.n_skipped += len(rows)
 
     def _record(self, rows: list[FeedbackRow], mark: Future[None] | None) -> None:

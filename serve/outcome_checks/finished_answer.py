@@ -1,4 +1,4 @@
-"""A complete answer as it leaves the request's path: what was asked, and the provider's bytes, not yet read again."""
+"""A complete answer as it leaves the request path: the request, and the unread bytes of the provider."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from serve.dialects.quirks import Quirks
 
 @dataclass(frozen=True, slots=True)
 class FinishedAnswer:
-    """One answer that came to its end.
+    """One complete answer.
 
     Args:
-        request_id: Whose answer.
-        asker: Account and virtual key.
+        request_id: Id of the request.
+        asker: Account and virtual key of the caller.
         conversation_id: Hash that requests of one conversation share.
-        inquiry: What was asked.
-        dialect: Of the lane.
-        quirks: Of the lane's provider.
-        raw: As the provider sent it: a body, or the pieces of a stream.
-        text: Of a whole answer, as the gateway read it; None: it was not read, or there is none.
-        finish_reason: Why it ended, in the provider's word or ours.
-        asked: Clock reading (monotonic seconds) when the request came in.
-        answered: The same when the answer had come to its end.
+        inquiry: The request.
+        dialect: Dialect that the lane answered in.
+        quirks: Quirks of the lane's provider.
+        raw: Bytes that the provider sent: a body, or the pieces of a stream.
+        text: Text of the answer, as the gateway read it; None: it was not read, or there is none.
+        finish_reason: Reason for the end, in the provider's word or ours.
+        asked: Monotonic clock, in seconds, when the request came in.
+        answered: Monotonic clock, in seconds, when the answer ended.
     """
 
     request_id: str
@@ -38,6 +38,6 @@ class FinishedAnswer:
 
     @property
     def n_bytes(self) -> int:
-        """How much memory it holds, roughly."""
+        """Approximate memory that it holds."""
         answer = len(self.raw) if isinstance(self.raw, bytes) else sum(map(len, self.raw))
         return answer + self.inquiry.context.prompt_characters

@@ -1,4 +1,4 @@
-"""Whether JSON fits a schema that a caller sent. Schemas are a stranger's: nothing is fetched, and patterns run in linear time."""
+"""Checks whether JSON fits a schema that a caller sent. Nothing is fetched, and patterns run in linear time."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -13,13 +13,16 @@ IsValid = Callable[[object], bool]
 
 
 class Schemas:
-    """Remembers the validators of the schemas in use: making one takes fifty times as long as to use it. For one thread."""
+    """Remembers the validators of schemas in use, on one thread; building one takes fifty times as long as using it."""
 
     def __init__(self) -> None:
         self._validators: OrderedDict[bytes, IsValid | None] = OrderedDict()
 
     def fits(self, text: str, schema: Mapping[str, Any] | None) -> bool | None:
-        """Return whether a text is JSON that fits a schema, or any object where there is none; None: the schema cannot be used."""
+        """Return whether a text is JSON that fits a schema; None: the schema cannot be used.
+
+        Without a schema, any JSON object fits.
+        """
         try:
             value: object = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -34,22 +37,22 @@ class Schemas:
         if encoded in self._validators:
             self._validators.move_to_end(encoded)
             return self._validators[encoded]
-        made = _make(schema) if len(encoded) <= _MOST_SCHEMA_BYTES else None
-        self._validators[encoded] = made
+        validator = _make(schema) if len(encoded) <= _MOST_SCHEMA_BYTES else None
+        self._validators[encoded] = validator
         if len(self._validators) > _MOST_SCHEMAS:
             self._validators.popitem(last=False)
-        return made
+        return validator
 
 
 def _make(schema: Mapping[str, Any]) -> IsValid | None:
-    import jsonschema_rs  # not everybody asks for JSON, and it takes 15 ms
+    import jsonschema_rs  # takes 15 ms, and many gateways never need it
 
     try:
-        # Patterns with look-around, which that engine does not know, make the schema one that cannot be used.
+        # This engine has no look-around; a schema with such a pattern cannot be used.
         return jsonschema_rs.validator_for(
             dict(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
         ).is_valid
-    except (ValueError, TypeError):  # a schema that is none, or one that refers to another place
+    except (ValueError, TypeError):  # an invalid schema, or one that refers to another document
         return None
 
 

@@ -1,7 +1,7 @@
-"""How alike two texts are, from a few dozen numbers each: hashes that the text cannot be read back from.
+"""Measures how alike two texts are from a few dozen hashes each, from which the texts cannot be read back.
 
-A sketch is the smallest hashes of a text's runs of eight bytes (bottom-k MinHash; Broder 1997, "On the resemblance and containment
-of documents"). Of a long text its beginning and its end are looked at.
+A sketch holds the smallest hashes of a text's runs of eight bytes (bottom-k MinHash; Broder 1997, "On the resemblance
+and containment of documents"). Of a long text, only the beginning and the end count.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ _NO_MARKS: Final = str.maketrans(dict.fromkeys(".,;:!?\"'()[]{}*_`#", " "))
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """A text, as far as likeness needs it.
+    """The sketch of a text.
 
     Args:
-        digest: Of what is looked at, without cases, marks and spaces.
-        least: The smallest hashes of its runs, ascending.
+        digest: Hash of the text in lower case, without punctuation and spaces.
+        least: Smallest hashes of its runs, ascending.
     """
 
     digest: bytes
@@ -34,12 +34,12 @@ class Sketch:
     @classmethod
     def of(cls, text: str) -> "Sketch":
         """Return the sketch of a text."""
-        looked_at = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} {text[-_TAIL:]} {len(text)}"
-        plain = " ".join(looked_at.lower().translate(_NO_MARKS).split()).encode(errors="replace")
+        counted = text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} {text[-_TAIL:]} {len(text)}"
+        plain = " ".join(counted.lower().translate(_NO_MARKS).split()).encode(errors="replace")
         return cls(hashlib.blake2b(plain, digest_size=12).digest(), _least_hashes(plain.ljust(_RUN_BYTES)))
 
     def likeness(self, other: "Sketch") -> float:
-        """Return the share of runs that two texts have in common, of those that either has; 0..1, 1: the same words."""
+        """Return the share of all their runs that two texts have in common, 0..1; 1: the same words."""
         if self.digest == other.digest:
             return 1.0
         both = sorted({*self.least, *other.least})[:_SIZE]
@@ -49,11 +49,13 @@ class Sketch:
 
 def _least_hashes(raw: bytes) -> tuple[int, ...]:
     runs = np.ndarray((len(raw) - _RUN_BYTES + 1,), "<u8", raw, 0, (1,))
-    hashes = runs * _FACTOR  # wraps around, which is meant
+    hashes = runs * _FACTOR  # wraps around on purpose
     hashes ^= hashes >> _SHIFT
     hashes *= _FACTOR
     if len(hashes) > 4 * _SIZE:
-        hashes = np.partition(hashes, 4 * _SIZE)[: 4 * _SIZE]  # runs that come often count once, so a few more are kept
+        hashes = np.partition(hashes, 4 * _SIZE)[
+            : 4 * _SIZE
+        ]  # a run that comes often counts once, so a few more are kept
     hashes.sort()
     is_first = np.append(True, hashes[1:] != hashes[:-1])
     return tuple(hashes[is_first][:_SIZE].tolist())

@@ -9,8 +9,8 @@ from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Out
 from serve.clock import Clock
 from serve.identity.content_consent import ContentConsent
 from serve.metrics import Metrics
+from serve.outcome_checks.answer_content import read_answer_content
 from serve.outcome_checks.checker import OutcomeChecker
-from serve.outcome_checks.said import read_said
 from serve.proxy.attempt import UNCHARGED_OUTCOMES, Attempt
 from serve.routing.call import Call
 
@@ -135,7 +135,7 @@ def _answer_text(call: Call, attempt: Attempt) -> str | None:
     connection = call.connection(attempt.row)
     dialect = connection.dialect_for(call.inquiry.dialect)
     try:
-        return read_said(dialect, attempt.answer_raw, attempt.finish_reason, connection.quirks).text or None
+        return read_answer_content(dialect, attempt.answer_raw, attempt.finish_reason, connection.quirks).text or None
     except (ValueError, KeyError):  # it broke off where it cannot be read, or it has no text
         return None
 

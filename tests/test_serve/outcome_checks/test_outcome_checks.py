@@ -16,11 +16,11 @@ from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.conversation import read_chat_request
 from serve.dialects.quirks import Quirks
 from serve.dialects.responses.responses_request import read_responses_request
+from serve.outcome_checks.answer_content import ToolCall, read_answer_content
 from serve.outcome_checks.checks import Checks
 from serve.outcome_checks.finished_answer import FinishedAnswer
 from serve.outcome_checks.follow_ups import Finding
 from serve.outcome_checks.refusals import begins_as_refusal
-from serve.outcome_checks.said import SaidCall, read_said
 from serve.outcome_checks.schemas import Schemas
 from serve.outcome_checks.sketch import Sketch
 
@@ -166,7 +166,7 @@ def test_calls_are_read_from_a_stream() -> None:
         b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}).encode() + b"\n\n"
         for delta in deltas
     )
-    assert read_said("openai", pieces, "tool_calls", Quirks()).calls == (SaidCall("add", '{"sum": 1}'),)
+    assert read_answer_content("openai", pieces, "tool_calls", Quirks()).calls == (ToolCall("add", '{"sum": 1}'),)
     assert found(chat("Add", tools=[TOOL]), pieces) == {"tool_arguments_valid": 1}
 
 

@@ -1,4 +1,4 @@
-"""What a request asked for, as far as checks need it: its last question, the answer before it, a schema, the tools."""
+"""Reads the end of a conversation, as far as checks need it: last question, previous answer, schema, tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ _TOOL_FIELDS = frozenset({"tools", "tool_choice", "functions", "function_call"})
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ConversationEnd:
     """The end of a conversation.
 
     Args:
-        question: The user's last words; None: the conversation does not end with them.
-        is_tool_result: It ends with what a tool gave.
-        previous_answer: What the assistant is said to have said just before; None: nothing.
-        wants_json: The answer must be JSON.
-        schema: That it must fit; None: any object.
+        question: Last message of the user; None: the conversation does not end with one.
+        is_tool_result: Whether it ends with the result of a tool.
+        previous_answer: Assistant's message before that, as the caller sends it; None: there is none.
+        wants_json: Whether the answer must be JSON.
+        schema: Schema that the answer must fit; None: any object.
     """
 
     question: str | None
@@ -34,8 +34,8 @@ class Asked:
     schema: Mapping[str, Any] | None
 
 
-def read_asked(inquiry: Inquiry) -> Asked | None:
-    """Return the end of a conversation; None: it cannot be read. Only the last messages are looked at: conversations are long."""
+def read_conversation_end(inquiry: Inquiry) -> ConversationEnd | None:
+    """Return the end of a conversation; None: it cannot be read. Only the last messages are read, to save time."""
     if (plain := _read_plain(inquiry)) is not None:
         return plain
     request = _read_end(inquiry)
@@ -45,7 +45,7 @@ def read_asked(inquiry: Inquiry) -> Asked | None:
     is_tool_result = any(isinstance(part, ToolResultPart) for part in last.parts)
     is_question = last.role == "user" and not is_tool_result
     previous = request.turns[-2] if len(request.turns) > 1 and request.turns[-2].role == "assistant" else None
-    return Asked(
+    return ConversationEnd(
         question=(joined_text(last.parts).strip() or None) if is_question else None,
         is_tool_result=is_tool_result,
         previous_answer=(joined_text(previous.parts) or None) if previous is not None else None,
@@ -55,7 +55,7 @@ def read_asked(inquiry: Inquiry) -> Asked | None:
 
 
 def read_tools(inquiry: Inquiry) -> Mapping[str, Mapping[str, Any]] | None:
-    """Return the parameters' schema of each tool that was offered; None: they cannot be read."""
+    """Return the schema of each offered tool's parameters; None: they cannot be read."""
     try:
         return {
             tool.name: tool.parameters
@@ -65,8 +65,8 @@ def read_tools(inquiry: Inquiry) -> Mapping[str, Mapping[str, Any]] | None:
         return None
 
 
-def _read_plain(inquiry: Inquiry) -> Asked | None:
-    """Return the end of a conversation of plain texts that wants no JSON, as most do: ten times as quickly."""
+def _read_plain(inquiry: Inquiry) -> ConversationEnd | None:
+    """Return the end of a conversation of plain texts that wants no JSON, ten times as fast; None: it is not plain."""
     body = inquiry.body
     messages = body.get("messages")
     if not isinstance(messages, list) or not _JSON_FIELDS.isdisjoint(body):
@@ -79,11 +79,14 @@ def _read_plain(inquiry: Inquiry) -> Asked | None:
         answer = previous.get("content")
         if not isinstance(answer, str) or previous.get("tool_calls"):
             return None
-    return Asked(question.strip() or None, False, answer, False, None)
+    return ConversationEnd(question.strip() or None, False, answer, False, None)
 
 
 def _read_end(inquiry: Inquiry) -> NeutralRequest | None:
-    for body in (_shortened(inquiry, is_without_tools=True), inquiry.body):  # a tool's result alone can be unreadable
+    for body in (
+        _shortened(inquiry, is_without_tools=True),
+        inquiry.body,
+    ):  # the result of a tool may be unreadable alone
         try:
             return inquiry.read_neutral(body)
         except BadRequestError:

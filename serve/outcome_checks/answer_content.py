@@ -1,4 +1,4 @@
-"""What an answer says, read from the provider's bytes in any dialect: its text, its calls, and whether it is a refusal by its own word."""
+"""Reads the content of an answer from the provider's bytes, in any dialect: text, tool calls, and refusals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,62 +19,64 @@ _CUT = frozenset({"length", "max_tokens", "max_output_tokens", "incomplete", "mo
 
 
 @dataclass(frozen=True, slots=True)
-class SaidCall:
-    """A call that the answer wants to be made; `arguments` is JSON as the language model wrote it."""
+class ToolCall:
+    """A tool call that the answer asks for; `arguments` is JSON as the language model wrote it."""
 
     name: str
     arguments: str
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """An answer.
+class AnswerContent:
+    """The content of an answer.
 
     Args:
-        text: All of it; empty: none.
-        calls: Of tools.
-        is_refused: The provider itself marks it as a refusal.
-        is_cut: It ended at a limit of length.
+        text: Whole text; empty: none.
+        calls: Tool calls.
+        is_refused: Whether the provider marks the answer as a refusal.
+        is_cut: Whether the answer ended at a limit of length.
     """
 
     text: str
-    calls: tuple[SaidCall, ...]
+    calls: tuple[ToolCall, ...]
     is_refused: bool
     is_cut: bool
 
 
-def read_said(
+def read_answer_content(
     dialect: str, raw: bytes | Sequence[bytes], finish_reason: str | None, quirks: Quirks, text: str | None = None
-) -> Said:
-    """Return what an answer says.
+) -> AnswerContent:
+    """Return the content of an answer.
 
     Args:
-        dialect: That the provider answered in.
-        raw: A whole body, or the pieces of a stream.
-        finish_reason: As the gateway logged it.
-        quirks: Of the provider.
-        text: Of the answer, where it was read already.
+        dialect: Dialect of the provider's answer.
+        raw: Whole body, or the pieces of a stream.
+        finish_reason: Finish reason that the gateway logged.
+        quirks: Quirks of the provider.
+        text: Text of the answer, if the gateway has read it; None: it has not.
 
     Raises:
-        ValueError: It is no answer in this dialect.
-        KeyError: The dialect has no text: embeddings.
+        ValueError: The bytes are no answer in this dialect.
+        KeyError: The dialect has no text, as embeddings have none.
     """
     is_cut, is_refused = finish_reason in _CUT, finish_reason in _REFUSED
     joined = raw if isinstance(raw, bytes) else b"".join(raw)
     if dialect == "openai":
         is_refused = is_refused or any(field in joined for field in _REFUSAL_FIELD)
         if text and b'"tool_calls"' not in joined:
-            return Said(text, (), is_refused, is_cut)
+            return AnswerContent(text, (), is_refused, is_cut)
     if dialect == "responses":
-        said, calls, has_refusal = _read_responses(joined, is_stream=not isinstance(raw, bytes))
-        return Said(said, calls, is_refused or has_refusal, is_cut)
+        joined_pieces, calls, has_refusal = _read_responses(joined, is_stream=not isinstance(raw, bytes))
+        return AnswerContent(joined_pieces, calls, is_refused or has_refusal, is_cut)
     if isinstance(raw, bytes):
         answer = _upstream(dialect).read_answer(raw, quirks)
-        calls = tuple(SaidCall(part.name, part.arguments) for part in answer.parts if isinstance(part, ToolCallPart))
+        calls = tuple(ToolCall(part.name, part.arguments) for part in answer.parts if isinstance(part, ToolCallPart))
         reason = answer.finish_reason
-        return Said(joined_text(answer.parts), calls, is_refused or reason in _REFUSED, is_cut or reason in _CUT)
+        return AnswerContent(
+            joined_text(answer.parts), calls, is_refused or reason in _REFUSED, is_cut or reason in _CUT
+        )
     if dialect == "openai" and (quick := _read_text_stream(joined)) is not None:
-        return Said(quick, (), is_refused, is_cut)
+        return AnswerContent(quick, (), is_refused, is_cut)
     return _read_stream(dialect, joined, quirks, is_refused=is_refused, is_cut=is_cut)
 
 
@@ -104,7 +106,7 @@ _decode_chunks = msgspec.json.Decoder(_Chunk).decode_lines
 
 
 def _read_text_stream(raw: bytes) -> str | None:
-    """Return the text of a chat stream in one go, six times as quickly; None: it has calls, or is not of the usual form."""
+    """Return the text of a chat stream, six times as fast as by events; None: it has calls, or an unusual form."""
     if b"\r" in raw or b'"tool_calls"' in raw:
         return None
     lines = [event[5:] for event in raw.split(b"\n\n") if event.startswith(b"data:")]
@@ -118,7 +120,7 @@ def _read_text_stream(raw: bytes) -> str | None:
     return "".join([delta.content or delta.refusal or "" for delta in deltas])
 
 
-def _read_stream(dialect: str, raw: bytes, quirks: Quirks, *, is_refused: bool, is_cut: bool) -> Said:
+def _read_stream(dialect: str, raw: bytes, quirks: Quirks, *, is_refused: bool, is_cut: bool) -> AnswerContent:
     text: list[str] = []
     names: dict[int, str] = {}
     arguments: dict[int, list[str]] = {}
@@ -132,8 +134,8 @@ def _read_stream(dialect: str, raw: bytes, quirks: Quirks, *, is_refused: bool, 
             arguments.setdefault(event.number, []).append(event.json)
         elif isinstance(event, Finished):
             is_refused, is_cut = is_refused or event.reason in _REFUSED, is_cut or event.reason in _CUT
-    calls = tuple(SaidCall(name, "".join(arguments.get(number, ["{}"]))) for number, name in names.items())
-    return Said("".join(text), calls, is_refused, is_cut)
+    calls = tuple(ToolCall(name, "".join(arguments.get(number, ["{}"]))) for number, name in names.items())
+    return AnswerContent("".join(text), calls, is_refused, is_cut)
 
 
 class _Piece(Struct):
@@ -162,15 +164,15 @@ _decode_response = msgspec.json.Decoder(_Response).decode
 _decode_event = msgspec.json.Decoder(_Event).decode
 
 
-def _read_responses(raw: bytes, *, is_stream: bool) -> tuple[str, tuple[SaidCall, ...], bool]:
-    """Return text, calls and whether it refuses. A stream ends with the whole response, so that the pieces need not be read."""
+def _read_responses(raw: bytes, *, is_stream: bool) -> tuple[str, tuple[ToolCall, ...], bool]:
+    """Return text, calls and whether it refuses. A stream ends with the whole response, so its pieces are not read."""
     try:
         response = _last_response(raw) if is_stream else _decode_response(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"not a response: {type(error).__name__}") from None
     pieces = [piece for item in response.output if item.type == "message" for piece in item.content or ()]
     calls = tuple(
-        SaidCall(item.name or "", item.arguments or "{}") for item in response.output if item.type == "function_call"
+        ToolCall(item.name or "", item.arguments or "{}") for item in response.output if item.type == "function_call"
     )
     return "".join(piece.text or piece.refusal or "" for piece in pieces), calls, any(piece.refusal for piece in pieces)
 
