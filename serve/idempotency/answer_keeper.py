@@ -1,4 +1,4 @@
-"""Keeps answers for a day, so that a request that comes again gets the same one. Speaks to the database off the event loop."""
+"""Keeps answers for a day, so that a repeated request gets the same answer. Uses the database off the event loop."""
 
 import asyncio
 import logging
@@ -35,10 +35,10 @@ class AnswerKeeper:
     """Claims requests for this worker and keeps their answers.
 
     Args:
-        repository: Where.
-        vault: Seals answers; without a master key they are kept as they are.
-        clock: For expiry.
-        metrics: Counts answers that were given again.
+        repository: Stored requests and answers.
+        vault: Vault that seals answers; without a master key they are stored in the clear.
+        clock: Time; decides when an answer expires.
+        metrics: Counters; repeated answers are counted there.
     """
 
     def __init__(self, repository: IdempotencyRepository, vault: Vault, clock: Clock, metrics: Metrics) -> None:
@@ -49,25 +49,25 @@ class AnswerKeeper:
         self._open: set[str] = set()
 
     async def claim(self, account: str, idempotency_key: str, fingerprint: bytes) -> Claim | RecordedAnswer:
-        """Claim a request, or return what was answered to it before.
+        """Claim a request, or return the answer that it got before.
 
         Raises:
-            IdempotencyInProgressError: It is being answered.
-            IdempotencyMismatchError: The key stands for another request.
-            IdempotencyNotKeptError: It was answered, and the answer cannot be given again.
-            IdempotencyUnavailableError: Nobody knows, for the database is away.
+            IdempotencyInProgressError: The request is being answered.
+            IdempotencyMismatchError: The key was used for another request.
+            IdempotencyNotKeptError: The request was answered, but its answer was not kept.
+            IdempotencyUnavailableError: The database is away.
         """
         claim = Claim(account, idempotency_key, fingerprint, uuid.uuid4().hex)
         try:
-            found = await asyncio.to_thread(self._claim, claim)
-            if found.state == "claimed":
+            finding = await asyncio.to_thread(self._claim, claim)
+            if finding.state == "claimed":
                 self._open.add(claim.claim_id)
                 return claim
-            return await self._repeated(claim, found)
+            return await self._repeated(claim, finding)
         except SQLAlchemyError as error:
             _log.error("the database of idempotency keys is away: %s", type(error).__name__)
             raise IdempotencyUnavailableError(
-                "whether this idempotency key was used cannot be looked up now, so nothing was done: try again",
+                "the gateway cannot look up now whether this idempotency key was used, so nothing was done. Try again.",
                 retry_after_s=_TRY_AGAIN_S,
             ) from None
 
@@ -91,7 +91,7 @@ class AnswerKeeper:
             _log.error("an idempotency key could not be freed: %s", type(error).__name__)
 
     async def follow(self) -> None:
-        """Say which requests are under way, and delete what is older than a day; until cancelled."""
+        """Renew the claims of requests under way, and delete answers older than a day, until cancelled."""
         n_rounds = 0
         while True:
             try:
@@ -104,11 +104,11 @@ class AnswerKeeper:
             await asyncio.sleep(_RENEW_S)
 
     async def sweep(self) -> int:
-        """Delete what has expired; return how many answers that were."""
+        """Delete expired requests; return how many there were."""
         return await asyncio.to_thread(self._repository.sweep, to_microseconds(self._clock.now()))
 
     async def renew(self) -> None:
-        """Keep other workers off what this one is answering."""
+        """Renew the claims of the requests that this worker is answering."""
         if self._open:
             until_us = to_microseconds(self._clock.now()) + _SILENT_US
             await asyncio.to_thread(self._repository.renew, sorted(self._open), until_us)
@@ -117,28 +117,29 @@ class AnswerKeeper:
         now_us = to_microseconds(self._clock.now())
         return self._repository.claim(claim, now_us, now_us + _SILENT_US, now_us + _DAY_US)
 
-    async def _repeated(self, claim: Claim, found: Finding) -> RecordedAnswer:
-        if found.state == "under_way":
+    async def _repeated(self, claim: Claim, finding: Finding) -> RecordedAnswer:
+        if finding.state == "under_way":
             raise IdempotencyInProgressError(
-                "a request with this idempotency key is being answered: try again to get the same answer",
+                "a request with this idempotency key is being answered. Try again to get the same answer.",
                 param="idempotency-key",
                 retry_after_s=_TRY_AGAIN_S,
             )
-        if found.state == "other_request" or found.answer is None:
+        if finding.state == "other_request" or finding.answer is None:
             raise IdempotencyMismatchError(
-                "this idempotency key was used for another request less than a day ago: take a fresh one for each request",
+                "this idempotency key was used for another request less than a day ago. "
+                "Use a fresh key for each request.",
                 param="idempotency-key",
             )
-        body = await asyncio.to_thread(self._opened, claim, found.answer)
+        body = await asyncio.to_thread(self._opened, claim, finding.answer)
         if body is None:
             raise IdempotencyNotKeptError(
-                "this request was answered and charged, and its answer was too long to be kept (idempotency_max_bytes), or "
-                "cannot be opened any more: to ask anew, take a fresh idempotency key",
+                "this request was answered and charged, but its answer was too long to be kept "
+                "(idempotency_max_bytes), or cannot be opened any more. Use a fresh idempotency key to ask again.",
                 param="idempotency-key",
             )
         self._metrics.idempotent_replays.inc()
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found.answer.headers]
-        return RecordedAnswer(found.answer.status, headers, body)
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in finding.answer.headers]
+        return RecordedAnswer(finding.answer.status, headers, body)
 
     def _keep(self, claim: Claim, answer: RecordedAnswer) -> bool:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
@@ -151,7 +152,7 @@ class AnswerKeeper:
         try:
             return self._vault.seal(claim.account, _SEALED_FOR, claim.idempotency_key, body.decode("latin-1"))
         except VaultError as error:
-            _log.error("an answer is not kept, for it cannot be sealed: %s", error)
+            _log.error("an answer is not kept, because it cannot be sealed: %s", error)
             return None
 
     def _opened(self, claim: Claim, answer: StoredAnswer) -> bytes | None:

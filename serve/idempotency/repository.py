@@ -1,4 +1,4 @@
-"""Requests with an idempotency key in one database: who answers which, and what was answered. Every method is one transaction."""
+"""Requests with an idempotency key in one database: claims and answers. Every method is one transaction."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Claim:
     """The right to answer a request.
 
     Args:
-        account: Whose idempotency key it is.
-        idempotency_key: Unique in the account, for a day.
-        fingerprint: Equal for equal requests.
-        claim_id: Unique; whoever took the request over has another one.
+        account: Account that the idempotency key belongs to.
+        idempotency_key: Key of the request, unique in the account for a day.
+        fingerprint: Hash that is equal for equal requests.
+        claim_id: Unique id; a worker that takes the request over has another one.
     """
 
     account: str
@@ -35,10 +35,10 @@ class StoredAnswer:
     """An answer as it is stored.
 
     Args:
-        status: The HTTP status.
-        headers: (name, value) pairs.
-        body: None: it could not be kept.
-        is_sealed: Whether the body is a record of the vault.
+        status: HTTP status.
+        headers: Pairs of name and value.
+        body: Body of the answer; None: it was not kept.
+        is_sealed: Whether the body is sealed by the vault.
     """
 
     status: int
@@ -49,11 +49,12 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found under an idempotency key.
+    """The state of an idempotency key.
 
     Args:
-        state: `claimed`: nothing, the claim holds; `under_way`: somebody answers it; `other_request`: another one; `answered`.
-        answer: Where it was answered.
+        state: `claimed`: the key was free and the claim holds; `under_way`: another claim holds; `other_request`: the
+            key was used for another request; `answered`.
+        answer: Stored answer; None: the request was not answered.
     """
 
     state: Literal["claimed", "under_way", "other_request", "answered"]
@@ -75,13 +76,13 @@ class IdempotencyRepository:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def claim(self, claim: Claim, now_us: int, claimed_until_us: int, expires_at_us: int) -> Finding:
-        """Claim a request, or return what stands in the way.
+        """Claim a request, or return why it cannot be claimed.
 
         Args:
-            claim: By whom.
-            now_us: Microseconds since 1970 UTC. What has expired by then, or was claimed until then, is free.
-            claimed_until_us: Until when nobody else may answer it, unless `renew` says later.
-            expires_at_us: When the key may be used for something else.
+            claim: Claim to store.
+            now_us: Present time, microseconds since 1970 UTC; keys that have expired or whose claim has ended are free.
+            claimed_until_us: End of the claim, unless `renew` moves it.
+            expires_at_us: Time from which the key may be used for another request.
         """
         fresh = {
             "fingerprint": claim.fingerprint,
@@ -98,14 +99,14 @@ class IdempotencyRepository:
         with self._engine.begin() as connection:
             if connection.execute(added.returning(_REQUEST.claim_id)).first() is not None:
                 return _CLAIMED
-            found = self._look(connection, where, claim.fingerprint, now_us)
-            if found.state == "claimed":
+            finding = self._look(connection, where, claim.fingerprint, now_us)
+            if finding.state == "claimed":
                 emptied = {"status": None, "headers": null(), "body": None}
                 connection.execute(update(IDEMPOTENCY_TABLE).where(where).values(**fresh, **emptied))
-            return found
+            return finding
 
     def finish(self, claim: Claim, answer: StoredAnswer) -> bool:
-        """Keep the answer of a claimed request; return False where it was taken over and the answer is not needed."""
+        """Store the answer of a claimed request; return False if another worker took the request over."""
         kept = update(IDEMPOTENCY_TABLE).where(_is(claim))
         values = {"status": answer.status, "headers": [list(pair) for pair in answer.headers]}
         with self._engine.begin() as connection:
@@ -118,21 +119,21 @@ class IdempotencyRepository:
             connection.execute(delete(IDEMPOTENCY_TABLE).where(_is(claim)))
 
     def renew(self, claim_ids: Collection[str], claimed_until_us: int) -> None:
-        """Say that these are still being answered."""
+        """Move the end of these claims: their requests are still being answered."""
         renewed = update(IDEMPOTENCY_TABLE).where(_REQUEST.claim_id.in_(claim_ids), _REQUEST.status.is_(None))
         with self._engine.begin() as connection:
             connection.execute(renewed.values(claimed_until_us=claimed_until_us))
 
     def sweep(self, now_us: int) -> int:
-        """Delete what has expired; return how many answers that were."""
+        """Delete expired requests; return how many there were."""
         with self._engine.begin() as connection:
             return connection.execute(delete(IDEMPOTENCY_TABLE).where(_REQUEST.expires_at_us <= now_us)).rowcount
 
     @staticmethod
     def _look(connection: Connection, where: ColumnElement[bool], fingerprint: bytes, now_us: int) -> Finding:
-        """Return what the row holds, locked until the transaction ends; `claimed`: it may be claimed."""
+        """Return the state of the row, and lock it until the transaction ends; `claimed`: it may be claimed."""
         row = connection.execute(select(IDEMPOTENCY_TABLE).where(where).with_for_update()).first()
-        if row is None:  # swept or released this very moment: the next try finds nothing in the way
+        if row is None:  # deleted at this very moment: the next try can claim it
             return Finding("under_way")
         if row.expires_at_us <= now_us:
             return _CLAIMED

@@ -19,7 +19,7 @@ from serve.telemetry.forgotten_rows import without_forgotten_attempts
 _INSERT_ATTEMPTS: Final = BatchInsert(ATTEMPT_TABLE, STORED_ORDER)
 _INSERT_LANE_LISTS: Final = BatchInsert(LANE_LIST_TABLE, ("lane_list_id", "lane_ids"))
 _STABLE_ORDER: Final = (ATTEMPT_TABLE.c.started_at_us, ATTEMPT_TABLE.c.request_id, ATTEMPT_TABLE.c.attempt)
-# The lists are few and change with the lanes; the cap only bounds memory when somebody changes lanes all day.
+# The lists are few and change with the lanes; the cap bounds memory if an operator changes lanes all day.
 _MAX_KNOWN_LANE_LISTS: Final = 1_024
 _IDS_AT_ONCE: Final = 1_000
 
@@ -33,7 +33,10 @@ class AttemptRepository:
         self._known_lane_lists: set[tuple[str, ...]] = set()
 
     def insert_many(self, rows: Sequence[AttemptRow]) -> None:
-        """Store all rows or none; a row whose (request_id, attempt) is there already is skipped, and so is what its account had forgotten meanwhile.
+        """Store all rows or none.
+
+        A row whose (request_id, attempt) is stored already is skipped. Content that its account had deleted meanwhile
+        is left out.
 
         Raises:
             ValueError, TypeError: A row cannot be encoded; see `encode_attempt`.
@@ -42,7 +45,7 @@ class AttemptRepository:
         self.insert_encoded([encode_attempt(row) for row in rows], lane_lists_of(rows))
 
     def insert_encoded(self, stored_rows: Sequence[StoredRow], lane_lists: set[tuple[str, ...]]) -> None:
-        """Store rows that `encode_attempt` made, together with the lane lists they refer to; otherwise as `insert_many`."""
+        """Store rows that `encode_attempt` returned, with the lane lists they refer to; otherwise as `insert_many`."""
         new_lane_lists = lane_lists - self._known_lane_lists
         with self._writing.begin() as connection:
             _INSERT_LANE_LISTS.execute(
@@ -55,7 +58,7 @@ class AttemptRepository:
         self._known_lane_lists |= new_lane_lists
 
     def account_of(self, request_id: str) -> str | None:
-        """Return whose request this was; None: no attempt of it is stored."""
+        """Return the account of a request; None: no attempt of it is stored."""
         query = select(ATTEMPT_TABLE.c.account).where(ATTEMPT_TABLE.c.request_id == request_id).limit(1)
         with self._engine.connect() as connection:
             account = connection.execute(query).scalar()
@@ -74,7 +77,7 @@ class AttemptRepository:
             return [str(request_id) for request_id in connection.execute(query).scalars()]
 
     def origins_of(self, request_ids: Collection[str]) -> dict[str, tuple[str, datetime]]:
-        """Return the account and the beginning of those of these requests that are stored."""
+        """Return request id -> its account and start time, for the requests that are stored."""
         attempt, wanted = ATTEMPT_TABLE.c, sorted(request_ids)
         origins: dict[str, tuple[str, datetime]] = {}
         with self._engine.connect() as connection:
@@ -86,9 +89,9 @@ class AttemptRepository:
         return origins
 
     def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[AttemptRow]]:
-        """Yield attempts with since <= started_at < until, by (started_at, request_id, attempt), at most `chunk_rows` at a time.
+        """Yield attempts with since <= started_at < until in chunks, by (started_at, request_id, attempt).
 
-        Each chunk is a query of its own, so that a long read never holds back the writer or the clean-up of SQLite's log.
+        Each chunk is a query of its own, so that a long read never blocks the writer or the clean-up of SQLite's log.
 
         Raises:
             TypeError: An instant has no time zone.
@@ -107,7 +110,7 @@ class AttemptRepository:
             yield [decode_attempt(row, lane_lists) for row in stored]
             last = stored[-1]
             after_last = tuple_(*_STABLE_ORDER) > tuple_(last["started_at_us"], last["request_id"], last["attempt"])
-            # The first condition says nothing new; it is what lets the database start in the middle of its index.
+            # The first condition is redundant, but it lets the database start in the middle of its index.
             chunk_query = query.where(ATTEMPT_TABLE.c.started_at_us >= last["started_at_us"], after_last).limit(
                 chunk_rows
             )
@@ -115,7 +118,7 @@ class AttemptRepository:
 
 def lane_lists_of(rows: Sequence[AttemptRow]) -> set[tuple[str, ...]]:
     """Return the distinct lane lists that the candidates of `rows` refer to."""
-    # By identity first: consecutive requests share one tuple, and comparing addresses beats hashing a hundred strings.
+    # By identity first: consecutive requests share one tuple, and comparing ids is faster than hashing 100 strings.
     by_identity = {id(row.candidates.lane_ids): row.candidates.lane_ids for row in rows if row.candidates is not None}
     return set(by_identity.values())
 

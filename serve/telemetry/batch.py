@@ -1,4 +1,4 @@
-"""Stores a mixed batch of attempts and feedback, and sorts failures into those of the database and those of single rows."""
+"""Stores a mixed batch of attempts and feedback, and tells failures of the database from those of single rows."""
 
 import logging
 import time
@@ -17,9 +17,9 @@ from serve.telemetry.feedback_repository import FeedbackRepository, encode_feedb
 _log = logging.getLogger(__name__)
 
 _ROWS_A_SLICE: Final = 64
-# What a row can be guilty of, whatever the database.
+# Errors that a row can cause, in every database.
 _ROW_ERRORS: Final = (DataError, IntegrityError, ValueError, TypeError, OverflowError, AttributeError)
-# SQLite says this of a value that it cannot bind; PostgreSQL says it of a missing table, which is no row's fault.
+# SQLite raises these for a value that it cannot bind, PostgreSQL for a missing table, which no row causes.
 _SQLITE_ROW_ERRORS: Final = (*_ROW_ERRORS, ProgrammingError, InterfaceError)
 
 
@@ -71,6 +71,6 @@ def _encode_in_slices(rows: Sequence[AttemptRow]) -> list[StoredRow]:
     encoded: list[StoredRow] = []
     for start in range(0, len(rows), _ROWS_A_SLICE):
         encoded.extend(map(encode_attempt, rows[start : start + _ROWS_A_SLICE]))
-        # Lets go of the interpreter lock, so that the event loop waits for one slice at most and not for the batch.
+        # Gives the interpreter's lock to the event loop, which so waits for one slice at most and not for the batch.
         time.sleep(0)
     return encoded

@@ -1,4 +1,4 @@
-"""Packs the candidates of a decision into one small blob, and unpacks it. Lane ids are not in it: they are kept once per list."""
+"""Packs the candidates of a decision into a small blob, and unpacks it. Lane ids are stored once for each list."""
 
 import hashlib
 from functools import lru_cache
@@ -9,14 +9,14 @@ import numpy as np
 
 from router.telemetry_schema import CandidateTable, Float32s, Floats
 
-# Little-endian on every machine, so that a database file can be carried to another one.
+# Little-endian on every machine, so that a database file can be moved to another one.
 FLOAT32: Final = np.dtype("<f4")
 FLOAT64: Final = np.dtype("<f8")
 INT32: Final = np.dtype("<i4")
 
 
 class _PackedCandidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """How candidates lie in the blob: a MessagePack array of columns, numbers as raw little-endian floats."""
+    """Layout of the blob: a MessagePack array of columns, numbers as raw little-endian floats."""
 
     quality: bytes
     quality_std: bytes
@@ -36,7 +36,7 @@ _unpacker: Final = msgspec.msgpack.Decoder(_PackedCandidates)
 
 @lru_cache(maxsize=64)
 def lane_list_id_of(lane_ids: tuple[str, ...]) -> str:
-    """Return the content hash under which a list of lanes is kept: 32 hex digits of SHA-256."""
+    """Return the content hash that names a stored list of lanes: 32 hex digits of SHA-256."""
     return hashlib.sha256("\n".join(lane_ids).encode()).hexdigest()[:32]
 
 
@@ -44,7 +44,7 @@ def pack_candidates(table: CandidateTable) -> bytes:
     """Return the numbers and exclusions of `table` as a blob.
 
     Raises:
-        ValueError: The columns differ in length, or an exclusion names a lane that is not there.
+        ValueError: The columns differ in length, or an exclusion names a lane that does not exist.
     """
     n_lanes = len(table.lane_ids)
     packed = _PackedCandidates(

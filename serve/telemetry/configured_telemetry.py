@@ -1,4 +1,4 @@
-"""The telemetry of one worker, as the settings have it: recorder, writer, checks of answers, log of lanes and prices."""
+"""The telemetry of one worker, as the settings have it: recorder, writer, checks of answers, log of lanes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What may be told of accounts that limit what is logged of them, or had it deleted."""
+"""What an export may hold of accounts that limit what is logged of them, or had it deleted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,15 +13,15 @@ KEPT_ORDER: Final[tuple[KeptContent, ...]] = ("nothing", *CONTENT_LEVELS)
 
 
 def least_kept(first: KeptContent, second: KeptContent) -> KeptContent:
-    """Return the lesser of two."""
+    """Return the level that keeps less."""
     return min(first, second, key=KEPT_ORDER.index)
 
 
 class ContentRules:
-    """Takes out of rows what their accounts do not let be told.
+    """Removes from rows what their accounts do not allow.
 
     Args:
-        entries: Which accounts, of requests that began before when, and what is kept of them.
+        entries: Limits of accounts: each holds for the account's requests that began before a point in time.
     """
 
     def __init__(self, entries: Sequence[ForgottenContent]) -> None:
@@ -32,25 +32,25 @@ class ContentRules:
 
     @property
     def accounts(self) -> list[str]:
-        """Whom they are about."""
+        """Accounts that have a limit."""
         return list(self._of_account)
 
     def __bool__(self) -> bool:
         return bool(self.entries)
 
     def attempts(self, rows: list[AttemptRow]) -> list[AttemptRow]:
-        """Return what may be told of attempts, in their order."""
+        """Return the allowed content of attempts, in their order."""
         if not self.entries:
             return rows
         allowed = (_allowed(row, self.kept(row.account, row.started_at)) for row in rows)
         return [row for row in allowed if row is not None]
 
     def feedback(self, rows: list[FeedbackRow], origins: Mapping[str, tuple[str, datetime]]) -> list[FeedbackRow]:
-        """Return what may be told of feedback, in its order; its comments are texts as prompts are.
+        """Return the allowed content of feedback, in its order. A comment is a text, as a prompt is.
 
         Args:
-            rows: The feedback.
-            origins: Request id -> its account and when it began; feedback on requests that are not in it is told whole.
+            rows: Feedback.
+            origins: Request id -> its account and start time; feedback on requests that are not in it is kept whole.
         """
         allowed = []
         for row in rows:
@@ -61,7 +61,7 @@ class ContentRules:
         return allowed
 
     def kept(self, account: str, started_at: datetime) -> KeptContent:
-        """Return what may be told of an account's request that began then."""
+        """Return how much may be kept of an account's request that began at this time."""
         kept: KeptContent = "full"
         for entry in self._of_account.get(account, ()):
             if started_at < entry.until:

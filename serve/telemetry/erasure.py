@@ -1,4 +1,4 @@
-"""Deletes what was logged of an account: contents, or rows as well. What it spent stays in the ledger, which holds no content."""
+"""Deletes what was logged of an account: contents, or whole rows. The ledger stays, because it holds no content."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from serve.storage.idempotency_tables import IDEMPOTENCY_TABLE
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE, FORGOTTEN_TABLE
 from serve.storage.watch_tables import WATCH_ALARM_TABLE, WATCH_STATE_TABLE
 
-# Few enough that a writer of telemetry never waits long for the lock.
+# Few enough that the writer of telemetry never waits long for the lock.
 _AT_ONCE: Final = 500
 _ATTEMPT: Final = ATTEMPT_TABLE.c
 _NAME: Final = (_ATTEMPT.started_at_us, _ATTEMPT.request_id, _ATTEMPT.attempt)
@@ -29,14 +29,14 @@ _NO_CONTENT: Final[dict[str, None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was deleted: attempts whose contents, or which themselves, are gone, and up to which moment."""
+    """What was deleted: the number of attempts, and the time up to which requests were erased."""
 
     n_attempts: int
     until: datetime
 
 
 class TelemetryErasure:
-    """Deletes what was logged of an account, at the request of an actor.
+    """Deletes what was logged of an account, and records it in the audit log.
 
     Args:
         engine: Engine of the database.
@@ -51,15 +51,16 @@ class TelemetryErasure:
         self._audit = audit
 
     def forget(self, account: str, actor: str, *, has_rows: bool) -> Erased:
-        """Delete prompts, answers, features, comments and kept answers of all requests that an account made until now.
+        """Delete prompts, answers, features, comments and kept answers of all requests of an account until now.
 
-        What is to be forgotten is noted first, together with its entry in the audit log: exports go by it from then on, and readers
-        of exports too, also of older ones. A call that is cut off is finished by calling again.
+        The erasure is stored first, together with its entry in the audit log. Exports, and readers of older exports,
+        follow it from then on. A call that was interrupted is finished by calling again.
 
         Args:
-            account: Whose.
-            actor: Who wants it.
-            has_rows: The rows go too: attempts, feedback, what shadows would have done, and what was learned from them online.
+            account: Account whose requests are erased.
+            actor: Identity that asks for it.
+            has_rows: Whether whole rows are deleted too: attempts, feedback, decisions of shadows, and what was learned
+                from them online.
         """
         if self._store_waiting is not None:
             self._store_waiting()
@@ -86,7 +87,7 @@ class TelemetryErasure:
         return Erased(n_attempts, until)
 
     def _names(self, connection: Connection, account: str, until_us: int) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the account's attempts, some at a time, by time."""
+        """Yield the account's attempts in chunks, by time."""
         query = (
             select(*_NAME)
             .where(_ATTEMPT.account == account, _ATTEMPT.started_at_us < until_us)
@@ -108,7 +109,7 @@ class TelemetryErasure:
             last = names[-1]
 
     def _overwrite(self, connection: Connection, state: str) -> None:
-        """Let SQLite write zeros over what is deleted, and empty its log of changes at the end, in which the old pages lie."""
+        """Let SQLite write zeros over deleted content, and empty its log at the end, which holds the old pages."""
         if self._engine.dialect.name != "sqlite":
             return
         plain = connection.connection.dbapi_connection
@@ -116,7 +117,7 @@ class TelemetryErasure:
         cursor = plain.cursor()
         cursor.execute(f"PRAGMA secure_delete = {state}")
         if state == "OFF":
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers let it
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers allow it
         cursor.close()
 
 

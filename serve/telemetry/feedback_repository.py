@@ -26,7 +26,7 @@ class FeedbackRepository:
         self._writing = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
 
     def insert_many(self, rows: Sequence[FeedbackRow]) -> None:
-        """Store all rows or none; the same metric of the same request, from the same giver at the same instant, is kept once.
+        """Store all rows or none. One metric of a request, from one giver at one instant, is stored once.
 
         Raises:
             ValueError, TypeError: A row cannot be encoded; see `encode_feedback`.
@@ -35,7 +35,7 @@ class FeedbackRepository:
         self.insert_encoded([encode_feedback(row) for row in rows])
 
     def insert_encoded(self, stored_rows: Sequence[Values]) -> None:
-        """Store rows that `encode_feedback` made; otherwise as `insert_many`."""
+        """Store rows that `encode_feedback` returned; otherwise as `insert_many`."""
         with self._writing.begin() as connection:
             _INSERT.execute(connection, without_forgotten_feedback(connection, stored_rows))
 
@@ -46,7 +46,9 @@ class FeedbackRepository:
             return connection.execute(query).first() is not None
 
     def read(self, since: datetime, until: datetime, *, chunk_rows: int = 1_000) -> Iterator[list[FeedbackRow]]:
-        """Yield feedback with since <= received_at < until, by (received_at, request_id, metric_name, given_by), in chunks.
+        """Yield feedback with since <= received_at < until in chunks.
+
+        The order is (received_at, request_id, metric_name, given_by).
 
         Raises:
             TypeError: An instant has no time zone.

@@ -1,4 +1,4 @@
-"""Which accounts limit what is logged of them, or had it deleted."""
+"""Reads which accounts limit what is logged of them, or had it deleted."""
 
 from datetime import datetime
 from typing import Final
@@ -15,13 +15,13 @@ _ACCOUNT: Final = ACCOUNT_TABLE.c
 
 
 class ForgottenRepository:
-    """Reads accounts' wishes about their telemetry."""
+    """Reads the limits that accounts set on their telemetry."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def entries(self, now: datetime) -> list[ForgottenContent]:
-        """Return what was deleted, up to when, and what accounts do not let be told of any request until now; by account and time."""
+        """Return the erasures, and the limits of accounts for all requests until now; ordered by account and time."""
         deleted = select(FORGOTTEN_TABLE).order_by(_FORGOTTEN.account, _FORGOTTEN.until_us)
         is_limited = _ACCOUNT.logged_content.is_not(None) & (_ACCOUNT.logged_content != "full")
         limited = select(_ACCOUNT.account, _ACCOUNT.logged_content).where(is_limited)

@@ -1,6 +1,6 @@
-"""Keeps out of the database what was forgotten before it came to be stored: requests under way, and rows that waited in a worker's queue.
+"""Keeps rows out of the database that were erased before they were stored: requests under way, and queued rows.
 
-Asked in the transaction that stores, so that whoever forgets either finds the rows there or was heard before they came.
+The check runs in the transaction that stores the rows. So an erasure either finds the rows, or comes before them.
 """
 
 from collections.abc import Sequence
@@ -29,23 +29,23 @@ class _Note:
 
 
 def without_forgotten_attempts(connection: Connection, rows: Sequence[StoredRow]) -> Sequence[StoredRow]:
-    """Return the rows that may be stored, in `STORED_ORDER`, without contents that were forgotten."""
+    """Return the rows that may be stored, in `STORED_ORDER`, without erased contents."""
     notes = _notes(connection, [row[_STARTED] for row in rows])
     if not notes:
         return rows
-    found = []
+    allowed = []
     for row in rows:
         kept = _kept(notes, row[_ACCOUNT], row[_STARTED])
         if "nothing" in kept:
             continue
-        found.append(tuple(None if place in _CONTENT else value for place, value in enumerate(row)) if kept else row)
-    return found
+        allowed.append(tuple(None if place in _CONTENT else value for place, value in enumerate(row)) if kept else row)
+    return allowed
 
 
 def without_forgotten_feedback(connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
-    """Return the rows that may be stored, in `FEEDBACK_ORDER`, without comments that were forgotten.
+    """Return the rows that may be stored, in `FEEDBACK_ORDER`, without erased comments.
 
-    Feedback does not say whose it is. Where the request is gone, it counts as forgotten with it.
+    Feedback does not name its account. If its request is gone, the feedback counts as erased with it.
     """
     notes = _notes(connection, [row[_RECEIVED] for row in rows])
     if not notes:
@@ -55,7 +55,7 @@ def without_forgotten_feedback(connection: Connection, rows: Sequence[Values]) -
     query = select(attempt.request_id, attempt.account, attempt.started_at_us).where(is_meant)
     origins = {row.request_id: (row.account, row.started_at_us) for row in connection.execute(query)}
     last_us = max(note.until_us for note in notes)
-    found = []
+    allowed = []
     for row in rows:
         origin = origins.get(row[_REQUEST])
         if origin is None and _is_before(row[_RECEIVED], last_us):
@@ -64,17 +64,17 @@ def without_forgotten_feedback(connection: Connection, rows: Sequence[Values]) -
             kept = set() if origin is None else _kept(notes, *origin)
         if "nothing" in kept:
             continue
-        found.append(tuple(None if place == _COMMENT else value for place, value in enumerate(row)) if kept else row)
-    return found
+        allowed.append(tuple(None if place == _COMMENT else value for place, value in enumerate(row)) if kept else row)
+    return allowed
 
 
 def _notes(connection: Connection, instants_us: Sequence[object]) -> list[_Note]:
-    """Return what was forgotten up to a moment after the first of these instants; next to always nothing."""
+    """Return the erasures up to a time after the first of these instants; almost always none."""
     first_us = min((instant for instant in instants_us if isinstance(instant, int)), default=None)
     if first_us is None:
         return []
     if connection.dialect.name == "postgresql":
-        # Whoever notes something waits until these rows are stored; SQLite has one writer at a time.
+        # An erasure waits until these rows are stored. SQLite has one writer at a time.
         connection.exec_driver_sql(f"LOCK TABLE {FORGOTTEN_TABLE.name} IN SHARE MODE")
     noted = FORGOTTEN_TABLE.c
     query = select(noted.account, noted.until_us, noted.kept).where(noted.until_us > first_us)

@@ -1,4 +1,4 @@
-"""Writes down what lanes are and cost whenever they change, so that an export tells what the prices of its attempts were."""
+"""Stores what lanes are and cost whenever they change, so that an export holds the prices of its attempts."""
 
 import asyncio
 import logging
@@ -18,12 +18,12 @@ _log = logging.getLogger("llmdeal.telemetry")
 
 
 class LaneLog:
-    """Notices other lanes and prices within a second, and never on a request's way.
+    """Notices changed lanes and prices within a second, off the request path.
 
     Args:
-        repository: Where they are written.
-        directories: Returns the directories of this moment; asked on the event loop.
-        clock: For the time of it.
+        repository: Store of lanes and prices.
+        directories: Function that returns the present directories; called on the event loop.
+        clock: Time.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class LaneLog:
         self._noted: tuple[LaneDirectory, ...] = ()
 
     async def note(self) -> None:
-        """Write down the lanes of the directories that are new since the last time.
+        """Store the lanes of directories that are new since the last call.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: The database failed; they are written the next time.
+            sqlalchemy.exc.DBAPIError: The database failed; the next call stores them.
         """
         current = tuple(self._directories())
-        known = {id(directory) for directory in self._noted}  # which are held, so that no other gets an id of theirs
-        fresh = [directory for directory in current if id(directory) not in known]
+        stored_ids = {id(directory) for directory in self._noted}  # they are held, so no other object gets their ids
+        fresh = [directory for directory in current if id(directory) not in stored_ids]
         if fresh:
             at = self._clock.now()
             rows = [
@@ -52,19 +52,17 @@ class LaneLog:
         self._noted = current
 
     async def follow(self) -> None:
-        """Note every second, until cancelled."""
+        """Store changes every second, until cancelled."""
         while True:
             try:
                 await self.note()
             except DBAPIError as error:
-                _log.warning(
-                    "lanes and prices are not written down: the database failed: %s", type(error.orig).__name__
-                )
+                _log.warning("lanes and prices are not stored: the database failed: %s", type(error.orig).__name__)
             await asyncio.sleep(_EVERY_S)
 
 
 def lane_row(lane: Lane, price_snapshot_id: str, noted_at: datetime) -> LaneRow:
-    """Return what an export says of a lane."""
+    """Return the row of a lane in an export."""
     price, prior = lane.price, lane.prior
     cached = price.cached_input_usd_per_mtok
     return LaneRow(

@@ -1,4 +1,4 @@
-"""Stores and reads what lanes were at each table of prices."""
+"""Stores and reads the lanes of each table of prices."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -25,16 +25,15 @@ class PricedLaneRepository:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def put(self, rows: Sequence[LaneRow]) -> None:
-        """Store all rows; what was there of the same lane at the same prices is replaced.
+        """Store all rows; a row of the same lane at the same prices is replaced.
 
         Raises:
             TypeError: `noted_at` has no time zone.
             sqlalchemy.exc.DBAPIError: The database refused.
         """
         unique = {(row.price_snapshot_id, row.lane_id): _values_of(row) for row in rows}
-        values = [
-            unique[name] for name in sorted(unique)
-        ]  # in one order, so that two workers never wait for each other
+        # In one order, so that two workers never wait for each other.
+        values = [unique[name] for name in sorted(unique)]
         with self._engine.begin() as connection:
             for start in range(0, len(values), _AT_ONCE):
                 fresh = self._insert(PRICED_LANE_TABLE).values(values[start : start + _AT_ONCE])

@@ -23,14 +23,16 @@ USAGE_GROUPS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class UsageRow:
-    """What was used of one thing.
+    """The usage of one group of attempts.
 
     Args:
-        key: Which: `2026-11-24`, a lane, …
-        n_requests: Requests that it had a part in.
-        n_attempts, n_failed: Upstream calls, and those that did not answer.
-        prompt_tokens, completion_tokens: As the providers count.
-        cost_nusd: Nano-dollars.
+        key: Name of the group, such as `2026-11-24` or a lane.
+        n_requests: Number of requests.
+        n_attempts: Number of upstream calls.
+        n_failed: Number of upstream calls that did not answer.
+        prompt_tokens: Input tokens, as the providers count them.
+        completion_tokens: Output tokens, as the providers count them.
+        cost_nusd: Cost in nano-dollars.
     """
 
     key: str
@@ -56,9 +58,10 @@ class UsageRepository:
         """Return an account's usage in since <= t < until.
 
         Args:
-            account: Whose.
-            by: `day`, `lane`, `model`, `provider` or `virtual_key`.
-            since, until: Aware.
+            account: Account that made the requests.
+            by: Grouping: `day`, `lane`, `model`, `provider` or `virtual_key`.
+            since: First instant, aware.
+            until: First instant after the window, aware.
         """
         group = USAGE_GROUPS[by].label("key")
         sums = [

@@ -1,4 +1,4 @@
-"""Takes telemetry off the request path: rows go into a bounded queue, and one thread stores them in batches."""
+"""Stores telemetry off the request path: rows go into a bounded queue, and one thread stores them in batches."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from serve.telemetry.batch import TelemetryStore
 _log = logging.getLogger(__name__)
 
 _Item = AttemptRow | FeedbackRow | Future[None]
-"""What the queue holds; a future is a mark that `flush` left, completed when everything before it is stored."""
+"""Entry of the queue. A future is a mark of `flush`, completed when everything before it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,14 @@ class WriterLimits:
     """How much the writer holds and how long it waits.
 
     Args:
-        max_queued_rows: Rows held in memory at most; what comes on top is dropped.
-        max_queued_characters: Prompt and answer texts held in memory at most, all rows together; the same.
-        batch_rows: Rows that are stored in one transaction at most.
-        interval_s: Longest time that a row waits for company.
+        max_queued_rows: Largest number of rows held in memory; further rows are dropped.
+        max_queued_characters: Largest size of prompt and answer texts in memory, all rows together; further rows are
+            dropped.
+        batch_rows: Largest number of rows stored in one transaction.
+        interval_s: Longest time that a row waits for others.
         first_backoff_s: Pause after a first failure of the database; doubles with each further one.
-        longest_backoff_s: Where that doubling ends.
-        close_attempts: Failures of the database after which `close` gives up the rows that are left.
+        longest_backoff_s: Upper limit of the pause.
+        close_attempts: Number of failures of the database after which `close` gives up the rows that are left.
         drop_log_interval_s: Shortest time between two log lines about dropped rows.
     """
 
@@ -51,13 +52,13 @@ DEFAULT_LIMITS = WriterLimits()
 
 @dataclass(frozen=True, slots=True)
 class WriterCounts:
-    """What became of the rows so far; `recorded_rows` = stored + dropped + rejected + queued once nothing is under way.
+    """Counts of the rows so far; `recorded_rows` = stored + dropped + rejected + queued once nothing is under way.
 
     Args:
         recorded_rows: Rows given to `record`.
         stored_rows: Rows in the database.
         dropped_rows: Rows lost because the queue was full, or the database did not come back before the end.
-        rejected_rows: Rows that could not be encoded or that the database refuses for what they hold.
+        rejected_rows: Rows that could not be encoded, or that the database refuses for their content.
         failed_writes: Transactions that failed and were, or will be, tried again.
         queued_rows: Rows waiting now, the batch in hand included.
     """
@@ -71,15 +72,16 @@ class WriterCounts:
 
 
 class TelemetryWriter:
-    """Stores telemetry from a thread of its own.
+    """Stores telemetry from a thread.
 
-    `record` never waits and never raises. When the database is slower than the traffic, or away, rows wait in a bounded queue;
-    once that is full, **new rows are dropped**, counted in `counts.dropped_rows` and logged at most once a minute: telemetry
-    may have holes, requests never wait for it. Rows that are in the queue are not lost while the process lives: a failed
-    transaction is tried again, with growing pauses, until it succeeds. Storing a row twice has no effect.
+    `record` never waits and never raises. When the database is away or slower than the traffic, rows wait in a bounded
+    queue. Once that is full, **new rows are dropped**, counted in `counts.dropped_rows` and logged at most once a
+    minute. So telemetry may have holes, but requests never wait for it.
 
-    One event loop records; `start` and `close` belong to its lifespan. The engine stays the caller's, who disposes of it after
-    `close`.
+    Rows in the queue are not lost while the process lives: a failed transaction is tried again, with growing pauses,
+    until it succeeds. Storing a row twice has no effect.
+
+    All methods belong to one event loop. The caller disposes of the engine after `close`.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class TelemetryWriter:
         self._thread.start()
 
     async def follow(self) -> None:
-        """Watch the thread until cancelled; it goes on until `close`. The next call starts a thread again that has ended.
+        """Watch the thread until cancelled; it works until `close`. The next call starts a thread again that has ended.
 
         Raises:
             RuntimeError: An error ended the thread.
@@ -112,7 +114,7 @@ class TelemetryWriter:
         await self._thread.watch()
 
     def record(self, row: AttemptRow | FeedbackRow) -> bool:
-        """Queue one row; about two microseconds. Returns False when it was dropped: the queue is full, or `close` was called."""
+        """Queue one row, in about two microseconds; return False if it was dropped: the queue is full, or closed."""
         self._recorded_rows += 1
         queued = len(self._queue)
         characters = _characters_of(row)
@@ -123,7 +125,7 @@ class TelemetryWriter:
             return False
         self._characters_taken += characters
         self._queue.append(row)
-        # Two wake-ups a batch and none in between: waking a thread costs more than queueing a row.
+        # Two wake-ups for each batch and none in between: waking a thread costs more than queueing a row.
         if not self._something_came.is_set():
             self._something_came.set()
         elif queued >= self._limits.batch_rows and not self._is_urgent.is_set():
@@ -131,7 +133,7 @@ class TelemetryWriter:
         return True
 
     async def flush(self) -> None:
-        """Return once all that was recorded before is stored, rejected or given up; waits while the database is away."""
+        """Return once all rows recorded before are stored, rejected or given up; waits while the database is away."""
         if self._is_closing.is_set():
             await self.close()
         elif self._thread.was_started:
@@ -151,7 +153,7 @@ class TelemetryWriter:
 
     @property
     def counts(self) -> WriterCounts:
-        """What became of the rows so far, for `/metrics`."""
+        """Counts of the rows so far, for `/metrics`."""
         return WriterCounts(
             recorded_rows=self._recorded_rows,
             stored_rows=self._store.stored_rows,
@@ -181,11 +183,11 @@ class TelemetryWriter:
             self._something_came.wait()
             if len(self._queue) < self._limits.batch_rows:
                 self._is_urgent.wait(self._limits.interval_s)
-            # Cleared before the queue is looked at: what comes from here on sets them again, so nothing is left behind.
+            # Cleared before the queue is read: what comes from here on sets them again, so nothing is left behind.
             self._something_came.clear()
             self._is_urgent.clear()
             is_last_round = self._is_closing.is_set()
-            # Only what is there now: what arrives meanwhile would be stored in ever smaller transactions.
+            # Only the present entries: those that arrive meanwhile would be stored in ever smaller transactions.
             self._store_queued(len(self._queue))
 
     def _go_on_after_an_error(self) -> None:
@@ -203,9 +205,9 @@ class TelemetryWriter:
                 self._queue.popleft()
             if mark or position == n_items or len(self._rows_in_hand) >= self._limits.batch_rows:
                 self._store_rows_in_hand()
-            if mark:  # taken off the queue only now: should an error end the thread before, the next one completes it
+            if mark:  # taken off the queue only now: if an error ended the thread before, the next one completes it
                 self._queue.popleft()
-                if mark.set_running_or_notify_cancel():  # False when the one who waited has gone
+                if mark.set_running_or_notify_cancel():  # False if the caller no longer waits
                     mark.set_result(None)
 
     def _store_rows_in_hand(self) -> None:
@@ -217,7 +219,7 @@ class TelemetryWriter:
                 break
             try:
                 self._store.store(self._rows_in_hand)
-            # This thread's edge: whatever a driver raises, the rows are kept, and the next attempt may succeed.
+            # The edge of the thread: whatever a driver raises, the rows are kept, and the next attempt may succeed.
             except Exception as error:
                 self._failed_writes += 1
                 self._failures_while_closing += self._is_closing.is_set()

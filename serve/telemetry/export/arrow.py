@@ -1,4 +1,4 @@
-"""The telemetry schema in Arrow, and rows as Arrow tables. Imports pyarrow, which is slow: import this only to export."""
+"""The telemetry schema in Arrow, and rows as Arrow tables. Import this only to export: it imports pyarrow, slowly."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate

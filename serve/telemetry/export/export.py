@@ -1,4 +1,4 @@
-"""Writes stored telemetry as Parquet, in the schema of `router.telemetry_schema`, for training and for anybody's own analysis."""
+"""Writes stored telemetry as Parquet, in the schema of `router.telemetry_schema`, for training and for analysis."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from serve.telemetry.export.folder import folder_that_appears_at_once, has_expor
 from serve.telemetry.export.purge import ExportPurge, fresh_entries
 from serve.telemetry.export.writing import CHUNK_ROWS, FILE_ROWS, ExportWriting
 
-# A row is stored when its attempt has ended, or when a database that was away is back: a day is far longer than either.
+# A row is stored when its attempt ends, or when a database that was away is back. Both take far less than a day.
 _OVERLAP: Final = timedelta(days=1)
 
 
@@ -29,23 +29,29 @@ def export_telemetry(
 ) -> ExportSummary:
     """Write attempts started, and feedback received, in [since, until) to `out_dir`, and return what was written.
 
-    The folder holds `attempts/date=YYYY-MM-DD/part-NNNNN.parquet`, `feedback/date=…/…` (dates in UTC), `lanes/part-NNNNN.parquet`,
-    `forgotten.json` where there is something to pass over, and `export.json` with the schema version, the window, and every file's rows
-    and SHA-256. Rows are in the repositories' stable order, so the same rows give the same files. It appears at once when everything is
-    written, and takes the place of an earlier export. Of accounts that limit what is logged of them, or had it deleted, only what they
-    let is written.
+    The folder holds:
 
-    An attempt is stored when it has ended: choose an `until` that lies the longest request in the past, or the next window
-    will not have the attempts that were still running. Feedback belongs to the window in which it came, whenever its request was.
+    - `attempts/date=YYYY-MM-DD/part-NNNNN.parquet` and `feedback/date=…/…`, with dates in UTC,
+    - `lanes/part-NNNNN.parquet`,
+    - `forgotten.json`, if there are accounts whose earlier content readers must leave out,
+    - `export.json`, with the schema version, the window, and every file's rows and SHA-256.
+
+    Rows are in the repositories' stable order, so the same rows give the same files. The folder appears when everything
+    is written, and replaces an earlier export. Of accounts that limit what is logged of them, or had it deleted, only
+    what they allow is written.
+
+    An attempt is stored when it has ended. Choose an `until` that lies as far in the past as the longest request takes,
+    or the next window will lack the attempts that were still running. Feedback belongs to the window in which it came,
+    whenever its request was.
 
     Args:
         engine: The database, at the version of this program.
         since: First instant, aware.
         until: First instant after the window, aware.
-        out_dir: New, empty, or an earlier export.
-        now: The present moment, up to which accounts' wishes hold; None: `until`.
-        chunk_rows: Rows held in memory at once.
-        file_rows: Rows after which a new file is begun.
+        out_dir: Folder that is new, empty, or an earlier export.
+        now: Present time, up to which the limits of accounts hold; None: `until`.
+        chunk_rows: Number of rows held in memory at once.
+        file_rows: Number of rows after which a new file begins.
 
     Raises:
         ExportError: The window is empty or without time zone, or `out_dir` holds something else or cannot be written.
@@ -72,20 +78,21 @@ def append_telemetry(
     chunk_rows: int = CHUNK_ROWS,
     file_rows: int = FILE_ROWS,
 ) -> ExportSummary:
-    """Add to an export what came since, in new files beside those that are there, and return what it holds then.
+    """Add new rows to an export, in new files next to the present ones, and return what it holds then.
 
-    Everything from a day before its end is looked at again, and what is in it already is left out; so nothing is missed and nothing is
-    there twice, however often this is called. New files count from the moment in which the manifest names them, all at once; readers
-    go by the manifest. Files that hold what accounts had deleted, or took back, since then are written anew without it. Arguments and errors are otherwise those of `export_telemetry`.
+    Rows from the last day of the export on are read again, and those that it holds already are left out. So no row is
+    missed and none comes twice, however often this is called. New files count from the moment in which the manifest
+    names them, all at once; readers follow the manifest. Files with content that accounts had deleted or limited since
+    then are replaced by files without it. Other arguments and errors are those of `export_telemetry`.
 
     Args:
         engine: The database.
-        since: Where there is no export yet: first instant of a new one. None: there has to be one.
-        until: First instant after the window, aware. Not later than the export's: nothing is added.
-        out_dir: The export.
-        now: The present moment, up to which accounts' wishes hold; None: `until`.
-        chunk_rows: Rows held in memory at once.
-        file_rows: Rows after which a new file is begun.
+        since: First instant of a new export, if there is none yet; None: the export must exist.
+        until: First instant after the window, aware; if the export reaches as far, nothing is added.
+        out_dir: Folder of the export.
+        now: Present time, up to which the limits of accounts hold; None: `until`.
+        chunk_rows: Number of rows held in memory at once.
+        file_rows: Number of rows after which a new file begins.
     """
     if not has_export(out_dir):
         if since is None:

@@ -1,4 +1,4 @@
-"""The files of a telemetry export: Parquet parts in a folder per day, and the manifest that says what belongs to it."""
+"""The files of a telemetry export: Parquet parts in a folder per day, and the manifest that lists them."""
 
 import hashlib
 import json
@@ -67,14 +67,14 @@ def write_partitions(
     to_arrow: "Callable[[list[_Row]], pa.Table]",
     file_rows: int,
 ) -> list[ExportedFile]:
-    """Write (UTC date, rows of that date) pairs, ascending, to `part/date=…/part-NNNNN.parquet`, beside files that are there.
+    """Write pairs of UTC date and rows, ascending, to new files `part/date=…/part-NNNNN.parquet`.
 
     Args:
-        folder: Of the export.
-        part: `attempts` or `feedback`.
-        dated_rows: Read as it is written.
-        to_arrow: Turns rows into a table.
-        file_rows: Rows after which a new file is begun.
+        folder: Folder of the export.
+        part: Name of the part: `attempts` or `feedback`.
+        dated_rows: Pairs of UTC date and rows; read while the files are written.
+        to_arrow: Function that turns rows into a table.
+        file_rows: Number of rows after which a new file begins.
     """
     files: list[ExportedFile] = []
     for date, same_date in groupby(dated_rows, lambda dated: dated[0]):
@@ -85,14 +85,14 @@ def write_partitions(
 
 
 def write_table(folder: Path, part: str, table: "pa.Table") -> ExportedFile:
-    """Write one table to `part/part-NNNNN.parquet`, beside files that are there."""
+    """Write one table to a new file `part/part-NNNNN.parquet`."""
     (folder / part).mkdir(exist_ok=True)
     (file,) = _write_files(folder, folder / part, iter([table]), max(table.num_rows, 1))
     return file
 
 
 def write_again(folder: Path, file: ExportedFile, table: "pa.Table") -> Iterator[ExportedFile]:
-    """Write what is left of a file beside it; nothing where nothing is left."""
+    """Write the rows that are left of a file to a new file next to it; no rows, no file."""
     slices = (table.slice(start, _ROW_GROUP) for start in range(0, table.num_rows, _ROW_GROUP))
     yield from _write_files(folder, (folder / file.path).parent, slices, max(table.num_rows, 1))
 
@@ -123,7 +123,7 @@ def _write_files(folder: Path, partition: Path, tables: "Iterator[pa.Table]", fi
 
 
 def write_manifest(folder: Path, summary: ExportSummary) -> None:
-    """Say what belongs to the export; until this is done, files that are new do not."""
+    """Write which files belong to the export. New files do not belong to it before that."""
     manifest = {
         "format": EXPORT_FORMAT,
         "schema_version": TELEMETRY_SCHEMA_VERSION,
@@ -137,10 +137,10 @@ def write_manifest(folder: Path, summary: ExportSummary) -> None:
 
 
 def read_manifest(folder: Path) -> ExportSummary:
-    """Return what belongs to an export of this schema version.
+    """Return what an export of this schema version holds.
 
     Raises:
-        ExportError: There is none, it is damaged, or of another version.
+        ExportError: There is no export, or it is damaged or of another version.
     """
     content = _manifest_or_none(folder)
     if content is None:
@@ -148,18 +148,18 @@ def read_manifest(folder: Path) -> ExportSummary:
     if content.get("schema_version") != TELEMETRY_SCHEMA_VERSION:
         raise ExportError(
             f"{folder} is an export of schema version {content.get('schema_version')}, this program writes version "
-            f"{TELEMETRY_SCHEMA_VERSION}: keep it, and begin a new one beside it; readers take both together"
+            f"{TELEMETRY_SCHEMA_VERSION}. Keep it, and begin a new one next to it; readers take both together."
         )
     try:
         since, until = (datetime.fromisoformat(str(content[name])) for name in ("since", "until"))
         files = tuple(ExportedFile(**file) for file in content["files"])
     except (KeyError, TypeError, ValueError):
-        raise ExportError(f"{folder / EXPORT_MANIFEST} is damaged: write the export anew, without --append") from None
+        raise ExportError(f"{folder / EXPORT_MANIFEST} is damaged: write the export again, without --append") from None
     return ExportSummary(folder, since, until, files)
 
 
 def read_forgotten(folder: Path, summary: ExportSummary) -> list[ForgottenContent]:
-    """Return what the export tells its readers to pass over.
+    """Return the content that the export tells its readers to leave out.
 
     Raises:
         ExportError: The list is damaged.
@@ -173,7 +173,7 @@ def read_forgotten(folder: Path, summary: ExportSummary) -> list[ForgottenConten
             for entry in entries
         ]
     except (KeyError, TypeError, ValueError):
-        raise ExportError(f"{folder / FORGOTTEN_LIST} is damaged: write the export anew, without --append") from None
+        raise ExportError(f"{folder / FORGOTTEN_LIST} is damaged: write the export again, without --append") from None
 
 
 def is_export(folder: Path) -> bool:
@@ -191,7 +191,7 @@ def _manifest_or_none(folder: Path) -> dict[str, Any] | None:
 
 
 def _put(path: Path, content: object) -> None:
-    # In one go: a reader finds what was there before, or all that is there now.
+    # In one step: a reader finds the old file or the whole new one.
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(fresh, path)

@@ -1,4 +1,4 @@
-"""Gives an export its folder: a new one that appears at once, or an earlier one that nobody else writes to meanwhile."""
+"""Gives an export its folder: a new one that appears when it is complete, or an earlier one under a lock."""
 
 import os
 import shutil
@@ -17,10 +17,10 @@ _LOCK_NAME: Final = ".lock"
 
 @contextmanager
 def folder_that_appears_at_once(out_dir: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `out_dir`; rename it to `out_dir` when all went well, remove it when not.
+    """Give a temporary folder next to `out_dir`; rename it to `out_dir` at the end, or remove it after an error.
 
     Raises:
-        ExportError: `out_dir` holds something that is no export.
+        ExportError: `out_dir` holds files that are no export.
     """
     _refuse_foreign_folder(out_dir)
     parent = out_dir.absolute().parent
@@ -37,10 +37,10 @@ def folder_that_appears_at_once(out_dir: Path) -> Iterator[Path]:
 
 
 def has_export(out_dir: Path) -> bool:
-    """Return whether there is anything at `out_dir` to add to.
+    """Return whether `out_dir` holds an export to add to.
 
     Raises:
-        ExportError: It holds something that is no export.
+        ExportError: The folder holds files that are no export.
     """
     _refuse_foreign_folder(out_dir)
     return out_dir.exists() and any(not path.name.startswith(".") for path in out_dir.iterdir())
@@ -48,23 +48,23 @@ def has_export(out_dir: Path) -> bool:
 
 @contextmanager
 def locked_folder(out_dir: Path) -> Iterator[None]:
-    """Keep others from adding to the same export.
+    """Keep other processes from adding to the same export.
 
     Raises:
-        ExportError: Somebody else is at it.
+        ExportError: Another process is adding to it.
     """
     file = os.open(out_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if not try_lock(file):
-            raise ExportError(f"another export is adding to {out_dir}: let it end first")
+            raise ExportError(f"another export is adding to {out_dir}: wait for its end")
         yield
     finally:
         os.close(file)
 
 
-def remove_strays(out_dir: Path, known: Iterable[str]) -> None:
-    """Remove files of an export that was cut off before its manifest said that they belong to it."""
-    wanted = set(known)
+def remove_strays(out_dir: Path, listed: Iterable[str]) -> None:
+    """Remove files that the manifest does not list, because the export was interrupted before."""
+    wanted = set(listed)
     for part in PARTS:
         for path in (out_dir / part).rglob("part-*.parquet"):
             if path.relative_to(out_dir).as_posix() not in wanted:

@@ -1,4 +1,4 @@
-"""Takes out of an export that grows what accounts had deleted, or took back, since it was written."""
+"""Removes from an export what accounts had deleted, or limited, since it was written."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -22,11 +22,11 @@ _NOTHING, _FEATURES_LEVEL, _FULL = (KEPT_ORDER.index(kept) for kept in ("nothing
 
 
 class ExportPurge:
-    """Writes files anew without what may no longer be told; the old ones stay until the manifest names the new ones.
+    """Replaces files by files without removed content. The old ones stay until the manifest names the new ones.
 
     Args:
-        folder: Of the export.
-        rules: What may be told.
+        folder: Folder of the export.
+        rules: Rules of what an export may hold.
     """
 
     def __init__(self, folder: Path, rules: ContentRules) -> None:
@@ -34,13 +34,13 @@ class ExportPurge:
         self._rules = rules
         self._levels: dict[str, int] = {}
         self.replaced: list[Path] = []
-        """Files that are to be deleted once the manifest no longer names them."""
+        """Files to delete once the manifest no longer names them."""
 
     def purge(self, files: Sequence[ExportedFile]) -> tuple[ExportedFile, ...]:
-        """Return the files of the export, those that held too much written anew."""
+        """Return the files of the export; those that held too much are replaced."""
         if not self._rules:
             return tuple(files)
-        # Attempts first: they say whose request a piece of feedback is on.
+        # Attempts first: they name the account of the request that feedback belongs to.
         in_order = sorted(files, key=lambda file: file.path)
         return tuple(purged for file in in_order for purged in self._purged(file))
 
@@ -58,14 +58,14 @@ class ExportPurge:
         yield from write_again(self._folder, file, table)
 
     def _attempts_without(self, file: ExportedFile) -> "pa.Table | None":
-        """Return what may be told of a file of attempts; None: all of it."""
+        """Return what a file of attempts may hold; None: all of it."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        known = self._read(file, ["request_id", "account", "started_at"])
-        meant = np.flatnonzero(pc.is_in(known["account"], value_set=pa.array(self._rules.accounts)).to_numpy())
-        levels = np.full(len(known), _FULL)
-        requests: list[dict[str, Any]] = known.take(meant).to_pylist()
+        columns = self._read(file, ["request_id", "account", "started_at"])
+        meant = np.flatnonzero(pc.is_in(columns["account"], value_set=pa.array(self._rules.accounts)).to_numpy())
+        levels = np.full(len(columns), _FULL)
+        requests: list[dict[str, Any]] = columns.take(meant).to_pylist()
         for row, request in zip(meant.tolist(), requests, strict=True):
             levels[row] = KEPT_ORDER.index(self._rules.kept(request["account"], request["started_at"]))
             if levels[row] < _FULL:
@@ -77,7 +77,7 @@ class ExportPurge:
         return _if_other(table, whole, levels > _NOTHING)
 
     def _feedback_without(self, file: ExportedFile) -> "pa.Table | None":
-        """Return what may be told of a file of feedback; None: all of it."""
+        """Return what a file of feedback may hold; None: all of it."""
         if not self._levels:
             return None
         whole = self._read(file, None)
@@ -94,23 +94,23 @@ class ExportPurge:
 def fresh_entries(
     entries: Sequence[ForgottenContent], earlier: Sequence[ForgottenContent], end: datetime
 ) -> list[ForgottenContent]:
-    """Return those of the entries that an export which ends then was not yet purged of.
+    """Return the entries that an export does not follow yet.
 
     Args:
-        entries: Of now.
-        earlier: Of the time when it was last added to; what was added since then was written by them.
-        end: First moment that is not in the export.
+        entries: Present entries.
+        earlier: Entries when the export was last added to; the rows that were added then follow them.
+        end: First instant after the export.
     """
-    return [entry for entry in entries if not any(_covers(known, entry, end) for known in earlier)]
+    return [entry for entry in entries if not any(_covers(each, entry, end) for each in earlier)]
 
 
-def _covers(known: ForgottenContent, entry: ForgottenContent, end: datetime) -> bool:
-    keeps_no_more = KEPT_ORDER.index(known.kept) <= KEPT_ORDER.index(entry.kept)
-    return known.account == entry.account and keeps_no_more and known.until >= min(entry.until, end)
+def _covers(earlier: ForgottenContent, entry: ForgottenContent, end: datetime) -> bool:
+    keeps_no_more = KEPT_ORDER.index(earlier.kept) <= KEPT_ORDER.index(entry.kept)
+    return earlier.account == entry.account and keeps_no_more and earlier.until >= min(entry.until, end)
 
 
 def _without(table: "pa.Table", names: Sequence[str], is_kept: Mask) -> "pa.Table":
-    """Return the table with these columns unknown where they are not kept."""
+    """Return the table, with null in these columns for rows that do not keep them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -123,7 +123,7 @@ def _without(table: "pa.Table", names: Sequence[str], is_kept: Mask) -> "pa.Tabl
 
 
 def _if_other(table: "pa.Table", whole: "pa.Table", is_kept: Mask) -> "pa.Table | None":
-    """Return the rows that are kept; None where nothing is other than it was."""
+    """Return the rows that are kept; None: nothing has changed."""
     import pyarrow as pa
 
     has_more = any(whole[name].null_count < table[name].null_count for name in table.column_names)

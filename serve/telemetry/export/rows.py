@@ -1,4 +1,4 @@
-"""What an export holds already, so that nothing is added to it twice."""
+"""Reads which rows an export holds already, so that none is added twice."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -16,12 +16,12 @@ _FEEDBACK_NAME: Final = ("request_id", "metric_name", "given_by", "received_at")
 
 
 class ExportedRows:
-    """The rows of an export from one day on, known by what makes them unique.
+    """The rows of an export from one day on, by their unique names.
 
     Args:
-        folder: Of the export.
-        files: Of it.
-        since: Days before this one's are not looked at.
+        folder: Folder of the export.
+        files: Files of the export.
+        since: First instant; rows of earlier days are not read.
     """
 
     def __init__(self, folder: Path, files: Sequence[ExportedFile], since: datetime) -> None:
@@ -30,21 +30,21 @@ class ExportedRows:
         self._first_date = since.date().isoformat()
 
     def new_attempts(self, chunks: Iterable[list[AttemptRow]]) -> Iterator[list[AttemptRow]]:
-        """Yield attempts without those that are there."""
-        known = self._names("attempts", _ATTEMPT_NAME)
+        """Yield attempts without those that the export holds."""
+        names = self._names("attempts", _ATTEMPT_NAME)
         for chunk in chunks:
-            yield [row for row in chunk if (row.request_id, row.attempt) not in known] if known else chunk
+            yield [row for row in chunk if (row.request_id, row.attempt) not in names] if names else chunk
 
     def new_feedback(self, chunks: Iterable[list[FeedbackRow]]) -> Iterator[list[FeedbackRow]]:
-        """Yield feedback without that which is there."""
-        known = self._names("feedback", _FEEDBACK_NAME)
+        """Yield feedback without that which the export holds."""
+        names = self._names("feedback", _FEEDBACK_NAME)
         for chunk in chunks:
-            if known:
-                chunk = [r for r in chunk if (r.request_id, r.metric_name, r.given_by, r.received_at) not in known]
+            if names:
+                chunk = [r for r in chunk if (r.request_id, r.metric_name, r.given_by, r.received_at) not in names]
             yield chunk
 
     def lanes(self) -> list[LaneRow]:
-        """Return the lanes that are there."""
+        """Return the lanes that the export holds."""
         return [LaneRow(**values) for path in self._paths("lanes/") for values in _table(path, None).to_pylist()]
 
     def _names(self, part: str, columns: Sequence[str]) -> set[tuple[object, ...]]:

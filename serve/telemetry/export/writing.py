@@ -1,4 +1,4 @@
-"""Writes the parts of one export: which rows belong into it, what may be told of them, and in which files."""
+"""Writes the parts of one export: chooses its rows, applies the limits of accounts, and writes the files."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -25,13 +25,13 @@ _Row = TypeVar("_Row", AttemptRow, FeedbackRow)
 
 
 class ExportWriting:
-    """Writes what is stored in one window to one folder; used once.
+    """Writes the stored rows of one window to one folder; used once.
 
     Args:
         engine: The database, at the version of this program.
-        chunk_rows: Rows held in memory at once.
-        file_rows: Rows after which a new file is begun.
-        now: Up to when the accounts' present wishes hold.
+        chunk_rows: Number of rows held in memory at once.
+        file_rows: Number of rows after which a new file begins.
+        now: Time up to which the present limits of accounts hold.
     """
 
     def __init__(self, engine: Engine, chunk_rows: int, file_rows: int, now: datetime) -> None:
@@ -39,7 +39,7 @@ class ExportWriting:
         self._feedback = FeedbackRepository(engine)
         self._lanes = PricedLaneRepository(engine)
         self.rules = ContentRules(ForgottenRepository(engine).entries(now))
-        """What may be told."""
+        """Rules of what the export may hold."""
         self._chunk_rows = chunk_rows
         self._file_rows = file_rows
         self._snapshots: set[str] = set()
@@ -47,18 +47,18 @@ class ExportWriting:
     def write(
         self, folder: Path, since: datetime, until: datetime, earlier: tuple[ExportedFile, ...] = ()
     ) -> tuple[ExportedFile, ...]:
-        """Write what is in the window and not yet in the earlier files of the same folder; return all files of the export."""
+        """Write the rows of the window that the earlier files do not hold; return all files of the export."""
         from serve.telemetry.export.arrow import attempts_to_arrow, feedback_to_arrow
 
-        known = ExportedRows(folder, earlier, since)
-        attempts = known.new_attempts(self._attempts.read(since, until, chunk_rows=self._chunk_rows))
-        feedback = known.new_feedback(self._feedback.read(since, until, chunk_rows=self._chunk_rows))
+        exported = ExportedRows(folder, earlier, since)
+        attempts = exported.new_attempts(self._attempts.read(since, until, chunk_rows=self._chunk_rows))
+        feedback = exported.new_feedback(self._feedback.read(since, until, chunk_rows=self._chunk_rows))
         dated_attempts = _dated(self._allowed_attempts(attempts), lambda row: row.started_at)
         dated_feedback = _dated(self._allowed_feedback(feedback), lambda row: row.received_at)
         fresh = [
             *write_partitions(folder, "attempts", dated_attempts, attempts_to_arrow, self._file_rows),
             *write_partitions(folder, "feedback", dated_feedback, feedback_to_arrow, self._file_rows),
-            *self._write_lanes(folder, known),
+            *self._write_lanes(folder, exported),
             *self._write_forgotten(folder),
         ]
         replaced = (
@@ -80,12 +80,12 @@ class ExportWriting:
             else:
                 yield chunk
 
-    def _write_lanes(self, folder: Path, known: ExportedRows) -> Iterator[ExportedFile]:
+    def _write_lanes(self, folder: Path, exported: ExportedRows) -> Iterator[ExportedFile]:
         from serve.telemetry.export.arrow import lanes_to_arrow
 
         if not self._snapshots:
             return
-        lanes = {_name(row): row for row in known.lanes()}
+        lanes = {_name(row): row for row in exported.lanes()}
         lanes |= {_name(row): row for row in self._lanes.of_snapshots(self._snapshots)}
         if lanes:
             yield write_table(folder, "lanes", lanes_to_arrow([lanes[name] for name in sorted(lanes)]))

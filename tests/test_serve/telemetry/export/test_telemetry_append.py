@@ -137,7 +137,7 @@ def test_only_one_adds_at_a_time(engine: Engine, tmp_path: Path) -> None:
 
     with (
         locked_folder(tmp_path / "out"),
-        pytest.raises(ExportError, match=r"another export is adding to .*: let it end first"),
+        pytest.raises(ExportError, match=r"another export is adding to .*: wait for its end"),
     ):
         appended(engine, tmp_path / "out")
 
@@ -148,7 +148,7 @@ def test_an_export_of_another_version_is_left_alone(engine: Engine, tmp_path: Pa
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"schema_version": 1}))
 
     with pytest.raises(
-        ExportError, match=r"is an export of schema version 1, .*: keep it, and begin a new one beside it"
+        ExportError, match=r"is an export of schema version 1, .*Keep it, and begin a new one next to it"
     ):
         appended(engine, tmp_path / "out")
 
