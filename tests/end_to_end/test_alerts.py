@@ -35,8 +35,8 @@ def test_a_running_gateway_tells_how_far_its_budget_is_spent(tmp_path: Path) -> 
                 statuses.add(httpx.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30).status_code)
             for _ in range(3):
                 assert receiver.arrived.acquire(timeout=10)
-            assert sorted(told["data"]["threshold"] for told in receiver.received) == [50, 80, 100]
-            assert {told["data"]["scope"] for told in receiver.received} == {"account:default"}
+            assert sorted(alert["data"]["threshold"] for alert in receiver.received) == [50, 80, 100]
+            assert {alert["data"]["scope"] for alert in receiver.received} == {"account:default"}
             assert len(set(receiver.ids)) == 3
             shown = httpx.get(f"{gateway.url}/metrics").text
             assert 'llmdeal_budget_alerts_total{outcome="delivered"} 3.0' in shown

@@ -1,4 +1,4 @@
-"""Every background part of a real gateway survives an unforeseen error of what it works with, and says that it is down."""
+"""Every background part of a real gateway survives an unforeseen error of a collaborator, and is shown as down."""
 
 import asyncio
 import threading

@@ -37,20 +37,20 @@ LLMDEAL = [sys.executable, "-c", "from serve.cli.main import run; run()"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two bundles, to be copied: `contrary` knows fewer models, in another order, and holds for bad what the shipped one holds for good."""
-    folder = tmp_path_factory.mktemp("made")
+def derived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two bundles to copy. `contrary` has fewer models in another order, and predicts the opposite of the other."""
+    folder = tmp_path_factory.mktemp("derived")
     derive_bundle(folder / "contrary", is_contrary=True, leaves_out=5)
     derive_bundle(folder / "alike")
     return folder
 
 
 @pytest.fixture
-def bundles(made: Path, tmp_path: Path) -> Path:
+def bundles(derived: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "bundles"
     for name in ("contrary", "alike"):
         (folder / name).mkdir(parents=True)
-        for file in (made / name).iterdir():
+        for file in (derived / name).iterdir():
             (folder / name / file.name).write_bytes(file.read_bytes())
     return folder
 
@@ -180,7 +180,9 @@ def test_an_altered_bundle_is_refused_by_a_running_gateway_until_it_is_whole_aga
     graph = keeper.store.folder / "contrary" / "model.onnx"
     whole = graph.read_bytes()
     lanes_lock = gateway.resources.follower.lanes_lock
-    asyncio.run_coroutine_threadsafe(lanes_lock.acquire(), gateway._loop).result(5)  # nobody looks in between
+    asyncio.run_coroutine_threadsafe(lanes_lock.acquire(), gateway._loop).result(
+        5
+    )  # the gateway does not follow in between
     keeper.promote("contrary", "test", is_forced=True, note="a test")
     graph.write_bytes(whole[:-1] + b"\0")
     gateway._loop.call_soon_threadsafe(lanes_lock.release)
@@ -380,11 +382,11 @@ def test_all_workers_follow(bundles: Path) -> None:
         process = subprocess.Popen(command, stderr=stderr, env=environment, cwd=folder)
     try:
         ends_at = time.monotonic() + 60
-        while (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
+        while (match := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
             assert time.monotonic() < ends_at, log.read_text()
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
-        url = f"{found[0]}/readyz"
+        url = f"{match[0]}/readyz"
 
         def versions() -> set[str]:
             return {
@@ -410,7 +412,8 @@ def test_a_promotion_that_is_killed_happened_or_did_not(bundles: Path, keeper: B
         "from serve.bundles.bundle_keeper import BundleKeeper; from serve.bundles.store import BundleStore\n"
         "from serve.identity.audit_repository import AuditRepository; from serve.bundles.history import BundleHistory\n"
         "from serve.storage.database import open_database\n"
-        "folder = Path(sys.argv[1]); history = BundleHistory(AuditRepository(open_database(str(folder / 'llmdeal.db')), lambda: datetime.now(UTC)))\n"
+        "folder = Path(sys.argv[1]); engine = open_database(str(folder / 'llmdeal.db'))\n"
+        "history = BundleHistory(AuditRepository(engine, lambda: datetime.now(UTC)))\n"
         "keeper = BundleKeeper(BundleStore(folder / 'bundles', Path(sys.argv[2])), history)\n"
         "print('ready', flush=True)\n"
         "while True:\n"

@@ -1,4 +1,4 @@
-"""Feedback moves a running gateway's lanes: the next decision, its explanation, the metrics, the pages and the command all show it."""
+"""Feedback moves the lanes of a running gateway: the next decision, its explanation, metrics, pages and command."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def provider() -> Iterator[ScriptedProvider]:
 
 def servers(provider: ScriptedProvider) -> list[dict[str, Any]]:
     """Return two lanes of two models that are believed to be equally good, the first a little cheaper."""
-    found = []
+    entries = []
     for name, rate in (("first", "0.5"), ("second", "0.6")):
         model = {
             "upstream_model": "llama",
@@ -47,9 +47,9 @@ def servers(provider: ScriptedProvider) -> list[dict[str, Any]]:
             "input_usd_per_mtok": rate,
             "output_usd_per_mtok": "1",
         }
-        known = {**model, "context_tokens": 32_000, "trained_name": "llama-3.1-8b-instruct"}
-        found.append({"id": name, "base_url": provider.base_url, "models": [known]})
-    return found
+        graded = {**model, "context_tokens": 32_000, "trained_name": "llama-3.1-8b-instruct"}
+        entries.append({"id": name, "base_url": provider.base_url, "models": [graded]})
+    return entries
 
 
 def ask(gateway: GatewayThread) -> httpx.Response:
@@ -75,8 +75,8 @@ def test_thumbs_down_send_the_next_request_to_the_other_lane(
         for _ in range(12):
             answer = ask(gateway)
             assert answer.headers["x-llmdeal-lane"] == "first/llama"
-            told = {"request_id": answer.headers["x-llmdeal-request-id"], "metric_name": "thumbs", "value": False}
-            assert httpx.post(f"{gateway.url}/v1/feedback", json=told, timeout=30).status_code == 202
+            feedback = {"request_id": answer.headers["x-llmdeal-request-id"], "metric_name": "thumbs", "value": False}
+            assert httpx.post(f"{gateway.url}/v1/feedback", json=feedback, timeout=30).status_code == 202
         gateway.attempts()
         learn(gateway, monkeypatch)
         moved = ask(gateway)
@@ -126,8 +126,8 @@ def test_the_command_shows_what_was_learned_and_its_status_says_whether_an_alarm
         database = gateway.resources.engine.url.database
         for _ in range(2):
             answer = ask(gateway)
-            told = {"request_id": answer.headers["x-llmdeal-request-id"], "metric_name": "thumbs", "value": False}
-            httpx.post(f"{gateway.url}/v1/feedback", json=told, timeout=30)
+            feedback = {"request_id": answer.headers["x-llmdeal-request-id"], "metric_name": "thumbs", "value": False}
+            httpx.post(f"{gateway.url}/v1/feedback", json=feedback, timeout=30)
         gateway.attempts()
     monkeypatch.setattr("serve.watch.lane_watch._LAG_US", 0)
     monkeypatch.setenv("LLMDEAL_DATABASE", str(database))

@@ -1,4 +1,4 @@
-"""Several worker processes behind one port: as many as asked for, one database, started anew when one dies, stopped together."""
+"""Several worker processes behind one port: on one database, restarted when one dies, stopped together."""
 
 import os
 import re
@@ -41,8 +41,8 @@ class RunningGateway:
     def url(self) -> str:
         ends_at = time.monotonic() + 60
         while time.monotonic() < ends_at and self.process.poll() is None:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text()):
-                return found[0]
+            if match := re.search(r"http://127\.0\.0\.1:\d+", self.log.read_text()):
+                return match[0]
             time.sleep(0.05)
         raise AssertionError(self.log.read_text())
 
@@ -124,13 +124,13 @@ def test_a_worker_whose_journal_cannot_be_written_names_that_and_not_the_port(tm
     for workers in ("1", "2"):
         with running(tmp_path, "--workers", workers) as gateway:
             assert gateway.process.wait(60) == 2
-        said = gateway.log.read_text()
-        assert "the gateway cannot start: " in said
-        assert "cannot listen" not in said
+        log = gateway.log.read_text()
+        assert "the gateway cannot start: " in log
+        assert "cannot listen" not in log
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_a_worker_that_is_started_anew_does_not_undo_a_budget_that_was_set_since(tmp_path: Path) -> None:
+def test_a_worker_that_is_restarted_does_not_undo_a_budget_that_was_set_since(tmp_path: Path) -> None:
     scope = "account:default"
     with running(tmp_path, "--workers", "2", LLMDEAL_MONTHLY_BUDGET_USD="5") as gateway:
         gateway.url()

@@ -1,4 +1,4 @@
-"""Budget alerts: noticed once, signed, told until they are taken, whatever is restarted meanwhile."""
+"""Budget alerts: noticed once, signed, and sent until a receiver takes them, also over restarts."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ CAP = 5_000_000_000
 
 
 class SetClock:
-    """A clock that stands until it is told otherwise."""
+    """A clock that stands until the test sets it."""
 
     def __init__(self) -> None:
         self.instant = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -109,7 +109,7 @@ class Worker:
 
 
 def thresholds(receiver: WebhookReceiver) -> list[int]:
-    return [told["data"]["threshold"] for told in receiver.received]
+    return [alert["data"]["threshold"] for alert in receiver.received]
 
 
 def test_each_threshold_is_told_once_with_all_that_is_to_know(
@@ -207,7 +207,7 @@ def test_a_budget_that_refuses_is_full_before_its_last_cent_is_spent(
     assert receiver.received == []  # one large request was refused, smaller ones go on
     spend(engine, CAP * 4 // 10)
     worker.round()
-    assert [told["data"]["spent_usd"] for told in receiver.received] == ["4.500000000"]
+    assert [alert["data"]["spent_usd"] for alert in receiver.received] == ["4.500000000"]
 
 
 def test_another_cap_tells_nothing_again_and_what_it_newly_means_at_once(
@@ -235,8 +235,11 @@ def test_every_month_begins_anew_where_the_budget_lives(
     clock.instant = datetime(2026, 11, 30, 15, 5, tzinfo=UTC)  # five past midnight, the first of December in Tokyo
     spend(engine, CAP, "2026-12")
     worker.round()
-    assert [told["data"]["period"] for told in receiver.received] == ["2026-11", "2026-12"]
-    assert [told["data"]["resets_at"] for told in receiver.received] == ["2026-11-30T15:00:00Z", "2026-12-31T15:00:00Z"]
+    assert [alert["data"]["period"] for alert in receiver.received] == ["2026-11", "2026-12"]
+    assert [alert["data"]["resets_at"] for alert in receiver.received] == [
+        "2026-11-30T15:00:00Z",
+        "2026-12-31T15:00:00Z",
+    ]
 
 
 def test_what_is_settled_just_after_midnight_is_told_and_older_months_are_not(
@@ -248,7 +251,7 @@ def test_what_is_settled_just_after_midnight_is_told_and_older_months_are_not(
     assert receiver.received == []
     clock.instant = datetime(2026, 12, 1, 0, 5, tzinfo=UTC)
     Worker(engine, receiver.url, clock, thresholds=(50,)).round()
-    assert [told["data"]["period"] for told in receiver.received] == [MONTH]
+    assert [alert["data"]["period"] for alert in receiver.received] == [MONTH]
 
 
 @pytest.mark.parametrize(
@@ -291,7 +294,7 @@ def test_an_alarm_of_the_watch_is_signed_and_told_until_it_is_taken_once_a_day(
     worker.round()
     watch.tell([alarm], to_microseconds(clock.now()))
     worker.round()
-    assert [told["type"] for told in receiver.received] == ["watch.alarm", "watch.alarm"]
+    assert [alert["type"] for alert in receiver.received] == ["watch.alarm", "watch.alarm"]
     assert len(set(receiver.ids)) == 1
     assert receiver.received[1]["data"]["message"] == "It is worse."
     clock.pass_s(86_400)

@@ -1,4 +1,4 @@
-"""What is found in an answer without asking anybody, from the bytes of every dialect, whole or streamed."""
+"""Checks of an answer that ask no model and no person, from the bytes of every dialect, whole or streamed."""
 
 import json
 import time
@@ -31,7 +31,10 @@ SCHEMA = {
     "additionalProperties": False,
 }
 TOOL = {"type": "function", "function": {"name": "add", "parameters": SCHEMA}}
-LONG = "Autumn leaves fall because trees seal the stems of their leaves to save water when the days grow short and the nights cold."
+LONG = (
+    "Autumn leaves fall because trees seal the stems of their leaves to save water "
+    "when the days grow short and the nights cold."
+)
 
 
 REGRETS = (
@@ -47,18 +50,18 @@ REGRETS = (
 )
 
 
-def chat(*messages: str | dict[str, Any], **fields: Any) -> Inquiry:
-    said = [
-        message if isinstance(message, dict) else {"role": ("user", "assistant")[number % 2], "content": message}
-        for number, message in enumerate(messages)
+def chat(*contents: str | dict[str, Any], **fields: Any) -> Inquiry:
+    messages = [
+        content if isinstance(content, dict) else {"role": ("user", "assistant")[number % 2], "content": content}
+        for number, content in enumerate(contents)
     ]
-    return read_chat_request(json.dumps({"model": "smart-route", "messages": said, **fields}).encode())
+    return read_chat_request(json.dumps({"model": "smart-route", "messages": messages, **fields}).encode())
 
 
 def completion(content: str | None, reason: str = "stop", **message: Any) -> bytes:
-    said = {"role": "assistant", "content": content, **message}
+    answer = {"role": "assistant", "content": content, **message}
     return json.dumps(
-        {"id": "c", "model": "m", "choices": [{"index": 0, "message": said, "finish_reason": reason}]}
+        {"id": "c", "model": "m", "choices": [{"index": 0, "message": answer, "finish_reason": reason}]}
     ).encode()
 
 
@@ -85,7 +88,7 @@ def finished(inquiry: Inquiry, raw: bytes | tuple[bytes, ...], **others: Any) ->
     return replace(answer, **others)
 
 
-def found(inquiry: Inquiry, raw: bytes | tuple[bytes, ...], **others: Any) -> dict[str, float]:
+def values_of(inquiry: Inquiry, raw: bytes | tuple[bytes, ...], **others: Any) -> dict[str, float]:
     return {name: value for _, name, value in Checks().findings(finished(inquiry, raw, **others))}
 
 
@@ -105,15 +108,15 @@ def wanting_schema(schema: object = SCHEMA) -> Inquiry:
     ],
 )
 def test_an_answer_is_held_to_the_schema_of_its_request(text: str, is_valid: float) -> None:
-    assert found(wanting_schema(), completion(text))["schema_valid"] == is_valid
-    assert found(wanting_schema(), streamed(text[:3], text[3:]))["schema_valid"] == is_valid
+    assert values_of(wanting_schema(), completion(text))["schema_valid"] == is_valid
+    assert values_of(wanting_schema(), streamed(text[:3], text[3:]))["schema_valid"] == is_valid
 
 
 def test_any_object_will_do_where_json_was_asked_for_without_a_schema() -> None:
     asked = chat("Add 1 and 2 as JSON", response_format={"type": "json_object"})
-    assert found(asked, completion('{"x": [1]}'))["schema_valid"] == 1
-    assert found(asked, completion("[1]"))["schema_valid"] == 0
-    assert "schema_valid" not in found(chat("Add"), completion("[1]"))
+    assert values_of(asked, completion('{"x": [1]}'))["schema_valid"] == 1
+    assert values_of(asked, completion("[1]"))["schema_valid"] == 0
+    assert "schema_valid" not in values_of(chat("Add"), completion("[1]"))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +129,7 @@ def test_any_object_will_do_where_json_was_asked_for_without_a_schema() -> None:
     ],
 )
 def test_a_schema_that_cannot_be_used_says_nothing_and_fetches_nothing(schema: dict[str, Any]) -> None:
-    assert "schema_valid" not in found(
+    assert "schema_valid" not in values_of(
         wanting_schema({"type": "object", "properties": {"a": schema}}), completion('{"a": "x"}')
     )
 
@@ -137,11 +140,11 @@ def test_patterns_of_a_stranger_take_no_exponential_time() -> None:
 
 
 def called(*calls: tuple[str, str]) -> bytes:
-    said = [
+    tool_calls = [
         {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": text}}
         for n, (name, text) in enumerate(calls)
     ]
-    return completion(None, "tool_calls", tool_calls=said)
+    return completion(None, "tool_calls", tool_calls=tool_calls)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ def called(*calls: tuple[str, str]) -> bytes:
     ],
 )
 def test_arguments_of_calls_are_held_to_their_tools(calls: list[tuple[str, str]], is_valid: float) -> None:
-    findings = found(chat("Add", tools=[TOOL]), called(*calls))
+    findings = values_of(chat("Add", tools=[TOOL]), called(*calls))
     assert findings == {"tool_arguments_valid": is_valid}
 
 
@@ -167,16 +170,16 @@ def test_calls_are_read_from_a_stream() -> None:
         for delta in deltas
     )
     assert read_answer_content("openai", pieces, "tool_calls", Quirks()).calls == (ToolCall("add", '{"sum": 1}'),)
-    assert found(chat("Add", tools=[TOOL]), pieces) == {"tool_arguments_valid": 1}
+    assert values_of(chat("Add", tools=[TOOL]), pieces) == {"tool_arguments_valid": 1}
 
 
 def test_a_refusal_is_known_by_its_field_its_end_or_its_first_words() -> None:
     question = chat("How do I pick a lock?")
-    assert found(question, completion("Insert the tension wrench."))["refusal"] == 0
-    assert found(question, completion(None, refusal="No."))["refusal"] == 1
-    assert found(question, completion("It goes", "content_filter"))["refusal"] == 1
-    assert found(question, completion("I’m sorry, but I can’t assist with that."))["refusal"] == 1
-    assert found(question, streamed("I'm sor", "ry, I cannot help with that."))["refusal"] == 1
+    assert values_of(question, completion("Insert the tension wrench."))["refusal"] == 0
+    assert values_of(question, completion(None, refusal="No."))["refusal"] == 1
+    assert values_of(question, completion("It goes", "content_filter"))["refusal"] == 1
+    assert values_of(question, completion("I’m sorry, but I can’t assist with that."))["refusal"] == 1
+    assert values_of(question, streamed("I'm sor", "ry, I cannot help with that."))["refusal"] == 1
 
 
 @pytest.mark.parametrize(
@@ -235,8 +238,8 @@ def test_labelled_answers_are_counted_by_what_the_phrases_say(
     path = tmp_path / "answers.csv"
     path.write_text("id,completion,final_label\n" + "".join(f'v2,"{text}",{label}\n' for text, label in rows))
     count_refusals([str(path)])
-    said = "called a refusal are 1 of 2 that refuse, 1 of 1 that refuse in part, 0 of 1 that comply"
-    assert capsys.readouterr().out.splitlines() == [f"answers.csv: {said}", f"all: {said}"]
+    line = "called a refusal are 1 of 2 that refuse, 1 of 1 that refuse in part, 0 of 1 that comply"
+    assert capsys.readouterr().out.splitlines() == [f"answers.csv: {line}", f"all: {line}"]
     (tmp_path / "other.csv").write_text("id,prompt\n1,Hi\n")
     with pytest.raises(ValueError, match=r"other\.csv: has no columns completion and final_label"):
         count_refusals([str(tmp_path / "other.csv")])
@@ -251,10 +254,10 @@ def test_no_answer_can_keep_the_search_for_a_refusal_busy(text: str) -> None:
 
 
 def test_a_cut_end_is_noted_unless_the_caller_wanted_few_tokens() -> None:
-    assert found(chat("Tell"), completion("Once upon", "length"))["truncated"] == 1
-    assert found(chat("Tell", max_tokens=500), completion("Once upon", "length"))["truncated"] == 1
-    assert "truncated" not in found(chat("Yes or no?", max_tokens=1), completion("Yes", "length"))
-    assert "truncated" not in found(chat("Tell"), completion("The end."))
+    assert values_of(chat("Tell"), completion("Once upon", "length"))["truncated"] == 1
+    assert values_of(chat("Tell", max_tokens=500), completion("Once upon", "length"))["truncated"] == 1
+    assert "truncated" not in values_of(chat("Yes or no?", max_tokens=1), completion("Yes", "length"))
+    assert "truncated" not in values_of(chat("Tell"), completion("The end."))
 
 
 def test_messages_and_responses_are_read_as_well() -> None:
@@ -269,27 +272,27 @@ def test_messages_and_responses_are_read_as_well() -> None:
         "content": [{"type": "text", "text": "I can't help with that."}],
     }
     raw = json.dumps({**body, "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}}).encode()
-    assert found(messages, raw)["refusal"] == 1
-    assert found(messages, completion("Hello."), dialect="openai")["refusal"] == 0
+    assert values_of(messages, raw)["refusal"] == 1
+    assert values_of(messages, completion("Hello."), dialect="openai")["refusal"] == 0
     text = {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}
     responses = read_responses_request(
         json.dumps({"model": "smart-route", "input": "Add 1 and 2", "text": text}).encode()
     )
-    said = {"type": "message", "content": [{"type": "output_text", "text": '{"sum": 3}'}]}
-    response = {"object": "response", "status": "completed", "output": [said]}
-    assert found(responses, json.dumps(response).encode())["schema_valid"] == 1
+    message = {"type": "message", "content": [{"type": "output_text", "text": '{"sum": 3}'}]}
+    response = {"object": "response", "status": "completed", "output": [message]}
+    assert values_of(responses, json.dumps(response).encode())["schema_valid"] == 1
     event = (
         b"event: response.completed\ndata: "
         + json.dumps({"type": "response.completed", "response": response}).encode()
         + b"\n\n"
     )
-    assert found(responses, (event[:40], event[40:])) == {"refusal": 0, "schema_valid": 1}
+    assert values_of(responses, (event[:40], event[40:])) == {"refusal": 0, "schema_valid": 1}
     call = {"type": "function_call", "name": "add", "arguments": "{"}
-    assert found(responses, json.dumps({**response, "output": [call]}).encode()) == {"tool_arguments_valid": 0}
+    assert values_of(responses, json.dumps({**response, "output": [call]}).encode()) == {"tool_arguments_valid": 0}
 
 
 def follow(*answers: FinishedAnswer) -> list[Finding]:
-    """Return what was found of questions asked again and of edits, over all answers."""
+    """Return the findings about repeated questions and edits, over all answers."""
     checks = Checks()
     return [
         finding

@@ -1,4 +1,4 @@
-"""Corrections of single accounts as a gateway finds them: which bundle they are for, when they are written anew, what is damaged."""
+"""Corrections of single accounts as a gateway reads them: for which bundle, after a change, and from damaged files."""
 
 import logging
 from dataclasses import replace
@@ -37,10 +37,11 @@ def corrections(directory: LaneDirectory, offset: float, **changes: object) -> A
     space = PromptSpace.of_beliefs(rng.uniform(0.1, 0.9, (300, n_trained)).astype(np.float32))
     version = directory.router_version
     own = AccountCorrection(np.array([offset, 0.0, 0.0, 0.0, 0.0]), {}, 400)
-    return replace(AccountCorrections(version, space, {hashed("acme", version): own}), **changes)  # type: ignore[arg-type]
+    corrections = AccountCorrections(version, space, {hashed("acme", version): own})
+    return replace(corrections, **changes)  # type: ignore[arg-type]
 
 
-def test_a_file_that_is_written_anew_is_read_anew(tmp_path: Path, directory: LaneDirectory) -> None:
+def test_a_file_that_changed_is_read_again(tmp_path: Path, directory: LaneDirectory) -> None:
     watch = AccountWatch(tmp_path / "corrections", list)
     assert not watch.look()
     (tmp_path / "corrections").mkdir()

@@ -1,4 +1,4 @@
-"""The watch on a database: learned once for all workers, kept over restarts, told by webhook, and looked at in prompts and prices."""
+"""The watch on a database: it learns for all workers, survives restarts, sends alarms, compares prompts and prices."""
 
 import json
 import logging
@@ -198,9 +198,9 @@ def test_a_lane_that_fails_for_hours_rings_and_is_told_once_a_day(engine: Engine
     judged(engine, range(400), 0.0)
     alarms = lane_watch(engine).learn(NOW_US)
     assert {alarm.kind for alarm in alarms} >= {"calibration"}
-    told = WatchAlerts(AlertRepository(engine))
-    told.tell(alarms * 2, NOW_US)
-    told.tell(alarms, NOW_US)
+    watch_alerts = WatchAlerts(AlertRepository(engine))
+    watch_alerts.tell(alarms * 2, NOW_US)
+    watch_alerts.tell(alarms, NOW_US)
     bodies = []
     while (due := AlertRepository(engine).take_due(NOW_US, NOW_US + 1_000_000)) is not None:
         bodies.append(json.loads(due.body))
@@ -278,8 +278,8 @@ def test_longer_prompts_than_before_ring_and_like_ones_do_not(engine: Engine) ->
 
 def test_too_few_prompts_are_not_compared(engine: Engine) -> None:
     prompts(engine, 20, 3, 0)
-    found = prompt_watch(engine).compare("default", LaneTable.build([lane(LANES[0])], ()), NOW_US)
-    assert found == {"n_before": 0, "n_now": 20, "numbers": [], "against_bundle": []}
+    comparison = prompt_watch(engine).compare("default", LaneTable.build([lane(LANES[0])], ()), NOW_US)
+    assert comparison == {"n_before": 0, "n_now": 20, "numbers": [], "against_bundle": []}
 
 
 def test_alarms_of_the_last_day_ring_and_older_ones_are_only_told(engine: Engine) -> None:

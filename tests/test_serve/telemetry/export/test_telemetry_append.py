@@ -39,7 +39,8 @@ def add(engine: Engine, *numbers: int, **changes: object) -> None:
 def lane(snapshot: str, lane_id: str = "sandbox/small", **changes: object) -> LaneRow:
     values = {"provider": "sandbox", "upstream_model": "small", "vendor_model": "sandbox/small", "noted_at": NOON}
     rates = {"input_usd_per_mtok": 0.05, "output_usd_per_mtok": 0.08}
-    return LaneRow(price_snapshot_id=snapshot, lane_id=lane_id, **{**values, **rates, **changes})  # type: ignore[arg-type]
+    others = {**values, **rates, **changes}
+    return LaneRow(price_snapshot_id=snapshot, lane_id=lane_id, **others)  # type: ignore[arg-type]
 
 
 def appended(engine: Engine, out: Path, end: timedelta = DAY) -> ExportSummary:
