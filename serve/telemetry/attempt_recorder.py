@@ -7,12 +7,13 @@ from router.decision import Decision
 from router.price_table import TokenUsage
 from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Outcome
 from serve.clock import Clock
-from serve.identity.content_consent import ContentConsent, ContentLogging
+from serve.identity.content_consent import ContentConsent
 from serve.metrics import Metrics
 from serve.outcome_checks.answer_content import read_answer_content
 from serve.outcome_checks.checker import OutcomeChecker
 from serve.proxy.attempt import UNCHARGED_OUTCOMES, Attempt
 from serve.routing.call import Call
+from serve.settings import ContentLogging
 
 _MAX_WORD_CHARACTERS = 200
 _LARGEST_INT32 = 2**31 - 1
