@@ -1,4 +1,7 @@
-"""The plotting library, plotly.js, out of the Python package `plotly`: its one file is served as it lies there, and nothing of the package is imported."""
+"""The plotting library plotly.js, from the Python package `plotly` (the extra `plots`).
+
+The package's one script file is served as it is. Nothing of the package is imported.
+"""
 
 import gzip
 import hashlib
@@ -26,16 +29,17 @@ class _Script:
 
 
 def plot_library_url() -> str:
-    """Return where browsers get the library; another version has another address. Empty: the package is not installed."""
-    return f"{_ADDRESS}?v={_version()}" if _file() is not None else ""
+    """Return the library's address, which names its version. Empty: the package is not installed."""
+    return f"{_ADDRESS}?v={_version()}" if _script_file() is not None else ""
 
 
 @routes.get(_ADDRESS)
 def read_plot_library(request: Request, v: str = "") -> Response:
-    """Return the script: 1.4 MB where the browser takes it compressed, asked for once by those who explore a plot."""
-    script = _script()
-    if script is None:
-        raise not_found("The package plotly is not installed.")
+    """Return the script, compressed to 1.4 MB if the browser takes that. A browser asks for it once."""
+    file = _script_file()
+    if file is None:
+        raise not_found("The package plotly is not installed. Run pip install 'llmdeal[plots]' and restart llmdeal.")
+    script = _script(file)
     headers = {
         "cache-control": "public, max-age=31536000, immutable" if v == _version() else "no-cache",
         "x-content-type-options": "nosniff",
@@ -51,10 +55,9 @@ def read_plot_library(request: Request, v: str = "") -> Response:
     )
 
 
-@lru_cache(maxsize=1)
-def _file() -> Path | None:
-    found = find_spec("plotly")
-    folders = () if found is None else found.submodule_search_locations or ()
+def _script_file() -> Path | None:
+    package = find_spec("plotly")
+    folders = () if package is None else package.submodule_search_locations or ()
     files = (Path(folder) / "package_data" / "plotly.min.js" for folder in folders)
     return next((file for file in files if file.is_file()), None)
 
@@ -62,16 +65,13 @@ def _file() -> Path | None:
 @lru_cache(maxsize=1)
 def _version() -> str:
     try:
-        told = version("plotly")
+        package_version = version("plotly")
     except PackageNotFoundError:
-        told = "unknown"
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+        package_version = "unknown"
+    return hashlib.sha256(package_version.encode()).hexdigest()[:12]
 
 
 @lru_cache(maxsize=1)
-def _script() -> _Script | None:
-    file = _file()
-    if file is None:
-        return None
+def _script(file: Path) -> _Script:
     content = file.read_bytes()
     return _Script(content, gzip.compress(content, _COMPRESSION, mtime=0))

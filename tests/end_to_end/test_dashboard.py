@@ -1,8 +1,10 @@
 """The dashboard over real HTTP: every page, with nothing logged and with much, for whom it is, and against whom it is not."""
 
 import csv
+import html
 import io
 import re
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +16,7 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, refuse
 from telemetry_strategies import attempt_row
 
-from serve.dashboard.page import CONTENT_SECURITY_POLICY
+from serve.dashboard.page import CONTENT_SECURITY_POLICY, environment
 from serve.identity.virtual_keys import issue_virtual_key
 from serve.telemetry.attempt_repository import AttemptRepository
 
@@ -96,6 +98,15 @@ def client(gateway: GatewayThread) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.fixture
+def without_plotly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make `plotly` a package that cannot be found."""
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    environment.cache_clear()
+    yield
+    environment.cache_clear()
+
+
 def answered_id(gateway: GatewayThread) -> str:
     return next(row.request_id for row in gateway.attempts() if row.account == "default" and row.outcome == "ok")
 
@@ -127,6 +138,17 @@ def test_every_link_and_asset_of_every_page_leads_somewhere(client: httpx.Client
     gone = [link for link in sorted(links) if client.get(link, follow_redirects=True).status_code not in (200, 405)]
     assert gone == []
     assert any(link.startswith("/assets/dashboard.css?v=") for link in links)
+
+
+@pytest.mark.usefixtures("without_plotly")
+def test_without_the_plotting_library_plots_are_drawings_without_a_button(client: httpx.Client) -> None:
+    page = client.get("/?span=24h")
+    assert 'class="columns"' in page.text
+    assert "Explore" not in page.text
+    assert "plots.js" not in page.text
+    library = client.get("/assets/plotly.min.js")
+    assert library.status_code == 404
+    assert "pip install 'llmdeal[plots]'" in html.unescape(library.text)
 
 
 def test_what_callers_write_is_shown_and_never_run(client: httpx.Client, gateway: GatewayThread) -> None:
