@@ -47,15 +47,17 @@ NAVIGATION: Final = (
 )
 
 
-def render_page(request: Request, viewer: Viewer | None, template: str, status: int = 200, **told: Any) -> HTMLResponse:
+def render_page(
+    request: Request, viewer: Viewer | None, template: str, status: int = 200, **values: object
+) -> HTMLResponse:
     """Return a page.
 
     Args:
-        request: What was asked for.
-        viewer: Who looks; None: nobody is signed in.
+        request: The request for the page.
+        viewer: The person who looks at it; None: the viewer is not signed in.
         template: Name of a file in `templates`.
         status: The HTTP status.
-        told: What the template shows.
+        values: The page's own values for its template, in addition to those that every page has.
     """
     dashboard = dashboard_of(request.app)
     theme = request.cookies.get(THEME_COOKIE)
@@ -73,7 +75,7 @@ def render_page(request: Request, viewer: Viewer | None, template: str, status: 
         "now": resources_of(request.app).clock.now(),
         "is_sandbox": _is_sandbox(request, viewer),
     }
-    return HTMLResponse(environment().get_template(template).render(shared | told), status, SECURITY_HEADERS)
+    return HTMLResponse(environment().get_template(template).render(shared | values), status, SECURITY_HEADERS)
 
 
 def _accounts(request: Request, viewer: Viewer | None) -> list[str]:
