@@ -4,7 +4,8 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -366,6 +367,19 @@ class Settings(_Section):
         return named + [(entry.name, entry.key.get_secret_value()) for entry in self.virtual_keys]
 
 
+def environment_variable(name: str) -> str:
+    """Return the environment variable that sets a top-level setting; empty for a table or list of llmdeal.toml."""
+    return "" if _is_table(Settings.model_fields[name].annotation) else ENVIRONMENT_PREFIX + name.upper()
+
+
+def _is_table(annotation: Any) -> bool:
+    alternatives = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    return any(
+        get_origin(each) in (dict, tuple) or (isinstance(each, type) and issubclass(each, BaseModel))
+        for each in alternatives
+    )
+
+
 def load_settings(
     config_file: Path | None, environment: Mapping[str, str], overrides: Mapping[str, Any] | None = None
 ) -> Settings:
@@ -380,10 +394,7 @@ def load_settings(
         ConfigurationError: A file is missing or malformed, or a value is wrong; names it, without its value where it is a secret.
     """
     values = _read_toml(config_file)
-    for name, field in Settings.model_fields.items():
-        text = environment.get(ENVIRONMENT_PREFIX + name.upper())
-        if text is not None and field.annotation not in (dict, tuple):
-            values[name] = text
+    values.update(_read_environment(environment))
     values.update({name: value for name, value in (overrides or {}).items() if value is not None})
     try:
         return Settings.model_validate(values)
@@ -393,6 +404,18 @@ def load_settings(
             for item in error.errors(include_input=False)
         )
         raise ConfigurationError(f"settings: {problems} (see 'llmdeal settings' for all names)") from None
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    values = {}
+    for name in Settings.model_fields:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable not in environment:
+            continue
+        if not environment_variable(name):
+            raise ConfigurationError(f"{variable} cannot set '{name}', which is a table. Write it in llmdeal.toml.")
+        values[name] = environment[variable]
+    return values
 
 
 def _read_toml(config_file: Path | None) -> dict[str, Any]:

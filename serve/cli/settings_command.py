@@ -3,14 +3,13 @@
 from rich.console import Console
 from rich.table import Table
 
-from serve.settings import ENVIRONMENT_PREFIX, Settings
+from serve.settings import Settings, environment_variable
 
 
 def settings() -> None:
     """List every setting: its name in llmdeal.toml, in the environment, its default, and what it does."""
     table = Table("llmdeal.toml", "environment", "default", "meaning", title="Settings", title_justify="left")
     for name, field in Settings.model_fields.items():
-        is_scalar = name not in ("alerts", "watch", "providers", "servers", "virtual_keys")
         default = "" if field.default is None else str(field.default)
-        table.add_row(name, ENVIRONMENT_PREFIX + name.upper() if is_scalar else "", default, field.description or "")
+        table.add_row(name, environment_variable(name), default, field.description or "")
     Console().print(table)

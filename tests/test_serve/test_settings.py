@@ -6,7 +6,7 @@ import pytest
 
 from serve.errors import ConfigurationError
 from serve.identity.virtual_keys import issue_virtual_key
-from serve.settings import check_exposure, load_settings
+from serve.settings import Settings, check_exposure, environment_variable, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -43,6 +43,28 @@ def test_virtual_keys_come_from_the_file_and_from_the_environment(tmp_path: Path
 def test_a_wrong_setting_is_refused_by_its_name(text: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         load_settings(write(tmp_path, text), {})
+
+
+@pytest.mark.parametrize("name", ["alerts", "exploration", "providers", "servers", "virtual_keys", "watch"])
+def test_a_table_is_not_taken_from_the_environment(name: str) -> None:
+    variable = f"LLMDEAL_{name.upper()}"
+    with pytest.raises(ConfigurationError, match=rf"{variable} cannot set '{name}'.*llmdeal\.toml"):
+        load_settings(None, {variable: "x"})
+    assert environment_variable(name) == ""
+
+
+def test_every_other_setting_has_an_environment_variable() -> None:
+    named = {name: environment_variable(name) for name in Settings.model_fields}
+    assert [name for name, variable in named.items() if not variable] == [
+        "virtual_keys",
+        "providers",
+        "servers",
+        "watch",
+        "alerts",
+        "exploration",
+    ]
+    assert named["keys"] == "LLMDEAL_KEYS"
+    assert named["monthly_budget_usd"] == "LLMDEAL_MONTHLY_BUDGET_USD"
 
 
 def test_a_file_that_was_named_must_exist(tmp_path: Path) -> None:

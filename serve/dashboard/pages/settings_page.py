@@ -14,7 +14,7 @@ from serve.dashboard.views.settings_view import setting_lines
 from serve.errors import BadRequestError, RequestError
 from serve.gateway import resources_of
 from serve.routing.chosen_policy import NUMBER_OF, chosen_policy
-from serve.settings import ENVIRONMENT_PREFIX
+from serve.settings import environment_variable
 
 routes = APIRouter(include_in_schema=False)
 
@@ -64,7 +64,7 @@ def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = ""
         viewer,
         "settings.html",
         status,
-        lines=setting_lines(dashboard_of(request.app).settings, ENVIRONMENT_PREFIX),
+        lines=setting_lines(dashboard_of(request.app).settings, environment_variable),
         running=running,
         numbers=numbers,
         number_of=NUMBER_OF,

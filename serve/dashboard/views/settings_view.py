@@ -1,6 +1,6 @@
 """Settings as a page shows them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,19 +27,18 @@ class SettingLine:
     purpose: str
 
 
-def setting_lines(settings: BaseModel, environment_prefix: str) -> list[SettingLine]:
+def setting_lines(settings: BaseModel, variable_of: Callable[[str], str]) -> list[SettingLine]:
     """Return every setting: those that were set first, in the order of the documentation.
 
     Args:
-        settings: The settings of the running gateway.
-        environment_prefix: Start of the name of every environment variable that sets one.
+        settings: Settings of the running gateway.
+        variable_of: Function from the name of a setting to its environment variable; empty: it has none.
     """
     lines = []
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        is_scalar = not isinstance(value, (BaseModel, Mapping, tuple))
-        variable = environment_prefix + name.upper() if is_scalar else ""
-        lines.append(SettingLine(name, variable, _text(value), value == field.get_default(), field.description or ""))
+        is_default = value == field.get_default()
+        lines.append(SettingLine(name, variable_of(name), _text(value), is_default, field.description or ""))
     return sorted(lines, key=lambda line: line.is_default)
 
 

@@ -2,7 +2,7 @@
 
 from serve.dashboard.views.settings_view import setting_lines
 from serve.identity.virtual_keys import issue_virtual_key
-from serve.settings import ENVIRONMENT_PREFIX, Settings
+from serve.settings import Settings, environment_variable
 
 KEY = issue_virtual_key()
 
@@ -19,13 +19,15 @@ def test_what_was_set_comes_first_and_secrets_are_not_shown() -> None:
             "port": 9000,
         }
     )
-    lines = setting_lines(settings, ENVIRONMENT_PREFIX)
+    lines = setting_lines(settings, environment_variable)
     values = {line.name: line.value for line in lines}
     assert values["database"] == "postgresql://…@db/llmdeal"
     assert values["shared_state"] == "valkey://…@cache:6379"
     assert values["keys"] == values["master_key"] == "set"
     assert values["providers"] == "openai: key set, monthly_budget_usd 40"
     assert values["virtual_keys"] == "key set, name ci"
+    assert {line.name: line.environment for line in lines}["port"] == "LLMDEAL_PORT"
+    assert [line.name for line in lines if not line.environment][:2] == ["virtual_keys", "providers"]
     assert [line.is_default for line in lines] == sorted(line.is_default for line in lines)
     assert "canary" not in repr(lines)
     assert KEY not in repr(lines)
