@@ -16,11 +16,11 @@ class Bill:
 
     Args:
         cost: Cost of the answer's tokens.
-        explanation: Explanation of the decision. None: the caller did not ask for it.
+        explanation: Explanation of the decision, which JSON can hold. None: the caller did not ask for it.
     """
 
     cost: Cost
-    explanation: dict[str, Any] | None = None
+    explanation: object = None
 
 
 Settle = Callable[[TokenUsage], Bill]

@@ -15,7 +15,9 @@ _log = logging.getLogger("llmdeal.count_tokens")
 _MAX_ANSWER_BYTES = 64 * 1024
 
 
-class _Count(msgspec.Struct):
+class CountAnswer(msgspec.Struct):
+    """The length of a request."""
+
     input_tokens: int
 
 
@@ -42,7 +44,7 @@ class CountTokens:
             (b"x-llmdeal-lane", header_value(call.decision.chosen.lane_id)),
             (b"x-llmdeal-token-count", b"estimated" if counted is None else b"exact"),
         ]
-        await send_json(send, 200, {"input_tokens": tokens}, headers)
+        await send_json(send, 200, CountAnswer(tokens), headers)
 
 
 async def _ask_lane(call: Call) -> int | None:
@@ -59,7 +61,7 @@ async def _ask_lane(call: Call) -> int | None:
         )
         try:
             raw = await response.read(_MAX_ANSWER_BYTES)
-            return msgspec.json.decode(raw, type=_Count).input_tokens if response.status == 200 else None
+            return msgspec.json.decode(raw, type=CountAnswer).input_tokens if response.status == 200 else None
         finally:
             response.close()
     except (TransportError, msgspec.MsgspecError) as error:

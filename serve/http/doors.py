@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from serve.dialects.anthropic.dialect import ANTHROPIC
 from serve.dialects.anthropic.messages_request import read_count_request, read_messages_request
@@ -11,7 +10,7 @@ from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.conversation import read_chat_request
 from serve.dialects.responses.responses_request import read_responses_request
 from serve.errors import RequestError
-from serve.http.error_envelope import error_envelope, messages_error_envelope
+from serve.http.error_envelope import ErrorAnswer, MessagesErrorAnswer, error_envelope, messages_error_envelope
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Door:
     """
 
     read: Callable[[bytes], Inquiry]
-    error_envelope: Callable[[RequestError], dict[str, Any]]
+    error_envelope: Callable[[RequestError], ErrorAnswer | MessagesErrorAnswer]
     passed_headers: tuple[bytes, ...] = ()
 
 

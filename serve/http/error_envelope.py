@@ -1,25 +1,40 @@
 """Errors as each door's dialect has them: OpenAI's `{"error": {"message", "type", "param", "code"}}`, Anthropic's `{"type": "error", "error": …}`."""
 
-from typing import Any
+from typing import Literal
 
-from serve.errors import MethodNotAllowedError, RateLimitedError, RequestError, UpstreamError
+from msgspec import UNSET, Struct, UnsetType
+
+from serve.errors import AttemptSummary, MethodNotAllowedError, RateLimitedError, RequestError, UpstreamError
 from serve.http.asgi import RawHeaders
 from serve.redaction import redact
 
 
-def error_envelope(error: RequestError) -> dict[str, Any]:
-    """Return the body for an error; a key that a caller sent where none belongs is not repeated."""
-    envelope: dict[str, Any] = {
-        "message": redact(error.message),
-        "type": error.type,
-        "param": error.param,
-        "code": error.code,
-    }
-    if isinstance(error, UpstreamError):
-        envelope["attempts"] = [
-            {"lane": attempt.lane, "status": attempt.status, "outcome": attempt.outcome} for attempt in error.attempts
-        ]
-    return {"error": envelope}
+class ErrorBody(Struct):
+    """What is wrong and what to do; `attempts` if lanes were tried."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    attempts: tuple[AttemptSummary, ...] | UnsetType = UNSET
+
+
+class ErrorAnswer(Struct):
+    """An error, in OpenAI's envelope."""
+
+    error: ErrorBody
+
+
+class MessagesErrorAnswer(Struct):
+    """An error, in Anthropic's envelope."""
+
+    type: Literal["error"]
+    error: ErrorBody
+
+
+def error_envelope(error: RequestError) -> ErrorAnswer:
+    """Return the body for an error in OpenAI's dialect."""
+    return ErrorAnswer(_error_body(error, error.type))
 
 
 _ANTHROPIC_TYPES = {
@@ -38,11 +53,15 @@ _ANTHROPIC_TYPES = {
 """platform.claude.com/docs, "Errors", and the types of the package anthropic 2.12.0, read 2026-11-23."""
 
 
-def messages_error_envelope(error: RequestError) -> dict[str, Any]:
-    """Return the body for an error in Anthropic's dialect; our code and the field at fault stand beside its own two fields."""
-    told = error_envelope(error)["error"]
-    told["type"] = _ANTHROPIC_TYPES.get(error.status, "api_error")
-    return {"type": "error", "error": told}
+def messages_error_envelope(error: RequestError) -> MessagesErrorAnswer:
+    """Return the body for an error in Anthropic's dialect, with our `code` and `param` in addition to its two fields."""
+    return MessagesErrorAnswer("error", _error_body(error, _ANTHROPIC_TYPES.get(error.status, "api_error")))
+
+
+def _error_body(error: RequestError, type_: str) -> ErrorBody:
+    """Return the error itself; a key that the caller sent in the wrong place is not repeated."""
+    attempts = error.attempts if isinstance(error, UpstreamError) else UNSET
+    return ErrorBody(redact(error.message), type_, error.param, error.code, attempts)
 
 
 def error_headers(error: RequestError) -> RawHeaders:

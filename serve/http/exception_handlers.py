@@ -4,7 +4,6 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from serve.errors import (
@@ -17,6 +16,7 @@ from serve.errors import (
     VaultUnavailableError,
 )
 from serve.http.error_envelope import error_envelope, error_headers
+from serve.http.struct_response import StructResponse
 from serve.metrics import Metrics
 from serve.storage.database import DATABASE_AWAY
 
@@ -26,20 +26,20 @@ _log = logging.getLogger("llmdeal.http")
 def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
     """Make `app` answer every error in OpenAI's envelope."""
 
-    def respond(error: RequestError) -> JSONResponse:
+    def respond(error: RequestError) -> StructResponse:
         metrics.note_error(error.code)
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
-        return JSONResponse(error_envelope(error), error.status, headers)
+        return StructResponse(error_envelope(error), error.status, headers)
 
     @app.exception_handler(RequestError)
-    async def on_request_error(request: Request, error: RequestError) -> JSONResponse:
+    async def on_request_error(request: Request, error: RequestError) -> StructResponse:
         return respond(error)
 
     @app.exception_handler(VaultError)
-    async def on_vault_error(request: Request, error: VaultError) -> JSONResponse:
+    async def on_vault_error(request: Request, error: VaultError) -> StructResponse:
         return respond(VaultUnavailableError(str(error)))
 
-    async def on_database_away(request: Request, error: Exception) -> JSONResponse:
+    async def on_database_away(request: Request, error: Exception) -> StructResponse:
         _log.error("the database is away: %s on %s", type(error).__name__, request.url.path)
         return respond(DatabaseAwayError("the database does not answer"))
 
@@ -47,7 +47,7 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
         app.add_exception_handler(kind, on_database_away)
 
     @app.exception_handler(RequestValidationError)
-    async def on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def on_validation_error(request: Request, error: RequestValidationError) -> StructResponse:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return respond(BadRequestError(f"the body is not valid JSON: {first['ctx']['error']}", code="invalid_json"))
@@ -55,7 +55,7 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
         return respond(BadRequestError(f"{first['msg']} (in {param or 'the body'})", param=param))
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    async def on_http_exception(request: Request, error: HTTPException) -> StructResponse:
         if error.status_code == 404:
             return respond(NotFoundError(f"there is nothing at {request.url.path!r}"))
         if error.status_code == 405:

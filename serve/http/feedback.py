@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from router.reward import REWARD_RULES
@@ -13,8 +14,8 @@ from serve.errors import BadRequestError, NotFoundError
 from serve.gateway import resources_of
 from serve.http.admission import conversation_id_of
 from serve.http.authentication import authenticate
-from serve.http.openapi import answered_with, error_answers
-from serve.http.openapi_answers import FeedbackAnswer
+from serve.http.openapi_responses import answered_with, error_answers
+from serve.http.struct_response import StructResponse
 
 routes = APIRouter()
 
@@ -83,6 +84,14 @@ class Feedback(BaseModel):
         return said
 
 
+class FeedbackAnswer(Struct):
+    """What became of the feedback; not recorded means that the log had no room for it."""
+
+    request_id: str
+    request_ids: list[str]
+    is_recorded: bool
+
+
 @routes.post(
     "/v1/feedback",
     status_code=202,
@@ -90,7 +99,7 @@ class Feedback(BaseModel):
     response_model=None,
     responses={202: answered_with(FeedbackAnswer), **error_answers(400, 401, 404)},
 )
-async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
+async def give_feedback(feedback: Feedback, request: Request) -> StructResponse:
     """Store what is said of an answer, or of a conversation's. It may come late and more than once; all of it is kept.
 
     Raises:
@@ -117,7 +126,7 @@ async def give_feedback(feedback: Feedback, request: Request) -> dict[str, Any]:
         for metric_name, value in said.items()
     ]
     recorded = [resources.telemetry.record(row) for row in rows]
-    return {"request_id": request_ids[0], "request_ids": request_ids, "is_recorded": all(recorded)}
+    return StructResponse(FeedbackAnswer(request_ids[0], request_ids, all(recorded)), 202)
 
 
 def _check_range(metric_name: str, value: float) -> None:

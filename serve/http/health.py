@@ -1,18 +1,29 @@
 """`/healthz`, `/readyz` and `/metrics`, for the operator. They show no secret and need no virtual key."""
 
 import asyncio
-from typing import Any
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
+from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from serve.gateway import ResourceSet, resources_of
-from serve.http.openapi import answered_with
-from serve.http.openapi_answers import ReadyAnswer
+from serve.http.openapi_responses import answered_with
+from serve.http.struct_response import StructResponse
 
 routes = APIRouter()
+
+
+class ReadyAnswer(Struct):
+    """The parts that the gateway needs to answer requests, and whether each is there."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, bool]
+    router_version: str
+    lanes: int
+    price_snapshot_id: str
 
 
 @routes.get("/healthz", summary="Is the process alive")
@@ -27,7 +38,7 @@ async def healthz() -> dict[str, str]:
     response_model=None,
     responses={200: answered_with(ReadyAnswer), 503: answered_with(ReadyAnswer, "Not now.")},
 )
-async def readyz(request: Request, response: Response) -> dict[str, Any]:
+async def readyz(request: Request) -> StructResponse:
     """Answer 200 when there is a lane, a quality model and a database, and all background parts run; else 503.
 
     The answer names what is missing; a background part is named only while it waits to be started again.
@@ -40,16 +51,14 @@ async def readyz(request: Request, response: Response) -> dict[str, Any]:
     }
     checks |= {f"background_{part}": False for part in resources.supervisor.down()}
     is_ready = all(checks.values())
-    response.status_code = 200 if is_ready else 503
-    if not is_ready:
-        response.headers["retry-after"] = "5"
-    return {
-        "status": "ready" if is_ready else "not ready",
-        "checks": checks,
-        "router_version": resources.routing.directory.router_version,
-        "lanes": len(resources.routing.directory.table),
-        "price_snapshot_id": resources.routing.directory.price_snapshot_id,
-    }
+    answer = ReadyAnswer(
+        status="ready" if is_ready else "not ready",
+        checks=checks,
+        router_version=resources.routing.directory.router_version,
+        lanes=len(resources.routing.directory.table),
+        price_snapshot_id=resources.routing.directory.price_snapshot_id,
+    )
+    return StructResponse(answer, 200 if is_ready else 503, None if is_ready else {"retry-after": "5"})
 
 
 @routes.get(

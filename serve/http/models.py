@@ -1,21 +1,78 @@
-"""`GET /v1/models`: what can be asked for, with prices and capabilities of every lane. The shape is OpenAI's and Anthropic's at once."""
+"""`GET /v1/models`: the models that a caller can ask for, with prices and capabilities of every lane.
+
+The shape is OpenAI's and Anthropic's at once.
+"""
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request
+from msgspec import Struct
 
 from router.lane import Capability, Lane
 from router.lane_table import LaneTable
 from serve.gateway import resources_of
 from serve.http.authentication import authenticate
-from serve.http.openapi import answered_with, error_answers
-from serve.http.openapi_answers import ModelsAnswer
+from serve.http.openapi_responses import answered_with, error_answers
+from serve.http.struct_response import StructResponse
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneDirectory
 from serve.routing.request import SMART_ROUTE
 
 routes = APIRouter()
+
+_UNKNOWN_DATE: Final = "1970-01-01T00:00:00Z"
+
+
+class Pricing(Struct):
+    """USD; `source` and `checked_on` say where and when it was read."""
+
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cached_input_usd_per_mtok: str | None
+    request_usd: str
+    source: str
+    checked_on: str
+
+
+class OfferedLane(Struct):
+    """One way to get a model; `null` is unknown."""
+
+    id: str
+    provider: str
+    upstream_model: str
+    region: str | None
+    context_length: int | None
+    max_output_tokens: int | None
+    capabilities: list[str]
+    quality_basis: Literal["trained", "calibrated", "prior"]
+    trains_on_data: bool | None
+    retains_data: bool | None
+    pricing: Pricing
+
+
+class OfferedModel(Struct):
+    """A value of `model`, with the lanes that host it; of `smart-route` their names only."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+    type: Literal["model"]
+    display_name: str
+    created_at: str
+    lanes: Sequence[str | OfferedLane]
+
+
+class ModelsAnswer(Struct):
+    """Everything that can be asked for, in the shape of OpenAI and of Anthropic at once."""
+
+    object: Literal["list"]
+    data: list[OfferedModel]
+    has_more: bool
+    first_id: str
+    last_id: str
 
 
 @routes.get(
@@ -24,16 +81,18 @@ routes = APIRouter()
     response_model=None,
     responses={200: answered_with(ModelsAnswer), **error_answers(401)},
 )
-async def list_models(request: Request) -> dict[str, Any]:
+async def list_models(request: Request) -> StructResponse:
     """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens."""
     resources = resources_of(request.app)
     holder = authenticate(request, resources.key_ring)
     answers = resources.routing.directories.by_account().get(holder.account)
     vectors = resources.vectors.directories.by_account().get(holder.account)
-    shown = [] if answers is None else _permitted(answers, holder)
-    rows = [row for directory in (answers, vectors) if directory is not None for row in _rows(directory, holder)]
-    data = [{**_entry(SMART_ROUTE, "llmdeal"), "lanes": [lane.lane_id for lane in shown]}, *rows]
-    return {"object": "list", "data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
+    smart_route_lanes = [] if answers is None else [lane.lane_id for lane in _permitted(answers, holder)]
+    data = [_model(SMART_ROUTE, "llmdeal", smart_route_lanes)]
+    for directory in (answers, vectors):
+        if directory is not None:
+            data += _vendor_models(directory, holder)
+    return StructResponse(ModelsAnswer("list", data, has_more=False, first_id=data[0].id, last_id=data[-1].id))
 
 
 def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]:
@@ -44,50 +103,49 @@ def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]
     return [lane for lane in lanes if lane.lane_id in permitted]
 
 
-def _rows(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[dict[str, Any]]:
+def _vendor_models(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[OfferedModel]:
     by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
     for lane in _permitted(directory, holder):
         by_vendor_model[lane.vendor_model].append(lane)
-    return [_vendor_model(name, lanes, directory.table) for name, lanes in sorted(by_vendor_model.items())]
+    return [
+        _model(name, name.partition("/")[0], [_lane(lane, directory.table) for lane in lanes])
+        for name, lanes in sorted(by_vendor_model.items())
+    ]
 
 
-def _vendor_model(name: str, lanes: list[Lane], table: LaneTable) -> dict[str, Any]:
-    return {**_entry(name, name.partition("/")[0]), "lanes": [_lane(lane, table) for lane in lanes]}
+def _model(name: str, owner: str, lanes: Sequence[str | OfferedLane]) -> OfferedModel:
+    return OfferedModel(
+        id=name,
+        object="model",
+        created=0,
+        owned_by=owner,
+        type="model",
+        display_name=name,
+        created_at=_UNKNOWN_DATE,
+        lanes=lanes,
+    )
 
 
-def _entry(name: str, owner: str) -> dict[str, Any]:
-    return {
-        "id": name,
-        "object": "model",
-        "created": 0,
-        "owned_by": owner,
-        "type": "model",
-        "display_name": name,
-        "created_at": "1970-01-01T00:00:00Z",
-    }
-
-
-def _lane(lane: Lane, table: LaneTable) -> dict[str, Any]:
+def _lane(lane: Lane, table: LaneTable) -> OfferedLane:
     price = lane.price
-    return {
-        "id": lane.lane_id,
-        "provider": lane.provider,
-        "upstream_model": lane.upstream_model,
-        "region": lane.region,
-        "context_length": lane.context_tokens,
-        "max_output_tokens": lane.max_output_tokens,
-        "capabilities": sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
-        "quality_basis": table.quality_basis(table.index_of[lane.lane_id]),
-        "trains_on_data": lane.trains_on_data,
-        "retains_data": lane.retains_data,
-        "pricing": {
-            "input_usd_per_mtok": str(price.input_usd_per_mtok),
-            "output_usd_per_mtok": str(price.output_usd_per_mtok),
-            "cached_input_usd_per_mtok": None
-            if price.cached_input_usd_per_mtok is None
-            else str(price.cached_input_usd_per_mtok),
-            "request_usd": str(price.request_usd),
-            "source": price.source,
-            "checked_on": price.checked_on.isoformat(),
-        },
-    }
+    cached_input = price.cached_input_usd_per_mtok
+    return OfferedLane(
+        id=lane.lane_id,
+        provider=lane.provider,
+        upstream_model=lane.upstream_model,
+        region=lane.region,
+        context_length=lane.context_tokens,
+        max_output_tokens=lane.max_output_tokens,
+        capabilities=sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
+        quality_basis=table.quality_basis(table.index_of[lane.lane_id]),
+        trains_on_data=lane.trains_on_data,
+        retains_data=lane.retains_data,
+        pricing=Pricing(
+            input_usd_per_mtok=str(price.input_usd_per_mtok),
+            output_usd_per_mtok=str(price.output_usd_per_mtok),
+            cached_input_usd_per_mtok=None if cached_input is None else str(cached_input),
+            request_usd=str(price.request_usd),
+            source=price.source,
+            checked_on=price.checked_on.isoformat(),
+        ),
+    )

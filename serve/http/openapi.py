@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from fastapi import FastAPI
@@ -12,40 +11,15 @@ from serve.dialects.anthropic.messages_request import CountTokensRequest, Messag
 from serve.dialects.embeddings.embeddings_request import EmbeddingsRequest
 from serve.dialects.openai.chat_request import ChatRequest
 from serve.dialects.responses.responses_request import ResponsesRequest
-from serve.http.openapi_answers import (
-    ChatAnswer,
-    CountAnswer,
-    ErrorAnswer,
-    FeedbackAnswer,
-    MessageAnswer,
-    MessagesErrorAnswer,
-    ModelsAnswer,
-    ReadyAnswer,
-    ResponseAnswer,
-    RouteAnswer,
-    StreamEvent,
-    VectorsAnswer,
-)
+from serve.http.count_tokens import CountAnswer
+from serve.http.error_envelope import ErrorAnswer, MessagesErrorAnswer
+from serve.http.feedback import FeedbackAnswer
+from serve.http.health import ReadyAnswer
+from serve.http.models import ModelsAnswer
+from serve.http.openapi_answers import ChatAnswer, MessageAnswer, ResponseAnswer, StreamEvent, VectorsAnswer
+from serve.http.openapi_responses import ERRORS, SCHEMA_ADDRESS, Json, answered_with, schema_reference
+from serve.proxy.explanation import RouteAnswer
 
-Json = dict[str, Any]
-
-_REF = "#/components/schemas/{name}"
-_ERRORS = {
-    "400": "The request is wrong; `param` names the field.",
-    "401": "No valid virtual key.",
-    "403": "The virtual key, or your role, may not do this.",
-    "404": "There is nothing of that name.",
-    "409": "A request with this idempotency key is being answered.",
-    "410": "A request with this idempotency key was answered, and the answer was not kept.",
-    "413": "The body or its text is too large.",
-    "422": "The idempotency key was used for another request.",
-    "429": "The virtual key has used up its limit of a minute.",
-    "4XX": "The provider says that the request is wrong: its status, its words.",
-    "500": "A defect of ours; it was logged.",
-    "502": "Every attempted lane failed; lists them.",
-    "503": "No lane meets the constraints, says which removed which; or all of them rest.",
-    "504": "Every attempted lane timed out.",
-}
 _DECIDED_ONLY = frozenset({"400", "401", "403", "404", "413", "429", "500", "503"})
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key, `ll_live_…`."},
@@ -96,7 +70,7 @@ class _HotEndpoint:
     answer: type[Struct]
     envelope: type[Struct] = ErrorAnswer
     can_stream: bool = False
-    errors: frozenset[str] = frozenset(_ERRORS)
+    errors: frozenset[str] = frozenset(ERRORS)
     headers: tuple[str, ...] = tuple(_ANSWER_HEADERS)
 
 
@@ -129,16 +103,6 @@ HOT_ENDPOINTS = {
 }
 
 
-def answered_with(answer: type[Struct], description: str = "As asked.") -> Json:
-    """Return how a response is described that holds such an answer."""
-    return {"description": description, "content": {"application/json": {"schema": _ref(answer)}}}
-
-
-def error_answers(*statuses: int) -> dict[int | str, Json]:
-    """Return how the errors of an ordinary FastAPI endpoint are described."""
-    return {status: answered_with(ErrorAnswer, _ERRORS[str(status)]) for status in statuses}
-
-
 def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
     """Complete the document of `app`.
 
@@ -168,10 +132,10 @@ def _operation(path: str, endpoint: _HotEndpoint) -> Json:
         endpoint.answer, "JSON, or server-sent events with `stream: true`." if endpoint.can_stream else "JSON."
     )
     if endpoint.can_stream:
-        answered["content"]["text/event-stream"] = {"itemSchema": _ref(StreamEvent)}
+        answered["content"]["text/event-stream"] = {"itemSchema": schema_reference(StreamEvent)}
     answered["headers"] = {f"x-llmdeal-{name}": _header(name) for name in endpoint.headers}
     errors = {
-        status: answered_with(endpoint.envelope, text) for status, text in _ERRORS.items() if status in endpoint.errors
+        status: answered_with(endpoint.envelope, text) for status, text in ERRORS.items() if status in endpoint.errors
     }
     is_idempotent = "409" in endpoint.errors
     if is_idempotent:
@@ -180,7 +144,10 @@ def _operation(path: str, endpoint: _HotEndpoint) -> Json:
         "summary": endpoint.summary,
         "operationId": path.removeprefix("/v1/").replace("/", "_"),
         "parameters": [*_PARAMETERS, _IDEMPOTENCY_KEY] if is_idempotent else _PARAMETERS,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(endpoint.request)}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema_reference(endpoint.request)}},
+        },
         "responses": {"200": answered, **errors},
     }
 
@@ -190,14 +157,10 @@ def _header(name: str) -> Json:
     return {"description": text, "required": True, "schema": {"type": "string"}}
 
 
-def _ref(schema: type[Struct]) -> Json:
-    return {"$ref": _REF.format(name=schema.__name__)}
-
-
 def _add_components(document: Json) -> None:
     described = [shape for each in HOT_ENDPOINTS.values() for shape in (each.request, each.answer, each.envelope)]
     shapes = dict.fromkeys([*described, ModelsAnswer, FeedbackAnswer, ReadyAnswer, StreamEvent])
-    _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
+    _, components = msgspec.json.schema_components(shapes, ref_template=SCHEMA_ADDRESS)
     document.setdefault("components", {}).setdefault("schemas", {}).update(components)
 
 

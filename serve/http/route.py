@@ -1,9 +1,9 @@
-"""`POST /v1/route`: the decision only. Takes a chat request, proxies nothing, costs nothing."""
+"""`POST /v1/route`: the decision only. It takes a chat request, asks no provider and costs nothing."""
 
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import CHAT
-from serve.proxy.explanation import explain_decision
+from serve.proxy.explanation import explain_route
 
 
 class Route:
@@ -22,18 +22,9 @@ class Route:
         """Decide and explain."""
         call = await self._admission.admit(scope, receive, self.door, is_rehearsed=True)
         self._admission.settle(call)  # a decision alone takes no tokens
-        decision = call.decision
-        body = {
-            "request_id": call.request_id,
-            **explain_decision(decision, call.directory.health),
-            "prompt_tokens": call.context.prompt_tokens,
-            "difficulty": float(f"{call.prediction.difficulty:.6g}"),
-            "router_version": call.router_version,
-            "price_snapshot_id": call.directory.price_snapshot_id,
-        }
         headers = [
             (b"x-llmdeal-request-id", call.request_id.encode()),
-            (b"x-llmdeal-lane", header_value(decision.chosen.lane_id)),
-            (b"x-llmdeal-reason", decision.reason.value.encode()),
+            (b"x-llmdeal-lane", header_value(call.decision.chosen.lane_id)),
+            (b"x-llmdeal-reason", call.decision.reason.value.encode()),
         ]
-        await send_json(send, 200, body, headers)
+        await send_json(send, 200, explain_route(call), headers)

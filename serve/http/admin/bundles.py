@@ -15,7 +15,7 @@ from serve.gateway import ResourceSet, resources_of
 from serve.http.admin.actor import AskedBy
 from serve.http.admin.common import admin_routes
 from serve.http.admin.shapes import Body, instant_text
-from serve.http.openapi import error_answers
+from serve.http.openapi_responses import error_answers
 from serve.identity.roles import Actor, Role
 
 routes = admin_routes("bundles")

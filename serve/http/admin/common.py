@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from serve.gateway import ResourceSet, resources_of
-from serve.http.openapi import error_answers
+from serve.http.openapi_responses import error_answers
 from serve.identity.roles import Actor, Role
 
 PREFIX = "/admin/v1"

@@ -171,7 +171,7 @@ def test_a_damaged_body_is_read_or_refused_in_words(door: Door, body: dict[str, 
         refusal = refused
     if refusal is not None:
         assert refusal.message
-        assert door.error_envelope(refusal)["error"]["message"] == refusal.message
+        assert door.error_envelope(refusal).error.message == refusal.message
 
 
 @pytest.mark.parametrize(("door", "body"), DOORS, ids=["chat", "messages", "count tokens", "responses"])
