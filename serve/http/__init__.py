@@ -1,1 +1,1 @@
-"""The HTTP doors: one endpoint a file, and the envelope that errors travel in."""
+"""The HTTP endpoints, one in each file, and the envelopes of their errors."""

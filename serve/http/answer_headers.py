@@ -1,4 +1,4 @@
-"""The `x-llmdeal-*` headers of an answer, and how the virtual key, else the provider's account, stands against its limits."""
+"""The headers of an answer: `x-llmdeal-*`, and what is left of the limits of the key or account."""
 
 from router.price_table import format_usd
 from serve.http.asgi import RawHeaders, header_value
@@ -11,9 +11,9 @@ def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) 
     """Return the headers of an answer.
 
     Args:
-        attempt: The one that answered.
-        overhead_ms: Our own time until now, the provider's time taken out.
-        cost_nusd: Known for a whole answer; None for a stream, whose cost comes with its last chunk.
+        attempt: Attempt that answered.
+        overhead_ms: Our own time until now, without the provider's time, milliseconds.
+        cost_nusd: Cost of a whole answer; None: a stream, whose cost comes with its last chunk.
     """
     lane = attempt.call.decision.table.lanes[attempt.row]
     headers = [

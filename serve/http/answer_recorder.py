@@ -1,4 +1,4 @@
-"""Writes down what is sent to a caller, for whoever asks again."""
+"""Keeps the answer that is sent to a caller, so that it can be given again."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -12,12 +12,14 @@ _OWN_PREFIX: Final = b"x-llmdeal-"
 
 
 class AnswerRecorder:
-    """Stands between an endpoint and its caller. The last piece of an answer is let through when the answer was kept: who has got all of it gets it again.
+    """Stands between an endpoint and its caller.
+
+    The last piece of an answer is sent only after the answer was kept. So a caller that got all of it gets it again.
 
     Args:
-        send: To the caller.
-        keep: Keeps the answer; called once, and only for one of 2xx that came to its end.
-        most_bytes: Longer ones are not written down.
+        send: ASGI function that sends to the caller.
+        keep: Function that keeps the answer; called once, and only for a 2xx answer that is complete.
+        most_bytes: Length of the longest body that is kept.
     """
 
     def __init__(self, send: Send, keep: Callable[[RecordedAnswer], Awaitable[None]], most_bytes: int) -> None:

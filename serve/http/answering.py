@@ -1,4 +1,4 @@
-"""Endpoints that answer: `POST /v1/chat/completions`, `POST /v1/messages`. Plain ASGI: this is the hot path."""
+"""The endpoints that answer, such as `POST /v1/chat/completions`. Plain ASGI, because this is the hot path."""
 
 import asyncio
 from contextlib import aclosing
@@ -25,10 +25,10 @@ class Answering:
     """One endpoint.
 
     Args:
-        door: Its dialect.
-        admission: Turns requests into calls.
-        proxy: Answers calls.
-        clock: For durations.
+        door: Dialect of the endpoint.
+        admission: Object that turns requests into calls.
+        proxy: Object that answers calls.
+        clock: Clock for durations.
     """
 
     def __init__(self, door: Door, admission: Admission, proxy: ChatProxy, clock: Clock) -> None:
@@ -77,7 +77,7 @@ class Answering:
                         idle.note_sent()
         finally:
             idle.stop()
-            # Only where the stream was never begun does this say something new.
+            # This has an effect only if the stream never began.
             attempt.end("client_disconnected", None)
 
     def _overhead_ms(self, attempt: Attempt) -> float:

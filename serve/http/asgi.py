@@ -1,4 +1,4 @@
-"""The few lines between ASGI and the hot endpoints, which are plain callables: no framework in the request path."""
+"""The few lines between ASGI and the hot endpoints, which are plain callables without a framework."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any

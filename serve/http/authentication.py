@@ -1,4 +1,4 @@
-"""Who asks, for the endpoints that are ordinary FastAPI."""
+"""Authentication for the endpoints that are ordinary FastAPI."""
 
 from typing import Final
 
@@ -11,10 +11,10 @@ SESSION_COOKIE: Final = "llmdeal_session"
 
 
 def authenticate(request: Request, key_ring: KeyRing) -> VirtualKeyHolder:
-    """Return who holds the virtual key of this request.
+    """Return the holder of the virtual key of this request.
 
     Raises:
-        BadVirtualKeyError: None was sent, or it is not one of ours.
+        BadVirtualKeyError: The request has no virtual key, or an unknown one.
     """
     authorization = request.headers.get("authorization")
     x_api_key = request.headers.get("x-api-key")

@@ -1,4 +1,4 @@
-"""What runs beside an answer for the caller's sake: noticing that it went away, and keeping a quiet stream open."""
+"""Two timers that run next to an answer: one notices that the caller went away, one keeps a quiet stream open."""
 
 import asyncio
 
@@ -10,7 +10,10 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 class DisconnectWatch:
-    """Cancels the current task when the caller goes away. It begins a moment later: most quick answers never pay for it."""
+    """Cancels the current task when the caller goes away.
+
+    The watch begins `WATCH_AFTER_S` later, so most quick answers never pay for it.
+    """
 
     def __init__(self, receive: Receive) -> None:
         work = asyncio.current_task()
@@ -21,13 +24,13 @@ class DisconnectWatch:
         self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._begin)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
 
     def has_cancelled(self) -> bool:
-        """Return whether it was this watch that cancelled the task; takes the cancellation back if so."""
+        """Return whether this watch cancelled the task. If so, the cancellation is taken back."""
         task = self._task
         return task is not None and task.done() and not task.cancelled() and self._work.uncancel() == 0
 
@@ -41,7 +44,7 @@ class DisconnectWatch:
 
 
 class StreamKeepAlive:
-    """Sends a comment line whenever a stream was quiet for `KEEP_ALIVE_S`, so that nothing in between closes it."""
+    """Sends a comment line when a stream was quiet for `KEEP_ALIVE_S`, so that no proxy on the way closes it."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -51,13 +54,13 @@ class StreamKeepAlive:
         self._is_quiet = True
 
     def note_sent(self) -> None:
-        """Take note that something was sent and more will come; the first time, begin."""
+        """Note that something was sent and more will come. The first call starts the timer."""
         self._is_quiet = False
         if self._timer is None:
             self._start()
 
     def stop(self) -> None:
-        """Send nothing any more."""
+        """Stop sending comments."""
         if self._timer is not None:
             self._timer.cancel()
         if self._sending is not None:

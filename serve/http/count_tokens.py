@@ -1,4 +1,4 @@
-"""`POST /v1/messages/count_tokens`: how long a Messages request is, on the lane that it would take."""
+"""`POST /v1/messages/count_tokens`: the length of a Messages request, on the lane that would answer it."""
 
 import logging
 
@@ -22,10 +22,13 @@ class CountAnswer(msgspec.Struct):
 
 
 class CountTokens:
-    """The endpoint. A lane that speaks the dialect counts for itself; for all others our estimate is given, and the header says so.
+    """The endpoint.
+
+    A lane that speaks the dialect counts the tokens itself. For other lanes the answer is our estimate, and the header
+    `x-llmdeal-token-count` says so.
 
     Args:
-        admission: Turns requests into calls.
+        admission: Object that turns requests into calls.
     """
 
     door = COUNT_TOKENS
@@ -34,9 +37,9 @@ class CountTokens:
         self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count."""
+        """Answer one request."""
         call = await self._admission.admit(scope, receive, self.door, is_rehearsed=True)
-        self._admission.settle(call)  # counting takes none
+        self._admission.settle(call)  # counting takes no tokens
         counted = await _ask_lane(call)
         tokens = call.context.prompt_tokens if counted is None else counted
         headers = [
@@ -48,7 +51,7 @@ class CountTokens:
 
 
 async def _ask_lane(call: Call) -> int | None:
-    """Return what the chosen lane counts; None where it cannot, or does not answer."""
+    """Return the number that the chosen lane counts; None: it cannot count, or does not answer."""
     row = call.decision.order[0]
     connection = call.connection(row)
     if ANTHROPIC not in connection.endpoints:

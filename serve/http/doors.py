@@ -1,4 +1,4 @@
-"""The doors: what each reads, how it says that something went wrong, and which of the caller's headers go on to a provider of its dialect."""
+"""The doors: for each caller dialect its reader, its error envelope, and the headers that it passes on to providers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from serve.http.error_envelope import ErrorAnswer, MessagesErrorAnswer, error_en
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One dialect as callers speak it.
+    """One dialect that callers speak.
 
     Args:
-        read: Reads the bytes of a request; raises BadRequestError or TooLargeError.
-        error_envelope: Makes the body for an error.
-        passed_headers: Names, in lower case, of headers that a provider of the same dialect gets to see.
+        read: Function that reads the bytes of a request; raises BadRequestError or TooLargeError.
+        error_envelope: Function that makes the body for an error.
+        passed_headers: Names, in lower case, of the headers that a provider of the same dialect gets.
     """
 
     read: Callable[[bytes], Inquiry]

@@ -1,4 +1,7 @@
-"""Errors as each door's dialect has them: OpenAI's `{"error": {"message", "type", "param", "code"}}`, Anthropic's `{"type": "error", "error": …}`."""
+"""The bodies of errors in the dialect of each door.
+
+OpenAI: `{"error": {"message", "type", "param", "code"}}`. Anthropic: `{"type": "error", "error": …}`.
+"""
 
 from typing import Literal
 
@@ -54,7 +57,7 @@ _ANTHROPIC_TYPES = {
 
 
 def messages_error_envelope(error: RequestError) -> MessagesErrorAnswer:
-    """Return the body for an error in Anthropic's dialect, with our `code` and `param` in addition to its two fields."""
+    """Return the body for an error in Anthropic's dialect. `code` and `param` are ours, in addition to its fields."""
     return MessagesErrorAnswer("error", _error_body(error, _ANTHROPIC_TYPES.get(error.status, "api_error")))
 
 
@@ -65,11 +68,14 @@ def _error_body(error: RequestError, type_: str) -> ErrorBody:
 
 
 def error_headers(error: RequestError) -> RawHeaders:
-    """Return the headers that belong to an error: `Retry-After` on every 429 and 503 and wherever waiting helps, `Allow` on a 405."""
+    """Return the headers of an error.
+
+    `Retry-After` is on every 429 and 503, and on other errors if waiting helps. `Allow` is on a 405.
+    """
     if isinstance(error, MethodNotAllowedError):
         return [(b"allow", error.allowed.encode())]
     retry_after_s = error.retry_after_s
     if retry_after_s is None and error.status in (429, 503):
         retry_after_s = 1
-    told = list(error.headers) if isinstance(error, RateLimitedError) else []
-    return told if retry_after_s is None else [(b"retry-after", str(retry_after_s).encode()), *told]
+    limits = list(error.headers) if isinstance(error, RateLimitedError) else []
+    return limits if retry_after_s is None else [(b"retry-after", str(retry_after_s).encode()), *limits]

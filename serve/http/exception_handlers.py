@@ -1,4 +1,4 @@
-"""Errors of the endpoints that are ordinary FastAPI, in the same envelope as the hot ones. 422 is never sent."""
+"""The errors of the ordinary FastAPI endpoints, in the envelope of the hot ones. They never have status 422."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""`POST /v1/feedback`: what somebody, or an automatic check, says about an answer."""
+"""`POST /v1/feedback`: a judgement of an answer, from a person or an automatic check."""
 
 import asyncio
 import math
@@ -20,44 +20,48 @@ from serve.http.struct_response import StructResponse
 routes = APIRouter()
 
 MAX_REQUESTS = 100
-"""So many of a conversation's latest answers one call judges at most."""
+"""Number of a conversation's latest answers that one call judges at most."""
 
 
 class Feedback(BaseModel):
-    """The body: whose answer, and at least one judgement of it."""
+    """The body: the name of an answer or conversation, and at least one judgement of it."""
 
     model_config = ConfigDict(extra="forbid")
 
     request_id: Annotated[
-        str | None, Field(pattern=r"^req_[0-9a-f]{24}$", description="As in the header x-llmdeal-request-id.")
+        str | None,
+        Field(pattern=r"^req_[0-9a-f]{24}$", description="Request id, as in the header x-llmdeal-request-id."),
     ] = None
     session_id: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=256,
-            description="Instead of a request: the conversation, by the name it was sent with.",
+            description="Instead of a request: the conversation, by the session id that you sent with it.",
         ),
     ] = None
     conversation_id: Annotated[
         str | None,
-        Field(pattern=r"^[0-9a-f]{24}$", description="Instead of a request: the conversation, as the log names it."),
+        Field(pattern=r"^[0-9a-f]{24}$", description="Instead of a request: the conversation, by its id in the log."),
     ] = None
     applies_to: Annotated[
-        Literal["last", "all"], Field(description=f"Of a conversation: its last answer, or its latest {MAX_REQUESTS}.")
+        Literal["last", "all"],
+        Field(description=f"Answers of a conversation: the last one, or the latest {MAX_REQUESTS}."),
     ] = "last"
     thumbs: Literal["up", "down"] | None = None
-    score: Annotated[float | None, Field(ge=0, le=1, description="How good the answer is, by your own measure.")] = None
+    score: Annotated[float | None, Field(ge=0, le=1, description="Quality of the answer, by your own measure.")] = None
     metric_name: Annotated[
         str | None,
         Field(
             min_length=1,
             max_length=64,
             pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$",
-            description="Any other metric, with its value.",
+            description="Name of any other metric, with its value.",
         ),
     ] = None
-    value: Annotated[bool | float | None, Field(description="A number; true and false count as 1 and 0.")] = None
+    value: Annotated[
+        bool | float | None, Field(description="Value of that metric; true and false count as 1 and 0.")
+    ] = None
     comment: Annotated[str | None, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = None
 
     @model_validator(mode="after")
@@ -73,15 +77,15 @@ class Feedback(BaseModel):
 
     @property
     def judgements(self) -> dict[str, float]:
-        """What is said: metric -> value."""
-        said: dict[str, float] = {}
+        """The judgements: metric -> value."""
+        values: dict[str, float] = {}
         if self.thumbs is not None:
-            said["thumbs"] = float(self.thumbs == "up")
+            values["thumbs"] = float(self.thumbs == "up")
         if self.score is not None:
-            said["score"] = self.score
+            values["score"] = self.score
         if self.metric_name is not None and self.value is not None:
-            said[self.metric_name] = float(self.value)
-        return said
+            values[self.metric_name] = float(self.value)
+        return values
 
 
 class FeedbackAnswer(Struct):
@@ -100,16 +104,16 @@ class FeedbackAnswer(Struct):
     responses={202: answered_with(FeedbackAnswer), **error_answers(400, 401, 404)},
 )
 async def give_feedback(feedback: Feedback, request: Request) -> StructResponse:
-    """Store what is said of an answer, or of a conversation's. It may come late and more than once; all of it is kept.
+    """Store judgements of an answer or a conversation. They may come late and more than once; all are kept.
 
     Raises:
         BadRequestError: A value is out of its metric's range.
-        NotFoundError: No such answer was given here.
+        NotFoundError: The gateway gave no such answer.
     """
     resources = resources_of(request.app)
     holder = authenticate(request, resources.key_ring)
-    said = feedback.judgements
-    for metric_name, value in said.items():
+    judgements = feedback.judgements
+    for metric_name, value in judgements.items():
         _check_range(metric_name, value)
     request_ids = await _request_ids(feedback, request, holder.account)
     now = resources.clock.now()
@@ -123,31 +127,31 @@ async def give_feedback(feedback: Feedback, request: Request) -> StructResponse:
             received_at=now,
         )
         for request_id in request_ids
-        for metric_name, value in said.items()
+        for metric_name, value in judgements.items()
     ]
     recorded = [resources.telemetry.record(row) for row in rows]
     return StructResponse(FeedbackAnswer(request_ids[0], request_ids, all(recorded)), 202)
 
 
 def _check_range(metric_name: str, value: float) -> None:
-    """Refuse what a metric that counts cannot mean; other metrics mean what their users say.
+    """Refuse values out of the range of a metric that the reward uses. Other metrics take any finite number.
 
     Raises:
         BadRequestError: The value is out of range.
     """
     if not math.isfinite(value):
-        raise BadRequestError("value must be a finite number", param="value")
+        raise BadRequestError("value is not a finite number. Send a number.", param="value")
     rule = REWARD_RULES.get(metric_name)
     if rule is not None and not rule.value_range[0] <= value <= rule.value_range[1]:
         least, most = rule.value_range
-        raise BadRequestError(f"{metric_name} lies between {least:g} and {most:g}, not {value:g}", param="value")
+        raise BadRequestError(f"{metric_name} is {value:g}. Send a value from {least:g} to {most:g}.", param="value")
 
 
 async def _request_ids(feedback: Feedback, request: Request, account: str) -> list[str]:
-    """Return the requests that are judged, the latest first.
+    """Return the ids of the requests that are judged, the latest first.
 
     Raises:
-        NotFoundError: There is none of this account.
+        NotFoundError: This account has no such request.
     """
     resources = resources_of(request.app)
     if feedback.request_id is not None:
@@ -157,11 +161,11 @@ async def _request_ids(feedback: Feedback, request: Request, account: str) -> li
     conversation_id = feedback.conversation_id or conversation_id_of(account, feedback.session_id or "")
     await resources.telemetry.flush()  # the last answer may still wait for its batch
     limit = 1 if feedback.applies_to == "last" else MAX_REQUESTS
-    found = await asyncio.to_thread(resources.attempts.answers_of_conversation, account, conversation_id, limit)
-    if not found:
+    request_ids = await asyncio.to_thread(resources.attempts.answers_of_conversation, account, conversation_id, limit)
+    if not request_ids:
         param = "conversation_id" if feedback.session_id is None else "session_id"
         raise NotFoundError("no request of this conversation was answered here", param=param)
-    return found
+    return request_ids
 
 
 async def _account_of(request_id: str, request: Request) -> str | None:

@@ -1,6 +1,7 @@
 """The gateway's application: FastAPI, with the hot endpoints in front of it, outside its middleware.
 
-The way through FastAPI's own layers costs more than a hot endpoint may; their errors become the dialect's envelope here.
+The layers of FastAPI cost more time than a hot endpoint may take. So the errors of the hot endpoints are put into their
+envelope here.
 """
 
 import logging
@@ -20,11 +21,11 @@ _log = logging.getLogger("llmdeal.http")
 
 
 class HotEndpoint(Protocol):
-    """Plain ASGI, with the door it belongs to."""
+    """A plain ASGI endpoint with the door that it belongs to."""
 
     @property
     def door(self) -> Door:
-        """Whose error envelope it answers with."""
+        """Door whose error envelope the endpoint uses."""
         ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,12 +34,12 @@ class HotEndpoint(Protocol):
 
 
 class GatewayApp(FastAPI):
-    """FastAPI with hot endpoints. `mount_hot` adds them; without any it is FastAPI and nothing else."""
+    """FastAPI with hot endpoints, which `mount_hot` adds. Without them it is plain FastAPI."""
 
     hot_paths: "HotPaths | None" = None
 
     def mount_hot(self, endpoints: Mapping[str, HotEndpoint], metrics: Metrics) -> None:
-        """Serve `endpoints`, path -> endpoint, all of them POST; errors are counted in `metrics`."""
+        """Serve `endpoints` (path -> endpoint, all of them POST). Their errors are counted in `metrics`."""
         self.hot_paths = HotPaths(endpoints, metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,11 +51,11 @@ class GatewayApp(FastAPI):
 
 
 class HotPaths:
-    """Plain ASGI.
+    """Plain ASGI application of the hot endpoints.
 
     Args:
         endpoints: Path -> endpoint.
-        metrics: Counts errors.
+        metrics: Metrics that count the errors.
     """
 
     def __init__(self, endpoints: Mapping[str, HotEndpoint], metrics: Metrics) -> None:
@@ -88,7 +89,7 @@ class HotPaths:
                 raise
             await send_json(send, away.status, endpoint.door.error_envelope(away), error_headers(away))
         except Exception as error:
-            # The process edge: a defect of ours is logged once and the caller learns that it was not their fault.
+            # The process edge: a defect of ours is logged once, and the answer says that it is our fault.
             _log.exception("internal error on %s", scope["path"])
             self._metrics.note_error("internal_error")
             if is_begun:

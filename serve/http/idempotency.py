@@ -1,4 +1,7 @@
-"""The header `Idempotency-Key` at the endpoints that answer, as draft-ietf-httpapi-idempotency-key-header-06 has it (read 2026-11-24)."""
+"""The header `Idempotency-Key` at the endpoints that answer.
+
+It follows draft-ietf-httpapi-idempotency-key-header-06 (read 2026-11-24).
+"""
 
 import asyncio
 import hashlib
@@ -18,21 +21,22 @@ from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
 
 _HEADER: Final = b"idempotency-key"
 _FORM: Final = re.compile(rb"[!-~]{1,255}")
-# What changes an answer besides the body.
-_TOLD_BY_HEADER: Final = (b"x-llmdeal-region", b"x-llmdeal-explain", b"anthropic-version", b"anthropic-beta")
+# Headers that change the answer, in addition to the body.
+_SIGNIFICANT_HEADERS: Final = (b"x-llmdeal-region", b"x-llmdeal-explain", b"anthropic-version", b"anthropic-beta")
 
 
 class Idempotent:
-    """An endpoint that answers a request once, however often it comes under one idempotency key. Without the header nothing is different.
+    """An endpoint that answers requests with the same idempotency key once, and gives later ones the same answer.
 
-    A request with the header goes on to its end when its caller goes away: whoever sent it will ask again, and is charged once.
+    Requests without the header are not changed. A request with the header runs to its end even if its caller goes away:
+    the caller will ask again, and is charged once.
 
     Args:
-        endpoint: Answers.
-        key_ring: The virtual keys; idempotency keys are unique in an account.
-        keeper: Of the answers.
-        max_body_bytes: Larger requests are refused.
-        max_kept_bytes: Longer answers are not kept.
+        endpoint: Endpoint that answers.
+        key_ring: Virtual keys; idempotency keys are unique in an account.
+        keeper: Object that keeps the answers.
+        max_body_bytes: Size of the largest request body that is read.
+        max_kept_bytes: Length of the longest answer that is kept.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Idempotent:
 
     @property
     def door(self) -> Door:
-        """The endpoint's."""
+        """Door of the endpoint."""
         return self._endpoint.door
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
@@ -60,29 +64,29 @@ class Idempotent:
         headers = dict(scope["headers"])
         holder = self._key_ring.recognise(presented_key(headers.get(b"authorization"), headers.get(b"x-api-key")))
         if "inference" not in holder.scopes:
-            await self._endpoint(scope, receive, send)  # which says why not
+            await self._endpoint(scope, receive, send)  # it answers with the error
             return
         if not _FORM.fullmatch(idempotency_key):
             raise BadRequestError(
-                "idempotency-key: write 1 to 255 visible ASCII characters, a fresh UUID for each request",
+                "idempotency-key is not 1 to 255 visible ASCII characters. Send a fresh UUID with each request.",
                 param="idempotency-key",
             )
         body = await read_body(receive, self._max_body_bytes)
-        print_of_it = _fingerprint(scope["path"], holder, headers, body)
-        found = await self._keeper.claim(holder.account, idempotency_key.decode("ascii"), print_of_it)
-        if isinstance(found, RecordedAnswer):
-            await _send_again(found, send)
+        fingerprint = _fingerprint(scope["path"], holder, headers, body)
+        claim = await self._keeper.claim(holder.account, idempotency_key.decode("ascii"), fingerprint)
+        if isinstance(claim, RecordedAnswer):
+            await _send_again(claim, send)
             return
-        recorder = AnswerRecorder(send, partial(self._keeper.keep, found), self._max_kept_bytes)
+        recorder = AnswerRecorder(send, partial(self._keeper.keep, claim), self._max_kept_bytes)
         try:
             await self._endpoint(scope, _ReadBody(body).receive, recorder.send)
         finally:
             if not recorder.is_kept:
-                await self._keeper.release(found)
+                await self._keeper.release(claim)
 
 
 class _ReadBody:
-    """What an endpoint receives: the body that was read, and after that nothing, not even that the caller has left."""
+    """The events that an endpoint receives: the body that was read, and then none, even if the caller goes away."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
@@ -95,8 +99,12 @@ class _ReadBody:
 
 
 def _fingerprint(path: str, holder: VirtualKeyHolder, headers: dict[bytes, bytes], body: bytes) -> bytes:
-    """Return a hash that is equal for requests that must get the same answer: another virtual key may not use the same lanes."""
-    parts = [path.encode(), holder.virtual_key_id.encode(), *(headers.get(name, b"") for name in _TOLD_BY_HEADER), body]
+    """Return a hash that is equal for requests that must get the same answer.
+
+    The virtual key is part of it, because another key may not use the same lanes.
+    """
+    significant = (headers.get(name, b"") for name in _SIGNIFICANT_HEADERS)
+    parts = [path.encode(), holder.virtual_key_id.encode(), *significant, body]
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))

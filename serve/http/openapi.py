@@ -1,4 +1,8 @@
-"""The OpenAPI document. FastAPI does not see the hot endpoints, so their schemas come from their own types; errors are described here for all."""
+"""The OpenAPI document.
+
+FastAPI does not see the hot endpoints. So their part of the document is made here, from the types that they read and
+send.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,43 +31,43 @@ _SECURITY_SCHEMES = {
         "type": "apiKey",
         "in": "header",
         "name": "x-api-key",
-        "description": "The same, as Anthropic's SDKs send it.",
+        "description": "The same key, as Anthropic's SDKs send it.",
     },
 }
 _PARAMETERS: list[Json] = [
     {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
     for name, text, schema in (
         ("x-llmdeal-region", "The same as `route.region`.", {"type": "string", "enum": ["eu", "us"]}),
-        ("x-llmdeal-explain", "`1`: the answer says how it was decided.", {"type": "string"}),
-        ("x-llmdeal-tags", "At most 32, separated by commas; for the log.", {"type": "string"}),
-        ("x-session-id", "Names the conversation; its first 256 characters count.", {"type": "string"}),
+        ("x-llmdeal-explain", "`1`: the answer explains the decision.", {"type": "string"}),
+        ("x-llmdeal-tags", "Tags for the log, at most 32, separated by commas.", {"type": "string"}),
+        ("x-session-id", "Name of the conversation; its first 256 characters count.", {"type": "string"}),
     )
 ]
 _IDEMPOTENCY_KEY: Json = {
     "name": "idempotency-key",
     "in": "header",
     "required": False,
-    "description": "Fresh for each request and the same when it is sent again: it is answered, and charged, once.",
+    "description": "A fresh key for each request. A request sent again with its key is answered and charged once.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 _REPLAYED: Json = {
-    "description": "`true`: an earlier answer, given again.",
+    "description": "`true`: this is an earlier answer, given again.",
     "schema": {"type": "string", "const": "true"},
 }
-_ALWAYS_HEADERS = {"request-id": "For feedback and the log.", "lane": "Who answered."}
+_ALWAYS_HEADERS = {"request-id": "Id of the request, for feedback and the log.", "lane": "Lane that answered."}
 _ANSWER_HEADERS = _ALWAYS_HEADERS | {
-    "provider": "Who hosts it.",
-    "model": "Who made it and what it is.",
-    "reason": "Why this lane, in one word.",
-    "attempts": "Upstream calls made.",
-    "overhead-ms": "Our own time, the provider's taken out.",
-    "router-version": "The quality model that decided.",
+    "provider": "Provider that hosts the lane.",
+    "model": "Vendor and model.",
+    "reason": "Reason for this lane, in one word.",
+    "attempts": "Number of upstream calls.",
+    "overhead-ms": "Time of the gateway itself, without the provider's, milliseconds.",
+    "router-version": "Version of the quality model that decided.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _HotEndpoint:
-    """How a hot endpoint is described. The request types say what the gateway looks at; fields beyond them travel on."""
+    """The description of a hot endpoint. The request type has the fields that the gateway reads; others travel on."""
 
     summary: str
     request: type[Struct]
@@ -76,14 +80,14 @@ class _HotEndpoint:
 
 HOT_ENDPOINTS = {
     "/v1/chat/completions": _HotEndpoint(
-        "Answer a chat, streamed or not, on the lane that wins", ChatRequest, ChatAnswer, can_stream=True
+        "Answer a chat, streamed or not, on the best lane", ChatRequest, ChatAnswer, can_stream=True
     ),
-    "/v1/embeddings": _HotEndpoint("Make vectors with the model named", EmbeddingsRequest, VectorsAnswer),
+    "/v1/embeddings": _HotEndpoint("Make vectors with the named model", EmbeddingsRequest, VectorsAnswer),
     "/v1/responses": _HotEndpoint(
-        "The same in the dialect of Responses, stateless", ResponsesRequest, ResponseAnswer, can_stream=True
+        "Answer in the dialect of Responses, stateless", ResponsesRequest, ResponseAnswer, can_stream=True
     ),
     "/v1/messages": _HotEndpoint(
-        "The same in Anthropic's dialect", MessagesRequest, MessageAnswer, MessagesErrorAnswer, can_stream=True
+        "Answer in Anthropic's dialect", MessagesRequest, MessageAnswer, MessagesErrorAnswer, can_stream=True
     ),
     "/v1/messages/count_tokens": _HotEndpoint(
         "Count the tokens of a request",
@@ -94,7 +98,7 @@ HOT_ENDPOINTS = {
         headers=(*_ALWAYS_HEADERS, "token-count"),
     ),
     "/v1/route": _HotEndpoint(
-        "Decide only: every lane with what is expected of it, and which one wins",
+        "Decide only: every lane with its expected quality, cost and latency, and the chosen one",
         ChatRequest,
         RouteAnswer,
         errors=_DECIDED_ONLY,
@@ -107,8 +111,8 @@ def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
     """Complete the document of `app`.
 
     Args:
-        app: With its ordinary endpoints included.
-        needs_virtual_key: Whether any virtual key is configured; else everybody may ask.
+        app: Application with its ordinary endpoints.
+        needs_virtual_key: Whether a virtual key is configured; without one, requests need no key.
     """
     generate = app.openapi
 
@@ -129,7 +133,7 @@ def describe_endpoints(app: FastAPI, *, needs_virtual_key: bool) -> None:
 
 def _operation(path: str, endpoint: _HotEndpoint) -> Json:
     answered = answered_with(
-        endpoint.answer, "JSON, or server-sent events with `stream: true`." if endpoint.can_stream else "JSON."
+        endpoint.answer, "JSON; with `stream: true` server-sent events." if endpoint.can_stream else "JSON."
     )
     if endpoint.can_stream:
         answered["content"]["text/event-stream"] = {"itemSchema": schema_reference(StreamEvent)}
@@ -153,7 +157,7 @@ def _operation(path: str, endpoint: _HotEndpoint) -> Json:
 
 
 def _header(name: str) -> Json:
-    text = _ANSWER_HEADERS.get(name, "`exact` where the lane counted, else `estimated`.")
+    text = _ANSWER_HEADERS.get(name, "`exact`: the lane counted; `estimated`: the gateway did.")
     return {"description": text, "required": True, "schema": {"type": "string"}}
 
 
@@ -165,7 +169,7 @@ def _add_components(document: Json) -> None:
 
 
 def _drop_unprocessable(document: Json) -> None:
-    """Take out the 422 that FastAPI describes by itself for its own endpoints, which never send it."""
+    """Take out the 422 that FastAPI describes for its own endpoints, because they never send it."""
     for _, operation in _operations(document):
         operation["responses"].pop("422", None)
     for name in ("HTTPValidationError", "ValidationError"):

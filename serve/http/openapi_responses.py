@@ -1,4 +1,4 @@
-"""How one response of an endpoint is described in the OpenAPI document."""
+"""The description of one response in the OpenAPI document."""
 
 from typing import Any, Final
 
@@ -13,16 +13,16 @@ ERRORS: Final = {
     "400": "The request is wrong; `param` names the field.",
     "401": "No valid virtual key.",
     "403": "The virtual key, or your role, may not do this.",
-    "404": "There is nothing of that name.",
+    "404": "There is nothing with that name.",
     "409": "A request with this idempotency key is being answered.",
     "410": "A request with this idempotency key was answered, and the answer was not kept.",
     "413": "The body or its text is too large.",
     "422": "The idempotency key was used for another request.",
-    "429": "The virtual key has used up its limit of a minute.",
-    "4XX": "The provider says that the request is wrong: its status, its words.",
+    "429": "The virtual key has reached its limit for this minute.",
+    "4XX": "The provider says that the request is wrong. Status and message are the provider's.",
     "500": "A defect of ours; it was logged.",
-    "502": "Every attempted lane failed; lists them.",
-    "503": "No lane meets the constraints, says which removed which; or all of them rest.",
+    "502": "Every attempted lane failed; the error lists them.",
+    "503": "No lane meets the constraints (the error lists them), or all lanes rest.",
     "504": "Every attempted lane timed out.",
 }
 """HTTP status -> its meaning."""

@@ -10,7 +10,7 @@ class Route:
     """The endpoint; it takes what `/v1/chat/completions` takes.
 
     Args:
-        admission: Turns requests into calls.
+        admission: Object that turns requests into calls.
     """
 
     door = CHAT
