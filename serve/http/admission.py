@@ -8,30 +8,34 @@ from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError, ForbiddenError
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
-from serve.identity.virtual_keys import KeyRing, presented_key
+from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
+from serve.lanes.directory import LaneDirectory
 from serve.money.spending import Spending
 from serve.rate_limits.key_limits import KeyLimits
 from serve.routing.call import Call
-from serve.routing.request import routing_request
+from serve.routing.request import RoutingRequest, routing_request
 from serve.routing.service import RoutingService
 
+Headers = dict[bytes, bytes]
+
 HOLDER_KEY = "llmdeal.holder"
-"""In a scope: who asks, where the gateway itself has recognised them already. No client can set it: scopes are made by the server."""
+"""Key of the caller in a scope, if the gateway itself recognised it before. The server makes scopes, so no client can
+set it."""
 _MAX_TAGS = 32
 _ID_BYTES = 12
 _IDS_PER_DRAW = 256
 
 
 class Admission:
-    """Turns a request into a `Call`: who asks, what, and which lanes may answer.
+    """Turns a request into a `Call`: the caller, its request, and the lanes that may answer it.
 
     Args:
-        key_ring: The virtual keys.
-        routing: Decides.
-        clock: For durations and dates.
-        spending: Who pays.
-        key_limits: How often keys may ask.
-        max_body_bytes: Larger bodies are refused.
+        key_ring: Virtual keys.
+        routing: Service that decides.
+        clock: Clock for durations and dates.
+        spending: Budgets and the accounts that pay.
+        key_limits: Limits of virtual keys in a minute.
+        max_body_bytes: Size of the largest body that is read.
     """
 
     def __init__(
@@ -55,38 +59,24 @@ class Admission:
         """Authenticate, read, validate and decide.
 
         Args:
-            scope, receive: Of ASGI.
-            door: Where the request came in.
-            is_rehearsed: No lane is going to answer it.
+            scope, receive: ASGI's arguments of the request.
+            door: Dialect in which the request came.
+            is_rehearsed: Whether no lane is going to answer it.
 
         Raises:
-            RequestError: Whatever is wrong, with its status.
+            RequestError: The request cannot be admitted; the error has the status.
             ClientDisconnected: The caller went away.
         """
         started = self._clock.monotonic()
         headers = dict(scope["headers"])
-        holder = scope.get(HOLDER_KEY) or self._key_ring.recognise(
-            presented_key(headers.get(b"authorization"), headers.get(b"x-api-key"))
-        )
-        if "inference" not in holder.scopes:
-            raise ForbiddenError(
-                f"the virtual key {holder.virtual_key_id!r} is not for asking models: its scopes lack 'inference'"
-            )
+        holder = self._recognise(scope, headers)
         allowance = await self._key_limits.take_request(holder) if holder.is_limited else None
         directory = self._routing.directories.of(holder.account)
         inquiry = door.read(await read_body(receive, self._max_body_bytes))
         for name in door.passed_headers:
             if name in headers:
                 inquiry.passed_headers[name.decode()] = headers[name].decode("latin-1")
-        region = headers.get(b"x-llmdeal-region")
-        routing = routing_request(
-            inquiry.fields,
-            directory.table,
-            self._routing.default_policy,
-            None if region is None else region.decode("latin-1"),
-            headers.get(b"x-llmdeal-explain") == b"1",
-            inquiry.body.keys(),
-        )
+        routing = self._routing_request(inquiry, directory, headers)
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
         canary = self._routing.canary
         if canary is not None:
@@ -95,8 +85,8 @@ class Admission:
             inquiry.context, routing, conversation_id, directory, holder, is_rehearsed
         )
         if allowance is not None:
-            expected = inquiry.context.prompt_tokens + decision.expectation.completion_tokens[decision.order[0]]
-            await self._key_limits.take_tokens(allowance, expected)
+            expected_tokens = decision.expectation.completion_tokens[decision.order[0]]
+            await self._key_limits.take_tokens(allowance, inquiry.context.prompt_tokens + expected_tokens)
         call = Call(
             request_id=self._request_ids.take(),
             holder=holder,
@@ -113,9 +103,8 @@ class Admission:
             started=started,
             started_at=self._clock.now(),
         )
-        shadow = self._routing.shadow
-        if shadow is not None and not is_rehearsed:
-            shadow.offer(call, *self._routing.situation(inquiry.context, routing, conversation_id, directory, holder))
+        if not is_rehearsed:
+            self._offer_to_shadow(call)
         return call
 
     def settle(self, call: Call) -> None:
@@ -123,9 +112,41 @@ class Admission:
         if call.allowance is not None:
             self._key_limits.settle(call.allowance, call.tokens_used)
 
+    def _recognise(self, scope: Scope, headers: Headers) -> VirtualKeyHolder:
+        holder: VirtualKeyHolder = scope.get(HOLDER_KEY) or self._key_ring.recognise(
+            presented_key(headers.get(b"authorization"), headers.get(b"x-api-key"))
+        )
+        if "inference" not in holder.scopes:
+            raise ForbiddenError(
+                f"The virtual key {holder.virtual_key_id!r} may not ask models. Use a key with the scope 'inference'."
+            )
+        return holder
+
+    def _routing_request(self, inquiry: Inquiry, directory: LaneDirectory, headers: Headers) -> RoutingRequest:
+        region = headers.get(b"x-llmdeal-region")
+        return routing_request(
+            inquiry.fields,
+            directory.table,
+            self._routing.default_policy,
+            None if region is None else region.decode("latin-1"),
+            headers.get(b"x-llmdeal-explain") == b"1",
+            inquiry.body.keys(),
+        )
+
+    def _offer_to_shadow(self, call: Call) -> None:
+        shadow = self._routing.shadow
+        if shadow is not None:
+            situation = self._routing.situation(
+                call.context, call.routing, call.conversation_id, call.directory, call.holder
+            )
+            shadow.offer(call, *situation)
+
 
 class RequestIds:
-    """Makes request ids: `req_` and 96 random bits in hex. Random bytes are drawn for many at once: each draw is a system call."""
+    """Makes request ids: `req_` and 96 random bits in hex.
+
+    Random bytes are drawn for many ids at once, because each draw is a system call.
+    """
 
     def __init__(self) -> None:
         self._drawn: list[str] = []
@@ -148,16 +169,16 @@ def _tags(header: bytes | None) -> tuple[str, ...]:
 
 
 def _conversation_id(inquiry: Inquiry, header: bytes | None, account: str) -> str:
-    """Return a hash of the caller's session id, else of what its door says a conversation is known by."""
-    named = inquiry.fields.session_id or (header.decode("latin-1")[:256] if header else None) or inquiry.opening
-    return conversation_id_of(account, named)
+    """Return a hash of the caller's session id; without one, of the opening of the conversation."""
+    name = inquiry.fields.session_id or (header.decode("latin-1")[:256] if header else None) or inquiry.opening
+    return conversation_id_of(account, name)
 
 
-def conversation_id_of(account: str, named: str) -> str:
+def conversation_id_of(account: str, name: str) -> str:
     """Return the hash that all requests of one conversation of an account share.
 
     Args:
-        account: Whose.
-        named: What the conversation is known by: the caller's session id, or how it began.
+        account: Account of the caller.
+        name: Name of the conversation: the caller's session id, or the opening of the conversation.
     """
-    return hashlib.blake2b(f"{account}\n{named}".encode(errors="replace"), digest_size=12).hexdigest()
+    return hashlib.blake2b(f"{account}\n{name}".encode(errors="replace"), digest_size=12).hexdigest()
