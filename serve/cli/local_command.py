@@ -18,9 +18,8 @@ def local(
 
     They need no account. Their prices, 0.01 and 0.02 USD per million tokens, are nominal: local compute sends no bill.
     """
-    from serve.jobs.local_models.gateway_settings import local_settings
     from serve.jobs.local_models.model_files import LOCAL_MODELS
-    from serve.jobs.local_models.processes import start_all
+    from serve.jobs.local_models.processes import local_settings, start_all
     from serve.process.logging_setup import set_up_logging
     from serve.process.welcome import print_welcome
     from serve.settings import check_exposure

@@ -1,1 +1,1 @@
-"""What a command does besides serving: calibration, judging, the cost breakdown, local models."""
+"""The jobs of commands other than serving: calibration, judging, the cost breakdown, local models."""

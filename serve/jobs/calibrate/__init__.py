@@ -1,1 +1,4 @@
-"""Calibrating a model that the bundle was not trained on: ask it questions whose answers are known, grade, and place it among the trained models."""
+"""Calibration of a model that the bundle was not trained on.
+
+The model is asked questions with known answers, its answers are graded, and it is placed among the trained models.
+"""

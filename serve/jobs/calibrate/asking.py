@@ -1,4 +1,7 @@
-"""Asks a lane the questions through the gateway itself, so that retries, costs and telemetry are those of any other request."""
+"""Asks a lane the questions through the gateway itself.
+
+So retries, costs and telemetry are the same as for any other request.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -46,15 +49,15 @@ class _Refusal(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """What became of a question.
+    """A question and the result of asking it.
 
     Args:
-        question: Which.
-        score: 1 right, 0 wrong; None: there was no answer.
-        completion_tokens: None: unknown.
-        cost_usd: None: unknown.
-        problem: Why there was no answer, or "".
-        is_cut: The answer ended at the token limit.
+        question: Question that was asked.
+        score: 1: right, 0: wrong; None: there was no answer.
+        completion_tokens: Length of the answer; None: unknown.
+        cost_usd: Cost of the answer; None: unknown.
+        problem: Reason why there was no answer; empty: there was one.
+        is_cut: Whether the answer ended at the token limit.
     """
 
     question: Question
@@ -68,14 +71,14 @@ class AskedQuestion:
 async def ask_questions(
     app: FastAPI, lane_id: str, questions: Sequence[Question], max_tokens: int, advance: Callable[[], None]
 ) -> list[AskedQuestion]:
-    """Ask all questions, four at a time, and return what became of each, in order.
+    """Ask all questions, four at a time, and return the results in the same order.
 
     Args:
-        app: A gateway that takes requests without a virtual key; it is started and stopped here.
-        lane_id: Who is asked.
-        questions: What.
+        app: Gateway that takes requests without a virtual key; it is started and stopped here.
+        lane_id: Lane that is asked.
+        questions: Questions to ask.
         max_tokens: Limit on each answer.
-        advance: Called after each.
+        advance: Function that is called after each question.
     """
     gate = asyncio.Semaphore(_PARALLEL)
 
@@ -109,7 +112,7 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
 
 
 async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
-    """Return (status, body) of a chat request to the gateway in this process, which is logged under this tag."""
+    """Send a chat request to the gateway in this process, logged under this tag. Return (status, body)."""
     parts: list[bytes] = []
     status = 0
     sent = False
@@ -117,7 +120,7 @@ async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
     async def receive() -> dict[str, Any]:
         nonlocal sent
         if sent:
-            await asyncio.Event().wait()  # the caller stays until it is answered
+            await asyncio.Event().wait()  # the caller stays until the answer comes
         sent = True
         return {"type": "http.request", "body": body, "more_body": False}
 

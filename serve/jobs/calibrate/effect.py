@@ -1,4 +1,4 @@
-"""What a calibration changes: how good a lane is believed to be, and how often it would be chosen, before and after."""
+"""The effect of a calibration: a lane's expected quality and how often it would be chosen, before and after."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from router.reference_answers import ReferenceAnswers
 
 @dataclass(frozen=True, slots=True)
 class LaneOutlook:
-    """What is believed of one lane over the bundle's reference prompts.
+    """Expected figures of one lane over the bundle's reference prompts.
 
     Args:
         quality: Mean P(good answer).
-        logit_std: Standard deviation of its log odds.
-        completion_tokens: Mean.
-        cost_usd: Mean of a request.
-        chosen_share: Share of the prompts on which it has the best quality for its money among all lanes.
+        logit_std: Standard deviation of the log odds of a good answer.
+        completion_tokens: Mean length of an answer.
+        cost_usd: Mean cost of a request.
+        chosen_share: Share of the prompts on which the lane has the best value of all lanes.
     """
 
     quality: float
@@ -33,7 +33,7 @@ class LaneOutlook:
 def lane_outlook(
     lanes: Sequence[Lane], lane_id: str, trained_names: Sequence[str], reference: ReferenceAnswers, worth_usd: float
 ) -> LaneOutlook:
-    """Return the outlook of the lane `lane_id` among `lanes`, a good answer being worth `worth_usd`."""
+    """Return the outlook of the lane `lane_id` among `lanes`, if a good answer is worth `worth_usd`."""
     table = LaneTable.build(lanes, trained_names)
     row, beliefs = table.index_of[lane_id], LaneReference(table, reference)
     chosen = (worth_usd * beliefs.quality - beliefs.cost_usd).argmax(axis=1)

@@ -1,4 +1,7 @@
-"""Grades an answer against the right one: what follows the last "Answer:", compared as a number, a letter, a word or a Python value."""
+"""Grades an answer against the right one.
+
+The text after the last "Answer:" is compared as a number, a letter, a word or a Python value.
+"""
 
 import ast
 import re
@@ -14,7 +17,7 @@ _ADORNMENT = " \t*_`$\"'.()[]{}\\"
 
 
 def is_right(answer: str, right: str, grader: Grader) -> bool:
-    """Return whether `answer`, a model's whole text, gives the right answer. An answer without a recognisable result is wrong."""
+    """Return whether a model's whole text gives the right answer. A text without a recognisable result is wrong."""
     given = _stated(answer)
     if not given:
         return False
@@ -29,7 +32,7 @@ def is_right(answer: str, right: str, grader: Grader) -> bool:
 
 
 def _stated(answer: str) -> str:
-    """Return what an answer states as its result: after the last mark, in the last box, or else its last line."""
+    """Return the result in an answer: the text after the last mark, or in the last box, or else the last line."""
     marked = _MARKED.findall(answer)
     if marked:
         return str(marked[-1]).strip()
@@ -41,18 +44,18 @@ def _stated(answer: str) -> str:
 
 
 def _same_number(given: str, right: str) -> bool:
-    found = _NUMBER.findall(given.replace("\\,", "").replace("−", "-"))
+    numbers = _NUMBER.findall(given.replace("\\,", "").replace("−", "-"))
     try:
-        return bool(found) and Decimal(re.sub(r"[,\s]", "", found[-1])) == Decimal(right)
+        return bool(numbers) and Decimal(re.sub(r"[,\s]", "", numbers[-1])) == Decimal(right)
     except InvalidOperation:
         return False
 
 
 def _same_value(given: str, right: str) -> bool:
-    wanted = ast.literal_eval(right)
+    right_value = ast.literal_eval(right)
     try:
-        found = ast.literal_eval(given)
+        given_value = ast.literal_eval(given)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return bool(given == wanted)  # a text without its quotation marks
+        return bool(given == right_value)  # a text without its quotation marks
     # True is not 1 here, and 2.0 is 2.
-    return bool(found == wanted) and isinstance(found, bool) == isinstance(wanted, bool)
+    return bool(given_value == right_value) and isinstance(given_value, bool) == isinstance(right_value, bool)

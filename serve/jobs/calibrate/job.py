@@ -1,4 +1,4 @@
-"""The calibration job: pick a lane and the most telling questions, ask, grade, place, keep."""
+"""The calibration job: choose a lane and the most informative questions, ask, grade, place, and keep the answers."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,14 +33,14 @@ FEWEST_ANSWERS = 10
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPlan:
-    """What will be asked of whom.
+    """The lane and the questions that it will be asked.
 
     Args:
-        generation: The loaded bundle.
+        generation: Loaded bundle.
         table: All lanes.
-        lane: Who is asked.
-        questions: What, the most telling first.
-        expected_usd: What that is expected to cost.
+        lane: Lane that is asked.
+        questions: Questions to ask, the most informative first.
+        expected_usd: Expected cost of all answers.
     """
 
     generation: Generation
@@ -52,12 +52,12 @@ class CalibrationPlan:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """What came of it.
+    """The result of a calibration.
 
     Args:
-        asked: Every question.
-        before, after: What is believed of the lane without and with its answers.
-        path: Where the answers are kept.
+        asked: Every question with its result.
+        before, after: Expected figures of the lane without and with its answers.
+        path: File that holds the answers.
     """
 
     asked: Sequence[AskedQuestion]
@@ -72,21 +72,21 @@ def plan_calibration(
     """Choose the lane and the questions.
 
     Args:
-        settings, environment, clock: Of the gateway.
-        name: Of the model.
-        lane_id: Of the lane; "" takes the cheapest that serves it.
-        count: How many questions.
-        bank: Where they are chosen from.
+        settings, environment, clock: The gateway's own.
+        name: Name of the model.
+        lane_id: Id of the lane; empty: the cheapest lane that serves the model.
+        count: Number of questions.
+        bank: File that the questions are chosen from.
 
     Raises:
-        ConfigurationError: No such lane, nothing to calibrate, or the bank is malformed.
+        ConfigurationError: The lane is unknown, it needs no calibration, or the file of questions is malformed.
     """
     generation = deciding_generation(settings, environment)
     table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
     if lane.trained_name in generation.bundle.trained_names:
         raise ConfigurationError(
-            f"{lane.vendor_model}: the bundle was trained on its answers, so it needs no calibration"
+            f"{lane.vendor_model} needs no calibration: the bundle was trained on its answers. Choose another model."
         )
     questions = load_questions(bank)
     quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
@@ -104,10 +104,10 @@ async def run_calibration(
     worth_usd: float,
     advance: Callable[[], None],
 ) -> CalibrationResult:
-    """Ask, grade, place and write.
+    """Ask the questions, grade the answers, place the model and write the answers.
 
     Raises:
-        ConfigurationError: Too few questions were answered, or the file cannot be written; nothing is written then.
+        ConfigurationError: Too few questions were answered, or the file cannot be written. No file is left then.
     """
     app = create_app(settings.model_copy(update={"keys": None, "virtual_keys": ()}), environment, clock)
     asked = await ask_questions(app, plan.lane.lane_id, plan.questions, max_tokens, advance)
@@ -126,11 +126,11 @@ async def run_calibration(
 def _find_lane(table: LaneTable, name: str, lane_id: str) -> Lane:
     lanes = [table.lanes[row] for row in table.find(name)]
     if not lanes:
-        raise ConfigurationError(f"no lane is called {name!r}: llmdeal prices lists them")
+        raise ConfigurationError(f"no lane is called {name!r}. 'llmdeal prices' lists all lanes.")
     serving = [lane for lane in lanes if not lane_id or lane.lane_id == lane_id]
     if not serving:
         raise ConfigurationError(
-            f"{name} is not served by the lane {lane_id!r} but by {', '.join(lane.lane_id for lane in lanes)}"
+            f"the lane {lane_id!r} does not serve {name}. Choose one of {', '.join(lane.lane_id for lane in lanes)}."
         )
     return min(serving, key=lambda lane: lane.price.output_usd_per_mtok)
 
@@ -153,6 +153,7 @@ def _graded(lane: Lane, asked: Sequence[AskedQuestion], clock: Clock) -> Calibra
     if len(answers) < FEWEST_ANSWERS:
         problem, times = Counter(each.problem for each in asked if each.score is None).most_common(1)[0]
         raise ConfigurationError(
-            f"{lane.lane_id}: {len(answers)} of {len(asked)} questions were answered, so nothing was written; {times} times: {problem}"
+            f"{lane.lane_id}: {len(answers)} of {len(asked)} questions were answered, so nothing was written. "
+            f"The most frequent problem ({times} times): {problem}"
         )
     return CalibrationFile(FORMAT_VERSION, lane.vendor_model, lane.lane_id, clock.now(), answers)

@@ -1,4 +1,4 @@
-"""The questions that models are calibrated with: each has one right answer that a program can recognise."""
+"""The questions of a calibration. Each has one right answer that a program can recognise."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,11 @@ class Question:
     """One question.
 
     Args:
-        id: Unique.
-        kind: What it is about, for reports.
-        grader: How answers are compared; see `serve.jobs.calibrate.grading`.
-        prompt: What is sent.
-        answer: The right one.
+        id: Unique id.
+        kind: Subject, for reports.
+        grader: Way in which answers are compared; see `serve.jobs.calibrate.grading`.
+        prompt: Text that is sent.
+        answer: Right answer.
     """
 
     id: str
@@ -31,27 +31,27 @@ class Question:
 
 
 def load_questions(path: Path) -> list[Question]:
-    """Read a JSON Lines file with one question a line.
+    """Read a JSON Lines file with one question in each line.
 
     Raises:
-        ConfigurationError: It cannot be read, a line is malformed, or two lines have the same id; names the line.
+        ConfigurationError: The file cannot be read, a line is malformed, or two lines have the same id.
     """
     try:
         lines = path.read_bytes().splitlines()
     except OSError as problem:
-        raise ConfigurationError(f"{path}: cannot be read ({problem.strerror})") from None
+        raise ConfigurationError(f"{path} cannot be read: {problem.strerror}. Name another file.") from None
     questions = []
     for number, line in enumerate(lines, start=1):
         try:
             questions.append(msgspec.json.decode(line, type=Question))
         except msgspec.MsgspecError as problem:
             raise ConfigurationError(
-                f"{path}, line {number}: {problem}; a line has id, kind, grader, prompt and answer"
+                f"{path}, line {number}: {problem}. Each line needs id, kind, grader, prompt and answer."
             ) from None
     ids = [question.id for question in questions]
     if len(set(ids)) != len(ids):
         twice = next(question_id for question_id in ids if ids.count(question_id) > 1)
-        raise ConfigurationError(f"{path}: the id {twice!r} is there twice")
+        raise ConfigurationError(f"{path}: two lines have the id {twice!r}. Give each question its own id.")
     if not questions:
-        raise ConfigurationError(f"{path}: has no question")
+        raise ConfigurationError(f"{path} has no questions. Add at least one line.")
     return questions

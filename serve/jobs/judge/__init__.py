@@ -1,1 +1,1 @@
-"""Logged answers graded by another language model, of the operator's choice and within the operator's budget."""
+"""Judging: a language model that the operator chooses grades logged answers, within a budget."""

@@ -1,4 +1,7 @@
-"""Asks the judge through the gateway itself, never for more than the budget: what a call may cost at most is set aside before it is sent."""
+"""Asks the judge through the gateway itself, within the budget.
+
+The most that a call may cost is set aside before the call is sent.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +20,7 @@ _TIMES_ASKED = 2
 
 
 class BudgetReachedError(Exception):
-    """The next call could cost more than what is left."""
+    """The next call could cost more than the budget has left."""
 
 
 class _Message(msgspec.Struct):
@@ -46,13 +49,13 @@ class _Refusal(msgspec.Struct):
 
 
 @dataclass(slots=True)
-class JudgePurse:
-    """What may be spent in this run. For one event loop.
+class JudgeBudget:
+    """The budget of one run. For one event loop.
 
     Args:
-        budget_usd: In all.
-        spent_usd: So far; a call whose cost is unknown counts with the most that it may have cost.
-        held_usd: By calls that are on their way.
+        budget_usd: Budget of the whole run.
+        spent_usd: Sum spent so far; a call of unknown cost counts with the most that it may have cost.
+        held_usd: Sum set aside for calls that are on their way.
     """
 
     budget_usd: Decimal
@@ -63,25 +66,28 @@ class JudgePurse:
         """Set an amount aside.
 
         Raises:
-            BudgetReachedError: Less is left.
+            BudgetReachedError: The budget has less left.
         """
         if self.spent_usd + self.held_usd + most_usd > self.budget_usd:
             raise BudgetReachedError
         self.held_usd += most_usd
 
     def settle(self, most_usd: Decimal, cost_usd: Decimal | None) -> None:
-        """Give back what was held, and count what was spent."""
+        """Give back the held sum, and count what the call cost."""
         self.held_usd -= most_usd
         self.spent_usd += most_usd if cost_usd is None else cost_usd
 
 
 def most_usd(lane: Lane, question: JudgeQuestion, answer_tokens: int) -> Decimal:
-    """Return what a call costs at most with an answer of so many tokens: no tokenizer makes more tokens of a text than it has bytes."""
+    """Return the most that a call costs with an answer of this length.
+
+    No tokenizer makes more tokens of a text than the text has bytes.
+    """
     return cost_usd(lane, question.n_bytes, answer_tokens)
 
 
 def cost_usd(lane: Lane, prompt_tokens: int, answer_tokens: int) -> Decimal:
-    """Return what a call of this size costs."""
+    """Return the cost of a call of this size."""
     price = lane.price
     tokens_usd = prompt_tokens * price.input_usd_per_mtok + answer_tokens * price.output_usd_per_mtok
     return tokens_usd / 10**6 + price.request_usd
@@ -92,24 +98,24 @@ class Judge:
     """Asks one lane.
 
     Args:
-        app: A gateway that takes requests without a virtual key, started.
-        lane: The judge.
-        purse: Who pays.
+        app: Running gateway that takes requests without a virtual key.
+        lane: Lane of the judge.
+        budget: Budget of the run.
         max_tokens: Limit on each answer.
-        problems: Why there were no judgements, and how often.
+        problems: Reason why there was no judgement -> number of times.
     """
 
     app: FastAPI
     lane: Lane
-    purse: JudgePurse
+    budget: JudgeBudget
     max_tokens: int
     problems: Counter[str] = field(default_factory=Counter)
 
     async def ask(self, question: JudgeQuestion, read: Callable[[str], Judgement | None]) -> Judgement | None:
-        """Return the judgement; asked once more when it cannot be read. None: there is none, see `problems`.
+        """Return the judgement; None: there is none, see `problems`. An unreadable answer is asked for once more.
 
         Raises:
-            BudgetReachedError: Nothing was sent.
+            BudgetReachedError: The budget has too little left; no call was sent.
         """
         for _ in range(_TIMES_ASKED):
             text = await self._answer(question)
@@ -122,7 +128,7 @@ class Judge:
 
     async def _answer(self, question: JudgeQuestion) -> str | None:
         most = most_usd(self.lane, question, self.max_tokens)
-        self.purse.hold(most)
+        self.budget.hold(most)
         cost: Decimal | None = None
         try:
             status, content = await post_chat(self.app, msgspec.json.encode(self._body(question)), TAG)
@@ -134,7 +140,7 @@ class Judge:
             self.problems[msgspec.json.decode(content, type=_Refusal).error.message] += 1
             return None
         finally:
-            self.purse.settle(most, cost)
+            self.budget.settle(most, cost)
 
     def _body(self, question: JudgeQuestion) -> dict[str, object]:
         body: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""The judging job: find answers, say what it will cost, ask, and write down each judgement as it comes."""
+"""The judging job: find answers, estimate the cost, ask the judge, and store each judgement as it comes."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from serve.app import create_app
 from serve.clock import Clock
 from serve.errors import ConfigurationError
 from serve.hot_swap.deciding import deciding_generation
-from serve.jobs.judge.asking import BudgetReachedError, Judge, JudgePurse, cost_usd
+from serve.jobs.judge.asking import BudgetReachedError, Judge, JudgeBudget, cost_usd
 from serve.jobs.judge.logged_answers import LoggedAnswer, LoggedAnswers, Texts
 from serve.jobs.judge.questions import (
     INSTRUCTION_CHARACTERS,
@@ -52,15 +52,15 @@ Task = tuple[LoggedAnswer, ...]
 
 @dataclass(frozen=True, slots=True)
 class JudgingPlan:
-    """What will be judged by whom.
+    """The judge and the answers that it will judge.
 
     Args:
-        lane: The judge.
-        mode: How.
-        tasks: What, in order.
-        expected_usd: What that is expected to cost.
-        n_own: Answers left out because the judge's own model gave them.
-        n_judged: Answers left out because this judge judged them before.
+        lane: Lane of the judge.
+        mode: Whether answers are graded or compared.
+        tasks: Answers to judge, in order.
+        expected_usd: Expected cost of all judgements.
+        n_own: Number of answers left out because the judge's own model gave them.
+        n_judged: Number of answers left out because this judge judged them before.
     """
 
     lane: Lane
@@ -72,19 +72,19 @@ class JudgingPlan:
 
     @property
     def judge(self) -> str:
-        """Who gives the feedback."""
+        """Name of the judge in the feedback."""
         return f"judge:{self.lane.lane_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class JudgingResult:
-    """What came of it.
+    """The result of a run.
 
     Args:
-        values: Of each lane, what was said of its answers, 0..1.
-        problems: Why some have no judgement, and how often.
-        spent_usd: In this run.
-        n_left: Tasks that the budget did not reach for.
+        values: Lane id -> judgements of its answers, 0..1.
+        problems: Reason why answers have no judgement -> number of times.
+        spent_usd: Cost of this run.
+        n_left: Number of tasks that were left out because the budget was reached.
     """
 
     values: Mapping[str, Sequence[float]]
@@ -103,20 +103,20 @@ def plan_judging(
     account: str,
     since: datetime,
 ) -> JudgingPlan:
-    """Choose what is judged.
+    """Choose the answers to judge.
 
     Raises:
-        ConfigurationError: No such lane, or there is nothing to judge; says why.
+        ConfigurationError: The lane is unknown, or there are no answers to judge.
     """
     lane = _find_lane(settings, environment, clock, lane_id)
     engine = open_database(database_url(settings.database, environment), must_exist=True)
     try:
         log = LoggedAnswers(engine)
-        found = log.find(account, since)
-        judged = log.judged_by(f"judge:{lane.lane_id}", METRICS_OF[mode], [answer.request_id for answer in found])
+        answers = log.find(account, since)
+        judged = log.judged_by(f"judge:{lane.lane_id}", METRICS_OF[mode], [answer.request_id for answer in answers])
     finally:
         engine.dispose()
-    others = [answer for answer in found if answer.vendor_model != lane.vendor_model]
+    others = [answer for answer in answers if answer.vendor_model != lane.vendor_model]
     unjudged = [answer for answer in others if answer.request_id not in judged]
     rng = Random(settings.seed)  # noqa: S311 - a sample, not a secret
     tasks: list[Task] = (
@@ -125,9 +125,9 @@ def plan_judging(
         else list(pairs(unjudged, count, rng))
     )
     if not tasks:
-        raise ConfigurationError(_why_nothing(settings, account, mode, len(found), len(others), len(unjudged)))
+        raise ConfigurationError(_no_tasks_message(settings, account, mode, len(answers), len(others), len(unjudged)))
     expected = sum((_expected_usd(lane, task) for task in tasks), Decimal(0))
-    return JudgingPlan(lane, mode, tasks, expected, len(found) - len(others), len(others) - len(unjudged))
+    return JudgingPlan(lane, mode, tasks, expected, len(answers) - len(others), len(others) - len(unjudged))
 
 
 async def run_judging(
@@ -139,7 +139,10 @@ async def run_judging(
     max_tokens: int,
     advance: Callable[[], None],
 ) -> JudgingResult:
-    """Ask, four at a time, until all is judged or the next call could cost more than what is left. What was judged stays judged."""
+    """Ask the judge, four tasks at a time, until all are judged or the next call could exceed the budget.
+
+    Each judgement is stored at once, so it is kept if the run ends early.
+    """
     own = {
         "keys": None,
         "virtual_keys": (),
@@ -150,20 +153,20 @@ async def run_judging(
     app = create_app(settings.model_copy(update=own), environment, clock)
     engine = open_database(database_url(settings.database, environment), must_exist=True)
     try:
-        return await _Run(plan, app, engine, clock, JudgePurse(budget_usd), max_tokens).run(advance)
+        return await _Run(plan, app, engine, clock, JudgeBudget(budget_usd), max_tokens).run(advance)
     finally:
         engine.dispose()
 
 
 class _Run:
     def __init__(
-        self, plan: JudgingPlan, app: FastAPI, engine: Engine, clock: Clock, purse: JudgePurse, max_tokens: int
+        self, plan: JudgingPlan, app: FastAPI, engine: Engine, clock: Clock, budget: JudgeBudget, max_tokens: int
     ) -> None:
         self._plan = plan
         self._app = app
         self._log = LoggedAnswers(engine)
         self._clock = clock
-        self._judge = Judge(app, plan.lane, purse, max_tokens)
+        self._judge = Judge(app, plan.lane, budget, max_tokens)
         self._values: dict[str, list[float]] = {}
         self._n_left = 0
 
@@ -180,17 +183,18 @@ class _Run:
 
         async with self._app.router.lifespan_context(self._app):
             await asyncio.gather(*map(judge, self._plan.tasks))
-        return JudgingResult(self._values, Counter(self._judge.problems), self._judge.purse.spent_usd, self._n_left)
+        return JudgingResult(self._values, Counter(self._judge.problems), self._judge.budget.spent_usd, self._n_left)
 
     async def _judge_task(self, task: Task) -> None:
         texts = [await asyncio.to_thread(self._log.texts, answer.request_id) for answer in task]
-        known = [text for text in texts if text is not None]
-        if len(known) < len(task):
-            return  # deleted meanwhile
-        said = await (self._grade(known[0]) if self._plan.mode == "rubric" else self._compare(known[0], known[1]))
-        if said is None:
+        present = [text for text in texts if text is not None]
+        if len(present) < len(task):
+            return  # a text was deleted in the meantime
+        is_rubric = self._plan.mode == "rubric"
+        verdict = await (self._grade(present[0]) if is_rubric else self._compare(present[0], present[1]))
+        if verdict is None:
             return
-        metric_name, judgements = said
+        metric_name, judgements = verdict
         rows = [self._row(answer, metric_name, judgement) for answer, judgement in zip(task, judgements, strict=True)]
         await asyncio.to_thread(self._log.record, rows)
         for answer, judgement in zip(task, judgements, strict=True):
@@ -201,7 +205,7 @@ class _Run:
         return None if judgement is None else (RUBRIC_METRIC, [judgement])
 
     async def _compare(self, one: Texts, other: Texts) -> tuple[str, list[Judgement]] | None:
-        """Ask in both orders: judges prefer a place. Where the verdict turns with the order, it is a tie that says little."""
+        """Ask in both orders, because judges prefer one place. If the verdict changes with the order, it is a tie."""
         straight = await self._judge.ask(
             pairwise_question(one.prompt, one.answer, other.answer, _mark()), read_preference
         )
@@ -237,30 +241,26 @@ def _find_lane(settings: Settings, environment: Mapping[str, str], clock: Clock,
     table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lanes = [table.lanes[row] for row in table.find(lane_id)]
     if not lanes:
-        raise ConfigurationError(f"no lane is called {lane_id!r}: llmdeal prices lists them")
+        raise ConfigurationError(f"no lane is called {lane_id!r}. 'llmdeal prices' lists all lanes.")
     return min(lanes, key=lambda lane: lane.price.output_usd_per_mtok)
 
 
 def _expected_usd(lane: Lane, task: Task) -> Decimal:
-    """Return what a task is expected to cost; two answers are compared twice."""
+    """Return the expected cost of a task. Two answers are compared twice."""
     n_characters = min(sum(answer.n_characters for answer in task), (len(task) + 1) * MOST_CHARACTERS)
     prompt_tokens = estimate_tokens(n_characters + INSTRUCTION_CHARACTERS)
     return len(task) * cost_usd(lane, prompt_tokens, _USUAL_ANSWER_TOKENS)
 
 
-def _why_nothing(
+def _no_tasks_message(
     settings: Settings, account: str, mode: JudgingMode, n_found: int, n_others: int, n_unjudged: int
 ) -> str:
     if n_found == 0:
         has_texts = settings.telemetry_content == "full"
-        mend = (
-            "take an earlier --since"
-            if has_texts
-            else 'set telemetry_content = "full" and judge what comes from then on'
-        )
-        return f"no answer to {account!r} has its text in the log: {mend}"
+        advice = "Take an earlier --since." if has_texts else 'Set telemetry_content = "full" and judge later answers.'
+        return f"no answer to {account!r} has its text in the log. {advice}"
     if n_others == 0:
-        return "all answers with their text are the judge's own: choose a judge of another model"
+        return "all answers with their text are of the judge's own model. Choose another judge."
     if n_unjudged == 0:
-        return "this judge has judged all answers with their text: nothing is left to do"
-    return f"no prompt was answered by two lanes, which {mode} needs: judge with --mode rubric"
+        return "this judge has judged all answers with their text, so nothing is left to do"
+    return f"no prompt was answered by two lanes, which {mode} needs. Use --mode rubric."

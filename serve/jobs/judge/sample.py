@@ -1,4 +1,7 @@
-"""Which answers are judged first: the same number of every lane, half of them those that the router was least sure of."""
+"""The order in which answers are judged.
+
+Every lane has the same number of answers. Half of them are those of which the router was least sure.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ Pair = tuple[LoggedAnswer, LoggedAnswer]
 
 
 def stratified(answers: Sequence[LoggedAnswer], count: int, rng: Random) -> list[LoggedAnswer]:
-    """Return answers of all lanes in turn; of each lane in turn a doubtful one and one drawn at random."""
+    """Return answers of all lanes in turn: for each lane alternately a doubtful one and a random one."""
     by_lane: dict[str, list[LoggedAnswer]] = defaultdict(list)
     for answer in answers:
         by_lane[answer.lane_id].append(answer)
@@ -20,13 +23,13 @@ def stratified(answers: Sequence[LoggedAnswer], count: int, rng: Random) -> list
 
 
 def pairs(answers: Sequence[LoggedAnswer], count: int, rng: Random) -> list[Pair]:
-    """Return pairs of answers of two lanes to the same prompt, the prompts in random order; each answer is in one pair at most."""
+    """Return pairs of answers of two lanes to the same prompt, in random order. Each answer is in one pair at most."""
     by_prompt: dict[bytes, list[LoggedAnswer]] = defaultdict(list)
     for answer in answers:
         by_prompt[answer.prompt_digest].append(answer)
-    found = [pair for alike in by_prompt.values() for pair in _pairs_of(alike)]
-    rng.shuffle(found)
-    return found[:count]
+    all_pairs = [pair for alike in by_prompt.values() for pair in _pairs_of(alike)]
+    rng.shuffle(all_pairs)
+    return all_pairs[:count]
 
 
 def _in_turn(answers: list[LoggedAnswer], rng: Random) -> list[LoggedAnswer]:
@@ -38,10 +41,10 @@ def _in_turn(answers: list[LoggedAnswer], rng: Random) -> list[LoggedAnswer]:
 
 def _pairs_of(alike: list[LoggedAnswer]) -> list[Pair]:
     paired: set[str] = set()
-    found = []
+    result = []
     for first, second in combinations(alike, 2):
         is_free = first.request_id not in paired and second.request_id not in paired
         if is_free and first.lane_id != second.lane_id:
             paired |= {first.request_id, second.request_id}
-            found.append((first, second))
-    return found
+            result.append((first, second))
+    return result

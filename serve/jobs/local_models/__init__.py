@@ -1,1 +1,1 @@
-"""Two small real language models on this machine, behind llama.cpp's own server: what `llmdeal local` starts."""
+"""Two small language models on this machine, each behind llama.cpp's server. `llmdeal local` starts them."""

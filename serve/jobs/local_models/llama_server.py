@@ -1,6 +1,8 @@
-"""One model under llama.cpp's server, in a process of its own: `python -m serve.jobs.local_models.llama_server TASK`, a `ServerTask` in JSON.
+"""One model under llama.cpp's server, in a process of its own.
 
-Prints its address on standard output when it answers. Ends when standard input closes, so that it never outlives whoever started it.
+The command is `python -m serve.jobs.local_models.llama_server TASK`, where TASK is a `ServerTask` in JSON. The process
+prints its address on standard output when it answers. It ends when standard input closes, so that it never outlives the
+process that started it.
 """
 
 import json
@@ -15,22 +17,23 @@ MOST_THREADS = 4
 
 
 def threads_for(n_cores: int) -> int:
-    """Return how many threads one server computes with: half the cores at most, as there are two servers.
+    """Return the number of threads of one server: half the cores at most, because there are two servers.
 
-    llama.cpp's threads wait for each other at every layer: with as many as there are cores, one busy neighbour slows them tenfold.
+    llama.cpp's threads wait for each other at every layer. With as many threads as cores, one busy process next to them
+    slows them tenfold.
     """
     return max(1, min(MOST_THREADS, n_cores // 2))
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTask:
-    """What to serve.
+    """The model to serve and its port.
 
     Args:
-        weights: The GGUF file.
-        name: What the model answers to.
+        weights: GGUF file.
+        name: Name under which the server offers the model.
         port: TCP port on loopback; 0: any free one.
-        chat_template: In Jinja; empty: the file's own.
+        chat_template: Jinja template of a chat; empty: the file's own.
         stops: Texts that end an answer.
     """
 
@@ -45,7 +48,7 @@ def serve_until_input_closes(task: ServerTask) -> None:
     """Load the model, announce the address, and serve."""
     import xllamacpp
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever started this one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     parameters = xllamacpp.CommonParams()
     parameters.model.path = task.weights
     parameters.model_alias = {task.name}
@@ -62,12 +65,11 @@ def serve_until_input_closes(task: ServerTask) -> None:
     server = xllamacpp.Server(parameters)
     try:
         print(server.listening_address, flush=True)
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # nobody reads on: a full pipe would stop the server
+        # The parent reads no further, and a full pipe would stop the server.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdin.read()
     finally:
-        # At once, also when nobody is left to hear the address: llama.cpp's threads hold up Python's own way out.
+        # At once, also if the parent is gone: llama.cpp's threads hold up an ordinary exit of Python.
         os._exit(0)
 
 

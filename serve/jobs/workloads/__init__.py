@@ -1,1 +1,4 @@
-"""The cost breakdown: four workloads of graded prompts, what each provider alone would cost, and what routing costs at equal quality."""
+"""The cost breakdown of four workloads of graded prompts.
+
+It compares the cost of each provider alone with the cost of routing at equal quality.
+"""

@@ -1,4 +1,7 @@
-"""Works out the cost breakdown from a bundle's reference answers: true grades and lengths, beliefs of networks that had not seen the prompts, today's prices."""
+"""Works out the cost breakdown from a bundle's reference answers.
+
+It takes true grades and lengths, predictions of networks that had not seen the prompts, and today's prices.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from serve.jobs.workloads.workload_rows import WorkloadFile, WorkloadRow
 _GRADED_SHARE = 0.93
 _REQUESTS = 1_000
 _WORTHS_USD: Floats = np.concatenate([[QUALITY_ALONE_USD], np.logspace(2, -7, 361)])
-"""What a good answer may be worth, from quality alone to cost alone."""
+"""Worths of a good answer that are tried, from quality alone to cost alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,13 @@ class ProviderRow:
     """One provider alone, and routing at its quality.
 
     Args:
-        provider: Who.
-        best_model: The one of its graded models with the highest mean score.
-        score: That mean, 0..1.
-        cost_usd: Of 1,000 requests to that model.
-        routed_usd: Of 1,000 requests routed among all offers, at the cheapest trade that reaches the score; None: none does.
-        routed_score: Mean score there.
+        provider: Name of the provider.
+        best_model: Graded model of the provider with the highest mean score.
+        score: Mean score of that model, 0..1.
+        cost_usd: Cost of 1,000 requests to that model.
+        routed_usd: Cost of 1,000 requests routed among all offers, at the cheapest trade that reaches the score;
+            None: no trade reaches it.
+        routed_score: Mean score at that trade; None: no trade reaches `score`.
     """
 
     provider: str
@@ -51,14 +55,14 @@ class ProviderRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadBreakdown:
-    """A workload.
+    """The breakdown of one workload.
 
     Args:
-        row: What it is.
-        prompts: How many graded prompts it is made of.
-        offers: How many offers were routed among.
-        has_lengths: Whether the lengths of the answers are known; else those that are believed count on both sides.
-        providers: Best first.
+        row: Description of the workload.
+        prompts: Number of its graded prompts.
+        offers: Number of offers that requests were routed among.
+        has_lengths: Whether the lengths of the answers are known; if not, predicted lengths count on both sides.
+        providers: Providers, the best first.
     """
 
     row: WorkloadRow
@@ -69,15 +73,15 @@ class WorkloadBreakdown:
 
 
 def break_down(bundle: Bundle, file: WorkloadFile, prices: PackagedPrices) -> list[WorkloadBreakdown]:
-    """Return one breakdown per workload of which the bundle has graded prompts."""
+    """Return a breakdown of each workload that the bundle has graded prompts of."""
     reference = bundle.read_reference()
     offers = _priced_offers(file.graded_offers, prices)
     column = {name: place for place, name in enumerate(bundle.trained_names)}
-    found = (
+    breakdowns = (
         _break_down(row, reference, [offer for offer in offers if offer.trained_name in column], column)
         for row in file.workloads
     )
-    return [breakdown for breakdown in found if breakdown is not None]
+    return [breakdown for breakdown in breakdowns if breakdown is not None]
 
 
 def _priced_offers(graded: Mapping[str, Mapping[str, str]], prices: PackagedPrices) -> list[Offer]:
@@ -102,13 +106,13 @@ def _break_down(
     rows = rows[graded[:, columns].all(axis=1)]
     part = np.ix_(rows, columns)
     score, quality = reference.score[part].astype(np.float64), reference.quality[part].astype(np.float64)
-    believed_tokens = reference.completion_tokens[part].astype(np.float64)
-    known_tokens = reference.answer_tokens[part].astype(np.float64)
-    has_lengths = not np.isnan(known_tokens).all()
-    tokens = np.where(np.isnan(known_tokens), believed_tokens, known_tokens)
+    expected_tokens = reference.completion_tokens[part].astype(np.float64)
+    true_tokens = reference.answer_tokens[part].astype(np.float64)
+    has_lengths = not np.isnan(true_tokens).all()
+    tokens = np.where(np.isnan(true_tokens), expected_tokens, true_tokens)
     prompt_tokens = reference.prompt_tokens[rows].astype(np.float64)
-    cost, believed_cost = (_cost(prompt_tokens, each, offers) for each in (tokens, believed_tokens))
-    curve = _routed_curve(quality, believed_cost, score, cost)
+    cost, expected_cost = (_cost(prompt_tokens, each, offers) for each in (tokens, expected_tokens))
+    curve = _routed_curve(quality, expected_cost, score, cost)
     providers = [_alone(name, offers, score, cost, curve) for name in sorted({offer.provider for offer in offers})]
     providers.sort(key=lambda each: -each.score)
     return WorkloadBreakdown(row, len(rows), len(offers), has_lengths, providers)
@@ -122,10 +126,10 @@ def _cost(prompt_tokens: Floats, tokens: Floats, offers: Sequence[Offer]) -> Flo
     return np.asarray((prompt_tokens[:, None] * input_rate + tokens * output_rate) / 1e6 + request, np.float64)
 
 
-def _routed_curve(quality: Floats, believed_cost: Floats, score: Floats, cost: Floats) -> Floats:
+def _routed_curve(quality: Floats, expected_cost: Floats, score: Floats, cost: Floats) -> Floats:
     """Return (mean cost, mean score) at each willingness to pay, shape (k, 2)."""
     rows = np.arange(len(quality))
-    chosen = [(worth * quality - believed_cost).argmax(axis=1) for worth in _WORTHS_USD]
+    chosen = [(worth * quality - expected_cost).argmax(axis=1) for worth in _WORTHS_USD]
     return np.array([(cost[rows, each].mean(), score[rows, each].mean()) for each in chosen])
 
 

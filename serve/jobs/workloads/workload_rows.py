@@ -1,4 +1,4 @@
-"""`data/workloads.yaml`: what the workloads are made of, and who sells the graded models."""
+"""`data/workloads.yaml`: the tasks of each workload, and the providers of the graded models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,16 +12,16 @@ class WorkloadRow(CatalogueRow):
     """A workload."""
 
     name: str = Field(min_length=3)
-    stands_for: str = Field(min_length=10, description="What its prompts really are.")
+    stands_for: str = Field(min_length=10, description="The prompts that it really has.")
     tasks: tuple[str, ...] = Field(min_length=1, description="Tasks of the bundle's corpus, as source/task.")
 
 
 class WorkloadFile(CatalogueRow):
-    """The whole file."""
+    """The contents of the file."""
 
     workloads: tuple[WorkloadRow, ...] = Field(min_length=1)
     graded_offers: Mapping[str, Mapping[str, str]] = Field(
-        description="Name in the bundle -> provider of genai-prices -> id there."
+        description="Name in the bundle -> provider of genai-prices -> id at that provider."
     )
 
 
@@ -29,6 +29,6 @@ def load_workloads(path: Path) -> WorkloadFile:
     """Read the file.
 
     Raises:
-        ConfigurationError: It is malformed; names the line.
+        ConfigurationError: The file is malformed; the error names the line.
     """
     return read_rows(path, WorkloadFile)

