@@ -1,4 +1,4 @@
-"""The style sheet, the scripts and the icon: a closed set of files, read once, named by their content."""
+"""The style sheet, the scripts and the icon: a fixed set of files, read once. Their address contains their hash."""
 
 import hashlib
 from functools import lru_cache
@@ -23,13 +23,13 @@ def _files() -> dict[str, tuple[bytes, str]]:
 
 
 def asset_url(name: str) -> str:
-    """Return where a file is served; another content has another address."""
+    """Return the address of a file. Another content has another address."""
     return f"/assets/{name}?v={_files()[name][1]}"
 
 
 @routes.get("/assets/{name}")
 def read_asset(name: str, v: str = "") -> Response:
-    """Return one file; for ever, where it was asked for by its content."""
+    """Return one file. Browsers may keep it if the address has the hash of its content."""
     if name not in _files():
         raise not_found("The dashboard has no such file.")
     content, digest = _files()[name]

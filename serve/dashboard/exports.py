@@ -1,4 +1,4 @@
-"""`/export/…`: what is on screen, as CSV or Parquet."""
+"""`/export/…`: the numbers on the screen, as CSV or Parquet."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from serve.dashboard.views.requests_view import RequestLine, requests_view
 routes = APIRouter(include_in_schema=False)
 
 MOST_ROWS = 100_000
-"""Of one export of requests; `llmdeal export` writes any number, with every column."""
+"""The most rows of one export of requests. `llmdeal export` writes any number, with every column."""
 _CHUNK_ROWS = 1_000
 _PART_CHARACTERS = 50_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -30,13 +30,14 @@ Format = Literal["csv", "parquet"]
 _PARQUET = "application/vnd.apache.parquet"
 
 REQUEST_COLUMNS: Mapping[str, str] = {
-    "request_id": "string", "started_at": "timestamp", "lane_id": "string", "vendor_model": "string", "virtual_key_id": "string",
-    "tags": "string", "outcome": "string", "reason": "string", "attempts": "int64", "is_streaming": "bool", "prompt_tokens": "int64",
-    "completion_tokens": "int64", "cost_nusd": "int64", "total_ms": "float64",
+    "request_id": "string", "started_at": "timestamp", "lane_id": "string", "vendor_model": "string",
+    "virtual_key_id": "string", "tags": "string", "outcome": "string", "reason": "string", "attempts": "int64",
+    "is_streaming": "bool", "prompt_tokens": "int64", "completion_tokens": "int64", "cost_nusd": "int64",
+    "total_ms": "float64",
 }  # fmt: skip
 USAGE_COLUMNS: Mapping[str, str] = {
-    "since": "timestamp", "until": "timestamp", "lane_id": "string", "requests": "int64", "attempts": "int64", "answered": "int64",
-    "cost_nusd": "int64", "unpriced_attempts": "int64",
+    "since": "timestamp", "until": "timestamp", "lane_id": "string", "requests": "int64", "attempts": "int64",
+    "answered": "int64", "cost_nusd": "int64", "unpriced_attempts": "int64",
 }  # fmt: skip
 
 
@@ -83,9 +84,9 @@ def _download(
 
 
 def csv_parts(columns: Iterable[str], rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
-    """Yield a CSV file in parts of some ten thousand characters, for each is handed between threads.
+    """Yield a CSV file in parts of some ten thousand characters, because each part goes from one thread to another.
 
-    `None` is an empty cell, and no text is a formula to a spreadsheet.
+    `None` is an empty cell. No text is a formula for a spreadsheet.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)

@@ -1,4 +1,4 @@
-"""Forms that change something: read, and refused unless they come from a page of ours."""
+"""Reads forms that change something, and refuses those that do not come from a page of ours."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
@@ -19,33 +19,33 @@ async def read_form(request: Request) -> Form:
     """Return the fields of a form, the last of each name.
 
     Raises:
-        PageError: It is too large, or no form.
+        PageError: The form is too large or malformed.
     """
     raw = bytearray()
     async for part in request.stream():
         raw += part
         if len(raw) > _LARGEST_FORM_BYTES:
             raise PageError(
-                413, "That is too long", f"A form takes {_LARGEST_FORM_BYTES:,} bytes; send longer prompts to /v1."
+                413, "That is too long", f"A form takes {_LARGEST_FORM_BYTES:,} bytes. Send longer prompts to /v1."
             )
     try:
         return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
-        raise PageError(400, "That is no form", "Send it from the page again.") from None
+        raise PageError(400, "This form cannot be read", "Send it from the page again.") from None
 
 
 def check_form(request: Request, viewer: Viewer, form: Form) -> None:
-    """Refuse what a foreign page sent in the viewer's name: by what the browser says of its origin, and by the form's token.
+    """Refuse a form that a foreign page sent in the viewer's name. Origin and token must be right.
 
     Raises:
-        PageError: 403.
+        PageError: The origin or the token is wrong; status 403.
     """
     check_origin(request)
     if not dashboard_of(request.app).sessions.is_form_token(form.get(TOKEN_FIELD), viewer.account, viewer.name):
         raise PageError(
             403,
             "This page is out of date",
-            "Go back, reload it and send it again: the gateway may have been restarted.",
+            "The gateway may have been restarted. Go back, reload the page and send the form again.",
         )
 
 
@@ -53,7 +53,7 @@ def check_origin(request: Request) -> None:
     """Refuse a form whose browser says that another site sent it.
 
     Raises:
-        PageError: 403.
+        PageError: Another site sent it; status 403.
     """
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
@@ -63,4 +63,8 @@ def check_origin(request: Request) -> None:
         else origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     )
     if is_foreign:
-        raise PageError(403, "Another site sent this", "Forms are taken from the dashboard's own pages alone.")
+        raise PageError(
+            403,
+            "Another site sent this",
+            "The dashboard takes forms only from its own pages. Open it in this browser and send the form there.",
+        )

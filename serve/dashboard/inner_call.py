@@ -1,4 +1,7 @@
-"""Asks the gateway's own endpoints in the viewer's name: the same way that every other request goes, admission, budgets and log included."""
+"""Asks the gateway's own endpoints in the viewer's name.
+
+Such a request goes the same way as every other one, with admission, budgets and log.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ TAG = "playground"
 
 @dataclass(frozen=True, slots=True)
 class InnerAnswer:
-    """What an endpoint answered: its status, headers with lower-case names, and JSON body."""
+    """The answer of an endpoint: status, headers with lower-case names, and JSON body."""
 
     status: int
     headers: Mapping[str, str]
@@ -27,13 +30,13 @@ class InnerAnswer:
 
     @property
     def error(self) -> str:
-        """The message of an error; empty: it is none."""
-        told = self.body.get("error") if self.status >= 400 else None
-        return str(told.get("message", "")) if isinstance(told, Mapping) else ""
+        """Message of the error; empty: there was none."""
+        error = self.body.get("error") if self.status >= 400 else None
+        return str(error.get("message", "")) if isinstance(error, Mapping) else ""
 
 
 async def ask(request: Request, viewer: Viewer, path: str, body: Mapping[str, Any]) -> InnerAnswer:
-    """Return what the endpoint at `path` answers to `body`."""
+    """Return the answer of the endpoint at `path` to `body`."""
     status, headers, parts = 500, {}, []
 
     async def send(event: Event) -> None:
@@ -51,13 +54,13 @@ async def ask(request: Request, viewer: Viewer, path: str, body: Mapping[str, An
 
 
 class InnerStream(Response):
-    """A response that is what the endpoint at `path` streams, sent on as it comes.
+    """A response that sends on the stream of an endpoint as it comes.
 
     Args:
-        request: From the browser.
-        viewer: In whose name.
-        path: Of the endpoint.
-        body: Asks for a stream.
+        request: The browser's request.
+        viewer: Person in whose name the endpoint is asked.
+        path: Path of the endpoint.
+        body: Request body that asks for a stream.
     """
 
     def __init__(self, request: Request, viewer: Viewer, path: str, body: Mapping[str, Any]) -> None:
@@ -65,7 +68,7 @@ class InnerStream(Response):
         self._request, self._viewer, self._path, self._body = request, viewer, path, body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
+        """Answer one request."""
 
         async def send_on(event: Event) -> None:
             if event["type"] == "http.response.start":
@@ -93,7 +96,7 @@ def _scope(request: Request, viewer: Viewer, path: str) -> dict[str, Any]:
 
 
 def _receive(receive: Receive, body: Mapping[str, Any]) -> Receive:
-    """Return a channel that gives the body first, and then what comes from the browser, which is only that it went away."""
+    """Return a channel that gives the body first, and then the browser's events: only that it went away."""
     is_given = False
 
     async def receive_body() -> Event:

@@ -1,4 +1,4 @@
-"""Puts the dashboard into the application; called by `create_app`."""
+"""Adds the dashboard to the application; called by `create_app`."""
 
 import hashlib
 import logging
@@ -41,7 +41,7 @@ from serve.storage.database import DATABASE_AWAY
 _log = logging.getLogger("llmdeal.dashboard")
 
 _PAGES = (
-    plot_library,  # before the files of our own, whose path would fit too
+    plot_library,  # before our own files, whose path would match too
     assets,
     sign_in_page,
     overview_page,
@@ -64,9 +64,9 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings) 
     """Add the pages to `app`.
 
     Args:
-        app: The gateway.
-        resources: Its parts.
-        settings: Its settings.
+        app: Application of the gateway.
+        resources: Parts of the gateway.
+        settings: Settings of the gateway.
     """
     app.state.dashboard = DashboardState(
         sessions=Sessions(_secret(resources, settings)),
@@ -86,7 +86,7 @@ def install_dashboard(app: FastAPI, resources: ResourceSet, settings: Settings) 
 
 
 def _secret(resources: ResourceSet, settings: Settings) -> bytes:
-    """Return what signs cookies and forms: of this process, or, where other workers read them too, of the installation."""
+    """Return the secret that signs cookies and forms: the process's own, or one that all workers share."""
     is_shared = settings.workers > 1 or resources.engine.dialect.name != "sqlite"
     if is_shared and resources.identity.vault.is_open:
         return hashlib.blake2b(resources.identity.vault.pepper(), person=b"dashboard", digest_size=32).digest()
@@ -94,13 +94,13 @@ def _secret(resources: ResourceSet, settings: Settings) -> bytes:
 
 
 async def _show_database_away(for_programs: Any, request: Request, error: Exception) -> Response:
-    """Tell people on a page, and programs as every other error is told."""
+    """Show people a page. Programs get the same error as for every other endpoint."""
     if "text/html" not in request.headers.get("accept", ""):
-        told: Response = await for_programs(request, error)
-        return told
+        response: Response = await for_programs(request, error)
+        return response
     _log.error("the database is away: %s on %s", type(error).__name__, request.url.path)
     shown = PageError(
-        503, "The database does not answer", "Nothing was changed. Try again in a moment; /readyz says how it is."
+        503, "The database does not answer", "Nothing was changed. Try again in a moment. /readyz shows its state."
     )
     response = render_page(request, None, "error.html", shown.status, error=shown)
     response.headers["retry-after"] = "2"

@@ -1,4 +1,4 @@
-"""Renders a page, with the headers that every page has."""
+"""Renders pages, with the headers that every page has."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -79,12 +79,12 @@ def render_page(
 
 
 def _accounts(request: Request, viewer: Viewer | None) -> list[str]:
-    """Return the accounts that a viewer may change to; none where there is no choice."""
+    """Return the accounts that a viewer can choose from; empty: there is no choice."""
     if viewer is None or viewer.is_anonymous or not (viewer.actor.is_operator or len(viewer.actor.roles) > 1):
         return []
     accounts = resources_of(request.app).identity.accounts.all()
-    found = [account.account for account in accounts if viewer.actor.role_in(account.account) is not None]
-    return found if len(found) > 1 else []
+    visible = [account.account for account in accounts if viewer.actor.role_in(account.account) is not None]
+    return visible if len(visible) > 1 else []
 
 
 def _is_sandbox(request: Request, viewer: Viewer | None) -> bool:
@@ -93,23 +93,23 @@ def _is_sandbox(request: Request, viewer: Viewer | None) -> bool:
 
 
 def redirect(path: str) -> RedirectResponse:
-    """Return the way to another page, after a form."""
+    """Return a redirect to another page, after a form."""
     return RedirectResponse(path, 303, SECURITY_HEADERS)
 
 
 def local_path(text: str | None, otherwise: str = "/") -> str:
-    """Return a path of ours that a form or a query named, or `otherwise`: nobody is sent to a foreign site."""
+    """Return the path in a form or query if it is one of ours, else `otherwise`. It never leads to another site."""
     is_local = bool(text) and text is not None and text.startswith("/") and not text.startswith(("//", "/\\"))
     return text if is_local and text is not None and text.isprintable() and "\\" not in text else otherwise
 
 
 @lru_cache(maxsize=1)
 def environment() -> "Environment":
-    """Return the templates; made when the first page is asked for, for a gateway without onlookers needs none."""
+    """Return the templates. They are loaded for the first page, because a gateway without viewers needs none."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "templates"
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
@@ -131,12 +131,12 @@ def environment() -> "Environment":
         "ago_text",
         "age_text",
     ):
-        made.filters[name.removesuffix("_text")] = getattr(number_text, name)
-    made.filters["local"] = _local
-    made.globals["asset"] = asset_url
-    made.globals["plot_library"] = plot_library_url()
-    made.globals["program_version"] = version("llmdeal")
-    return made
+        templates.filters[name.removesuffix("_text")] = getattr(number_text, name)
+    templates.filters["local"] = _local
+    templates.globals["asset"] = asset_url
+    templates.globals["plot_library"] = plot_library_url()
+    templates.globals["program_version"] = version("llmdeal")
+    return templates
 
 
 def _local(moment: datetime, zone: Any, form: str = "%Y-%m-%d %H:%M:%S") -> str:

@@ -1,17 +1,17 @@
-"""What goes wrong on a page, for a person to read.
+"""The errors of pages, for a person to read.
 
 PageError                a page with a status, what happened and what to do
-SignInNeededError        nobody is signed in: the sign-in page, and back
+SignInNeededError        the viewer has to sign in first, and then comes back
 """
 
 
 class PageError(Exception):
-    """A page ends with this.
+    """A page ends with this error.
 
     Args:
-        status: The HTTP status.
-        title: What happened, in a few words.
-        advice: What to do about it.
+        status: HTTP status.
+        title: Problem in a few words.
+        advice: Sentence that says what to do.
     """
 
     def __init__(self, status: int, title: str, advice: str) -> None:
@@ -22,10 +22,10 @@ class PageError(Exception):
 
 
 class SignInNeededError(Exception):
-    """Somebody has to sign in first.
+    """The viewer has to sign in first.
 
     Args:
-        path, query: Where they wanted to go.
+        path, query: Page that the viewer asked for.
     """
 
     def __init__(self, path: str, query: str) -> None:
@@ -34,5 +34,5 @@ class SignInNeededError(Exception):
 
 
 def not_found(what: str) -> PageError:
-    """Return the error for something that is not there, or belongs to another account: the answer does not tell which."""
+    """Return the error for something that does not exist or belongs to another account. It does not say which."""
     return PageError(404, "There is nothing here", what)

@@ -1,16 +1,16 @@
-"""Signed cookies of those who signed in with a virtual key, and form tokens."""
+"""Signed cookies of viewers who signed in with a virtual key, and form tokens."""
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 SESSION_S = 12 * 3_600
-"""For how long a virtual key keeps somebody signed in, and a form can be sent."""
+"""Time for which a viewer stays signed in with a virtual key, and a form can be sent."""
 
 
 class Sessions:
-    """Issues and reads them.
+    """Issues and reads cookies and form tokens.
 
     Args:
-        secret: Signs them; the same in every worker.
+        secret: Secret that signs them; the same in every worker.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -22,16 +22,16 @@ class Sessions:
         return str(self._sessions.dumps([virtual_key_id]))
 
     def read(self, cookie: str | None) -> str | None:
-        """Return with which virtual key somebody signed in; None: nobody, or too long ago."""
-        told = _read(self._sessions, cookie)
-        return None if told is None else told[0]
+        """Return the id of the virtual key that the viewer signed in with; None: there is none, or it is too old."""
+        values = _read(self._sessions, cookie)
+        return None if values is None else values[0]
 
     def form_token(self, account: str, name: str) -> str:
-        """Return what a form of this viewer's carries: a foreign page cannot know it."""
+        """Return the token of this viewer's forms. A foreign page cannot know it."""
         return str(self._forms.dumps([account, name]))
 
     def is_form_token(self, token: str | None, account: str, name: str) -> bool:
-        """Return whether a form was made for this viewer, and not too long ago."""
+        """Return whether the token is this viewer's and not too old."""
         return _read(self._forms, token) == [account, name]
 
 
@@ -39,7 +39,7 @@ def _read(serializer: URLSafeTimedSerializer, text: str | None) -> list[str] | N
     if not text:
         return None
     try:
-        told: list[str] = serializer.loads(text, max_age=SESSION_S)
+        values: list[str] = serializer.loads(text, max_age=SESSION_S)
     except BadData:
         return None
-    return told
+    return values

@@ -1,4 +1,4 @@
-"""What the dashboard holds besides the gateway's own parts; made in `install_dashboard` and kept with the application."""
+"""The dashboard's own parts. `install_dashboard` makes them, and the application keeps them."""
 
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -14,16 +14,16 @@ from serve.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class DashboardState:
-    """The parts.
+    """The parts of the dashboard.
 
     Args:
         sessions: Cookies and form tokens.
-        usage: Sums of what was used, those of the past remembered.
+        usage: Sums of usage; those of the past are remembered.
         samples: Random answers, remembered for a while.
-        time_zone: Whose days and months are shown.
+        time_zone: Time zone of the days and months that are shown.
         keeps_text: Whether prompts and answers are logged.
-        policy_defaults: What policies take where callers name nothing.
-        settings: As the gateway was started; secrets are never shown.
+        policy_defaults: Values that policies use if a caller sets none.
+        settings: Settings that the gateway was started with; secrets are never shown.
     """
 
     sessions: Sessions

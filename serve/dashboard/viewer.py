@@ -1,4 +1,4 @@
-"""Who looks at the dashboard. Every query of a page is for the account of its viewer."""
+"""The viewer of the dashboard. Every query of a page is for the account of its viewer."""
 
 from dataclasses import dataclass, field
 
@@ -22,12 +22,12 @@ ACCOUNT_COOKIE = "llmdeal_account"
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Somebody who looks.
+    """A person who looks at the dashboard.
 
     Args:
-        account: Whose requests, money and feedback is shown.
-        actor: Who they are, and what they may do where.
-        holder: As whom their requests are admitted and charged.
+        account: Account whose requests, money and feedback are shown.
+        actor: Identity of the person, with a role in each account.
+        holder: Identity under which the person's requests are admitted and charged.
     """
 
     account: str
@@ -36,54 +36,54 @@ class Viewer:
 
     @property
     def name(self) -> str:
-        """Safe to show and to log."""
+        """Name that is safe to show and to log."""
         return self.actor.name.removeprefix("virtual_key:")
 
     @property
     def role(self) -> Role:
-        """In the account that is shown."""
+        """Role in the account that is shown."""
         return self.actor.role_in(self.account) or Role.VIEWER
 
     @property
     def may_change(self) -> bool:
-        """Whether they may spend money and change keys and budgets."""
+        """Whether the viewer may spend money and change keys and budgets."""
         return self.role >= Role.ADMIN
 
     @property
     def is_owner(self) -> bool:
-        """Whether they may change who is in the account."""
+        """Whether the viewer may change the members of the account."""
         return self.role is Role.OWNER
 
     @property
     def is_person(self) -> bool:
-        """Whether they signed in with a password."""
+        """Whether the viewer signed in with a password."""
         return "@" in self.actor.name and not self.actor.name.startswith("virtual_key:")
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nobody was asked who they are."""
+        """Whether no sign-in is needed."""
         return self.holder is ANONYMOUS
 
 
 def viewer_of(request: Request) -> Viewer:
-    """Return who looks.
+    """Return the viewer of a page.
 
     Raises:
         SignInNeededError: The gateway has an owner or virtual keys, and this browser has not signed in.
-        PageError: Nobody need sign in, but the page was asked for under a foreign name; or they are in no account.
+        PageError: The page was asked for under a foreign host name, or the viewer is in no account.
     """
     resources = resources_of(request.app)
     if is_first_start(resources.key_ring, resources.identity.accounts):
         check_loopback_name(request)
         return Viewer(ANONYMOUS.account, Actor("anonymous", {DEFAULT_ACCOUNT: Role.OWNER}), ANONYMOUS)
-    found = _by_password(request, resources) or _by_key(request, resources)
-    if found is None:
+    viewer = _by_password(request, resources) or _by_key(request, resources)
+    if viewer is None:
         raise SignInNeededError(request.url.path, request.url.query)
-    return found
+    return viewer
 
 
 def directory_of(resources: ResourceSet, viewer: Viewer | None) -> LaneDirectory:
-    """Return the lanes that a viewer's account has; the operator's while nobody is signed in."""
+    """Return the lanes of a viewer's account; without a viewer, the operator's."""
     account = DEFAULT_ACCOUNT if viewer is None else viewer.account
     return resources.routing.directories.by_account().get(account, resources.empty_directory)
 
@@ -94,41 +94,43 @@ def vectors_of(resources: ResourceSet, viewer: Viewer) -> LaneDirectory:
 
 
 def check_loopback_name(request: Request) -> None:
-    """Refuse names other than this machine's: a foreign page could point its own name here and read along (DNS rebinding).
+    """Refuse host names other than this machine's.
+
+    A foreign page could point its own name to this machine and read the answers (DNS rebinding).
 
     Raises:
-        PageError: 403.
+        PageError: The host name is not this machine's; status 403.
     """
     if request.url.hostname not in LOOPBACK_HOSTS:
         raise PageError(
             403,
             "This name is not known here",
-            "While nobody owns this gateway the dashboard answers on this machine alone: open it as http://127.0.0.1 and create the "
-            "owner, or run 'llmdeal accounts add default you@example.com --role owner'.",
+            "Until this gateway has an owner, the dashboard answers only on this machine. Open it as http://127.0.0.1 "
+            "and create the owner, or run 'llmdeal accounts add default you@example.com --role owner'.",
         )
 
 
 def changing_viewer_of(request: Request) -> Viewer:
-    """Return who looks, if they may spend and change keys and budgets.
+    """Return the viewer, if the viewer may spend money and change keys and budgets.
 
     Raises:
-        PageError: They may only look; otherwise as `viewer_of`.
+        PageError: The viewer may only look; also for the reasons of `viewer_of`.
     """
     viewer = viewer_of(request)
     if not viewer.may_change:
-        raise PageError(403, "You may look, not change", "Ask an owner or an admin of this account.")
+        raise PageError(403, "You may look but not change", "Ask an owner or an admin of this account.")
     return viewer
 
 
 def owning_viewer_of(request: Request) -> Viewer:
-    """Return who looks, if they own the account that is shown.
+    """Return the viewer, if the viewer owns the account that is shown.
 
     Raises:
-        PageError: They do not; otherwise as `viewer_of`.
+        PageError: The viewer is no owner; also for the reasons of `viewer_of`.
     """
     viewer = viewer_of(request)
     if not viewer.is_owner:
-        raise PageError(403, "That is for owners", "Ask an owner of this account.")
+        raise PageError(403, "Only owners may do that", "Ask an owner of this account.")
     return viewer
 
 
@@ -143,7 +145,7 @@ def _by_password(request: Request, resources: ResourceSet) -> Viewer | None:
 
 
 def _by_key(request: Request, resources: ResourceSet) -> Viewer | None:
-    """Return who signed in with a virtual key, if that key is still good and may still look."""
+    """Return the viewer who signed in with a virtual key, if that key is still valid and may still look."""
     name = dashboard_of(request.app).sessions.read(request.cookies.get(KEY_COOKIE))
     if name is None:
         return None
@@ -156,18 +158,18 @@ def _by_key(request: Request, resources: ResourceSet) -> Viewer | None:
 
 
 def _chosen_account(request: Request, actor: Actor) -> str:
-    """Return the account that a browser asked for last, if it may be shown; else one that may.
+    """Return the account that the viewer chose last, if it may be shown; else another one that may.
 
     Raises:
-        PageError: They are in none.
+        PageError: The viewer is in no account.
     """
     wanted = request.cookies.get(ACCOUNT_COOKIE)
     if wanted and actor.role_in(wanted) is not None:
-        found = resources_of(request.app).identity.accounts.find_or_none(wanted)
-        if found is not None:
+        account = resources_of(request.app).identity.accounts.find_or_none(wanted)
+        if account is not None:
             return wanted
     if DEFAULT_ACCOUNT in actor.roles:
         return DEFAULT_ACCOUNT
     if not actor.roles:
-        raise PageError(403, "You are in no account", "Ask the owner of one to add you.")
+        raise PageError(403, "You are in no account", "Ask the owner of an account to add you.")
     return min(actor.roles)

@@ -116,7 +116,7 @@ def test_the_dashboard_promotes_by_a_button_and_shows_why(gateway: GatewayThread
         assert "+$0.40 (+$0.10 to +$0.70) per 1,000 requests" in page
         assert admin.client.post("/router/promote", data={"bundle": "night-1"}).status_code == 403
         done = admin.send("/router/promote", bundle="night-1")
-        assert "Done; this worker follows already" in done.text
+        assert "Done. This worker follows at once" in done.text
         assert deciding(gateway).startswith("night-1")
         refused = admin.send("/router/promote", bundle="night-2")
         assert (refused.status_code, "never judged against the champion night-1" in refused.text) == (409, True)
@@ -124,7 +124,7 @@ def test_the_dashboard_promotes_by_a_button_and_shows_why(gateway: GatewayThread
             "canary, 20% of conversations"
             in admin.send("/router/try", bundle="night-2", stage="canary", percent="20 %").text
         )
-        assert "is no percentage" in admin.send("/router/try", bundle="night-2", stage="canary", percent="many").text
+        assert "is not a percentage" in admin.send("/router/try", bundle="night-2", stage="canary", percent="many").text
         assert "Stop the canary" not in admin.send("/router/stop", stage="canary").text
         assert "Roll back" not in admin.send("/router/rollback").text.partition("Promotions")[0]
         assert deciding(gateway) == SHIPPED_VERSION

@@ -196,7 +196,7 @@ def test_filters_narrow_and_say_what_they_did_not_understand(client: httpx.Clien
     assert ids(f"/requests?q={answered_id(gateway)[:20]}") == {answered_id(gateway)}
     page = client.get("/requests?outcome=lovely&at=rubbish").text
     assert "lovely" in page
-    assert "is no outcome" in page
+    assert "is not an outcome" in page
 
 
 def test_a_thumb_is_recorded_as_feedback(client: httpx.Client, gateway: GatewayThread) -> None:
@@ -268,7 +268,7 @@ def test_the_playground_decides_asks_and_shows_both_without_a_script(client: htt
     assert 'class="dot chosen"' in page.text
     wrong = client.post("/playground", data={**data, "quality": "high", "prompt": " "})
     assert wrong.status_code == 400
-    assert "&#39;high&#39; is no number" in wrong.text
+    assert "&#39;high&#39; is not a number" in wrong.text
 
 
 def test_the_playground_streams_for_the_script_and_is_logged_and_charged_like_any_request(

@@ -1,4 +1,4 @@
-"""A budget's bar: how much of it is gone, with marks at half, four fifths and all of it. Pure."""
+"""The bar of a budget: the part that is spent, with marks at 50, 80 and 100%. Pure."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,10 +13,10 @@ class BudgetBar:
     """The bar, in per mille of its length.
 
     Args:
-        spent: Settled; at least a sliver where anything was.
-        leased: Handed out to workers and not settled, after `spent`.
-        share: Spent of the cap, 0 and more.
-        level: How near the end it is.
+        spent: Length of the spent part; at least a sliver if anything was spent.
+        leased: Length of the part that is leased to workers and not settled, after `spent`.
+        share: Spent part of the cap, 0 and more.
+        level: Distance from the end, in a word.
     """
 
     spent: float
@@ -26,7 +26,7 @@ class BudgetBar:
 
 
 def budget_bar(spent_nusd: int, leased_nusd: int, cap_nusd: int) -> BudgetBar:
-    """Return the bar of a budget; a cap of nothing is spent from the beginning."""
+    """Return the bar of a budget. A cap of 0 is spent from the beginning."""
     share = spent_nusd / cap_nusd if cap_nusd else 1.0
     spent = min(max(share * SIZE, 4.0 if spent_nusd else 0.0), SIZE)
     leased = min(leased_nusd / cap_nusd * SIZE if cap_nusd else 0.0, SIZE - spent)

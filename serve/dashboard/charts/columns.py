@@ -1,4 +1,7 @@
-"""Columns over time: one for each day or hour. Geometry in per mille of the plot's width and height; the page stretches it."""
+"""Columns over time, one for each day or hour. Pure.
+
+The geometry is in per mille of the plot's width and height. The page stretches it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ _GAP = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `label` says when and how much; the rest is its rectangle."""
+    """One column: its rectangle, and a `label` with time and amount."""
 
     label: str
     x: float
@@ -25,7 +28,7 @@ class Columns:
     """A plot ready to draw.
 
     Args:
-        columns: From the first to the last.
+        columns: Columns from the first to the last.
         ticks: (place from the top in per mille, value) from the highest down.
         marks: Labels below: the first, the middle and the last one.
     """
@@ -39,15 +42,15 @@ def columns_of(values: Sequence[float], labels: Sequence[str], marks: Sequence[s
     """Return the plot.
 
     Args:
-        values: At least 0.
-        labels: What is said of each.
-        marks: A short name of each.
+        values: Height of each column, at least 0.
+        labels: Description of each column.
+        marks: Short name of each column.
     """
     axis = axis_from_zero(max(values, default=0.0))
     width = SIZE / max(len(values), 1)
     columns = []
     for number, (value, label) in enumerate(zip(values, labels, strict=True)):
-        # What is not nothing is seen: at least half a per cent of the height.
+        # A value above 0 is always visible: it has at least half a per cent of the height.
         height = max(axis.place(value) * SIZE, 5.0) if value > 0 else 0.0
         columns.append(
             Column(

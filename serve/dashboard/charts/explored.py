@@ -1,4 +1,4 @@
-"""What a plot says, as data for the library that lets people explore it. Pure."""
+"""The data of a plot, for the library that lets people explore it. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from serve.dashboard.charts.scatter import Dot
 
 Explored = dict[str, Any]
-"""A JSON object: `kind` says which plot; the rest is that plot's own. `static/plots.js` reads it."""
+"""A JSON object for `static/plots.js`: `kind` names the plot; the other fields are its own."""
 
 
 def explored_columns(
@@ -17,21 +17,21 @@ def explored_columns(
 
     Args:
         starts: First instant of each day or hour, in the time zone that is shown.
-        costs_usd: What was spent in it.
-        requests: How many requests came.
-        labels: What is said of each.
+        costs_usd: Spending in each.
+        requests: Number of requests in each.
+        labels: Description of each.
     """
-    # The axis is to show the account's days, not the browser's: instants go without their zone.
+    # Instants have no zone here, so that the axis shows the account's days and not the browser's.
     times = [start.replace(tzinfo=None).isoformat() for start in starts]
     return {"kind": "columns", "x": times, "usd": list(costs_usd), "requests": list(requests), "labels": list(labels)}
 
 
 def explored_scatter(dots: Sequence[Dot], *, is_logarithmic: bool) -> Explored:
-    """Return quality against cost; on a logarithmic axis what costs nothing has no place, and is left out."""
+    """Return quality against cost. A logarithmic axis has no place for free lanes, so they are left out."""
     shown = [
         {
             "lane": dot.label,
-            "told": dot.told,
+            "description": dot.description,
             "usd": dot.cost_usd,
             "quality": dot.quality,
             "std": dot.quality_std,

@@ -1,4 +1,4 @@
-"""Whether probabilities keep their word: in each tenth of predicted quality, how many answers were good. Pure."""
+"""The reliability of predictions: the share of good answers in each tenth of predicted quality. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FEWEST = 10
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """Answers of like predicted quality: the mean of what was predicted, of what came, and how many they are."""
+    """Answers of similar predicted quality: mean prediction, mean observed value, and number of answers."""
 
     predicted: float
     observed: float
@@ -25,8 +25,8 @@ def reliability_bins(
     """Return the tenths that hold at least `fewest` answers.
 
     Args:
-        predicted, observed: Shape (n,), 0..1.
-        fewest: Bins with less are left out: their mean says nothing.
+        predicted, observed: Qualities 0..1, shape (n,).
+        fewest: Least number of answers in a bin; smaller bins are left out, because their mean says little.
     """
     number = np.clip((predicted * _BINS).astype(int), 0, _BINS - 1)
     counts = np.bincount(number, minlength=_BINS)

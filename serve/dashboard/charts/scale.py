@@ -1,4 +1,4 @@
-"""Axes: from values to places on a plot, and round numbers to write beside it. Pure."""
+"""Axes: the places of values on a plot, and round numbers to write next to it. Pure."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class Axis:
     """A line from `low` to `high`; places are 0 at its beginning and 1 at its end.
 
     Args:
-        low, high: What the ends stand for, low < high; on a logarithmic axis both above 0.
+        low, high: Values at the two ends, low < high; on a logarithmic axis both above 0.
         ticks: Values to mark, ascending, between the ends.
-        is_logarithmic: Equal factors are equal distances.
+        is_logarithmic: Whether equal factors are equal distances.
     """
 
     low: float
@@ -25,7 +25,7 @@ class Axis:
     is_logarithmic: bool = False
 
     def place(self, value: float) -> float:
-        """Return where a value lies, kept between 0 and 1."""
+        """Return the place of a value, between 0 and 1."""
         if self.is_logarithmic:
             share = (math.log(max(value, self.low)) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         else:
@@ -34,7 +34,7 @@ class Axis:
 
 
 def axis_from_zero(largest: float, n_ticks: int = 4) -> Axis:
-    """Return a linear axis from 0 to a round number at or above `largest`; to 1 where there is nothing."""
+    """Return a linear axis from 0 to a round number at or above `largest`; to 1 if `largest` is 0."""
     if largest <= 0:
         return Axis(0.0, 1.0, (0.0, 1.0))
     step = _round_step(largest / n_ticks)
@@ -43,11 +43,11 @@ def axis_from_zero(largest: float, n_ticks: int = 4) -> Axis:
 
 
 def cost_axis(costs: Sequence[float]) -> Axis:
-    """Return an axis for amounts above 0: linear where they are alike, logarithmic where they differ by more than twenty times."""
-    known = [cost for cost in costs if cost > 0]
-    if not known:
+    """Return an axis for amounts above 0: logarithmic if they differ by more than twenty times, else linear."""
+    positive = [cost for cost in costs if cost > 0]
+    if not positive:
         return Axis(0.0, 1.0, (0.0, 1.0))
-    low, high = min(known), max(known)
+    low, high = min(positive), max(positive)
     if high / low <= _WIDEST_LINEAR:
         return axis_from_zero(high)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))

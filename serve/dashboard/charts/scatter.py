@@ -1,4 +1,4 @@
-"""Quality against cost: every candidate of a decision as a dot. Geometry only; `plots.html` draws it."""
+"""Quality against cost: every candidate of a decision as a dot. Geometry only; `macros.html` draws it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from serve.dashboard.charts.scale import Axis, cost_axis
 Kind = Literal["chosen", "runner_up", "eligible", "excluded"]
 LARGE: Final = (640, 300)
 SMALL: Final = (340, 280)
-"""Widths and heights for wide and narrow screens: text keeps its size, so the plot has another shape."""
+"""Width and height on wide and on narrow screens. Text keeps its size, so the plot has another shape."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 26, 40
 _TICK_WIDTH: Final = 85
 _LONGEST_LABEL: Final = 26
@@ -21,16 +21,16 @@ class Dot:
     """One candidate.
 
     Args:
-        label: Its lane.
-        told: What is said of it in words.
-        cost_usd: Expected, at least 0.
-        quality: Expected, 0..1.
-        quality_std: Standard deviation of that; None: unknown.
-        kind: What became of it.
+        label: Name of the lane.
+        description: Lane and expected figures in words.
+        cost_usd: Expected cost, at least 0.
+        quality: Expected quality, 0..1.
+        quality_std: Standard deviation of the quality; None: unknown.
+        kind: Role of the lane in the decision.
     """
 
     label: str
-    told: str
+    description: str
     cost_usd: float
     quality: float
     quality_std: float | None
@@ -39,7 +39,15 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class PlacedDot:
-    """A dot with its place: `x`, `y` in the plot's units, `y_low` and `y_high` one deviation below and above it; `label` has room."""
+    """A dot with its place.
+
+    Args:
+        dot: Dot that is placed.
+        x, y: Place in the plot's units.
+        y_low, y_high: Places one standard deviation below and above it.
+        label: Name of the lane, short enough for the plot.
+        label_is_left: Whether the label stands to the left of the dot.
+    """
 
     dot: Dot
     x: float
@@ -52,7 +60,7 @@ class PlacedDot:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A marked value: where, and what it stands for."""
+    """A mark on an axis: its place and its value."""
 
     place: float
     value: float
@@ -63,12 +71,12 @@ class Scatter:
     """A plot ready to draw.
 
     Args:
-        dots: Placed, the important ones last, so that they lie on top.
-        x_ticks, y_ticks: Costs in USD, qualities.
-        width, height: Of the whole plot.
+        dots: Placed dots, the important ones last, so that they lie on top.
+        x_ticks, y_ticks: Marks of costs in USD, and of qualities.
+        width, height: Size of the whole plot.
         left, right, top, bottom: Edges of the plotting area.
-        is_logarithmic: Whether the cost axis is.
-        frontier: Points of the line that no lane lies above: the best quality for each cost. Empty below two.
+        is_logarithmic: Whether the cost axis is logarithmic.
+        frontier: Points of the line of the best quality for each cost; empty: there are fewer than two.
     """
 
     dots: tuple[PlacedDot, ...]
@@ -85,7 +93,7 @@ class Scatter:
 
 
 def scatter_of(dots: Sequence[Dot], size: tuple[int, int] = LARGE) -> Scatter:
-    """Return the plot, of such a width and height; a free lane stands at the left edge."""
+    """Return the plot in this size. A free lane stands at the left edge."""
     width, height = size
     x_axis = cost_axis([dot.cost_usd for dot in dots])
     y_axis = _quality_axis([dot.quality for dot in dots])
@@ -125,13 +133,13 @@ def scatter_of(dots: Sequence[Dot], size: tuple[int, int] = LARGE) -> Scatter:
 
 
 def _spread(ticks: Sequence[float], width: int) -> tuple[float, ...]:
-    """Return as many of the ticks as have room for their text."""
+    """Return as many ticks as have room for their text."""
     every = max(1, -(-len(ticks) * _TICK_WIDTH // width))
     return tuple(ticks[::every])
 
 
 def _quality_axis(qualities: Sequence[float]) -> Axis:
-    """Return an axis up to 1 whose beginning leaves no half of it empty."""
+    """Return an axis up to 1 that begins at 0, 0.5 or 0.7, so that less than half of it is empty."""
     least = min(qualities, default=0.0)
     low = 0.0 if least < 0.5 else 0.5 if least < 0.75 else 0.7
     step = 0.25 if low == 0.0 else 0.1
@@ -140,7 +148,7 @@ def _quality_axis(qualities: Sequence[float]) -> Axis:
 
 
 def _frontier(dots: Sequence[PlacedDot]) -> str:
-    """Return `x,y x,y …` from cheap to dear through the dots that none cheaper equals."""
+    """Return `x,y x,y …` from cheap to expensive, through the dots that are better than every cheaper one."""
     best: list[PlacedDot] = []
     for dot in sorted(dots, key=lambda dot: (dot.dot.cost_usd, -dot.dot.quality)):
         if not best or dot.dot.quality > best[-1].dot.quality:

@@ -34,7 +34,7 @@ def promote(request: Request, form: Annotated[Form, Depends(read_form)]) -> Resp
 
 @routes.post("/router/rollback")
 def roll_back(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Go back by one champion."""
+    """Go back to the champion before."""
     return _changed(request, form, lambda keeper, actor: keeper.rollback(actor, note=form.get("note", "")))
 
 
@@ -60,12 +60,10 @@ def stop(request: Request, form: Annotated[Form, Depends(read_form)]) -> Respons
 
 
 def _changed(request: Request, form: Form, work: Callable[[BundleKeeper, str], object]) -> Response:
-    """Do what a form asks for, or show what is wrong with it."""
+    """Do what a form asks for, or show the problem."""
     viewer = viewer_of(request)
     if not may_change_bundles(viewer):
-        raise PageError(
-            403, "You may look, not change", "Which bundle decides is for admins of the account that runs the gateway."
-        )
+        raise PageError(403, "You may look but not change", "Ask an admin of the account that runs the gateway.")
     check_form(request, viewer, form)
     try:
         resources_of(request.app).bundle_desk.change(lambda keeper: work(keeper, viewer.actor.name))
@@ -75,19 +73,22 @@ def _changed(request: Request, form: Form, work: Callable[[BundleKeeper, str], o
 
 
 def may_change_bundles(viewer: Viewer) -> bool:
-    """Return whether somebody may say which bundle decides."""
+    """Return whether a viewer may choose the bundle that decides."""
     return (viewer.actor.role_in(DEFAULT_ACCOUNT) or 0) >= Role.ADMIN
 
 
 @routes.get("/router")
 def show_router(request: Request) -> Response:
-    """Show the quality model, and which others there are."""
+    """Show the quality model that decides, and the others."""
     viewer = viewer_of(request)
     return render_router(request, viewer, 200, bundles_shown(request, viewer))
 
 
 def bundles_shown(request: Request, viewer: Viewer) -> dict[str, Any] | None:
-    """Return what the page shows of bundles; None: the viewer is not one of the operator's people, and sees the champion alone."""
+    """Return the values of the page about bundles.
+
+    None: the viewer is not in the operator's account, and sees only the champion.
+    """
     if viewer.actor.role_in(DEFAULT_ACCOUNT) is None:
         return None
     resources: ResourceSet = resources_of(request.app)
@@ -109,4 +110,4 @@ def _share_of(text: str) -> float:
     try:
         return float(text.strip().removesuffix("%")) / 100
     except ValueError:
-        raise BadRequestError(f"{text!r} is no percentage: write 10 or 2.5", param="percent") from None
+        raise BadRequestError(f"{text!r} is not a percentage. Write 10 or 2.5.", param="percent") from None

@@ -1,4 +1,4 @@
-"""`/requests/{id}`: one request opened to its decision, and what people think of the answer."""
+"""`/requests/{id}`: one request with its decision, and the feedback on its answer."""
 
 from typing import Annotated
 
@@ -47,7 +47,7 @@ def judge_answer(request_id: str, request: Request, form: Annotated[Form, Depend
     comment = form.get("comment", "").strip().replace("\0", "")
     if value is None or len(comment) > _LONGEST_COMMENT:
         raise PageError(
-            400, "That is no judgement", f"Choose a thumb; a comment has at most {_LONGEST_COMMENT:,} characters."
+            400, "The feedback is incomplete", f"Choose a thumb. A comment has at most {_LONGEST_COMMENT:,} characters."
         )
     resources = resources_of(request.app)
     row = FeedbackRow(
@@ -63,7 +63,7 @@ def judge_answer(request_id: str, request: Request, form: Annotated[Form, Depend
 
 
 async def _record(request: Request, row: FeedbackRow) -> None:
-    """Hand the row to the writer, which belongs to the event loop, and wait until it is stored, so that the next page shows it."""
+    """Give the row to the writer on the event loop, and wait until it is stored, so that the next page shows it."""
     resources = resources_of(request.app)
     resources.telemetry.record(row)
     await resources.telemetry.flush()
@@ -77,5 +77,5 @@ def _stored(request: Request, viewer: Viewer, request_id: str) -> StoredRequest:
         run_on_loop(resources.telemetry.flush)
         stored = read_request(resources.engine, viewer.account, request_id)
     if stored is None:
-        raise not_found("No request of this account has this id. A request appears when it has ended.")
+        raise not_found("This account has no request with this id. A request appears here after its end.")
     return stored

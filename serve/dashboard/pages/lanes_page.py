@@ -1,4 +1,4 @@
-"""`/lanes`: who can answer, for how much, from which source the price is, and how each lane fares now."""
+"""`/lanes`: every lane with its price, the source of the price, and its present state."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -31,7 +31,7 @@ def list_lanes(request: Request) -> Response:
 
 
 def all_lane_facts(resources: ResourceSet, viewer: Viewer) -> list[LaneFact]:
-    """Return all lanes, those that make vectors last."""
+    """Return all lanes. Those that make vectors come last."""
     now = resources.clock.now()
     answering, vectors = directory_of(resources, viewer), vectors_of(resources, viewer)
     others = differing_prices([*answering.table.lanes, *vectors.table.lanes], now)

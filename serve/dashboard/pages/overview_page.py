@@ -1,4 +1,4 @@
-"""`/`: what was spent and saved, on which lanes, and what goes wrong now; `/live` is the part of it that changes."""
+"""`/`: spending and savings, lanes, and present problems. `/live` is the part of the page that changes."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def show_overview(request: Request) -> Response:
 
 @routes.get("/live")
 def show_live_part(request: Request) -> Response:
-    """Show what changes, for the script to put in place."""
+    """Show the part that changes, which the script puts in place."""
     return _page(request, "overview_live.html")
 
 

@@ -1,4 +1,7 @@
-"""`/playground`: a prompt, the decision before it is sent, and the answer after, beside a pinned model's. Works as a plain form; streams with the script."""
+"""`/playground`: a prompt, the decision before it is sent, and the answer, next to that of a pinned model.
+
+It works as a plain form. With the script it streams.
+"""
 
 import asyncio
 from typing import Annotated
@@ -52,7 +55,7 @@ async def play(request: Request, form: Annotated[Form, Depends(read_form)]) -> R
 
 @routes.post("/playground/decision")
 async def decide_only(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Return the decision alone, as a part of the page."""
+    """Return only the decision, as a part of the page."""
     viewer = changing_viewer_of(request)
     check_form(request, viewer, form)
     wanted = read_playground_form(form)
@@ -62,12 +65,12 @@ async def decide_only(request: Request, form: Annotated[Form, Depends(read_form)
 
 @routes.post("/playground/answer")
 async def stream_answer(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Stream one answer, as `/v1/chat/completions` does; `model` says which."""
+    """Stream one answer as `/v1/chat/completions` does, of the lane or model in the field `model`."""
     viewer = changing_viewer_of(request)
     check_form(request, viewer, form)
     wanted = read_playground_form(form)
     if wanted.mistakes:
-        raise PageError(400, "That cannot be asked", " ".join(wanted.mistakes))
+        raise PageError(400, "The form is incomplete", " ".join(wanted.mistakes))
     body = wanted.body(form.get("model") or SMART_ROUTE, is_streaming=True)
     return InnerStream(request, viewer, _CHAT, body)
 

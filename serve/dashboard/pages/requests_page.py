@@ -1,4 +1,4 @@
-"""`/requests`: every request, narrowed and paged through."""
+"""`/requests`: every request, in pages, with filters."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -32,5 +32,5 @@ def list_requests(request: Request) -> Response:
 
 
 def filter_of(request: Request) -> RequestFilter:
-    """Return the filter that the URL carries."""
+    """Return the filter in the URL."""
     return read_filter(request.query_params, resources_of(request.app).clock.now(), dashboard_of(request.app).time_zone)

@@ -1,4 +1,4 @@
-"""`/router`: which quality model decides, what it was trained on, and whether its probabilities keep their word."""
+"""`/router`: the quality model that decides, its training data, and the reliability of its predictions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,8 +9,7 @@ from serve.dashboard.page import render_page
 from serve.dashboard.queries.feedback_query import read_judged_qualities
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
-from serve.dashboard.views.exploration_view import exploration_view
-from serve.dashboard.views.router_view import reliability_of, router_view
+from serve.dashboard.views.router_view import exploration_view, reliability_of, router_view
 from serve.gateway import resources_of
 from serve.instant import to_microseconds
 from serve.watch.configured_watch import learning_terms
@@ -23,9 +22,11 @@ def render_router(
     """Show the quality model.
 
     Args:
-        request, viewer, status: Of the page.
-        bundles: What is shown of them; None: nothing.
-        problem: Why a change was refused; empty: there was none.
+        request: Request for the page.
+        viewer: Person who looks at it.
+        status: HTTP status.
+        bundles: Values about the bundles; None: they are not shown.
+        problem: Reason why a change was refused; empty: none was.
     """
     resources = resources_of(request.app)
     judged = read_judged_qualities(resources.engine, viewer.account)

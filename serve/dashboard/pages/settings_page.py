@@ -1,4 +1,7 @@
-"""`/settings`: what the gateway was started with, for operators, secrets left out; and the policy, which they may choose while it runs."""
+"""`/settings`, for operators: the settings of the gateway without secrets, and the policy.
+
+The policy can be chosen while the gateway runs.
+"""
 
 from typing import Annotated
 
@@ -24,13 +27,13 @@ def show_settings(request: Request) -> Response:
     """Show the settings."""
     viewer = viewer_of(request)
     if not viewer.actor.is_operator:
-        raise PageError(403, "That is for operators", "Settings belong to whoever runs the gateway.")
+        raise PageError(403, "Only operators may see that", "Ask the operator of this gateway.")
     return _page(request, viewer)
 
 
 @routes.post("/settings/policy")
 def choose_policy(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Choose the policy of smart-route, or go by the settings again; every worker follows within a second."""
+    """Choose the policy of smart-route, or go back to the settings. Every worker follows within a second."""
     viewer = owning_viewer_of(request)
     check_form(request, viewer, form)
     resources = resources_of(request.app)
@@ -53,7 +56,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise BadRequestError(f"{text[:40]!r} is no number: write 0.05", param="number") from None
+        raise BadRequestError(f"{text[:40]!r} is not a number. Write 0.05.", param="number") from None
 
 
 def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "") -> Response:

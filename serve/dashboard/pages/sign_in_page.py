@@ -24,7 +24,7 @@ _YEAR_S = 365 * 86_400
 
 @routes.get("/sign-in")
 def ask_who(request: Request) -> Response:
-    """Show the form; where nobody need sign in, go on."""
+    """Show the form, or go on if no sign-in is needed."""
     wanted = local_path(request.query_params.get("next"))
     resources = resources_of(request.app)
     if is_first_start(resources.key_ring, resources.identity.accounts):
@@ -34,7 +34,7 @@ def ask_who(request: Request) -> Response:
 
 @routes.post("/sign-in")
 def sign_in(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Recognise a person, or a virtual key that may look."""
+    """Sign in with a password, or with a virtual key that may look."""
     check_origin(request)
     wanted = local_path(form.get("next"))
     response = redirect(wanted)
@@ -50,7 +50,7 @@ def sign_in(request: Request, form: Annotated[Form, Depends(read_form)]) -> Resp
             set_cookie(response, request, SESSION_COOKIE, secret, int(SESSION_LASTS.total_seconds()))
             response.delete_cookie(KEY_COOKIE)
     except BadVirtualKeyError:
-        return _form(request, 401, wanted, "This is none of the gateway's virtual keys.")
+        return _form(request, 401, wanted, "The gateway does not know this virtual key. Check it and try again.")
     except (BadSignInError, ForbiddenError) as error:
         return _form(request, error.status, wanted, error.message)
     return response
@@ -58,7 +58,7 @@ def sign_in(request: Request, form: Annotated[Form, Depends(read_form)]) -> Resp
 
 @routes.post("/sign-out")
 def sign_out(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Forget who looked."""
+    """End the session."""
     check_form(request, viewer_of(request), form)
     response = redirect("/sign-in")
     secret = request.cookies.get(SESSION_COOKIE)
@@ -71,7 +71,7 @@ def sign_out(request: Request, form: Annotated[Form, Depends(read_form)]) -> Res
 
 @routes.post("/account/choose")
 def choose_account(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Show another account from now on; that they may is checked whenever it is shown."""
+    """Show another account from now on. Every page checks again that the viewer may see it."""
     check_form(request, viewer_of(request), form)
     response = redirect(local_path(form.get("next")))
     set_cookie(response, request, ACCOUNT_COOKIE, form.get("account", "")[:64], _YEAR_S)
@@ -80,7 +80,7 @@ def choose_account(request: Request, form: Annotated[Form, Depends(read_form)]) 
 
 @routes.post("/theme")
 def choose_theme(request: Request, form: Annotated[Form, Depends(read_form)]) -> Response:
-    """Remember light, dark, or whatever the system says; the script, which has changed the page already, stays on it."""
+    """Remember the theme. The script has changed the page already, so it stays on it."""
     check_origin(request)
     theme = form.get("theme")
     response = Response(None, 204, SECURITY_HEADERS) if form.get("stay") else redirect(local_path(form.get("next")))

@@ -1,4 +1,4 @@
-"""One request: all its attempts, and what was said of its answer."""
+"""One request: all its attempts, and the feedback on its answer."""
 
 from dataclasses import dataclass
 
@@ -12,21 +12,21 @@ from serve.telemetry.attempt_codec import decode_attempt
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """What is stored of a request: `attempts` in their order, at least one; `feedback` as it came."""
+    """The stored rows of a request: `attempts` in their order, at least one, and `feedback` as it came."""
 
     attempts: tuple[AttemptRow, ...]
     feedback: tuple[FeedbackRow, ...]
 
 
 def read_request(engine: Engine, account: str, request_id: str) -> StoredRequest | None:
-    """Return an account's request; None: there is none, or it is another account's."""
+    """Return an account's request; None: the account has no such request."""
     attempt, feedback = ATTEMPT_TABLE.c, FEEDBACK_TABLE.c
     query = (
         select(ATTEMPT_TABLE)
         .where(attempt.request_id == request_id, attempt.account == account)
         .order_by(attempt.attempt)
     )
-    said = select(FEEDBACK_TABLE).where(feedback.request_id == request_id).order_by(feedback.received_at_us)
+    feedback_query = select(FEEDBACK_TABLE).where(feedback.request_id == request_id).order_by(feedback.received_at_us)
     with engine.connect() as connection:
         stored = connection.execute(query).mappings().all()
         if not stored:
@@ -36,7 +36,7 @@ def read_request(engine: Engine, account: str, request_id: str) -> StoredRequest
             connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
         )
         lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in lists}
-        judged = connection.execute(said).mappings().all()
+        judged = connection.execute(feedback_query).mappings().all()
     return StoredRequest(
         tuple(decode_attempt(row, lane_lists) for row in stored),
         tuple(

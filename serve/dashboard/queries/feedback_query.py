@@ -20,7 +20,7 @@ _UP: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Thumbs:
-    """How many were given, and how many of them up."""
+    """Number of thumbs that were given, and number of them that are up."""
 
     given: int
     up: int
@@ -37,7 +37,7 @@ def read_thumbs(engine: Engine, account: str, since: datetime) -> Thumbs:
 
 
 def read_judged_qualities(engine: Engine, account: str) -> list[tuple[float, float]]:
-    """Return (predicted quality, thumb) of the answers judged by the latest 5,000 thumbs of all accounts; both 0..1."""
+    """Return (predicted quality, thumb), both 0..1, of the answers in the latest 5,000 thumbs of all accounts."""
     with engine.connect() as connection:
         judged = _latest_thumbs(connection, None)
         columns = (_ATTEMPT.request_id, _ATTEMPT.lane_id, _ATTEMPT.candidates, _ATTEMPT.lane_list_id)
@@ -56,14 +56,14 @@ def read_judged_qualities(engine: Engine, account: str) -> list[tuple[float, flo
             unpack_candidates(row.candidates, lane_ids).quality[lane_ids.index(row.lane_id)]
         )
     pairs = [(qualities[request_id], float(value >= _UP)) for request_id, value in judged if request_id in qualities]
-    return [pair for pair in pairs if pair[0] == pair[0]]  # those that were predicted
+    return [pair for pair in pairs if pair[0] == pair[0]]  # without NaN: those with a prediction
 
 
 def _latest_thumbs(connection: Connection, since: datetime | None) -> list[tuple[str, float]]:
     """Return (request id, value) of thumbs, of all accounts, the latest first."""
     query = (
         select(_FEEDBACK.request_id, _FEEDBACK.value)
-        .where(_FEEDBACK.metric_name == literal_column("'thumbs'"))  # as in the index, whose condition is no parameter
+        .where(_FEEDBACK.metric_name == literal_column("'thumbs'"))  # literal, as in the index
         .order_by(_FEEDBACK.received_at_us.desc())
         .limit(_LATEST)
     )
@@ -79,7 +79,10 @@ def _rows_of(
     columns: Sequence[ColumnElement[Any]],
     is_meant: ColumnElement[bool],
 ) -> list[Row[Any]]:
-    """Return an account's attempts of the judged requests. Two steps, for a join leaves it to the database where to begin."""
+    """Return an account's attempts of the judged requests.
+
+    There are two steps, because with a join the database would choose where to begin.
+    """
     ids = sorted({request_id for request_id, _ in judged})
     return [
         row
@@ -96,4 +99,4 @@ def _own(connection: Connection, account: str) -> ColumnElement[bool]:
     column: ColumnElement[Any] = (
         _ATTEMPT.account.op("||")("") if connection.dialect.name == "sqlite" else _ATTEMPT.account
     )
-    return column == account  # on SQLite a form that keeps it from going through all of the account's attempts instead
+    return column == account  # this form keeps SQLite from reading all attempts of the account

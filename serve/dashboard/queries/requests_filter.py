@@ -1,4 +1,4 @@
-"""What the list of requests is narrowed to: read from a query string, and written back into one. Pure."""
+"""The filter of the list of requests, read from a query string and written back into one. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ _SPANS: Final = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timed
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Conditions that all hold; empty ones are none.
+    """Conditions that all hold. An empty field is no condition.
 
     Args:
-        lane, model, outcome, virtual_key, tag: Exact words; outcome may also be `failed`, any that is not `ok`.
-        id_text: How the request's id begins, with or without `req_`.
-        since, until: First instant, and first instant after; aware.
-        fields: What was asked for, as the form shows it again.
-        mistakes: What was not understood, in words.
+        lane, model, outcome, virtual_key, tag: Exact words; outcome may also be `failed`, which means all but `ok`.
+        id_text: Beginning of the request's id, with or without `req_`.
+        since, until: First instant, and first instant after the span; both aware.
+        fields: Values of the form, as it shows them again.
+        mistakes: Sentences about values that were not understood.
     """
 
     lane: str = ""
@@ -39,17 +39,17 @@ class RequestFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is narrowed."""
+        """Whether there is no condition."""
         return not self.fields
 
     @property
     def is_about_attempts(self) -> bool:
-        """Whether single attempts are meant, also those that another one made good."""
+        """Whether the conditions are about single attempts, also failed ones with a fallback that answered."""
         return bool(self.lane or self.model or self.outcome)
 
     @property
     def query_string(self) -> str:
-        """The filter for a link, without a question mark; empty where nothing is narrowed."""
+        """The filter for a link, without a question mark; empty: there is no condition."""
         return urlencode(self.fields)
 
 
@@ -57,12 +57,12 @@ FIELDS: Final = ("q", "lane", "model", "outcome", "key", "tag", "span", "since",
 
 
 def read_filter(query: Mapping[str, str], now: datetime, zone: ZoneInfo) -> RequestFilter:
-    """Return the filter that a query string means; what is not understood is left out and said.
+    """Return the filter in a query string. Values that are not understood are left out and listed as mistakes.
 
     Args:
-        query: Of the URL.
-        now: For spans that end now.
-        zone: Of times without one.
+        query: Query of the URL.
+        now: Present time, the end of spans.
+        zone: Time zone of times without one.
     """
     fields = {
         name: query[name].strip()[:_LONGEST_WORD].replace("\0", "") for name in FIELDS if query.get(name, "").strip()
@@ -72,13 +72,13 @@ def read_filter(query: Mapping[str, str], now: datetime, zone: ZoneInfo) -> Requ
     until = _moment(fields, "until", zone, mistakes)
     span = fields.get("span")
     if span is not None and span not in _SPANS:
-        mistakes.append(f"{span!r} is no span of time; choose one of the list")
+        mistakes.append(f"{span!r} is not a span of time. Choose one from the list.")
         del fields["span"]
     elif span is not None and since is None:
         since = now - _SPANS[span]
     outcome = fields.get("outcome", "")
     if outcome and outcome not in (*OUTCOMES, "failed"):
-        mistakes.append(f"{outcome!r} is no outcome; choose one of the list")
+        mistakes.append(f"{outcome!r} is not an outcome. Choose one from the list.")
         del fields["outcome"]
         outcome = ""
     return RequestFilter(
@@ -103,6 +103,6 @@ def _moment(fields: dict[str, str], name: str, zone: ZoneInfo, mistakes: list[st
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        mistakes.append(f"{text!r} is no time; write 2026-11-24T14:30")
+        mistakes.append(f"{text!r} is not a time. Write 2026-11-24T14:30.")
         del fields[name]
         return None

@@ -1,4 +1,7 @@
-"""Pages of requests, newest first: never more than a bounded part of the table is looked at, however many rows there are."""
+"""Pages of requests, newest first.
+
+A page reads at most a bounded part of the table, however many rows there are.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +18,7 @@ _ATTEMPT: Final = ATTEMPT_TABLE.c
 _OTHER: Final = ATTEMPT_TABLE.alias("other")
 _KEY: Final = (_ATTEMPT.started_at_us, _ATTEMPT.request_id)
 LOOKED_AT: Final = 5_000
-"""Rows that one page looks at, at most; beyond, it says how far it came and offers to go on."""
+"""The most rows that one page looks at. After that it says how far it came and offers to go on."""
 PAGE_ROWS: Final = 50
 _ID_PREFIX: Final = "req_"
 _TELLING_CHARACTERS: Final = 4
@@ -25,9 +28,9 @@ _MOST_CHOICES: Final = 500
 LISTED: Final = tuple(
     _ATTEMPT[name]
     for name in (
-        "started_at_us", "request_id", "attempt", "lane_id", "provider", "vendor_model", "virtual_key_id", "tags", "endpoint",
-        "is_streaming", "reason", "prompt_tokens", "completion_tokens", "cost_nusd", "ttft_ms", "total_ms", "status", "outcome",
-        "error_code",
+        "started_at_us", "request_id", "attempt", "lane_id", "provider", "vendor_model", "virtual_key_id", "tags",
+        "endpoint", "is_streaming", "reason", "prompt_tokens", "completion_tokens", "cost_nusd", "ttft_ms", "total_ms",
+        "status", "outcome", "error_code",
     )
 )  # fmt: skip
 Row = Any
@@ -35,11 +38,11 @@ Row = Any
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the list: between two rows.
+    """A place in the list, between two rows.
 
     Args:
-        started_at_us, request_id: Of the row beside it.
-        is_backwards: The page before it is wanted (newer rows), not the one after it.
+        started_at_us, request_id: Key of the row next to it.
+        is_backwards: Whether the page before it is wanted (newer rows), not the one after it.
     """
 
     started_at_us: int
@@ -51,7 +54,7 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str | None) -> "Cursor | None":
-        """Return the cursor that a link carries; None: none, or damaged, which means the first page."""
+        """Return the cursor in a link; None: it is missing or damaged, which means the first page."""
         side, _, rest = (text or "").partition(".")
         instant, _, request_id = rest.partition(".")
         if (
@@ -67,14 +70,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class RequestsPage:
-    """Some requests.
+    """One page of requests.
 
     Args:
-        rows: Newest first, one attempt of each request, with the columns of `LISTED`: where the filter names a lane, a model or an
-            outcome the last attempt that it means, else the one that answered, else the last one.
-        attempts: Request id -> its attempts, and what they cost together, nano-USD.
-        newer, older: Where the neighbouring pages begin; None: there are none.
-        stopped_at_us: The page looked back to here, microseconds, and found no more than this; None: it looked at all it had to.
+        rows: One attempt of each request with the columns of `LISTED`, the newest first. If the filter names a lane, a
+            model or an outcome, it is the last attempt that fits; else the one that answered, else the last one.
+        attempts: Request id -> (number of its attempts, their cost together in nano-USD).
+        newer, older: Beginnings of the neighbouring pages; None: there are none.
+        stopped_at_us: Time, microseconds, to which the page looked back before it stopped; None: it did not stop early.
     """
 
     rows: Sequence[Row]
@@ -104,9 +107,9 @@ def read_page(
             .order_by(*_order(is_backwards))
             .limit(page_rows + 1)
         )
-        found = list(connection.execute(query).all())
-        rows = found[:page_rows]
-        has_more = len(found) > page_rows
+        fetched = list(connection.execute(query).all())
+        rows = fetched[:page_rows]
+        has_more = len(fetched) > page_rows
         attempts = _attempts_of(connection, [row.request_id for row in rows])
     if is_backwards:
         rows.reverse()
@@ -120,7 +123,7 @@ def read_page(
 
 
 def read_choices(engine: Engine, account: str) -> dict[str, list[str]]:
-    """Return the lanes, models and virtual keys that an account's requests have, each sorted: one look into an index for each."""
+    """Return the lanes, models and virtual keys of an account's requests, each sorted, by one look into an index."""
     columns = {"lane": "lane_id", "model": "vendor_model", "key": "virtual_key_id"}
     with engine.connect() as connection:
         return {name: _distinct(connection, account, column) for name, column in columns.items()}
@@ -129,7 +132,7 @@ def read_choices(engine: Engine, account: str) -> dict[str, list[str]]:
 def _conditions(
     account: str, wanted: RequestFilter, dialect: str
 ) -> tuple[list[ColumnElement[bool]], list[ColumnElement[bool]]]:
-    """Return the conditions that one index answers, and the others, which are looked up in the rows."""
+    """Return the conditions that one index answers, and the others, which the rows answer."""
     first: list[ColumnElement[bool]] = [_ATTEMPT.account == account]
     if wanted.since is not None:
         first.append(_ATTEMPT.started_at_us >= to_microseconds(wanted.since))
@@ -149,7 +152,7 @@ def _conditions(
     others = [_unindexed(column, dialect) == value for column, value in plain[1:]]
     first += [column == value for column, value in plain[:1]]
     if plain and plain[0][0] is _ATTEMPT.outcome:
-        first.append(_literal("attempt.outcome <> 'ok'"))  # word for word as the partial index has it
+        first.append(_literal("attempt.outcome <> 'ok'"))  # word for word as in the partial index
     if wanted.outcome in ("ok", "failed"):
         is_ok = _unindexed(_ATTEMPT.outcome, dialect) == "ok"
         others.append(is_ok if wanted.outcome == "ok" else not_(is_ok))
@@ -165,13 +168,13 @@ def _conditions(
 
 
 def _conditions_by_id(account: str, wanted: RequestFilter, dialect: str) -> list[ColumnElement[bool]]:
-    """Return all conditions for an id of which enough is known that its few rows are found by it."""
+    """Return all conditions for a beginning of an id that is long enough to find its few rows."""
     first, others = _conditions("", replace(wanted, id_text=""), dialect)
     return [_begins(wanted.id_text), _unindexed(_ATTEMPT.account, dialect) == account, *first[1:], *others]
 
 
 def _unindexed(column: KeyedColumnElement[Any], dialect: str) -> ColumnElement[Any]:
-    """Return a column in a form that keeps SQLite, which knows nothing of how common values are, from choosing its index."""
+    """Return a column in a form that keeps SQLite from using its index: SQLite does not know how common values are."""
     return column.op("||")("") if dialect == "sqlite" else column
 
 
@@ -187,12 +190,15 @@ def _has_tag(tag: str, dialect: str) -> ColumnElement[bool]:
 
 
 def _literal(condition: str, **values: str) -> ColumnElement[bool]:
-    """Return a condition written out; never with anything from outside but its values."""
+    """Return a condition as SQL text. Only its values may come from outside."""
     return cast("ColumnElement[bool]", text(condition).bindparams(**values))
 
 
 def _is_shown(wanted: RequestFilter) -> ColumnElement[bool]:
-    """Keep one attempt of each request: of those that the filter means the last one; without any, the one that answered, else the last."""
+    """Keep one attempt of each request: the last one that fits the filter.
+
+    Without a filter it is the attempt that answered, else the last one.
+    """
     same_request = (_OTHER.c.request_id == _ATTEMPT.request_id, _OTHER.c.attempt != _ATTEMPT.attempt)
     meant = _meant_attempts(wanted)
     if meant:
@@ -202,7 +208,7 @@ def _is_shown(wanted: RequestFilter) -> ColumnElement[bool]:
 
 
 def _meant_attempts(wanted: RequestFilter) -> list[ColumnElement[bool]]:
-    """Return the conditions on another attempt of the same request that make it one that the filter means."""
+    """Return the conditions under which another attempt of the same request fits the filter too."""
     other = _OTHER.c
     conditions = []
     if wanted.outcome:
@@ -215,14 +221,14 @@ def _beyond(cursor: Cursor | None) -> list[ColumnElement[bool]]:
     if cursor is None:
         return []
     place = tuple_(cursor.started_at_us, cursor.request_id)
-    # The first condition says nothing new; it is what lets the database start in the middle of its index.
+    # The first condition follows from the second. It lets the database start in the middle of its index.
     if cursor.is_backwards:
         return [_ATTEMPT.started_at_us >= cursor.started_at_us, tuple_(*_KEY) > place]
     return [_ATTEMPT.started_at_us <= cursor.started_at_us, tuple_(*_KEY) < place]
 
 
 def _bound(connection: Connection, beyond: Sequence[ColumnElement[bool]], is_backwards: bool) -> Cursor | None:
-    """Return the last row that may be looked at; None: there are not so many."""
+    """Return the last row that may be looked at; None: there are fewer rows."""
     query = select(*_KEY).where(*beyond).order_by(*_order(is_backwards)).offset(LOOKED_AT).limit(1)
     row = connection.execute(query).first()
     return None if row is None else Cursor(row.started_at_us, row.request_id, is_backwards)
@@ -263,7 +269,8 @@ def _attempts_of(connection: Connection, request_ids: Sequence[str]) -> dict[str
 
 
 def _distinct(connection: Connection, account: str, column: str) -> list[str]:
-    # A column of ours, never anything from outside. Each step finds the next value, so that a million rows cost as much as ten.
+    # The column is one of ours, never text from outside. Each step finds the next value, so that a million rows cost as
+    # much as ten.
     steps = text(
         f"WITH RECURSIVE step(value) AS ("  # noqa: S608
         f" SELECT min({column}) FROM attempt WHERE account = :account"

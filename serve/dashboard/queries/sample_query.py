@@ -1,4 +1,4 @@
-"""A random sample of an account's answers with their decisions: what sums of predictions are estimated from."""
+"""A random sample of an account's answers with their decisions, from which sums of predictions are estimated."""
 
 import threading
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _KEYS_A_QUERY: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class SampledAnswer:
-    """One answer: who gave it, for how much, how quickly, and all that was expected of all lanes."""
+    """One answer: its lane, cost and speed, and the expected figures of all lanes."""
 
     lane_id: str
     cost_nusd: int | None
@@ -34,11 +34,11 @@ class SampledAnswer:
 
 
 class SampleReader:
-    """Draws samples, and remembers each for fifty times as long as it took, so that live pages cost next to nothing.
+    """Draws samples. Each is remembered fifty times as long as it took to draw, so that live pages cost little.
 
     Args:
-        engine: The database.
-        monotonic: Seconds that only go forward.
+        engine: Engine of the database.
+        monotonic: Function that returns monotonic seconds.
     """
 
     def __init__(self, engine: Engine, monotonic: Callable[[], float]) -> None:
@@ -48,18 +48,18 @@ class SampleReader:
         self._remembered: dict[tuple[str, datetime], tuple[float, tuple[SampledAnswer, ...]]] = {}
 
     def draw(self, account: str, since: datetime, n_answered: int) -> tuple[SampledAnswer, ...]:
-        """Return about `SAMPLE_ANSWERS` of the account's answers since then, or all where they are fewer.
+        """Return about `SAMPLE_ANSWERS` of the account's answers since then, or all if there are fewer.
 
         Args:
-            account: Whose.
-            since: First instant.
-            n_answered: How many there are, roughly; ids are random, so that a range of them is a sample.
+            account: Account of the answers.
+            since: First instant of the span.
+            n_answered: Approximate number of answers; ids are random, so that a range of them is a sample.
         """
         started = self._monotonic()
         with self._lock:
-            found = self._remembered.get((account, since))
-        if found is not None and found[0] > started:
-            return found[1]
+            remembered = self._remembered.get((account, since))
+        if remembered is not None and remembered[0] > started:
+            return remembered[1]
         with self._engine.connect() as connection:
             drawn = _draw(connection, account, since, n_answered)
         now = self._monotonic()
@@ -83,7 +83,7 @@ def _draw(connection: Connection, account: str, since: datetime, n_answered: int
     chosen = {(row.request_id, row.attempt) for row in connection.execute(keys)}
     wanted = sorted({request_id for request_id, _ in chosen})
     columns = ("request_id", "attempt", "lane_id", "cost_nusd", "ttft_ms", "total_ms", "lane_list_id", "candidates")
-    # By one column: SQLite looks no pair of values up in an index, but goes through the whole table for them.
+    # By one column: SQLite does not look up pairs of values in an index, but reads the whole table for them.
     rows = [
         row
         for start in range(0, len(wanted), _KEYS_A_QUERY)
@@ -95,8 +95,8 @@ def _draw(connection: Connection, account: str, since: datetime, n_answered: int
         if row.candidates is not None and (row.request_id, row.attempt) in chosen
     ]
     ids = {row.lane_list_id for row in rows}
-    found = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
-    lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in found}
+    lists = connection.execute(select(LANE_LIST_TABLE).where(LANE_LIST_TABLE.c.lane_list_id.in_(ids))) if ids else ()
+    lane_lists = {row.lane_list_id: tuple(row.lane_ids) for row in lists}
     return tuple(
         SampledAnswer(
             row.lane_id,

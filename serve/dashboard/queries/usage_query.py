@@ -1,4 +1,4 @@
-"""Sums of what an account used, by lane: read from an index alone, and remembered once a span of time lies behind."""
+"""Sums of an account's usage, by lane. They are read from an index only, and remembered for spans in the past."""
 
 import threading
 from collections import OrderedDict, defaultdict
@@ -13,7 +13,8 @@ from serve.instant import to_microseconds
 from serve.storage.tables import ATTEMPT_TABLE
 
 _ATTEMPT: Final = ATTEMPT_TABLE.c
-# An attempt is stored when it has ended; by then it lies in the past for as long as upstream calls take, and the database was away.
+# An attempt is stored after its end, so its start lies in the past by the length of an upstream call, and by the time
+# that the database did not answer.
 _SETTLED_AFTER: Final = timedelta(hours=2)
 _REMEMBERED_FOR_S: Final = 3_600.0
 _MOST_REMEMBERED: Final = 2_000
@@ -21,15 +22,15 @@ _MOST_REMEMBERED: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class LaneSum:
-    """What one lane did for an account in a span of time.
+    """The sums of one lane for an account in a span of time.
 
     Args:
-        lane_id: Which.
+        lane_id: Id of the lane.
         requests: Requests whose first attempt went there.
         attempts: Attempts, fallbacks included.
         answered: Attempts that answered.
-        cost_nusd: Of all attempts whose cost is known.
-        unpriced: Attempts whose cost is not known.
+        cost_nusd: Cost of all attempts with a known cost.
+        unpriced: Attempts without a known cost.
     """
 
     lane_id: str
@@ -47,8 +48,8 @@ class UsageReader:
     """Reads sums.
 
     Args:
-        engine: The database.
-        now, monotonic: The time.
+        engine: Engine of the database.
+        now, monotonic: Functions that return the time.
     """
 
     def __init__(self, engine: Engine, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
@@ -63,9 +64,9 @@ class UsageReader:
         key = (account, since, until)
         now_s = self._monotonic()
         with self._lock:
-            found = self._remembered.get(key)
-        if found is not None and now_s - found[0] < _REMEMBERED_FOR_S:
-            return found[1]
+            remembered = self._remembered.get(key)
+        if remembered is not None and now_s - remembered[0] < _REMEMBERED_FOR_S:
+            return remembered[1]
         sums = self._read(account, since, until)
         if until <= self._now() - _SETTLED_AFTER:
             with self._lock:

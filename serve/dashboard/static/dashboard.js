@@ -1,7 +1,7 @@
-// Makes the pages livelier; every one of them works without it.
+// Adds live numbers, tips and shortcuts to the pages. Every page works without it.
 "use strict";
 
-// "/" goes to the search, as in so many places.
+// "/" goes to the search field.
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
   if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
@@ -14,7 +14,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Tips for whatever carries data-tip, by pointer and by keyboard.
+// Shows tips for elements with data-tip.
 const tip = document.createElement("div");
 tip.className = "tip";
 tip.hidden = true;
@@ -44,7 +44,7 @@ document.addEventListener("pointermove", (event) => {
 document.addEventListener("pointerleave", () => { tip.hidden = true; });
 document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true, capture: true });
 
-// Numbers that change are fetched again every few seconds, while somebody looks.
+// Numbers that change are fetched again every few seconds, while the page is visible.
 const live = document.querySelector("[data-live]");
 const REFRESH_MS = 3000;
 
@@ -53,22 +53,23 @@ function replaceContent(element, html) {
 }
 
 async function refresh() {
-  const isBusy = live.contains(document.activeElement) || live.querySelector("details[open], .is-explored") || String(getSelection());
+  const isOpen = live.querySelector("details[open], .is-explored");
+  const isBusy = live.contains(document.activeElement) || isOpen || String(getSelection());
   if (!document.hidden && !isBusy) {
     try {
       const response = await fetch(live.dataset.live, { headers: { accept: "text/html" }, redirect: "error" });
       if (response.ok) {
         replaceContent(live, await response.text());
       }
-      say(response.ok ? " · live" : " · not refreshed: reload the page");
+      showState(response.ok ? " · live" : " · not refreshed: reload the page");
     } catch {
-      say(" · the gateway does not answer");
+      showState(" · the gateway does not answer");
     }
   }
   setTimeout(refresh, REFRESH_MS);
 }
 
-function say(state) {
+function showState(state) {
   const place = live.querySelector("[data-live-state]");
   if (place) {
     place.textContent = state;
@@ -76,11 +77,11 @@ function say(state) {
 }
 
 if (live) {
-  say(" · live");
+  showState(" · live");
   setTimeout(refresh, REFRESH_MS);
 }
 
-// A filter is sent as soon as something is chosen.
+// A filter is sent as soon as the viewer chooses a value.
 for (const form of document.querySelectorAll("form[data-autosend]")) {
   form.addEventListener("change", (event) => {
     if (event.target.matches("select")) {
@@ -94,14 +95,14 @@ for (const form of document.querySelectorAll("form[data-autosend]")) {
     }
   });
 }
-// Coming back, the browser may show the page as it was left.
+// After "Back" the browser may show the page as it was left, with disabled fields.
 addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll("form[data-autosend] :disabled")) {
     field.disabled = false;
   }
 });
 
-// The theme changes at once; the cookie is set by the form all the same.
+// The theme changes at once. The form sets the cookie too.
 for (const button of document.querySelectorAll(".theme button")) {
   button.addEventListener("click", async (event) => {
     event.preventDefault();
@@ -114,7 +115,7 @@ for (const button of document.querySelectorAll(".theme button")) {
   });
 }
 
-// Lanes are narrowed as one types.
+// The list of lanes is filtered while the viewer types.
 for (const input of document.querySelectorAll("[data-narrow]")) {
   const rows = document.querySelectorAll(`#${input.dataset.narrow} tbody tr`);
   input.addEventListener("input", () => {
@@ -125,7 +126,7 @@ for (const input of document.querySelectorAll("[data-narrow]")) {
   });
 }
 
-// What cannot be undone is asked for once more.
+// A change that cannot be undone needs a confirmation.
 for (const button of document.querySelectorAll("[data-confirm]")) {
   button.addEventListener("click", (event) => {
     if (!confirm(button.dataset.confirm)) {
@@ -134,7 +135,7 @@ for (const button of document.querySelectorAll("[data-confirm]")) {
   });
 }
 
-// A secret is copied without being selected.
+// A button copies a secret without selecting it.
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const text = document.getElementById(button.dataset.copy).textContent;

@@ -1,4 +1,4 @@
-// Streams the playground's answers; without it the form is sent and the page comes back whole.
+// Streams the playground's answers. Without it the form is sent, and the page comes back with the answers.
 "use strict";
 
 const form = document.getElementById("play");

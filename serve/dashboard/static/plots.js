@@ -1,11 +1,11 @@
-// Lets people explore a plot: zoom, pan, switch series off. The library is fetched when the first one is explored; without it, and
-// without script, the plots stay the drawings that the page came with.
+// Lets people explore a plot: zoom, pan, switch series off. The library is fetched when the first plot is explored.
+// Without it, and without script, the plots stay the drawings of the page.
 "use strict";
 
 const LIBRARY = document.currentScript.dataset.library;
-let arriving = null;
+let loading = null;
 
-// The library leaves its styles to our style sheet where it finds this; the policy of these pages allows no others.
+// With this element the library leaves its styles to our style sheet. The policy of these pages allows no others.
 const marker = document.createElement("template");
 marker.id = "plotly.js-style-global";
 marker.className = "no-inline-styles";
@@ -13,66 +13,89 @@ document.head.append(marker);
 document.documentElement.classList.add("explores");
 
 function library() {
-  arriving ??= new Promise((resolve, reject) => {
+  loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = LIBRARY;
     script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { arriving = null; reject(new Error("the plotting library could not be loaded")); };
+    script.onerror = () => { loading = null; reject(new Error("the plotting library could not be loaded")); };
     document.head.append(script);
   });
-  return arriving;
+  return loading;
 }
 
-// The style sheet's colours are pairs; an element that wears one knows which half counts now.
+// The style sheet's colours are pairs. The style of an element says which one of a pair is used now.
 function colours(figure) {
   const probe = document.createElement("span");
   figure.append(probe);
-  const found = {};
+  const result = {};
   for (const name of ["text", "muted", "line", "accent", "card", "good"]) {
     probe.style.color = `var(--${name})`;
-    found[name] = getComputedStyle(probe).color;
+    result[name] = getComputedStyle(probe).color;
   }
   probe.remove();
-  return found;
+  return result;
 }
 
 function axis(colour, more) {
-  return { gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.line, tickfont: { color: colour.muted }, automargin: true, ...more };
+  return {
+    gridcolor: colour.line, zerolinecolor: colour.line, linecolor: colour.line, tickfont: { color: colour.muted },
+    automargin: true, ...more,
+  };
 }
 
-function columnsPlot(told, colour, isNarrow) {
-  const bars = { type: "bar", name: "spent", x: told.x, y: told.usd, customdata: told.labels, hovertemplate: "%{customdata}<extra></extra>", marker: { color: colour.accent } };
-  const line = { type: "scatter", mode: "lines+markers", name: "requests", x: told.x, y: told.requests, yaxis: "y2", hoverinfo: "skip", line: { color: colour.good, width: 1.5 }, marker: { size: 4 } };
+function columnsPlot(data, colour, isNarrow) {
+  const bars = {
+    type: "bar", name: "spent", x: data.x, y: data.usd, customdata: data.labels,
+    hovertemplate: "%{customdata}<extra></extra>", marker: { color: colour.accent },
+  };
+  const line = {
+    type: "scatter", mode: "lines+markers", name: "requests", x: data.x, y: data.requests, yaxis: "y2",
+    hoverinfo: "skip", line: { color: colour.good, width: 1.5 }, marker: { size: 4 },
+  };
   const layout = {
     xaxis: axis(colour, { type: "date", showgrid: false, tickangle: 0, nticks: isNarrow ? 4 : 9 }),
     yaxis: axis(colour, { tickprefix: "$", exponentformat: "none", rangemode: "tozero", fixedrange: true }),
-    yaxis2: axis(colour, { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, fixedrange: true, tickmode: "auto", nticks: 4, tickformat: "~s" }),
+    yaxis2: axis(colour, {
+      overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, fixedrange: true, tickmode: "auto",
+      nticks: 4, tickformat: "~s",
+    }),
   };
   return [[bars, line], layout];
 }
 
 const LOOKS = {
-  chosen: ["chosen", "circle"], runner_up: ["runner-up", "circle-open"], eligible: ["eligible", "circle-open"], excluded: ["excluded", "circle-open-dot"],
+  chosen: ["chosen", "circle"],
+  runner_up: ["runner-up", "circle-open"],
+  eligible: ["eligible", "circle-open"],
+  excluded: ["excluded", "circle-open-dot"],
 };
 
-function scatterPlot(told, colour, isNarrow) {
+function scatterPlot(data, colour, isNarrow) {
   const traces = [];
   for (const [kind, [name, symbol]] of Object.entries(LOOKS)) {
-    const dots = told.dots.filter((dot) => dot.kind === kind);
+    const dots = data.dots.filter((dot) => dot.kind === kind);
     if (dots.length > 0) {
       const isMain = kind === "chosen" || kind === "runner_up";
       traces.push({
-        type: "scatter", mode: isMain && !isNarrow ? "markers+text" : "markers", name, x: dots.map((dot) => dot.usd), y: dots.map((dot) => dot.quality),
-        text: dots.map((dot) => dot.lane), textposition: "top center", textfont: { color: colour.text }, cliponaxis: false,
-        customdata: dots.map((dot) => dot.told), hovertemplate: "%{customdata}<extra></extra>",
-        error_y: { array: dots.map((dot) => dot.std ?? 0), visible: isMain, thickness: 1, width: 0, color: colour.accent },
-        marker: { size: kind === "chosen" ? 13 : 10, symbol, color: isMain ? colour.accent : colour.muted, line: { width: 2 } },
+        type: "scatter", mode: isMain && !isNarrow ? "markers+text" : "markers", name,
+        x: dots.map((dot) => dot.usd), y: dots.map((dot) => dot.quality), text: dots.map((dot) => dot.lane),
+        textposition: "top center", textfont: { color: colour.text }, cliponaxis: false,
+        customdata: dots.map((dot) => dot.description), hovertemplate: "%{customdata}<extra></extra>",
+        error_y: {
+          array: dots.map((dot) => dot.std ?? 0), visible: isMain, thickness: 1, width: 0, color: colour.accent,
+        },
+        marker: {
+          size: kind === "chosen" ? 13 : 10, symbol, color: isMain ? colour.accent : colour.muted, line: { width: 2 },
+        },
       });
     }
   }
   const layout = {
     hovermode: "closest",
-    xaxis: axis(colour, { type: told.is_logarithmic ? "log" : "linear", tickprefix: "$", exponentformat: "none", tickangle: 0, dtick: told.is_logarithmic ? 1 : undefined, title: { text: "expected cost", font: { color: colour.muted } } }),
+    xaxis: axis(colour, {
+      type: data.is_logarithmic ? "log" : "linear", tickprefix: "$", exponentformat: "none", tickangle: 0,
+      dtick: data.is_logarithmic ? 1 : undefined, title: { text: "expected cost", font: { color: colour.muted } },
+    }),
     yaxis: axis(colour, { title: { text: "quality", font: { color: colour.muted } } }),
   };
   return [traces, layout];
@@ -80,21 +103,25 @@ function scatterPlot(told, colour, isNarrow) {
 
 async function draw(figure) {
   const Plotly = await library();
-  const told = JSON.parse(figure.dataset.plot);
+  const data = JSON.parse(figure.dataset.plot);
   const colour = colours(figure);
   const isNarrow = figure.clientWidth < 480;
-  const [traces, more] = told.kind === "columns" ? columnsPlot(told, colour, isNarrow) : scatterPlot(told, colour, isNarrow);
+  const plot = data.kind === "columns" ? columnsPlot : scatterPlot;
+  const [traces, more] = plot(data, colour, isNarrow);
   const layout = {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 44, r: 16, t: 14, b: 36 }, dragmode: "zoom", hovermode: "x",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour.text }, bargap: 0.25,
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, hoverlabel: { bgcolor: colour.card, bordercolor: colour.line, font: { color: colour.text }, align: "left" },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 44, r: 16, t: 14, b: 36 },
+    dragmode: "zoom", hovermode: "x", bargap: 0.25,
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour.text },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    hoverlabel: { bgcolor: colour.card, bordercolor: colour.line, font: { color: colour.text }, align: "left" },
     ...more,
   };
   const place = figure.querySelector(".explored");
-  await Plotly.react(place, traces, layout, { displayModeBar: false, responsive: true, scrollZoom: true, doubleClick: "reset" });
+  const options = { displayModeBar: false, responsive: true, scrollZoom: true, doubleClick: "reset" };
+  await Plotly.react(place, traces, layout, options);
 }
 
-// By keyboard and by finger: half as much, twice as much, all.
+// Zooms by keyboard or touch: half as much, twice as much, or all.
 function zoom(figure, factor) {
   const place = figure.querySelector(".explored");
   const change = { "xaxis.autorange": true, "yaxis.autorange": true };
@@ -122,7 +149,7 @@ async function toggle(figure, button) {
     button.textContent = "Back to the drawing";
   } catch (error) {
     figure.classList.remove("is-explored");
-    button.textContent = `Not now: ${error.message}`;
+    button.textContent = `Failed: ${error.message}`;
   }
   button.disabled = false;
 }
@@ -140,7 +167,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// A plot keeps the theme's colours.
+// A plot is drawn again in the colours of a new theme.
 function redraw() {
   for (const figure of document.querySelectorAll("figure.is-explored")) {
     draw(figure);

@@ -1,4 +1,4 @@
-"""What the router's page shows of bundles: what stands where, what the gate says, and who changed what. Pure."""
+"""The router's page about bundles: their stages, the gate's verdicts, and the history of changes. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class VerdictLine:
     """A verdict in short.
 
     Args:
-        is_better: What the gate said.
-        gain: In words, USD per 1,000 requests; empty: the logs could not tell.
-        guards: (name, outcome, why).
-        why: The reasons.
-        basis: On what it rests.
+        is_better: Whether the gate says that the bundle is better.
+        gain: Gain in words, USD per 1,000 requests; empty: the logs do not show it.
+        guards: Guards as (name, outcome, reason).
+        why: Reasons of the verdict.
+        basis: Requests and champion that the verdict rests on.
     """
 
     is_better: bool
@@ -36,12 +36,12 @@ class BundleLine:
     """A bundle.
 
     Args:
-        name: Of its folder.
-        version: Empty where it is refused.
-        problem: Why it is refused; empty: it is not.
-        stages: Where it stands, in words.
-        verdict: What the gate says; None: it was never judged.
-        may_be_promoted: By the gate's verdict, against the present champion.
+        name: Name of its folder.
+        version: Version; empty: the bundle is refused.
+        problem: Reason why it is refused; empty: it is not refused.
+        stages: Stages of the bundle, in words.
+        verdict: Verdict of the gate; None: the bundle was never judged.
+        may_be_promoted: Whether the gate says that it is better than the present champion.
         is_champion: Whether it decides.
     """
 
@@ -56,7 +56,7 @@ class BundleLine:
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """A change."""
+    """A change of stages."""
 
     at: datetime
     actor: str
@@ -66,10 +66,10 @@ class HistoryLine:
     verdict: VerdictLine | None
 
 
-def bundle_lines(found: Sequence[FoundBundle], staging: Staging, champion_version: str) -> list[BundleLine]:
-    """Return the bundles, those at work first."""
+def bundle_lines(bundles: Sequence[FoundBundle], staging: Staging, champion_version: str) -> list[BundleLine]:
+    """Return the bundles, those with a stage first."""
     lines = []
-    for each in found:
+    for each in bundles:
         version = each.bundle.version if each.bundle else ""
         stages = ["champion"] if version == champion_version else []
         on_trial = (("canary", "of conversations", staging.canary), ("shadow", "of requests", staging.shadow))
@@ -93,20 +93,20 @@ def history_lines(entries: Sequence[StageEntry], most: int = 30) -> list[History
     return [_history_line(entry) for entry in reversed(entries[-most:])]
 
 
-def verdict_line(told: Mapping[str, Any]) -> VerdictLine:
+def verdict_line(verdict: Mapping[str, Any]) -> VerdictLine:
     """Return a verdict in short."""
-    interval = told["utility_gain_usd"]
+    interval = verdict["utility_gain_usd"]
     gain = (
         ""
         if interval is None
         else f"{_usd(interval[0])} ({_usd(interval[1])} to {_usd(interval[2])}) per 1,000 requests"
     )
     return VerdictLine(
-        is_better=told["is_better"],
+        is_better=verdict["is_better"],
         gain=gain,
-        guards=[(guard["name"], guard["outcome"], guard["note"]) for guard in told["guards"]],
-        why=" ".join(told["reasons"]),
-        basis=f"on {told['n_requests']:,} requests, against {told['champion_version']}",
+        guards=[(guard["name"], guard["outcome"], guard["note"]) for guard in verdict["guards"]],
+        why=" ".join(verdict["reasons"]),
+        basis=f"on {verdict['n_requests']:,} requests, against {verdict['champion_version']}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The candidates of a decision as a table and a plot, whether the decision was logged or has just been taken. Pure."""
+"""The candidates of a decision as a table and a plot, for a logged decision and for one just taken. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from serve.dashboard.views.number_text import float_usd_text, ms_text, probabili
 
 EXCLUSIONS = {
     "pin": "another lane was pinned",
-    "models": "not among the models asked for",
+    "models": "not among the requested models",
     "virtual_key": "not for this virtual key",
     "thoughts": "cannot read the conversation's thoughts",
-    "provider": "its provider was not wanted",
-    "capability": "cannot do what the request needs",
+    "provider": "the request excludes its provider",
+    "capability": "lacks a capability that the request needs",
     "parameters": "does not take a parameter",
     "context_length": "the prompt is too long for it",
     "output_length": "cannot answer at that length",
     "region": "runs in another region",
     "data_collection": "its provider may train on what is sent",
     "zdr": "its provider may keep what is sent",
-    "max_price": "dearer than the highest price",
+    "max_price": "more expensive than the highest allowed price",
     "max_cost": "would cost more than allowed",
     "max_latency": "would take longer than allowed",
     "budget": "its budget is spent",
     "rate_limit": "its rate limit leaves too little",
     "cooldown": "rests after a limit or a failure",
 }
-"""`excluded_by` -> in words."""
+"""`excluded_by` -> explanation in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateLine:
-    """One lane: what was expected, what became of it, and of an excluded one why, in words."""
+    """One lane with its expected figures and its role; `why` says in words why it was excluded."""
 
     candidate: Candidate
     kind: Kind
@@ -42,13 +42,13 @@ class CandidateLine:
 
 @dataclass(frozen=True, slots=True)
 class CandidatesView:
-    """All of them.
+    """All candidates of a decision.
 
     Args:
-        lines: The chosen one, the runner-up, the other eligible ones by probability and quality, then the excluded ones.
-        plot, small_plot: For wide and narrow screens; None: no lane has a known cost and quality.
-        explored: The same plot as data.
-        n_excluded: How many could not be asked.
+        lines: Chosen lane, runner-up, other eligible lanes by probability and quality, and then excluded lanes.
+        plot, small_plot: Plots for wide and narrow screens; None: no lane has a known cost and quality.
+        explored: Data of the same plot.
+        n_excluded: Number of excluded lanes.
     """
 
     lines: Sequence[CandidateLine]
@@ -62,9 +62,9 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
     """Return the view.
 
     Args:
-        candidates: Of one decision.
-        chosen: The lane that the decision put first.
-        runner_up: The one it put second; None: there was none, or it is not known.
+        candidates: Candidates of one decision.
+        chosen: Lane that the decision put first.
+        runner_up: Lane that it put second; None: there was none, or it is unknown.
     """
     lines = [_line(candidate, chosen, runner_up) for candidate in candidates]
     rank = {"chosen": 0, "runner_up": 1, "eligible": 2, "excluded": 3}
@@ -72,7 +72,7 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
     dots = [
         Dot(
             line.candidate.lane_id,
-            _told(line),
+            _description(line),
             line.candidate.expected_cost_usd,
             line.candidate.quality,
             line.candidate.quality_std,
@@ -83,8 +83,8 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
     ]
     n_excluded = sum(line.kind == "excluded" for line in lines)
     plot = scatter_of(dots) if dots else None
-    told = explored_scatter(dots, is_logarithmic=plot is not None and plot.is_logarithmic)
-    return CandidatesView(lines, plot, scatter_of(dots, SMALL) if dots else None, told, n_excluded)
+    explored = explored_scatter(dots, is_logarithmic=plot is not None and plot.is_logarithmic)
+    return CandidatesView(lines, plot, scatter_of(dots, SMALL) if dots else None, explored, n_excluded)
 
 
 def _line(candidate: Candidate, chosen: str, runner_up: str | None) -> CandidateLine:
@@ -96,7 +96,7 @@ def _line(candidate: Candidate, chosen: str, runner_up: str | None) -> Candidate
     return CandidateLine(candidate, kind, "")
 
 
-def _told(line: CandidateLine) -> str:
+def _description(line: CandidateLine) -> str:
     lane = line.candidate
     role = {"chosen": ", chosen", "runner_up": ", runner-up", "eligible": "", "excluded": f", excluded: {line.why}"}[
         line.kind

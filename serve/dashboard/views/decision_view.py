@@ -1,4 +1,4 @@
-"""What the page of one request shows. Pure."""
+"""The page of one request. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _LENGTH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class TimeBar:
-    """One attempt on the time line, in per mille of its length: where it begins, the wait for the first token, the answer."""
+    """One attempt on the time line, in per mille of its length: its start, the wait for the first token, the answer."""
 
     start: float
     waiting: float
@@ -47,12 +47,12 @@ _VALUE_WORDS = {
     "truncated": ("no", "yes"),
     "asked_again": ("no", "yes"),
 }
-"""What 0 and 1 mean."""
+"""Metric -> words for 0 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    """One attempt, how it looks, and its place on the time line."""
+    """One attempt, its colour, and its place on the time line."""
 
     row: AttemptRow
     mood: Mood
@@ -61,8 +61,8 @@ class AttemptLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidLine:
-    """A piece of feedback in words: what was judged, how, by whom."""
+class FeedbackLine:
+    """A piece of feedback in words: the metric, the value and the giver."""
 
     metric_name: str
     value_text: str
@@ -76,14 +76,15 @@ class DecisionView:
     """The page.
 
     Args:
-        answer: The attempt that answered, else the last one.
-        mood: How it ended.
-        attempts: In their order.
-        total_cost_nusd: Of all attempts; None: one of them is not known.
-        total_ms: All attempts after each other; None: not known.
-        candidates: None: nothing was decided, or it was not logged.
-        thumbs: The last thumb: 1, 0 or None.
-        feedback: All that was said.
+        answer: Attempt that answered, else the last one.
+        mood: Colour of its outcome.
+        why: Reason for its lane, in words.
+        attempts: Attempts in their order.
+        total_cost_nusd: Cost of all attempts; None: one of them is unknown.
+        total_ms: Time of all attempts together; None: unknown.
+        candidates: Candidates of the decision; None: nothing was decided, or it was not logged.
+        thumbs: Last thumb, 1 or 0; None: there is none.
+        feedback: All feedback.
     """
 
     answer: AttemptRow
@@ -94,17 +95,17 @@ class DecisionView:
     total_ms: float | None
     candidates: CandidatesView | None
     thumbs: float | None
-    feedback: Sequence[SaidLine]
+    feedback: Sequence[FeedbackLine]
 
 
 def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionView:
-    """Return the view of a stored request; `defaults` are those that policies fall back to."""
+    """Return the view of a stored request; `defaults` are the values that policies use if a caller sets none."""
     rows = stored.attempts
     answer = next((row for row in rows if row.outcome == "ok"), rows[-1])
     costs = [row.cost_nusd for row in rows]
     total_ms = sum(row.total_ms or 0.0 for row in rows)
     known_costs = [cost for cost in costs if cost is not None]
-    thumbs = [said.value for said in stored.feedback if said.metric_name == "thumbs"]
+    thumbs = [row.value for row in stored.feedback if row.metric_name == "thumbs"]
     table = rows[0].candidates
     return DecisionView(
         answer=answer,
@@ -117,20 +118,20 @@ def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionVi
         if table is None
         else candidates_view(table.to_candidates(), rows[0].lane_id, runner_up_of(rows, defaults)),
         thumbs=thumbs[-1] if thumbs else None,
-        feedback=[_said_line(said) for said in stored.feedback],
+        feedback=[_feedback_line(row) for row in stored.feedback],
     )
 
 
-def _said_line(said: FeedbackRow) -> SaidLine:
-    source, _, name = said.given_by.partition(":")
+def _feedback_line(row: FeedbackRow) -> FeedbackLine:
+    source, _, name = row.given_by.partition(":")
     giver = (
-        {"check": "an automatic check", "judge": f"the judge {name}"}.get(source, said.given_by)
+        {"check": "an automatic check", "judge": f"the judge {name}"}.get(source, row.given_by)
         if name
-        else said.given_by
+        else row.given_by
     )
-    words = _VALUE_WORDS.get(said.metric_name)
-    text = f"{said.value:g}" if words is None or said.value not in (0.0, 1.0) else words[int(said.value)]
-    return SaidLine(said.metric_name, text, giver, said.comment, said.received_at)
+    words = _VALUE_WORDS.get(row.metric_name)
+    text = f"{row.value:g}" if words is None or row.value not in (0.0, 1.0) else words[int(row.value)]
+    return FeedbackLine(row.metric_name, text, giver, row.comment, row.received_at)
 
 
 def _attempt_lines(rows: Sequence[AttemptRow], total_ms: float) -> list[AttemptLine]:

@@ -1,4 +1,4 @@
-"""Lanes as pages show them: what they are, cost and may do, and how they fare now. Pure."""
+"""The lanes on a page: price, capabilities and present state. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,12 +20,14 @@ class LaneFact:
     """One lane.
 
     Args:
-        capabilities: In words, without those that are about dialects.
-        quality_basis: What its predicted quality rests on: trained, calibrated, prior, or vectors for embeddings.
+        lane: Lane that is shown.
+        capabilities: Capabilities in words, without those about dialects.
+        quality_basis: Basis of its predicted quality: trained, calibrated, prior, or vectors for embeddings.
         price_age_days: Days since its price was read.
-        other_price: What another source says, where it says something else.
-        health: At a glance.
-        quality_shift: What was learned online of its log odds of a good answer; 0: nothing.
+        other_price: Price of another source, if it differs; None: it does not.
+        vitals: Present state in figures.
+        health: Present state in a word.
+        quality_shift: Shift of its log odds of a good answer that was learned online; 0: none.
     """
 
     lane: Lane
@@ -44,10 +46,10 @@ def lane_facts(
     """Return the lanes of a directory, by id.
 
     Args:
-        directory: The lanes.
-        today: For the age of prices.
-        other_prices: Lane id -> the price of a second source, where it has one that differs.
-        makes_vectors: They are embedding lanes.
+        directory: Directory of the lanes.
+        today: Present day, for the age of prices.
+        other_prices: Lane id -> price of a second source that differs.
+        makes_vectors: Whether they are embedding lanes.
     """
     table = directory.table
     vitals = directory.health.vitals()
@@ -69,7 +71,7 @@ def lane_facts(
 
 
 def health_of(vitals: LaneVitals) -> Health:
-    """Return how a lane fares at a glance."""
+    """Return the state of a lane in a word."""
     if vitals.rests_for_s > 0:
         return "rests"
     return "shaky" if vitals.error_rate >= _SHAKY else "fine"

@@ -1,21 +1,21 @@
-"""Numbers as people read them. Rounding never turns something into nothing, nor nearly all into all. Pure."""
+"""Numbers as text for people. Rounding never turns something into 0, nor nearly all into all. Pure."""
 
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
+from router.price_table import NUSD_PER_USD
 from serve.money.budget import Nusd
 
 UNKNOWN = "–"
-_NUSD_PER_USD = 10**9
 
 
 def usd_text(nusd: Nusd | None) -> str:
-    """Return an amount with the digits that matter: `$1,234.56`, `$0.1234`, `$0.0000123`; never `$0.00` for something."""
+    """Return an amount in a few digits: `$1,234.56`, `$0.1234`, `$0.0000123`; never `$0.00` for more than 0."""
     if nusd is None:
         return UNKNOWN
     if nusd == 0:
         return "$0"
-    sign, usd = ("-" if nusd < 0 else ""), Decimal(abs(nusd)) / _NUSD_PER_USD
+    sign, usd = ("-" if nusd < 0 else ""), Decimal(abs(nusd)) / NUSD_PER_USD
     if usd >= 1:
         return f"{sign}${usd.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
     if usd >= Decimal("0.01"):
@@ -27,27 +27,27 @@ def exact_usd_text(nusd: Nusd | None) -> str:
     """Return an amount to the nano-dollar: `$0.000012340`."""
     if nusd is None:
         return "unknown"
-    dollars, rest = divmod(abs(nusd), _NUSD_PER_USD)
+    dollars, rest = divmod(abs(nusd), NUSD_PER_USD)
     return f"{'-' if nusd < 0 else ''}${dollars:,}.{rest:09d}"
 
 
 def float_usd_text(usd: float | None) -> str:
     """Return a predicted amount."""
-    return UNKNOWN if usd is None else usd_text(round(usd * _NUSD_PER_USD))
+    return UNKNOWN if usd is None else usd_text(round(usd * NUSD_PER_USD))
 
 
 def amount_text(nusd: Nusd) -> str:
-    """Return an amount that somebody set, all its digits: `$60`, `$12.50`, `$0.001`."""
-    return _whole_digits(Decimal(nusd) / _NUSD_PER_USD)
+    """Return an amount that a person set, with all digits: `$60`, `$12.50`, `$0.001`."""
+    return _whole_digits(Decimal(nusd) / NUSD_PER_USD)
 
 
 def rate_text(usd_per_mtok: Decimal | None) -> str:
-    """Return a price per million tokens, all its digits: `$0.05`, `$15`."""
+    """Return a price per million tokens, with all digits: `$0.05`, `$15`."""
     return UNKNOWN if usd_per_mtok is None else _whole_digits(usd_per_mtok)
 
 
 def tick_usd_text(usd: float) -> str:
-    """Return a round amount beside an axis: `$0.3`, `$0.00001`."""
+    """Return a round amount next to an axis: `$0.3`, `$0.00001`."""
     return f"${Decimal(f'{usd:.6g}').normalize():,f}"
 
 
@@ -98,7 +98,7 @@ def token_limit_text(tokens: int | None) -> str:
 
 
 def ago_text(moment: datetime, now: datetime) -> str:
-    """Return how long ago a moment was: `12 s ago`, `3 h ago`, `5 days ago`."""
+    """Return the time since a moment: `12 s ago`, `3 h ago`, `5 days ago`."""
     passed = max(now - moment, timedelta(0))
     seconds = int(passed.total_seconds())
     for size, name in ((86_400, "day"), (3_600, "h"), (60, "min"), (1, "s")):
@@ -114,7 +114,7 @@ def age_text(days: int) -> str:
 
 
 def _whole_digits(usd: Decimal) -> str:
-    """Return dollars and cents, and more digits where there are."""
+    """Return dollars and cents, and more digits if there are any."""
     exact = usd.normalize()
     exponent = exact.as_tuple().exponent
     return f"${exact.quantize(Decimal('0.01')):,}" if exponent == -1 else f"${exact:,f}"

@@ -1,10 +1,11 @@
-"""What the overview shows. Pure."""
+"""The overview page. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from router.price_table import NUSD_PER_USD
 from serve.dashboard.charts.columns import Columns, columns_of
 from serve.dashboard.charts.explored import Explored, explored_columns
 from serve.dashboard.queries.feedback_query import Thumbs
@@ -19,7 +20,7 @@ from serve.money.budget import Nusd
 
 @dataclass(frozen=True, slots=True)
 class LaneShare:
-    """A lane's part of the span: of the answers, in per mille of the largest part for its bar, and of the money."""
+    """A lane's share of the answers, and the length of its bar in per mille of the largest one."""
 
     lane_sum: LaneSum
     share: float
@@ -32,11 +33,12 @@ class OverviewView:
     """The page.
 
     Args:
-        spent_nusd: Of all attempts whose cost is known; `unpriced` counts the others.
+        spent_nusd: Cost of all attempts with a known cost; `unpriced` counts the others.
         requests, answered: Requests, and those that got an answer.
-        failed_attempts: Attempts without an answer, those that a fallback made good among them.
-        spend: A column for each day or hour; `spend_told` is the same as data.
-        failed_last_hour, attempts_last_hour: Attempts of the last hour, for what goes wrong now.
+        failed_attempts: Attempts without an answer, also those with a fallback that answered.
+        spend: Plot with a column for each day or hour.
+        spend_explored: Data of the same plot.
+        failed_last_hour, attempts_last_hour: Attempts of the last hour, for present problems.
     """
 
     span: Span
@@ -46,7 +48,7 @@ class OverviewView:
     answered: int
     failed_attempts: int
     spend: Columns
-    spend_told: Explored
+    spend_explored: Explored
     lanes: Sequence[LaneShare]
     estimate: Estimate
     thumbs: Thumbs
@@ -58,7 +60,7 @@ class OverviewView:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was asked in this span."""
+        """Whether there were no requests in this span."""
         return self.requests == 0 and not self.lanes
 
 
@@ -73,9 +75,22 @@ def overview_view(
     now: datetime,
     zone: ZoneInfo,
 ) -> OverviewView:
-    """Return the view; `sums` holds those of each of the span's buckets, `hour` those of the last hour; `zone` is whose days are shown."""
+    """Return the view.
+
+    Args:
+        span: Span of time that is shown.
+        sums: Sums of each bucket of the span.
+        hour: Sums of the last hour.
+        estimate: Estimate of savings and quality.
+        thumbs: Thumbs of the span.
+        budgets: Budgets of this month.
+        troubled: Lanes that rest or fail now.
+        now: Present time.
+        zone: Time zone of the days that are shown.
+    """
     total = add_up(list(sums))
     costs = [sum(lane.cost_nusd for lane in bucket) for bucket in sums]
+    costs_usd = [cost / NUSD_PER_USD for cost in costs]
     answered = sum(lane.answered for lane in total)
     labels = [
         f"{bucket.label}: {usd_text(cost)}, {count_text(sum(lane.requests for lane in bucket_sums))} requests"
@@ -88,10 +103,10 @@ def overview_view(
         requests=sum(lane.requests for lane in total),
         answered=answered,
         failed_attempts=sum(lane.attempts - lane.answered for lane in total),
-        spend=columns_of([cost / 1e9 for cost in costs], labels, [bucket.mark for bucket in span.buckets]),
-        spend_told=explored_columns(
+        spend=columns_of(costs_usd, labels, [bucket.mark for bucket in span.buckets]),
+        spend_explored=explored_columns(
             [bucket.since.astimezone(zone) for bucket in span.buckets],
-            [cost / 1e9 for cost in costs],
+            costs_usd,
             [sum(lane.requests for lane in bucket_sums) for bucket_sums in sums],
             labels,
         ),

@@ -1,4 +1,4 @@
-"""What the playground shows: the form as it was sent, the decision before, the answers after. Pure."""
+"""The playground: the form as it was sent, the decision before, and the answers after. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,15 @@ _MOST_TOKENS: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class PlaygroundForm:
-    """What was asked.
+    """The fields of the form.
 
     Args:
-        prompt: The user's words.
-        quality: The least quality wanted, as written; empty: none.
-        max_tokens: The longest answer, as written; empty: as the model likes.
-        beside: A lane or model to ask as well; empty: none.
-        mistakes: What was not understood.
+        prompt: Prompt.
+        quality: Least wanted quality, as written; empty: none.
+        max_tokens: Longest answer, as written; empty: no limit.
+        beside: Lane or model to ask as well; empty: none.
+        mistakes: Sentences about values that were not understood.
+        numbers: Field -> its value as a number.
     """
 
     prompt: str = ""
@@ -46,7 +47,7 @@ class PlaygroundForm:
 
 
 def read_playground_form(fields: Mapping[str, str]) -> PlaygroundForm:
-    """Return what a form asks; numbers out of range are mistakes."""
+    """Return the fields of a form. Numbers out of range are mistakes."""
     mistakes: list[str] = []
     numbers: dict[str, float] = {}
     for name, low, high in (("quality", 0.0, 1.0), ("max_tokens", 1.0, float(_MOST_TOKENS))):
@@ -55,9 +56,9 @@ def read_playground_form(fields: Mapping[str, str]) -> PlaygroundForm:
             if text:
                 numbers[name] = float(text)
         except ValueError:
-            mistakes.append(f"{text!r} is no number ({name.replace('_', ' ')}).")
+            mistakes.append(f"{text!r} is not a number ({name.replace('_', ' ')}).")
         if name in numbers and not low <= numbers[name] <= high:
-            mistakes.append(f"{name.replace('_', ' ')} lies between {low:g} and {high:g}.")
+            mistakes.append(f"Write a {name.replace('_', ' ')} from {low:g} to {high:g}.")
             del numbers[name]
     prompt = fields.get("prompt", "")
     if not prompt.strip():
@@ -74,7 +75,7 @@ def read_playground_form(fields: Mapping[str, str]) -> PlaygroundForm:
 
 @dataclass(frozen=True, slots=True)
 class DecisionBefore:
-    """The decision as `/v1/route` gives it."""
+    """The decision of `/v1/route`."""
 
     chosen: str
     why: str
@@ -88,10 +89,13 @@ class AnswerAfter:
     """One answer.
 
     Args:
-        asked: `smart-route`, or what was pinned.
-        request_id, lane: Empty where there was an error before any lane was chosen.
-        cost_nusd: None: not known.
-        error: Empty: it answered.
+        asked: Name that was asked for: `smart-route`, or the pinned lane or model.
+        text: Text of the answer.
+        request_id, lane: Ids of request and lane; empty: an error came before a lane was chosen.
+        reason: Reason for the lane, in words.
+        cost_nusd: Cost; None: unknown.
+        completion_tokens: Length of the answer; None: unknown.
+        error: Message of the error; empty: the lane answered.
     """
 
     asked: str
@@ -105,14 +109,18 @@ class AnswerAfter:
 
 
 def decision_before(answer: InnerAnswer) -> DecisionBefore | None:
-    """Return the decision; None: none could be taken."""
-    told = answer.body
+    """Return the decision; None: there is none."""
+    route = answer.body
     if answer.status != 200:
         return None
-    candidates = [_candidate(row) for row in told["candidates"]]
-    view = candidates_view(candidates, told["chosen"], told["runner_up"])
+    candidates = [_candidate(row) for row in route["candidates"]]
+    view = candidates_view(candidates, route["chosen"], route["runner_up"])
     return DecisionBefore(
-        told["chosen"], REASONS.get(told["reason"], told["reason"]), told["difficulty"], told["prompt_tokens"], view
+        route["chosen"],
+        REASONS.get(route["reason"], route["reason"]),
+        route["difficulty"],
+        route["prompt_tokens"],
+        view,
     )
 
 

@@ -1,4 +1,4 @@
-"""Where two sources name a lane's price and differ. Reads the catalogue, which takes a moment, once."""
+"""Lanes for which two sources name different prices. The catalogue is read once, because that takes a moment."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,9 +17,9 @@ _PACKAGE = "genai-prices"
 
 
 def differing_prices(lanes: Sequence[Lane], now: datetime) -> dict[str, Price]:
-    """Return lane id -> what the package genai-prices says, where the lane's price is from elsewhere and its rates are others.
+    """Return lane id -> price in the package genai-prices, for lanes with another price from another source.
 
-    Elsewhere is a file of data/prices or the operator's own settings; both win over the package.
+    The other source is a file of data/prices or the operator's settings. Both win over the package.
     """
     elsewhere = [
         lane for lane in lanes if not lane.price.source.startswith(_PACKAGE) and lane.provider in _packaged_ids()

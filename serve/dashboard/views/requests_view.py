@@ -1,4 +1,4 @@
-"""What the list of requests shows. Pure."""
+"""The list of requests. Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ class RequestLine:
     """One request of the list.
 
     Args:
-        cost_nusd: Of all its attempts.
-        attempts: How many.
-        mood: How it ended, at a glance.
+        cost_nusd: Cost of all its attempts; None: unknown.
+        attempts: Number of its attempts.
+        mood: Colour of its outcome.
     """
 
     request_id: str
@@ -46,9 +46,9 @@ class RequestsView:
     """The list.
 
     Args:
-        lines: Newest first.
+        lines: Requests, the newest first.
         newer, older: Query strings of the neighbouring pages; empty: there are none.
-        stopped_at: The search went back to here; None: it is complete.
+        stopped_at: Time to which the search went back before it stopped; None: it is complete.
         export: Query string of the same filter.
     """
 
@@ -60,14 +60,14 @@ class RequestsView:
 
 
 def mood_of(outcome: str) -> Mood:
-    """Return how an outcome looks: answered, given up by somebody, or failed."""
+    """Return the colour of an outcome: answered, given up, or failed."""
     if outcome == "ok":
         return "good"
     return "warn" if outcome in ("client_disconnected", "superseded", "refused") else "bad"
 
 
 def requests_view(page: RequestsPage, wanted: RequestFilter) -> RequestsView:
-    """Return what is shown of a page."""
+    """Return the view of a page of requests."""
     return RequestsView(
         [request_line(row._mapping, page.attempts) for row in page.rows],
         _link(wanted, page.newer),
@@ -89,7 +89,7 @@ def request_line(row: Mapping[str, object], attempts: Mapping[str, tuple[int, in
         started_at=from_microseconds(stored["started_at_us"]),  # type: ignore[arg-type]  # an integer column
         lane_id=str(stored["lane_id"]),
         vendor_model=str(stored["vendor_model"]),
-        virtual_key_id=stored["virtual_key_id"],  # type: ignore[arg-type]  # a text column, as are those below of their types
+        virtual_key_id=stored["virtual_key_id"],  # type: ignore[arg-type]  # a text column
         tags=tuple(json.loads(tags) if isinstance(tags, str) else tags),  # type: ignore[arg-type]
         outcome=outcome,
         mood=mood_of(outcome),

@@ -1,4 +1,7 @@
-"""What is known of the quality model that decides: from its manifest and its sample of graded answers. Pure, but for reading the bundle."""
+"""The quality model that decides, from its manifest and its graded answers, and exploration in this month.
+
+Pure, except that it reads the bundle.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +14,13 @@ import numpy as np
 from router.bundle import load_bundle, read_manifest
 from router.errors import BundleError
 from serve.dashboard.charts.reliability import ReliabilityBin, calibration_error, reliability_bins
+from serve.money.budget import Nusd
+from serve.routing.exploration.explorer import Explorer
 
 
 @dataclass(frozen=True, slots=True)
 class PoolMeasure:
-    """How the bundle did on one pool of its corpus, cross-validated; the words are those of docs/quality.md."""
+    """Cross-validated measures of the bundle on one pool of its corpus. docs/quality.md explains them."""
 
     name: str
     prompts: int
@@ -30,7 +35,7 @@ class PoolMeasure:
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """One model that the bundle was trained on: its graded answers, and its ability in log odds."""
+    """One model that the bundle was trained on: number of graded answers, and ability in log odds."""
 
     name: str
     graded_answers: int
@@ -39,7 +44,7 @@ class TrainedModel:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Predicted against observed quality: the filled bins, how many answers they hold, and the mean distance."""
+    """Predicted against observed quality: the filled bins, the number of answers in them, and the mean distance."""
 
     bins: Sequence[ReliabilityBin]
     answers: int
@@ -51,8 +56,8 @@ class RouterView:
     """The bundle.
 
     Args:
-        sources: (name, prompts) of its corpus.
-        reliability: On its graded answers; None: the bundle carries none.
+        sources: Sources of its corpus as (name, number of prompts).
+        reliability: Reliability on its graded answers; None: the bundle has none.
     """
 
     name: str
@@ -66,15 +71,40 @@ class RouterView:
     reliability: Reliability | None
 
 
+@dataclass(frozen=True, slots=True)
+class ExplorationView:
+    """Exploration in this month, over all workers, as of a second ago.
+
+    Args:
+        share: Share of the requests that may explore.
+        n_explored: Number of requests that explored.
+        spent_nusd: Expected loss of these requests.
+        ceiling_nusd: Most expected loss in a month.
+    """
+
+    share: float
+    n_explored: int
+    spent_nusd: Nusd
+    ceiling_nusd: Nusd
+
+
+def exploration_view(explorer: Explorer | None) -> ExplorationView | None:
+    """Return the exploration of this month; None: exploration is off, or its budget was not read yet."""
+    if explorer is None or explorer.purse.month is None:
+        return None
+    month = explorer.purse.month
+    return ExplorationView(explorer.terms.share, month.n_explored, month.spent_nusd, explorer.purse.ceiling_nusd)
+
+
 def reliability_of(predicted: Sequence[float], observed: Sequence[float], fewest: int = 10) -> Reliability | None:
-    """Return the reliability of pairs; None: no tenth holds enough of them."""
+    """Return the reliability of pairs; None: no tenth has enough of them."""
     bins = reliability_bins(np.asarray(predicted, np.float64), np.asarray(observed, np.float64), fewest)
     return Reliability(bins, sum(each.count for each in bins), calibration_error(bins)) if bins else None
 
 
 @lru_cache(maxsize=4)
 def router_view(folder: Path) -> RouterView:
-    """Return what a bundle's folder tells; fields that its manifest lacks are unknown."""
+    """Return the view of a bundle's folder. Fields that its manifest lacks are unknown."""
     manifest: Mapping[str, Any] = read_manifest(folder)
     corpus: Mapping[str, Any] = manifest.get("corpus") or {}
     graded: Mapping[str, int] = manifest.get("graded_answers") or {}
@@ -87,7 +117,7 @@ def router_view(folder: Path) -> RouterView:
         prompts=int(corpus.get("prompts", 0)),
         answers=int(corpus.get("answers", 0)),
         sources=sorted((str(name), int(n)) for name, n in (corpus.get("sources") or {}).items()),
-        measures=[_measure(name, told) for name, told in sorted(measures.items())],
+        measures=[_measure(name, values) for name, values in sorted(measures.items())],
         models=sorted(
             (TrainedModel(name, int(graded.get(name, 0)), float(ability)) for name, ability in abilities.items()),
             key=lambda model: -model.ability,
@@ -96,14 +126,17 @@ def router_view(folder: Path) -> RouterView:
     )
 
 
-def _measure(name: str, told: Mapping[str, Any]) -> PoolMeasure:
+def _measure(name: str, values: Mapping[str, Any]) -> PoolMeasure:
     wanted = ("gap_closed", "save_95", "save_100", "auc", "brier", "ece")
-    found = {key: None if told.get(key) is None else float(told[key]) for key in wanted}
-    return PoolMeasure(name, int(told.get("prompts", 0)), int(told.get("models", 0)), **found)
+    measures = {key: None if values.get(key) is None else float(values[key]) for key in wanted}
+    return PoolMeasure(name, int(values.get("prompts", 0)), int(values.get("models", 0)), **measures)
 
 
 def _graded_reliability(folder: Path) -> Reliability | None:
-    """Return the reliability on the bundle's sample: beliefs of networks that saw neither the prompt nor a near-duplicate of it."""
+    """Return the reliability on the bundle's sample.
+
+    The predictions are those of networks that saw neither the prompt nor a near-duplicate of it.
+    """
     try:
         reference = load_bundle(folder).read_reference()
     except BundleError:

@@ -1,4 +1,7 @@
-"""Which lane would have been next. The log keeps what was expected of every lane, and not the policy's order: it is worked out again. Pure."""
+"""The lane that would have been next. Pure.
+
+The log keeps the expected figures of every lane, but not the policy's order. So the order is worked out again.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,18 +11,20 @@ from router.telemetry_schema import AttemptRow, Candidate
 
 @dataclass(frozen=True, slots=True)
 class PolicyDefaults:
-    """What the policies take where a caller names nothing: the worth of a good answer in USD, the least quality, 0..1."""
+    """Values that policies use if a caller sets none: the worth of a good answer in USD, and the least quality 0..1."""
 
     willingness_to_pay_usd: float
     quality_bar: float
 
 
 def runner_up_of(rows: Sequence[AttemptRow], defaults: PolicyDefaults) -> str | None:
-    """Return the lane that was asked second, else the policy's second choice; None: there was none, or the policy is not one of these.
+    """Return the lane that was asked second, else the policy's second choice.
+
+    None: there was no second choice, or the policy is not one of these.
 
     Args:
         rows: Attempts of one request, in their order.
-        defaults: Of the gateway as it runs now.
+        defaults: Present values of the gateway.
     """
     first = rows[0]
     if len(rows) > 1 and rows[1].lane_id != first.lane_id:
@@ -39,7 +44,7 @@ _Score = Callable[[Candidate], tuple[float, float]]
 
 
 def _scores(row: AttemptRow, defaults: PolicyDefaults) -> dict[str, _Score]:
-    """Return policy -> what it maximises."""
+    """Return policy -> function that it maximises."""
     worth = defaults.willingness_to_pay_usd if row.willingness_to_pay_usd is None else row.willingness_to_pay_usd
     bar = defaults.quality_bar if row.quality_bar is None else row.quality_bar
 

@@ -1,4 +1,7 @@
-"""What routing saves against always asking one lane, estimated from the predictions that were logged with each decision. Pure."""
+"""The savings of routing compared with one fixed lane. Pure.
+
+They are estimated from the predictions that were logged with each decision.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,6 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from router.price_table import NUSD_PER_USD
 from serve.dashboard.queries.sample_query import SampledAnswer
 from serve.money.budget import Nusd
 
@@ -15,16 +19,16 @@ _LEAST_COVERAGE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Always asking one lane.
+    """One lane that would have answered everything.
 
     Args:
-        kind: The lane of the best predicted quality, or the one of the highest predicted cost.
-        lane_id: Which.
-        cost_nusd: What the answers of the span would have cost there, estimated.
-        saved_share: 1 minus what was spent over that; negative where routing cost more. None: it would have been free.
-        quality: Its mean predicted quality, 0..1.
-        own_quality: That of the lanes that answered, on the same requests.
-        coverage: Share of the sampled requests that it could have answered.
+        kind: Whether it is the lane of the best predicted quality or of the highest predicted cost.
+        lane_id: Id of the lane.
+        cost_nusd: Estimated cost of the span's answers on this lane.
+        saved_share: 1 - spending / cost; negative: routing cost more; None: the lane would have been free.
+        quality: Mean predicted quality of the lane, 0..1.
+        own_quality: Mean predicted quality of the lanes that answered, on the same requests.
+        coverage: Share of the sampled requests that the lane could have answered.
     """
 
     kind: Literal["best", "priciest"]
@@ -38,12 +42,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a sample tells.
+    """The estimate from a sample.
 
     Args:
-        sampled: Answers in it.
+        sampled: Number of answers in the sample.
         quality: Mean predicted quality of the lanes that answered; None: nothing was predicted.
-        baselines: Of either kind, at most; none where no lane could have answered half of the requests.
+        baselines: Baselines, one of each kind at most; empty: no lane could have answered half of the requests.
         ttft_ms, total_ms: Medians of the answers; None: none was timed.
     """
 
@@ -55,13 +59,13 @@ class Estimate:
 
     @property
     def best(self) -> Baseline | None:
-        """Always asking the lane of the best predicted quality."""
+        """Baseline of the lane with the best predicted quality."""
         return next((baseline for baseline in self.baselines if baseline.kind == "best"), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _LaneTotals:
-    """Sums over the sampled requests that one lane could have taken: of its own predictions, and of those of the lanes that answered."""
+    """Sums of predictions over the requests that one lane could have answered; `own_` is the lane that answered."""
 
     n: float = 0
     quality: float = 0.0
@@ -76,13 +80,14 @@ class _LaneTotals:
 def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -> Estimate:
     """Return the estimate.
 
-    A lane's cost is what was spent, times the ratio of its predicted cost to the predicted cost of the lanes that answered, over the
-    sampled requests that it could have answered: an error that all predictions share cancels out.
+    A lane's cost is the spending, times the ratio of the lane's predicted cost to the predicted cost of the lanes that
+    answered. The ratio is over the sampled requests that the lane could have answered. An error that all predictions
+    share cancels out.
 
     Args:
         sample: Random answers of the span.
-        spent_nusd: What all answers of the span cost.
-        answered: How many they are.
+        spent_nusd: Cost of all answers of the span.
+        answered: Number of all answers of the span.
     """
     totals, own_qualities = _totals(sample)
     eligible = {lane: total for lane, total in totals.items() if total.n and total.n >= _LEAST_COVERAGE * len(sample)}
@@ -105,7 +110,10 @@ def estimate(sample: Sequence[SampledAnswer], spent_nusd: Nusd, answered: int) -
 
 
 def _totals(sample: Sequence[SampledAnswer]) -> tuple[dict[str, _LaneTotals], list[float]]:
-    """Return lane -> its totals, and the predicted quality of each answer. Column by column: live pages ask every few seconds."""
+    """Return lane -> its totals, and the predicted quality of each answer.
+
+    The sums are taken column by column, because live pages ask every few seconds.
+    """
     by_lanes: dict[tuple[str, ...], list[SampledAnswer]] = defaultdict(list)
     for answer in sample:
         if answer.lane_id in answer.candidates.lane_ids:
@@ -148,8 +156,8 @@ def _baseline(
 ) -> Baseline:
     if total.own_cost_usd > 0:
         cost = spent_nusd * total.cost_usd / total.own_cost_usd
-    else:  # every answer was free: what its predicted costs say by themselves
-        cost = total.cost_usd / total.n * answered * 1e9
+    else:  # every answer was free: only the predicted costs count
+        cost = total.cost_usd / total.n * answered * NUSD_PER_USD
     saved = 1 - spent_nusd / cost if cost > 0 else None
     return Baseline(
         kind, lane, round(cost), saved, total.quality / total.n, total.own_quality / total.n, total.n / sampled

@@ -1,4 +1,4 @@
-"""Settings as a page shows them. Pure."""
+"""The settings on a page. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class SettingLine:
         environment: Environment variable that sets it; empty: there is none.
         value: Value as text; a secret reads `set`.
         is_default: Whether it has its default value.
-        purpose: What it is for.
+        purpose: Meaning of the setting.
     """
 
     name: str
@@ -60,7 +60,7 @@ def _text(value: Any) -> str:
 
 
 def _without_password(text: str) -> str:
-    """Return an address without what stands before its host, which may be a password."""
+    """Return an address without the part before its host, which may be a password."""
     if "://" not in text or "@" not in text:
         return text
     try:

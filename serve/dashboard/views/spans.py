@@ -1,4 +1,4 @@
-"""Spans of time that an overview covers, cut into days or hours of the viewer's calendar. Pure."""
+"""The spans of time of the overview, in days or hours of the viewer's calendar. Pure."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,9 @@ class Bucket:
     """One day or hour.
 
     Args:
-        since, until: First instant, and first instant after; UTC.
-        label: In full: `Tue 24 Nov`.
-        mark: In short, for an axis: `24 Nov`, `14:00`.
+        since, until: First instant, and first instant after it; UTC.
+        label: Name in full: `Tue 24 Nov`.
+        mark: Short name for an axis: `24 Nov`, `14:00`.
     """
 
     since: datetime
@@ -27,7 +27,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A span of time; `name` is one of `SPANS`; `unit` is what its buckets are."""
+    """A span of time; `name` is one of `SPANS`, `unit` is the unit of its buckets."""
 
     name: str
     label: str
@@ -36,17 +36,17 @@ class Span:
 
     @property
     def since(self) -> datetime:
-        """Its first instant."""
+        """First instant of the span."""
         return self.buckets[0].since
 
     @property
     def until(self) -> datetime:
-        """The first instant after it."""
+        """First instant after the span."""
         return self.buckets[-1].until
 
 
 def span_named(name: str, now: datetime, zone: ZoneInfo) -> Span:
-    """Return a span that ends with the day, or hour, of `now`; an unknown name means the month."""
+    """Return a span that ends with the day or hour of `now`. An unknown name means the month."""
     if name == "24h":
         hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
         starts = [hour - timedelta(hours=back) for back in range(23, -1, -1)]
