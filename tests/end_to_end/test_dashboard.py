@@ -1,4 +1,4 @@
-"""The dashboard over real HTTP: every page, with nothing logged and with much, for whom it is, and against whom it is not."""
+"""The dashboard over real HTTP: every page, without logs and with logs, for its viewers and against other callers."""
 
 import csv
 import html
@@ -33,32 +33,32 @@ class InlineCode(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.violations: list[str] = []
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         names = dict(attributes)
         if tag == "style" or (tag == "script" and "src" not in names):
-            self.found.append(tag)
-        self.found += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
+            self.violations.append(tag)
+        self.violations += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
         for name in ("src", "href", "action"):
             address = names.get(name)
             if address is not None:
                 self.addresses.append(address)
                 if not address.startswith(("/", "#")):
-                    self.found.append(f"{tag} {name}={address}")
+                    self.violations.append(f"{tag} {name}={address}")
 
 
 def is_strict(response: httpx.Response) -> bool:
     code = InlineCode()
     code.feed(response.text)
-    return response.headers["content-security-policy"] == CONTENT_SECURITY_POLICY and code.found == []
+    return response.headers["content-security-policy"] == CONTENT_SECURITY_POLICY and code.violations == []
 
 
 def form_token(page: httpx.Response) -> str:
-    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
+    token = re.search(r'name="form_token" value="([^"]+)"', page.text)
+    assert token is not None
+    return token[1]
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +94,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, timeout=30) as made:
-        yield made
+    with httpx.Client(base_url=gateway.url, timeout=30) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: nothing in the console, nothing wider than a telephone, and everything by keyboard."""
+"""The dashboard in a real browser: no message in the console, nothing wider than a phone, everything by keyboard."""
 
 import shutil
 import threading
@@ -86,11 +86,11 @@ def browser() -> Iterator["Browser"]:
 @pytest.fixture
 def open_page(browser: "Browser", gateway: GatewayThread) -> Iterator[Any]:
     """Open a page of the gateway; at the end nothing may have gone wrong on it."""
-    contexts, said = [], []
+    contexts, messages = [], []
 
     def note_failure(url: str, why: str | None) -> None:
         if why != "net::ERR_ABORTED":  # as when the next page is opened meanwhile
-            said.append(f"failed: {url}: {why}")
+            messages.append(f"failed: {url}: {why}")
 
     def open_at(path: str, width: int = 1_440, theme: str = "light", *, has_script: bool = True) -> "Page":
         context = browser.new_context(
@@ -101,8 +101,8 @@ def open_page(browser: "Browser", gateway: GatewayThread) -> Iterator[Any]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
+        page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: messages.append(f"error: {error}"))
         page.on("requestfailed", lambda request: note_failure(request.url, request.failure))
         page.set_default_timeout(10_000)
         page.goto(path)
@@ -111,11 +111,11 @@ def open_page(browser: "Browser", gateway: GatewayThread) -> Iterator[Any]:
     yield open_at
     for context in contexts:
         context.close()
-    assert [text for text in said if not is_known(text)] == []
+    assert [text for text in messages if not is_known(text)] == []
 
 
 def is_known(text: str) -> bool:
-    """plotly.js asks once, on its first plot, whether images may be scaled without smoothing; the policy refuses that style, to no effect."""
+    """Return whether plotly.js tried its one inline style, on the first plot. The policy refuses it, to no effect."""
     return "ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE" in text
 
 
@@ -218,11 +218,11 @@ def test_lanes_are_narrowed_as_one_types(open_page: Any) -> None:
 
 @pytest.mark.parametrize("width", [360, 1_440])
 def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: int) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     with ScriptedProvider() as provider, GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0) as fresh:
         context = browser.new_context(base_url=fresh.url, viewport={"width": width, "height": 800})
         page = context.new_page()
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
         page.set_default_timeout(10_000)
         page.goto("/")
         page.get_by_role("link", name="Paste a key").click()
@@ -258,7 +258,7 @@ def test_day_one_is_clicked_through(browser: "Browser", tmp_path: Path, width: i
         page.get_by_role("button", name="Sign out").click()
         page.get_by_role("heading", name="Sign in").wait_for()
         context.close()
-    assert said == []
+    assert messages == []
 
 
 @pytest.mark.skipif(find_spec("plotly") is None, reason="the package plotly is not installed")

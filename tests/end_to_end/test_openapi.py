@@ -1,4 +1,7 @@
-"""What the OpenAPI document says, the gateway does: requests made from the document itself, sound ones and damaged ones, over real HTTP."""
+"""The gateway does what its OpenAPI document says.
+
+Requests are made from the document itself, valid and invalid ones, over real HTTP.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -76,7 +79,7 @@ def answered_id(gateway: GatewayThread) -> str:
 
 
 def make_answerable(case: Any, path: str, answered_id: str, data: st.DataObject) -> None:
-    """Keep a few of the fields and ask for what there is: names that nobody has would end most requests before anything happens."""
+    """Keep a few of the fields and ask for models that exist. Unknown names would end most requests at once."""
     kept = data.draw(st.lists(st.sampled_from(sorted(case.body)), max_size=2)) if case.body else []
     case.headers.pop("x-llmdeal-region", None)
     feedback = {"request_id": answered_id, "metric_name": "thumbs", "value": 1}

@@ -219,27 +219,27 @@ def sampled(
 
 def test_savings_scale_what_was_spent_by_the_ratio_of_predicted_costs() -> None:
     sample = [sampled("cheap", [0.5, 0.9, 0.7], [1.0, 4.0, 10.0]), sampled("good", [0.25, 0.75, 0.5], [1.0, 4.0, 10.0])]
-    told = estimate(sample, 500, 2)
-    best, priciest = told.baselines
+    result = estimate(sample, 500, 2)
+    best, priciest = result.baselines
     assert (best.kind, best.lane_id, best.cost_nusd) == ("best", "good", 800)  # 500 * 8 / 5
     assert best.saved_share == pytest.approx(1 - 5 / 8)
     assert (priciest.lane_id, priciest.cost_nusd) == ("dear", 2_000)
-    assert told.quality == pytest.approx((0.5 + 0.75) / 2)
-    assert best.own_quality == pytest.approx(told.quality or 0)
-    assert told.best == best
+    assert result.quality == pytest.approx((0.5 + 0.75) / 2)
+    assert best.own_quality == pytest.approx(result.quality or 0)
+    assert result.best == best
 
 
 def test_a_lane_that_could_answer_less_than_half_is_no_baseline() -> None:
     one = sampled("cheap", [0.5, 0.9], [1.0, 4.0], {1: "region"})
-    told = estimate([one, one, sampled("cheap", [0.5, 0.9], [1.0, 4.0])], 300, 3)
-    assert [baseline.lane_id for baseline in told.baselines] == ["cheap"]
+    result = estimate([one, one, sampled("cheap", [0.5, 0.9], [1.0, 4.0])], 300, 3)
+    assert [baseline.lane_id for baseline in result.baselines] == ["cheap"]
 
 
 def test_free_answers_are_compared_with_what_others_would_have_cost() -> None:
-    told = estimate([sampled("cheap", [0.5, 0.9], [0.0, 1e-6])], 0, 10)
-    assert told.best is not None
-    assert told.best.cost_nusd == 10_000
-    assert told.best.saved_share == 1
+    result = estimate([sampled("cheap", [0.5, 0.9], [0.0, 1e-6])], 0, 10)
+    assert result.best is not None
+    assert result.best.cost_nusd == 10_000
+    assert result.best.saved_share == 1
     assert estimate([], 0, 0).best is None
 
 
@@ -325,15 +325,15 @@ def test_a_price_that_the_operator_set_is_compared_with_the_published_one() -> N
         lane("published", "123", "genai-prices 0.2.3"),
         lane("elsewhere", "123", "set by the operator", "homelab"),
     ]
-    found = differing_prices(lanes, NOW)
-    assert list(found) == ["own"]
-    assert found["own"].source.startswith("genai-prices")
-    assert found["own"].input_usd_per_mtok != 123
+    prices = differing_prices(lanes, NOW)
+    assert list(prices) == ["own"]
+    assert prices["own"].source.startswith("genai-prices")
+    assert prices["own"].input_usd_per_mtok != 123
 
 
 def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logarithmic_axis_cannot_show() -> None:
     dots = [
-        Dot(name, f"{name} told", cost, 0.5, None, "eligible")
+        Dot(name, f"{name} described", cost, 0.5, None, "eligible")
         for name, cost in (("free", 0.0), ("cheap", 0.001), ("dear", 1.0))
     ]
     linear, logarithmic = (explored_scatter(dots, is_logarithmic=is_logarithmic) for is_logarithmic in (False, True))
@@ -346,7 +346,7 @@ def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logar
 
 
 @pytest.mark.parametrize(
-    ("metric_name", "value", "given_by", "told"),
+    ("metric_name", "value", "given_by", "words"),
     [
         ("thumbs", 1.0, "ci", ("up", "ci")),
         ("refusal", 0.0, "check:refusal", ("no", "an automatic check")),
@@ -354,7 +354,7 @@ def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logar
         ("judge.rubric", 0.75, "judge:openai/gpt-5-mini", ("0.75", "the judge openai/gpt-5-mini")),
     ],
 )
-def test_feedback_reads_as_words(metric_name: str, value: float, given_by: str, told: tuple[str, str]) -> None:
-    said = FeedbackRow(request_id="req_1", metric_name=metric_name, value=value, given_by=given_by, received_at=NOW)
-    [line] = decision_view(StoredRequest((attempt_row(),), (said,)), DEFAULTS).feedback
-    assert (line.value_text, line.giver) == told
+def test_feedback_reads_as_words(metric_name: str, value: float, given_by: str, words: tuple[str, str]) -> None:
+    row = FeedbackRow(request_id="req_1", metric_name=metric_name, value=value, given_by=given_by, received_at=NOW)
+    [line] = decision_view(StoredRequest((attempt_row(),), (row,)), DEFAULTS).feedback
+    assert (line.value_text, line.giver) == words

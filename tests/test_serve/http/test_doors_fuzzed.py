@@ -1,4 +1,4 @@
-"""Whatever comes to a door, it is read or refused in words, and so is what only translation looks at: never a defect of ours."""
+"""Any bytes at a door are read or refused with a message, also by a translation. They never cause a defect of ours."""
 
 import copy
 from typing import Any
@@ -123,11 +123,11 @@ json_values = st.recursive(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [path] if path else []
+    paths = [path] if path else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
-        found += places(inner, (*path, key))
-    return found
+        paths += places(inner, (*path, key))
+    return paths
 
 
 @st.composite
