@@ -25,7 +25,7 @@ def accounts_learn(
     ] = 500,
     since: Annotated[datetime | None, typer.Option(help="Only requests from this time on, UTC.")] = None,
 ) -> None:
-    """Fit what each account's judged answers say beyond a bundle, for that account alone."""
+    """Fit a correction of a bundle for each account, from that account's judged answers alone."""
     from datetime import UTC
 
     from router.bundle import load_bundle
@@ -42,17 +42,19 @@ def accounts_learn(
             raise SettingsError("accounts-learn: give either --out FOLDER or --in-bundle")
         checked = load_bundle(bundle)
         begin = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
-        # Checks that only find faults say how good an answer is to nobody in particular.
+        # Checks that only find faults are left out: they do not say how good an answer is for this account.
         requests = read_logs(logs, begin, rules=judgement_rules())
         with TerminalProgress(console).stage("Asking the bundle", 1) as advance:
-            found = fit_account_corrections(requests, checked, fewest_answers, advance)
-        if not found.by_account:
+            corrections = fit_account_corrections(requests, checked, fewest_answers, advance)
+        if not corrections.by_account:
             raise SettingsError(
-                f"{logs}: no account has {fewest_answers} judged answers by models that {checked.version} was trained on, with their text "
-                '(telemetry_content = "full"): gather more feedback, or lower --fewest-answers'
+                f"{logs}: no account has {fewest_answers} judged answers that kept their text and came from models "
+                f'that {checked.version} was trained on: gather more feedback with telemetry_content = "full", or '
+                "lower --fewest-answers"
             )
-        written = add_to_bundle(bundle, found) if out is None else write_corrections(out, found)
-    total = sum(correction.n_answers for correction in found.by_account.values())
+        written = add_to_bundle(bundle, corrections) if out is None else write_corrections(out, corrections)
+    total = sum(correction.n_answers for correction in corrections.by_account.values())
     console.print(
-        f"[green]Wrote {written}[/]: {len(found.by_account):,} accounts, {total:,} judged answers, for {checked.version}."
+        f"[green]Wrote {written}[/]: {len(corrections.by_account):,} accounts, {total:,} judged answers, "
+        f"for {checked.version}."
     )

@@ -19,16 +19,19 @@ def fit_account_corrections(
     fewest_answers: int = FEWEST_ANSWERS,
     advance: Callable[[float], None] = lambda share: None,
 ) -> AccountCorrections:
-    """Return the corrections that the accounts' judged answers support; accounts with too few have none.
+    """Return the corrections of all accounts with enough judged answers; other accounts get none.
 
-    What the bundle believes of each request is asked anew, for what was logged may be another bundle's belief or a corrected one. That takes its text:
-    requests whose text was not kept, and those that lanes answered which the bundle was not trained on, are passed over.
+    The bundle is asked again about each request, because the logged belief may be another bundle's or an already
+    corrected one. The bundle reads text. So these requests are skipped:
+
+    - requests that kept no text;
+    - requests that were answered by a lane that the bundle was not trained on.
 
     Args:
-        logs: Requests of any accounts; those of which nothing was said are passed over.
-        bundle: Which is corrected.
-        fewest_answers: See `fitting.FEWEST_ANSWERS`.
-        advance: Called with shares of the requests that are asked anew.
+        logs: Requests of any accounts; requests that were not judged are skipped.
+        bundle: Bundle that is corrected.
+        fewest_answers: Fewest judged answers of an account that gets a correction; see `fitting.FEWEST_ANSWERS`.
+        advance: Function called after each request with its share of all requests that the bundle is asked about.
     """
     quality_model = OnnxQualityModel(bundle)
     space = PromptSpace.of(bundle.read_reference())
@@ -43,5 +46,5 @@ def fit_account_corrections(
     asked = judged.rows(np.sort(np.concatenate(list(accounts.values()))))
     quality = ask(quality_model, contexts_of(asked), lambda: advance(1 / len(asked))).quality
     answers = JudgedAnswers(quality, trained[asked.chosen], asked.reward, asked.reward_std)
-    found = fit_accounts(answers, rows_by_account(asked.accounts, fewest_answers), quality_model.trained_names, space)
-    return found.for_bundle(bundle.version)
+    rows = rows_by_account(asked.accounts, fewest_answers)
+    return fit_accounts(answers, rows, quality_model.trained_names, space).for_bundle(bundle.version)

@@ -1,9 +1,12 @@
-"""A Bayesian logistic regression with an offset: how far one account's answers differ from what was believed, with partial pooling over lanes.
+"""A Bayesian logistic regression that measures how one account's answers differ from the bundle's beliefs.
+
+It has a fixed offset (the belief) and partial pooling over lanes:
 
     logit P(good) = believed + (shared + own of the lane) . (1, components)
 
-`shared` and `own` are Gaussian around nothing. Their four variances (offsets and slopes, of both) are chosen where the Laplace approximation of
-the evidence, summed over accounts, is largest, under a broad log-normal belief about them (MacKay 1992, "Bayesian interpolation"; empirical Bayes).
+`shared` and `own` have Gaussian priors around zero. Their four variances (offsets and slopes, of both) are chosen so
+that the Laplace approximation of the evidence, summed over accounts, is largest, under a broad log-normal prior
+(MacKay 1992, "Bayesian interpolation"; empirical Bayes).
 """
 
 from collections.abc import Sequence
@@ -20,12 +23,12 @@ _SMALLEST_STEP = 1e-7
 _GRID = (0.25, 0.5, 1.0, 2.0, 4.0)
 _ROUNDS = 2
 _LOG_STD = 0.7
-"""Of what is believed of each standard deviation: about one half to twice what `SPREADS` says."""
+"""Width of the log-normal prior of each standard deviation: about one half to twice the value in `SPREADS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """Standard deviations of the coefficients, in log odds (per standard deviation of a component, for slopes)."""
+    """Prior standard deviations of the coefficients, in log odds; slopes: per standard deviation of a component."""
 
     shared_offset: float = 1.0
     shared_slope: float = 0.4
@@ -43,9 +46,9 @@ class AccountAnswers:
     Args:
         design: Shape (n, k + 1), (1, components) of the prompts.
         lane: Shape (n,), 0..n_lanes-1; lanes of one trained model count as one.
-        n_lanes: How many there are.
-        believed: Shape (n,), log odds of a good answer of the lane that answered, without the account's correction.
-        reward, reward_std: Shape (n,), 0..1, and its deviation.
+        n_lanes: Number of lanes.
+        believed: Shape (n,), believed log odds of a good answer from the lane that answered, not yet corrected.
+        reward, reward_std: Shape (n,), reward 0..1 and its standard deviation.
     """
 
     design: Floats
@@ -58,13 +61,13 @@ class AccountAnswers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AccountFit:
-    """What was found.
+    """Fitted coefficients of one account.
 
     Args:
-        shared: Shape (k + 1,).
-        own: Shape (n_lanes, k + 1), beyond what is shared.
-        own_std: Shape (n_lanes,), what is unknown of `own`, in log odds, averaged over prompts.
-        log_evidence: Of the answers under the spreads, by Laplace's approximation.
+        shared: Shape (k + 1,), coefficients of all lanes.
+        own: Shape (n_lanes, k + 1), coefficients of each lane, added to the shared ones.
+        own_std: Shape (n_lanes,), uncertainty of `own`, in log odds, averaged over prompts.
+        log_evidence: Log evidence of the answers under the spreads, by Laplace's approximation.
     """
 
     shared: Floats
@@ -74,7 +77,7 @@ class AccountFit:
 
 
 def fit_account(answers: AccountAnswers, spreads: Spreads = SPREADS) -> AccountFit:
-    """Return the most probable coefficients."""
+    """Return the most probable coefficients, found by Newton's method."""
     width = answers.design.shape[1]
     design = np.concatenate([answers.design, _per_lane(answers)], axis=1)  # (n, (1 + n_lanes) (k + 1))
     precision = _precisions(spreads, width, answers.n_lanes)
@@ -85,27 +88,31 @@ def fit_account(answers: AccountAnswers, spreads: Spreads = SPREADS) -> AccountF
         likelihood = certainty @ (answers.reward * log_odds - np.logaddexp(0, log_odds))
         return float(likelihood - 0.5 * precision @ coefficients**2)
 
-    found, information = np.zeros(design.shape[1]), np.diag(precision)
-    worth = log_posterior(found)
+    fitted, information = np.zeros(design.shape[1]), np.diag(precision)
+    worth = log_posterior(fitted)
     for _ in range(_NEWTON_STEPS):
-        chance = _sigmoid(answers.believed + design @ found)
-        gradient = design.T @ (certainty * (answers.reward - chance)) - precision * found
+        chance = _sigmoid(answers.believed + design @ fitted)
+        gradient = design.T @ (certainty * (answers.reward - chance)) - precision * fitted
         information = (design * (certainty * chance * (1 - chance))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(information, gradient)
-        while (tried := log_posterior(found + step)) < worth and np.abs(step).max() > _SMALLEST_STEP:
-            step = step / 2  # a whole step may leap over the top
-        found, worth = found + step, max(tried, worth)
+        while (tried := log_posterior(fitted + step)) < worth and np.abs(step).max() > _SMALLEST_STEP:
+            step = step / 2  # a whole step may jump over the maximum
+        fitted, worth = fitted + step, max(tried, worth)
         if np.abs(step).max(initial=0.0) <= _SMALLEST_STEP:
             break
     evidence = worth + 0.5 * float(np.log(precision).sum()) - 0.5 * float(np.linalg.slogdet(information)[1])
-    # The components have variance 1 over prompts: the variance of a lane's shift is the sum of those of its coefficients.
+    # The components have variance 1 over prompts. So the variance of a lane's shift is the sum of the variances of its
+    # coefficients.
     variance = np.diag(np.linalg.inv(information))[width:].reshape(answers.n_lanes, width)
-    own = found[width:].reshape(answers.n_lanes, width)
-    return AccountFit(found[:width], own, np.sqrt(variance.sum(axis=1)), evidence)
+    own = fitted[width:].reshape(answers.n_lanes, width)
+    return AccountFit(fitted[:width], own, np.sqrt(variance.sum(axis=1)), evidence)
 
 
 def choose_spreads(accounts: Sequence[AccountAnswers], start: Spreads = SPREADS) -> Spreads:
-    """Return the spreads under which the accounts' answers are most probable together, each within four times of `start`."""
+    """Return the spreads under which the answers of all accounts together are most probable.
+
+    Each spread stays within a factor of four of `start`.
+    """
     chosen = start
     best = _worth(accounts, chosen, start)
     for _ in range(_ROUNDS):
@@ -140,7 +147,7 @@ def _precisions(spreads: Spreads, width: int, n_lanes: int) -> Floats:
 
 
 def _certainty(answers: AccountAnswers) -> Floats:
-    """Return what share of an outcome's information a noisy measurement of it carries, shape (n,)."""
+    """Return the weight of each judgement, shape (n,): the share of the true outcome's information that it carries."""
     chance = _sigmoid(answers.believed).clip(0.05, 0.95)
     variance = chance * (1 - chance)
     return np.asarray(variance / (variance + answers.reward_std**2), np.float64)

@@ -1,4 +1,7 @@
-"""What a router that never saw a source believes of its prompts and models: where an account stands whose traffic is like nothing before."""
+"""The beliefs of a router that never saw a source, about that source's prompts and models.
+
+They stand for the beliefs about an account with a new kind of traffic.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ from training.network.outputs import run_network
 from training.settings import FitSettings
 
 _CALIBRATED_SHARE = 7
-"""One in so many prompts of the other sources is kept from the fit, for calibration and as the reference."""
+"""One prompt in this many, of the other sources, is not fitted to; it serves for calibration and as reference."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,11 +34,12 @@ class OutsideBeliefs:
     """Beliefs about a pool of `n` prompts and `m` models.
 
     Args:
-        pool: Of the source that was left out.
+        pool: Pool of the source that was left out.
         quality: Shape (n, m), P(good answer).
-        completion_tokens: Shape (n, m).
+        completion_tokens: Shape (n, m), expected length of the answer.
         design: Shape (n, k + 1), (1, components) of the prompts.
-        n_known: How many of the pool's models answered prompts of other sources; the rest are believed by their price and family.
+        n_known: Number of the pool's models that answered prompts of other sources. Beliefs about the other models
+            follow from their price and family.
     """
 
     pool: Pool
@@ -54,36 +58,36 @@ def believe_from_outside(
     seed: int,
     advance: Callable[[float], None] = lambda share: None,
 ) -> OutsideBeliefs:
-    """Fit a network to all other sources and return what it believes of the pool.
+    """Fit a network to all other sources and return its beliefs about the pool.
 
     Args:
         corpus: Graded answers.
-        encoded: Its prompts.
-        prices: Of its models, shape (m, 2).
-        pool: Of the source that is left out.
-        settings, seed: Of the fit.
-        advance: Called with shares of it.
+        encoded: Prompts of the corpus.
+        prices: Prices of the models in the corpus, shape (m, 2).
+        pool: Pool of the source that is left out.
+        settings, seed: Settings of the fit and seed of its random generator.
+        advance: Function called with shares of the fit.
 
     Raises:
         SettingsError: Too few models of other sources have a price.
     """
     kept = np.flatnonzero(corpus.sources != pool.source)
     columns = np.flatnonzero(~np.isnan(corpus.scores[kept]).all(axis=0))
-    known, known_prices = corpus.of_models(columns), prices[columns]
+    others, other_prices = corpus.of_models(columns), prices[columns]
     fold = assign_folds(group_near_duplicates([corpus.prompts[row] for row in kept]), _CALIBRATED_SHARE, seed)
     fitted, aside = kept[fold != 0], kept[fold == 0]
     scaler = InputScaler.fit(encoded.rows(fitted))
-    targets = targets_of(known, find_pools(known, known_prices), fitted)
+    targets = targets_of(others, find_pools(others, other_prices), fitted)
     network = fit_network(scaler.transform(encoded.rows(fitted)), targets, settings, seed, None, advance)
     outputs = run_network(network, scaler.transform(encoded.rows(aside)))
-    calibration = fit_calibration(outputs, known.scores[aside], known.completion_tokens[aside], known.sources[aside])
-    prior = AbilityPrior.fit(known.trained_names, calibration.abilities.tolist(), known_prices[:, 1].tolist())
+    calibration = fit_calibration(outputs, others.scores[aside], others.completion_tokens[aside], others.sources[aside])
+    prior = AbilityPrior.fit(others.trained_names, calibration.abilities.tolist(), other_prices[:, 1].tolist())
     if prior is None:
         raise SettingsError(f"without {pool.source} too few models have a price: add their prices to prices.csv")
     beliefs = Beliefs.of(run_network(network, scaler.transform(encoded.rows(pool.rows))), calibration)
     quality = np.empty(pool.score.shape)
     tokens = np.empty(pool.score.shape)
-    place_of = {name: place for place, name in enumerate(known.trained_names)}
+    place_of = {name: place for place, name in enumerate(others.trained_names)}
     for column, name in enumerate(pool.trained_names):
         place = place_of.get(name)
         if place is not None:

@@ -1,4 +1,4 @@
-"""Shows after how many judged answers an account's own correction beats the bundle, for each source of a corpus in its turn.
+"""Shows after how many judged answers an account's own correction beats the bundle, for each source of a corpus.
 
 Run as `python -m training.account_correction.study --corpus FOLDER [--seeds 10] [--plot FILE]`.
 """
@@ -21,7 +21,10 @@ from training.network.encoding import encode_prompts
 from training.settings import FitSettings
 
 _EPOCHS: Final = 8
-"""Of the networks that know all sources but one: a quarter of a bundle's, for what they know of a strange source is little either way."""
+"""Epochs of the networks that learn all sources but one: about a quarter of a bundle's.
+
+They know little about a source that they never saw, however long they are fitted.
+"""
 MEASURES: Final = (
     ("log_loss", "log loss, nats", 1.0),
     ("gap_closed", "gap closed", 1.0),
@@ -32,25 +35,34 @@ MEASURES: Final = (
 def study(corpus_folder: Path, bundle_folder: Path, seeds: Sequence[int]) -> dict[str, list[Point]]:
     """Return source -> points.
 
+    Args:
+        corpus_folder: Folder of the corpus.
+        bundle_folder: Folder of a bundle; only its table of words is used.
+        seeds: Seeds of the accounts' traffic, one for each account.
+
     Raises:
         TrainingError: The corpus is unusable.
-        router.errors.BundleError: The bundle, of which only the table of words is used, is unusable.
+        router.errors.BundleError: The bundle is unusable.
     """
     corpus = read_corpus(corpus_folder)
     prices = read_prices(corpus_folder / PRICES_FILE, corpus.trained_names)
     encoded = encode_prompts(corpus.contexts(), read_base_bundle(bundle_folder).table)
-    found = {}
+    points = {}
     for pool in make_pools(corpus, prices):
         outside = believe_from_outside(corpus, encoded, prices, pool, FitSettings(epochs=_EPOCHS), 0)
         print(
-            f"{pool.source}: {len(pool.rows):,} prompts, {len(pool.columns)} models, {outside.n_known} of them known elsewhere"
+            f"{pool.source}: {len(pool.rows):,} prompts, {len(pool.columns)} models, "
+            f"{outside.n_known} of them known elsewhere"
         )
-        found[pool.source] = replay_all(outside, seeds)
-    return found
+        points[pool.source] = replay_all(outside, seeds)
+    return points
 
 
 def print_table(points: dict[str, list[Point]]) -> None:
-    """Print, for each source, measure and number of requests, the bundle's figure and what each correction adds, with twice its standard error."""
+    """Print a table for each source and measure, one line for each number of requests.
+
+    A line has the bundle's figure and the gain of each correction, with twice its standard error.
+    """
     for source, of_source in points.items():
         for name, title, scale in MEASURES:
             print(f"\n{source}: {title}\nrequests  judged  {'bundle':>8}  " + "".join(f"{way:>20}" for way in WAYS[1:]))
@@ -58,12 +70,15 @@ def print_table(points: dict[str, list[Point]]) -> None:
                 bundle = _figures(of_source, WAYS[0], n_requests, name) * scale
                 n_judged = np.mean([point.n_judged for point in of_source if point.n_requests == n_requests])
                 gains = [_figures(of_source, way, n_requests, name) * scale - bundle for way in WAYS[1:]]
-                told = "".join(f"{gain.mean():+12.3f} ± {_twice_error(gain):.3f}" for gain in gains)
-                print(f"{n_requests:8,}  {n_judged:6,.0f}  {bundle.mean():8.3f}  {told}")
+                cells = "".join(f"{gain.mean():+12.3f} ± {_twice_error(gain):.3f}" for gain in gains)
+                print(f"{n_requests:8,}  {n_judged:6,.0f}  {bundle.mean():8.3f}  {cells}")
 
 
 def plot_curves(points: dict[str, list[Point]], path: Path) -> None:
-    """Write a PNG: what corrections add to the bundle, by judged answers; bands are twice the standard error over seeds."""
+    """Write a PNG with the gain of each correction over the bundle, by number of judged answers.
+
+    The bands are twice the standard error over seeds.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 2.9 * len(points)), layout="constrained")
@@ -94,7 +109,7 @@ def plot_curves(points: dict[str, list[Point]], path: Path) -> None:
 
 
 def _figures(points: Sequence[Point], way: str, n_requests: int, measure: str) -> Floats:
-    """Return one figure for each seed, in their order."""
+    """Return the measure of each seed, in ascending order of seeds."""
     chosen = [point for point in points if point.way == way and point.n_requests == n_requests]
     return np.array([getattr(point, measure) for point in sorted(chosen, key=lambda point: point.seed)], np.float64)
 
@@ -110,9 +125,9 @@ def main() -> None:
         "--corpus", type=Path, required=True, help="folder with prompts.parquet, responses.parquet and prices.csv"
     )
     parser.add_argument(
-        "--bundle", type=Path, default=Path("models/llmdeal-base-1"), help="whose table of words is used"
+        "--bundle", type=Path, default=Path("models/llmdeal-base-1"), help="bundle; only its table of words is used"
     )
-    parser.add_argument("--seeds", type=int, default=10, help="accounts that ask each source")
+    parser.add_argument("--seeds", type=int, default=10, help="number of accounts for each source")
     parser.add_argument("--plot", type=Path, help="PNG file to write")
     options = parser.parse_args()
     points = study(options.corpus, options.bundle, range(options.seeds))

@@ -1,8 +1,10 @@
-"""How soon an account's own correction beats the bundle: a corpus' source replayed as the account's traffic, a few of its answers judged.
+"""Replays a source of a corpus as an account's traffic, to measure how soon the account's correction beats the bundle.
 
-The bundle never saw the source (`outside`), so the account asks what nothing was trained on. Requests are drawn with replacement from three
-quarters of the source's prompts and routed by what is believed at that moment; a share of them tries any lane. After each round the correction is
-fitted anew to all answers judged so far, and measured on the prompts that no request was drawn from.
+- The bundle never saw the source (`outside`): nothing was trained on this account's kind of prompts.
+- Requests are drawn with replacement from three quarters of the source's prompts.
+- They are routed by the beliefs of that moment; a share of them tries a random lane. A few answers are judged.
+- After each round the correction is fitted again to all answers judged so far. It is measured on the prompts that no
+  request was drawn from.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ from training.corpus.routing_measures import Floats, Pool, measure_curve, trace_
 from training.telemetry.logged_requests import Ints
 
 ROUNDS = (0, 200, 1_000, 3_000, 10_000, 30_000)
-"""Requests in all at the end of each round."""
+"""Total number of requests at the end of each round."""
 JUDGED_SHARE = 0.05
 WILLINGNESS_TO_PAY_USD = 0.01
 _TRIED_SHARE = 0.1
@@ -25,20 +27,21 @@ _HELD_OUT_SHARE = 0.25
 _MOST_FOR_SPREADS = 600
 _GRADE_STD = 0.2
 WAYS = ("bundle", "offsets", "own")
-"""Uncorrected; offsets of the lanes alone; offsets and slopes, with spreads chosen by the evidence."""
+"""Not corrected; only offsets of the lanes; offsets and slopes, with spreads chosen by the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """How one way did after some requests.
+    """Measures of one way after some requests.
 
     Args:
         way: One of `WAYS`.
-        seed: Of the traffic.
-        n_requests, n_judged: So far.
-        log_loss: Of P(good) on held-out prompts, mean over prompts and models, nats.
-        gap_closed: As in `training.corpus.routing_measures`.
-        utility_usd: Mean of `WILLINGNESS_TO_PAY_USD` x score - cost over held-out prompts, each answered by the lane of most expected utility.
+        seed: Seed of the traffic.
+        n_requests, n_judged: Numbers of requests and of judged answers so far.
+        log_loss: Log loss of P(good) on held-out prompts, mean over prompts and models, nats.
+        gap_closed: Gap closed on held-out prompts, as `training.corpus.routing_measures` defines it.
+        utility_usd: Mean of `WILLINGNESS_TO_PAY_USD` x score - cost over held-out prompts, each answered by the lane
+            of highest expected utility.
     """
 
     way: str
@@ -53,7 +56,7 @@ class Point:
 def replay(
     outside: OutsideBeliefs, seed: int, rounds: Sequence[int] = ROUNDS, judged_share: float = JUDGED_SHARE
 ) -> list[Point]:
-    """Return a point for each way and round, of one account."""
+    """Return the points of one account, one for each way and round."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(outside.pool.rows))
     n_held_out = int(len(order) * _HELD_OUT_SHARE)
@@ -77,7 +80,7 @@ def replay(
 
 
 def _routed(outside: OutsideBeliefs, drawn: Ints, correction: Floats, rng: np.random.Generator) -> Ints:
-    """Return the lane of each request: that of most expected utility, and any of them for some."""
+    """Return the lane of each request: the one of highest expected utility, or a random one for a share of them."""
     pool = outside.pool.take(drawn)
     quality = _corrected(logit(outside.quality[drawn].astype(np.float32)), outside.design[drawn], correction)
     value = WILLINGNESS_TO_PAY_USD * quality - pool.believed_cost(outside.completion_tokens[drawn])
@@ -87,7 +90,7 @@ def _routed(outside: OutsideBeliefs, drawn: Ints, correction: Floats, rng: np.ra
 
 
 def _fitted(outside: OutsideBeliefs, before: Floats, judged: Ints) -> dict[str, Floats]:
-    """Return the coefficients (m, k + 1) of each way."""
+    """Return way -> coefficients (m, k + 1)."""
     n_lanes, width = outside.quality.shape[1], outside.design.shape[1]
     nothing = np.zeros((n_lanes, width))
     if not len(judged):
@@ -106,9 +109,9 @@ def _fitted(outside: OutsideBeliefs, before: Floats, judged: Ints) -> dict[str, 
             )
 
         chosen = spreads or choose_spreads([answers(slice(-_MOST_FOR_SPREADS, None))])
-        found = fit_account(answers(slice(None)), chosen)
+        account_fit = fit_account(answers(slice(None)), chosen)
         padded = nothing.copy()
-        padded[:, :width] = found.shared + found.own
+        padded[:, :width] = account_fit.shared + account_fit.own
         return padded
 
     return {
@@ -139,7 +142,7 @@ def _corrected(log_odds: Floats, design: Floats, correction: Floats) -> Floats:
 def replay_all(
     outside: OutsideBeliefs, seeds: Sequence[int], advance: Callable[[], None] = lambda: None
 ) -> list[Point]:
-    """Return the points of several accounts that ask the same source; `advance` is called after each."""
+    """Return the points of several accounts with prompts of the same source; `advance` is called after each account."""
     points = []
     for seed in seeds:
         points += replay(outside, seed)

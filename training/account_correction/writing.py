@@ -1,4 +1,4 @@
-"""Puts corrections where a gateway finds them: in a folder of their own, or into the bundle that they correct."""
+"""Writes corrections to where a gateway reads them: a folder of their own, or the bundle that they correct."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from training.errors import SettingsError
 
 
 def write_corrections(folder: Path, corrections: AccountCorrections) -> Path:
-    """Write `<bundle's version>.npz` in one step, in place of an earlier one, and return where it lies.
+    """Write `<bundle's version>.npz` in one step, replacing an earlier one, and return its path.
 
     Raises:
         SettingsError: The folder cannot be written.
@@ -19,7 +19,7 @@ def write_corrections(folder: Path, corrections: AccountCorrections) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise SettingsError(f"--out {folder}: cannot be made ({problem.strerror}): choose another place") from None
+        raise SettingsError(f"--out {folder}: cannot be created ({problem.strerror}): choose another folder") from None
     path = folder / f"{corrections.bundle_version}.npz"
     content = corrections.to_bytes()
     replace_file(path, lambda stream: stream.write(content))
@@ -27,7 +27,9 @@ def write_corrections(folder: Path, corrections: AccountCorrections) -> Path:
 
 
 def add_to_bundle(folder: Path, corrections: AccountCorrections) -> Path:
-    """Put corrections into a bundle, with their hash in its manifest, and return where they lie. Its version stays what it is.
+    """Put corrections into a bundle, with their hash in its manifest, and return their path.
+
+    The bundle's version does not change.
 
     Raises:
         SettingsError: They correct another bundle, or the folder cannot be written.
@@ -36,7 +38,8 @@ def add_to_bundle(folder: Path, corrections: AccountCorrections) -> Path:
     bundle = load_bundle(folder)
     if corrections.bundle_version != bundle.version:
         raise SettingsError(
-            f"{folder}: is {bundle.version}, the corrections are for {corrections.bundle_version}: fit them anew"
+            f"{folder}: this bundle is {bundle.version}, but the corrections are for {corrections.bundle_version}: fit "
+            "them again"
         )
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     content = corrections.to_bytes()

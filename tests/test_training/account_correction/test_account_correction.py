@@ -1,4 +1,4 @@
-"""Corrections for single accounts: recovered where answers show them, drawn towards nothing where they do not, and written where they are found."""
+"""Corrections for single accounts: fitted if the answers show a difference, near zero if not, and written out."""
 
 import shutil
 from dataclasses import replace
@@ -41,7 +41,7 @@ def test_no_answers_correct_nothing() -> None:
     assert np.abs(fit.shared).max() == np.abs(fit.own).max() == 0.0
 
 
-def test_what_an_account_differs_by_is_found_with_enough_answers() -> None:
+def test_enough_answers_show_how_an_account_differs() -> None:
     fit = fit_account(answers(6_000, shared=-0.8, own=(0.4, 0.0, -0.4), slope=0.5))
     assert fit.shared[0] + fit.own[:, 0] == pytest.approx([-0.4, -0.8, -1.2], abs=0.15)
     assert fit.shared[1] + fit.own[:, 1] == pytest.approx(0.5, abs=0.15)
@@ -55,8 +55,8 @@ def test_the_fewer_the_answers_the_nearer_to_the_bundle_and_the_less_is_known() 
 
 def test_a_fit_never_runs_away_whatever_the_answers() -> None:
     for seed in range(20):
-        told = answers(40, seed=seed)
-        extreme = replace(told, believed=np.where(told.reward > 0, -6.0, 6.0))
+        judged = answers(40, seed=seed)
+        extreme = replace(judged, believed=np.where(judged.reward > 0, -6.0, 6.0))
         fit = fit_account(extreme, Spreads(1.5, 1.0, 1.5, 1.0))
         assert np.abs(np.append(fit.shared, fit.own.ravel())).max() < 8
 
@@ -70,14 +70,14 @@ def test_accounts_that_differ_much_between_lanes_widen_the_spread_of_lanes() -> 
 
 @pytest.fixture(scope="module")
 def logs() -> LoggedRequests:
-    """Two accounts; the first one's answers are worse than any bundle believes, and only some requests kept their text."""
-    made = make_traffic(Scenario(n_requests=400, exploration=0.6), 0).logs
-    known = load_bundle(SHIPPED_BUNDLE).trained_names
+    """Two accounts. The answers of the first one are worse than the bundle believes. Some requests kept no text."""
+    drawn = make_traffic(Scenario(n_requests=400, exploration=0.6), 0).logs
+    trained = load_bundle(SHIPPED_BUNDLE).trained_names
     prompts = np.array([f"What is {row} times {row + 1}?" if row % 4 else None for row in range(400)], np.object_)
     accounts = np.array(["acme" if row % 8 else "small" for row in range(400)])
     return replace(
-        made,
-        trained_names=(known[3], None, known[7], "acme/unknown"),
+        drawn,
+        trained_names=(trained[3], None, trained[7], "acme/unknown"),
         prompts=prompts,
         accounts=accounts,
         reward=np.where(np.arange(400) % 10 < 8, 0.0, 1.0),
@@ -88,8 +88,8 @@ def logs() -> LoggedRequests:
 @pytest.mark.slow
 def test_an_account_with_enough_judged_text_gets_its_correction_and_others_get_none(logs: LoggedRequests) -> None:
     bundle = load_bundle(SHIPPED_BUNDLE)
-    found = fit_account_corrections(logs, bundle, fewest_answers=50)
-    correction = found.of("acme")
+    corrections = fit_account_corrections(logs, bundle, fewest_answers=50)
+    correction = corrections.of("acme")
     assert correction is not None
     assert correction.shared[0] < -0.3
     assert set(correction.own) <= {bundle.trained_names[3], bundle.trained_names[7]}
@@ -97,34 +97,34 @@ def test_an_account_with_enough_judged_text_gets_its_correction_and_others_get_n
         row for row in range(400) if row % 4 and row % 8 and logs.trained_names[logs.chosen[row]] in correction.own
     ]
     assert correction.n_answers == len(usable)
-    assert found.of("small") is None
+    assert corrections.of("small") is None
     assert fit_account_corrections(logs, bundle, fewest_answers=10_000).by_account == {}
 
 
 @pytest.mark.slow
-def test_corrections_lie_where_a_gateway_finds_them(tmp_path: Path, logs: LoggedRequests) -> None:
-    found = fit_account_corrections(logs, load_bundle(SHIPPED_BUNDLE), fewest_answers=50)
-    path = write_corrections(tmp_path / "corrections", found)
-    assert path.name == f"{found.bundle_version}.npz"
-    assert AccountCorrections.read(path).to_bytes() == found.to_bytes()
+def test_corrections_are_written_to_where_a_gateway_reads_them(tmp_path: Path, logs: LoggedRequests) -> None:
+    corrections = fit_account_corrections(logs, load_bundle(SHIPPED_BUNDLE), fewest_answers=50)
+    path = write_corrections(tmp_path / "corrections", corrections)
+    assert path.name == f"{corrections.bundle_version}.npz"
+    assert AccountCorrections.read(path).to_bytes() == corrections.to_bytes()
     copy = tmp_path / SHIPPED_BUNDLE.name
     shutil.copytree(SHIPPED_BUNDLE, copy)
-    inside = add_to_bundle(copy, found)
-    assert load_bundle(copy).version == found.bundle_version
+    inside = add_to_bundle(copy, corrections)
+    assert load_bundle(copy).version == corrections.bundle_version
     assert AccountCorrections.read(inside).of("acme") is not None
-    with pytest.raises(SettingsError, match="fit them anew"):
-        add_to_bundle(copy, replace(found, bundle_version="another+00000000"))
+    with pytest.raises(SettingsError, match="fit them again"):
+        add_to_bundle(copy, replace(corrections, bundle_version="another+00000000"))
 
 
 def outside(seed: int = 0) -> OutsideBeliefs:
-    """A pool of which the bundle believes the opposite of what is true: the dear model is thought best, the cheap one is."""
+    """A pool about which the bundle is wrong: it believes that the expensive model is best, but the cheap one is."""
     rng = np.random.default_rng(seed)
     n = 400
     ease = rng.normal(size=n)
     truth = np.stack([0.85 + 0 * ease, 0.3 + 0.1 * (ease > 0)], axis=1)
     score = (rng.random((n, 2)) < truth).astype(float)
     cost = np.tile([1e-4, 5e-3], (n, 1))
-    pool = Pool("made", ("cheap", "dear"), np.arange(n), np.arange(2), score, cost, cost * 0, np.zeros(2), False)
+    pool = Pool("made", ("cheap", "expensive"), np.arange(n), np.arange(2), score, cost, cost * 0, np.zeros(2), False)
     quality = np.tile([0.3, 0.9], (n, 1))
     return OutsideBeliefs(pool, quality, np.ones((n, 2)), np.stack([np.ones(n), ease], axis=1), 0)
 
