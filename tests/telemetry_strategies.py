@@ -1,4 +1,4 @@
-"""Telemetry rows for tests: plain ones by hand, and any that the schema allows for Hypothesis."""
+"""Telemetry rows for tests: plain rows, and Hypothesis strategies for any row that the schema allows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -28,7 +28,7 @@ def candidate_table() -> CandidateTable:
 
 
 def attempt_row(number: int = 0, **changes: Any) -> AttemptRow:
-    """An ordinary attempt; `number` tells requests apart and puts them a second apart."""
+    """An ordinary attempt; `number` goes into the request id and delays its start by as many seconds."""
     values: dict[str, Any] = {
         "request_id": f"request-{number:06}",
         "attempt": 0,
@@ -68,7 +68,7 @@ def feedback_row(number: int = 0, **changes: Any) -> FeedbackRow:
     return FeedbackRow(**(values | changes))
 
 
-# What every database takes in a text column: no NUL and no half of a surrogate pair.
+# Every database accepts these in a text column: no NUL and no half of a surrogate pair.
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 contents = st.text(st.characters(codec="utf-8"), max_size=40)
 instants = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -130,7 +130,7 @@ def attempt_rows() -> st.SearchStrategy[AttemptRow]:
         reason=words,
         usage_is_estimated=st.booleans(),
         outcome=st.sampled_from(get_args(Outcome)),
-        **{name: st.none() | known for name, known in or_unknown.items()},
+        **{name: st.none() | values for name, values in or_unknown.items()},
     )
 
 

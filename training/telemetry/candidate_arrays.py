@@ -16,13 +16,13 @@ SHIFTS: Final = ("quality_shift", "account_shift")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateArrays:
-    """Of `n` decisions over `m` lanes, each array of shape (n, m).
+    """Candidates of `n` decisions over `m` lanes; each array has shape (n, m).
 
     Args:
-        numbers: The columns of `NUMBERS`, NaN where unknown or where the lane was no candidate.
-        probability: 0 where the lane was no candidate.
-        is_eligible: Candidates that nothing excluded.
-        belief_shift: What was added to the log odds of `quality`; 0 where nothing was.
+        numbers: Column of `NUMBERS` -> its values; NaN where unknown or where the lane was no candidate.
+        probability: Probability that the lane was drawn; 0 where it was no candidate.
+        is_eligible: True for candidates that nothing excluded.
+        belief_shift: Amount that was added to the log odds of `quality`; 0 where nothing was added.
         demotion: How far lanes were put back; 0 where none was, or where the log does not say.
     """
 
@@ -34,50 +34,55 @@ class CandidateArrays:
 
 
 def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> CandidateArrays:
-    """Lay out candidates without a Python object per lane.
+    """Return candidates as arrays, without creating a Python object per lane.
 
     Args:
-        candidates: Arrow array of length n, a list of structs for each decision; `lane_id` is dictionary-encoded.
-        column_of_lane: Lane id -> column, 0..m-1, of every lane in `candidates`.
+        candidates: Arrow array of length n: a list of structs for each decision, with a dictionary-encoded `lane_id`.
+        column_of_lane: Lane id -> column, 0..m-1, for every lane in `candidates`.
     """
     n_decisions, n_lanes = len(candidates), len(column_of_lane)
     structs = candidates.flatten()
     place = np.repeat(np.arange(n_decisions) * n_lanes, list_lengths(candidates))
     place += lane_columns(structs.field("lane_id"), column_of_lane)
 
-    def laid_out(values: Any, absent: float) -> Float32s:
+    def as_array(values: Any, absent: float) -> Float32s:
         flat = np.full(n_decisions * n_lanes, absent, np.float32)
         flat[place] = values.to_numpy(zero_copy_only=False)
         return flat.reshape(n_decisions, n_lanes)
 
-    numbers = {name: laid_out(structs.field(name), np.nan) for name in NUMBERS}
+    numbers = {name: as_array(structs.field(name), np.nan) for name in NUMBERS}
     is_eligible = np.zeros(n_decisions * n_lanes, np.bool_)
     is_eligible[place] = structs.field("excluded_by").is_null().to_numpy(zero_copy_only=False)
     demotion = np.zeros(n_decisions * n_lanes, np.int32)
     demotion[place] = pc.fill_null(structs.field("demotion"), 0).to_numpy(zero_copy_only=False)
     shifts = [structs.field(name) for name in SHIFTS]
-    known = [np.nan_to_num(laid_out(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
+    logged_shifts = [np.nan_to_num(as_array(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
     return CandidateArrays(
         numbers,
-        laid_out(structs.field("probability"), 0.0),
+        as_array(structs.field("probability"), 0.0),
         is_eligible.reshape(n_decisions, n_lanes),
-        np.sum(known, axis=0, dtype=np.float32) if known else np.zeros((n_decisions, n_lanes), np.float32),
+        np.sum(logged_shifts, axis=0, dtype=np.float32)
+        if logged_shifts
+        else np.zeros((n_decisions, n_lanes), np.float32),
         demotion.reshape(n_decisions, n_lanes),
     )
 
 
 def lane_columns(lanes: Any, column_of_lane: Mapping[str, int]) -> Ints:
     """Return the column of each lane in a dictionary-encoded Arrow array."""
-    # A dictionary may hold lanes that no row refers to any more.
+    # The dictionary can hold lanes that no row refers to any more.
     columns = np.array([column_of_lane.get(lane, -1) for lane in lanes.dictionary.to_pylist()], np.intp)
     return np.asarray(columns[lanes.indices.to_numpy()], np.intp)
 
 
 def list_lengths(lists: Any) -> Ints:
-    """Return the length of each list of an Arrow array; 0 where it is null."""
+    """Return the length of each list of an Arrow array; 0 for a null."""
     return np.asarray(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False), np.intp)
 
 
 def whole_column(table: pa.Table, name: str) -> Any:
-    """Return a column as one Arrow array. Of any type: the stubs know of no lists' or dictionaries' own methods behind it."""
+    """Return a column as one Arrow array.
+
+    Its type is `Any`, because the stubs lack the methods of list and dictionary arrays.
+    """
     return table[name].combine_chunks()

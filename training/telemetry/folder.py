@@ -1,4 +1,7 @@
-"""Finds the telemetry exports in a folder and refuses what is damaged or newer than this program; reads no row of them."""
+"""Finds the telemetry exports in a folder and refuses damaged ones and ones that are newer than this program.
+
+It reads manifests and hashes files; it reads no rows.
+"""
 
 import hashlib
 import json
@@ -18,11 +21,11 @@ class TelemetryExport:
     """One export, as its manifest describes it.
 
     Args:
-        folder: Where it lies.
-        schema_version: Of its columns.
+        folder: Folder of the export.
+        schema_version: Schema version of its columns.
         until: First moment after its window, as the manifest writes it.
-        attempts, feedback, lanes: Its Parquet files, in the manifest's order; version 1 has no lanes.
-        forgotten: Its list of what is passed over; version 1 has none.
+        attempts, feedback, lanes: Parquet files, in the manifest's order; version 1 has no lanes.
+        forgotten: Files that list the erased accounts; version 1 has none.
     """
 
     folder: Path
@@ -35,10 +38,12 @@ class TelemetryExport:
 
 
 def find_exports(folder: Path) -> tuple[TelemetryExport, ...]:
-    """Return the export that `folder` is, or those that lie side by side in it; the newest window first, for it knows best.
+    """Return the export in `folder`, or the exports in its subfolders, the newest window first.
+
+    The newest comes first because its rows take precedence over copies in older exports.
 
     Raises:
-        TelemetryError: There is none, or a file of one is missing, changed, or of a schema version that is not known.
+        TelemetryError: There is no export, or a file of one is missing or changed, or its schema version is unknown.
     """
     manifests = (
         [folder / EXPORT_MANIFEST]
@@ -57,7 +62,7 @@ def _read_export(manifest: Path) -> TelemetryExport:
     content = _read_manifest(manifest)
     version = content.get("schema_version")
     if not isinstance(version, int) or version < _OLDEST_VERSION:
-        raise TelemetryError(manifest, f"names no schema version, but {version!r}", "make the export again")
+        raise TelemetryError(manifest, f"has no valid schema version, but {version!r}", "make the export again")
     if version > TELEMETRY_SCHEMA_VERSION:
         raise TelemetryError(
             manifest,
@@ -109,5 +114,5 @@ def _of_part(folder: Path, paths: Sequence[Path], part: str) -> tuple[Path, ...]
 
 
 def files_of(exports: Iterable[TelemetryExport], part: str) -> tuple[Path, ...]:
-    """Return the files of `attempts`, `feedback`, `lanes` or `forgotten` of all exports, in their order."""
+    """Return the files of a part (`attempts`, `feedback`, `lanes` or `forgotten`) of all exports, in their order."""
     return tuple(path for export in exports for path in getattr(export, part))

@@ -1,4 +1,7 @@
-"""What readers pass over: accounts that had deleted, or took back, what was logged of their requests, also in exports that are older."""
+"""Reads which accounts erased their logged requests or took back their consent to keep texts or features.
+
+Readers then skip those requests or their contents, in older exports too.
+"""
 
 import json
 from collections.abc import Iterable
@@ -17,10 +20,12 @@ Levels = npt.NDArray[np.int8]
 
 
 class Forgotten:
-    """Says of requests what may be read of them: `FULL`, without texts (`FEATURES`), without features too (`NONE`), or `NOTHING`.
+    """Tells how much of each request may be read.
+
+    `FULL`: everything. `FEATURES`: no text. `NONE`: neither text nor features. `NOTHING`: the request is skipped.
 
     Args:
-        entries: Account, first moment that is not meant, level.
+        entries: (account, end, level) of each entry; it holds for the account's requests before that end.
     """
 
     def __init__(self, entries: Iterable[tuple[str, np.datetime64, int]] = ()) -> None:
@@ -33,7 +38,7 @@ class Forgotten:
 
         Args:
             accounts: Arrow array or column of strings, length n.
-            started_at: Shape (n,).
+            started_at: Shape (n,), start of each request.
         """
         levels = np.full(len(started_at), FULL, np.int8)
         if not self._of_account:
@@ -49,7 +54,7 @@ class Forgotten:
 
 
 def read_forgotten(paths: Iterable[Path]) -> Forgotten:
-    """Return what the lists of several exports say together.
+    """Return the entries of the lists of several exports together.
 
     Raises:
         TelemetryError: A list cannot be read.

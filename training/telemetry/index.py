@@ -1,6 +1,6 @@
-"""The first pass over an export: which attempts are requests' drawn ones, in order of time, and what the others add; small columns only.
+"""The first pass over an export: finds the drawn attempt of each request, in order of time, and adds up the others.
 
-Nothing of a prompt, a feature or a belief is read here, so that a million requests take some hundred megabytes.
+It reads small columns only, and no prompt, feature or belief. So a million requests take a few hundred megabytes.
 """
 
 from collections.abc import Sequence
@@ -42,17 +42,17 @@ _LONG_AGO, _FAR_OFF = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestIndex:
-    """Where `n` requests lie, by (started_at, request_id).
+    """The places of `n` requests in the files, ordered by (started_at, request_id).
 
     Args:
-        request_ids: Their ids.
+        request_ids: Request ids, length n.
         started_at: Shape (n,), `datetime64[us]`, UTC, ascending.
-        file, row: Shape (n,), the file's number and the row in it of the last attempt on the drawn lane.
-        cost_usd: Shape (n,), of all attempts; NaN where one's is unknown.
+        file, row: Shape (n,), number of the file and row in it, of the last attempt on the drawn lane.
+        cost_usd: Shape (n,), cost of all attempts; NaN if the cost of one is unknown.
         is_answered: Shape (n,), whether that attempt gave a whole answer.
-        is_answered_elsewhere: Shape (n,), whether what the caller got came, in whole or in part, from another lane.
-        lane_ids: Every lane that was a candidate, in order of their names.
-        features_version: The newest; 0 where no request has features.
+        is_answered_elsewhere: Shape (n,), whether the caller's answer came, in whole or in part, from another lane.
+        lane_ids: All lanes that were candidates, in alphabetical order.
+        features_version: Newest version of the features; 0 if no request has features.
     """
 
     request_ids: "pa.Array[Any]"
@@ -74,12 +74,12 @@ def index_requests(
 ) -> RequestIndex:
     """Return the requests of [since, until) whose lane was drawn.
 
-    Of an attempt that is in several files, the first file's copy counts.
+    If an attempt is in several files, the copy in the first file counts.
 
     Args:
-        files: Of attempts.
-        since, until: Aware; None: all.
-        forgotten: Requests of which nothing may be read are left out.
+        files: Files of attempts.
+        since, until: Window, aware times; None: no limit.
+        forgotten: Erased accounts; their requests are left out.
     """
     tables, lane_ids = [], set[str]()
     window = _instant(since, _LONG_AGO), _instant(until, _FAR_OFF)
@@ -114,7 +114,10 @@ def index_requests(
 def _read_file(
     path: Path, number: int, window: tuple[np.datetime64, np.datetime64], forgotten: Forgotten
 ) -> tuple[pa.Table, set[str]]:
-    """Return the attempts of one file that lie in the window, with `file`, `row`, `cost_usd` and `is_drawn`, and their lanes."""
+    """Return the attempts of one file that lie in the window, and their lanes.
+
+    The table has the columns of `_SCHEMA`, among them `file`, `row`, `cost_usd` and `is_drawn`.
+    """
     parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE, "lane_id"])
     tables, lane_ids, first_row = [], set[str](), 0
     for group in range(parquet.num_row_groups):
@@ -124,9 +127,8 @@ def _read_file(
         is_wanted &= pc.not_equal(table["endpoint"], _EMBEDDINGS).to_numpy()
         is_wanted &= forgotten.levels(table["account"], started_at) > NOTHING
         candidates = whole_column(table, "candidates")
-        was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & (
-            table["propensity"].to_numpy() > 0
-        )  # null is NaN
+        has_propensity = table["propensity"].to_numpy() > 0  # a null becomes NaN
+        was_drawn = candidates.is_valid().to_numpy(zero_copy_only=False) & has_propensity
         is_row = is_wanted & was_drawn
         lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
         lane_ids |= _used(whole_column(table, "lane_id"), is_row)
@@ -165,13 +167,13 @@ def _nothing() -> pa.Table:
 
 
 def _used(lanes: Any, is_wanted: Mask) -> set[str]:
-    """Return which lanes of a dictionary-encoded Arrow array are in these rows, without making a string of each row's."""
+    """Return the lanes that a dictionary-encoded Arrow array has in these rows, without a string for each row."""
     is_there = np.bincount(lanes.indices.to_numpy()[is_wanted], minlength=len(lanes.dictionary)) > 0
     return {lane_id for lane_id, is_used in zip(lanes.dictionary.to_pylist(), is_there, strict=True) if is_used}
 
 
 def _without_copies(table: pa.Table) -> pa.Table:
-    """Return the first of each (request_id, attempt), in order."""
+    """Return the first row of each (request_id, attempt), in order."""
     _, codes = _codes_of(table)
     keys = codes * 2**20 + table["attempt"].to_numpy()
     firsts = np.unique(keys, return_index=True)[1]
@@ -179,13 +181,16 @@ def _without_copies(table: pa.Table) -> pa.Table:
 
 
 def _codes_of(table: pa.Table) -> tuple[int, Ints]:
-    """Return how many requests there are, and each attempt's request as a number."""
+    """Return the number of requests, and for each attempt the number of its request, 0, 1, 2..."""
     encoded = whole_column(table, "request_id").dictionary_encode()
     return len(encoded.dictionary), encoded.indices.to_numpy().astype(np.intp)
 
 
 def _last_drawn(codes: Ints, attempt: npt.NDArray[np.int32], is_drawn: Mask) -> Ints:
-    """Return the row of the last drawn attempt of each request that has one: a retry on the drawn lane is drawn too."""
+    """Return the row of the last drawn attempt of each request that has one.
+
+    A retry on the drawn lane counts as drawn.
+    """
     rows = np.flatnonzero(is_drawn)
     order = rows[np.lexsort((attempt[rows], codes[rows]))]
     is_last = np.append(codes[order][1:] != codes[order][:-1], True) if len(order) else np.empty(0, np.bool_)

@@ -1,4 +1,4 @@
-"""What logs say of the lanes themselves, whoever decided: whose model answers, what it costs, what is believed of it before anything was graded."""
+"""What logs say about the lanes themselves: vendor and model, prices, and the prior belief before any graded answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class LoggedLane:
-    """One lane, as the gateway noted it.
+    """One lane, as the gateway noted it in the log. `None` means that the log does not say.
 
     Args:
-        vendor_model: Who made its model and what it is; None: the log does not say.
-        trained_name: Its model's name where graded answers of it were trained on; None: none were, or the log does not say.
-        ability, ability_std: What is believed where nothing was trained on; None: nothing is, or the log does not say.
-        input_usd_per_mtok, output_usd_per_mtok, request_usd: Its prices; None: the log does not say.
+        vendor_model: Vendor and name of the lane's model.
+        trained_name: Model's name in a bundle that was trained on its graded answers; None also if there were none.
+        ability, ability_std: Prior belief about a model without graded answers; None also if there is no such belief.
+        input_usd_per_mtok, output_usd_per_mtok, request_usd: Prices of the lane.
     """
 
     vendor_model: str | None = None
@@ -25,16 +25,16 @@ class LoggedLane:
 
     @property
     def is_noted(self) -> bool:
-        """Whether the gateway wrote it down with its prices; exports of version 1 name models at most."""
+        """Whether the log has the lane's prices; exports of version 1 have only the name of its model."""
         return self.input_usd_per_mtok is not None and self.output_usd_per_mtok is not None
 
 
 @dataclass(frozen=True, slots=True)
 class LaneBook:
-    """All lanes that logs name.
+    """All lanes that the logs name.
 
     Args:
-        latest: Lane id -> the lane as it was last noted.
+        latest: Lane id -> the lane as the gateway noted it last.
         at: (price snapshot, lane id) -> the lane at those prices.
     """
 

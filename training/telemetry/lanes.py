@@ -1,4 +1,4 @@
-"""What exports say of lanes."""
+"""Reads what exports say about lanes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ from training.telemetry.lane_book import LaneBook, LoggedLane
 
 
 def read_lane_book(paths: Iterable[Path]) -> LaneBook:
-    """Return what the gateway noted of each lane; where it noted one twice, the last time counts.
+    """Return what the gateway noted about each lane. If it noted a lane twice, the last note counts.
 
     Args:
         paths: Files of the part `lanes`.
@@ -24,17 +24,17 @@ def read_lane_book(paths: Iterable[Path]) -> LaneBook:
 
 
 def vendor_models(paths: Iterable[Path]) -> dict[str, str]:
-    """Return lane -> the vendor's name of its model, as attempts say.
+    """Return lane id -> vendor's name of its model, as the attempts say.
 
     Args:
-        paths: Files of attempts, of the export that knows best first.
+        paths: Files of attempts; a file takes precedence over those after it.
     """
-    found: dict[str, str] = {}
+    vendor_model_of_lane: dict[str, str] = {}
     for path in paths:
         table = pq.read_table(path, columns=["lane_id", "vendor_model"], partitioning=None)
         for pair in table.group_by(["lane_id", "vendor_model"]).aggregate([]).to_pylist():
-            found.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
-    return found
+            vendor_model_of_lane.setdefault(str(pair["lane_id"]), str(pair["vendor_model"]))
+    return vendor_model_of_lane
 
 
 def _lane(row: dict[str, Any]) -> LoggedLane:

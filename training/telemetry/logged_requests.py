@@ -1,6 +1,6 @@
-"""Logged requests as columns: what was known, what was drawn with which chance, and what came of it.
+"""Logged requests as columns: the beliefs at decision time, the draw with its probability, and the outcome.
 
-Bandit information: of each request only the drawn lane's outcome was seen. Everything that learns from logs, or judges on them, takes this.
+This is bandit information: the log has the outcome of the drawn lane only. All learning and judging on logs uses it.
 """
 
 from dataclasses import dataclass, fields
@@ -22,37 +22,40 @@ _PER_LANE = frozenset({"lane_ids", "trained_names"})
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LoggedRequests:
-    """`n` requests, by their drawn attempts in order of time, over `m` lanes.
+    """`n` requests, one row for each drawn attempt in order of time, over `m` lanes.
 
     Args:
-        lane_ids: The lanes, length m.
-        trained_names: Of each lane, its name among a bundle's trained models; None: it was never trained on, or the log does not say.
-        request_ids: Length n, unique.
-        accounts, conversation_ids: Shape (n,); a request without a conversation is its own.
+        lane_ids: Lane ids, length m.
+        trained_names: Name of each lane's model among a bundle's trained models, length m; None: the model was never
+            trained on, or the log does not say.
+        request_ids: Request ids, length n, unique.
+        accounts, conversation_ids: Shape (n,); a request outside a conversation is a conversation of its own.
         started_at: Shape (n,), `datetime64[us]`, UTC, ascending.
-        router_versions, policies: Shape (n,), of the bundle that predicted and the policy that drew.
-        prompts: Length n; None where the text was not kept.
-        features: Shape (n, n_features); NaN rows where they were not kept.
+        router_versions, policies: Shape (n,), bundle that predicted and policy that drew.
+        prompts: Texts, length n; None if the text was not kept.
+        features: Shape (n, n_features); NaN rows for requests whose features were not kept.
         features_version: Layout of `features`.
         prompt_tokens: Shape (n,); NaN where unknown.
-        is_eligible: Shape (n, m); lanes that could have been drawn.
-        quality, quality_std, completion_tokens, expected_cost_usd, expected_latency_ms: Shape (n, m), what was believed when it was
-            decided; NaN where unknown.
-        probability: Shape (n, m), of the behaviour policy; each row sums to 1.
-        chosen: Shape (n,), the drawn lane's column.
+        is_eligible: Shape (n, m), whether the lane could have been drawn.
+        quality, quality_std, completion_tokens, expected_cost_usd, expected_latency_ms: Shape (n, m), beliefs at
+            decision time; NaN where unknown.
+        probability: Shape (n, m), probabilities of the behaviour policy; each row sums to 1.
+        chosen: Shape (n,), column of the drawn lane.
         propensity: Shape (n,), in (0, 1]; the probability of `chosen`.
-        willingness_to_pay_usd, quality_bar: Shape (n,), what the caller said; NaN where they did not.
-        reward: Shape (n,), 0..1; NaN where nothing is known of the answer.
-        reward_std: Shape (n,), of the reward; NaN with it.
-        cost_usd, latency_ms, answer_tokens: Shape (n,), what it took, all attempts of the request for cost; NaN where unknown.
+        willingness_to_pay_usd, quality_bar: Shape (n,), values that the caller sent; NaN if the caller sent none.
+        reward: Shape (n,), 0..1; NaN if the answer was not judged.
+        reward_std: Shape (n,), standard deviation of the reward; NaN with it.
+        cost_usd, latency_ms, answer_tokens: Shape (n,), measured values; the cost is of all attempts of the request.
+            NaN where unknown.
         is_answered: Shape (n,), whether the drawn lane gave a whole answer.
-        belief_shift: Shape (n, m), what the gateway had learned online and added to the log odds of the bundle's belief: `quality` has it in it. None: nothing.
-        max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best lane's quality that they wanted
-            kept; NaN where they said nothing. None: the log does not say.
-        price_snapshots: Shape (n,), of the table of prices. None: the log does not say.
-        demotion: Shape (n, m), how far lanes were put back: one with a larger number came after all with a smaller one, whatever the policy thought of it.
-            None: none was, or the log does not say.
-        lane_book: What was noted of the lanes themselves. None: nothing.
+        belief_shift: Shape (n, m), shift of the log odds that the gateway learned online and added to the bundle's
+            belief; `quality` includes it. None: no shift.
+        max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best
+            lane's quality that the caller wanted to keep; NaN if the caller sent none. None: the log does not say.
+        price_snapshots: Shape (n,), ids of the price tables. None: the log does not say.
+        demotion: Shape (n, m), fallback tier: a lane of a larger tier came after all lanes of a smaller one, whatever
+            its utility. None: all lanes were in tier 0, or the log does not say.
+        lane_book: Notes about the lanes themselves. None: there are no notes.
     """
 
     lane_ids: tuple[str, ...]
@@ -95,7 +98,7 @@ class LoggedRequests:
         return len(self.request_ids)
 
     def rows(self, chosen: Ints | Mask) -> Self:
-        """Return these requests, over the same lanes."""
+        """Return the chosen requests, over the same lanes."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         per_request = {
             name: values[chosen]
@@ -105,6 +108,9 @@ class LoggedRequests:
         return type(self)(**(columns | per_request))
 
     def clusters(self) -> Ints:
-        """Return the number of each request's conversation, shape (n,): requests of one are not independent."""
+        """Return the number of each request's conversation, shape (n,).
+
+        Requests of one conversation are not independent of each other.
+        """
         keys = np.char.add(np.char.add(self.accounts, "\n"), self.conversation_ids)
         return np.asarray(np.unique(keys, return_inverse=True)[1], np.intp)

@@ -1,7 +1,7 @@
 """Reads telemetry exports as logged requests: one row per request whose lane was drawn, over one fixed list of lanes.
 
-Two passes: the first reads small columns and says which rows there are (`telemetry_index`), the second reads whole rows, part by
-part. `LogReader` may be sent to another process, which reads its own parts of files that both can open.
+There are two passes. The first one reads small columns and finds the rows (`index`). The second one reads whole rows,
+part by part. A `LogReader` can be sent to another process, which then reads its own part of the files.
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,7 +66,7 @@ _TYPES: Final[dict[str, pa.DataType]] = {
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
 }
-# Columns, and parts of a candidate, that an older version lacks are unknown there.
+# If an older export lacks a column or a part of a candidate, its values are unknown.
 _READ: Final = [
     *(name for name in _COLUMNS if name != "candidates"),
     *(f"candidates.list.element.{_CANDIDATE.field(part).name}" for part in range(_CANDIDATE.num_fields)),
@@ -76,16 +76,16 @@ _SCHEMA: Final = pa.schema([pa.field(name, _TYPES.get(name, pa.float64())) for n
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogReader:
-    """The requests of an export, found but not yet read; `read` takes any slice of them.
+    """The requests of an export, indexed but not yet read; `read` returns any slice of them.
 
     Args:
-        files: Of attempts; the index refers to them by number.
-        index: Where the requests lie.
-        trained_names: Of the lanes of `index`.
-        lane_book: What was noted of them.
-        reward, reward_std: Shape (n,); NaN where nothing is known.
+        files: Files of attempts; the index refers to them by number.
+        index: Places of the requests in the files.
+        trained_names: Trained names of the lanes of `index`.
+        lane_book: Notes about the lanes.
+        reward, reward_std: Shape (n,), reward and its standard deviation; NaN if the answer was not judged.
         n_features: Length of a feature vector.
-        forgotten: Whose texts and features may not be read.
+        forgotten: Accounts of which texts or features may not be read.
     """
 
     files: tuple[Path, ...]
@@ -102,11 +102,11 @@ class LogReader:
 
     @property
     def lane_ids(self) -> tuple[str, ...]:
-        """The lanes, in the order of every part's columns."""
+        """Lane ids, in the order of the columns of every part."""
         return self.index.lane_ids
 
     def part(self, start: int, stop: int) -> "LogReader":
-        """Return a reader of requests start..stop-1 alone, small enough to be sent to another process."""
+        """Return a reader of requests start..stop-1 only, small enough to be sent to another process."""
         part = slice(start, min(stop, len(self)))
         index = self.index
         only = replace(
@@ -176,17 +176,19 @@ def open_logs(
     *,
     rules: Mapping[str, RewardRule] = REWARD_RULES,
 ) -> LogReader:
-    """Find the requests of an export, or of several that lie side by side in one folder and may overlap.
+    """Index the requests of an export, or of several exports in one folder, which may overlap.
 
-    A request is a row when its lane was drawn. Its last attempt on that lane counts, the cost of all its attempts is added up, and
-    feedback is joined whenever it came; the last word of each giver on each metric counts. Feedback on an answer that a fallback
-    gave says nothing of the drawn lane: the reward is NaN then. Embeddings are left out, and what accounts had deleted or took
-    back by the time of the newest export, in all of them.
+    - A request becomes a row if its lane was drawn. Its last attempt on that lane counts.
+    - The costs of all its attempts are added up.
+    - Feedback is joined, however late it came. The last value of each giver for each metric counts.
+    - Feedback on the answer of a fallback says nothing about the drawn lane. The reward is NaN then.
+    - Embeddings are left out.
+    - What accounts erased or took back, by the time of the newest export, is left out of all exports.
 
     Args:
-        folder: As `llmdeal export` wrote it, of schema version 1 or newer.
-        since, until: Window of the requests' start, aware; None: all there are.
-        rules: How feedback becomes a reward.
+        folder: Folder that `llmdeal export` wrote, of schema version 1 or newer.
+        since, until: Window of the requests' start, aware times; None: no limit.
+        rules: Metric -> rule that turns its feedback into a reward.
 
     Raises:
         TelemetryError: There is no export, or one is damaged or newer than this program.
@@ -223,7 +225,10 @@ def iterate_logs(
     *,
     rules: Mapping[str, RewardRule] = REWARD_RULES,
 ) -> Iterator[LoggedRequests]:
-    """Yield the requests in order of time, at most `rows_per_part` at once, all over the same lanes; otherwise as `open_logs`."""
+    """Yield the requests in order of time, at most `rows_per_part` at once, all over the same lanes.
+
+    The other arguments and the errors are those of `open_logs`.
+    """
     yield from _parts(open_logs(folder, since, until, rules=rules), rows_per_part)
 
 
@@ -233,7 +238,10 @@ def _parts(reader: LogReader, rows_per_part: int) -> Iterator[LoggedRequests]:
 
 
 def _joined(first: LoggedRequests, others: Iterator[LoggedRequests], n_requests: int) -> LoggedRequests:
-    """Put parts together, one at a time into arrays of the whole length: all parts beside the whole would take twice the memory."""
+    """Join parts, one at a time, into arrays of the whole length.
+
+    All parts in memory next to the joined arrays would take twice the memory.
+    """
     if len(first) == n_requests:
         return first
     whole: dict[str, Any] = {field.name: getattr(first, field.name) for field in fields(first)}
@@ -246,7 +254,7 @@ def _joined(first: LoggedRequests, others: Iterator[LoggedRequests], n_requests:
     for logs in others:
         for name in names:
             part = getattr(logs, name)
-            if part.dtype.itemsize > whole[name].dtype.itemsize:  # longer texts than before
+            if part.dtype.itemsize > whole[name].dtype.itemsize:  # the part has longer texts
                 whole[name] = whole[name].astype(part.dtype)
             whole[name][start : start + len(logs)] = part
         start += len(logs)
@@ -254,7 +262,7 @@ def _joined(first: LoggedRequests, others: Iterator[LoggedRequests], n_requests:
 
 
 def _lane_book(lanes: tuple[Path, ...], attempts: tuple[Path, ...], index: RequestIndex) -> LaneBook:
-    """Return what was noted of lanes; of those that were not, what attempts call their models."""
+    """Return the notes about lanes; a lane without a note gets the model name that its attempts have."""
     book = read_lane_book(lanes)
     unnoted = set(index.lane_ids) - set(book.latest)
     if not unnoted:
@@ -264,7 +272,7 @@ def _lane_book(lanes: tuple[Path, ...], attempts: tuple[Path, ...], index: Reque
 
 
 def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
-    """Return these rows in this order, reading only the row groups that hold them."""
+    """Return the given rows of the files, in the given order, reading only the row groups that hold them."""
     tables, places = [_SCHEMA.empty_table()], [np.empty(0, np.intp)]
     for number in np.unique(file):
         place = np.flatnonzero(file == number)
@@ -272,9 +280,8 @@ def _read_rows(files: tuple[Path, ...], file: Ints, row: Ints) -> pa.Table:
         sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         group_of_row = np.searchsorted(starts, row[place], side="right") - 1
-        for group in np.unique(
-            group_of_row
-        ):  # one by one: dictionaries of several groups are not read into one list column
+        # One group at a time: pyarrow cannot read the dictionaries of several groups into one list column.
+        for group in np.unique(group_of_row):
             is_here = group_of_row == group
             table = _with_all_columns(parquet.read_row_group(int(group), columns=_READ)).cast(_SCHEMA, safe=False)
             tables.append(table.take(row[place[is_here]] - starts[group]))
@@ -289,7 +296,7 @@ def _with_all_columns(table: pa.Table) -> pa.Table:
 
 
 def _prompts(table: pa.Table, kept: Levels) -> npt.NDArray[np.object_]:
-    """Return the texts that may be read, shape (n,); None for the others."""
+    """Return the texts that may be read, shape (n,); None in place of other texts."""
     prompts = np.full(len(table), None, np.object_)
     may_be_read = kept >= FULL
     prompts[may_be_read] = table["prompt_text"].to_numpy()[may_be_read]
@@ -297,7 +304,10 @@ def _prompts(table: pa.Table, kept: Levels) -> npt.NDArray[np.object_]:
 
 
 def _features(table: pa.Table, version: int, n_features: int, kept: Levels) -> Float32s:
-    """Return the vectors of this version, shape (n, n_features); NaN rows for requests without one that may be read."""
+    """Return the feature vectors of this version, shape (n, n_features).
+
+    Requests without a vector that may be read get a row of NaN.
+    """
     vectors = whole_column(table, "features")
     has_one = vectors.is_valid().to_numpy(zero_copy_only=False) & (kept >= FEATURES)
     has_one &= (_floats(table["features_version"]) == version) & (list_lengths(vectors) == n_features)
@@ -307,7 +317,7 @@ def _features(table: pa.Table, version: int, n_features: int, kept: Levels) -> F
 
 
 def _n_features(files: tuple[Path, ...], index: RequestIndex) -> int:
-    """Return the length of a feature vector of the index's version."""
+    """Return the length of a feature vector of the index's features version; 0 if there is none."""
     for path in files if index.features_version else ():
         parquet = pq.ParquetFile(path)
         for group in range(parquet.num_row_groups):
@@ -324,5 +334,5 @@ def _floats(column: "pa.ChunkedArray[Any]") -> Floats:
 
 
 def _texts(column: Any) -> npt.NDArray[np.str_]:
-    """Return the texts of an Arrow array; what is unknown becomes empty."""
+    """Return the texts of an Arrow array; an unknown text becomes empty."""
     return np.asarray(pc.fill_null(column, "").to_numpy(zero_copy_only=False), np.str_)

@@ -1,4 +1,4 @@
-"""Joins feedback to the requests of an index, whenever it came and in whichever export it lies."""
+"""Joins feedback to the requests of an index, however late it came and whichever export holds it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,21 +17,25 @@ _COLUMNS: Final = ("request_id", "metric_name", "value", "given_by", "received_a
 
 
 def rewards_of(index: RequestIndex, files: Sequence[Path], rules: Mapping[str, RewardRule]) -> tuple[Floats, Floats]:
-    """Return each request's reward and its standard deviation, shape (n,); NaN where nothing is known of the drawn lane's answer.
+    """Return each request's reward and its standard deviation, shape (n,).
+
+    Both are NaN if the drawn lane's answer was not judged.
 
     Args:
         index: The requests.
-        files: Of feedback, the newest export first.
-        rules: How a metric's values become a reward.
+        files: Files of feedback, the newest export first.
+        rules: Metric -> rule that turns its values into a reward.
     """
     n_requests = len(index)
-    tables = [_known(pq.read_table(path, columns=list(_COLUMNS), partitioning=None), index) for path in files]
+    tables = [
+        _on_indexed_requests(pq.read_table(path, columns=list(_COLUMNS), partitioning=None), index) for path in files
+    ]
     if not tables or n_requests == 0:
         return np.full(n_requests, np.nan), np.full(n_requests, np.nan)
     table = pa.concat_tables(tables)
     request_index = table["request_index"].to_numpy().astype(np.intp)
     metric_names, given_by = (table[name].to_numpy(zero_copy_only=False) for name in ("metric_name", "given_by"))
-    # Copies of one piece of feedback, from exports that overlap, are one word of one giver: all but one go here.
+    # Exports that overlap hold copies of the same feedback; only one of the copies is kept.
     standing = keep_last(
         request_index, metric_names, given_by, table["received_at"].cast(pa.timestamp("us")).to_numpy()
     )
@@ -41,8 +45,8 @@ def rewards_of(index: RequestIndex, files: Sequence[Path], rules: Mapping[str, R
     return reward, reward_std
 
 
-def _known(feedback: pa.Table, index: RequestIndex) -> pa.Table:
-    """Return the feedback on requests of the index, with their number."""
+def _on_indexed_requests(feedback: pa.Table, index: RequestIndex) -> pa.Table:
+    """Return the feedback on requests of the index, with `request_index`, the request's number, in place of its id."""
     request_index = pc.index_in(feedback["request_id"], value_set=index.request_ids)
     return (
         feedback.drop_columns(["request_id"])

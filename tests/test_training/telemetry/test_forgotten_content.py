@@ -1,4 +1,4 @@
-"""What an account takes back, or has deleted, is neither exported nor read, not even from exports that are older."""
+"""Content that an account took back or erased is neither exported nor read, not even from older exports."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 @pytest.fixture
 def audit(engine: Engine) -> AuditRepository:
-    """Three accounts with a request each, and one that says nothing."""
+    """Three accounts with a request each, and a fourth that no test limits."""
     audit = AuditRepository(engine, lambda: NOON + DAY)
     accounts = AccountRepository(audit)
     for number, name in enumerate((*ACCOUNTS, "plain")):
@@ -57,13 +57,13 @@ def export(engine: Engine, out: Path, until: timedelta = 2 * DAY) -> Path:
     return out
 
 
-def told(folder: Path) -> dict[str, tuple[bool, bool]]:
-    """Return of each account that is read whether there are texts, and whether there are features."""
+def readable_content(folder: Path) -> dict[str, tuple[bool, bool]]:
+    """Return account -> (whether its text can be read, whether its features can)."""
     logs = read_logs(folder)
     has_features = np.isfinite(logs.features).all(axis=1) if logs.features.shape[1] else np.zeros(len(logs), bool)
     return {
-        str(account): (prompt is not None, bool(known))
-        for account, prompt, known in zip(logs.accounts, logs.prompts, has_features, strict=True)
+        str(account): (prompt is not None, bool(has))
+        for account, prompt, has in zip(logs.accounts, logs.prompts, has_features, strict=True)
     }
 
 
@@ -75,34 +75,37 @@ def texts_in(out: Path) -> set[Any]:
     }
 
 
-def test_an_account_that_limits_what_is_logged_is_exported_so(
-    engine: Engine, audit: AuditRepository, tmp_path: Path
-) -> None:
+def test_an_export_keeps_to_the_limits_of_an_account(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
     limit(audit)
 
     out = export(engine, tmp_path / "out")
 
-    assert told(out) == {"acme": (True, True), "quiet": (False, False), "half": (False, True), "plain": (True, True)}
+    assert readable_content(out) == {
+        "acme": (True, True),
+        "quiet": (False, False),
+        "half": (False, True),
+        "plain": (True, True),
+    }
     assert texts_in(out) == {"words of acme", "words of plain", "an answer", "a comment", None}
     comments = pq.read_table(out / "feedback", partitioning=None).to_pylist()
     assert [row["comment"] for row in comments] == ["a comment", None, None, "a comment"]
 
 
-def test_older_exports_are_read_as_accounts_let_them_be_since(
+def test_newer_limits_of_accounts_hold_for_older_exports_too(
     engine: Engine, audit: AuditRepository, tmp_path: Path
 ) -> None:
     export(engine, tmp_path / "all" / "old")
-    assert set(told(tmp_path / "all").values()) == {(True, True)}
+    assert set(readable_content(tmp_path / "all").values()) == {(True, True)}
     limit(audit)
     TelemetryErasure(engine, audit).forget("acme", "ann", has_rows=True)
 
     export(engine, tmp_path / "all" / "new", 3 * DAY)
 
-    assert told(tmp_path / "all") == {"quiet": (False, False), "half": (False, True), "plain": (True, True)}
-    assert "acme" in told(tmp_path / "all" / "old")  # alone, it cannot know
+    assert readable_content(tmp_path / "all") == {"quiet": (False, False), "half": (False, True), "plain": (True, True)}
+    assert "acme" in readable_content(tmp_path / "all" / "old")  # alone, it has no list of erased accounts
 
 
-def test_an_export_that_grows_is_read_so_too(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_limits_hold_for_an_export_that_grows(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
     append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
     TelemetryErasure(engine, audit).forget("acme", "ann", has_rows=False)
     later = attempt_row(9, account="acme", started_at=NOON + DAY + timedelta(hours=1), prompt_text="after that")
@@ -119,7 +122,7 @@ def test_an_export_that_grows_is_read_so_too(engine: Engine, audit: AuditReposit
     assert "after that" in texts_in(tmp_path / "out")
 
 
-def test_an_export_that_grows_lets_go_of_what_it_should_not_hold_any_more(
+def test_an_export_that_grows_drops_content_that_it_may_no_longer_hold(
     engine: Engine, audit: AuditRepository, tmp_path: Path
 ) -> None:
     first = append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
@@ -130,12 +133,12 @@ def test_an_export_that_grows_lets_go_of_what_it_should_not_hold_any_more(
 
     assert (first.attempt_rows, first.feedback_rows) == (4, 4)
     assert (second.attempt_rows, second.feedback_rows) == (3, 3)
-    assert told(tmp_path / "out") == {"quiet": (False, False), "half": (False, True), "plain": (True, True)}
+    assert readable_content(tmp_path / "out") == {"quiet": (False, False), "half": (False, True), "plain": (True, True)}
     assert texts_in(tmp_path / "out") == {"words of plain", "an answer", "a comment", None}
     assert append_telemetry(engine, None, NOON + DAY, tmp_path / "out").files == second.files
 
 
-def test_what_is_limited_more_later_is_let_go_of_then(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_a_stricter_limit_drops_more_content(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
     append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
     for content, expected in (("features", (False, True)), ("none", (False, False))):
         AccountRepository(audit).change("acme", "test", logged_content=content)
@@ -147,7 +150,7 @@ def test_what_is_limited_more_later_is_let_go_of_then(engine: Engine, audit: Aud
         assert (row["prompt_text"] is not None, row["features"] is not None) == expected
 
 
-def test_a_file_of_which_nothing_is_left_goes(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_a_file_without_rows_left_is_deleted(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
     append_telemetry(engine, NOON - DAY, NOON + DAY, tmp_path / "out")
     for account in (*ACCOUNTS, "plain"):
         TelemetryErasure(engine, audit).forget(account, "ann", has_rows=True)
@@ -159,7 +162,7 @@ def test_a_file_of_which_nothing_is_left_goes(engine: Engine, audit: AuditReposi
     assert len(read_logs(tmp_path / "out")) == 0
 
 
-def test_what_is_stored_late_of_a_forgotten_request_is_not_exported(
+def test_rows_of_a_forgotten_request_that_are_stored_late_are_not_exported(
     engine: Engine, audit: AuditRepository, tmp_path: Path
 ) -> None:
     TelemetryErasure(engine, audit).forget("acme", "ann", has_rows=True)
@@ -168,20 +171,20 @@ def test_what_is_stored_late_of_a_forgotten_request_is_not_exported(
 
     out = export(engine, tmp_path / "out")
 
-    assert "acme" not in told(out)
+    assert "acme" not in readable_content(out)
     assert not {"was under way", "of it"} & texts_in(out)
 
 
-def test_who_lets_everything_be_logged_again_is_exported_again(
+def test_an_account_without_limits_again_is_exported_again(
     engine: Engine, audit: AuditRepository, tmp_path: Path
 ) -> None:
     limit(audit)
     AccountRepository(audit).change("quiet", "test", logged_content="full")
 
-    assert told(export(engine, tmp_path / "out"))["quiet"] == (True, True)
+    assert readable_content(export(engine, tmp_path / "out"))["quiet"] == (True, True)
 
 
-def test_the_list_cannot_be_taken_away_unnoticed(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
+def test_a_changed_list_of_erased_accounts_is_refused(engine: Engine, audit: AuditRepository, tmp_path: Path) -> None:
     limit(audit)
     out = export(engine, tmp_path / "out")
     (out / "forgotten.json").write_text(json.dumps({"accounts": []}))

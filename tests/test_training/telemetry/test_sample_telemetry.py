@@ -1,4 +1,4 @@
-"""The sample export is what its maker makes, and shows what it says."""
+"""The sample export can be written again by its script, and holds what judging needs."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from training.telemetry.reader import read_logs
 SAMPLE = ROOT / "data" / "samples" / "telemetry"
 
 
-def test_the_sample_is_small_and_has_what_judging_takes() -> None:
+def test_the_sample_is_small_and_has_what_judging_needs() -> None:
     logs = read_logs(SAMPLE)
 
     assert (len(logs), len(logs.lane_ids)) == (360, 6)
@@ -26,7 +26,7 @@ def test_the_sample_is_small_and_has_what_judging_takes() -> None:
 
 
 @pytest.mark.slow
-def test_its_maker_makes_it_again(tmp_path: Path) -> None:
+def test_its_script_writes_it_again(tmp_path: Path) -> None:
     write_sample(tmp_path / "again")
 
     kept, again = read_logs(SAMPLE), read_logs(tmp_path / "again")

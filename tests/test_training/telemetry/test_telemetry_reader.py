@@ -1,4 +1,4 @@
-"""What the gateway exported is what learning and judging read, from the oldest schema version on."""
+"""Learning and judging read what the gateway exported, from the oldest schema version on."""
 
 import json
 import pickle
@@ -60,7 +60,7 @@ def assert_same(left: LoggedRequests, right: LoggedRequests) -> None:
         assert same, name
 
 
-def test_an_export_of_version_1_is_read_for_ever() -> None:
+def test_an_export_of_version_1_can_still_be_read() -> None:
     logs = read_logs(VERSION_1)
 
     assert len(logs) == 38
@@ -87,7 +87,7 @@ def test_an_export_of_version_1_is_read_for_ever() -> None:
     assert np.isnan(logs.reward[fallen])
 
 
-def test_an_export_of_version_2_is_read_for_ever() -> None:
+def test_an_export_of_version_2_can_still_be_read() -> None:
     logs = read_logs(VERSION_2)
 
     assert logs.lane_ids == ("sandbox/eu", "sandbox/large", "sandbox/small")
@@ -95,20 +95,19 @@ def test_an_export_of_version_2_is_read_for_ever() -> None:
     noted = LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
     assert logs.lane_book is not None
     assert logs.lane_book.latest["sandbox/small"] == logs.lane_book.at["prices", "sandbox/small"] == noted
-    told = (logs.belief_shift, logs.demotion, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
-    shift, demotion, limits, shares, snapshots = (np.empty(0) if column is None else column for column in told)
+    columns = (logs.belief_shift, logs.demotion, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
+    shift, demotion, limits, shares, snapshots = (np.empty(0) if column is None else column for column in columns)
     assert shift.tolist() == [[-0.25, 0, 0.5]] * 3
-    assert demotion.tolist() == [[0, 0, 0]] * 3  # it does not say
+    assert demotion.tolist() == [[0, 0, 0]] * 3  # the log does not say
     assert np.array_equal(shares, [np.nan, 0.9, np.nan], equal_nan=True)
     assert (limits.tolist(), snapshots.tolist()) == ([64] * 3, ["prices"] * 3)
     assert np.array_equal(logs.reward, [1, np.nan, np.nan], equal_nan=True)
 
 
-def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
-    row = attempt_row(
-        7, conversation_id="talk", prompt_text="why?", policy="softmax", router_version="base-1", total_ms=125.0, quality_bar=0.5,
-        quality_of_best=0.9, max_output_tokens=77, price_snapshot_id="today",
-    )  # fmt: skip
+def test_a_row_has_the_logged_values(engine: Engine, tmp_path: Path) -> None:
+    answer: dict[str, Any] = {"total_ms": 125.0, "quality_bar": 0.5, "quality_of_best": 0.9, "max_output_tokens": 77}
+    names = {"policy": "softmax", "router_version": "base-1", "price_snapshot_id": "today"}
+    row = attempt_row(7, conversation_id="talk", prompt_text="why?", **names, **answer)
 
     logs = read_logs(exported(engine, tmp_path / "out", row))
 
@@ -138,13 +137,13 @@ def test_a_row_says_what_was_logged(engine: Engine, tmp_path: Path) -> None:
         1_234e-9,
     )
     assert logs.quality_bar[0] == 0.5
-    told = (logs.quality_of_best, logs.max_output_tokens, logs.price_snapshots)
-    assert [None if column is None else column.tolist() for column in told] == [[0.9], [77], ["today"]]
+    optional = (logs.quality_of_best, logs.max_output_tokens, logs.price_snapshots)
+    assert [None if column is None else column.tolist() for column in optional] == [[0.9], [77], ["today"]]
     assert np.isnan([logs.willingness_to_pay_usd[0], logs.reward[0], logs.reward_std[0]]).all()
     assert logs.is_answered.tolist() == [True]
 
 
-def test_parts_and_slices_are_the_whole_whatever_the_sizes(engine: Engine, tmp_path: Path) -> None:
+def test_parts_and_slices_of_any_size_make_up_the_whole(engine: Engine, tmp_path: Path) -> None:
     rows = [
         attempt_row(n, prompt_text="x" * n, features=None if n % 3 else np.full(3, n, np.float32)) for n in range(20)
     ]
@@ -179,15 +178,15 @@ def test_lanes_that_come_and_go_share_one_list(engine: Engine, tmp_path: Path) -
 def test_only_drawn_attempts_are_rows_and_the_others_add_to_the_cost(engine: Engine, tmp_path: Path) -> None:
     failed: dict[str, Any] = {"outcome": "upstream_error", "cost_nusd": 0}
     rows = [
-        *(attempt_row(0, **failed), attempt_row(0, attempt=1, cost_nusd=5)),  # a retry on the drawn lane
-        *(
-            attempt_row(1, **failed),
-            attempt_row(1, attempt=1, propensity=None, lane_id=LANES[1], cost_nusd=7),
-        ),  # a fallback
+        # a retry on the drawn lane
+        *(attempt_row(0, **failed), attempt_row(0, attempt=1, cost_nusd=5)),
+        # a fallback
+        *(attempt_row(1, **failed), attempt_row(1, attempt=1, propensity=None, lane_id=LANES[1], cost_nusd=7)),
+        # a race
         *(
             attempt_row(2, cost_nusd=None),
             attempt_row(2, attempt=1, propensity=None, outcome="superseded", cost_nusd=1),
-        ),  # a race
+        ),
         attempt_row(3, candidates=None),
         attempt_row(4, endpoint="/v1/embeddings"),
     ]
@@ -197,13 +196,11 @@ def test_only_drawn_attempts_are_rows_and_the_others_add_to_the_cost(engine: Eng
     assert logs.request_ids.tolist() == [f"request-{n:06}" for n in range(3)]
     assert logs.is_answered.tolist() == [True, False, True]
     assert np.array_equal(logs.cost_usd, [5e-9, 7e-9, np.nan], equal_nan=True)
-    assert np.array_equal(logs.reward, [1, np.nan, 1], equal_nan=True)  # the fallback's praise is not the drawn lane's
+    assert np.array_equal(logs.reward, [1, np.nan, 1], equal_nan=True)  # a fallback's praise says nothing here
     assert set(logs.chosen) == {logs.lane_ids.index(LANES[0])}
 
 
-def test_feedback_counts_whenever_it_came_and_the_last_word_of_each_giver_stands(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_late_feedback_counts_and_the_last_value_of_each_giver_stands(engine: Engine, tmp_path: Path) -> None:
     feedback = [
         feedback_row(0, received_at=NOON + 9 * DAY),
         *(feedback_row(1, value=1.0), feedback_row(1, value=0.0, received_at=NOON + DAY)),
@@ -218,7 +215,7 @@ def test_feedback_counts_whenever_it_came_and_the_last_word_of_each_giver_stands
     assert logs.reward_std[2] < logs.reward_std[0]
 
 
-def test_exports_side_by_side_are_one_and_what_they_share_counts_once(engine: Engine, tmp_path: Path) -> None:
+def test_exports_in_one_folder_are_read_together_and_shared_rows_count_once(engine: Engine, tmp_path: Path) -> None:
     log(engine, *map(attempt_row, range(10)), *map(feedback_row, range(10)))
     whole = tmp_path / "whole"
     export_telemetry(engine, NOON, NOON + DAY, whole)
@@ -231,7 +228,7 @@ def test_exports_side_by_side_are_one_and_what_they_share_counts_once(engine: En
     assert_same(read_logs(tmp_path / "many"), read_logs(whole))
 
 
-def test_of_two_copies_the_newer_export_is_believed(engine: Engine, tmp_path: Path) -> None:
+def test_of_two_copies_the_one_in_the_newer_export_counts(engine: Engine, tmp_path: Path) -> None:
     out = tmp_path / "many"
     log(engine, attempt_row(0, prompt_text="kept at first"))
     export_telemetry(engine, NOON, NOON + DAY, out / "z")
@@ -242,7 +239,7 @@ def test_of_two_copies_the_newer_export_is_believed(engine: Engine, tmp_path: Pa
     assert read_logs(out).prompts.tolist() == [None]
 
 
-def test_the_window_is_of_the_requests_and_not_of_their_feedback(engine: Engine, tmp_path: Path) -> None:
+def test_the_window_holds_for_requests_and_not_for_their_feedback(engine: Engine, tmp_path: Path) -> None:
     out = exported(engine, tmp_path / "out", *map(attempt_row, range(5)), feedback_row(2, received_at=NOON + DAY))
 
     logs = read_logs(out, NOON + timedelta(seconds=1), NOON + timedelta(seconds=3))
@@ -265,7 +262,7 @@ def test_an_export_without_requests_is_no_error(engine: Engine, tmp_path: Path) 
     st.lists(feedback_rows(), max_size=3),
 )
 @pytest.mark.slow
-def test_whatever_the_schema_allows_is_read(
+def test_every_row_that_the_schema_allows_is_read(
     engine: Engine, tmp_path: Path, rows: list[AttemptRow], feedback: list[FeedbackRow]
 ) -> None:
     with engine.begin() as connection:
@@ -287,7 +284,7 @@ def test_whatever_the_schema_allows_is_read(
     assert logs.quality.shape == (len(drawn), len(logs.lane_ids))
 
 
-def test_a_reader_may_be_sent_to_another_process() -> None:
+def test_a_reader_can_be_sent_to_another_process() -> None:
     reader = open_logs(VERSION_1)
 
     assert_same(pickle.loads(pickle.dumps(reader)).read(3, 9), reader.read(3, 9))
@@ -323,7 +320,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             {"schema_version": 99},
             r"is of telemetry schema version 99, this program reads up to version \d: upgrade llmdeal here",
         ),
-        ({"schema_version": None}, "names no schema version"),
+        ({"schema_version": None}, "has no valid schema version"),
         ({"format": "something"}, "is not the manifest of an export"),
         ({"files": None}, "lacks its list of files"),
         ({"files": [{"path": "../../x", "sha256": ""}]}, "names a file outside its folder"),
@@ -344,7 +341,7 @@ def test_a_folder_without_an_export_says_how_to_make_one(tmp_path: Path) -> None
         read_logs(tmp_path)
 
 
-def test_what_was_learned_online_is_added_up_over_both_shifts(engine: Engine, tmp_path: Path) -> None:
+def test_the_belief_shift_is_the_sum_of_both_online_shifts(engine: Engine, tmp_path: Path) -> None:
     shifted = replace(
         candidate_table(),
         quality_shift=np.array([0.5, np.nan, -0.25], np.float32),
