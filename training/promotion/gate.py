@@ -1,13 +1,17 @@
-"""Whether a challenger may take the champion's place: only if logs that neither learnt from show that it is better, and no guarded metric is worse.
+"""Decides whether a challenger may replace the champion, on logs that neither of them learned from.
 
-- *Gain*: the lower end of the interval of the utility gained is above a margin.
-- *Guards over all requests* (quality, cost, latency): the end for the worse of each interval is within its margin. All have to hold, each at full confidence: an
-  intersection-union test (Berger 1982), which needs no correction for being several.
-- *Guards of groups* (each account, each kind of request): quality must not be shown to fall by more than a margin. One account's few requests can seldom prove that nothing
-  fell, so here the burden lies on harm: a group stops the promotion where its estimate is below the margin and its fall is beyond luck, at 5% over all groups together
-  (Bonferroni: each of k at 5% / k). Groups too small to tell are named in the verdict.
+The logs have to show that the challenger is better and that no guarded metric is worse:
 
-Where the logs cannot tell, nothing is promoted.
+- *Gain*: the lower end of the interval of the utility gain is above a margin.
+- *Guards over all requests* (quality, cost, latency): the worse end of each interval is within its margin. All guards
+  have to hold, each at full confidence. This is an intersection-union test (Berger 1982), so it needs no correction for
+  multiple tests.
+- *Guards of groups* (each account, each kind of request): quality must not be shown to fall by more than a margin. The
+  few requests of one account can seldom prove that quality did not fall. So here harm has to be proved: a group stops
+  the promotion if its estimate is below the margin and its fall is statistically significant, at 5% over all groups
+  together (Bonferroni: each of k groups at 5% / k). The verdict names the groups that are too small to tell.
+
+If the logs cannot tell, the challenger is not promoted.
 """
 
 from collections.abc import Iterator
@@ -35,23 +39,23 @@ from training.telemetry.logged_requests import LoggedRequests
 Names = npt.NDArray[np.str_]
 Ints = npt.NDArray[np.intp]
 _MOST_NAMED = 20
-"""Groups too small to tell that a verdict names one by one."""
+"""Largest number of too small groups that a verdict names one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
-    """What a challenger has to show.
+    """Conditions that a challenger has to meet.
 
     Args:
-        least_gain_usd: Utility a request that it has to gain for sure, USD.
-        quality_margin: Most that quality may fall over all requests, 0..1.
-        cost_margin: Most that cost may rise over all requests, as a share of the champion's. Cost counts in the utility
-            already: this is for bills that nobody expected.
-        latency_margin: Likewise for latency.
-        group_quality_margin: Most that quality may fall in a group, 0..1.
-        group_error: Chance of stopping for luck's sake a challenger that harms no group, over all groups.
-        fewest_of_group: Effective number of judged requests from which a group can tell.
-        comparison: How the two are judged.
+        least_gain_usd: Gain of utility per request that the lower end of its interval has to exceed, USD.
+        quality_margin: Largest fall of quality over all requests, 0..1.
+        cost_margin: Largest rise of cost over all requests, as a share of the champion's cost. The utility already
+            includes cost; this margin protects the operator from unexpected bills.
+        latency_margin: Largest rise of latency over all requests, as a share of the champion's latency.
+        group_quality_margin: Largest fall of quality in a group, 0..1.
+        group_error: Probability, over all groups, of stopping a challenger by chance although it harms no group.
+        fewest_of_group: Effective number of judged requests that a group needs before it is tested.
+        comparison: Settings of the comparison of the two bundles.
     """
 
     least_gain_usd: float = 0.0
@@ -72,14 +76,15 @@ def judge_bundles(
     settings: GateSettings | None = None,
     rule: GreedyPolicy | None = None,
 ) -> Verdict:
-    """Judge two bundles by the policy that uses them.
+    """Return the verdict on a challenger bundle, compared with the champion bundle under the same policy.
 
     Args:
-        logs: That neither learnt from: later ones.
+        logs: Logged requests that neither bundle learned from, so later ones.
         challenger, champion: Folders of the bundles.
-        judged_at: The present, aware.
-        settings: None: the defaults.
-        rule: The policy; its beliefs are replaced. None: `best_value` at the settings' value of a good answer.
+        judged_at: Present time, aware.
+        settings: Conditions to meet; None: the defaults.
+        rule: Policy; its beliefs are replaced by each bundle's. None: `best_value` at the settings' value of a good
+            answer.
 
     Raises:
         router.errors.BundleError: A bundle is unusable.
@@ -101,15 +106,15 @@ def judge_challenger(
     settings: GateSettings | None = None,
     learner: RewardLearner | None = None,
 ) -> Verdict:
-    """Judge two policies.
+    """Return the verdict on a challenger policy, compared with the champion's policy.
 
     Args:
-        logs: That neither learnt from: later ones.
-        challenger, champion: The policies.
-        versions: Of their bundles, the challenger's first.
-        judged_at: The present, aware.
-        settings: None: the defaults.
-        learner: Of the reward model; None: the one that the settings name.
+        logs: Logged requests that neither policy's bundle learned from, so later ones.
+        challenger, champion: Policies to compare.
+        versions: Versions of their bundles, the challenger's first.
+        judged_at: Present time, aware.
+        settings: Conditions to meet; None: the defaults.
+        learner: Learner of the reward model; None: the one that the settings name.
     """
     settings = settings or GateSettings()
     try:
@@ -134,7 +139,7 @@ def judge_challenger(
 
 
 def _policy_of(logs: LoggedRequests, folder: Path, rule: GreedyPolicy) -> EvaluationPolicy:
-    """Return the policy of a bundle: by the logged beliefs where they are its own, else by asking it."""
+    """Return the policy with a bundle's beliefs: the logged ones if all are its own, else the bundle is asked."""
     version = load_bundle(folder).version
     if len(logs) and (logs.router_versions == version).all():
         return replace(rule, title=version)
@@ -153,55 +158,53 @@ def _overall_guards(difference: PolicyJudgement, standing: PolicyJudgement, sett
         change = difference.intervals.get(metric)
         name = _TITLES[metric]
         if change is None or not np.isfinite(margin):
-            why = difference.refusals.get(metric) or standing.refusals.get(metric) or ("no such interval can be made",)
+            why = difference.refusals.get(metric) or standing.refusals.get(metric) or (_NO_INTERVAL,)
             yield Guard(name, metric, None, None, 0.0 if not np.isfinite(margin) else margin, "unknown", why[0])
             continue
         worst = -change.low if metric == "quality" else change.high
         is_kept = worst <= margin
         digits = _DIGITS[metric]
-        note = f"changes by {_span(change, digits)}; {margin:.{digits}f} for the worse {'are' if is_kept else 'would have been'} allowed"
+        allowed = f"up to {margin:.{digits}f} for the worse {'is' if is_kept else 'would have been'} allowed"
+        note = f"changes by {_span(change, digits)}; {allowed}"
         yield Guard(name, metric, None, change, margin, "kept" if is_kept else "broken", note)
 
 
 def _standing(standing: PolicyJudgement, metric: GuardedMetric) -> float:
-    found = standing.intervals.get(metric)
-    return float("nan") if found is None else max(found.estimate, 0.0)
+    interval = standing.intervals.get(metric)
+    return float("nan") if interval is None else max(interval.estimate, 0.0)
 
 
 def _group_guards(judge: PolicyJudge, settings: GateSettings) -> Iterator[Guard]:
     groups = [*_groups("account", judge.logs.accounts, None), *_groups("kind", kinds_of(judge.logs), UNKNOWN_KIND)]
     samples = judge.quality_sample(judge.policies[0]), judge.quality_sample(judge.policies[1])
-    found = {name: _change_within(judge, samples, rows, settings) for name, rows in groups}
-    telling = {name: change for name, change in found.items() if change is not None}
+    changes = {name: _change_within(judge, samples, rows, settings) for name, rows in groups}
+    telling = {name: change for name, change in changes.items() if change is not None}
     quantile = NormalDist().inv_cdf(1 - settings.group_error / max(len(telling), 1))
     margin = settings.group_quality_margin
     for name, (value, error) in telling.items():
         interval = Interval(value, value - quantile * error, value + quantile * error)
         is_broken = value < -margin and interval.high < 0
-        note = f"changes by {_span(interval, 3)}, over {len(telling)} groups together; a fall by more than {margin:.3f} that is beyond luck stops"
-        yield Guard(f"quality, {name}", "quality", name, interval, margin, "broken" if is_broken else "kept", note)
-    small = [name for name, change in found.items() if change is None]
-    for name in small[:_MOST_NAMED]:
-        yield Guard(
-            f"quality, {name}",
-            "quality",
-            name,
-            None,
-            margin,
-            "unknown",
-            "too few judged requests of this group count to tell",
+        note = (
+            f"changes by {_span(interval, 3)}, interval for {len(telling)} groups together; a statistically "
+            f"significant fall of more than {margin:.3f} stops the promotion"
         )
+        yield Guard(f"quality, {name}", "quality", name, interval, margin, "broken" if is_broken else "kept", note)
+    small = [name for name, change in changes.items() if change is None]
+    for name in small[:_MOST_NAMED]:
+        note = "this group has too few judged requests to tell"
+        yield Guard(f"quality, {name}", "quality", name, None, margin, "unknown", note)
     if len(small) > _MOST_NAMED:
         rest = f"{len(small) - _MOST_NAMED} more groups"
-        yield Guard(f"quality, {rest}", "quality", rest, None, margin, "unknown", "likewise")
+        note = "these groups have too few judged requests to tell"
+        yield Guard(f"quality, {rest}", "quality", rest, None, margin, "unknown", note)
 
 
 def _groups(word: str, names: Names, left_out: str | None) -> Iterator[tuple[str, Ints]]:
     """Yield each group's name and rows, ascending."""
-    found, number = np.unique(names, return_inverse=True)
+    group_names, number = np.unique(names, return_inverse=True)
     order = np.argsort(number, kind="stable")
-    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(found))))
-    for name, rows in zip(found.tolist(), parts, strict=True):
+    parts = np.split(order, np.searchsorted(number[order], np.arange(1, len(group_names))))
+    for name, rows in zip(group_names.tolist(), parts, strict=True):
         if name != left_out:
             yield f"{word} {name}", rows
 
@@ -209,7 +212,7 @@ def _groups(word: str, names: Names, left_out: str | None) -> Iterator[tuple[str
 def _change_within(
     judge: PolicyJudge, samples: tuple[JudgedSample, JudgedSample], rows: Ints, settings: GateSettings
 ) -> tuple[float, float] | None:
-    """Return (change of quality, its standard error) within a group; None: too few judged requests tell."""
+    """Return (change of quality, its standard error) within a group; None if it has too few judged requests."""
     first, second = (sample.rows(rows) for sample in samples)
     if np.array_equal(first.policy, second.policy):
         return 0.0, 0.0
@@ -229,11 +232,12 @@ def _mean_and_error(estimate: Estimate, conversations: Conversations) -> tuple[f
 def _against_gain(difference: PolicyJudgement, settings: GateSettings) -> Iterator[str]:
     gain = difference.intervals.get("utility_usd")
     if gain is None:
-        why = difference.refusals.get("utility_usd") or ("no such interval can be made of it",)
+        why = difference.refusals.get("utility_usd") or (_NO_INTERVAL,)
         yield f"The logs cannot tell whether utility rises: {'; '.join(why)}."
     elif gain.low <= settings.least_gain_usd:
         yield (
-            f"Utility changes by {_span(gain, 6)} USD a request: the lower end has to be above {settings.least_gain_usd:g} to show that it rises."
+            f"Utility changes by {_span(gain, 6)} USD a request: the lower end has to be above "
+            f"{settings.least_gain_usd:g} to show that it rises."
         )
 
 
@@ -242,7 +246,7 @@ def _against_guards(guards: tuple[Guard, ...]) -> Iterator[str]:
         if guard.outcome == "broken":
             yield f"{guard.name[0].upper()}{guard.name[1:]} {guard.note}."
         elif guard.outcome == "unknown" and guard.group is None:
-            yield f"The logs cannot tell what becomes of {guard.name}: {guard.note}."
+            yield f"The logs cannot tell how {guard.name} changes: {guard.note}."
 
 
 def _span(interval: Interval | None, digits: int) -> str:
@@ -251,5 +255,6 @@ def _span(interval: Interval | None, digits: int) -> str:
     return f"{interval.estimate:+.{digits}f} ({interval.low:+.{digits}f} to {interval.high:+.{digits}f})"
 
 
+_NO_INTERVAL = "no interval of the chosen kind can be computed"
 _TITLES: dict[GuardedMetric, str] = {"quality": "quality", "cost_usd": "cost", "latency_ms": "latency"}
 _DIGITS: dict[GuardedMetric, int] = {"quality": 3, "cost_usd": 6, "latency_ms": 0}

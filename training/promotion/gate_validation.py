@@ -1,7 +1,11 @@
-"""How often the promotion gate errs, on traffic of which the truth is known: `python -m training.promotion.gate_validation`.
+"""Measures how often the promotion gate errs, on simulated traffic: `python -m training.promotion.gate_validation`.
 
-Each night has its own logs. The champion's beliefs are poor; the challenger's are as poor in another way (no gain), better, or better but for a small account that
-they send to the cheapest lane.
+The truth about simulated traffic is known. Each night has its own logs. The champion's beliefs are poor. There are
+three challengers:
+
+- its beliefs are as poor, in another way: there is no gain;
+- its beliefs are better;
+- its beliefs are better, except that they send a small account to the cheapest lane.
 """
 
 import argparse
@@ -42,19 +46,19 @@ def _harmful(traffic: Traffic, seed: int) -> LoggedRequests:
 
 
 CHALLENGERS: Mapping[str, Callable[[Traffic, int], LoggedRequests]] = MappingProxyType(
-    {"no gain": _as_poor, "better": _better, "better, but for an eighth of the requests, one account's": _harmful}
+    {"no gain": _as_poor, "better": _better, "better, but worse for one account, an eighth of the requests": _harmful}
 )
 
 
 def judge_night(name: str, seed: int) -> tuple[bool, bool]:
-    """Return whether a night's challenger passes, and whether a guard of an account or a kind is what stops it."""
-    made = make_traffic(_NIGHT, seed)
-    is_small = np.arange(len(made.logs)) % _SMALL_ACCOUNT_SHARE == 0
-    traffic = replace(made, logs=replace(made.logs, accounts=np.where(is_small, "umbrella", "acme")))
-    known = CHALLENGERS[name](traffic, seed + 1_000_000)
+    """Return whether a night's challenger passes, and whether a guard of an account or a kind of request stops it."""
+    drawn = make_traffic(_NIGHT, seed)
+    is_small = np.arange(len(drawn.logs)) % _SMALL_ACCOUNT_SHARE == 0
+    traffic = replace(drawn, logs=replace(drawn.logs, accounts=np.where(is_small, "umbrella", "acme")))
+    with_challenger = CHALLENGERS[name](traffic, seed + 1_000_000)
     verdict = judge_challenger(
         traffic.logs,
-        GreedyPolicy("best_value", _WORTH_USD, beliefs=lambda logs: known),
+        GreedyPolicy("best_value", _WORTH_USD, beliefs=lambda logs: with_challenger),
         GreedyPolicy("best_value", _WORTH_USD),
         ("challenger", "champion"),
         datetime(2026, 1, 1, tzinfo=UTC),
@@ -66,13 +70,13 @@ def judge_night(name: str, seed: int) -> tuple[bool, bool]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Measure how often the promotion gate errs.")
-    parser.add_argument("--nights", type=int, default=400, help="for each challenger")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
-    asked = parser.parse_args()
+    parser.add_argument("--nights", type=int, default=400, help="number of nights for each challenger")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="number of processes")
+    options = parser.parse_args()
     print("| challenger | passes | stopped by an account or a kind |\n|---|---|---|", flush=True)
-    with ProcessPoolExecutor(asked.workers) as pool:
+    with ProcessPoolExecutor(options.workers) as pool:
         for name in CHALLENGERS:
-            nights = np.array(list(pool.map(partial(judge_night, name), range(asked.nights), chunksize=10)))
+            nights = np.array(list(pool.map(partial(judge_night, name), range(options.nights), chunksize=10)))
             passed, guarded = nights.mean(axis=0)
             print(f"| {name} | {passed:.1%} | {guarded:.1%} |", flush=True)
 

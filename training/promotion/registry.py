@@ -1,6 +1,7 @@
-"""The registry of bundles in MLflow: what each retraining was made of and what came of it, and which bundle is champion, which challenger.
+"""The registry of bundles in MLflow: inputs and results of each retraining, and which bundle is champion or challenger.
 
-Runs hold settings, hashes, counts and figures, the manifest, the card, the verdict and two pictures: no request, prompt, answer or feedback.
+A run holds settings, hashes, counts and figures, the manifest, the card, the verdict and two pictures. It holds no
+request, prompt, answer or feedback.
 """
 
 import logging
@@ -31,10 +32,10 @@ class RetrainRun:
     """One retraining, for the registry.
 
     Args:
-        fingerprint: Hash of all its inputs; a run is recorded once.
+        fingerprint: Hash of all its inputs; runs with the same hash are recorded once.
         bundle: Folder of the challenger.
-        champion: Folder of the bundle that it came from.
-        verdict: What the gate said.
+        champion: Folder of the bundle that the challenger was learned from.
+        verdict: Verdict of the promotion gate.
         parameters: Name -> setting, hash or count.
         figures: Name -> number.
         pictures: PNG files.
@@ -50,15 +51,15 @@ class RetrainRun:
 
 
 def default_address(bundles: Path) -> str:
-    """Return the tracking address of a database beside the folder of bundles."""
+    """Return the tracking address of a database next to the folder of bundles."""
     return f"sqlite:///{bundles.absolute().parent / DATABASE_FILE}"
 
 
 class BundleRegistry:
-    """MLflow's model registry at a tracking address: `sqlite:///…/mlflow.db`, or a server's.
+    """MLflow's model registry at a tracking address: `sqlite:///…/mlflow.db`, or the address of a server.
 
     Args:
-        address: Of the tracking server or database.
+        address: Address of the tracking server or database.
 
     Raises:
         SettingsError: MLflow cannot use the address.
@@ -69,14 +70,17 @@ class BundleRegistry:
         with self._one_line_errors():
             import mlflow
 
-            logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table it makes
+            logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs every table that it creates
             self._client: MlflowClient = mlflow.MlflowClient(address, address)
             self._experiment_id = self._find_experiment()
 
     def record(self, run: RetrainRun) -> bool:
-        """Record a retraining, register its bundle as the challenger, and as the champion where the verdict says that it is better.
+        """Record a retraining and register its bundle as the challenger.
 
-        Return False where it was recorded before.
+        If the verdict says that it is better, the bundle becomes the champion too.
+
+        Returns:
+            False if the retraining was recorded before.
 
         Raises:
             SettingsError: MLflow cannot be reached or refuses.
@@ -95,23 +99,23 @@ class BundleRegistry:
         return True
 
     def version_of(self, alias: str) -> str | None:
-        """Return the bundle's version that an alias points to; None: to none."""
+        """Return the version of the bundle that an alias points to; None if there is no such alias."""
         from mlflow.exceptions import MlflowException
 
         try:
-            found = self._client.get_model_version_by_alias(REGISTERED, alias)
+            registered = self._client.get_model_version_by_alias(REGISTERED, alias)
         except MlflowException:
             return None
-        return str(found.tags[_VERSION])
+        return str(registered.tags[_VERSION])
 
     def _find_experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         return str(self._client.create_experiment(EXPERIMENT, self._artifact_location()))
 
     def _artifact_location(self) -> str | None:
-        """Return a folder beside a database in a file; None: wherever the server puts them."""
+        """Return a folder next to the database file; None if a server chooses the place."""
         parts = urlsplit(self._address)
         if parts.scheme != "sqlite":
             return None
@@ -139,7 +143,7 @@ class BundleRegistry:
         return str(self._client.create_model_version(REGISTERED, source, run_id, tags).version)
 
     def _register_first_champion(self, folder: Path) -> None:
-        """Make the registry and enter the bundle that was there before it."""
+        """Create the registry if it does not exist, and register the bundle that was in use before it."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -161,9 +165,10 @@ class BundleRegistry:
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as problem:
-            said = " ".join(str(problem).split())[:200]
+            message = " ".join(str(problem).split())[:200]
             raise SettingsError(
-                f"--track {_without_password(self._address)}: {said}: give sqlite:///FILE or a server's address, or --track none"
+                f"--track {_without_password(self._address)}: {message}: give sqlite:///FILE or a server's address, or "
+                "--track none"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""A few of the nights on which the gate is tried."""
+"""Tries the gate on a few of the simulated nights."""
 
 import pytest
 
