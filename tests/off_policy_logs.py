@@ -1,4 +1,4 @@
-"""Logged requests for tests: small ones by hand, and any as a real export."""
+"""Logged requests for tests: small ones by hand, and a writer of real exports."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,16 +21,23 @@ from training.telemetry.logged_requests import LoggedRequests
 def logs_by_hand(
     probability: list[list[float]], chosen: list[int], reward: list[float], **changes: Any
 ) -> LoggedRequests:
-    """Requests over two or more lanes, each its own conversation, with these chances, draws and rewards (NaN: not judged)."""
+    """Return requests over two or more lanes, each a conversation of its own.
+
+    Args:
+        probability: Probabilities of the lanes of each request.
+        chosen: Column of the drawn lane of each request.
+        reward: Reward of each request; NaN: not judged.
+        changes: Other columns to replace.
+    """
     n, m = len(chosen), len(probability[0])
-    made = make_traffic(Scenario(n_requests=n), 0).logs
+    drawn = make_traffic(Scenario(n_requests=n), 0).logs
     chances = np.array(probability, np.float32)
     columns = ("quality", "quality_std", "completion_tokens", "expected_cost_usd", "expected_latency_ms")
     return replace(
-        made,
-        lane_ids=made.lane_ids[:m],
+        drawn,
+        lane_ids=drawn.lane_ids[:m],
         trained_names=(None,) * m,
-        **{name: getattr(made, name)[:, :m] for name in columns},
+        **{name: getattr(drawn, name)[:, :m] for name in columns},
         is_eligible=np.ones((n, m), np.bool_),
         probability=chances,
         chosen=np.array(chosen, np.intp),
@@ -42,7 +49,7 @@ def logs_by_hand(
 
 
 def write_export(logs: LoggedRequests, folder: Path) -> Path:
-    """Write these requests as the gateway's own export, judged ones with a thumb; return its folder."""
+    """Write the requests as an export of the gateway, with a thumb for each judged one, and return its folder."""
     engine = open_database(str(folder / "telemetry.db"))
     rows = [attempt_row(row, **_attempt(logs, row)) for row in range(len(logs))]
     judged = np.flatnonzero(np.isfinite(logs.reward)).tolist()

@@ -1,11 +1,15 @@
-"""Judging policies on what another policy logged: estimators, intervals, diagnostics, and when to say that the logs cannot tell.
+"""Judges policies on the logs of another policy: estimators, intervals, diagnostics, and limits of what logs can tell.
 
-What every estimator here takes for granted:
+All estimators here assume:
 
-- *Logged chances are true*: `propensity` is the number that was drawn with. A mean weight far from 1 says that it was not.
-- *Support*: a lane that the judged policy would take could have been drawn. Where not, nothing can be known; see `diagnostics`.
-- *No hidden hand*: given what was logged, the draw depends on nothing else. Holds by construction, as the gateway draws.
-- *Conversations are independent of each other*, the requests of one are not; see `intervals`.
-- *Missing at random*: whether an answer was judged depends on the request's logged columns and the lane, not on how good the answer was beyond them;
-  see `observation`.
+- *True propensities*: `propensity` is the probability that the lane was drawn with. A mean weight far from 1 shows that
+  it is not.
+- *Support*: each lane that the judged policy would take could have been drawn. If it could not, the logs cannot tell;
+  see `diagnostics`.
+- *No hidden confounder*: given the logged columns, the draw depends on nothing else. The way the gateway draws ensures
+  this.
+- *Independent conversations*: conversations are independent of each other, but the requests of one conversation are
+  not; see `intervals`.
+- *Missing at random*: whether an answer was judged depends on the request's logged columns and on the lane, but not on
+  the quality of the answer beyond those; see `observation`.
 """

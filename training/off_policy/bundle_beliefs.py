@@ -1,4 +1,8 @@
-"""What another bundle would have believed of logged requests. It reads text, so it can only be asked where text was kept: the logged features are a part of what it sees."""
+"""The beliefs that another bundle would have had about logged requests.
+
+A bundle reads text, and the logged features are only a part of its input. So it can only be asked about requests whose
+text was kept.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +25,29 @@ _CHARACTERS, _TURNS = FEATURE_NAMES.index("log_characters"), FEATURE_NAMES.index
 
 
 class BundleBeliefs:
-    """Puts a bundle's beliefs in the place of the logged ones, of lanes as the gateway would find them in it.
+    """Replaces the logged beliefs with a bundle's beliefs, as a gateway with that bundle would have them.
 
-    Of requests that it decided itself the logged beliefs are its own, with all that the gateway had learned online by then; they stay. Of others it is asked, with
-    the accounts' corrections that it carries and without what would have been learned online on top of it, as nobody knows what that would have been. So a
-    challenger gets no credit for it, and a champion that decided does.
+    Which requests change:
 
-    A lane's trained name decides, else the vendor's name of its model, under which a retraining learned it. A lane that the bundle does not know is judged by its
-    prior where it was when it was logged; others keep what was logged: one that was calibrated, or that only the other bundle knew.
+    - Requests that the bundle decided itself keep the logged beliefs, with all that the gateway had learned online by
+      then.
+    - About other requests the bundle is asked. The account corrections in the bundle count. What the gateway would have
+      learned online on top of it is unknown and left out. So a champion that decided gets credit for online learning,
+      and a challenger does not.
 
-    Expected costs move with the expected lengths, at the rates that the logs' own costs were made with; expected latencies likewise.
+    How a lane finds its model in the bundle:
+
+    - By its trained name, else by the vendor's name of its model, which is the name that a retraining learned it under.
+    - A lane that is not in the bundle gets the belief of its prior, if it had that when it was logged.
+    - Other lanes keep the logged belief. They were calibrated, or only the other bundle was trained on them.
+
+    Expected costs and latencies change with the expected lengths, at the rates that the logs show.
 
     Args:
-        folder: Of the bundle.
+        folder: Folder of the bundle.
 
     Raises:
-        router.errors.BundleError: It is unusable.
+        router.errors.BundleError: The bundle is unusable.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +60,8 @@ class BundleBeliefs:
         """Return the requests with the bundle's beliefs.
 
         Raises:
-            CannotTellError: Text of a request that another bundle decided was not kept, or the bundle knows none of the lanes.
+            CannotTellError: The text of a request that another bundle decided was not kept, or the bundle was trained
+                on none of the lanes' models.
         """
         others = np.flatnonzero(logs.router_versions != self.version)
         if not len(others):
@@ -58,19 +70,21 @@ class BundleBeliefs:
         table = lay_out(logs.lane_ids, lanes, self._bundle.trained_names, self._bundle.ability_prior)
         if table.has_prior_only.all():
             raise CannotTellError(
-                f"bundle {self.version} was trained on none of the models in these logs: its beliefs about them are not known"
+                f"bundle {self.version} was trained on none of the models in these logs: its beliefs about them are "
+                "unknown"
             )
-        told = np.flatnonzero(~table.has_prior_only | is_judged_by_prior(logs, lanes))
+        replaced = np.flatnonzero(~table.has_prior_only | is_judged_by_prior(logs, lanes))
         asked = logs.rows(others)
-        quality, std, believed_tokens = (values[:, told].astype(np.float32) for values in self._believe(asked, table))
+        beliefs = self._believe(asked, table)
+        quality, std, believed_tokens = (values[:, replaced].astype(np.float32) for values in beliefs)
         tokens = logs.completion_tokens.copy()
-        tokens[np.ix_(others, told)] = cut_to_limit(believed_tokens, asked)
+        tokens[np.ix_(others, replaced)] = cut_to_limit(believed_tokens, asked)
         longer = tokens - logs.completion_tokens
         shift = logs.belief_shift
         return replace(
             logs,
-            quality=_with(logs.quality, others, told, quality),
-            quality_std=_with(logs.quality_std, others, told, std),
+            quality=_with(logs.quality, others, replaced, quality),
+            quality_std=_with(logs.quality_std, others, replaced, std),
             completion_tokens=tokens,
             expected_cost_usd=(logs.expected_cost_usd + longer * per_token(logs, logs.expected_cost_usd)).astype(
                 np.float32
@@ -78,11 +92,14 @@ class BundleBeliefs:
             expected_latency_ms=(logs.expected_latency_ms + longer * per_token(logs, logs.expected_latency_ms)).astype(
                 np.float32
             ),
-            belief_shift=None if shift is None else _with(shift, others, told, np.zeros_like(quality)),
+            belief_shift=None if shift is None else _with(shift, others, replaced, np.zeros_like(quality)),
         )
 
     def _believe(self, logs: LoggedRequests, table: LaneTable) -> tuple[Floats, Floats, Floats]:
-        """Return (quality, its deviation, completion tokens) of all lanes, each (n, m), one call a request, as in production."""
+        """Return (quality, its standard deviation, completion tokens) of all lanes, each (n, m).
+
+        The bundle is called once for each request, as in production.
+        """
         predictions = [self._quality_model.predict(context) for context in contexts_of(logs)]
         trained, std, tokens = (
             np.stack([getattr(each, name) for each in predictions])
@@ -97,7 +114,13 @@ class BundleBeliefs:
         return quality, quality_std, lengths
 
     def _account_shifts(self, logs: LoggedRequests, table: LaneTable, trained: Float32s) -> Floats:
-        """Return what the accounts' corrections add to the log odds of the lanes, shape (n, m), from the beliefs about the trained models."""
+        """Return the shifts of the lanes' log odds by the account corrections, shape (n, m).
+
+        Args:
+            logs: Logged requests.
+            table: Lanes.
+            trained: Shape (n, k), beliefs about the bundle's trained models.
+        """
         shifts = np.zeros((len(logs), len(table)))
         corrections = self._corrections
         if corrections is None or corrections.bundle_version != self.version:
@@ -111,7 +134,7 @@ class BundleBeliefs:
 
 
 def cut_to_limit(completion_tokens: Float32s, logs: LoggedRequests) -> Float32s:
-    """Return expected lengths (n, any), none longer than the caller's limit on the answer where the log says one."""
+    """Return expected lengths (n, any), cut to the caller's limit on the answer if the log has one."""
     limits = logs.max_output_tokens
     if limits is None:
         return completion_tokens
@@ -127,10 +150,10 @@ def contexts_of(logs: LoggedRequests) -> list[RouteContext]:
     missing = sum(prompt is None for prompt in logs.prompts)
     if missing:
         raise CannotTellError(
-            f'the text of {missing:,} of {len(logs):,} requests was not kept, and a bundle reads text: log with telemetry_content = "full", or judge '
-            "a policy on the logged beliefs"
+            f"the text of {missing:,} of {len(logs):,} requests was not kept, and a bundle reads text: log with "
+            'telemetry_content = "full", or judge a policy on the logged beliefs'
         )
-    # How long the conversation was before it was cut stands in the features.
+    # The features hold the length of the conversation before its text was cut.
     is_readable = logs.features_version == FEATURES_VERSION and logs.features.shape[1] == len(FEATURE_NAMES)
     has_shape = np.asarray(np.isfinite(logs.features).all(axis=1) if is_readable else np.zeros(len(logs)), np.bool_)
     contexts = []
@@ -152,7 +175,10 @@ def _with(values: Float32s, rows: Ints, columns: Ints, new: Float32s) -> Float32
 
 
 def per_token(logs: LoggedRequests, believed: Float32s) -> Floats:
-    """Return what one more output token adds to what is believed of each lane, shape (m,): the slope of least squares, at least 0."""
+    """Return how much one more output token adds to a belief (cost or latency) about each lane, shape (m,).
+
+    It is the slope of a least squares fit, at least 0.
+    """
     slopes = np.zeros(believed.shape[1])
     for lane in range(believed.shape[1]):
         is_known = (
@@ -165,6 +191,6 @@ def per_token(logs: LoggedRequests, believed: Float32s) -> Floats:
         design = np.stack(
             [np.ones(is_known.sum()), logs.prompt_tokens[is_known], logs.completion_tokens[is_known, lane]], axis=1
         )
-        found, *_ = np.linalg.lstsq(design, believed[is_known, lane].astype(np.float64), rcond=None)
-        slopes[lane] = max(float(found[2]), 0.0)
+        coefficients, *_ = np.linalg.lstsq(design, believed[is_known, lane].astype(np.float64), rcond=None)
+        slopes[lane] = max(float(coefficients[2]), 0.0)
     return slopes

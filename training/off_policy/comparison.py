@@ -1,4 +1,7 @@
-"""Two policies judged on the same logs: quality, cost, latency and utility of each, and of the difference, which is far better known than either."""
+"""Judges two policies on the same logs: quality, cost, latency and utility of each, and of their difference.
+
+The difference is known far more exactly than each figure alone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,19 +39,19 @@ _OF_JUDGED: frozenset[Metric] = frozenset({"quality", "utility_usd"})
 
 @dataclass(frozen=True, slots=True)
 class ComparisonSettings:
-    """How to judge.
+    """Settings of a comparison.
 
     Args:
-        method: One of `estimators.registry.ESTIMATORS`.
-        interval: One of `intervals.registry.INTERVALS`.
+        method: Name of the estimator, one of `estimators.registry.ESTIMATORS`.
+        interval: Kind of interval, one of `intervals.registry.INTERVALS`.
         level: Confidence of the intervals, 0..1.
-        value_usd: What a good answer is worth where the caller did not say, USD.
-        latency_usd_per_s: What a second of waiting costs, USD.
+        value_usd: Value of a good answer if the caller did not state one, USD.
+        latency_usd_per_s: Cost of a second of waiting, USD.
         reward_model: `trees` or `beliefs`; see `reward_model`.
-        n_folds: Of the cross-fitting.
-        seed: Of folds and trees.
-        threads: Of the trees.
-        limits: When to refuse.
+        n_folds: Number of folds of the cross-fitting.
+        seed: Seed of the folds and the trees.
+        threads: Number of threads that fit the trees.
+        limits: Limits below which the logs cannot tell.
     """
 
     method: str = "dr"
@@ -63,9 +66,9 @@ class ComparisonSettings:
     limits: SupportLimits = field(default_factory=SupportLimits)
 
     def __post_init__(self) -> None:
-        for name, known in (("method", ESTIMATORS), ("interval", INTERVALS)):
-            if getattr(self, name) not in known:
-                raise SettingsError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(known)}")
+        for name, choices in (("method", ESTIMATORS), ("interval", INTERVALS)):
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"unknown {name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
         if not 0.5 <= self.level < 1:
             raise SettingsError(f"level is {self.level}: give a number in 0.5..1, such as 0.95")
         if self.n_folds < 2:
@@ -74,13 +77,14 @@ class ComparisonSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PolicyJudgement:
-    """What the logs say of a policy, or of the difference of two.
+    """Judgement of a policy, or of the difference of two policies, by the logs.
 
     Args:
-        name: Of the policy.
-        intervals: Metric -> estimate and interval; absent where the logs cannot tell, or no interval of the wanted kind can be made.
-        refusals: Metric -> why the logs cannot tell.
-        diagnostics: What the logs hold.
+        name: Name of the policy.
+        intervals: Metric -> estimate and interval; absent if the logs cannot tell, or if no interval of the chosen kind
+            can be computed.
+        refusals: Metric -> reasons why the logs cannot tell.
+        diagnostics: Diagnostics of the support in the logs.
     """
 
     name: str
@@ -91,12 +95,12 @@ class PolicyJudgement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Two policies and their difference, first less second.
+    """Judgements of two policies and of their difference, first minus second.
 
     Args:
-        first, second, difference: What the logs say.
-        settings: By which it was judged.
-        notes: What to know when reading.
+        first, second, difference: Judgements by the logs.
+        settings: Settings of the comparison.
+        notes: Notes for the reader of the figures.
     """
 
     first: PolicyJudgement
@@ -107,13 +111,13 @@ class Comparison:
 
 
 class PolicyJudge:
-    """Judges two policies on logs; what both need (folds, reward models, observation) is made once.
+    """Judges two policies on logs. Folds, reward models and observation weights are computed once for both.
 
     Args:
-        logs: The requests.
-        first, second: The policies.
-        settings: How.
-        learner: Of the reward model; None: the one that the settings name.
+        logs: Logged requests.
+        first, second: Policies to compare.
+        settings: Settings of the comparison.
+        learner: Learner of the reward model; None: the one that the settings name.
 
     Raises:
         CannotTellError: There are no requests, or text that a policy needs was not kept.
@@ -139,33 +143,33 @@ class PolicyJudge:
 
     @cached_property
     def is_judged(self) -> Mask:
-        """Whether something is known of the answer, shape (n,). A lane that gave no whole answer was not judged."""
+        """Whether each answer was judged, shape (n,). A lane that gave no whole answer was not judged."""
         return np.isfinite(self.logs.reward) & self.logs.is_answered
 
     @cached_property
     def observation(self) -> Floats:
-        """1 / chance of being judged where judged, 0 elsewhere, shape (n,)."""
+        """Observation weight, shape (n,): 1 / probability of being judged for a judged answer, 0 for others."""
         return observation_weight(self.is_judged, observation_propensity(self.logs, self.is_judged))
 
     @cached_property
     def expected_reward(self) -> Float32s:
-        """What the reward model expects, shape (n, m); 0 where neither policy and no draw needs it."""
+        """Rewards that the reward model expects, shape (n, m); 0 for lanes that neither policy takes nor was drawn."""
         is_needed = (self.policies[0] > 0) | (self.policies[1] > 0)
         is_needed[self._rows, self.logs.chosen] = True
         return cross_fit_rewards(self.logs, is_needed, self._learner(), self._fold)
 
     @cached_property
     def estimates(self) -> tuple[Mapping[Metric, Estimate], Mapping[Metric, Estimate]]:
-        """Both policies' estimates of each metric, whether or not the logs can tell."""
+        """Estimates of each metric for both policies, even if the logs cannot tell."""
         return self._estimates(self.policies[0]), self._estimates(self.policies[1])
 
     def judgements(self) -> tuple[PolicyJudgement, PolicyJudgement, PolicyJudgement]:
-        """Return what the logs say of the first policy, the second, and the first less the second."""
+        """Return the judgements of the first policy, the second policy, and the first minus the second."""
         first, second = self.policies
         limits = self.settings.limits
         one, other = self.estimates
         difference = {metric: one[metric] - other[metric] for metric in METRICS}
-        found = (
+        parts = (
             (self.names[0], one, diagnose(self.logs, first, self.observation, self.conversations, limits)),
             (self.names[1], other, diagnose(self.logs, second, self.observation, self.conversations, limits)),
             (
@@ -176,7 +180,7 @@ class PolicyJudge:
         )
         maker = INTERVALS[self.settings.interval](self.conversations, self.settings.level)
         judged = []
-        for name, estimates, diagnostics in found:
+        for name, estimates, diagnostics in parts:
             reasons = {metric: self._refusals(metric, diagnostics) for metric in METRICS}
             intervals = {metric: maker.interval(estimates[metric]) for metric in METRICS if not reasons[metric]}
             kept = {metric: interval for metric, interval in intervals.items() if interval is not None}
@@ -186,9 +190,9 @@ class PolicyJudge:
         return judged[0], judged[1], judged[2]
 
     def _refusals(self, metric: Metric, diagnostics: Diagnostics) -> tuple[str, ...]:
-        found = refusals(diagnostics, self.settings.limits, of_judged=metric in _OF_JUDGED)
-        if found:
-            return found
+        reasons = refusals(diagnostics, self.settings.limits, of_judged=metric in _OF_JUDGED)
+        if reasons:
+            return reasons
         needed: dict[Metric, tuple[str, ...]] = {
             "cost_usd": ("cost",),
             "latency_ms": ("latency",),
@@ -196,14 +200,13 @@ class PolicyJudge:
         }
         if self.settings.latency_usd_per_s:
             needed["utility_usd"] = ("cost", "latency")
-        known = {"cost": self._cost[0], "latency": self._latency[0]}
-        few = [
-            name for name in needed.get(metric, ()) if (known[name] > 0).sum() < self.settings.limits.fewest_effective
-        ]
+        logged = {"cost": self._cost[0], "latency": self._latency[0]}
+        fewest = self.settings.limits.fewest_effective
+        few = [name for name in needed.get(metric, ()) if (logged[name] > 0).sum() < fewest]
         return tuple(f"the {name} of too few requests was logged" for name in few)
 
     def quality_sample(self, policy: Float32s) -> JudgedSample:
-        """Return what estimators read of the quality of one of the two policies."""
+        """Return the sample from which estimators estimate the quality of one of the two policies."""
         reward = np.where(self.is_judged, self.logs.reward, 0.0)
         expected = self.expected_reward if self._needs_model else None
         return self._sample(policy, self.observation, reward, expected, 1.0)
@@ -242,7 +245,7 @@ class PolicyJudge:
         return self._spent(self.logs.latency_ms, self.logs.expected_latency_ms)
 
     def _spent(self, outcome: Floats, believed: Float32s) -> tuple[Floats, Floats, Float32s | None]:
-        """Return (observation, outcome or 0, expected of every lane) of a cost or a latency."""
+        """Return (observation weight, outcome or 0 if unknown, expected outcome of every lane) of a cost or latency."""
         is_known = np.isfinite(outcome)
         observation = observation_weight(is_known, observation_propensity(self.logs, is_known))
         expected = cross_fit_spent(self.logs, believed, outcome, self._fold) if self._needs_model else None
@@ -268,12 +271,12 @@ class PolicyJudge:
 def compare_policies(
     logs: LoggedRequests, first: EvaluationPolicy, second: EvaluationPolicy, settings: ComparisonSettings | None = None
 ) -> Comparison:
-    """Judge two policies on the same logged requests.
+    """Return the comparison of two policies on the same logged requests.
 
-    Where a policy needs text, both are judged on the requests whose text was kept, and a note says so.
+    If a policy needs text, both are judged on the requests whose text was kept, and a note says so.
 
     Raises:
-        CannotTellError: There is no request that both can be judged on.
+        CannotTellError: There is no request that both policies can be judged on.
     """
     settings = settings or ComparisonSettings()
     logs, notes = keep_judgeable(logs, first, second)
@@ -281,7 +284,7 @@ def compare_policies(
     unanswered = int((~logs.is_answered).sum())
     if unanswered:
         notes.append(
-            f"requests that the lane drawn did not answer: {unanswered:,}; their cost counts, their quality is unknown"
+            f"requests that the drawn lane did not answer: {unanswered:,}; their cost counts, their quality is unknown"
         )
     missing = (
         METRICS
@@ -290,24 +293,24 @@ def compare_policies(
     )
     if settings.interval == "bernstein":
         notes.append(
-            f"no empirical Bernstein bound is made of {', '.join(missing)}: they have no known bound, or are ratios"
+            f"there is no empirical Bernstein bound of {', '.join(missing)}: they have no known bound, or are ratios"
         )
     return Comparison(*judged.judgements(), settings, tuple(notes))
 
 
 def keep_judgeable(logs: LoggedRequests, *policies: EvaluationPolicy) -> tuple[LoggedRequests, list[str]]:
-    """Return the requests that all policies can be followed on, and a note where these are not all.
+    """Return the requests that all policies can be judged on, and a note if some requests are left out.
 
     Raises:
-        CannotTellError: There is none.
+        CannotTellError: There is no such request.
     """
     if not any(policy.needs_text for policy in policies):
         return logs, []
     has_text = np.array([prompt is not None for prompt in logs.prompts], np.bool_)
     if not has_text.any():
         raise CannotTellError(
-            "no request's text was kept, and a bundle reads text (the logged features are only a part of it): log with "
-            'telemetry_content = "full", or judge a policy on the logged beliefs'
+            "no request kept its text, and a bundle reads text (the logged features are only a part of its input): log "
+            'with telemetry_content = "full", or judge a policy on the logged beliefs'
         )
     if has_text.all():
         return logs, []

@@ -1,4 +1,4 @@
-"""A comparison for people (tables for the terminal) and for programs (JSON)."""
+"""Shows a comparison: as tables in the terminal, and as JSON for programs."""
 
 from collections.abc import Iterator
 
@@ -18,24 +18,25 @@ _SCALES: dict[Metric, float] = {"quality": 1.0, "cost_usd": 1_000.0, "latency_ms
 _DIGITS: dict[Metric, int] = {"quality": 3, "cost_usd": 3, "latency_ms": 0, "utility_usd": 3}
 
 
-def print_comparison(console: Console, found: Comparison) -> None:
-    """Print figures, what the logs hold, refusals and notes."""
-    settings = found.settings
-    console.print(_figures(found))
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Print the figures, the support in the logs, the refusals and the notes."""
+    settings = comparison.settings
+    console.print(_figures(comparison))
     console.print(
-        f"[dim]{settings.method}, {settings.interval} intervals of {settings.level:.0%}; a good answer is worth {settings.value_usd:g} USD where the caller did not say.[/]"
+        f"[dim]{settings.method}, {settings.interval} intervals of {settings.level:.0%}; a good answer is worth "
+        f"{settings.value_usd:g} USD if the caller did not state a value.[/]"
     )
-    console.print(_support(found))
-    console.print(_lanes(found))
-    for line in refusal_lines(found):
+    console.print(_support(comparison))
+    console.print(_lanes(comparison))
+    for line in refusal_lines(comparison):
         console.print(line, style="yellow", markup=False)
-    for note in found.notes:
+    for note in comparison.notes:
         console.print(f"Note: {note}.", style="dim", markup=False)
 
 
-def refusal_lines(found: Comparison) -> Iterator[str]:
-    """Yield one line for each reason for which something cannot be told, with what cannot."""
-    for judged in (found.first, found.second, found.difference):
+def refusal_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield a line for each reason why the logs cannot tell, with the metrics that it concerns."""
+    for judged in (comparison.first, comparison.second, comparison.difference):
         metrics_of: dict[str, list[str]] = {}
         for metric, reasons in judged.refusals.items():
             for reason in reasons:
@@ -44,9 +45,9 @@ def refusal_lines(found: Comparison) -> Iterator[str]:
             yield f"{judged.name}: the logs cannot tell {', '.join(metrics)}: {reason}."
 
 
-def comparison_json(found: Comparison) -> dict[str, object]:
-    """Return everything as plain values, in the units of the metrics' names (a request, not 1,000)."""
-    settings = found.settings
+def comparison_json(comparison: Comparison) -> dict[str, object]:
+    """Return the comparison as plain values, in the units of the metrics' names (per request, not per 1,000)."""
+    settings = comparison.settings
     return {
         "format_version": 1,
         "method": settings.method,
@@ -54,10 +55,10 @@ def comparison_json(found: Comparison) -> dict[str, object]:
         "level": settings.level,
         "value_usd": settings.value_usd,
         "latency_usd_per_s": settings.latency_usd_per_s,
-        "first": _judged_json(found.first),
-        "second": _judged_json(found.second),
-        "difference": _judged_json(found.difference),
-        "notes": list(found.notes),
+        "first": _judged_json(comparison.first),
+        "second": _judged_json(comparison.second),
+        "difference": _judged_json(comparison.difference),
+        "notes": list(comparison.notes),
     }
 
 
@@ -89,15 +90,15 @@ def _judged_json(judged: PolicyJudgement) -> dict[str, object]:
     }
 
 
-def _figures(found: Comparison) -> Table:
+def _figures(comparison: Comparison) -> Table:
     table = Table(title="What each would have got", title_justify="left")
     table.add_column("", no_wrap=True)
     for metric in METRICS:
         table.add_column(_TITLES[metric], justify="right", no_wrap=True)
     for title, judged, is_signed in (
-        (found.first.name, found.first, False),
-        (found.second.name, found.second, False),
-        ("first − second", found.difference, True),
+        (comparison.first.name, comparison.first, False),
+        (comparison.second.name, comparison.second, False),
+        ("first − second", comparison.difference, True),
     ):
         table.add_row(title, *(_cell(judged, metric, is_signed) for metric in METRICS))
     return table
@@ -117,7 +118,7 @@ def span_text(interval: Interval, scale: float = 1.0, digits: int = 3, is_signed
     return f"{estimate} ({low} to {high})"
 
 
-def _support(found: Comparison) -> Table:
+def _support(comparison: Comparison) -> Table:
     headings = (
         "requests",
         "judged",
@@ -134,9 +135,9 @@ def _support(found: Comparison) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     for title, judged in (
-        (found.first.name, found.first),
-        (found.second.name, found.second),
-        ("first − second", found.difference),
+        (comparison.first.name, comparison.first),
+        (comparison.second.name, comparison.second),
+        ("first − second", comparison.difference),
     ):
         row = judged.diagnostics
         apart = row.disagreement
@@ -155,13 +156,13 @@ def _support(found: Comparison) -> Table:
     return table
 
 
-def _lanes(found: Comparison) -> Table:
+def _lanes(comparison: Comparison) -> Table:
     table = Table(title="How often each lane was drawn, and would be", title_justify="left")
     table.add_column("lane", no_wrap=True)
     for heading in ("logged", "first", "second", "judged answers"):
         table.add_column(heading, justify="right")
-    second = {lane.lane_id: lane for lane in found.second.diagnostics.lanes}
-    first = {lane.lane_id: lane for lane in found.first.diagnostics.lanes}
+    second = {lane.lane_id: lane for lane in comparison.second.diagnostics.lanes}
+    first = {lane.lane_id: lane for lane in comparison.first.diagnostics.lanes}
     for lane_id in dict.fromkeys([*first, *second]):
         lane = first.get(lane_id) or second[lane_id]
         shares = [f"{side[lane_id].wanted:.1%}" if lane_id in side else "0.0%" for side in (first, second)]

@@ -1,4 +1,4 @@
-"""What the logs hold of a policy, and when that is too little to say anything."""
+"""Measures how well the logs support a judgement of a policy, and decides when they cannot tell."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,17 @@ from training.telemetry.logged_requests import Floats, LoggedRequests
 
 @dataclass(frozen=True, slots=True)
 class SupportLimits:
-    """When logs are refused. The defaults are rules of thumb; looser ones give figures that mean less than they seem to.
+    """Limits beyond which logs are refused. The defaults are rules of thumb; with looser limits figures can mislead.
 
     Args:
-        fewest_effective: Least effective number of judged requests; below it, intervals cover less than they say.
-        fewest_conversations: Least number of conversations with a judged draw.
-        largest_share: No single request may carry more than this share of the weight.
-        most_unsupported: Most of the policy's probability that may lie on lanes that could not have been drawn.
-        rare_below: A lane that was drawn with less than this probability counts as rarely drawn (told, not refused).
-        most_mean_weight_error: The mean weight is 1 but for luck; farther from 1 by so many standard errors, the logged chances are wrong.
+        fewest_effective: Smallest effective number of judged requests; with fewer, intervals cover less than their
+            level.
+        fewest_conversations: Smallest number of conversations with a judged draw.
+        largest_share: Largest share of the weight that a single request may have.
+        most_unsupported: Largest share of the policy's probability on lanes that could not have been drawn.
+        rare_below: Probability below which a drawn lane counts as rarely drawn; that is reported, not refused.
+        most_mean_weight_error: Largest distance of the mean weight from 1, in standard errors. The mean is 1 except for
+            chance, so a larger distance shows that the logged probabilities are wrong.
     """
 
     fewest_effective: float = 100.0
@@ -32,13 +34,13 @@ class SupportLimits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaneOverlap:
-    """How often a lane was drawn, and would be.
+    """How often a lane was drawn in the logs, and how often the policy would take it.
 
     Args:
-        lane_id: The lane.
-        logged, wanted: Shares of requests, by probability, of the logs and of the policy.
-        unsupported: Share of all requests in which the policy would take it and the logs never could.
-        n_judged: Judged answers of it.
+        lane_id: Lane id.
+        logged, wanted: Mean probability of the lane in the logs, and under the policy.
+        unsupported: Share of all requests in which the policy would take the lane but it could not have been drawn.
+        n_judged: Number of judged answers of the lane.
     """
 
     lane_id: str
@@ -50,17 +52,19 @@ class LaneOverlap:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Diagnostics:
-    """What the logs hold of a policy, or of the difference of two.
+    """Support in the logs for a policy, or for the difference of two policies.
 
     Args:
-        n_requests, n_judged, n_conversations: In the logs; conversations are those with a judged request that counts.
-        effective: (sum w)^2 / sum w^2 over all requests (Kish 1965).
-        effective_judged: The same over judged requests, with their observation weights.
-        largest_share: Of the judged requests' weight, the largest single one's.
-        mean_weight, mean_weight_error: Mean of w, which is 1 when the logged chances are right, and its distance from 1 in standard errors.
-        unsupported, rare: Shares of the policy's probability on lanes that could not be drawn, and rarely were.
-        lanes: By lane, those that either would take.
-        disagreement: Of a difference: how often the two would take different lanes, 0..1. None: of a single policy.
+        n_requests, n_judged, n_conversations: Numbers in the logs; a conversation counts if it has a judged request
+            with a weight above 0.
+        effective: Effective number of all requests, (sum w)^2 / sum w^2 (Kish 1965).
+        effective_judged: Effective number of judged requests, with their observation weights.
+        largest_share: Largest share of a single request in the weight of the judged requests.
+        mean_weight, mean_weight_error: Mean of w, which is 1 if the logged probabilities are right, and its distance
+            from 1 in standard errors.
+        unsupported, rare: Shares of the policy's probability on lanes that could not be drawn, and that rarely were.
+        lanes: Overlap of each lane that the logs or the policy would take.
+        disagreement: Share of requests for which two policies would take different lanes, 0..1; None for one policy.
     """
 
     n_requests: int
@@ -84,14 +88,14 @@ def diagnose(
     conversations: Conversations,
     limits: SupportLimits,
 ) -> Diagnostics:
-    """Return what the logs hold of a policy.
+    """Return the support in the logs for a policy.
 
     Args:
-        logs: The requests.
-        policy: Shape (n, m), its probabilities.
-        observation: Shape (n,), 1 / chance of being judged where judged, 0 elsewhere.
-        conversations: Of the requests.
-        limits: Say what is rare.
+        logs: Logged requests.
+        policy: Shape (n, m), the policy's probabilities.
+        observation: Shape (n,), 1 / probability of being judged for a judged request, 0 for others.
+        conversations: Conversations of the requests.
+        limits: Limits; they define when a lane counts as rarely drawn.
     """
     weight = drawn_of(policy, logs) / logs.propensity
     return _diagnose(logs, policy, weight, observation, conversations, limits, None)
@@ -105,54 +109,60 @@ def diagnose_difference(
     conversations: Conversations,
     limits: SupportLimits,
 ) -> Diagnostics:
-    """Return what the logs hold of where two policies differ; where they agree, nothing needs to be known."""
+    """Return the support in the logs for the difference of two policies.
+
+    Only requests on which the policies differ need support.
+    """
     apart = np.abs(np.asarray(first, np.float64) - second)
     disagreement = float(apart.sum(axis=1).mean() / 2)
     weight = drawn_of(apart, logs) / logs.propensity
     return _diagnose(logs, apart, weight, observation, conversations, limits, disagreement)
 
 
-def refusals(found: Diagnostics, limits: SupportLimits, *, of_judged: bool) -> tuple[str, ...]:
-    """Return why the logs cannot tell, one sentence each; empty: they can.
+def refusals(support: Diagnostics, limits: SupportLimits, *, of_judged: bool) -> tuple[str, ...]:
+    """Return the reasons why the logs cannot tell, one sentence each; empty if they can.
 
     Args:
-        found: Of a policy or a difference.
-        limits: What is too little.
-        of_judged: Whether the figure rests on judged answers (quality, utility) or on all (cost, latency).
+        support: Diagnostics of a policy or of a difference.
+        limits: Limits of the support.
+        of_judged: Whether the figure is estimated from judged answers (quality, utility) or from all (cost, latency).
     """
-    if found.disagreement == 0:
+    if support.disagreement == 0:
         return ()
     reasons = []
-    if found.unsupported > limits.most_unsupported:
-        worst = max(found.lanes, key=lambda lane: lane.unsupported)
+    if support.unsupported > limits.most_unsupported:
+        worst = max(support.lanes, key=lambda lane: lane.unsupported)
         reasons.append(
-            f"{found.unsupported:.0%} of its choices could not have been drawn when these requests were logged (mostly {worst.lane_id}; at most "
-            f"{limits.most_unsupported:.0%} may be): log with exploration on"
+            f"{support.unsupported:.0%} of its choices could not have been drawn when these requests were logged "
+            f"(mostly {worst.lane_id}; at most {limits.most_unsupported:.0%} is allowed): log with exploration on"
         )
-    effective = found.effective_judged if of_judged else found.effective
+    effective = support.effective_judged if of_judged else support.effective
     if effective < limits.fewest_effective:
         kind = "judged requests" if of_judged else "requests"
         reasons.append(
-            f"only {effective:.0f} {kind} count effectively ({limits.fewest_effective:.0f} are needed): log more, or explore more"
+            f"only {effective:.0f} {kind} count effectively ({limits.fewest_effective:.0f} are needed): log more, or "
+            "explore more"
         )
-    elif of_judged and found.n_conversations < limits.fewest_conversations:
+    elif of_judged and support.n_conversations < limits.fewest_conversations:
         reasons.append(
-            f"only {found.n_conversations} conversations have a judged request that counts ({limits.fewest_conversations} are needed)"
+            f"only {support.n_conversations} conversations have a judged request that counts "
+            f"({limits.fewest_conversations} are needed)"
         )
-    if of_judged and found.largest_share > limits.largest_share:
+    if of_judged and support.largest_share > limits.largest_share:
         reasons.append(
-            f"a single request carries {found.largest_share:.0%} of the weight (at most {limits.largest_share:.0%} may)"
+            f"a single request has {support.largest_share:.0%} of the weight (at most {limits.largest_share:.0%} is "
+            "allowed)"
         )
-    if found.disagreement is None and abs(found.mean_weight_error) > limits.most_mean_weight_error and not reasons:
+    if support.disagreement is None and abs(support.mean_weight_error) > limits.most_mean_weight_error and not reasons:
         reasons.append(
-            f"the mean weight is {found.mean_weight:.2f}, {found.mean_weight_error:+.1f} standard errors from 1: the logged probabilities are not those "
-            "that were drawn with"
+            f"the mean weight is {support.mean_weight:.2f}, {support.mean_weight_error:+.1f} standard errors from 1: "
+            "the lanes were not drawn with the logged probabilities"
         )
     return tuple(reasons)
 
 
 def drawn_of(policy: Probabilities, logs: LoggedRequests) -> Floats:
-    """Return a policy's probability of the drawn lanes, shape (n,)."""
+    """Return the policy's probability of each drawn lane, shape (n,)."""
     return policy[np.arange(len(logs)), logs.chosen].astype(np.float64)
 
 
@@ -173,7 +183,7 @@ def _diagnose(
     n_conversations = len(np.unique(conversations.number[judged > 0]))
     spread = float(weight.std()) / np.sqrt(max(len(weight), 1))
     mean_weight = float(weight.mean())
-    # Where lanes could not be drawn, the mean weight is less than 1 by just that.
+    # Lanes that could not be drawn lower the mean weight by exactly their share.
     missing = float(unsupported.sum()) / len(logs)
     return Diagnostics(
         len(logs),
@@ -192,7 +202,7 @@ def _diagnose(
 
 
 def effective_size(weight: Floats) -> float:
-    """Return (sum w)^2 / sum w^2; 0 of no weight."""
+    """Return (sum w)^2 / sum w^2; 0 if all weights are 0."""
     squares = float((weight**2).sum())
     return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0
 

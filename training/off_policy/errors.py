@@ -1,15 +1,15 @@
-"""When logs cannot tell.
+"""Errors of judging policies on logs.
 
-CannotTellError   the logs hold too little of what was asked about   (whoever logs mends: explore more, wait longer, keep text)
-PolicySpecError   a policy's description cannot be read              (caller mends)
+CannotTellError   the logs hold too little to answer   (the operator explores more, waits longer or keeps text)
+PolicySpecError   a policy spec cannot be read         (the caller corrects it)
 """
 
 from training.errors import TrainingError
 
 
 class CannotTellError(TrainingError):
-    """The logs cannot answer; the message says why and what would mend it."""
+    """The logs cannot answer; the message says why and what to do."""
 
 
 class PolicySpecError(TrainingError):
-    """A policy is described in words that nobody knows, or with settings out of range."""
+    """A policy spec has an unknown word, or a setting that is out of range."""

@@ -1,7 +1,10 @@
-"""The policies that logs can be asked about. Each maps logged requests to probabilities of lanes; the words for them are in `policy_specs`.
+"""The policies that can be judged on logs. Each maps logged requests to probabilities of lanes.
 
-Lanes that were put back, by a caller's soft preferences or as a reserve, come after the others here as they did when it was decided. Logs of before telemetry schema 3 do not
-say so: there a policy is the one that `router.policies` has for a caller without such preferences.
+The text form of a policy is read by `policy_specs`.
+
+Lanes of a larger fallback tier (a caller's soft preferences, or a reserve) come after the others, as they did at
+decision time. Logs from before telemetry schema 3 do not have the tiers. There a policy behaves as the one in
+`router.policies` does for a caller without soft preferences.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,22 +27,22 @@ class EvaluationPolicy(Protocol):
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name that reports show."""
         ...
 
     @property
     def needs_text(self) -> bool:
-        """Whether it can only be followed on requests whose text was kept."""
+        """Whether the policy can only be judged on requests whose text was kept."""
         ...
 
     def probabilities(self, logs: LoggedRequests) -> Floats:
-        """Return the probability of each lane, shape (n, m); rows sum to 1 and are 0 where a lane was not eligible."""
+        """Return the probability of each lane, shape (n, m): rows sum to 1, and lanes that were not eligible have 0."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedPolicy:
-    """The policy that logged."""
+    """The policy that the gateway used when it logged the requests."""
 
     name: str = "logged"
     needs_text: bool = False
@@ -51,21 +54,21 @@ class LoggedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class OneLane:
-    """Always the same lane; where it was not eligible, what the logged policy would do."""
+    """Takes always the same lane; if it was not eligible, does what the logged policy would do."""
 
     lane_id: str
     needs_text: bool = False
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name that reports show."""
         return f"lane:{self.lane_id}"
 
     def probabilities(self, logs: LoggedRequests) -> Floats:
         """Return 1 for the lane.
 
         Raises:
-            PolicySpecError: The logs know no such lane.
+            PolicySpecError: The logs have no such lane.
         """
         if self.lane_id not in logs.lane_ids:
             near = ", ".join(logs.lane_ids[:12])
@@ -79,16 +82,16 @@ class OneLane:
 
 @dataclass(frozen=True, slots=True)
 class GreedyPolicy:
-    """Takes the lane with the best score by the logged beliefs, or by others; ties go to the first lane.
+    """Takes the lane with the best score by the logged beliefs, or by other beliefs. The first lane wins a tie.
 
     Args:
-        rule: One of `RULES`.
-        worth_usd: What a good answer is worth where the caller did not say (`best_value`).
-        bar: Least P(good) wanted where the caller did not say (`cheapest_above_bar`).
-        latency_usd_per_s: What a second of waiting costs (`best_value`).
-        beliefs: Takes the place of the logged beliefs; None: as logged.
-        needs_text: Whether `beliefs` need the text.
-        title: For people; None: made of the rule.
+        rule: Name of the rule, one of `RULES`.
+        worth_usd: Value of a good answer if the caller did not state one (`best_value`), USD.
+        bar: Smallest P(good) that is wanted if the caller did not state one (`cheapest_above_bar`).
+        latency_usd_per_s: Cost of a second of waiting (`best_value`), USD.
+        beliefs: Function that replaces the logged beliefs; None: they stay.
+        needs_text: Whether `beliefs` needs the text.
+        title: Name that reports show; None: the rule's name.
     """
 
     rule: str
@@ -101,30 +104,30 @@ class GreedyPolicy:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name that reports show."""
         return self.title or self.rule
 
     def probabilities(self, logs: LoggedRequests) -> Floats:
-        """Return 1 for the best lane; what the logged policy would do where nothing is believed of any eligible lane."""
+        """Return 1 for the best lane; without a belief about any eligible lane, the logged policy's probabilities."""
         believed = logs if self.beliefs is None else self.beliefs(logs)
         return take_best(logs, RULES[self.rule](self, believed))
 
 
 @dataclass(frozen=True, slots=True)
 class MixedPolicy:
-    """Another policy, but for a share of requests that go to any eligible lane alike."""
+    """Mixes another policy with a uniform draw over the eligible lanes, which a share `epsilon` of requests gets."""
 
     base: EvaluationPolicy
     epsilon: float
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name that reports show."""
         return f"epsilon={self.epsilon:g},{self.base.name}"
 
     @property
     def needs_text(self) -> bool:
-        """Whether it can only be followed on requests whose text was kept."""
+        """Whether the policy can only be judged on requests whose text was kept."""
         return self.base.needs_text
 
     def probabilities(self, logs: LoggedRequests) -> Floats:
@@ -134,11 +137,13 @@ class MixedPolicy:
 
 
 def take_best(logs: LoggedRequests, scores: Floats) -> Floats:
-    """Return 1 for the best of the eligible lanes that were put back least, shape (n, m); what the logged policy would do where no eligible lane has a score.
+    """Return 1 for the best lane of the lowest fallback tier that has an eligible lane, shape (n, m).
+
+    If no eligible lane has a score, the result is the logged policy's probabilities.
 
     Args:
-        logs: The requests.
-        scores: Shape (n, m); NaN where nothing is believed of a lane.
+        logs: Logged requests.
+        scores: Shape (n, m), score of each lane; NaN if there is no belief about the lane.
     """
     is_candidate = logs.is_eligible & ~np.isnan(scores)
     if logs.demotion is not None:
@@ -170,7 +175,8 @@ def _cheapest(policy: GreedyPolicy, logs: LoggedRequests) -> Floats:
 def _cheapest_above_bar(policy: GreedyPolicy, logs: LoggedRequests) -> Floats:
     stated = logs.quality_bar
     is_above = logs.quality >= np.where(np.isnan(stated), policy.bar, stated)[:, None]
-    # Those above by cost; where none is, by quality. Nothing costs a million dollars, so that the two never meet.
+    # Lanes above the bar rank by cost, and come first; lanes below it rank by quality. No request costs a million
+    # dollars, so the two kinds of score never overlap.
     return np.where(is_above, -logs.expected_cost_usd.astype(np.float64), logs.quality.astype(np.float64) - 1e6)
 
 
@@ -192,4 +198,4 @@ RULES: Mapping[str, Callable[[GreedyPolicy, LoggedRequests], Floats]] = MappingP
         "best_quality": _best_quality,
     }
 )
-"""`best_quality` is `best_value` where money is no object; the others are those of `router.policies`."""
+"""`best_quality` is `best_value` with an unlimited value of a good answer; the others are as in `router.policies`."""

@@ -1,4 +1,7 @@
-"""Lanes of logs, laid out as the gateway lays out its own: found in any bundle, or judged by their prior, as they would be online."""
+"""Builds a lane table from logged lanes, as the gateway builds its own.
+
+So a logged lane finds its model in any bundle, or gets the belief of its prior, as it would online.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,11 +18,11 @@ from training.telemetry.logged_requests import LoggedRequests, Mask
 
 _SOURCE = "as logged"
 _SAME_STD = 0.01
-"""Deviations that are this near to each other, as a share, are the same one, logged with fewer digits."""
+"""Two standard deviations count as equal if they differ by at most this share: the log has fewer digits."""
 
 
 def latest_lanes(logs: LoggedRequests) -> list[LoggedLane]:
-    """Return the lanes of logged requests, in the order of their columns."""
+    """Return the newest note about each lane of the logged requests, in the order of their columns."""
     book = logs.lane_book or LaneBook()
     named = zip(logs.lane_ids, logs.trained_names, strict=True)
     return [book.latest.get(lane_id) or LoggedLane(trained_name=trained) for lane_id, trained in named]
@@ -28,34 +31,35 @@ def latest_lanes(logs: LoggedRequests) -> list[LoggedLane]:
 def lay_out(
     lane_ids: Sequence[str], lanes: Sequence[LoggedLane], trained_names: Sequence[str], price_prior: AbilityPrior | None
 ) -> LaneTable:
-    """Return the lanes as the gateway would lay them out for a bundle.
+    """Return the lane table that the gateway would build for a bundle.
 
     Args:
-        lane_ids: Of the rows.
-        lanes: Likewise.
+        lane_ids: Ids of the rows.
+        lanes: Notes about the rows' lanes.
         trained_names: Models of the bundle.
-        price_prior: The bundle's, for lanes of which nothing else is believed; None: it has none.
+        price_prior: The bundle's prior by price, for lanes without any other belief; None: it has none.
     """
     rows = zip(lane_ids, lanes, strict=True)
     return LaneTable.build([_lane(lane_id, lane, trained_names, price_prior) for lane_id, lane in rows], trained_names)
 
 
 def is_judged_by_prior(logs: LoggedRequests, lanes: Sequence[LoggedLane]) -> Mask:
-    """Return which lanes the gateway judged by their noted prior alone, shape (m,): not by training, nor by graded answers of their own.
+    """Return which lanes had a belief from their noted prior alone, shape (m,): not from training or graded answers.
 
-    The log does not say so, but it shows: the deviation of a belief by a prior is q (1 - q) times the prior's, whatever was learned online on top of it.
+    The log does not say so, but it follows from the numbers. The standard deviation of a belief q from a prior is
+    q (1 - q) times the prior's standard deviation, whatever was learned online on top of it.
     """
     quality, std = logs.quality.astype(np.float64), logs.quality_std.astype(np.float64)
     spread = quality * (1 - quality)
-    found = np.zeros(len(lanes), np.bool_)
+    is_by_prior = np.zeros(len(lanes), np.bool_)
     for column, lane in enumerate(lanes):
-        is_told = (spread[:, column] > 0) & np.isfinite(std[:, column])
-        if not lane.is_noted or not is_told.any():
+        is_usable = (spread[:, column] > 0) & np.isfinite(std[:, column])
+        if not lane.is_noted or not is_usable.any():
             continue
-        implied = float(np.median(std[is_told, column] / spread[is_told, column]))
+        implied = float(np.median(std[is_usable, column] / spread[is_usable, column]))
         noted = UNKNOWN_ABILITY_STD if lane.ability_std is None else lane.ability_std
-        found[column] = abs(implied - noted) <= _SAME_STD * noted
-    return found
+        is_by_prior[column] = abs(implied - noted) <= _SAME_STD * noted
+    return is_by_prior
 
 
 def _lane(lane_id: str, lane: LoggedLane, trained_names: Sequence[str], price_prior: AbilityPrior | None) -> Lane:

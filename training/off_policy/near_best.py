@@ -1,4 +1,7 @@
-"""`near_best` on logs: the relative bar, solved for the lanes that each request had, at the prices of its day, on a bundle's reference answers."""
+"""The policy `near_best` on logs.
+
+Its relative bar is solved on a bundle's reference answers, for the lanes and prices that each request had.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from training.telemetry.lane_book import LaneBook, LoggedLane
 from training.telemetry.logged_requests import Floats, Ints, LoggedRequests, Mask
 
 _SHARE_STEPS = 1_000
-"""The bar counts three digits of a share."""
+"""The bar rounds a share to three digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,10 @@ class NearBestPolicy:
     """Keeps a share of the best lane's mean quality for the least money, as `router.policies.near_best` does.
 
     Args:
-        bundle: Its reference answers are what the bar is solved on.
-        share: Wanted where the caller gave none, 0..1.
-        beliefs: By which lanes are ranked; None: the logged ones, which have to be the bundle's.
-        title: As it was asked for.
+        bundle: Bundle with the reference answers that the bar is solved on.
+        share: Share of the best lane's quality that is wanted if the caller stated none, 0..1.
+        beliefs: Function that replaces the logged beliefs; None: they stay, and have to be the bundle's.
+        title: Name that reports show.
     """
 
     bundle: Bundle
@@ -37,19 +40,19 @@ class NearBestPolicy:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name that reports show."""
         return self.title or "near_best"
 
     @property
     def needs_text(self) -> bool:
-        """Whether it can only be followed on requests whose text was kept."""
+        """Whether the policy can only be judged on requests whose text was kept."""
         return self.beliefs is not None
 
     def probabilities(self, logs: LoggedRequests) -> Floats:
         """Return 1 for the lane that the bar's rule takes.
 
         Raises:
-            CannotTellError: The logs do not hold what the bar is solved from.
+            CannotTellError: The logs lack something that the bar is solved from.
         """
         if self.beliefs is None:
             self._check_beliefs(logs)
@@ -64,68 +67,69 @@ class NearBestPolicy:
         others = int((logs.router_versions != self.bundle.version).sum())
         if others:
             raise CannotTellError(
-                f"{others:,} of {len(logs):,} requests were not decided by {self.bundle.version}: give --since and --until within its time, or ask it "
-                "about their text, bundle=DIR,near_best"
+                f"{others:,} of {len(logs):,} requests were not decided by {self.bundle.version}: give --since and "
+                "--until within its time, or ask the bundle about their text with bundle=DIR,near_best"
             )
 
     def _rules(self, logs: LoggedRequests) -> tuple[Floats, Ints]:
-        """Return (willingness to pay, the lane that is to answer everything or -1) of each request, each (n,)."""
+        """Return (willingness to pay, lane that answers every prompt or -1) of each request, each (n,)."""
         worth, alone = np.zeros(len(logs)), np.full(len(logs), -1, np.intp)
-        told = _Told.of(logs, self.bundle)
+        inputs = _BarInputs.of(logs, self.bundle)
         bars: dict[str, Bar] = {}
         for snapshot, share, rows in _alike(logs, self.share):
             is_eligible = logs.is_eligible[rows[0]]
-            told.check(logs, is_eligible, snapshot)
+            inputs.check(logs, is_eligible, snapshot)
             if snapshot not in bars:
-                bars[snapshot] = self._bar(logs, told, snapshot)
+                bars[snapshot] = self._bar(logs, inputs, snapshot)
             rule = bars[snapshot].rule(is_eligible, share) if is_eligible.any() else BarRule(0.0)
             worth[rows] = rule.willingness_to_pay_usd
             alone[rows] = -1 if rule.lane is None else rule.lane
         return worth, alone
 
-    def _bar(self, logs: LoggedRequests, told: "_Told", snapshot: str) -> Bar:
-        lanes = [told.book.at.get((snapshot, lane_id), LoggedLane()) for lane_id in logs.lane_ids]
+    def _bar(self, logs: LoggedRequests, inputs: "_BarInputs", snapshot: str) -> Bar:
+        lanes = [inputs.book.at.get((snapshot, lane_id), LoggedLane()) for lane_id in logs.lane_ids]
         table = lay_out(logs.lane_ids, lanes, self.bundle.trained_names, self.bundle.ability_prior)
         return Bar(table, self.bundle.read_reference)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Told:
-    """Which lanes the logs tell enough of.
+class _BarInputs:
+    """What the logs hold for solving a bar.
 
     Args:
-        book: What was noted of lanes.
-        is_calibrated: Shape (m,), lanes whose quality rests on graded answers that no export holds.
+        book: Notes about the lanes.
+        is_calibrated: Shape (m,), whether the belief about the lane comes from graded answers that no export holds.
     """
 
     book: LaneBook
     is_calibrated: Mask
 
     @classmethod
-    def of(cls, logs: LoggedRequests, bundle: Bundle) -> "_Told":
+    def of(cls, logs: LoggedRequests, bundle: Bundle) -> "_BarInputs":
         lanes = latest_lanes(logs)
         is_prior = lay_out(logs.lane_ids, lanes, bundle.trained_names, bundle.ability_prior).has_prior_only
         return cls(logs.lane_book or LaneBook(), is_prior & ~is_judged_by_prior(logs, lanes))
 
     def check(self, logs: LoggedRequests, is_eligible: Mask, snapshot: str) -> None:
-        """Refuse lanes that a bar cannot be solved with."""
+        """Raise CannotTellError if a bar cannot be solved with one of the eligible lanes."""
         eligible = [logs.lane_ids[column] for column in np.flatnonzero(is_eligible)]
         unnoted = [lane_id for lane_id in eligible if (snapshot, lane_id) not in self.book.at]
         if unnoted:
             raise CannotTellError(
-                f"the bar of near_best is solved from the lanes' prices, and the logs do not hold those of {unnoted[0]}: exports have them from "
-                "telemetry schema 2 on, so export again"
+                f"the bar of near_best is solved from the lanes' prices, and the logs do not hold the prices of "
+                f"{unnoted[0]}: exports have them from telemetry schema 2 on, so export again"
             )
         calibrated = [logs.lane_ids[column] for column in np.flatnonzero(is_eligible & self.is_calibrated)]
         if calibrated:
             raise CannotTellError(
-                f"the bar of near_best is solved from what is believed of each lane on the bundle's reference answers, and of {calibrated[0]} that rests "
-                "on graded answers of its own, which no export holds: judge best_value with the worth that it was solved to"
+                "the bar of near_best is solved from the belief about each lane on the bundle's reference answers, and "
+                f"the belief about {calibrated[0]} comes from graded answers of its own, which no export holds: judge "
+                "best_value with the worth that the bar was solved to"
             )
 
 
 def _alike(logs: LoggedRequests, default_share: float) -> Iterator[tuple[str, float, Ints]]:
-    """Yield (price snapshot, share, rows) of requests whose bar is the same one."""
+    """Yield (price snapshot, share, rows) of requests that have the same bar."""
     n = len(logs)
     snapshots: npt.NDArray[np.str_] = np.full(n, "") if logs.price_snapshots is None else logs.price_snapshots
     stated = np.full(n, np.nan) if logs.quality_of_best is None else logs.quality_of_best

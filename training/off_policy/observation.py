@@ -1,7 +1,9 @@
-"""How likely it was that an answer was judged: people judge few answers, and not every lane's alike.
+"""Estimates the probability that an answer was judged: people judge few answers, and more of some lanes than of others.
 
-An estimate on judged answers alone is of *them*. Dividing by the chance of being judged makes it one of all answers, if that chance depends on the request's logged columns
-and the lane alone. If people judge an answer because it is bad, beyond what the columns tell, no estimator here helps; ask all of a random share, or let a judge lane grade one.
+An estimate from judged answers is valid for *those* answers. Dividing by the probability of being judged makes it valid
+for all answers, if that probability depends only on the request's logged columns and the lane. If people judge an
+answer because it is bad, in a way that the columns do not show, no estimator here helps. Then ask for feedback on all
+answers of a random share, or let a judge lane grade a random share.
 """
 
 import numpy as np
@@ -10,16 +12,18 @@ from training.off_policy.logistic import fit_logistic, logit, sigmoid
 from training.telemetry.logged_requests import Floats, LoggedRequests, Mask
 
 LEAST_OBSERVATION = 0.002
-"""Chances count as no smaller: a single judged answer must not stand for thousands."""
+"""Smallest probability that is used, so that a single judged answer does not stand for thousands."""
 _RIDGE = 1.0
 
 
 def observation_propensity(logs: LoggedRequests, is_known: Mask) -> Floats:
-    """Return the chance that each request's outcome is known, shape (n,), in (0, 1]: logistic in the lane and what was believed of it.
+    """Return the probability that each request's outcome is known, shape (n,), in (0, 1].
+
+    It is a logistic regression on the lane and on the beliefs about it.
 
     Args:
-        logs: The requests.
-        is_known: Shape (n,), whose outcome is.
+        logs: Logged requests.
+        is_known: Shape (n,), whether the outcome is known.
     """
     n, n_known = len(logs), int(is_known.sum())
     if n_known in (0, n):
@@ -32,7 +36,7 @@ def observation_propensity(logs: LoggedRequests, is_known: Mask) -> Floats:
 
 
 def observation_weight(is_known: Mask, propensity: Floats) -> Floats:
-    """Return o: 1 / chance where known, 0 elsewhere, shape (n,)."""
+    """Return o, shape (n,): 1 / probability where the outcome is known, 0 elsewhere."""
     return np.where(is_known, 1 / propensity, 0.0)
 
 
@@ -42,9 +46,9 @@ def _design(logs: LoggedRequests) -> Floats:
     drawn = [logs.quality, logs.quality_std, logs.expected_cost_usd]
     quality, std, cost = (values[rows, logs.chosen].astype(np.float64) for values in drawn)
     numbers = np.stack([logit(quality), std, np.log(np.maximum(cost, 1e-9)), np.log1p(logs.prompt_tokens)], axis=1)
-    known = np.isfinite(numbers)
-    count = np.maximum(known.sum(axis=0), 1)
-    centred = np.where(known, numbers - np.where(known, numbers, 0).sum(axis=0) / count, 0)
+    is_finite = np.isfinite(numbers)
+    count = np.maximum(is_finite.sum(axis=0), 1)
+    centred = np.where(is_finite, numbers - np.where(is_finite, numbers, 0).sum(axis=0) / count, 0)
     scale = np.sqrt((centred**2).sum(axis=0) / count)
     lanes = np.unique(logs.chosen)
     is_lane = logs.chosen[:, None] == lanes

@@ -1,13 +1,14 @@
-"""Policies in words, as the command line takes them.
+"""Reads policy specs, the text form of policies that the command line takes.
 
 logged                                    the policy that logged
 lane:groq/llama-3.3-70b-versatile         always this lane
 best_value:worth=0.02,latency=0.001       a policy on the logged beliefs, with settings
-cheapest_above_bar:bar=0.8                likewise
-epsilon=0.1,best_value                    a tenth of the requests go anywhere
-bundle=bundles/night-2,best_value         by another bundle's beliefs; needs the text of the requests
-reference=bundles/night-1,near_best       by the logged beliefs, its bar solved on the reference answers of the bundle that logged
-bundle=bundles/night-2,near_best          by another bundle's beliefs and reference answers
+cheapest_above_bar:bar=0.8                another policy on the logged beliefs, with a setting
+epsilon=0.1,best_value                    a tenth of the requests go to a random eligible lane
+bundle=bundles/night-2,best_value         a policy on another bundle's beliefs; needs the text of the requests
+reference=bundles/night-1,near_best       near_best on the logged beliefs; its bar is solved on the reference answers of
+                                          the bundle that logged
+bundle=bundles/night-2,near_best          near_best on another bundle's beliefs and reference answers
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ def parse_policy(spec: str) -> EvaluationPolicy:
     """Return the policy that a text describes.
 
     Raises:
-        PolicySpecError: Nobody knows it, or a setting is out of range.
+        PolicySpecError: The policy is unknown, or a setting is out of range.
         router.errors.BundleError: The bundle is unusable.
     """
     sources: dict[str, Path] = {}
@@ -55,7 +56,7 @@ def parse_policy(spec: str) -> EvaluationPolicy:
         value, comma, rest = rest.partition("=")[2].partition(",")
         if not comma:
             raise PolicySpecError(
-                f"policy {spec!r}: a policy has to follow after {word}={value},: write {word}={value},best_value"
+                f"policy {spec!r}: a policy has to follow {word}={value}: write {word}={value},best_value"
             )
         if word == "epsilon":
             epsilon = _number(spec, word, value, most=1.0)
@@ -66,15 +67,15 @@ def parse_policy(spec: str) -> EvaluationPolicy:
 
 
 def parse_rule(spec: str) -> GreedyPolicy:
-    """Return the policy that a text describes, which has to be one that chooses by beliefs.
+    """Return the policy that a text describes, if it is one that chooses by the logged beliefs.
 
     Raises:
-        PolicySpecError: It is not, or nobody knows it.
+        PolicySpecError: It is another kind of policy, or unknown.
     """
     policy = parse_policy(spec)
     if not isinstance(policy, GreedyPolicy) or policy.beliefs is not None:
         raise PolicySpecError(
-            f"policy {spec!r}: bundles are judged by one of {', '.join(RULES)}: name one, with its settings"
+            f"policy {spec!r}: bundles are judged by one of {', '.join(RULES)}: give one of them, with its settings"
         )
     return policy
 
@@ -83,20 +84,20 @@ def _named(spec: str, rest: str, sources: Mapping[str, Path]) -> EvaluationPolic
     name, _, settings = rest.partition(":")
     bundle = sources.get("bundle")
     if "reference" in sources and (name != _NEAR_BEST or bundle is not None):
-        raise PolicySpecError(f"policy {spec!r}: reference= is for near_best on the logged beliefs alone: leave it out")
+        raise PolicySpecError(f"policy {spec!r}: reference= is only for near_best on the logged beliefs: leave it out")
     if name in ("logged", "lane"):
         if bundle is not None:
-            raise PolicySpecError(f"policy {spec!r}: {name} asks no bundle: leave bundle= out")
+            raise PolicySpecError(f"policy {spec!r}: {name} uses no bundle: leave bundle= out")
         if name == "logged":
             return LoggedPolicy()
         if not settings:
-            raise PolicySpecError(f"policy {spec!r}: name the lane: lane:provider/model")
+            raise PolicySpecError(f"policy {spec!r}: the lane is missing: write lane:provider/model")
         return OneLane(settings)
     if name == _NEAR_BEST:
         return _near_best(spec, rest, _settings(spec, name, settings), sources)
     if name not in RULES:
-        known = ", ".join(["logged", "lane:ID", *RULES, _NEAR_BEST])
-        raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {known}")
+        choices = ", ".join(["logged", "lane:ID", *RULES, _NEAR_BEST])
+        raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {choices}")
     values = _DEFAULTS | _settings(spec, name, settings)
     worth_usd, latency_usd_per_s, bar = values["worth"], values["latency"], values["bar"]
     if bundle is None:
@@ -112,8 +113,8 @@ def _named(spec: str, rest: str, sources: Mapping[str, Path]) -> EvaluationPolic
 def _near_best(spec: str, rest: str, settings: dict[str, float], sources: Mapping[str, Path]) -> EvaluationPolicy:
     if not sources:
         raise PolicySpecError(
-            f"policy {spec!r}: the bar of near_best is solved on a bundle's reference answers: write reference=DIR,{rest}, with the bundle that logged, "
-            f"or bundle=DIR,{rest}"
+            f"policy {spec!r}: the bar of near_best is solved on a bundle's reference answers: write "
+            f"reference=DIR,{rest} with the bundle that logged, or bundle=DIR,{rest}"
         )
     from training.off_policy.bundle_beliefs import BundleBeliefs
     from training.off_policy.near_best import NearBestPolicy
@@ -125,14 +126,13 @@ def _near_best(spec: str, rest: str, settings: dict[str, float], sources: Mappin
 
 
 def _settings(spec: str, name: str, settings: str) -> dict[str, float]:
-    known: tuple[str, ...] = _SETTINGS.get(name, ())
+    allowed: tuple[str, ...] = _SETTINGS.get(name, ())
     values: dict[str, float] = {}
     for part in filter(None, settings.split(",")):
         word, _, value = part.partition("=")
-        if word not in known:
-            raise PolicySpecError(
-                f"policy {spec!r}: {name} has no setting {word!r}: {'it has ' + ', '.join(known) if known else 'it has none'}"
-            )
+        if word not in allowed:
+            choices = f"use one of {', '.join(allowed)}" if allowed else "leave the settings out"
+            raise PolicySpecError(f"policy {spec!r}: {name} has no setting {word!r}: {choices}")
         values[word] = _number(spec, word, value, most=1.0 if word in _SHARES else None)
     return values
 

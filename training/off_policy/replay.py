@@ -1,7 +1,8 @@
-"""Real beliefs and real grades as traffic: the graded answers that a bundle carries, where each prompt was put to each of some models.
+"""Simulates traffic from real beliefs and real grades: the graded answers in a bundle.
 
-A log is drawn from them with replacement, so that the graded prompts are the whole world and the truth about a policy is known. Prices are made up (the abler, the
-dearer): they decide what is compared, not whether the comparison is right.
+It uses prompts that a set of models all answered. A log is drawn from them with replacement. So the graded prompts are
+the whole population, and the truth about a policy is known. Prices are invented: the better the model, the more
+expensive. They decide what is compared, not whether the comparison is right.
 """
 
 from dataclasses import dataclass, replace
@@ -17,21 +18,21 @@ from training.off_policy.traffic import Scenario, Traffic, World, log_world
 from training.telemetry.logged_requests import Floats, LoggedRequests
 
 N_LANES = 6
-_CHEAPEST_USD_PER_MTOK, _DEAREST_USD_PER_MTOK = 0.2, 12.0
+_LOWEST_USD_PER_MTOK, _HIGHEST_USD_PER_MTOK = 0.2, 12.0
 _MS_PER_TOKEN = 10.0
 _FEWEST_PROMPTS = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradedPool:
-    """`k` prompts and the grades of six models of all abilities, the least able first.
+    """`k` prompts and the grades of six models of different ability, the weakest first.
 
     Args:
-        names: Of the models.
-        quality: Shape (k, 6), believed by networks that saw neither the prompt nor its like.
-        score: Shape (k, 6), graded, 0..1.
-        tokens: Shape (k, 6), believed.
-        prompt_tokens, difficulty: Shape (k,).
+        names: Names of the models.
+        quality: Shape (k, 6), beliefs of networks that were not trained on the prompt or on similar ones.
+        score: Shape (k, 6), grades, 0..1.
+        tokens: Shape (k, 6), believed lengths of the answers.
+        prompt_tokens, difficulty: Shape (k,), length and believed difficulty of each prompt.
     """
 
     names: tuple[str, ...]
@@ -44,14 +45,14 @@ class GradedPool:
 
 @lru_cache(8)
 def read_pool(folder: Path, source: int) -> GradedPool:
-    """Read the graded answers of a bundle.
+    """Return the graded answers of a bundle to the prompts of one source.
 
     Args:
-        folder: Of the bundle.
-        source: Number of the corpus' source.
+        folder: Folder of the bundle.
+        source: Number of the source in the corpus.
 
     Raises:
-        SettingsError: Too few of its prompts were put to six models.
+        SettingsError: Too few of its prompts were answered by six models.
         router.errors.BundleError: The bundle is unusable.
     """
     bundle = load_bundle(folder)
@@ -62,10 +63,11 @@ def read_pool(folder: Path, source: int) -> GradedPool:
     rows = of_source[graded[:, models].all(axis=1)]
     if len(models) < N_LANES or len(rows) < _FEWEST_PROMPTS:
         raise SettingsError(
-            f"{folder}: fewer than {_FEWEST_PROMPTS} prompts of source {source} were put to {N_LANES} models"
+            f"{folder}: {N_LANES} models answered fewer than {_FEWEST_PROMPTS} prompts of source {source}: use another "
+            "source"
         )
-    able = models[np.argsort(reference.score[np.ix_(rows, models)].mean(axis=0), kind="stable")]
-    chosen = able[np.linspace(0, len(able) - 1, N_LANES).round().astype(np.intp)]
+    by_ability = models[np.argsort(reference.score[np.ix_(rows, models)].mean(axis=0), kind="stable")]
+    chosen = by_ability[np.linspace(0, len(by_ability) - 1, N_LANES).round().astype(np.intp)]
     pool = np.ix_(rows, chosen)
     return GradedPool(
         tuple(bundle.trained_names[model] for model in chosen),
@@ -78,17 +80,17 @@ def read_pool(folder: Path, source: int) -> GradedPool:
 
 
 def replay(pool: GradedPool, scenario: Scenario, seed: int) -> tuple[Traffic, LoggedRequests]:
-    """Return traffic that logs blurred beliefs, and the same requests with the pool's own: a challenger's.
+    """Return traffic with noisy logged beliefs, and the same requests with the pool's beliefs, as a challenger's.
 
     Args:
-        pool: The world.
-        scenario: Of its words, `reception`, `belief_bias` and conversations have no meaning here.
-        seed: Of the draws.
+        pool: Prompts, beliefs and grades to draw from.
+        scenario: Kind of traffic; `reception`, `belief_bias` and conversations have no effect here.
+        seed: Seed of the random generator.
     """
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(pool.score), scenario.n_requests)
     quality, tokens, prompt_tokens = pool.quality[rows], pool.tokens[rows], pool.prompt_tokens[rows]
-    rates = np.geomspace(_CHEAPEST_USD_PER_MTOK, _DEAREST_USD_PER_MTOK, N_LANES) / 1e6
+    rates = np.geomspace(_LOWEST_USD_PER_MTOK, _HIGHEST_USD_PER_MTOK, N_LANES) / 1e6
     cost = (prompt_tokens[:, None] / 5 + tokens) * rates
     latency = 300 + tokens * _MS_PER_TOKEN
     world = World(

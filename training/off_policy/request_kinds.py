@@ -1,4 +1,7 @@
-"""What kind a request is, by the structural features that are logged also where text is not: for guarding each kind by itself."""
+"""Tells the kind of a request from its structural features, so that the gate can guard each kind separately.
+
+The features are logged even if the text is not.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +14,10 @@ LONG_CHARACTERS = 4_000
 
 
 def kinds_of(logs: LoggedRequests) -> npt.NDArray[np.str_]:
-    """Return the kind of each request, shape (n,): the first that fits of `code`, `maths`, `conversation`, `long`, else `short`.
+    """Return the kind of each request, shape (n,).
 
-    `unknown` where features were not kept, or are laid out in another way.
+    It is the first of `code`, `maths`, `conversation`, `long` that fits, else `short`. It is `unknown` if the features
+    were not kept or have another layout.
     """
     n = len(logs)
     if logs.features_version != FEATURES_VERSION or logs.features.shape[1] != len(FEATURE_NAMES):

@@ -1,7 +1,8 @@
-"""What would have come of the lanes that were not drawn: the reward model of the direct method and of the doubly robust estimators.
+"""Predicts the rewards of lanes that were not drawn: the reward model of the direct and the doubly robust estimators.
 
-Cross-fitted: what is said of a request comes from a fit that saw nothing of its conversation. The port `RewardLearner` has two implementations: `BeliefLearner`
-here recalibrates what was believed when it was decided, lane by lane; `trees` adds what the features tell.
+It is cross-fitted: the prediction for a request comes from a fit without that request's conversation. The port
+`RewardLearner` has two implementations. `BeliefLearner` in this module recalibrates the logged beliefs lane by lane.
+`trees` also uses the features.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from training.off_policy.logistic import fit_logistic, logit, sigmoid
 from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests, Mask
 
 _PAIRS_AT_ONCE = 200_000
-"""Bounds the memory: a pair of request and lane takes a few hundred bytes."""
+"""Number of pairs predicted at once. It bounds the memory: a pair of request and lane takes a few hundred bytes."""
 _WITHIN_STD = 0.3
-"""How far rewards that are known exactly still scatter around their mean; so a sure reward counts only so much more than an unsure one."""
+"""Standard deviation of exactly known rewards around their mean. It limits how much more an exact reward counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,10 +26,10 @@ class LanePairs:
     """`k` pairs of a request and a lane, as a reward model reads them.
 
     Args:
-        numbers: Shape (k, p): the request's features, then what was believed of the lane; NaN where unknown.
-        quality_logit: Shape (k,), log odds of the logged belief; 0 where there was none.
+        numbers: Shape (k, p), features of the request, then beliefs about the lane; NaN where unknown.
+        quality_logit: Shape (k,), log odds of the logged belief; 0 if there was none.
         lane: Shape (k,), column of the lane.
-        n_lanes: How many lanes there are.
+        n_lanes: Number of lanes.
     """
 
     numbers: Float32s
@@ -38,7 +39,7 @@ class LanePairs:
 
     @classmethod
     def of(cls, logs: LoggedRequests, rows: Ints, lanes: Ints) -> Self:
-        """Return the pairs of these requests and lanes, both (k,)."""
+        """Return the pairs of requests (rows) and lanes, both (k,)."""
         beliefs = (logs.quality, logs.quality_std, logs.completion_tokens, logs.expected_cost_usd)
         columns = [values[rows, lanes] for values in beliefs]
         quality = columns[0].astype(np.float64)
@@ -48,12 +49,12 @@ class LanePairs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedPairs:
-    """What a reward model learns from.
+    """Judged requests, from which a reward model learns.
 
     Args:
-        pairs: The drawn lanes of judged requests.
+        pairs: Judged requests with their drawn lanes.
         reward: Shape (k,), 0..1.
-        weight: Shape (k,), mean about 1: surer rewards count for more.
+        weight: Shape (k,), mean about 1; a more certain reward has a larger weight.
     """
 
     pairs: LanePairs
@@ -62,7 +63,7 @@ class JudgedPairs:
 
     @classmethod
     def of(cls, logs: LoggedRequests, rows: Ints) -> Self:
-        """Return the judged ones among these requests."""
+        """Return the judged requests among the given rows."""
         rows = rows[np.isfinite(logs.reward[rows]) & logs.is_answered[rows]]
         std = np.nan_to_num(logs.reward_std[rows])
         weight = 1 / (std**2 + _WITHIN_STD**2)
@@ -85,7 +86,7 @@ class RewardLearner(Protocol):
     """Fits reward models. Deterministic."""
 
     def fit(self, judged: JudgedPairs) -> RewardModel:
-        """Return a reward model; without a single judged request, what was believed."""
+        """Return a reward model; without any judged request, it predicts the logged beliefs."""
         ...
 
 
@@ -107,26 +108,28 @@ class BeliefLearner:
     """Recalibrates the logged beliefs.
 
     Args:
-        lane_precision: Of the prior of a lane's shift around 0; a lane with few judged answers stays near what was believed.
-        slope_precision: Of the prior of the slope around 1.
+        lane_precision: Precision of the prior of a lane's shift around 0; it keeps a lane with few judged answers near
+            the logged belief.
+        slope_precision: Precision of the prior of the slope around 1.
     """
 
     lane_precision: float = 4.0
     slope_precision: float = 4.0
 
     def fit(self, judged: JudgedPairs) -> BeliefModel:
-        """Return the recalibration."""
+        """Return the recalibrated beliefs as a reward model."""
         pairs = judged.pairs
         design = np.zeros((len(judged.reward), 2 + pairs.n_lanes))
         design[:, 0], design[:, 1] = 1.0, pairs.quality_logit
         design[np.arange(len(design)), 2 + pairs.lane] = 1.0
         ridge = np.array([0.1, self.slope_precision, *[self.lane_precision] * pairs.n_lanes])
-        found = fit_logistic(design, judged.reward, judged.weight, ridge, np.array([0.0, 1.0, *[0.0] * pairs.n_lanes]))
-        return BeliefModel(float(found[0]), float(found[1]), found[2:])
+        centre = np.array([0.0, 1.0, *[0.0] * pairs.n_lanes])
+        fitted = fit_logistic(design, judged.reward, judged.weight, ridge, centre)
+        return BeliefModel(float(fitted[0]), float(fitted[1]), fitted[2:])
 
 
 def folds_of(conversations: Conversations, n_folds: int, seed: int) -> Ints:
-    """Return a fold for each request, shape (n,); a conversation lies in one."""
+    """Return the fold of each request, shape (n,); a conversation lies in one fold."""
     fold = np.random.default_rng(seed).permutation(len(conversations)) % n_folds
     return fold[conversations.number]
 
@@ -134,14 +137,14 @@ def folds_of(conversations: Conversations, n_folds: int, seed: int) -> Ints:
 def cross_fit_rewards(
     logs: LoggedRequests, is_needed: Mask, learner: RewardLearner, fold: Ints, most_judged: int = 200_000
 ) -> npt.NDArray[np.float32]:
-    """Return the expected rewards, shape (n, m), of pairs that are needed; 0 elsewhere.
+    """Return the expected rewards of the needed pairs, shape (n, m); 0 elsewhere.
 
     Args:
-        logs: The requests.
-        is_needed: Shape (n, m).
-        learner: Fits, once for each fold.
-        fold: Shape (n,), as `folds_of` gives them.
-        most_judged: No fit reads more judged requests; the latest are taken. Bounds time and memory.
+        logs: Logged requests.
+        is_needed: Shape (n, m), whether the expected reward of the lane is needed.
+        learner: Learner that is fitted once for each fold.
+        fold: Shape (n,), as `folds_of` returns it.
+        most_judged: Largest number of judged requests of a fit, the latest ones; it bounds time and memory.
     """
     expected = np.zeros(is_needed.shape, np.float32)
     is_judged = np.isfinite(logs.reward) & logs.is_answered

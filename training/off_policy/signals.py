@@ -1,7 +1,8 @@
-"""Which signals tell how good an answer was, and which only that nothing was found wrong with it.
+"""Separates signals that say how good an answer was from checks that only find faults.
 
-That a check found nothing says little of an answer, and the same of every lane's: averaged with thumbs it draws all lanes together. Learning may use every signal, by its
-precision; to judge policies, only signals that know good answers from bad ones are taken.
+A check without a finding says little about an answer, and says the same for all lanes. Averaged with thumbs, it makes
+all lanes look alike. Learning can use every signal, weighted by its precision. Judging policies uses only signals that
+tell good answers from bad ones.
 """
 
 from collections.abc import Mapping
@@ -13,5 +14,8 @@ _SAYS_GOOD = 0.9
 
 
 def judgement_rules(rules: Mapping[str, RewardRule] = REWARD_RULES) -> Mapping[str, RewardRule]:
-    """Return the rules of the metrics whose best value says that an answer was good: thumbs, scores, ratings, judges; not automatic checks."""
+    """Return the rules of the metrics that can say that an answer was good.
+
+    These are thumbs, scores, ratings and judges, but not automatic checks.
+    """
     return MappingProxyType({name: rule for name, rule in rules.items() if rule.best_quality >= _SAYS_GOOD})

@@ -1,7 +1,7 @@
-"""What the lanes that were not drawn would have cost, or how long they would have taken: what was believed, corrected by lane.
+"""Predicts the cost or latency of lanes that were not drawn: the logged belief, corrected by a factor for each lane.
 
-The gateway believes a cost and a latency of every lane (prices are known, lengths are predicted, speeds measured), so that one factor a lane is all that is left to learn.
-Cross-fitted like the reward model.
+The gateway already has a belief about the cost and latency of every lane: prices are known, lengths are predicted and
+speeds are measured. So only one factor per lane is left to learn. It is cross-fitted like the reward model.
 """
 
 import numpy as np
@@ -10,17 +10,17 @@ import numpy.typing as npt
 from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 
 _PRIOR_REQUESTS = 20.0
-"""A lane's factor starts from the overall one, which counts like so many requests."""
+"""Weight of the overall factor in each lane's factor, in requests."""
 
 
 def cross_fit_spent(logs: LoggedRequests, believed: Float32s, outcome: Floats, fold: Ints) -> npt.NDArray[np.float32]:
     """Return the expected outcome of every lane, shape (n, m).
 
     Args:
-        logs: The requests.
-        believed: Shape (n, m), of the outcome; NaN where nothing was.
-        outcome: Shape (n,); NaN where unknown.
-        fold: Shape (n,).
+        logs: Logged requests.
+        believed: Shape (n, m), beliefs about the outcome; NaN if there was none.
+        outcome: Shape (n,), cost or latency of the drawn lane; NaN where unknown.
+        fold: Shape (n,), fold of each request.
     """
     m = len(logs.lane_ids)
     drawn = believed[np.arange(len(logs)), logs.chosen].astype(np.float64)
@@ -38,10 +38,10 @@ def cross_fit_spent(logs: LoggedRequests, believed: Float32s, outcome: Floats, f
         factor = (np.bincount(logs.chosen[used], outcome[used], m) + prior * overall) / (
             np.bincount(logs.chosen[used], drawn[used], m) + prior
         )
-        known = learnt & is_known
-        mean = float(outcome[known].mean()) if known.any() else 0.0
-        count = np.bincount(logs.chosen[known], minlength=m)
-        by_lane = (np.bincount(logs.chosen[known], outcome[known], m) + _PRIOR_REQUESTS * mean) / (
+        seen = learnt & is_known
+        mean = float(outcome[seen].mean()) if seen.any() else 0.0
+        count = np.bincount(logs.chosen[seen], minlength=m)
+        by_lane = (np.bincount(logs.chosen[seen], outcome[seen], m) + _PRIOR_REQUESTS * mean) / (
             count + _PRIOR_REQUESTS
         )
         scaled = believed[mine] * factor

@@ -1,7 +1,8 @@
-"""Traffic of which the truth is known: for validating estimators, for tests, and to see what a comparison looks like before there are logs.
+"""Simulates traffic, about which the truth is known.
 
-Each request has a hidden difficulty and a taste; each lane an ability, a price and a speed. A lane's answer is good with a chance that depends on all of these; the beliefs
-that are logged know a part of it.
+It serves to validate estimators, to test, and to try a comparison before there are logs. Each request has a hidden
+difficulty and a taste. Each lane has an ability, a taste, a price and a speed. The probability of a good answer depends
+on difficulty, taste and ability; the logged beliefs know a part of it.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ _FIRST_MS = 300.0
 
 
 def make_traffic(scenario: Scenario, seed: int) -> Traffic:
-    """Return traffic; the same for the same seed."""
+    """Return the traffic of a scenario; the same seed gives the same traffic."""
     rng = np.random.default_rng(seed)
     return log_world(_make_world(scenario, rng), scenario, rng)
 

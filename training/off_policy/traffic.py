@@ -1,6 +1,6 @@
-"""Traffic of which the truth is known: what a gateway would have logged of a world, with what only the maker knows.
+"""Turns a simulated world into the logs that a gateway would have written, and keeps the truth about it.
 
-Two worlds are made: `synthetic` makes everything up, `replay` takes real beliefs and real grades.
+There are two kinds of world: `synthetic` invents everything, `replay` uses real beliefs and real grades.
 """
 
 from dataclasses import dataclass, replace
@@ -17,15 +17,17 @@ class Scenario:
     """A kind of traffic.
 
     Args:
-        n_requests: In one log.
-        requests_per_conversation: On average; those of one share difficulty and taste, and how they are received.
-        exploration: Share of requests whose lane is drawn from all alike; the rest goes to the best value by belief.
-        temperature_usd: Where above 0, the behaviour policy is a softmax of believed utility instead, mixed with `exploration`.
+        n_requests: Number of requests in one log.
+        requests_per_conversation: Mean size of a conversation; its requests share difficulty, taste and reception.
+        exploration: Share of requests with a lane drawn uniformly; the others get the best value by belief.
+        temperature_usd: Temperature of a softmax of believed utility, which then is the behaviour policy, mixed with
+            `exploration`; 0: no softmax.
         feedback: Share of answers that are judged.
-        feedback_by_lane: How much more often, in log odds, the dearest lane's answers are judged than the cheapest one's.
+        feedback_by_lane: Difference, in log odds, between the probabilities that answers of the most expensive and of
+            the cheapest lane are judged.
         belief_noise: Standard deviation of the logged log odds around the truth.
-        belief_bias: Added to the logged log odds of the dear lanes: beliefs that are wrong in a way that matters.
-        reception: Standard deviation, in log odds, of a conversation's own reception of all of its answers.
+        belief_bias: Shift of the logged log odds of the expensive lanes; it makes the beliefs wrong where it matters.
+        reception: Standard deviation, in log odds, of a shift that all answers of a conversation share.
     """
 
     n_requests: int = 2_000
@@ -41,16 +43,16 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class World:
-    """`n` requests and what `m` lanes would make of each.
+    """`n` requests and the results that each of `m` lanes would have.
 
     Args:
-        lane_ids: The lanes, cheapest first.
-        conversation: Shape (n,), numbers.
-        prompt_tokens: Shape (n,).
-        features: Shape (n, p), as logged.
-        chance: Shape (n, m), of a good answer.
-        believed_quality, believed_tokens, believed_cost_usd, believed_latency_ms: Shape (n, m), as logged.
-        tokens, cost_usd, latency_ms: Shape (n, m), what it would take.
+        lane_ids: Lane ids, cheapest first.
+        conversation: Shape (n,), number of each request's conversation.
+        prompt_tokens: Shape (n,), lengths of the prompts.
+        features: Shape (n, p), features as logged.
+        chance: Shape (n, m), probability of a good answer.
+        believed_quality, believed_tokens, believed_cost_usd, believed_latency_ms: Shape (n, m), beliefs as logged.
+        tokens, cost_usd, latency_ms: Shape (n, m), true values of each lane.
     """
 
     lane_ids: tuple[str, ...]
@@ -69,12 +71,12 @@ class World:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traffic:
-    """Logs, and what only the maker knows.
+    """Simulated logs, and the truth about them.
 
     Args:
-        logs: As a gateway would have them.
-        chance: Shape (n, m), true chance of a good answer by every lane, given everything but luck.
-        cost_usd, latency_ms: Shape (n, m), true expectations.
+        logs: Logs as a gateway would have written them.
+        chance: Shape (n, m), true probability of a good answer by each lane.
+        cost_usd, latency_ms: Shape (n, m), true expected values.
     """
 
     logs: LoggedRequests
@@ -83,7 +85,7 @@ class Traffic:
     latency_ms: Floats
 
     def truth(self, policy: EvaluationPolicy, value_usd: float = 0.01) -> dict[str, float]:
-        """Return what the policy would get on these requests, on average over luck: metric -> value."""
+        """Return metric -> the policy's true expected value on these requests."""
         taken = policy.probabilities(self.logs)
         quality, cost, latency = (
             float((taken * values).sum(axis=1).mean()) for values in (self.chance, self.cost_usd, self.latency_ms)
@@ -92,7 +94,7 @@ class Traffic:
 
 
 def log_world(world: World, scenario: Scenario, rng: np.random.Generator) -> Traffic:
-    """Return what a gateway with the scenario's policy and feedback would have logged."""
+    """Return the traffic that a gateway with the scenario's policy and feedback would have logged."""
     n, m = world.chance.shape
     rows = np.arange(n)
     probability = _behaviour(scenario, world.believed_quality, world.believed_cost_usd)
@@ -142,11 +144,18 @@ def _chance_of_feedback(scenario: Scenario, n_lanes: int) -> Floats:
 
 
 def with_beliefs(traffic: Traffic, noise: float, seed: int, bias: float = 0.0) -> LoggedRequests:
-    """Return the logs with other beliefs about quality, as another bundle would have: `noise`, and `bias` of the dearer half of the lanes, in log odds."""
+    """Return the logs with other beliefs about quality, as another bundle would have them.
+
+    Args:
+        traffic: Simulated traffic.
+        noise: Standard deviation of the beliefs' log odds around the truth.
+        seed: Seed of the noise.
+        bias: Shift of the log odds of the more expensive half of the lanes.
+    """
     rng = np.random.default_rng(seed)
     mean_cost = traffic.cost_usd.mean(axis=0)
-    is_dear = mean_cost > np.median(mean_cost)
-    odds = logit(traffic.chance) + rng.normal(0, noise, traffic.chance.shape) + bias * is_dear
+    is_expensive = mean_cost > np.median(mean_cost)
+    odds = logit(traffic.chance) + rng.normal(0, noise, traffic.chance.shape) + bias * is_expensive
     return replace(traffic.logs, quality=sigmoid(odds).astype(np.float32))
 
 

@@ -1,4 +1,7 @@
-"""Boosted trees (LightGBM) as the reward model: what was believed of a lane, corrected by what the request's features, the lane and the other beliefs tell."""
+"""Boosted trees (LightGBM) as the reward model.
+
+They correct the logged belief about a lane by the request's features, the lane and the other beliefs.
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -15,20 +18,20 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _FEWEST_JUDGED = 200
-"""With fewer, trees would fit luck: the beliefs are recalibrated and nothing else."""
+"""With fewer judged requests, trees would fit noise: then the beliefs are only recalibrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class TreeSettings:
-    """Of the fit.
+    """Settings of the fit.
 
     Args:
-        n_rounds: Trees.
-        learning_rate: Of each.
-        num_leaves: Of each.
-        min_rows: Least judged requests in a leaf.
-        seed: Same data, same seed, same threads: same trees.
-        threads: Of LightGBM.
+        n_rounds: Number of trees.
+        learning_rate: Learning rate of each tree.
+        num_leaves: Number of leaves of each tree.
+        min_rows: Smallest number of judged requests in a leaf.
+        seed: Seed of LightGBM; the same data, seed and threads give the same trees.
+        threads: Number of threads of LightGBM.
     """
 
     n_rounds: int = 120
@@ -39,17 +42,28 @@ class TreeSettings:
     threads: int = 1
 
     def parameters(self) -> dict[str, object]:
-        """Return them in LightGBM's words. `cross_entropy` takes shares as well as labels."""
+        """Return LightGBM's parameters. The objective `cross_entropy` takes shares as well as labels."""
         return {
-            "objective": "cross_entropy", "learning_rate": self.learning_rate, "num_leaves": self.num_leaves, "lambda_l2": 5.0,
-            "min_child_samples": self.min_rows, "colsample_bytree": 0.5, "max_bin": 63, "cat_smooth": 20.0, "boost_from_average": False,
-            "random_state": self.seed, "deterministic": True, "force_row_wise": True, "num_threads": self.threads, "verbose": -1,
-        }  # fmt: skip
+            "objective": "cross_entropy",
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.num_leaves,
+            "lambda_l2": 5.0,
+            "min_child_samples": self.min_rows,
+            "colsample_bytree": 0.5,
+            "max_bin": 63,
+            "cat_smooth": 20.0,
+            "boost_from_average": False,
+            "random_state": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": self.threads,
+            "verbose": -1,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeModel:
-    """P = sigmoid(log odds of the recalibrated belief + what the trees add)."""
+    """P = sigmoid(log odds of the recalibrated belief + output of the trees)."""
 
     beliefs: BeliefModel
     booster: "lightgbm.Booster"
@@ -63,11 +77,11 @@ class TreeModel:
 
 @dataclass(frozen=True, slots=True)
 class TreeLearner:
-    """Fits trees where enough was judged, else recalibrates the beliefs.
+    """Fits trees if there are enough judged requests; otherwise it only recalibrates the beliefs.
 
     Args:
-        settings: Of the trees.
-        client: Fits them over its workers; None: here.
+        settings: Settings of the trees.
+        client: Client of a Dask cluster that fits the trees; None: this process fits them.
     """
 
     settings: TreeSettings = TreeSettings()
@@ -83,13 +97,13 @@ class TreeLearner:
 def train_reward_model(
     judged: JudgedPairs, client: "Client | None" = None, settings: TreeSettings | None = None
 ) -> TreeModel:
-    """Fit trees on top of the recalibrated beliefs.
+    """Return trees that are fitted on top of the recalibrated beliefs.
 
     Args:
-        judged: The judged requests.
-        client: A `dask.distributed.Client`: the trees are fitted over its workers; None: here. Workers draw the columns of a tree in another order, so that
-            single predictions differ by about 0.01; they are as good.
-        settings: None: the defaults.
+        judged: Judged requests.
+        client: `dask.distributed.Client` of the workers that fit the trees; None: this process fits them. Workers draw
+            the columns of a tree in another order. So single predictions differ by about 0.01; they are as good.
+        settings: Settings of the trees; None: the defaults.
     """
     settings = settings or TreeSettings()
     beliefs = BeliefLearner().fit(judged)
@@ -99,9 +113,14 @@ def train_reward_model(
     import lightgbm
 
     data = lightgbm.Dataset(
-        columns, judged.reward, weight=judged.weight, init_score=start, categorical_feature=[0], free_raw_data=True,
+        columns,
+        judged.reward,
+        weight=judged.weight,
+        init_score=start,
+        categorical_feature=[0],
+        free_raw_data=True,
         params={"verbose": -1, "max_bin": 63, "num_threads": settings.threads},
-    )  # fmt: skip
+    )
     return TreeModel(beliefs, lightgbm.train(settings.parameters(), data, settings.n_rounds), settings.threads)
 
 
@@ -113,20 +132,20 @@ def _fit_distributed(
 
     rows = max(len(columns) // 8, 10_000)
     parts = [
-        dask.array.from_array(values, chunks=(rows, *values.shape[1:]))  # type: ignore[no-untyped-call]  # dask's is untyped
+        dask.array.from_array(values, chunks=(rows, *values.shape[1:]))  # type: ignore[no-untyped-call]  # untyped
         for values in (columns, judged.reward, judged.weight, start)
     ]
     learner = lightgbm.DaskLGBMRegressor(client=client, n_estimators=settings.n_rounds)
     learner.set_params(**{name: value for name, value in settings.parameters().items() if name != "num_threads"})
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Parameter n_jobs")  # its own default, which it ignores
+        warnings.filterwarnings("ignore", message="Parameter n_jobs")  # LightGBM warns about its own default
         fitted = learner.fit(parts[0], parts[1], sample_weight=parts[2], init_score=parts[3], categorical_feature=[0])
     booster: lightgbm.Booster = fitted.booster_
     return booster
 
 
 def _columns(pairs: LanePairs) -> Float32s:
-    """Return what the trees split on, shape (k, 2 + p): the lane first, as a category."""
+    """Return the columns that the trees split on, shape (k, 2 + p): the lane first, as a category."""
     return np.column_stack([pairs.lane, pairs.quality_logit, pairs.numbers]).astype(np.float32)
 
 

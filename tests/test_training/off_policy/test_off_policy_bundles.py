@@ -1,4 +1,4 @@
-"""Policies by another bundle's beliefs: what it believes is what it would have believed when it served."""
+"""Policies on another bundle's beliefs: they are the beliefs that it would have had when it served."""
 
 import json
 from dataclasses import replace
@@ -45,16 +45,16 @@ LONG = "Write a function that sorts a list. " * 200
 
 @pytest.fixture(scope="module")
 def logs() -> LoggedRequests:
-    """Requests with text, the first a long conversation, over lanes of which the bundle knows two."""
-    made = make_traffic(Scenario(n_requests=400, exploration=0.6), 0).logs
+    """Requests with text, the first one of a long conversation; the bundle was trained on two of the lanes."""
+    drawn = make_traffic(Scenario(n_requests=400, exploration=0.6), 0).logs
     prompts = np.array([f"What is {row} times {row + 1}?" for row in range(400)], np.object_)
     prompts[0] = cut_to_window(LONG)
     contexts = [RouteContext(cut_to_window(str(text)), len(str(text)), 20) for text in prompts]
     contexts[0] = RouteContext(cut_to_window(LONG), len(LONG), 1_800, n_turns=5)
-    known = load_bundle(SHIPPED_BUNDLE).trained_names
+    trained = load_bundle(SHIPPED_BUNDLE).trained_names
     return replace(
-        made,
-        trained_names=(known[3], None, known[7], "acme/unknown"),
+        drawn,
+        trained_names=(trained[3], None, trained[7], "acme/unknown"),
         prompts=prompts,
         features=np.concatenate([extract_features(context) for context in contexts]),
         features_version=FEATURES_VERSION,
@@ -62,40 +62,42 @@ def logs() -> LoggedRequests:
     )
 
 
-def test_a_bundle_believes_of_logged_text_what_it_would_have_served(logs: LoggedRequests) -> None:
-    found = BundleBeliefs(SHIPPED_BUNDLE)(logs)
+def test_a_bundle_believes_the_same_about_logged_text_as_when_it_serves(logs: LoggedRequests) -> None:
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(logs)
     served = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
     for row, context in (
         (0, RouteContext(cut_to_window(LONG), len(LONG), 1_800, n_turns=5)),
         (7, RouteContext("What is 7 times 8?", 18, 20)),
     ):
         wanted = served.predict(context)
-        np.testing.assert_allclose(found.quality[row, [0, 2]], wanted.quality[[3, 7]], rtol=1e-5)
-        np.testing.assert_allclose(found.completion_tokens[row, [0, 2]], wanted.completion_tokens[[3, 7]], rtol=1e-5)
+        np.testing.assert_allclose(believed.quality[row, [0, 2]], wanted.quality[[3, 7]], rtol=1e-5)
+        np.testing.assert_allclose(believed.completion_tokens[row, [0, 2]], wanted.completion_tokens[[3, 7]], rtol=1e-5)
 
 
-def test_what_was_learned_online_of_another_bundle_is_not_carried_over(logs: LoggedRequests) -> None:
+def test_what_was_learned_online_on_another_bundle_is_left_out(logs: LoggedRequests) -> None:
     shifted = replace(logs, belief_shift=np.full(logs.quality.shape, 0.5, np.float32))
-    found = BundleBeliefs(SHIPPED_BUNDLE)(shifted)
-    assert found.belief_shift is not None
-    assert found.belief_shift[0].tolist() == [0, 0.5, 0, 0.5]
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(shifted)
+    assert believed.belief_shift is not None
+    assert believed.belief_shift[0].tolist() == [0, 0.5, 0, 0.5]
 
 
-def test_of_requests_that_it_decided_a_bundle_believes_what_was_logged_shifts_included(logs: LoggedRequests) -> None:
+def test_a_bundle_keeps_logged_beliefs_and_shifts_of_requests_that_it_decided(logs: LoggedRequests) -> None:
     is_own = np.arange(400) < 150
     versions = np.where(is_own, load_bundle(SHIPPED_BUNDLE).version, "other+1")
     prompts = np.where(is_own, None, logs.prompts)
     shift = np.full(logs.quality.shape, 0.5, np.float32)
-    found = BundleBeliefs(SHIPPED_BUNDLE)(replace(logs, router_versions=versions, belief_shift=shift, prompts=prompts))
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(
+        replace(logs, router_versions=versions, belief_shift=shift, prompts=prompts)
+    )
     asked = BundleBeliefs(SHIPPED_BUNDLE)(logs)
-    np.testing.assert_array_equal(found.quality[is_own], logs.quality[is_own])
-    np.testing.assert_array_equal(found.expected_cost_usd[is_own], logs.expected_cost_usd[is_own])
-    np.testing.assert_array_equal(found.quality[~is_own], asked.quality[~is_own])
-    assert found.belief_shift is not None
-    assert found.belief_shift[:, 0].tolist() == np.where(is_own, 0.5, 0.0).tolist()
+    np.testing.assert_array_equal(believed.quality[is_own], logs.quality[is_own])
+    np.testing.assert_array_equal(believed.expected_cost_usd[is_own], logs.expected_cost_usd[is_own])
+    np.testing.assert_array_equal(believed.quality[~is_own], asked.quality[~is_own])
+    assert believed.belief_shift is not None
+    assert believed.belief_shift[:, 0].tolist() == np.where(is_own, 0.5, 0.0).tolist()
 
 
-def test_a_bundle_is_asked_with_the_accounts_corrections_that_it_carries(logs: LoggedRequests, tmp_path: Path) -> None:
+def test_account_corrections_in_a_bundle_count(logs: LoggedRequests, tmp_path: Path) -> None:
     folder = derive_bundle(tmp_path / "corrected")
     bundle = load_bundle(folder)
     space = PromptSpace.of(bundle.read_reference())
@@ -124,22 +126,22 @@ def test_a_bundle_is_asked_with_the_accounts_corrections_that_it_carries(logs: L
         )
 
 
-def test_lanes_that_a_bundle_does_not_know_keep_what_was_logged(logs: LoggedRequests) -> None:
-    found = BundleBeliefs(SHIPPED_BUNDLE)(logs)
-    np.testing.assert_array_equal(found.quality[:, [1, 3]], logs.quality[:, [1, 3]])
-    np.testing.assert_array_equal(found.expected_cost_usd[:, [1, 3]], logs.expected_cost_usd[:, [1, 3]])
+def test_lanes_that_a_bundle_does_not_know_keep_the_logged_beliefs(logs: LoggedRequests) -> None:
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(logs)
+    np.testing.assert_array_equal(believed.quality[:, [1, 3]], logs.quality[:, [1, 3]])
+    np.testing.assert_array_equal(believed.expected_cost_usd[:, [1, 3]], logs.expected_cost_usd[:, [1, 3]])
 
 
-def test_a_lane_is_found_by_the_vendors_name_that_a_retraining_learned_it_under(logs: LoggedRequests) -> None:
+def test_a_lane_finds_its_model_by_the_vendors_name_that_a_retraining_uses(logs: LoggedRequests) -> None:
     vendor = load_bundle(SHIPPED_BUNDLE).trained_names[5]
     noted = replace(logs, lane_book=LaneBook({logs.lane_ids[3]: LoggedLane(vendor, "acme/unknown")}))
-    found = BundleBeliefs(SHIPPED_BUNDLE)(noted)
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(noted)
     wanted = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE)).predict(RouteContext("What is 7 times 8?", 18, 20))
-    assert found.quality[7, 3] == pytest.approx(wanted.quality[5], rel=1e-5)
+    assert believed.quality[7, 3] == pytest.approx(wanted.quality[5], rel=1e-5)
 
 
 def believed_by_prior(logs: LoggedRequests, lane: LoggedLane, shift: float = 0.0) -> LoggedRequests:
-    """The last lane is judged by its prior, as another bundle would have it, and something was learned of it online."""
+    """The belief about the last lane comes from its prior, as with another bundle, plus a shift learned online."""
     assert lane.ability is not None
     assert lane.ability_std is not None
     difficulty = np.random.default_rng(0).normal(0, 1, len(logs))
@@ -155,10 +157,8 @@ PRIOR = LoggedLane("acme/new", None, 0.7, 0.8, 0.25, 1.25)
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.9])
-def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_would(
-    logs: LoggedRequests, shift: float
-) -> None:
-    found = BundleBeliefs(SHIPPED_BUNDLE)(believed_by_prior(logs, PRIOR, shift))
+def test_a_lane_with_a_prior_gets_the_belief_that_the_gateway_would_have(logs: LoggedRequests, shift: float) -> None:
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(believed_by_prior(logs, PRIOR, shift))
     served = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
     lane = Lane("large/d", "large", "d", "acme/new", "large", PRICE, prior=QualityPrior(0.7, 0.8, "test"))
     table = LaneTable.build([lane], served.trained_names)
@@ -167,17 +167,17 @@ def test_a_lane_that_was_judged_by_its_prior_is_judged_by_it_as_the_gateway_woul
         (7, RouteContext("What is 7 times 8?", 18, 20)),
     ):
         wanted = expect_outcomes(table, served.predict(context), context, LaneState.unmeasured(table))
-        assert found.quality[row, 3] == pytest.approx(wanted.quality[0], rel=1e-5)
-        assert found.quality_std[row, 3] == pytest.approx(wanted.quality_std[0], rel=1e-5)
-        assert found.completion_tokens[row, 3] == pytest.approx(wanted.completion_tokens[0], rel=1e-5)
+        assert believed.quality[row, 3] == pytest.approx(wanted.quality[0], rel=1e-5)
+        assert believed.quality_std[row, 3] == pytest.approx(wanted.quality_std[0], rel=1e-5)
+        assert believed.completion_tokens[row, 3] == pytest.approx(wanted.completion_tokens[0], rel=1e-5)
 
 
-def test_a_lane_whose_beliefs_are_not_its_priors_was_calibrated_and_keeps_what_was_logged(logs: LoggedRequests) -> None:
+def test_a_calibrated_lane_keeps_the_logged_beliefs(logs: LoggedRequests) -> None:
     calibrated = replace(
         believed_by_prior(logs, PRIOR), lane_book=LaneBook({logs.lane_ids[3]: replace(PRIOR, ability_std=1.2)})
     )
-    found = BundleBeliefs(SHIPPED_BUNDLE)(calibrated)
-    np.testing.assert_array_equal(found.quality[:, 3], calibrated.quality[:, 3])
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(calibrated)
+    np.testing.assert_array_equal(believed.quality[:, 3], calibrated.quality[:, 3])
 
 
 def test_expected_lengths_are_cut_to_the_callers_limit(logs: LoggedRequests) -> None:
@@ -191,21 +191,21 @@ def test_expected_costs_move_with_the_lengths_at_the_lanes_rates(logs: LoggedReq
     rates = np.array([0.4, 10.0]) / 1e6
     cost = logs.expected_cost_usd.copy()
     cost[:, [0, 2]] = logs.prompt_tokens[:, None] * 1e-7 + logs.completion_tokens[:, [0, 2]] * rates
-    found = BundleBeliefs(SHIPPED_BUNDLE)(replace(logs, expected_cost_usd=cost))
-    wanted = logs.prompt_tokens[:, None] * 1e-7 + found.completion_tokens[:, [0, 2]] * rates
-    np.testing.assert_allclose(found.expected_cost_usd[:, [0, 2]], wanted, rtol=1e-2, atol=1e-7)
+    believed = BundleBeliefs(SHIPPED_BUNDLE)(replace(logs, expected_cost_usd=cost))
+    wanted = logs.prompt_tokens[:, None] * 1e-7 + believed.completion_tokens[:, [0, 2]] * rates
+    np.testing.assert_allclose(believed.expected_cost_usd[:, [0, 2]], wanted, rtol=1e-2, atol=1e-7)
 
 
 def test_both_policies_are_judged_where_text_was_kept(logs: LoggedRequests) -> None:
     prompts = logs.prompts.copy()
     prompts[:100] = None
     policy = parse_policy(f"bundle={SHIPPED_BUNDLE},best_value:worth=0.05")
-    found = compare_policies(
+    comparison = compare_policies(
         replace(logs, prompts=prompts), policy, LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
     )
-    assert found.first.diagnostics.n_requests == 300
-    assert found.notes == ("judged on the 300 of 400 requests whose text was kept",)
-    assert found.first.name.startswith("bundle=llmdeal-base-1+")
+    assert comparison.first.diagnostics.n_requests == 300
+    assert comparison.notes == ("judged on the 300 of 400 requests whose text was kept",)
+    assert comparison.first.name.startswith("bundle=llmdeal-base-1+")
 
 
 def test_a_bundle_that_knows_none_of_the_lanes_cannot_be_judged(logs: LoggedRequests) -> None:

@@ -1,4 +1,4 @@
-"""`llmdeal policy`: on a real export, from the words of a policy to tables, JSON and verdicts."""
+"""`llmdeal policy` on a real export: from a policy spec to tables, JSON and verdicts."""
 
 import json
 import shutil
@@ -49,7 +49,7 @@ def test_two_policies_are_compared_on_an_export(export: Path, tmp_path: Path) ->
     assert again.read_text() == file.read_text()
 
 
-def test_what_the_logs_cannot_tell_is_said_and_not_guessed(export: Path, tmp_path: Path) -> None:
+def test_a_comparison_says_what_the_logs_cannot_tell(export: Path, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [
         "compare",
@@ -75,12 +75,14 @@ def test_what_the_logs_cannot_tell_is_said_and_not_guessed(export: Path, tmp_pat
         (["compare", "greedy", "logged"], "unknown policy 'greedy'"),
         (["compare", "lane:small/z", "logged"], "the logs have no such lane"),
         (["compare", "logged", "bundle=nowhere,best_value"], "nowhere/manifest.json: cannot be read"),
-        (["compare", "logged", f"bundle={SHIPPED_BUNDLE},best_value"], "no request's text was kept"),
+        (["compare", "logged", f"bundle={SHIPPED_BUNDLE},best_value"], "no request kept its text"),
         (["compare", "logged", "best_value", "--until", "2020-01-01"], "there are no logged requests"),
         (["compare", "logged", "best_value", "--metric", "csat"], "'csat' is no rule; write name:worst:best:std"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_line(export: Path, arguments: list[str], complaint: str) -> None:
+def test_a_comparison_that_is_impossible_is_refused_in_one_line(
+    export: Path, arguments: list[str], complaint: str
+) -> None:
     result = RUNNER.invoke(policy, [*arguments, "--logs", str(export)])
     assert result.exit_code == 2
     assert complaint in result.output
@@ -94,9 +96,7 @@ def test_a_folder_that_is_no_export_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_bundle_that_cannot_be_judged_for_want_of_text_gets_a_verdict_that_says_so(
-    export: Path, tmp_path: Path
-) -> None:
+def test_a_bundle_without_text_to_be_judged_on_gets_a_verdict_that_says_so(export: Path, tmp_path: Path) -> None:
     challenger = tmp_path / "night-2"
     shutil.copytree(SHIPPED_BUNDLE, challenger)
     result = RUNNER.invoke(policy, ["judge", str(challenger), "--champion", str(SHIPPED_BUNDLE), "--logs", str(export)])
@@ -105,7 +105,7 @@ def test_a_bundle_that_cannot_be_judged_for_want_of_text_gets_a_verdict_that_say
     verdict = read_verdict(challenger)
     assert verdict is not None
     assert not verdict.is_better
-    assert "no request's text was kept" in verdict.reasons[0]
+    assert "no request kept its text" in verdict.reasons[0]
     assert verdict.judged_at > datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -117,14 +117,14 @@ def test_the_validation_prints_a_table() -> None:
     assert "near-deterministic logging" in result.output
 
 
-def test_that_a_check_found_nothing_wrong_is_no_judgement() -> None:
+def test_checks_that_only_find_faults_are_no_judgements() -> None:
     rules = judgement_rules()
     assert {"thumbs", "score", "judge.rubric"} <= set(rules)
     assert not {"schema_valid", "refusal", "asked_again"} & set(rules)
 
 
 @pytest.mark.slow
-def test_a_rule_of_ones_own_decides_what_a_metric_means(export: Path, tmp_path: Path) -> None:
+def test_a_rule_of_the_caller_decides_what_a_metric_means(export: Path, tmp_path: Path) -> None:
     def logged_quality(*options: str) -> float:
         file = tmp_path / f"{len(options)}.json"
         command = [

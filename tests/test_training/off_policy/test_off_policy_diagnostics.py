@@ -1,4 +1,4 @@
-"""What the logs hold of a policy, by hand, and when they are refused."""
+"""Support in the logs, checked against values by hand, and the limits beyond which logs are refused."""
 
 from dataclasses import replace
 
@@ -18,18 +18,18 @@ ALWAYS_SECOND = np.array([[0.0, 1.0]] * 4, np.float32)
 OBSERVATION = np.array([2.0, 0.0, 2.0, 2.0])
 
 
-def test_diagnostics_are_what_their_definitions_say() -> None:
-    found = diagnose(LOGS, ALWAYS_SECOND, OBSERVATION, Conversations.of(np.arange(4)), SupportLimits())
-    assert found.n_requests == 4
-    assert found.n_judged == 3
-    assert found.n_conversations == 1
-    assert found.effective == pytest.approx(1)
-    assert found.largest_share == pytest.approx(1)
-    assert found.mean_weight == pytest.approx(0.5)
-    assert found.unsupported == pytest.approx(0.25)
-    assert found.rare == pytest.approx(0.25)
-    assert found.lanes[1].wanted == 1
-    assert found.lanes[1].n_judged == 1
+def test_diagnostics_follow_their_definitions() -> None:
+    support = diagnose(LOGS, ALWAYS_SECOND, OBSERVATION, Conversations.of(np.arange(4)), SupportLimits())
+    assert support.n_requests == 4
+    assert support.n_judged == 3
+    assert support.n_conversations == 1
+    assert support.effective == pytest.approx(1)
+    assert support.largest_share == pytest.approx(1)
+    assert support.mean_weight == pytest.approx(0.5)
+    assert support.unsupported == pytest.approx(0.25)
+    assert support.rare == pytest.approx(0.25)
+    assert support.lanes[1].wanted == 1
+    assert support.lanes[1].n_judged == 1
 
 
 def test_the_effective_size_of_equal_weights_is_their_number() -> None:
@@ -38,38 +38,38 @@ def test_the_effective_size_of_equal_weights_is_their_number() -> None:
 
 
 def test_policies_that_agree_need_no_support() -> None:
-    found = diagnose_difference(
+    support = diagnose_difference(
         LOGS, ALWAYS_SECOND, ALWAYS_SECOND, OBSERVATION, Conversations.of(np.arange(4)), SupportLimits()
     )
-    assert found.disagreement == 0
-    assert refusals(found, SupportLimits(), of_judged=True) == ()
+    assert support.disagreement == 0
+    assert refusals(support, SupportLimits(), of_judged=True) == ()
 
 
-def test_a_greedy_log_says_nothing_of_another_policy() -> None:
+def test_a_greedy_log_says_nothing_about_another_policy() -> None:
     traffic = make_traffic(Scenario(exploration=0.0), 0)
-    found = compare_policies(
+    comparison = compare_policies(
         traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
     )
-    assert not found.first.intervals
-    assert "could not have been drawn" in found.first.refusals["quality"][0]
-    assert "explor" in found.difference.refusals["utility_usd"][0]
-    assert set(found.second.intervals) == set(METRICS)
+    assert not comparison.first.intervals
+    assert "could not have been drawn" in comparison.first.refusals["quality"][0]
+    assert "explor" in comparison.difference.refusals["utility_usd"][0]
+    assert set(comparison.second.intervals) == set(METRICS)
 
 
 def test_little_feedback_refuses_quality_and_still_tells_cost() -> None:
     traffic = make_traffic(Scenario(exploration=0.5, feedback=0.02), 0)
-    found = compare_policies(
+    comparison = compare_policies(
         traffic.logs, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs")
     )
-    assert set(found.first.intervals) == {"cost_usd", "latency_ms"}
-    assert "judged requests count effectively" in found.first.refusals["quality"][0]
+    assert set(comparison.first.intervals) == {"cost_usd", "latency_ms"}
+    assert "judged requests count effectively" in comparison.first.refusals["quality"][0]
 
 
 def test_wrong_propensities_are_noticed() -> None:
     logs = make_traffic(Scenario(n_requests=4_000, exploration=0.5), 0).logs
     wrong = replace(logs, propensity=np.where(logs.chosen == 3, logs.propensity / 3, logs.propensity))
-    found = compare_policies(wrong, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs"))
-    assert "mean weight" in found.first.refusals["quality"][0]
+    comparison = compare_policies(wrong, OneLane("large/d"), LoggedPolicy(), ComparisonSettings(reward_model="beliefs"))
+    assert "mean weight" in comparison.first.refusals["quality"][0]
 
 
 def test_limits_can_be_set() -> None:

@@ -1,4 +1,4 @@
-"""The estimators: by hand, without bias on simulated truth, and robust to what they promise to be robust to."""
+"""The estimators: checked by hand, unbiased on simulated traffic, and robust where they claim to be."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ BY_HAND = JudgedSample(
     ("name", "value"),
     [("ips", 4 * 0.5 / 2), ("snips", 0.5), ("dm", (0.3 + 0.4) / 2), ("dr", (0.3 + 0.4 + 4 * (0.5 - 0.4)) / 2)],
 )
-def test_an_estimator_gives_what_its_formula_gives(name: str, value: float) -> None:
-    found = ESTIMATORS[name].estimate(BY_HAND)
-    assert found.value == pytest.approx(value)
-    assert found.influence.mean() == pytest.approx(0, abs=1e-12)
+def test_an_estimator_follows_its_formula(name: str, value: float) -> None:
+    estimate = ESTIMATORS[name].estimate(BY_HAND)
+    assert estimate.value == pytest.approx(value)
+    assert estimate.influence.mean() == pytest.approx(0, abs=1e-12)
 
 
-def test_switching_leaves_the_reward_model_alone_above_the_threshold() -> None:
+def test_above_the_threshold_the_reward_model_alone_counts() -> None:
     assert SwitchDoublyRobust(threshold=3.0).estimate(BY_HAND).value == pytest.approx(0.35)
     assert SwitchDoublyRobust(threshold=4.0).estimate(BY_HAND).value == ESTIMATORS["dr"].estimate(BY_HAND).value
 
@@ -97,7 +97,7 @@ def test_estimates_have_no_bias_even_if_the_logged_beliefs_do(method: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["snips", "dr"])
-def test_estimates_have_no_bias_if_dear_lanes_are_judged_more_often(method: str) -> None:
+def test_estimates_have_no_bias_if_expensive_lanes_are_judged_more_often(method: str) -> None:
     scenario = Scenario(n_requests=1_500, exploration=0.6, feedback=0.2, feedback_by_lane=2.0)
     error, luck = mean_error(method, scenario, 50)
     assert abs(error) < 3.5 * luck + 0.003

@@ -1,4 +1,4 @@
-"""The intervals: against theory, and what conversations, many requests and many looks do to them."""
+"""The intervals: compared with theory, and with conversations, many requests and many looks."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from training.off_policy.intervals.registry import INTERVALS
 
 
 def alone(n: int) -> Conversations:
-    """Every request its own conversation."""
+    """Return conversations of one request each."""
     return Conversations.of(np.arange(n))
 
 
@@ -21,77 +21,77 @@ def normal(n: int, seed: int = 0) -> Estimate:
 
 
 def test_conversations_are_numbered_by_their_first_request() -> None:
-    found = Conversations.of(np.array([7, 3, 7, 9]))
-    assert found.number.tolist() == [0, 1, 0, 2]
-    assert found.sizes.tolist() == [2, 1, 1]
-    influence = found.influence(Estimate(0.0, np.array([1.0, -1.0, 2.0, -2.0]), None))
+    conversations = Conversations.of(np.array([7, 3, 7, 9]))
+    assert conversations.number.tolist() == [0, 1, 0, 2]
+    assert conversations.sizes.tolist() == [2, 1, 1]
+    influence = conversations.influence(Estimate(0.0, np.array([1.0, -1.0, 2.0, -2.0]), None))
     assert influence.mean() == pytest.approx(0)
     assert influence.tolist() == pytest.approx([3 * 0.75, -0.75, -1.5])
 
 
 def test_the_bootstrap_of_a_plain_mean_is_about_that_of_the_normal_distribution() -> None:
     estimate = normal(900)
-    found = ClusterBootstrap(alone(900)).interval(estimate)
-    assert found is not None
-    assert found.low == pytest.approx(estimate.value - 1.96 / 30, abs=0.01)
-    assert found.high == pytest.approx(estimate.value + 1.96 / 30, abs=0.01)
+    interval = ClusterBootstrap(alone(900)).interval(estimate)
+    assert interval is not None
+    assert interval.low == pytest.approx(estimate.value - 1.96 / 30, abs=0.01)
+    assert interval.high == pytest.approx(estimate.value + 1.96 / 30, abs=0.01)
 
 
-def test_requests_of_one_conversation_count_as_little_as_they_tell() -> None:
+def test_equal_requests_of_one_conversation_count_as_one() -> None:
     values = np.repeat(np.random.default_rng(1).normal(0, 1, 200), 10)
     estimate = Estimate.of_terms(values, None)
     widths = []
     for conversations in (alone(2_000), Conversations.of(np.repeat(np.arange(200), 10))):
-        found = ClusterBootstrap(conversations).interval(estimate)
-        assert found is not None
-        widths.append(found.high - found.low)
+        interval = ClusterBootstrap(conversations).interval(estimate)
+        assert interval is not None
+        widths.append(interval.high - interval.low)
     assert widths[1] / widths[0] == pytest.approx(np.sqrt(10), rel=0.15)
 
 
 def test_many_conversations_are_pooled_without_changing_the_width() -> None:
-    found = ClusterBootstrap(alone(200_000)).interval(normal(200_000))
-    assert found is not None
-    assert found.high - found.low == pytest.approx(2 * 1.96 / np.sqrt(200_000), rel=0.1)
+    interval = ClusterBootstrap(alone(200_000)).interval(normal(200_000))
+    assert interval is not None
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 / np.sqrt(200_000), rel=0.1)
 
 
-def test_what_few_heavy_weights_say_of_skewness_does_not_move_the_bootstrap() -> None:
+def test_skewness_from_few_heavy_weights_does_not_move_the_bootstrap() -> None:
     rng = np.random.default_rng(2)
     terms = np.where(rng.random(300) < 0.05, 20.0, 0.0)
     estimate, mirrored = Estimate.of_terms(terms, 20.0), Estimate.of_terms(-terms, 20.0)
-    found, other = (ClusterBootstrap(alone(300)).interval(each) for each in (estimate, mirrored))
-    assert found is not None
+    interval, other = (ClusterBootstrap(alone(300)).interval(each) for each in (estimate, mirrored))
+    assert interval is not None
     assert other is not None
-    assert found.high - estimate.value == pytest.approx(estimate.value - found.low)
-    assert (other.low, other.high) == pytest.approx((-found.high, -found.low))
+    assert interval.high - estimate.value == pytest.approx(estimate.value - interval.low)
+    assert (other.low, other.high) == pytest.approx((-interval.high, -interval.low))
 
 
 @pytest.mark.slow
-def test_the_bootstrap_covers_where_thirty_requests_carry_the_weight() -> None:
+def test_the_bootstrap_covers_if_thirty_requests_carry_the_weight() -> None:
     rng, maker = np.random.default_rng(3), ClusterBootstrap(alone(1_000))
     held = 0
     for _ in range(500):
         terms = np.where(rng.random(1_000) < 0.03, 40.0 * rng.normal(0, 1, 1_000), 0.0)
-        found = maker.interval(Estimate.of_terms(terms, None))
-        held += found is not None and found.low <= 0 <= found.high
+        interval = maker.interval(Estimate.of_terms(terms, None))
+        held += interval is not None and interval.low <= 0 <= interval.high
     assert 0.93 <= held / 500 <= 0.97
 
 
-def test_empirical_bernstein_is_its_formula_and_needs_a_bound() -> None:
+def test_empirical_bernstein_follows_its_formula_and_needs_a_bound() -> None:
     terms = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
     maker = EmpiricalBernstein(alone(5), 0.9)
-    found = maker.interval(Estimate.of_terms(terms, 1.0))
+    interval = maker.interval(Estimate.of_terms(terms, 1.0))
     log_term = np.log(4 / 0.1)
-    assert found is not None
-    assert found.high - found.estimate == pytest.approx(np.sqrt(2 * 0.3 * log_term / 5) + 7 * log_term / (3 * 4))
+    assert interval is not None
+    assert interval.high - interval.estimate == pytest.approx(np.sqrt(2 * 0.3 * log_term / 5) + 7 * log_term / (3 * 4))
     assert maker.interval(Estimate.of_terms(terms, None)) is None
 
 
 def test_a_look_of_the_confidence_sequence_is_the_end_of_its_path() -> None:
     estimate, maker = normal(500), ConfidenceSequence(alone(500))
-    found, path = maker.interval(estimate), maker.path(estimate)
-    assert found is not None
+    interval, path = maker.interval(estimate), maker.path(estimate)
+    assert interval is not None
     assert path.shape == (500, 3)
-    np.testing.assert_allclose(path[-1], [found.estimate, found.low, found.high], rtol=2e-3)
+    np.testing.assert_allclose(path[-1], [interval.estimate, interval.low, interval.high], rtol=2e-3)
 
 
 def test_the_confidence_sequence_holds_at_all_looks_together() -> None:
@@ -103,12 +103,12 @@ def test_the_confidence_sequence_holds_at_all_looks_together() -> None:
 
 
 @pytest.mark.parametrize("kind", list(INTERVALS))
-def test_no_interval_is_made_of_a_single_conversation(kind: str) -> None:
+def test_a_single_conversation_has_no_interval(kind: str) -> None:
     maker = INTERVALS[kind](Conversations.of(np.zeros(5, np.intp)), 0.95)
     assert maker.interval(Estimate.of_terms(np.arange(5.0), 1.0)) is None
 
 
-def test_what_does_not_vary_has_an_interval_of_no_width() -> None:
-    found = ClusterBootstrap(alone(10)).interval(Estimate.of_terms(np.full(10, 0.5), 1.0))
-    assert found is not None
-    assert (found.low, found.high) == (0.5, 0.5)
+def test_an_estimate_without_variance_has_an_interval_of_no_width() -> None:
+    interval = ClusterBootstrap(alone(10)).interval(Estimate.of_terms(np.full(10, 0.5), 1.0))
+    assert interval is not None
+    assert (interval.low, interval.high) == (0.5, 0.5)

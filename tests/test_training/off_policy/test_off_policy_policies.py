@@ -1,4 +1,4 @@
-"""Evaluation policies agree with those that serve, and their words are read or refused in one line."""
+"""Evaluation policies agree with those that serve, and their specs are read or refused in one line."""
 
 from dataclasses import replace
 
@@ -25,17 +25,17 @@ LOGS = make_traffic(Scenario(n_requests=300), 3).logs
 
 
 def with_wishes(seed: int) -> LoggedRequests:
-    """Some callers say what they want; some lanes are not eligible."""
+    """Some callers state preferences; some lanes are not eligible."""
     rng = np.random.default_rng(seed)
     n, m = LOGS.quality.shape
     is_eligible = rng.random((n, m)) < 0.7
     is_eligible[:, 0] |= ~is_eligible.any(axis=1)
-    said = rng.random(n) < 0.5
+    has_wishes = rng.random(n) < 0.5
     return replace(
         LOGS,
         is_eligible=is_eligible,
-        willingness_to_pay_usd=np.where(said, rng.uniform(0, 0.1, n), np.nan),
-        quality_bar=np.where(said, rng.random(n), np.nan),
+        willingness_to_pay_usd=np.where(has_wishes, rng.uniform(0, 0.1, n), np.nan),
+        quality_bar=np.where(has_wishes, rng.random(n), np.nan),
     )
 
 
@@ -82,29 +82,29 @@ def test_probabilities_sum_to_one_and_are_zero_off_the_eligible_lanes(spec: str,
     logs = with_wishes(seed)
     possible = np.where(logs.is_eligible, logs.probability, 0)
     logs = replace(logs, probability=(possible / possible.sum(axis=1, keepdims=True)).astype(np.float32))
-    found = MixedPolicy(parse_policy(spec), epsilon).probabilities(logs)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
-    assert (found >= 0).all()
-    assert not found[~logs.is_eligible].any()
+    probabilities = MixedPolicy(parse_policy(spec), epsilon).probabilities(logs)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (probabilities >= 0).all()
+    assert not probabilities[~logs.is_eligible].any()
 
 
-def test_lanes_of_which_nothing_is_believed_are_not_taken() -> None:
+def test_lanes_without_a_belief_are_not_taken() -> None:
     quality = LOGS.quality.copy()
     quality[:, 3] = np.nan
     assert not GreedyPolicy("best_quality").probabilities(replace(LOGS, quality=quality))[:, 3].any()
 
 
-def test_where_nothing_is_believed_of_any_lane_the_logged_policy_decides() -> None:
+def test_without_a_belief_about_any_lane_the_logged_policy_decides() -> None:
     unknown = replace(LOGS, quality=np.full_like(LOGS.quality, np.nan))
     np.testing.assert_allclose(GreedyPolicy("best_quality").probabilities(unknown), LOGS.probability)
 
 
-def test_where_its_lane_cannot_answer_the_logged_policy_decides() -> None:
+def test_if_its_lane_cannot_answer_the_logged_policy_decides() -> None:
     is_eligible = LOGS.is_eligible.copy()
     is_eligible[0, 2] = False
-    found = OneLane(LANES[2]).probabilities(replace(LOGS, is_eligible=is_eligible))
-    np.testing.assert_allclose(found[0], LOGS.probability[0])
-    assert (found[1:, 2] == 1).all()
+    probabilities = OneLane(LANES[2]).probabilities(replace(LOGS, is_eligible=is_eligible))
+    np.testing.assert_allclose(probabilities[0], LOGS.probability[0])
+    assert (probabilities[1:, 2] == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_where_its_lane_cannot_answer_the_logged_policy_decides() -> None:
         ),
     ],
 )
-def test_words_become_policies(spec: str, policy: EvaluationPolicy) -> None:
+def test_specs_become_policies(spec: str, policy: EvaluationPolicy) -> None:
     assert parse_policy(spec) == policy
     assert parse_policy(spec).name == spec
 
@@ -129,25 +129,25 @@ def test_words_become_policies(spec: str, policy: EvaluationPolicy) -> None:
     [
         ("greedy", "unknown policy 'greedy': use one of logged, lane:ID, best_value"),
         ("", "unknown policy ''"),
-        ("lane:", "name the lane"),
+        ("lane:", "the lane is missing: write lane:provider/model"),
         (
             "near_best:share=0.9",
-            "reference answers: write reference=DIR,near_best:share=0.9, with the bundle that logged",
+            "reference answers: write reference=DIR,near_best:share=0.9 with the bundle that logged",
         ),
         ("bundle=x,near_best:share=2", r"share is 2: give a number in 0\.\.1"),
-        ("reference=x,best_value", "reference= is for near_best"),
-        ("reference=x,bundle=y,near_best", "reference= is for near_best on the logged beliefs alone"),
-        ("best_value:bar=0.5", "no setting 'bar': it has worth, latency"),
-        ("cheapest:worth=1", "it has none"),
+        ("reference=x,best_value", "reference= is only for near_best"),
+        ("reference=x,bundle=y,near_best", "reference= is only for near_best on the logged beliefs"),
+        ("best_value:bar=0.5", "no setting 'bar': use one of worth, latency"),
+        ("cheapest:worth=1", "leave the settings out"),
         ("best_value:worth=much", "worth is 'much': give a number of at least 0"),
         ("best_value:worth=nan", "give a number"),
         ("cheapest_above_bar:bar=2", r"bar is 2: give a number in 0\.\.1"),
         ("epsilon=0.1", "has to follow"),
         ("epsilon=3,logged", "epsilon is 3"),
-        ("bundle=x,logged", "asks no bundle"),
+        ("bundle=x,logged", "uses no bundle"),
     ],
 )
-def test_words_that_nobody_knows_are_refused_in_one_line(spec: str, complaint: str) -> None:
+def test_unknown_specs_are_refused_in_one_line(spec: str, complaint: str) -> None:
     with pytest.raises(PolicySpecError, match=complaint) as caught:
         parse_policy(spec)
     assert "\n" not in str(caught.value)

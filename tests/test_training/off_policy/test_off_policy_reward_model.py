@@ -1,4 +1,4 @@
-"""The reward model: better than what was believed, the same every time, fitted without the request's conversation, and over several machines."""
+"""The reward model: better than the logged beliefs, reproducible, cross-fitted by conversation, also on a cluster."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def error_of(expected: np.ndarray) -> float:
     return float(((expected - TRAFFIC.chance) ** 2).mean())
 
 
-def test_recalibrating_by_lane_is_better_than_what_was_believed() -> None:
+def test_recalibrating_by_lane_is_better_than_the_logged_beliefs() -> None:
     assert error_of(cross_fit_rewards(LOGS, ALL, BeliefLearner(), FOLD)) < 0.8 * error_of(LOGS.quality)
 
 
@@ -38,7 +38,7 @@ def test_with_few_judged_requests_trees_are_left_out() -> None:
     np.testing.assert_array_equal(TreeLearner().fit(few).predict(pairs), BeliefLearner().fit(few).predict(pairs))
 
 
-def test_without_a_judged_request_what_was_believed_is_expected() -> None:
+def test_without_a_judged_request_the_logged_belief_is_expected() -> None:
     none = JudgedPairs.of(LOGS, ROWS[:0])
     pairs = LanePairs.of(LOGS, ROWS, LOGS.chosen)
     np.testing.assert_allclose(BeliefLearner().fit(none).predict(pairs), LOGS.quality[ROWS, LOGS.chosen], atol=0.006)
@@ -51,7 +51,7 @@ def test_a_conversation_lies_in_one_fold() -> None:
     assert np.bincount(fold).min() == np.bincount(fold).max()
 
 
-def test_what_is_not_needed_is_not_computed() -> None:
+def test_pairs_that_are_not_needed_are_not_computed() -> None:
     is_needed = np.zeros_like(ALL)
     is_needed[:10, 2] = True
     expected = cross_fit_rewards(LOGS, is_needed, BeliefLearner(), FOLD)
@@ -60,7 +60,7 @@ def test_what_is_not_needed_is_not_computed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # dask's own, of ports and parameters
+@pytest.mark.filterwarnings("ignore")  # dask warns about ports and parameters
 def test_workers_of_a_cluster_fit_trees_as_good() -> None:
     distributed = pytest.importorskip("distributed")
     judged, settings = JudgedPairs.of(LOGS, ROWS), TreeSettings(n_rounds=30)

@@ -1,7 +1,7 @@
-"""The estimators, one a file. `n` requests, `m` lanes; of request i, `a_i` was drawn and `r_i` came of it.
+"""The estimators, one per file. There are `n` requests and `m` lanes. For request i, lane `a_i` gave outcome `r_i`.
 
-w_i = pi(a_i | x_i) / p(a_i | x_i)     weight: how much likelier the judged policy's draw is than the logged one's
-o_i = 1[r_i known] / e_i               observation: e_i is the chance that the outcome is known; 1 where all are
-q(x, a)                                the reward model, fitted without the request's conversation
-Q_i = sum_a pi(a | x_i) q(x_i, a)
+w_i = pi(a_i | x_i) / p(a_i | x_i)     weight: probability of the drawn lane under the judged policy / when logged
+o_i = 1[r_i known] / e_i               observation weight: e_i is the probability that the outcome is known
+q(x, a)                                reward model, fitted without the request's conversation
+Q_i = sum_a pi(a | x_i) q(x_i, a)      expected outcome under the judged policy
 """

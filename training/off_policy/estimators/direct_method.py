@@ -1,7 +1,7 @@
-"""The direct method: mean of Q_i, what the reward model believes.
+"""The direct method: mean of Q_i, the outcome that the reward model expects.
 
-As good as the reward model, and as biased: nothing in the logs corrects it, and its interval knows nothing of its bias. It needs no support, which is no
-virtue. Here for comparison.
+It is as good and as biased as the reward model. Nothing in the logs corrects it, and its interval does not include its
+bias. It gives an estimate even without support in the logs, which is no advantage. It is here for comparison.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from training.off_policy.estimators.port import Estimate, JudgedSample
 
 @dataclass(frozen=True, slots=True)
 class DirectMethod:
-    """See the module's text."""
+    """Estimates by the reward model alone; see the module's docstring."""
 
     needs_reward_model: bool = True
 

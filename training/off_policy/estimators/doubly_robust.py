@@ -1,7 +1,10 @@
-"""Doubly robust: mean of Q_i + w_i o_i (r_i - q(x_i, a_i)) (Robins, Rotnitzky and Zhao 1994; for policies, Dudik, Langford and Li 2011).
+"""Doubly robust: mean of Q_i + w_i o_i (r_i - q(x_i, a_i)).
 
-Unbiased when the chances (of drawing and of being judged) are right, or when the reward model is: one of them suffices. The better the reward model, the smaller
-the variance. Cross-fitted by conversation, so that the reward model's own luck does not enter (Chernozhukov et al. 2018). The default.
+Robins, Rotnitzky and Zhao 1994; for policies, Dudik, Langford and Li 2011.
+
+It is unbiased if the probabilities (of being drawn and of being judged) are right, or if the reward model is right: one
+of the two is enough. The better the reward model, the smaller the variance. It is cross-fitted by conversation, so that
+overfitting of the reward model does not bias it (Chernozhukov et al. 2018). It is the default.
 """
 
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from training.off_policy.estimators.port import Estimate, JudgedSample
 
 @dataclass(frozen=True, slots=True)
 class DoublyRobust:
-    """See the module's text."""
+    """Corrects the reward model by the weighted logs; see the module's docstring."""
 
     needs_reward_model: bool = True
 

@@ -1,7 +1,10 @@
-"""Inverse propensity scoring: mean of w_i o_i r_i (Horvitz and Thompson 1952; for policies, Precup, Sutton and Singh 2000).
+"""Inverse propensity scoring: mean of w_i o_i r_i.
 
-Unbiased under support and true chances, whatever the world is like. Its variance grows with the weights, and it changes when a constant is added to
-every outcome: with little feedback the self-normalised estimator is nearly always better.
+Horvitz and Thompson 1952; for policies, Precup, Sutton and Singh 2000.
+
+It is unbiased if there is support and the probabilities are right; it assumes nothing else. Its variance grows with the
+weights, and it changes if a constant is added to every outcome. With little feedback the self-normalised estimator is
+nearly always better.
 """
 
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from training.off_policy.estimators.port import Estimate, JudgedSample
 
 @dataclass(frozen=True, slots=True)
 class InversePropensity:
-    """See the module's text."""
+    """Weights the logged outcomes; see the module's docstring."""
 
     needs_reward_model: bool = False
 

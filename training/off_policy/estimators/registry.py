@@ -1,4 +1,4 @@
-"""The estimators by name: adding one is a file beside this and a line here."""
+"""The estimators by name. A new one needs a file next to this one and a line here."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

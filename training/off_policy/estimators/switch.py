@@ -1,9 +1,13 @@
-"""Switch-DR: doubly robust where w(x, a) is at most a threshold, the direct method above it (Wang, Agarwal and Dudik 2017).
+"""Switch-DR: doubly robust if w(x, a) is at most a threshold, the direct method above it.
+
+Wang, Agarwal and Dudik 2017:
 
     mean of Q_i + w_i 1[w_i <= tau] o_i (r_i - q(x_i, a_i))
 
-Less variance than doubly robust where overlap is poor, for a bias that its interval does not know of. The threshold minimises an upper estimate of the mean squared
-error: variance of the terms / n + (scale x mean of sum_a pi(a | x_i) 1[w(x_i, a) > tau])^2, over quantiles of the weights.
+With poor overlap it has less variance than doubly robust, but a bias that its interval does not include. The threshold
+is the quantile of the weights that minimises an upper estimate of the mean squared error:
+
+    variance of the terms / n + (scale x mean of sum_a pi(a | x_i) 1[w(x_i, a) > tau])^2
 """
 
 from dataclasses import dataclass
@@ -17,10 +21,10 @@ _QUANTILES = np.array([0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class SwitchDoublyRobust:
-    """See the module's text.
+    """Switches to the direct method where weights are large; see the module's docstring.
 
     Args:
-        threshold: Of the weights; None: chosen as the module's text says.
+        threshold: Threshold of the weights; None: chosen as the module's docstring says.
     """
 
     threshold: float | None = None

@@ -1,4 +1,5 @@
-"""How far an estimate may be luck. All work on conversations, whose requests are not independent of each other.
+"""Confidence intervals of estimates. All kinds work on whole conversations, whose requests are not independent.
 
-Each takes an `Estimate` and gives an interval of its own kind; the registry lists them. A difference of two estimates is an estimate.
+Each kind turns an `Estimate` into an interval; the registry lists the kinds. A difference of two estimates is an
+`Estimate` too.
 """

@@ -1,13 +1,17 @@
-"""Symmetric studentized cluster bootstrap: whole conversations are redrawn with replacement (Efron 1979; Field and Welsh 2007 for clusters).
+"""Symmetric studentized cluster bootstrap: whole conversations are redrawn with replacement.
 
-    value +- t s,    s the standard error, t the quantile of the absolute studentized errors of the redraws (Hall 1988, "On symmetric bootstrap confidence intervals")
+Efron 1979; for clusters, Field and Welsh 2007; Hall 1988, "On symmetric bootstrap confidence intervals":
 
-Studentized, because the standard error is itself luck where few heavy weights make it. Symmetric, because ends that follow the skewness of the sample each by itself are wrong by
-O(1/n) in coverage, and these by O(1/n^2): the skewness is a mean of cubes, and where some thirty requests carry the weight, it is so badly known that following it moves the
-interval off the truth more often than onto it. The price is that a skew estimate is missed more often on one side than on the other.
+    value +- t s,    s the standard error, t the quantile of the absolute studentized errors of the redraws
 
-More than `MOST_GROUPS` conversations are first pooled at random into so many groups, which are as independent as they are; so a million requests take no longer than a thousand
-(the standard error is then known to 2%).
+- *Studentized*, because the standard error itself varies by chance if a few heavy weights determine it.
+- *Symmetric*, because its coverage is wrong by O(1/n^2) only. An interval whose ends follow the skewness of the sample
+  is wrong by O(1/n). The skewness is a mean of cubes. If about thirty requests carry the weight, the skewness is so
+  uncertain that following it moves the interval away from the truth more often than towards it. The price: a skewed
+  estimate is missed more often on one side than on the other.
+- *Pooled*: more than `MOST_GROUPS` conversations are first pooled at random into that many groups, which are as
+  independent as the conversations. So a million requests take no longer than a thousand. The standard error is then
+  known to 2%.
 """
 
 import numpy as np
@@ -20,13 +24,14 @@ MOST_GROUPS = 1_024
 
 
 class ClusterBootstrap:
-    """Redraws once, and makes intervals of any number of estimates by the same redraws.
+    """Redraws once, and computes intervals of any number of estimates from the same redraws.
 
     Args:
-        conversations: Of the requests.
+        conversations: Conversations of the requests.
         level: Confidence, 0..1.
-        seed: Of the pooling and the redraws.
-        n_redraws: How many; one less than a round number, so that the quantiles are redraws themselves (Davison and Hinkley 1997, section 2.4).
+        seed: Seed of the pooling and the redraws.
+        n_redraws: Number of redraws; one less than a round number, so that the quantiles are redraws themselves
+            (Davison and Hinkley 1997, section 2.4).
     """
 
     def __init__(self, conversations: Conversations, level: float = 0.95, seed: int = 0, n_redraws: int = 999) -> None:
@@ -40,7 +45,7 @@ class ClusterBootstrap:
         self._share = (counts / max(n_groups, 1)).astype(np.float32)  # (n_redraws, n_groups)
 
     def interval(self, estimate: Estimate) -> Interval | None:
-        """Return value +- t s; see the module's text."""
+        """Return value +- t s; see the module's docstring."""
         influence = self._pooled(self._conversations.influence(estimate))
         n = len(influence)
         if n < 2 or not np.isfinite(influence).all():

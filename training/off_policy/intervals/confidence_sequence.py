@@ -1,11 +1,13 @@
-"""A confidence sequence: intervals that all hold together, however often and whenever one looks.
+"""A confidence sequence: intervals that all hold together, however often an operator looks at them.
 
-The asymptotic one (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, "Time-uniform central limit theory and asymptotic confidence sequences", theorem 2.2):
+It is the asymptotic one of Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, "Time-uniform central limit theory and
+asymptotic confidence sequences", theorem 2.2. With a = 1 - level and t conversations so far:
 
-    mean_t +- sd_t sqrt(2 (t rho^2 + 1) / (t^2 rho^2) ln(sqrt(t rho^2 + 1) / a)),    a = 1 - level, t conversations so far
+    mean_t +- sd_t sqrt(2 (t rho^2 + 1) / (t^2 rho^2) ln(sqrt(t rho^2 + 1) / a))
 
-A single interval of 95% that is looked at every night until it shows a gain will show one. This may be looked at every night. It is wider for that: about 1.6 times
-a single look's where it is tightest.
+An operator who looks at an ordinary 95% interval every night, until it shows a gain, will find one by chance. A
+confidence sequence stays valid when it is looked at every night. So it is wider: at its tightest, about 1.6 times as
+wide as the interval for a single look.
 """
 
 from dataclasses import dataclass
@@ -19,12 +21,12 @@ from training.off_policy.intervals.conversations import Conversations
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidenceSequence:
-    """See the module's text.
+    """Computes the intervals of a confidence sequence; see the module's docstring.
 
     Args:
-        conversations: Of the requests, in order of time.
+        conversations: Conversations of the requests, in order of time.
         level: Confidence, 0..1, over all looks together.
-        tightest_at: Number of conversations at which it is tightest; to be set before the first look, and kept.
+        tightest_at: Number of conversations at which it is tightest; set it before the first look and keep it.
     """
 
     conversations: Conversations
@@ -40,7 +42,10 @@ class ConfidenceSequence:
         return Interval(estimate.value, estimate.value - radius, estimate.value + radius)
 
     def path(self, estimate: Estimate) -> Floats:
-        """Return (estimate, low, high) after each conversation, shape (g, 3); to plot, and to show what a nightly look would have seen."""
+        """Return (estimate, low, high) after each conversation, shape (g, 3).
+
+        It is meant for plots, and shows what a look at each time would have seen.
+        """
         influence = self.conversations.influence(estimate)
         t = np.arange(1, len(influence) + 1, dtype=np.float64)
         mean = np.cumsum(influence) / t
@@ -50,7 +55,7 @@ class ConfidenceSequence:
 
     def _width(self, t: Floats) -> Floats:
         error = 1 - self.level
-        # Equation for the rho that is tightest at a given time, of the same paper's appendix.
+        # The rho that makes the interval tightest at a given time, from the appendix of the same paper.
         rho_squared = (-2 * np.log(error) + np.log(-2 * np.log(error) + 1)) / self.tightest_at
         spread = t * rho_squared + 1
         return np.asarray(np.sqrt(2 * spread / (t**2 * rho_squared) * np.log(np.sqrt(spread) / error)))

@@ -1,4 +1,4 @@
-"""The influence of whole conversations: what intervals are made of."""
+"""The influence of whole conversations on an estimate, from which intervals are computed."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -14,11 +14,11 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conversations:
-    """Which request belongs to which conversation; `g` conversations, in order of their first request.
+    """The conversation of each request; there are `g` conversations, in order of their first request.
 
     Args:
-        number: Shape (n,), 0..g-1.
-        sizes: Shape (g,), requests.
+        number: Shape (n,), 0..g-1, conversation of each request.
+        sizes: Shape (g,), number of requests of each conversation.
     """
 
     number: Ints
@@ -29,7 +29,7 @@ class Conversations:
         """Number conversations by their first request.
 
         Args:
-            clusters: Shape (n,), as `LoggedRequests.clusters` gives them, in order of time.
+            clusters: Shape (n,), as `LoggedRequests.clusters` returns them, in order of time.
         """
         _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
         place = np.empty(len(first), np.intp)
@@ -41,14 +41,17 @@ class Conversations:
         return len(self.sizes)
 
     def influence(self, estimate: Estimate) -> Floats:
-        """Return the conversations' influences (g,), whose mean is that of the requests'."""
+        """Return the influence of each conversation, shape (g,); its mean is the mean influence of the requests."""
         sums = np.bincount(self.number, estimate.influence, len(self))
         return np.asarray(sums * (len(self) / len(self.number)), np.float64)
 
 
 class IntervalMaker(Protocol):
-    """Makes intervals of estimates on the same conversations."""
+    """Computes intervals of estimates on the same conversations."""
 
     def interval(self, estimate: Estimate) -> Interval | None:
-        """Return the interval; None: this kind cannot be made of this estimate, or there are fewer than two conversations."""
+        """Return the interval.
+
+        None: there is no interval of this kind for the estimate, or there are fewer than two conversations.
+        """
         ...
