@@ -1,1 +1,1 @@
-"""The job that learns from logged requests: a champion and its logs in, a challenger with a verdict out."""
+"""The job that learns from logged requests: it reads a champion and logs, and writes a challenger with a verdict."""

@@ -1,4 +1,7 @@
-"""What accounts' own answers say beyond the challenger, for each account alone; and both bundles' corrections, put where they are judged as they would be served."""
+"""Fits the challenger's corrections for single accounts, and applies both bundles' corrections when they are judged.
+
+So the gate judges both bundles with the corrections that a gateway would serve them with.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
 LaneNames = Sequence[tuple[str, str | None]]
-"""Each lane's id, and its model where the bundle was trained on it."""
+"""Each lane's id, and the name of its model if the bundle was trained on it."""
 
 _FOLDER = "account_corrections"
 _ROWS_AT_ONCE = 50_000
@@ -32,11 +35,11 @@ _ROWS_AT_ONCE = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedAccounts:
-    """What came of it.
+    """Result of fitting corrections for accounts.
 
     Args:
-        fitted: The corrections; None: no account has enough answers, or they did not foretell later ones better.
-        choice: How they fared on the calibrating conversations; None: no account has enough answers.
+        fitted: Corrections; None: no account has enough answers, or they did not predict later answers better.
+        choice: Result of the test on the calibrating conversations; None: no account has enough answers.
     """
 
     fitted: FittedAccounts | None = None
@@ -44,29 +47,31 @@ class LearnedAccounts:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many accounts have a correction, and how many judged answers all of them rest on."""
+        """Numbers of accounts with a correction, and of judged answers that all corrections are fitted to."""
         fitted = self.fitted
         return {"corrected": len(fitted.by_account) if fitted else 0, "answers": fitted.n_answers if fitted else 0}
 
     def for_bundle(self, version: str) -> AccountCorrections | None:
-        """Return the corrections as the bundle's file holds them."""
+        """Return the corrections as the file in the bundle holds them."""
         return None if self.fitted is None else self.fitted.for_bundle(version)
 
 
 def learn_accounts(
     champion: Champion, learned: Learned, evidence: Evidence, judgements: LogReader, settings: RetrainSettings
 ) -> LearnedAccounts:
-    """Return the accounts' corrections of what was learned, from all conversations but those that judge.
+    """Return the corrections of the challenger for accounts, fitted to all conversations but the test conversations.
 
-    As every step, they have to earn their place: fitted to the conversations that were learned from, they have to foretell the judgements in the calibrating
-    ones better, over all accounts together. What is then used is fitted to both.
+    Like every step, the corrections have to earn their place. Fitted to the training conversations, they have to
+    predict the judgements in the calibrating conversations better, over all accounts together. The corrections that are
+    returned are then fitted to both.
 
     Args:
-        champion: What the challenger came from.
-        learned: The challenger, as it is exported.
-        evidence: Of the logs.
-        judgements: The same logs with rewards made of judgements alone: checks that only find faults say how good an answer is to nobody in particular.
-        settings: Of the retraining.
+        champion: Bundle that the challenger was learned from.
+        learned: Challenger, as it is exported.
+        evidence: Evidence of the logs.
+        judgements: The same logs with rewards from judgements alone. Checks that only find faults do not say how good
+            an answer is for one account.
+        settings: Settings of the retraining.
     """
     rows = _judged_rows(evidence, judgements, settings)
     if not len(rows):
@@ -86,11 +91,12 @@ def fit_accounts_to_all(
     settings: RetrainSettings,
     judged: LearnedAccounts,
 ) -> LearnedAccounts:
-    """Return corrections of what was learned from all conversations, fitted to all of them, too, where those that were judged earned their place.
+    """Return corrections that are fitted to all conversations, if the judged corrections earned their place.
 
     Args:
-        champion, learned, evidence, judgements, settings: As for `learn_accounts`.
-        judged: What that returned for the challenger as it was judged.
+        champion, learned, evidence, judgements, settings: Same values as for `learn_accounts`, except that `learned`
+            was learned from all conversations.
+        judged: Corrections of the challenger that was judged, from `learn_accounts`.
     """
     if judged.fitted is None:
         return judged
@@ -104,14 +110,14 @@ def fit_accounts_to_all(
 
 
 def _judged_rows(evidence: Evidence, judgements: LogReader, settings: RetrainSettings) -> Ints:
-    """Return the judged answers with text, of accounts with enough of them, that nobody is judged on."""
+    """Return the rows of judged answers with text that are not test answers, of accounts with enough of them."""
     if not settings.corrects_accounts:
         return np.empty(0, np.intp)
     is_judged = np.isfinite(judgements.reward[evidence.request])
-    known = np.flatnonzero((evidence.split != TEST) & evidence.has_text & is_judged)
-    accounts = rows_by_account(evidence.account[known], settings.fewest_of_account)
+    usable = np.flatnonzero((evidence.split != TEST) & evidence.has_text & is_judged)
+    accounts = rows_by_account(evidence.account[usable], settings.fewest_of_account)
     chosen: Ints = np.sort(np.concatenate([np.empty(0, np.intp), *accounts.values()]))
-    return np.asarray(known[chosen], np.intp)
+    return np.asarray(usable[chosen], np.intp)
 
 
 def _answers(learned: Learned, evidence: Evidence, judgements: LogReader, rows: Ints) -> JudgedAnswers:
@@ -125,7 +131,7 @@ def _answers(learned: Learned, evidence: Evidence, judgements: LogReader, rows: 
 
 
 def _quality_of(learned: Learned, evidence: Evidence, rows: Ints) -> Float32s:
-    """Return the challenger's P(good answer) (len(rows), m) of requests whose text was kept."""
+    """Return the challenger's P(good answer), shape (len(rows), m), for rows whose text was kept."""
     parts = [np.empty((0, len(learned.names)), np.float32)]
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         inputs = evidence.inputs[evidence.text_row[rows[start : start + _ROWS_AT_ONCE]]]
@@ -136,7 +142,7 @@ def _quality_of(learned: Learned, evidence: Evidence, rows: Ints) -> Float32s:
 def _try_out(
     answers: JudgedAnswers, accounts: Mapping[str, Ints], split: Ints, names: Sequence[str], space: PromptSpace
 ) -> Choice:
-    """Return how corrections fitted to the training conversations fare on the calibrating ones."""
+    """Test corrections that are fitted to the training conversations on the calibrating ones; return the choice."""
     earlier = {account: kept for account, rows in accounts.items() if len(kept := rows[split[rows] == TRAIN])}
     fitted, column = fit_accounts(answers, earlier, names, space), answers.column
     before = np.asarray(logit(answers.quality[np.arange(len(column)), column]), np.float64)
@@ -149,23 +155,25 @@ def _try_out(
     return choose_step("accounts", before[later], after[later], answers.reward[later])
 
 
-def beside(bundles: Path) -> Path:
-    """Return where corrections lie beside a folder of bundles, as they do in a gateway's data folder."""
+def default_corrections_folder(bundles: Path) -> Path:
+    """Return the folder of corrections next to a folder of bundles, as in a gateway's data folder."""
     return bundles.absolute().parent / _FOLDER
 
 
 def corrections_of_champion(bundle: Bundle, folder: Path) -> AccountCorrections | None:
-    """Return those that a gateway would serve the champion with: from the folder, else from the bundle; None: there are none.
+    """Return the corrections that a gateway would serve the champion with: from the folder, else from the bundle.
+
+    None: there are no corrections.
 
     Raises:
         router.errors.BundleError: They cannot be read.
     """
-    found = read_all([folder / f"{bundle.version}.npz", bundle.folder / ACCOUNT_CORRECTIONS_FILE])
-    return found if found is not None and found.bundle_version == bundle.version else None
+    corrections = read_all([folder / f"{bundle.version}.npz", bundle.folder / ACCOUNT_CORRECTIONS_FILE])
+    return corrections if corrections is not None and corrections.bundle_version == bundle.version else None
 
 
 def without_shifts(logs: LoggedRequests) -> LoggedRequests:
-    """Return the requests with the logged beliefs as the bundle had them: less what was learned online and what an account's correction had added."""
+    """Return the requests with the bundle's own beliefs: without online learning and account corrections."""
     if logs.belief_shift is None or not logs.belief_shift.any():
         return logs
     quality, std = shift_quality(
@@ -182,13 +190,13 @@ def without_shifts(logs: LoggedRequests) -> LoggedRequests:
 def with_accounts(
     logs: LoggedRequests, quality: Float32s, lanes: LaneNames, corrections: AccountCorrections | None
 ) -> LoggedRequests:
-    """Return the requests with what each account's correction adds to a bundle's beliefs about the lanes, as a gateway adds it.
+    """Return the requests with a bundle's beliefs, corrected for each account as a gateway corrects them.
 
     Args:
-        logs: With the bundle's beliefs.
-        quality: Shape (n, m), its P(good answer) of all models that it was trained on, none of them unknown.
-        lanes: Of `logs`.
-        corrections: Of the bundle; None: it has none.
+        logs: Requests with the bundle's beliefs.
+        quality: Shape (n, m), the bundle's P(good answer) of all models that it was trained on, without NaN.
+        lanes: Lanes of `logs`.
+        corrections: Corrections of the bundle; None: it has none.
     """
     if corrections is None:
         return logs

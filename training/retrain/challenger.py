@@ -1,4 +1,4 @@
-"""The challenger as a bundle: the champion's, with what was learned in its graph, its sample of answers and its manifest."""
+"""Writes the challenger as a bundle: the champion's bundle with a new graph, new reference answers and manifest."""
 
 import json
 from dataclasses import dataclass, replace
@@ -35,12 +35,12 @@ _RIDGE = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """What a retraining found.
+    """The challenger that a retraining learned.
 
     Args:
-        parts: Of the challenger's graph, for `names`.
-        names: The models.
-        projection: How the challenger's logits follow from the champion's, exactly or nearly.
+        parts: Parts of the challenger's graph, for `names`.
+        names: Names of the models.
+        projection: Map from the champion's logits to the challenger's, exact or approximate.
         lengths: (slope, offset) of each model's log length, each (m,).
     """
 
@@ -58,18 +58,18 @@ def write_challenger(
     recent: LaneCorrection,
     accounts: FittedAccounts | None = None,
 ) -> ParityReport:
-    """Export, prove parity and put the bundle at `folder` in one step.
+    """Export the challenger, prove parity and write the bundle to `folder` in one step.
 
     Args:
-        folder: Its name becomes the bundle's.
-        champion: What it came from.
-        learned: What was found.
-        record: For the manifest, under `learned_from_logs`.
-        recent: Where the watch begins under it.
-        accounts: Corrections of what was learned, for single accounts; None: there are none.
+        folder: Folder of the bundle; its name becomes the bundle's.
+        champion: Bundle that the challenger was learned from.
+        learned: Challenger.
+        record: Entries of the manifest under `learned_from_logs`.
+        recent: Shifts that the gateway's watch starts from under this bundle.
+        accounts: Corrections of the challenger for single accounts; None: there are none.
 
     Raises:
-        ParityError: The export differs from what was fitted; nothing is written.
+        ParityError: The exported graph differs from the fitted network; nothing is written.
         SettingsError: `folder` cannot be written.
     """
     reference = project_reference(champion, learned)
@@ -98,7 +98,7 @@ def write_challenger(
 
 
 def beliefs_of(parts: GraphParts, inputs: Float32s) -> Beliefs:
-    """Return what the graph of these parts says about standardised inputs (n, n_inputs)."""
+    """Return the beliefs of the graph with these parts about standardised inputs (n, n_inputs)."""
     heads = run_heads(parts, inputs).astype(np.float64)  # (n, members, 2 m + 1)
     m = parts.n_models
     mean = heads.mean(axis=1)
@@ -114,10 +114,11 @@ def beliefs_of(parts: GraphParts, inputs: Float32s) -> Beliefs:
 
 
 def project_reference(champion: Champion, learned: Learned) -> ReferenceAnswers:
-    """Return the champion's sample with the challenger's beliefs; models that are new there answered none of its prompts.
+    """Return the champion's reference answers with the challenger's beliefs; new models answered none of the prompts.
 
-    The sample has no text to ask the challenger about, and its beliefs come from networks that never saw its prompts: so the champion's are
-    mapped, as the champion's logits were, or as the network that was fitted on lies to the champion on logged requests.
+    The reference answers have no text, so the challenger cannot be asked about them. And their beliefs have to come
+    from networks that never saw the prompts. So the champion's beliefs are mapped by `learned.projection`: by the
+    correction of the champion's logits, or by the fitted network's relation to the champion on logged requests.
     """
     reference, n_new = champion.reference, len(learned.names) - champion.parts.n_models
     logits = learned.projection.apply(logit(reference.quality))
@@ -136,7 +137,10 @@ def project_reference(champion: Champion, learned: Learned) -> ReferenceAnswers:
 
 
 def fit_projection(before: Floats, after: Floats, start: LogitMap) -> LogitMap:
-    """Return the line from the champion's logits (n, m) to the challenger's (n, m'), drawn towards `start`: ridge regression on its residual."""
+    """Return the linear map from the champion's logits (n, m) to the challenger's (n, m').
+
+    It is a ridge regression on the residual of `start`, so it is drawn towards `start`.
+    """
     residual = after - start.apply(before)
     centre, mean = before.mean(axis=0), residual.mean(axis=0)
     centred = before - centre
@@ -149,7 +153,7 @@ def fit_projection(before: Floats, after: Floats, start: LogitMap) -> LogitMap:
 
 
 def parity_prompts(tokenizer_json: bytes) -> list[str]:
-    """Return texts of all lengths, drawn from the whole vocabulary: nobody's prompts, and the same each time."""
+    """Return random texts of all lengths from the whole vocabulary: no caller's prompts, and the same each time."""
     vocabulary = json.loads(tokenizer_json)["model"]["vocab"]
     words = sorted(word for word in vocabulary if word.isascii() and word.isalnum())
     random = np.random.default_rng(0)
@@ -159,10 +163,14 @@ def parity_prompts(tokenizer_json: bytes) -> list[str]:
 
 
 def _abilities(champion: Champion, learned: Learned, reference: ReferenceAnswers) -> dict[str, float]:
-    """Return the abilities: the champion's, moved as far as the mean logit was; a new model's from its own mean logit."""
+    """Return the abilities of the challenger's models.
+
+    A champion's model keeps its ability, shifted as its mean logit was. A new model gets its mean logit plus the mean
+    difference between ability and mean logit.
+    """
     before = logit(champion.reference.quality).mean(axis=0)
     after = logit(reference.quality).mean(axis=0)
-    known = np.array([champion.bundle.abilities[name] for name in champion.trained_names])
-    usual = float((known - before).mean())
-    shift = np.concatenate([known - before, np.full(len(after) - len(before), usual)])
+    abilities = np.array([champion.bundle.abilities[name] for name in champion.trained_names])
+    usual = float((abilities - before).mean())
+    shift = np.concatenate([abilities - before, np.full(len(after) - len(before), usual)])
     return {name: round(float(value), 4) for name, value in zip(learned.names, after + shift, strict=True)}

@@ -1,4 +1,7 @@
-"""The bundle in use, read back from its graph as the numbers that a retraining changes. Unchanged, they say exactly what it says."""
+"""Reads the bundle in use back from its graph, as the numbers that a retraining changes.
+
+Unchanged, the numbers give exactly the bundle's predictions.
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,7 +19,7 @@ from training.network.input_scaler import InputScaler
 from training.network.static_table import StaticTable
 
 Float32s = npt.NDArray[np.float32]
-Manifest = dict[str, Any]  # parsed JSON of our own making
+Manifest = dict[str, Any]  # parsed JSON that llmdeal wrote
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,10 +27,10 @@ class Champion:
     """A bundle as numbers.
 
     Args:
-        bundle: The checked bundle.
-        manifest: Of it.
-        parts: What its graph holds.
-        reference: Its sample of graded answers.
+        bundle: Checked bundle.
+        manifest: Manifest of the bundle.
+        parts: Parts of its graph.
+        reference: Its reference answers, a sample of graded answers.
     """
 
     bundle: Bundle
@@ -37,7 +40,7 @@ class Champion:
 
     @property
     def trained_names(self) -> tuple[str, ...]:
-        """Models that it predicts, in the order of its outputs."""
+        """Names of the models that it predicts, in the order of its outputs."""
         return self.bundle.trained_names
 
 
@@ -45,7 +48,7 @@ def read_champion(folder: Path) -> Champion:
     """Read a bundle that `llmdeal train` or `llmdeal retrain` wrote.
 
     Raises:
-        BundleError: It is not whole, or was not made by this version.
+        BundleError: The bundle is not complete, or this version did not write it.
     """
     import onnx
     from onnx import numpy_helper
@@ -64,6 +67,7 @@ def read_champion(folder: Path) -> Champion:
         )
     except KeyError as problem:
         raise BundleError(
-            f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote"
+            f"{folder}: a retraining cannot start from this bundle (its graph lacks {problem}): use one that llmdeal "
+            "train wrote"
         ) from None
     return Champion(bundle, dict(manifest), parts, bundle.read_reference())

@@ -1,7 +1,7 @@
-"""A retraining over the workers of a Dask cluster: parts of the log are read and encoded there, and the gate's trees are fitted there.
+"""Runs a retraining on the workers of a Dask cluster: they read and encode parts of the log, and fit the gate's trees.
 
-Workers open the exports' files themselves: their folder lies where all of them see it, under one path. What they send back are the arrays that
-checkpoints hold.
+The workers open the exports' files themselves. So all workers need to see the folder, under the same path. They send
+back the arrays that checkpoints hold.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ from training.retrain.work_folder import WorkFolder
 from training.telemetry.reader import LogReader
 
 _PARTS_PER_WORKER = 2
-"""On their way at once: one at work, one waiting. Bounds the memory here and there."""
+"""Number of parts that a worker has at once: one in progress, one waiting. It bounds the memory of all processes."""
 
 
 class DaskMachinery:
-    """Does the heavy work on a cluster's workers.
+    """Does the heavy work on the workers of a cluster.
 
     Args:
-        client: Connected.
+        client: Connected client of the cluster.
     """
 
     def __init__(self, client: Client) -> None:
@@ -37,9 +37,9 @@ class DaskMachinery:
     def gather(
         self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
     ) -> None:
-        """Make the checkpoint of every part of the log that is not there yet."""
+        """Write the missing checkpoints of the parts of the log."""
         missing = [start for start in range(0, len(reader), rows_per_part) if not work.has(part_name(start))]
-        shared = self._client.scatter(view, broadcast=True)  # type: ignore[no-untyped-call]  # dask's is untyped, as below
+        shared = self._client.scatter(view, broadcast=True)  # type: ignore[no-untyped-call]  # dask is untyped
 
         def submitted() -> Iterator[object]:
             for start in missing:
@@ -61,7 +61,7 @@ class DaskMachinery:
                 advance(1)
 
     def learner(self, settings: RetrainSettings) -> RewardLearner | None:
-        """Return trees that are fitted over the workers."""
+        """Return a learner of trees that the workers fit."""
         return TreeLearner(TreeSettings(seed=settings.seed), self._client)
 
     def _n_workers(self) -> int:
@@ -73,8 +73,8 @@ def connect(address: str, timeout_s: float = 10) -> Iterator[DaskMachinery]:
     """Connect to a scheduler for as long as the block lasts.
 
     Args:
-        address: `tcp://host:port`.
-        timeout_s: How long to wait for an answer, seconds.
+        address: Address of the scheduler, `tcp://host:port`.
+        timeout_s: Longest time to wait for an answer, seconds.
 
     Raises:
         SettingsError: There is no scheduler, or it has no workers.
@@ -83,11 +83,13 @@ def connect(address: str, timeout_s: float = 10) -> Iterator[DaskMachinery]:
         client = Client(address, timeout=timeout_s)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as problem:
         raise SettingsError(
-            f"--scheduler {address}: no Dask scheduler answers there ({type(problem).__name__}): start one"
+            f"--scheduler {address}: no Dask scheduler answers there ({type(problem).__name__}): start one first"
         ) from None
     with client:
         if not client.scheduler_info()["workers"]:
-            raise SettingsError(f"--scheduler {address}: has no workers: start some with 'dask worker {address}'")
+            raise SettingsError(
+                f"--scheduler {address}: the scheduler has no workers: start some with 'dask worker {address}'"
+            )
         yield DaskMachinery(client)
 
 

@@ -12,59 +12,68 @@ from training.command_errors import one_line_errors
 from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 if TYPE_CHECKING:
-    from training.retrain.job import Machinery
+    from training.retrain.job import Machinery, RetrainResult
+
+Logs = Annotated[Path, typer.Option(help="Folder of a telemetry export, or of several exports.")]
+ChampionFolder = Annotated[Path, typer.Option(help="Folder of the bundle in use.")]
+OutFolder = Annotated[Path, typer.Option(help="Folder of bundles; the challenger becomes a folder in it.")]
+StartFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        help="Bundle that learning starts from; by default, if possible, the trained one that the champion descends "
+        "from.",
+    ),
+]
+HalfLife = Annotated[
+    float, typer.Option(min=0, help="Age in days at which a reward counts half as much; 0: age does not matter.")
+]
+CorpusFolder = Annotated[Path | None, typer.Option(help="Graded answers that keep what the champion knew.")]
+Value = Annotated[float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."),
+]
+Accounts = Annotated[
+    bool,
+    typer.Option(
+        "--accounts/--no-accounts", help="Fit corrections for single accounts, too, and put them into the challenger."
+    ),
+]
+CorrectionsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the corrections that a gateway serves the champion with, as llmdeal accounts-learn wrote them; "
+        "by default account_corrections next to --out."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")]
+Scheduler = Annotated[
+    str, typer.Option(help="Dask scheduler (tcp://…) whose workers do the heavy work; by default this process does it.")
+]
+Track = Annotated[
+    str, typer.Option(help="MLflow address to record the run at; by default mlflow.db next to --out; none: no record.")
+]
+CheckpointFolder = Annotated[Path | None, typer.Option(help="Folder of checkpoints; by default .retrain in --out.")]
 
 
 def retrain(
-    logs: Annotated[Path, typer.Option(help="Folder of a telemetry export, or of several side by side.")],
-    champion: Annotated[Path, typer.Option(help="Folder of the bundle in use.")],
-    out: Annotated[Path, typer.Option(help="Folder of bundles; the challenger becomes a folder in it.")],
-    start: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            help="Bundle that learning starts from; by default the trained one that the champion came from, where it can.",
-        ),
-    ] = None,
-    half_life: Annotated[
-        float,
-        typer.Option(min=0, help="A reward counts half as much for each so many days of age; 0: age does not matter."),
-    ] = DEFAULT_HALF_LIFE_DAYS,
-    corpus: Annotated[Path | None, typer.Option(help="Graded answers that keep what the champion knew.")] = None,
-    value: Annotated[
-        float, typer.Option(help="What a good answer is worth to a caller who did not say, USD.")
-    ] = DEFAULT_WILLINGNESS_TO_PAY_USD,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A metric of your own that counts, name:worst:best:std, such as csat:1:10:0.3; may be repeated."
-        ),
-    ] = None,
-    accounts: Annotated[
-        bool,
-        typer.Option(
-            "--accounts/--no-accounts",
-            help="Fit corrections for single accounts, too, and put them into the challenger.",
-        ),
-    ] = True,
-    account_corrections: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the corrections that a gateway serves the champion with, as llmdeal accounts-learn wrote them; by default account_corrections "
-            "beside --out."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same inputs, same seed: same bundle.")] = 0,
-    scheduler: Annotated[
-        str, typer.Option(help="Dask scheduler (tcp://…) whose workers do the heavy work; by default it is done here.")
-    ] = "",
-    track: Annotated[
-        str, typer.Option(help="MLflow address to record the run at; by default mlflow.db beside --out; none: nowhere.")
-    ] = "",
-    work: Annotated[Path | None, typer.Option(help="Where checkpoints lie; by default .retrain in --out.")] = None,
+    logs: Logs,
+    champion: ChampionFolder,
+    out: OutFolder,
+    start: StartFolder = None,
+    half_life: HalfLife = DEFAULT_HALF_LIFE_DAYS,
+    corpus: CorpusFolder = None,
+    value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
+    metric: Metrics = None,
+    accounts: Accounts = True,
+    account_corrections: CorrectionsFolder = None,
+    seed: Seed = 0,
+    scheduler: Scheduler = "",
+    track: Track = "",
+    work: CheckpointFolder = None,
 ) -> None:
     """Learn from logged requests and their feedback: a challenger bundle, and a verdict on whether it is better."""
-    from router.bundle import read_manifest
     from training.progress import TerminalProgress
     from training.promotion.registry import BundleRegistry, default_address
     from training.retrain.job import RetrainPlan
@@ -84,22 +93,30 @@ def retrain(
         plan = RetrainPlan(logs, champion, out, corpus, work, account_corrections, settings, start)
         with _machinery(scheduler) as machinery:
             result = run_retraining(plan, TerminalProgress(console), machinery, registry)
+    _print_result(console, result)
+
+
+def _print_result(console: Console, result: "RetrainResult") -> None:
+    """Print the place of the challenger, and the verdict with its reasons."""
+    from router.bundle import read_manifest
+
     verdict = result.verdict
     if not result.is_new:
-        console.print(f"Nothing new: the same logs were learned from before, in [bold]{result.bundle}[/].")
+        console.print(f"Nothing new: [bold]{result.bundle}[/] was learned from the same logs before.")
     else:
         base = str(read_manifest(result.bundle)["base"])
-        console.print(f"[green]Wrote {result.bundle}[/], which learning made of [bold]{base}[/].")
-    said = "[green]better[/]" if verdict.is_better else "[yellow]not shown to be better[/]"
+        console.print(f"[green]Wrote {result.bundle}[/], learned from the logs on top of [bold]{base}[/].")
+    outcome = "[green]better[/]" if verdict.is_better else "[yellow]not shown to be better[/]"
     console.print(
-        f"{verdict.challenger_version} is {said} than {verdict.champion_version}, by {verdict.n_requests:,} later requests:"
+        f"{verdict.challenger_version} is {outcome} than {verdict.champion_version}, on {verdict.n_requests:,} later "
+        "requests:"
     )
     for reason in verdict.reasons:
         console.print(f"- {reason}", highlight=False, soft_wrap=True)
 
 
 def _machinery(scheduler: str) -> "AbstractContextManager[Machinery]":
-    """Return what does the heavy work."""
+    """Return the machinery that does the heavy work: the cluster of a scheduler, or this process."""
     from training.retrain.job import ThisProcess
 
     if not scheduler:

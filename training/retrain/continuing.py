@@ -1,8 +1,11 @@
-"""Fitting the champion's network on to logged rewards of requests whose text was kept, and to a corpus' grades where one is given.
+"""Fine-tunes the champion's network on logged rewards of requests whose text was kept, and on grades of a corpus.
 
-Four losses: the reward of the lane that answered, weighed by how exact it is; the grades of the corpus, which keep what the champion knew; the
-champion's own beliefs about all other lanes of the logged prompts, because nobody has seen their answers; and the distance from the
-champion's weights, so that little evidence moves them little.
+The loss has four parts:
+
+- the reward of the lane that answered, weighted by its precision;
+- the grades of the corpus, if there is one; they keep what the champion learned from it;
+- the champion's own beliefs about all other lanes of the logged prompts, because their answers do not exist;
+- the distance from the champion's weights, so that little evidence changes them little.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,17 +27,17 @@ Ints = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class ContinueSettings:
-    """How far, and how, the champion's network is fitted on.
+    """Settings of the fine-tuning.
 
     Args:
-        epochs: Passes over the rewards.
-        batch_requests: Rewards per step.
-        most_steps: Very many rewards are passed over less often.
-        learning_rate: Peak of the one-cycle schedule.
+        epochs: Number of passes over the rewards.
+        batch_requests: Number of rewards per step.
+        most_steps: Largest number of steps; with very many rewards there are fewer passes.
+        learning_rate: Peak learning rate of the one-cycle schedule.
         keep_weight: Weight of the champion's beliefs about the lanes that did not answer.
-        corpus_weight: Weight of the corpus' grades.
-        anchor: Of the squared distance from the champion's weights.
-        input_dropout, hidden_dropout: Shares of units left out.
+        corpus_weight: Weight of the grades of the corpus.
+        anchor: Weight of the squared distance from the champion's weights.
+        input_dropout, hidden_dropout: Shares of units that are dropped.
     """
 
     epochs: int = 8
@@ -54,9 +57,9 @@ class RewardTargets:
 
     Args:
         inputs: Shape (t, n_inputs), standardised; may be a memory map.
-        row: Shape (k,), the place of each request in `inputs`.
+        row: Shape (k,), row of each request in `inputs`.
         model: Shape (k,), column of the model that answered.
-        reward, weight: Shape (k,).
+        reward, weight: Shape (k,), reward 0..1 and its weight in the loss.
     """
 
     inputs: Float16s
@@ -72,7 +75,7 @@ class GradeTargets:
 
     Args:
         inputs: Shape (n, n_inputs), standardised.
-        scores: Shape (n, m), over the models of the network; NaN where unknown.
+        scores: Shape (n, m), grades of the network's models; NaN where unknown.
     """
 
     inputs: Float16s
@@ -87,7 +90,7 @@ def continue_network(
     seed: int,
     advance: Callable[[float], None] = lambda share: None,
 ) -> GraphParts:
-    """Return the parts with the network fitted on; the same input and seed give the same weights on one machine."""
+    """Return the parts with the fine-tuned network; the same input and seed give the same weights on one machine."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
@@ -112,7 +115,7 @@ def continue_network(
         )
         loss = loss + settings.anchor * distance
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no annotation
         optimizer.step()
         schedule.step()
         advance(1 / steps)
@@ -129,7 +132,7 @@ def _batches(n_rows: int, settings: ContinueSettings, seed: int) -> Iterator[Int
     while True:
         order = random.permutation(n_rows)
         for start in range(0, n_rows - size + 1, size):
-            yield np.sort(order[start : start + size])  # sorted, because a memory map is read faster so
+            yield np.sort(order[start : start + size])  # sorted rows of a memory map are read faster
 
 
 def _reward_loss(

@@ -1,12 +1,15 @@
-"""What rewards say of a champion's logits: a small Bayesian correction per model, and a place for models that it does not know.
+"""Corrects a champion's logits by rewards: a small Bayesian correction per model, and logits for new models.
 
-For a model that the champion knows, with u the champion's logit and z the prompt's components (a few principal components of all logits):
+For a model of the champion, with u its logit and z the prompt's components (a few principal components of all logits):
 
-    new logit = u + offset + slope * (u - centre) + c . z,      (offset, slope, c) ~ N(what all models together show, prior)
+    new logit = u + offset + slope * (u - centre) + c . z
 
-For one that it does not know there is no u; offset and c come from where the known models lie, as in `router.placement`. Logistic
-likelihood, most probable values by Newton's method, uncertainty by Laplace's approximation (MacKay 1992). All of it is linear in the champion's
-logits, so that it folds into the last layer of the graph and costs nothing when it is served.
+(offset, slope, c) has a normal prior around the values that all models share. A new model has no u. The prior of its
+offset and c comes from the champion's models, as in `router.placement`. The likelihood is logistic. The most probable
+values are found by Newton's method, and their uncertainty by Laplace's approximation (MacKay 1992).
+
+All of it is linear in the champion's logits. So it is folded into the last layer of the graph, and serving costs
+nothing more.
 """
 
 from collections.abc import Sequence
@@ -19,16 +22,16 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 Hearsay = tuple[float, float]
-"""Ability and its deviation, as a model's price, family or vendor's line-up have it."""
+"""Ability and its standard deviation, as a model's price, family or its vendor's other models suggest."""
 
 N_COMPONENTS = 4
 _NEWTON_STEPS = 30
 _NEW_RIDGE = 0.02
 _FILL_RIDGE = 0.05
-"""Keeps a few known logits from speaking too surely for all others."""
+"""Ridge that limits how strongly a few known logits determine the unknown ones."""
 _OFFSET_STDS = (0.02, 0.06, 0.15, 0.3, 0.6, 1.2)
 _SHAPE_STDS = (0.01, 0.04, 0.1, 0.2, 0.4)
-"""Of what corrections of the intercept, and of slope and components, are believed to scatter by; the likeliest pair is taken."""
+"""Candidate prior standard deviations of the offset, and of slope and components; the most likely pair is used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,10 +39,10 @@ class Judged:
     """`k` rewards, each with the champion's logits for its request.
 
     Args:
-        logits: Shape (k, m), of all `m` models of the space; see `LogitSpace.filled` for those unknown.
-        model: Shape (k,), the column of the model that answered: 0..m - 1 known, m.. unknown to the champion.
+        logits: Shape (k, m), logits of all `m` models of the space; `LogitSpace.filled` fills in unknown ones.
+        model: Shape (k,), column of the model that answered: 0..m - 1 for models of the champion, m.. for new ones.
         reward: Shape (k,), 0..1.
-        weight: Shape (k,), how much each counts, about 1 for an exact reward.
+        weight: Shape (k,), weight of each reward, about 1 for an exact one.
     """
 
     logits: Floats
@@ -50,13 +53,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogitSpace:
-    """Where the logits of `m` models lie, by the champion's reference answers.
+    """Distribution and principal components of the logits of `m` models over the champion's reference answers.
 
     Args:
-        centre: Shape (m,).
+        centre: Shape (m,), mean logits.
         directions: Shape (m, k); components = (logits - centre) @ directions, each of variance 1.
-        loadings: Shape (m, k + 1), each model's own centre and its loadings on the components.
-        covariance: Shape (m, m), of the logits.
+        loadings: Shape (m, k + 1), centre of each model and its loadings on the components.
+        covariance: Shape (m, m), covariance of the logits.
     """
 
     centre: Floats
@@ -69,9 +72,9 @@ class LogitSpace:
         """Return the space of reference logits (n, m).
 
         Args:
-            logits: Shape (n, m).
-            among: Shape (m,), models that the components are made of; None: all. Where logs know the logits of some models alone, components of all
-                would mean one thing while learning and another while serving.
+            logits: Shape (n, m), reference logits.
+            among: Shape (m,), whether a model counts for the components; None: all do. If the logs have the logits of
+                some models only, components of all models would differ between learning and serving.
         """
         centre = logits.mean(axis=0)
         centred = logits - centre
@@ -82,40 +85,43 @@ class LogitSpace:
         scales = np.sqrt(np.maximum(variances[::-1][:k], 1e-9))
         directions = np.zeros((len(centre), k))
         directions[chosen] = axes[:, ::-1][:, :k] / scales
-        loadings = covariance @ directions  # of each model on the components
+        loadings = covariance @ directions  # loadings of each model on the components
         return cls(centre, directions, np.concatenate([centre[:, None], loadings], axis=1), covariance)
 
     def components(self, logits: Floats) -> Floats:
-        """Return the components (n, k) of logits (n, m), none of them unknown."""
+        """Return the components (n, k) of logits (n, m), which have no NaN."""
         return np.asarray((logits - self.centre) @ self.directions, np.float64)
 
     def filled(self, logits: Floats) -> Floats:
-        """Return logits (n, m) with what the known ones say of the unknown: their conditional mean, were they Gaussian.
+        """Return logits (n, m) without NaN: an unknown logit becomes its Gaussian mean, given the known ones.
 
-        A log without text has the beliefs about its lanes' models alone, and serving has those about all models: filled with mere centres,
-        the components would mean one thing here and another there.
+        A log without text has beliefs about the models of its lanes only, but serving has beliefs about all models. If
+        unknown logits became plain centres, the components would differ between learning and serving.
         """
         unknown = np.isnan(logits)
         whole = np.where(unknown, self.centre, logits)
         for pattern in np.unique(unknown[unknown.any(axis=1)], axis=0):
-            rows, known = np.flatnonzero((unknown == pattern).all(axis=1)), np.flatnonzero(~pattern)
-            if not len(known):
+            rows, given = np.flatnonzero((unknown == pattern).all(axis=1)), np.flatnonzero(~pattern)
+            if not len(given):
                 continue
-            among = self.covariance[np.ix_(known, known)] + _FILL_RIDGE * np.eye(len(known))
-            slopes = np.linalg.solve(among, self.covariance[np.ix_(known, np.flatnonzero(pattern))])  # (known, unknown)
-            whole[np.ix_(rows, np.flatnonzero(pattern))] += (logits[np.ix_(rows, known)] - self.centre[known]) @ slopes
+            among = self.covariance[np.ix_(given, given)] + _FILL_RIDGE * np.eye(len(given))
+            slopes = np.linalg.solve(among, self.covariance[np.ix_(given, np.flatnonzero(pattern))])  # (given, unknown)
+            whole[np.ix_(rows, np.flatnonzero(pattern))] += (logits[np.ix_(rows, given)] - self.centre[given]) @ slopes
         return whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogitMap:
-    """new logits = logits @ matrix.T + offset, from `m` known models to those and the new ones.
+    """A linear map from the logits of the champion's `m` models to the logits of those and the new models.
+
+    new logits = logits @ matrix.T + offset
 
     Args:
-        matrix: Shape (m + new, m).
-        offset: Shape (m + new,).
-        information: Shape (m + new,), what the rewards tell of each model's intercept, in graded answers times p (1 - p).
-        n_rewards: Shape (m + new,).
+        matrix: Shape (m + new, m), matrix of the map.
+        offset: Shape (m + new,), offset of the map.
+        information: Shape (m + new,), information in the rewards about each model's intercept, in graded answers times
+            p (1 - p).
+        n_rewards: Shape (m + new,), number of rewards of each model.
     """
 
     matrix: Floats
@@ -124,16 +130,16 @@ class LogitMap:
     n_rewards: Ints
 
     def apply(self, logits: Floats) -> Floats:
-        """Return the new logits; the last axis is that of the models."""
+        """Return the new logits; the models are the last axis."""
         return np.asarray(logits @ self.matrix.T + self.offset, np.float64)
 
     def then(self, other: "LogitMap") -> "LogitMap":
-        """Return this map and then the other as one."""
+        """Return one map that applies this map and then the other."""
         matrix, offset = other.matrix @ self.matrix, other.matrix @ self.offset + other.offset
         return LogitMap(matrix, offset, self.information + other.information, self.n_rewards + other.n_rewards)
 
     def only_new(self, n_known: int) -> "LogitMap":
-        """Return the map that leaves the known models as they are."""
+        """Return the map without any change of the first `n_known` models, the champion's."""
         matrix, offset, information = self.matrix.copy(), self.offset.copy(), self.information.copy()
         matrix[:n_known] = np.eye(n_known)
         offset[:n_known] = 0
@@ -142,15 +148,17 @@ class LogitMap:
 
 
 def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay | None] = ()) -> LogitMap:
-    """Fit the correction of every model that was rewarded; others only share what all models show together.
+    """Fit the correction of every model with rewards; other models only get the correction that all models share.
 
-    How far corrections scatter is itself learned: of a few pairs of prior deviations, the one with the greatest marginal likelihood
-    (empirical Bayes). Where rewards only confirm the champion, that is next to nothing, and so is the correction.
+    The spread of the corrections is learned too: of a few pairs of prior standard deviations, the one with the largest
+    marginal likelihood is used (empirical Bayes). If rewards only confirm the champion, the spread is close to zero,
+    and so is the correction.
 
     Args:
-        judged: The rewards.
-        space: Of the champion's models.
-        hearsay: Of each model that the champion does not know, what was believed before it answered; None: that it is like the known ones.
+        judged: Rewards.
+        space: Space of the champion's models.
+        hearsay: Ability of each new model and its standard deviation, as believed before it answered; None: the new
+            model is taken to be like the champion's models.
     """
     n_known, n_new = len(space.centre), len(hearsay)
     designs = [_Design.of(judged, space, column) for column in range(n_known + n_new)]
@@ -161,26 +169,33 @@ def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay |
     offset, information = np.zeros(n_known + n_new), np.zeros(n_known + n_new)
     for column, design in enumerate(designs):
         if column < n_known:
-            found, told = best[column].coefficients, best[column].told
-            matrix[column, column] += found[1]
-            offset[column] -= found[1] * space.centre[column]
+            fit = best[column]
+            coefficients = fit.coefficients
+            matrix[column, column] += coefficients[1]
+            offset[column] -= coefficients[1] * space.centre[column]
         else:
             mean, precision = _prior_of_new(space, hearsay[column - n_known])
-            fit = fit_logistic(design.without_own(), design.known, design.reward, design.weight, mean, precision)
-            found, told = np.insert(fit.coefficients, 1, 0.0), fit.told
-        weights = space.directions @ found[2:]
+            fit = fit_logistic(design.without_own(), design.base, design.reward, design.weight, mean, precision)
+            coefficients = np.insert(fit.coefficients, 1, 0.0)
+        weights = space.directions @ coefficients[2:]
         matrix[column] += weights
-        offset[column] += found[0] - weights @ space.centre
-        information[column] = told
+        offset[column] += coefficients[0] - weights @ space.centre
+        information[column] = fit.information
     return LogitMap(matrix, offset, information, np.bincount(judged.model, minlength=n_known + n_new).astype(np.intp))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Design:
-    """The rewards of one model; columns of `values`: intercept, its own logit from its centre, components."""
+    """The rewards of one model, as its regression reads them.
+
+    Args:
+        values: Shape (k, 2 + components); columns: intercept, the model's logit minus its centre, components.
+        base: Shape (k,), the model's logit by the champion; 0 for a new model.
+        reward, weight: Shape (k,), reward 0..1 and its weight.
+    """
 
     values: Floats
-    known: Floats
+    base: Floats
     reward: Floats
     weight: Floats
 
@@ -201,24 +216,27 @@ class _Design:
 def _fit_known(
     designs: list[_Design], space: LogitSpace, spread: tuple[float, float]
 ) -> "tuple[float, list[LogisticFit]]":
-    """Return the log marginal likelihood of this spread, and each model's fit around what all show together."""
+    """Return the log marginal likelihood of this spread, and each model's fit around the shared correction."""
     precision = np.diag([spread[0] ** -2, *[spread[1] ** -2] * (space.directions.shape[1] + 1)])
     together = _Design(
         *(
             np.concatenate([getattr(design, name) for design in designs])
-            for name in ("values", "known", "reward", "weight")
+            for name in ("values", "base", "reward", "weight")
         )
     )
     shared = fit_logistic(
-        together.values, together.known, together.reward, together.weight, np.zeros(len(precision)), precision
+        together.values, together.base, together.reward, together.weight, np.zeros(len(precision)), precision
     ).coefficients
-    fits = [fit_logistic(one.values, one.known, one.reward, one.weight, shared, precision) for one in designs]
+    fits = [fit_logistic(one.values, one.base, one.reward, one.weight, shared, precision) for one in designs]
     belief = np.sum(np.diag(precision) * shared**2) / 2
     return sum(fit.evidence for fit in fits) - float(belief), fits
 
 
 def _prior_of_new(space: LogitSpace, hearsay: Hearsay | None) -> tuple[Floats, Floats]:
-    """Return mean and precision of (offset, c) of a model that the champion does not know: where the known ones lie, moved as its ability says."""
+    """Return the prior mean and precision of (offset, c) of a new model.
+
+    It is the distribution over the champion's models, conditioned on the new model's ability if that is noted.
+    """
     mean = space.loadings.mean(axis=0)
     centred = space.loadings - mean
     covariance = centred.T @ centred / max(len(centred) - 1, 1) + _NEW_RIDGE * np.eye(centred.shape[1])
@@ -235,41 +253,41 @@ class LogisticFit:
     """A fitted logistic regression.
 
     Args:
-        coefficients: The most probable ones.
-        told: Information about the intercept in the rewards: the sum of weight * p (1 - p).
+        coefficients: Most probable coefficients.
+        information: Information about the intercept in the rewards: the sum of weight * p (1 - p).
         evidence: Log marginal likelihood by Laplace's approximation.
     """
 
     coefficients: Floats
-    told: float
+    information: float
     evidence: float
 
 
 def fit_logistic(
-    design: Floats, known: Floats, reward: Floats, weight: Floats, mean: Floats, precision: Floats
+    design: Floats, base: Floats, reward: Floats, weight: Floats, mean: Floats, precision: Floats
 ) -> LogisticFit:
-    """Fit reward ~ sigmoid(known + design @ coefficients) with coefficients ~ N(mean, precision^-1).
+    """Fit reward ~ sigmoid(base + design @ coefficients) with coefficients ~ N(mean, precision^-1).
 
     Args:
-        design: Shape (k, p), its first column the intercept's.
-        known: Shape (k,), logits that are taken as they are.
-        reward, weight: Shape (k,).
-        mean, precision: Of the prior, shapes (p,) and (p, p).
+        design: Shape (k, p); the first column is the intercept's.
+        base: Shape (k,), logits with a fixed coefficient of 1.
+        reward, weight: Shape (k,), reward 0..1 and its weight.
+        mean, precision: Mean and precision of the prior, shapes (p,) and (p, p).
     """
-    found, hessian = mean.copy(), precision
-    told = 0.0
+    fitted, hessian = mean.copy(), precision
+    information = 0.0
     for _ in range(_NEWTON_STEPS):
-        chance = 1 / (1 + np.exp(-(known + design @ found).clip(-40, 40)))
+        chance = 1 / (1 + np.exp(-(base + design @ fitted).clip(-40, 40)))
         curvature = weight * chance * (1 - chance)
         hessian = (design * curvature[:, None]).T @ design + precision
-        gradient = design.T @ (weight * (reward - chance)) - precision @ (found - mean)
+        gradient = design.T @ (weight * (reward - chance)) - precision @ (fitted - mean)
         step = np.linalg.solve(hessian, gradient)
-        found = found + np.clip(step, -1, 1)
-        told = float(curvature.sum())
+        fitted = fitted + np.clip(step, -1, 1)
+        information = float(curvature.sum())
         if np.abs(step).max() < 1e-8:
             break
-    logits = known + design @ found
+    logits = base + design @ fitted
     likelihood = float((weight * (reward * logits - np.logaddexp(0, logits))).sum())
-    away = found - mean
+    away = fitted - mean
     volume = np.linalg.slogdet(precision)[1] - np.linalg.slogdet(hessian)[1]
-    return LogisticFit(found, told, likelihood - float(away @ precision @ away) / 2 + float(volume) / 2)
+    return LogisticFit(fitted, information, likelihood - float(away @ precision @ away) / 2 + float(volume) / 2)

@@ -1,4 +1,4 @@
-"""What the command line says by default, where nothing heavy may be imported."""
+"""Defaults of the command line, in a module without heavy imports."""
 
 from typing import Final
 

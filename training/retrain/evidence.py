@@ -1,6 +1,6 @@
-"""What logs tell a champion: of each part of the log, who answered how well, what the champion says of the request, and how long answers were.
+"""Turns a part of the log into evidence: which model answered how well, the champion's logits, and lengths of answers.
 
-Text is used here and goes no further: what is kept of it are the network's inputs.
+Text is read here only. The evidence keeps the network's inputs and no text.
 """
 
 from dataclasses import dataclass
@@ -35,12 +35,12 @@ _LEAST_CHANCE = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChampionView:
-    """What reading the logs needs to know of the champion; small enough to be sent to another machine.
+    """The champion as reading the logs needs it; small enough to be sent to another machine.
 
     Args:
-        version: As logged.
-        parts: Of its graph.
-        models: Of the logs' lanes.
+        version: Version of the bundle, as logged.
+        parts: Parts of its graph.
+        models: Models of the lanes in the logs.
     """
 
     version: str
@@ -49,15 +49,18 @@ class ChampionView:
 
 
 def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
-    """Return what one part of a log tells, as arrays.
+    """Return the evidence in one part of a log, as arrays.
 
-    Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds. Of the `k` judged ones that can be learned from, because their
-    text was kept or the champion itself made the logged beliefs: `row` (k,) in the part, `account`, `lane`, `model`, `believed`, `reward`, `reward_std`,
-    `propensity`, `logits` (k, m) of the champion, float16 with NaN for unknown, `text_row` (k,), the place in `inputs` (t, n_inputs), -1 where the text was
-    not kept. `n_unusable` (1,) counts the judged ones that cannot. Of the `a` answers of known length whose length the champion foretold, or would have:
-    `length_row`, `length_model`, `believed_tokens`, `answer_tokens` (a,).
+    - Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds.
+    - Of the `k` judged requests that can be learned from, because their text was kept or the logged beliefs are the
+      champion's: `row` (k,) in the part, `account`, `lane`, `model`, `believed`, `reward`, `reward_std`, `propensity`,
+      the champion's `logits` (k, m), float16 with NaN for unknown, and `text_row` (k,), the row in `inputs`
+      (t, n_inputs), -1 if the text was not kept.
+    - `n_unusable` (1,): the number of judged requests that cannot be learned from.
+    - Of the `a` answers with a known length and a predicted one: `length_row`, `length_model`, `believed_tokens`,
+      `answer_tokens` (a,).
     """
-    torch.set_num_threads(1)  # sums depend on it, and parts are to be the same whoever makes them
+    torch.set_num_threads(1)  # sums depend on the number of threads, and every process has to give the same arrays
     model = view.models.of_lane[logs.chosen]
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = logs.router_versions == view.version
@@ -100,7 +103,10 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
 
 
 def logged_logits(logs: LoggedRequests, view: ChampionView) -> Floats:
-    """Return the logged beliefs as logits of the champion's models (n, m), less what was learned online; NaN where no lane of a model was looked at."""
+    """Return the logged beliefs as logits of the champion's models (n, m), without what was learned online.
+
+    A model without a logged belief about one of its lanes has NaN.
+    """
     logits = np.full((len(logs), view.parts.n_models), np.nan)
     chance = _without_shift(logs)
     of_lanes = np.log(chance / (1 - chance))
@@ -112,7 +118,7 @@ def logged_logits(logs: LoggedRequests, view: ChampionView) -> Floats:
 
 
 def _without_shift(logs: LoggedRequests) -> Floats:
-    """Return the logged P(good answer) (n, lanes), less what was learned online."""
+    """Return the logged P(good answer), shape (n, lanes), without what was learned online."""
     chance = np.clip(logs.quality.astype(np.float64), _LEAST_CHANCE, 1 - _LEAST_CHANCE)
     if logs.belief_shift is None:
         return chance
@@ -121,7 +127,10 @@ def _without_shift(logs: LoggedRequests) -> Floats:
 
 
 def _believed_tokens(heads: Float32s, model: Ints, n_models: int) -> Floats:
-    """Return how long the champion expects the answer of each request's model to be, (len(model),); of a model that is new to it, the mean over its own."""
+    """Return the champion's expected length of each request's answer, shape (len(model),).
+
+    For a new model it is the mean over the champion's models.
+    """
     tokens = np.exp(heads[:, n_models : 2 * n_models].astype(np.float64).clip(0, LONGEST_LOG_TOKENS))
     is_known = model < n_models
     own = tokens[np.arange(len(model)), np.where(is_known, model, 0)]
@@ -129,7 +138,7 @@ def _believed_tokens(heads: Float32s, model: Ints, n_models: int) -> Floats:
 
 
 def encode_requests(logs: LoggedRequests, rows: Ints, parts: GraphParts) -> Float16s:
-    """Return the network's inputs (len(rows), n_inputs) of requests whose text was kept, as the served path makes them."""
+    """Return the network's inputs (len(rows), n_inputs) of requests whose text was kept, as serving computes them."""
     tokenizer = WordPieceTokenizer.from_bytes(parts.table.tokenizer_json, Path("tokenizer.json"))
     embeddings = np.zeros((len(rows), parts.table.rows.shape[1]), np.float32)
     features = np.zeros((len(rows), len(FEATURE_NAMES)), np.float32)
@@ -146,7 +155,7 @@ def encode_requests(logs: LoggedRequests, rows: Ints, parts: GraphParts) -> Floa
 
 
 def conversation_hashes(logs: LoggedRequests) -> npt.NDArray[np.uint64]:
-    """Return a number for each request's conversation, shape (n,), the same in every part and process."""
+    """Return a hash of each request's conversation, shape (n,); it is the same in every part and process."""
     names, place = np.unique(np.char.add(np.char.add(logs.accounts, "\n"), logs.conversation_ids), return_inverse=True)
     numbers = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little") for name in names.tolist()]
     return np.array(numbers, np.uint64)[place]

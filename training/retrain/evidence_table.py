@@ -1,4 +1,4 @@
-"""The parts of the evidence put together, and split by time: what is learned from, what is calibrated on, and what nobody learned from."""
+"""Joins the parts of the evidence and splits it by time: for training, for calibrating and for the test."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,32 +18,42 @@ Mask = npt.NDArray[np.bool_]
 Instants = npt.NDArray[np.int64]
 
 TRAIN, CALIBRATE, TEST = 0, 1, 2
-_SMALL = ("account", "lane", "model", "believed", "reward", "reward_std", "propensity", "text_row")
+_OF_REQUESTS = ("conversation", "started_at")
+_OF_JUDGED = (
+    *("request", "account", "asked_at", "lane", "model", "believed", "reward", "reward_std", "propensity", "text_row"),
+    "judged_conversation",
+)
+_OF_LENGTHS = ("length_conversation", "length_model", "believed_tokens", "answer_tokens")
+"""Small columns: of all requests, of the judged ones, and of the answers with a known length."""
 _DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """`k` judged requests that can be learned from, in order of time, and `a` answers of known length; see `evidence.gather_evidence`.
+    """`k` judged requests that can be learned from, in order of time, and `a` answers with a known length.
+
+    The columns come from `evidence.gather_evidence`.
 
     Args:
         split: Shape (k,), `TRAIN`, `CALIBRATE` or `TEST`.
-        request: Shape (k,), the request's place among all requests of the logs, in order of time.
-        account: Shape (k,), names.
-        asked_at: Shape (k,), when each request was made, microseconds.
+        request: Shape (k,), number of the request among all requests of the logs, in order of time.
+        account: Shape (k,), names of the accounts.
+        asked_at: Shape (k,), start of each request, microseconds.
         lane: Shape (k,), columns of the logs' lanes.
         model: Shape (k,), columns of the models.
-        believed: Shape (k,), P(good answer) of the lane as it was logged, without what was learned online.
-        reward, reward_std, propensity: Shape (k,).
-        logits: Shape (k, m), the champion's; memory-mapped.
-        text_row: Shape (k,), place in `inputs`; -1: the text was not kept.
-        inputs: Shape (t, n_inputs), memory-mapped.
-        length_split, length_model, believed_tokens, answer_tokens: Shape (a,).
-        n_unusable: Judged requests that cannot be learned from, for their text was not kept and another bundle decided them.
-        test_conversations: Numbers of the conversations that nothing is learned from, sorted.
-        test_since: When the first of them began, microseconds.
-        n_requests: All requests of the logs.
-        first_at, last_at: When the first and the last of all requests began, microseconds.
+        believed: Shape (k,), logged P(good answer) of the lane, without what was learned online.
+        reward, reward_std, propensity: Shape (k,), reward, its standard deviation, and probability of the drawn lane.
+        logits: Shape (k, m), the champion's logits; memory-mapped.
+        text_row: Shape (k,), row in `inputs`; -1: the text was not kept.
+        inputs: Shape (t, n_inputs), inputs of the network; memory-mapped.
+        length_split, length_model, believed_tokens, answer_tokens: Shape (a,), split, model, expected and true length
+            of each answer.
+        n_unusable: Number of judged requests that cannot be learned from: their text was not kept and another bundle
+            decided them.
+        test_conversations: Hashes of the test conversations, sorted.
+        test_since: Start of the first test conversation, microseconds.
+        n_requests: Number of all requests in the logs.
+        first_at, last_at: Start of the first and of the last request, microseconds.
     """
 
     split: Ints
@@ -75,11 +85,11 @@ class Evidence:
 
     @property
     def has_text(self) -> Mask:
-        """Whether the text was kept, shape (k,)."""
+        """Whether the text of each request was kept, shape (k,)."""
         return self.text_row >= 0
 
     def with_columns(self, column: Ints) -> "Evidence":
-        """Return the evidence with other columns for the models: `column[old]`; rows of models that become -1 are left out."""
+        """Return the evidence with new model columns, `column[old]`; rows whose model becomes -1 are left out."""
         kept, counted = column[self.model] >= 0, column[self.length_model] >= 0
         rows = np.flatnonzero(kept)
         return replace(
@@ -103,15 +113,17 @@ class Evidence:
         )
 
     def all_to_learn(self) -> "Evidence":
-        """Return the evidence with nothing kept back for calibrating and judging."""
+        """Return the evidence with all rows for training, none for calibrating and for the test."""
         return replace(self, split=np.full_like(self.split, TRAIN), length_split=np.full_like(self.length_split, TRAIN))
 
     def weights(self, rows: Ints, settings: RetrainSettings) -> Floats:
-        """Return how much each of these rewards counts, shape (len(rows),).
+        """Return the weight of each of these rewards, shape (len(rows),).
 
-        An inexact reward counts for less, as the variance of a good-or-bad answer (at most 1/4) is to that and the reward's own. One that
-        the behaviour policy seldom drew counts for more, up to `largest_weight` times, and the mean over each model's rewards stays what it was.
-        An old one counts for less: what it was about may have changed since.
+        - An inexact reward has a smaller weight: v / (v + its variance), with v = 1/4, the largest variance of a
+          good-or-bad answer.
+        - A reward of a rarely drawn lane has a larger weight, up to `largest_weight` times. The mean of this factor
+          over the rewards of each model is 1.
+        - An old reward has a smaller weight, because the model may have changed since.
         """
         exactness = 0.25 / (0.25 + self.reward_std[rows] ** 2)
         rarity = np.minimum(1 / np.maximum(self.propensity[rows], 1e-6), settings.largest_weight)
@@ -133,83 +145,104 @@ class Evidence:
 def assemble_evidence(
     parts: Sequence[Path], work: WorkFolder, settings: RetrainSettings, seen_until: int = -1
 ) -> Evidence:
-    """Put the parts (in order of time) together; what is large lies in memory-mapped files of the work folder.
+    """Join the parts, which are in order of time; the large arrays lie in memory-mapped files of the work folder.
 
     Args:
-        parts: Checkpoints of what was read.
-        work: Where they lie.
-        settings: Of the retraining.
-        seen_until: As for `split_conversations`.
+        parts: Checkpoints of the parts.
+        work: Work folder of the checkpoints.
+        settings: Settings of the retraining.
+        seen_until: Time until which the champion itself was learned from logs; see `split_conversations`.
     """
-    small: dict[str, list[npt.NDArray[Any]]] = {
-        name: [] for name in (*_SMALL, "length_model", "believed_tokens", "answer_tokens")
-    }
-    conversations, starts, asked, requests, of_judged, of_lengths = [], [], [], [], [], []
-    n_texts, n_requests, n_unusable = 0, 0, 0
-    shapes = (0, 0)
-    for path in parts:
-        arrays = read_arrays(path)
-        arrays["text_row"] = np.where(arrays["text_row"] >= 0, arrays["text_row"] + n_texts, -1)
-        n_texts += len(arrays["inputs"])
-        n_unusable += int(arrays["n_unusable"].sum())
-        shapes = arrays["logits"].shape[1], arrays["inputs"].shape[1]
-        requests.append(n_requests + arrays["row"])
-        n_requests += len(arrays["conversation"])
-        conversations.append(arrays["conversation"])
-        starts.append(arrays["started_at"])
-        asked.append(arrays["started_at"][arrays["row"]])
-        of_judged.append(arrays["conversation"][arrays["row"]])
-        of_lengths.append(arrays["conversation"][arrays["length_row"]])
-        for name, found in small.items():
-            found.append(arrays[name])
-    columns = {name: np.concatenate(found) for name, found in small.items()}
-    numbers, first = _first_starts(np.concatenate(conversations), np.concatenate(starts))
-    part_of = split_conversations(first, settings, seen_until)
-    started = np.concatenate(starts)
+    joined = _join_small_columns(parts)
+    columns, started = joined.columns, joined.columns["started_at"]
+    conversations, first = _first_starts(columns["conversation"], started)
+    split = split_conversations(first, settings, seen_until)
 
-    def split_of(found: list[npt.NDArray[Any]]) -> Ints:
-        return part_of[np.searchsorted(numbers, np.concatenate(found))]
+    def split_of(conversation: npt.NDArray[Any]) -> Ints:
+        return split[np.searchsorted(conversations, conversation)]
 
     def each(name: str) -> Iterator[npt.NDArray[Any]]:
         return (read_arrays(path)[name] for path in parts)
 
-    n_judged = len(columns["model"])
-    is_test = part_of == TEST
+    is_test = split == TEST
     return Evidence(
-        split=split_of(of_judged),
-        request=np.concatenate(requests).astype(np.intp),
+        split=split_of(columns["judged_conversation"]),
+        request=columns["request"].astype(np.intp),
         account=columns["account"],
-        asked_at=np.concatenate(asked),
+        asked_at=columns["asked_at"],
         lane=columns["lane"].astype(np.intp),
         believed=columns["believed"].astype(np.float64),
         model=columns["model"].astype(np.intp),
         reward=columns["reward"].astype(np.float64),
         reward_std=columns["reward_std"].astype(np.float64),
         propensity=columns["propensity"].astype(np.float64),
-        logits=work.joined("logits", lambda: each("logits"), (n_judged, shapes[0])),
+        logits=work.joined("logits", lambda: each("logits"), joined.logits_shape),
         text_row=columns["text_row"].astype(np.intp),
-        inputs=work.joined("inputs", lambda: each("inputs"), (n_texts, shapes[1])),
-        length_split=split_of(of_lengths),
+        inputs=work.joined("inputs", lambda: each("inputs"), joined.inputs_shape),
+        length_split=split_of(columns["length_conversation"]),
         length_model=columns["length_model"].astype(np.intp),
         believed_tokens=columns["believed_tokens"].astype(np.float64),
         answer_tokens=columns["answer_tokens"].astype(np.float64),
-        n_unusable=n_unusable,
-        test_conversations=numbers[is_test],
+        n_unusable=joined.n_unusable,
+        test_conversations=conversations[is_test],
         test_since=int(first[is_test].min()) if is_test.any() else int(started.max()),
-        n_requests=n_requests,
+        n_requests=len(started),
         first_at=int(started.min()),
         last_at=int(started.max()),
     )
 
 
-def split_conversations(first_starts: Instants, settings: RetrainSettings, seen_until: int = -1) -> Ints:
-    """Return the split of each conversation, by when it began: the latest are for the test, those before them for calibrating.
+@dataclass(frozen=True, slots=True, eq=False)
+class _JoinedParts:
+    """All small columns of the parts, and the shapes of the large ones.
 
     Args:
-        first_starts: When each began, microseconds.
-        settings: With the shares.
-        seen_until: Up to when the champion was itself learned from such logs, microseconds: nobody is judged on what it has seen, so that fewer may
-            be left for the test, or none.
+        columns: Name of a column -> its values in all parts, in order.
+        logits_shape, inputs_shape: Shapes of the joined `logits` and `inputs`.
+        n_unusable: Number of judged requests that cannot be learned from.
+    """
+
+    columns: dict[str, npt.NDArray[Any]]
+    logits_shape: tuple[int, int]
+    inputs_shape: tuple[int, int]
+    n_unusable: int
+
+
+def _join_small_columns(parts: Sequence[Path]) -> _JoinedParts:
+    """Read the parts one by one and join their small columns.
+
+    Rows of `text_row` and `request` are renumbered, so that they count over all parts.
+    """
+    values: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in (*_OF_REQUESTS, *_OF_JUDGED, *_OF_LENGTHS)}
+    n_requests, n_judged, n_texts, n_unusable = 0, 0, 0, 0
+    n_logits, n_inputs = 0, 0
+    for path in parts:
+        arrays = read_arrays(path)
+        conversation, row = arrays["conversation"], arrays["row"]
+        arrays["text_row"] = np.where(arrays["text_row"] >= 0, arrays["text_row"] + n_texts, -1)
+        arrays["request"] = n_requests + row
+        arrays["asked_at"] = arrays["started_at"][row]
+        arrays["judged_conversation"] = conversation[row]
+        arrays["length_conversation"] = conversation[arrays["length_row"]]
+        for name, of_parts in values.items():
+            of_parts.append(arrays[name])
+        n_requests += len(conversation)
+        n_judged += len(row)
+        n_texts += len(arrays["inputs"])
+        n_unusable += int(arrays["n_unusable"].sum())
+        n_logits, n_inputs = arrays["logits"].shape[1], arrays["inputs"].shape[1]
+    columns = {name: np.concatenate(of_parts) for name, of_parts in values.items()}
+    return _JoinedParts(columns, (n_judged, n_logits), (n_texts, n_inputs), n_unusable)
+
+
+def split_conversations(first_starts: Instants, settings: RetrainSettings, seen_until: int = -1) -> Ints:
+    """Return the split of each conversation by its start: the latest are for the test, those before for calibrating.
+
+    Args:
+        first_starts: Start of each conversation, microseconds.
+        settings: Settings of the retraining, with the shares.
+        seen_until: Time until which the champion itself was learned from logs, microseconds. The champion is not judged
+            on conversations that it learned from, so fewer or none may be left for the test.
     """
     order = np.argsort(first_starts, kind="stable")
     rank = np.empty(len(order), np.intp)
@@ -223,7 +256,7 @@ def split_conversations(first_starts: Instants, settings: RetrainSettings, seen_
 def _first_starts(
     conversation: npt.NDArray[np.uint64], started_at: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Return the conversations' numbers, sorted, and when each began."""
+    """Return the hashes of the conversations, sorted, and the start of each."""
     numbers, place = np.unique(conversation, return_inverse=True)
     first = np.full(len(numbers), np.iinfo(np.int64).max)
     np.minimum.at(first, place, started_at)

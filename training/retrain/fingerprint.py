@@ -1,4 +1,4 @@
-"""The name of a retraining: a hash of everything that decides its result, so that the same inputs are the same work and the same bundle."""
+"""Names a retraining by a hash of everything that decides its result, so the same inputs give the same bundle."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from training.retrain.settings import RetrainSettings
 from training.telemetry.folder import find_exports
 
 RECIPE_VERSION = 2
-"""A step for any change of what the same inputs give."""
+"""Version of the method; it changes whenever the same inputs would give another result."""
 _SUFFIX = re.compile(r"-r[0-9a-f]{8}$")
 
 
@@ -25,15 +25,15 @@ def fingerprint_of(
     settings: RetrainSettings,
     corrections: AccountCorrections | None = None,
 ) -> str:
-    """Return the hash, in hexadecimal. Exports count by their manifests, which hold the hash of every file.
+    """Return the hash, in hexadecimal. Exports are hashed by their manifests, which hold the hash of every file.
 
     Args:
         logs: Folder of exports.
-        champion: The bundle in use.
-        start: What learning starts from.
-        corpus: Graded answers; None: none.
-        settings: Of the retraining.
-        corrections: Accounts' own that the champion is served with; None: it has none.
+        champion: Bundle in use.
+        start: Bundle that learning starts from.
+        corpus: Graded answers; None: there are none.
+        settings: Settings of the retraining.
+        corrections: Account corrections that the champion is served with; None: it has none.
     """
     content = {
         "recipe": RECIPE_VERSION,
@@ -48,7 +48,7 @@ def fingerprint_of(
 
 
 def challenger_name(champion: Champion, fingerprint: str) -> str:
-    """Return the name of the bundle: the champion's, less an earlier retraining's mark, and this one's."""
+    """Return the challenger's name: the champion's without an earlier retraining's suffix, plus this one's suffix."""
     return f"{_SUFFIX.sub('', str(champion.manifest['name']))}-r{fingerprint[:8]}"
 
 

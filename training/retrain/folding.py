@@ -1,4 +1,7 @@
-"""Folding what was learned into the champion's last layer: a map of its logits, a line of its log lengths. Serving pays nothing for it."""
+"""Folds what was learned into the champion's last layer: a map of its logits and a line of its log lengths.
+
+So serving costs nothing more.
+"""
 
 from dataclasses import replace
 
@@ -11,23 +14,23 @@ from training.retrain.correction import LogitMap
 Floats = npt.NDArray[np.float64]
 
 
-def fold_logit_map(parts: GraphParts, found: LogitMap) -> GraphParts:
-    """Return the parts with mapped logits; models beyond the champion's are appended, their lengths being the mean of the others'.
+def fold_logit_map(parts: GraphParts, logit_map: LogitMap) -> GraphParts:
+    """Return the parts with mapped logits. New models are appended; their length is the mean of the other models'.
 
-    What is unknown of a known model's intercept shrinks by what its rewards tell: informations add.
+    The variance of a model's intercept shrinks by the information in its rewards: informations add up.
     """
-    n_models, n_all = parts.n_models, len(found.offset)
+    n_models, n_all = parts.n_models, len(logit_map.offset)
     heads, offsets = parts.fused.head_matrix.astype(np.float64), parts.fused.head_offset.astype(np.float64)
     lengths = np.concatenate([np.eye(n_models), np.full((n_all - n_models, n_models), 1 / n_models)])
     variance = np.full(n_all, np.inf)
     variance[:n_models] = parts.intercept_variance
     with np.errstate(divide="ignore"):
-        variance = 1 / (1 / np.maximum(variance, 1e-12) + found.information)
-    shift = np.concatenate([found.offset, np.zeros(n_all + 1)])
+        variance = 1 / (1 / np.maximum(variance, 1e-12) + logit_map.information)
+    shift = np.concatenate([logit_map.offset, np.zeros(n_all + 1)])
     fused = replace(
         parts.fused,
-        head_matrix=_map_columns(heads, found.matrix, lengths).astype(np.float32),
-        head_offset=(_map_columns(offsets, found.matrix, lengths) + shift).astype(np.float32),
+        head_matrix=_map_columns(heads, logit_map.matrix, lengths).astype(np.float32),
+        head_offset=(_map_columns(offsets, logit_map.matrix, lengths) + shift).astype(np.float32),
     )
     return replace(parts, fused=fused, intercept_variance=np.minimum(variance, _LARGEST_VARIANCE).astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""The served network with its fused weights, as a torch module: it starts as the champion, to the last digit, and is fitted on from there."""
+"""The served network with its fused weights, as a torch module: it starts equal to the champion and is fine-tuned."""
 
 from dataclasses import fields
 from typing import Any
@@ -17,11 +17,13 @@ _BATCH_PROMPTS = 4_096
 
 
 class FusedNetwork(nn.Module):
-    """See `training.network.fused_weights` for the layout and `training.network.ensemble` for what the layers mean.
+    """The network of all ensemble members, with fused weights.
+
+    `training.network.fused_weights` describes the layout, `training.network.ensemble` the meaning of the layers.
 
     Args:
-        parts: Of the graph.
-        input_dropout, hidden_dropout: Shares of units left out while fitting.
+        parts: Parts of the graph.
+        input_dropout, hidden_dropout: Shares of units that are dropped while fitting.
     """
 
     def __init__(self, parts: GraphParts, input_dropout: float = 0.0, hidden_dropout: float = 0.0) -> None:
@@ -33,7 +35,7 @@ class FusedNetwork(nn.Module):
         self._input_dropout, self._hidden_dropout = nn.Dropout(input_dropout), nn.Dropout(hidden_dropout)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the members' heads (members, batch, 2 m + 1) for standardised inputs (batch, n_inputs)."""
+        """Return the heads of all members, (members, batch, 2 m + 1), for standardised inputs (batch, n_inputs)."""
         members = self.demand_matrix.shape[0]
         layers = functional.gelu(self._input_dropout(inputs) @ self.hidden_matrix + self.hidden_offset)
         layers = self._hidden_dropout(layers).reshape(len(inputs), members, -1).transpose(0, 1)
@@ -55,12 +57,12 @@ class FusedNetwork(nn.Module):
 def run_heads(
     parts: GraphParts, inputs: npt.NDArray[np.floating[Any]], rows: npt.NDArray[np.intp] | None = None
 ) -> Float32s:
-    """Return the members' heads (n, members, 2 m + 1) for standardised inputs (n, n_inputs).
+    """Return the heads of all members, (n, members, 2 m + 1), for standardised inputs (n, n_inputs).
 
     Args:
-        parts: Of the graph.
-        inputs: May be a memory map; it is read batch by batch.
-        rows: Only these; None: all.
+        parts: Parts of the graph.
+        inputs: Standardised inputs; a memory map is read batch by batch.
+        rows: Rows of `inputs` to use; None: all.
     """
     network = FusedNetwork(parts).eval()
     rows = np.arange(len(inputs)) if rows is None else rows

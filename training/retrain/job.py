@@ -5,19 +5,26 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
+from router.account_correction import AccountCorrections
 from router.bundle import load_bundle
 from router.errors import BundleError
 from router.placement import logit
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle.writer import check_bundle_place
-from training.corpus.graded_corpus import read_corpus
+from training.corpus.graded_corpus import Corpus, read_corpus
 from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
 from training.progress import Progress
 from training.promotion.registry import BundleRegistry
-from training.retrain.accounts import beside, corrections_of_champion, fit_accounts_to_all, learn_accounts
+from training.retrain.accounts import (
+    LearnedAccounts,
+    corrections_of_champion,
+    default_corrections_folder,
+    fit_accounts_to_all,
+    learn_accounts,
+)
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.correction import LogitSpace
@@ -26,7 +33,6 @@ from training.retrain.evidence_table import Evidence, Ints, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
 from training.retrain.judging import (
     Contestants,
-    Corrections,
     LaterConversations,
     TestRequests,
     judge,
@@ -47,17 +53,19 @@ WORK_FOLDER = ".retrain"
 
 @dataclass(frozen=True, slots=True)
 class RetrainPlan:
-    """What a retraining is asked to do.
+    """Order for a retraining.
 
     Args:
-        logs: Folder of an export, or of several.
+        logs: Folder of an export, or of several exports.
         champion: Folder of the bundle in use.
         out: Folder of bundles; the challenger becomes a folder in it.
-        corpus: Graded answers that keep what the champion knew; None: there are none at hand.
-        work: Where checkpoints lie; None: `.retrain` in `out`.
-        account_corrections: Folder of those that the champion is served with; None: `account_corrections` beside `out`.
-        settings: Of the retraining.
-        start: Folder of the bundle that learning starts from; None: the one that the champion was first learned from, where it can, else the champion.
+        corpus: Folder of graded answers that keep what the champion learned from them; None: there are none.
+        work: Work folder of checkpoints; None: `.retrain` in `out`.
+        account_corrections: Folder of the account corrections that the champion is served with; None:
+            `account_corrections` next to `out`.
+        settings: Settings of the retraining.
+        start: Folder of the bundle that learning starts from; None: the trained bundle that the champion descends
+            from, if that is possible, else the champion.
     """
 
     logs: Path
@@ -71,15 +79,47 @@ class RetrainPlan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reading:
-    """What was read of the logs.
+class _Inputs:
+    """Everything that decides the result of a retraining, except the logs themselves.
 
     Args:
-        work: Where checkpoints lie.
-        start: What learning starts from.
-        models, all_models: Of the lanes: those that can be learned, and all that there are.
-        evidence, all_evidence: Likewise.
-        column: Place among all models -> place among those that can be learned; -1: it cannot.
+        plan: Order for the retraining.
+        champion: Bundle in use.
+        start: Bundle that learning starts from, if that is possible.
+        corpus: Graded answers; None: there are none.
+        champion_corrections: Account corrections that the champion is served with; None: there are none.
+        fingerprint: Hash of all inputs, the logs included.
+    """
+
+    plan: RetrainPlan
+    champion: Champion
+    start: Champion
+    corpus: Corpus | None
+    champion_corrections: AccountCorrections | None
+    fingerprint: str
+
+    @classmethod
+    def read(cls, plan: RetrainPlan) -> Self:
+        champion = read_champion(plan.champion)
+        start = read_champion(plan.start) if plan.start else find_root(champion, [plan.out])
+        corpus = read_corpus(plan.corpus) if plan.corpus else None
+        folder = plan.account_corrections or default_corrections_folder(plan.out)
+        corrections = corrections_of_champion(champion.bundle, folder)
+        fingerprint = fingerprint_of(plan.logs, champion, start, corpus, plan.settings, corrections)
+        return cls(plan, champion, start, corpus, corrections, fingerprint)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """The evidence in the logs, as the bundle that learning starts from reads it.
+
+    Args:
+        work: Work folder of the checkpoints.
+        start: Bundle that learning starts from.
+        models, all_models: Models of the lanes: those that can be learned, and all of them.
+        evidence, all_evidence: Evidence about those models.
+        column: Column among all models -> column among those that can be learned; -1: it cannot be learned.
+
     """
 
     work: WorkFolder
@@ -92,19 +132,36 @@ class _Reading:
 
     @property
     def view(self) -> ChampionView:
-        """The start as the lanes of the logs see it."""
+        """The start, with its models on the lanes of the logs."""
         return ChampionView(self.start.bundle.version, self.start.parts, self.models)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Challenger:
+    """The challenger of a retraining, in the work folder.
+
+    Args:
+        folder: Folder of the bundle.
+        outcome: Result of the learning steps on the training and calibrating conversations: the judged challenger.
+        judged_accounts: Account corrections of the judged challenger.
+        record: Entries of the manifest about the logs.
+    """
+
+    folder: Path
+    outcome: Outcome
+    judged_accounts: LearnedAccounts
+    record: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainResult:
-    """What came of it.
+    """Result of a retraining.
 
     Args:
         bundle: Folder of the challenger.
-        verdict: What the gate said.
-        is_new: False where an earlier run had done all of it.
-        fingerprint: Hash of everything that decided it.
+        verdict: Verdict of the gate.
+        is_new: False if an earlier run had written the same challenger.
+        fingerprint: Hash of all inputs.
     """
 
     bundle: Path
@@ -114,26 +171,26 @@ class RetrainResult:
 
 
 class Machinery(Protocol):
-    """Does the heavy work of a retraining, here or on other machines."""
+    """Does the heavy work of a retraining, in this process or on other machines."""
 
     def gather(
         self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
     ) -> None:
-        """Make the checkpoint of every part of the log that is not there yet."""
+        """Write the missing checkpoints of the parts of the log."""
         ...
 
     def learner(self, settings: RetrainSettings) -> RewardLearner | None:
-        """Return what fits the gate's reward model; None: the gate's own."""
+        """Return the learner of the gate's reward model; None: the gate uses its own."""
         ...
 
 
 class ThisProcess:
-    """Reads one part after the other, here."""
+    """Does the heavy work in this process, one part of the log after the other."""
 
     def gather(
         self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
     ) -> None:
-        """Make the checkpoint of every part of the log that is not there yet."""
+        """Write the missing checkpoints of the parts of the log."""
         starts = range(0, len(reader), rows_per_part)
         with progress.stage("Reading and encoding", len(starts)) as advance:
             for start in starts:
@@ -142,12 +199,12 @@ class ThisProcess:
                 advance(1)
 
     def learner(self, settings: RetrainSettings) -> RewardLearner | None:
-        """Return None: the gate's own."""
+        """Return None: the gate uses its own learner."""
         return None
 
 
 def part_name(start: int) -> str:
-    """Return the name of the checkpoint of the part that begins there."""
+    """Return the name of the checkpoint of the part that begins at this request."""
     return f"part-{start:09}"
 
 
@@ -157,109 +214,115 @@ def retrain(
     """Learn from the logs and write a challenger with a verdict.
 
     Args:
-        plan: What to do.
-        progress: Where to show how far it is.
-        machinery: Does the heavy work; None: this process.
-        registry: Where the run is recorded; None: nowhere.
+        plan: Order for the retraining.
+        progress: Display of the progress.
+        machinery: Machinery that does the heavy work; None: this process.
+        registry: Registry that records the run; None: the run is not recorded.
 
     Raises:
-        TelemetryError, CorpusError: What was given cannot be used, or too little can be learned from it; nothing is written.
+        TelemetryError, CorpusError: The logs or the corpus cannot be used, or there is too little to learn from;
+            nothing is written.
         router.errors.BundleError: The champion is unusable.
-        SettingsError: Another retraining is at work there, a folder cannot be written, or the registry cannot be reached: then the work is kept.
-        ParityError: The export differs from what was fitted; nothing is written.
+        SettingsError: Another retraining is running in the work folder, a folder cannot be written, or the registry
+            cannot be reached. The work folder keeps the checkpoints.
+        ParityError: The exported graph differs from the fitted network; nothing is written.
     """
     machinery = machinery or ThisProcess()
-    champion = read_champion(plan.champion)
-    start = read_champion(plan.start) if plan.start else find_root(champion, [plan.out])
-    corpus = read_corpus(plan.corpus) if plan.corpus else None
-    of_champion = corrections_of_champion(champion.bundle, plan.account_corrections or beside(plan.out))
-    fingerprint = fingerprint_of(plan.logs, champion, start, corpus, plan.settings, of_champion)
-    bundle = plan.out / challenger_name(champion, fingerprint)
+    inputs = _Inputs.read(plan)
+    fingerprint = inputs.fingerprint
+    bundle = plan.out / challenger_name(inputs.champion, fingerprint)
     work_root = plan.work or plan.out / WORK_FOLDER
     with only_one(work_root):
         verdict = _verdict_on(bundle)
         if verdict is not None:
             return RetrainResult(bundle, verdict, False, fingerprint)
         check_bundle_place(bundle)
-        reading = _read(plan, champion, start, work_root / fingerprint[:16], progress, machinery)
-        work, start, evidence = reading.work, reading.start, reading.evidence
-        made = work.folder / bundle.name
-        # That a check found nothing wrong is something to learn from, not to judge on: it says the same of every lane.
+        reading = _read(inputs, work_root / fingerprint[:16], progress, machinery)
+        # Checks that only find faults are good to learn from, but not to judge on: they say the same for all lanes.
         judgements = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
-        with progress.stage("Learning", 1) as advance:
-            outcome = learn(start, evidence, reading.models, corpus, plan.settings, work, advance)
-        with progress.stage("Correcting for accounts", None):
-            judged_accounts = learn_accounts(start, outcome.learned, evidence, judgements, plan.settings)
-        with progress.stage("Learning from all of it", 1) as advance:
-            learned = learn_from_all(start, evidence, reading.models, corpus, plan.settings, outcome, work, advance)
-            accounts = fit_accounts_to_all(start, learned, evidence, judgements, plan.settings, judged_accounts)
-            recent = repeat_watch(start, learned, reading.all_evidence, reading.all_models, reading.column)
-        record = record_of(evidence, outcome, accounts, corpus)
-        with progress.stage("Exporting and proving parity", None):
-            write_challenger(made, start, learned, record, recent, accounts.fitted)
+        challenger = _learn_challenger(inputs, reading, judgements, bundle.name, progress)
         with progress.stage("Judging on later conversations", None):
-            versions = (load_bundle(made).version, champion.bundle.version)
-            corrections = (of_champion, judged_accounts.for_bundle(versions[0]))
-            requests = _read_later(plan, champion, reading, outcome, judgements, corrections)
+            versions = (load_bundle(challenger.folder).version, inputs.champion.bundle.version)
+            requests = _read_later(inputs, reading, judgements, challenger, versions[0])
             verdict = judge(requests, versions, datetime.now(UTC), plan.settings, machinery.learner(plan.settings))
-            write_verdict(made, verdict)
+            write_verdict(challenger.folder, verdict)
         if registry is not None:
             with progress.stage("Recording", None):
-                report = make_report(requests)
-                record_run(registry, fingerprint, made, plan.champion, plan.settings, record, verdict, report)
-        _put_in_place(made, bundle)
+                report, record = make_report(requests), challenger.record
+                folder = challenger.folder
+                record_run(registry, fingerprint, folder, plan.champion, plan.settings, record, verdict, report)
+        _put_in_place(challenger.folder, bundle)
         for folder in work_root.glob(f"{fingerprint[:16]}*"):
             shutil.rmtree(folder, ignore_errors=True)
     return RetrainResult(bundle, verdict, True, fingerprint)
 
 
-def _read(
-    plan: RetrainPlan, champion: Champion, start: Champion, work_folder: Path, progress: Progress, machinery: Machinery
-) -> _Reading:
-    """Read the logs as the start sees them; as the champion does, where that one cannot be started from."""
-    reading = _read_from(plan, champion, start, WorkFolder(work_folder), progress, machinery)
+def _learn_challenger(
+    inputs: _Inputs, reading: _Reading, judgements: LogReader, name: str, progress: Progress
+) -> _Challenger:
+    """Learn from the evidence and write the challenger under this name into the work folder."""
+    settings, corpus = inputs.plan.settings, inputs.corpus
+    work, start, evidence = reading.work, reading.start, reading.evidence
+    folder = work.folder / name
+    with progress.stage("Learning", 1) as advance:
+        outcome = learn(start, evidence, reading.models, corpus, settings, work, advance)
+    with progress.stage("Correcting for accounts", None):
+        judged_accounts = learn_accounts(start, outcome.learned, evidence, judgements, settings)
+    with progress.stage("Learning from all of it", 1) as advance:
+        learned = learn_from_all(start, evidence, reading.models, corpus, settings, outcome, work, advance)
+        accounts = fit_accounts_to_all(start, learned, evidence, judgements, settings, judged_accounts)
+        recent = repeat_watch(start, learned, reading.all_evidence, reading.all_models, reading.column)
+    record = record_of(evidence, outcome, accounts, corpus)
+    with progress.stage("Exporting and proving parity", None):
+        write_challenger(folder, start, learned, record, recent, accounts.fitted)
+    return _Challenger(folder, outcome, judged_accounts, record)
+
+
+def _read(inputs: _Inputs, work_folder: Path, progress: Progress, machinery: Machinery) -> _Reading:
+    """Read the logs with the start; if learning cannot start from it, read them with the champion."""
+    plan, start, champion = inputs.plan, inputs.start, inputs.champion
+    reading = _read_from(inputs, start, WorkFolder(work_folder), progress, machinery)
     if plan.start is None and not can_start(start, champion, reading.all_evidence, reading.models):
-        by_itself = WorkFolder(work_folder.with_name(f"{work_folder.name}-champion"))
-        reading = _read_from(plan, champion, champion, by_itself, progress, machinery)
+        other_work = WorkFolder(work_folder.with_name(f"{work_folder.name}-champion"))
+        reading = _read_from(inputs, champion, other_work, progress, machinery)
     check_enough(reading.all_evidence, plan.logs, plan.settings)
     return reading
 
 
 def _read_from(
-    plan: RetrainPlan, champion: Champion, start: Champion, work: WorkFolder, progress: Progress, machinery: Machinery
+    inputs: _Inputs, start: Champion, work: WorkFolder, progress: Progress, machinery: Machinery
 ) -> _Reading:
-    settings = plan.settings
+    logs, settings = inputs.plan.logs, inputs.plan.settings
     with progress.stage("Finding requests and rewards", None):
-        reader = open_logs(plan.logs, rules=settings.reward_rules)
-        models = find_lane_models(plan.logs, reader.lane_ids, reader.trained_names, start.trained_names)
+        reader = open_logs(logs, rules=settings.reward_rules)
+        models = find_lane_models(logs, reader.lane_ids, reader.trained_names, start.trained_names)
     view = ChampionView(start.bundle.version, start.parts, models)
     machinery.gather(reader, view, settings.rows_per_part, work, progress)
     starts = range(0, len(reader), settings.rows_per_part)
     parts = [work.path(part_name(first)) for first in starts]
-    evidence = assemble_evidence(parts, work, settings, seen_until(champion))
+    evidence = assemble_evidence(parts, work, settings, seen_until(inputs.champion))
     column = learnable(evidence, models, settings)
     return _Reading(work, start, keep_models(models, column), models, evidence.with_columns(column), evidence, column)
 
 
 def _read_later(
-    plan: RetrainPlan,
-    champion: Champion,
-    reading: _Reading,
-    outcome: Outcome,
-    judgements: LogReader,
-    corrections: Corrections,
+    inputs: _Inputs, reading: _Reading, judgements: LogReader, challenger: _Challenger, version: str
 ) -> TestRequests:
+    """Return the requests of the test with both bundles' beliefs; `version` is the challenger's."""
+    plan, champion = inputs.plan, inputs.champion
     later = LaterConversations(reading.evidence.test_since, reading.evidence.test_conversations)
     view, models = reading.view, reading.view.models
     if champion.bundle.version != reading.start.bundle.version:
         models = find_lane_models(plan.logs, judgements.lane_ids, judgements.trained_names, champion.trained_names)
     in_use = ChampionView(champion.bundle.version, champion.parts, models)
-    contestants = Contestants(in_use, view, LogitSpace.of(logit(reading.start.reference.quality)), outcome, corrections)
+    space = LogitSpace.of(logit(reading.start.reference.quality))
+    corrections = (inputs.champion_corrections, challenger.judged_accounts.for_bundle(version))
+    contestants = Contestants(in_use, view, space, challenger.outcome, corrections)
     return read_test_requests(judgements, later, contestants, plan.settings.rows_per_part)
 
 
 def _verdict_on(bundle: Path) -> Verdict | None:
-    """Return what was said of a bundle that is already there and whole; None: there is none."""
+    """Return the verdict on a complete bundle that exists already; None: there is no such bundle or verdict."""
     try:
         load_bundle(bundle)
         return read_verdict(bundle)
@@ -267,13 +330,13 @@ def _verdict_on(bundle: Path) -> Verdict | None:
         return None
 
 
-def _put_in_place(made: Path, bundle: Path) -> None:
-    """Let the bundle appear at once, also where the work folder lies on another disk."""
-    # On the disk of the bundles, but not among them: a gateway that looks for new ones must not find half of one.
+def _put_in_place(finished: Path, bundle: Path) -> None:
+    """Move the finished bundle to its place in one step, even if the work folder is on another disk."""
+    # The copy lies on the disk of the bundles but not among them, so that no gateway reads an incomplete bundle.
     unfinished = bundle.parent / WORK_FOLDER / f"{bundle.name}.new"
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(made, unfinished)
+    shutil.copytree(finished, unfinished)
     if bundle.exists():
         shutil.rmtree(bundle)
     os.replace(unfinished, bundle)

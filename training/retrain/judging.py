@@ -1,4 +1,4 @@
-"""Judging the challenger on the latest conversations, which it did not learn from: the gate's verdict."""
+"""Judges the challenger on the latest conversations, which it did not learn from, and returns the gate's verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -28,19 +28,19 @@ Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Corrections = tuple[AccountCorrections | None, AccountCorrections | None]
-"""Of the champion and of the challenger."""
+"""Account corrections of the champion and of the challenger."""
 
 _MOST_REQUESTS = 100_000
-"""The latest so many are judged on: bounds the memory, and intervals hardly get narrower."""
+"""Only this many of the latest requests are judged. It bounds the memory; with more, intervals get hardly narrower."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestRequests:
-    """Requests to judge on, and what both bundles believe of them.
+    """Requests of the test, with the beliefs of both bundles.
 
     Args:
-        logs: With the champion's beliefs.
-        challenger: The same requests with the challenger's.
+        logs: Requests with the champion's beliefs.
+        challenger: The same requests with the challenger's beliefs.
     """
 
     logs: LoggedRequests
@@ -49,14 +49,14 @@ class TestRequests:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contestants:
-    """The two bundles that are judged, as the lanes of the logs see them.
+    """The two bundles that are judged, with their models on the lanes of the logs.
 
     Args:
-        champion: The bundle in use.
-        start: What the challenger learned from; often the champion.
-        space: Of the start's log odds.
-        outcome: The challenger.
-        corrections: The accounts' own, of the champion and of the challenger.
+        champion: Bundle in use.
+        start: Bundle that the challenger was learned from; often the champion.
+        space: Space of the start's log odds.
+        outcome: Challenger.
+        corrections: Account corrections of the champion and of the challenger.
     """
 
     champion: ChampionView
@@ -68,11 +68,11 @@ class Contestants:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaterConversations:
-    """The conversations that are judged on.
+    """The test conversations.
 
     Args:
-        since: When the first of them began, microseconds.
-        numbers: As `evidence.conversation_hashes` gives them, sorted.
+        since: Start of the first one, microseconds.
+        numbers: Hashes of `evidence.conversation_hashes`, sorted.
     """
 
     since: int
@@ -82,15 +82,15 @@ class LaterConversations:
 def read_test_requests(
     reader: LogReader, later: LaterConversations, contestants: Contestants, rows_per_part: int
 ) -> TestRequests:
-    """Read the requests of later conversations that both bundles' beliefs are known of, part by part.
+    """Read the requests of the test conversations for which the beliefs of both bundles are known, part by part.
 
-    A challenger whose network was fitted on can only be asked about requests whose text was kept.
+    A challenger with a fine-tuned network can only be asked about requests whose text was kept.
 
     Args:
-        reader: Of the logs.
-        later: Which conversations.
+        reader: Reader of the logs.
+        later: Test conversations.
         contestants: Champion and challenger.
-        rows_per_part: Requests that are read at once.
+        rows_per_part: Number of requests to read at once.
     """
     start = int(np.searchsorted(reader.index.started_at, np.int64(later.since).astype("datetime64[us]")))
     start = max(start, len(reader) - 4 * _MOST_REQUESTS)
@@ -106,12 +106,16 @@ def read_test_requests(
 
 
 def _with_beliefs(logs: LoggedRequests, contestants: Contestants) -> TestRequests:
-    """Return the requests that both bundles' beliefs are known of, with the accounts' corrections: by their text, else as logged and as those were corrected."""
+    """Return the requests for which the beliefs of both bundles are known, with account corrections.
+
+    The beliefs come from the text, if it was kept. Else the champion's are the logged ones, and the challenger's are
+    those after the correction.
+    """
     champion, start, learned = contestants.champion, contestants.start, contestants.outcome.learned
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = (logs.router_versions == champion.version) & (logs.router_versions == start.version)
     kept = has_text | (is_own & (not contestants.outcome.is_network))
-    # Neither bundle comes with what was learned online on top of the one that decided.
+    # Neither bundle gets credit for what was learned online on top of the bundle that decided.
     logs, by_text = without_shifts(logs.rows(kept)), np.flatnonzero(has_text[kept])
     whole = contestants.space.filled(logged_logits(logs, start))
     before = sigmoid(logged_logits(logs, champion)).astype(np.float32)
@@ -124,13 +128,13 @@ def _with_beliefs(logs: LoggedRequests, contestants: Contestants) -> TestRequest
         quality[by_text] = exact.quality
         lanes = _lanes_of(view, exact.quality.shape[1])
         lengths[np.ix_(by_text, lanes)] = exact.completion_tokens[:, view.models.of_lane[lanes]]
-    known = before  # of all models: where the champion did not start from itself, all requests have their text
+    all_models = before  # if the start is another bundle than the champion, all requests kept their text
     if champion.version == start.version:
-        known = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)
+        all_models = np.where(np.isnan(before), sigmoid(whole), before).astype(np.float32)
     of_champion = with_accounts(
         replace_quality(logs, champion, before),
-        known,
-        _lane_names(logs, champion, known.shape[1]),
+        all_models,
+        _lane_names(logs, champion, all_models.shape[1]),
         contestants.corrections[0],
     )
     of_challenger = with_accounts(
@@ -140,13 +144,13 @@ def _with_beliefs(logs: LoggedRequests, contestants: Contestants) -> TestRequest
 
 
 def _lane_names(logs: LoggedRequests, view: ChampionView, n_models: int) -> list[tuple[str, str | None]]:
-    """Return each lane's id, and its model where that is among the first `n_models`."""
+    """Return each lane's id and its model's name; None for a model that is not among the first `n_models`."""
     names = [view.models.names[column] if 0 <= column < n_models else None for column in view.models.of_lane]
     return list(zip(logs.lane_ids, names, strict=True))
 
 
 def _lengthened(completion_tokens: Float32s, view: ChampionView, learned: Learned) -> Float32s:
-    """Return the lengths (n, lanes) that the challenger believes, from the champion's."""
+    """Return the challenger's expected lengths (n, lanes), computed from the champion's."""
     lanes = _lanes_of(view, len(learned.names))
     slope, offset = (values[view.models.of_lane[lanes]] for values in learned.lengths)
     tokens = completion_tokens.copy()
@@ -161,7 +165,7 @@ def _lanes_of(view: ChampionView, n_models: int) -> Ints:
 
 
 def replace_quality(logs: LoggedRequests, view: ChampionView, quality: Float32s) -> LoggedRequests:
-    """Return the requests with these beliefs about models (n, m) in the place of those about their lanes; others stay."""
+    """Return the requests with new beliefs about lanes, from beliefs about models (n, m); other lanes keep theirs."""
     lanes = _lanes_of(view, quality.shape[1])
     believed = logs.quality.copy()
     believed[:, lanes] = quality[:, view.models.of_lane[lanes]]
@@ -169,7 +173,7 @@ def replace_quality(logs: LoggedRequests, view: ChampionView, quality: Float32s)
 
 
 def _with_tokens(logs: LoggedRequests, tokens: Float32s) -> LoggedRequests:
-    """Return the requests with other lengths, their expected costs and latencies moved by the rates that are in the logs."""
+    """Return the requests with new lengths; expected costs and latencies change at the rates that the logs show."""
     from training.off_policy.bundle_beliefs import per_token
 
     longer = tokens - logs.completion_tokens
@@ -192,7 +196,7 @@ def judge(
     settings: RetrainSettings,
     learner: RewardLearner | None = None,
 ) -> Verdict:
-    """Return what the gate says of the challenger; both bundles decide by the best value for money."""
+    """Return the gate's verdict on the challenger. Both bundles decide by the policy `best_value`."""
     name = "best_value"
     champion = GreedyPolicy(name, settings.value_usd, title=versions[1])
     challenger = GreedyPolicy(name, settings.value_usd, beliefs=_Stored(requests), title=versions[0])
@@ -207,12 +211,12 @@ class _Stored:
         self._requests = requests
 
     def __call__(self, logs: LoggedRequests) -> LoggedRequests:
-        assert logs is self._requests.logs, "beliefs are stored for the test requests alone"
+        assert logs is self._requests.logs, "beliefs are stored for the test requests only"
         return self._requests.challenger
 
 
 def join_logs(parts: Sequence[LoggedRequests]) -> LoggedRequests:
-    """Return parts over the same lanes as one; at least one part."""
+    """Return one table of all parts, which have the same lanes; there has to be at least one part."""
     columns: dict[str, Any] = {field.name: getattr(parts[0], field.name) for field in fields(LoggedRequests)}
     for name, value in columns.items():
         if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""Which model answers on each lane: one that the champion predicts, or a new one that only the logs know."""
+"""Finds the model of each lane: one that the champion was trained on, or a new one that only the logs have."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ class LaneModels:
     """The models of `l` lanes.
 
     Args:
-        lane_ids, vendor_models: Shape (l,), of the lanes; a vendor's model that no attempt named is the lane's own id.
-        known: Names of the champion's models.
-        new: Names of models that it does not know, sorted.
-        of_lane: Shape (l,), place in `known + new`; -1: the log does not say.
-        hearsay: Of each new model, what the gateway believed of its ability; None: the log does not say.
+        lane_ids, vendor_models: Length l, ids and vendor's model names of the lanes; a lane without an attempt that
+            names the model has its own id as the name.
+        champion_models: Names of the champion's models.
+        new: Names of models that the champion was not trained on, sorted.
+        of_lane: Shape (l,), column in `champion_models + new`; -1: the log does not say.
+        hearsay: Ability of each new model as the gateway believed it; None: the log does not say.
     """
 
     lane_ids: tuple[str, ...]
     vendor_models: tuple[str, ...]
-    known: tuple[str, ...]
+    champion_models: tuple[str, ...]
     new: tuple[str, ...]
     of_lane: Ints
     hearsay: tuple[Hearsay | None, ...]
@@ -37,33 +38,35 @@ class LaneModels:
     @property
     def names(self) -> tuple[str, ...]:
         """All models, in the order of the columns."""
-        return self.known + self.new
+        return self.champion_models + self.new
 
 
 def find_lane_models(
-    folder: Path, lane_ids: Sequence[str], trained_names: Sequence[str | None], known: Sequence[str]
+    folder: Path, lane_ids: Sequence[str], trained_names: Sequence[str | None], champion_models: Sequence[str]
 ) -> LaneModels:
     """Return the models of an export's lanes.
 
-    A lane's trained name decides where the champion knows it; else the vendor's name of the model, under which an earlier retraining may have
-    learned it. A vendor's name that the champion does not know is a new model.
+    A lane's model is found by its trained name, if that is among the champion's models. Else it is found by the
+    vendor's name, which is the name that an earlier retraining learned it under. A vendor's name that is not among the
+    champion's models is a new model.
     """
     exports = find_exports(folder)
     vendor = vendor_models(files_of(exports, "attempts"))
-    place = {name: column for column, name in enumerate(known)}
+    place = {name: column for column, name in enumerate(champion_models)}
     names = []
     for lane_id, trained in zip(lane_ids, trained_names, strict=True):
         names.append(trained if trained in place else vendor.get(lane_id))
     new = tuple(sorted({name for name in names if name is not None and name not in place}))
-    place |= {name: len(known) + column for column, name in enumerate(new)}
+    place |= {name: len(champion_models) + column for column, name in enumerate(new)}
     of_lane = np.array([-1 if name is None else place[name] for name in names], np.intp)
     noted = _noted_abilities(exports)
     vendors = tuple(vendor.get(lane_id, lane_id) for lane_id in lane_ids)
-    return LaneModels(tuple(lane_ids), vendors, tuple(known), new, of_lane, tuple(noted.get(name) for name in new))
+    abilities = tuple(noted.get(name) for name in new)
+    return LaneModels(tuple(lane_ids), vendors, tuple(champion_models), new, of_lane, abilities)
 
 
 def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, Hearsay]:
-    """Return the vendor's name of a model -> its ability and deviation, as the gateway last noted them."""
+    """Return vendor's name of a model -> (ability, standard deviation), as the gateway noted them last."""
     noted = [
         (lane["noted_at"], str(lane["vendor_model"]), float(lane["ability"]), float(lane["ability_std"]))
         for export in exports

@@ -1,7 +1,10 @@
-"""From evidence to the graph's new parts: a correction of the champion's logits by all rewards, the network fitted on where text was kept, lengths.
+"""Learns new parts of the graph from evidence.
 
-Each step has to earn its place on requests that it did not learn from: the corrected champion, and the network fitted on, are taken only where they
-foretell the rewards of the calibrating conversations better than what they would replace, by more than one standard error.
+There are three steps: a correction of the champion's logits by all rewards, fine-tuning of the network on requests
+whose text was kept, and a correction of lengths.
+
+The first two steps have to earn their place on requests that they did not learn from. A step is taken only if it
+predicts the rewards of the calibrating conversations better than without it, by more than one standard error.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,14 +36,14 @@ _ROWS_AT_ONCE = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """How a step fared on the calibrating conversations.
+    """Result of the test of a step on the calibrating conversations.
 
     Args:
-        step: Which.
-        is_taken: Whether it was.
-        n_rewards: It was judged on so many.
-        loss_before, loss_after: Mean log loss of the rewards without it and with it.
-        error: Standard error of their difference.
+        step: Name of the step.
+        is_taken: Whether the step is taken.
+        n_rewards: Number of rewards in the test.
+        loss_before, loss_after: Mean log loss of the rewards without the step and with it.
+        error: Standard error of the difference of the losses.
     """
 
     step: str
@@ -52,12 +55,12 @@ class Choice:
 
 
 def log_loss(logits: Floats, reward: Floats) -> Floats:
-    """Return the surprise at each reward, shape (k,)."""
+    """Return the log loss of each reward, shape (k,)."""
     return np.asarray(np.logaddexp(0, logits) - reward * logits, np.float64)
 
 
 def judged_rows(evidence: Evidence, rows: Ints, space: LogitSpace, settings: RetrainSettings) -> Judged:
-    """Return these rewards as the correction reads them."""
+    """Return the rewards of these rows as the correction reads them."""
     return Judged(
         space.filled(np.asarray(evidence.logits[rows], np.float64)),
         evidence.model[rows],
@@ -69,7 +72,7 @@ def judged_rows(evidence: Evidence, rows: Ints, space: LogitSpace, settings: Ret
 def fit_correction(
     champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
 ) -> LogitMap:
-    """Return the correction that the training conversations show."""
+    """Return the correction that is fitted to the training conversations."""
     space = space_of(champion, evidence)
     rows = np.flatnonzero(evidence.split == TRAIN)
     return fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
@@ -78,22 +81,25 @@ def fit_correction(
 def learn_correction(
     champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
 ) -> tuple[LogitMap, Choice]:
-    """Fit the correction to the training conversations; a champion that it does not improve stays as it is, new models excepted."""
-    found = fit_correction(champion, evidence, hearsay, settings)
+    """Fit the correction to the training conversations, test it, and return it with the choice.
+
+    If it does not improve the champion's models, they stay as they are, and only the new models are added.
+    """
+    correction = fit_correction(champion, evidence, hearsay, settings)
     space = space_of(champion, evidence)
     held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
     logits = space.filled(np.asarray(evidence.logits[held], np.float64))
     choice = choose_step(
         "correction",
         logits[np.arange(len(held)), evidence.model[held]],
-        found.apply(logits)[np.arange(len(held)), evidence.model[held]],
+        correction.apply(logits)[np.arange(len(held)), evidence.model[held]],
         evidence.reward[held],
     )
-    return (found if choice.is_taken else found.only_new(champion.parts.n_models)), choice
+    return (correction if choice.is_taken else correction.only_new(champion.parts.n_models)), choice
 
 
 def space_of(champion: Champion, evidence: Evidence) -> LogitSpace:
-    """Return the champion's space by the models whose log odds nearly all of the evidence knows."""
+    """Return the champion's space, with components of the models whose log odds are known in nearly all evidence."""
     unknown = np.zeros(champion.parts.n_models)
     for start in range(0, len(evidence), _ROWS_AT_ONCE):
         unknown += np.isnan(evidence.logits[start : start + _ROWS_AT_ONCE]).sum(axis=0)
@@ -101,7 +107,13 @@ def space_of(champion: Champion, evidence: Evidence) -> LogitSpace:
 
 
 def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Choice:
-    """Take a step whose logits foretell rewards better by more than one standard error; all arguments have shape (k,)."""
+    """Return the choice of a step: it is taken if its logits predict rewards better by more than one standard error.
+
+    Args:
+        step: Name of the step.
+        before, after: Shape (k,), logits without the step and with it.
+        reward: Shape (k,), rewards.
+    """
     if len(reward) < _FEWEST_TO_CHOOSE:
         return Choice(step, False, len(reward), float("nan"), float("nan"), float("nan"))
     losses = log_loss(before, reward), log_loss(after, reward)
@@ -113,7 +125,7 @@ def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Cho
 def fit_network(
     parts: GraphParts, evidence: Evidence, grades: GradeTargets | None, settings: RetrainSettings, advance: Advance
 ) -> GraphParts:
-    """Return `parts` with the network fitted on to the rewards of the training conversations whose text was kept."""
+    """Return `parts` with the network fine-tuned on the training conversations whose text was kept."""
     rows = np.flatnonzero((evidence.split == TRAIN) & evidence.has_text)
     targets = RewardTargets(
         evidence.inputs,
@@ -128,7 +140,7 @@ def fit_network(
 def learn_network(
     parts: GraphParts, evidence: Evidence, grades: GradeTargets | None, settings: RetrainSettings, advance: Advance
 ) -> tuple[GraphParts, Choice]:
-    """Fit the network on from `parts`; return what is better of the two."""
+    """Fine-tune the network of `parts`, test it, and return the better one of the two with the choice."""
     fitted = fit_network(parts, evidence, grades, settings, advance)
     held = np.flatnonzero((evidence.split == CALIBRATE) & evidence.has_text)
     before, after = (answered_logits(candidate, evidence, held) for candidate in (parts, fitted))
@@ -137,22 +149,23 @@ def learn_network(
 
 
 def answered_logits(parts: GraphParts, evidence: Evidence, rows: Ints, model: Ints | None = None) -> Floats:
-    """Return the logit (len(rows),) of the model that answered, of rows whose text was kept.
+    """Return the logit of the model that answered, shape (len(rows),), for rows whose text was kept.
 
     Args:
-        parts: Of the graph.
-        evidence: The requests.
-        rows: Which of them.
-        model: Shape (len(rows),), the graph's columns; None: those of the evidence.
+        parts: Parts of the graph.
+        evidence: Judged requests.
+        rows: Rows of the evidence.
+        model: Shape (len(rows),), columns of the graph; None: the columns of the evidence.
     """
     heads = run_heads(parts, evidence.inputs, evidence.text_row[rows]).mean(axis=1)
     return np.asarray(heads[np.arange(len(rows)), evidence.model[rows] if model is None else model], np.float64)
 
 
 def learn_lengths(parts: GraphParts, champion: Champion, evidence: Evidence) -> tuple[Floats, Floats]:
-    """Return (slope, offset) of each model's log length, each (m,), from all answers that were not kept for judging.
+    """Return (slope, offset) of each model's log length, each (m,), from all answers outside the test.
 
-    A model that the champion does not know was believed to answer at the typical length; its own starts at the mean log length of the others.
+    A new model was believed to answer at the typical length, the mean over models. Its line starts from the mean log
+    length over models instead, which is lower.
     """
     slope, offset = np.ones(parts.n_models), np.zeros(parts.n_models)
     tokens = np.maximum(champion.reference.completion_tokens.astype(np.float64), 1)
@@ -169,9 +182,14 @@ def learn_lengths(parts: GraphParts, champion: Champion, evidence: Evidence) -> 
 
 
 def learn_line(logits: Floats, reward: Floats, weight: Floats) -> tuple[float, float]:
-    """Return (slope, offset) of the line from all models' log odds to those of the rewards, drawn towards (1, 0); arguments have shape (k,).
+    """Return (slope, offset) of the line that calibrates log odds to rewards, drawn towards (1, 0).
 
-    One line for all models: the calibrating conversations are few, and corrections of single models were fitted to many more.
+    There is one line for all models, because the calibrating conversations are few. The corrections of single models
+    were fitted to many more.
+
+    Args:
+        logits: Shape (k,), log odds of the models that answered.
+        reward, weight: Shape (k,), rewards and their weights.
     """
     middle = float(logits.mean())
     design = np.stack([np.ones_like(logits), logits - middle], axis=1)

@@ -1,4 +1,7 @@
-"""What the latest judged answers say of the lanes beyond what the challenger says: where the gateway's watch begins under it."""
+"""Computes the recent shifts of the lanes that the gateway's watch starts from under the challenger.
+
+They come from the latest judged answers, compared with the challenger's predictions.
+"""
 
 import numpy as np
 
@@ -11,21 +14,22 @@ from training.retrain.lane_models import LaneModels
 from training.retrain.learning import answered_logits, space_of
 
 _DAYS = 7.0
-"""Older answers have faded from any watch."""
+"""Older answers have no effect on the watch any more."""
 _MOST_ANSWERS = 20_000
 
 
 def repeat_watch(
     champion: Champion, learned: Learned, evidence: Evidence, models: LaneModels, column: Ints
 ) -> LaneCorrection:
-    """Return the shifts that the gateway's watch would have found over the latest judged answers, had the challenger predicted them.
+    """Return the shifts that the gateway's watch would have learned if the challenger had predicted the latest answers.
 
     Args:
-        champion: What the evidence's log odds are of.
-        learned: The challenger.
-        evidence: All of it; also answers of models that are not learned, of which the bundle says what price and family say.
-        models: Of the evidence, each lane's vendor model.
-        column: Model of the evidence -> that of the challenger, -1: not learned.
+        champion: Bundle that the log odds in the evidence come from.
+        learned: Challenger.
+        evidence: All evidence, also about models that the challenger did not learn; their belief comes from price and
+            family.
+        models: Models of the lanes in the evidence.
+        column: Column of a model in the evidence -> its column in the challenger; -1: not learned.
     """
     since = evidence.last_at - _DAYS * DAY_S * 1e6
     rows = np.flatnonzero(evidence.asked_at >= since)[-_MOST_ANSWERS:]
@@ -43,7 +47,10 @@ def repeat_watch(
 
 
 def _predicted(champion: Champion, learned: Learned, evidence: Evidence, rows: Ints, column: Ints) -> Floats:
-    """Return P(good answer) of the lanes that answered, shape (len(rows),): by text, else as the logged log odds follow from the champion's."""
+    """Return the challenger's P(good answer) of the lanes that answered, shape (len(rows),).
+
+    It comes from the text, if that was kept, else from the champion's log odds by the challenger's projection.
+    """
     model = column[evidence.model[rows]]
     predicted = evidence.believed[rows].copy()
     by_text = np.flatnonzero((model >= 0) & evidence.has_text[rows])

@@ -1,4 +1,4 @@
-"""What is recorded of a retraining: in the challenger's manifest, and in the registry. Counts, settings, hashes; never a request or a text."""
+"""Records a retraining in the challenger's manifest and in the registry: counts, settings and hashes, but no text."""
 
 import tempfile
 from collections.abc import Mapping
@@ -22,14 +22,24 @@ from training.retrain.stages import Outcome
 def record_run(
     registry: BundleRegistry,
     fingerprint: str,
-    made: Path,
+    bundle: Path,
     champion: Path,
     settings: RetrainSettings,
     record: Mapping[str, Any],
     verdict: Verdict,
     report: RetrainReport,
 ) -> None:
-    """Record a retraining, with its pictures, in the registry.
+    """Record a retraining in the registry, with its pictures.
+
+    Args:
+        registry: Registry of bundles.
+        fingerprint: Hash of everything that decides the retraining.
+        bundle: Folder of the challenger.
+        champion: Folder of the champion.
+        settings: Settings of the retraining.
+        record: Entries of the manifest about the logs, from `record_of`.
+        verdict: Verdict of the gate.
+        report: Figures of both bundles.
 
     Raises:
         SettingsError: The registry cannot be reached.
@@ -42,12 +52,14 @@ def record_run(
             {"champion": verdict.champion_version, "inputs": fingerprint} | _flat(asdict(settings)) | _flat(record)
         )
         registry.record(
-            RetrainRun(fingerprint, made, champion, verdict, parameters, figures_of(record, verdict, report), pictures)
+            RetrainRun(
+                fingerprint, bundle, champion, verdict, parameters, figures_of(record, verdict, report), pictures
+            )
         )
 
 
 def figures_of(record: Mapping[str, Any], verdict: Verdict, report: RetrainReport) -> dict[str, float]:
-    """Return the figures: name -> number; unknown ones are absent."""
+    """Return name of a figure -> number, without unknown figures."""
     figures: dict[str, float | None] = {
         "is_better": float(verdict.is_better),
         "judged_requests": float(report.n_judged),
@@ -67,7 +79,7 @@ def figures_of(record: Mapping[str, Any], verdict: Verdict, report: RetrainRepor
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Return nested settings as `outer.inner`; lists stay out."""
+    """Return nested settings as `outer.inner` -> value, without lists."""
     flat: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -80,7 +92,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
 def record_of(
     evidence: Evidence, outcome: Outcome, accounts: LearnedAccounts, corpus: Corpus | None
 ) -> dict[str, object]:
-    """Return what the manifest says of the logs: counts, never a name, a request or a text."""
+    """Return the entries of the manifest about the logs: counts, but no account, request or text."""
     choices = (*outcome.choices, accounts.choice)
     rewards = np.bincount(evidence.model, minlength=len(outcome.learned.names))
     return {

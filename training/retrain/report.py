@@ -1,4 +1,7 @@
-"""What the judged requests say of champion and challenger, as numbers and two pictures: stated against true quality, quality against cost."""
+"""Compares champion and challenger on the judged requests, in numbers and two pictures.
+
+One picture shows stated against true quality, the other one quality against cost.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +21,22 @@ Floats = npt.NDArray[np.float64]
 
 N_BINS = 10
 WORTHS_USD: Floats = np.logspace(-4, 0, 25)
-"""What a good answer is worth, for the points of the curve."""
+"""Values of a good answer, one for each point of the curve."""
 _COLOURS = {"champion": "#777777", "challenger": "#0072B2"}  # Okabe and Ito (2008)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BundleFigures:
-    """One bundle on the judged requests.
+    """Figures of one bundle on the judged requests.
 
     Args:
-        stated, rewarded: Shape (N_BINS,), mean stated P(good) of the lane that answered and mean reward; NaN where a bin is empty.
-        answers: Shape (N_BINS,).
+        stated, rewarded: Shape (N_BINS,), mean stated P(good) of the lane that answered, and mean reward; NaN for an
+            empty bin.
+        answers: Shape (N_BINS,), number of answers.
         calibration_error: Mean |reward - stated| over the bins, weighted by their answers.
-        log_loss: Mean surprise at the rewards.
-        curve: Shape (k, 2), mean cost and mean quality of choosing by this bundle, one point for each of `WORTHS_USD` that logs can tell of.
+        log_loss: Mean log loss of the rewards.
+        curve: Shape (k, 2), mean cost and mean quality if lanes are chosen by this bundle, one point for each value of
+            `WORTHS_USD` with enough logs.
     """
 
     stated: Floats
@@ -44,7 +49,7 @@ class BundleFigures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RetrainReport:
-    """Both bundles, and how many judged requests they were compared on."""
+    """Figures of both bundles, and the number of judged requests that they were compared on."""
 
     champion: BundleFigures
     challenger: BundleFigures
@@ -59,8 +64,8 @@ def make_report(requests: TestRequests) -> RetrainReport:
 
 def _figures(logs: LoggedRequests, judged: npt.NDArray[np.intp]) -> BundleFigures:
     stated = logs.quality[judged, logs.chosen[judged]].astype(np.float64)
-    known = np.isfinite(stated)
-    stated, reward = np.clip(stated[known], 1e-6, 1 - 1e-6), logs.reward[judged][known]
+    is_finite = np.isfinite(stated)
+    stated, reward = np.clip(stated[is_finite], 1e-6, 1 - 1e-6), logs.reward[judged][is_finite]
     place = np.minimum((stated * N_BINS).astype(int), N_BINS - 1)
     answers = np.bincount(place, minlength=N_BINS).astype(np.float64)
     with np.errstate(invalid="ignore"):
@@ -73,7 +78,7 @@ def _figures(logs: LoggedRequests, judged: npt.NDArray[np.intp]) -> BundleFigure
 
 
 def _curve(logs: LoggedRequests) -> Floats:
-    """Return (cost, quality) of choosing the best value at each worth, by self-normalised inverse propensities."""
+    """Return (cost, quality) of the policy best_value at each worth, by self-normalised inverse propensities."""
     points = []
     is_judged = np.isfinite(logs.reward) & logs.is_answered
     is_paid = np.isfinite(logs.cost_usd)
@@ -89,18 +94,19 @@ def _curve(logs: LoggedRequests) -> Floats:
 
 
 def plot_calibration(report: RetrainReport, path: Path) -> None:
-    """Write stated quality against mean reward as a PNG, whole or not at all."""
+    """Write a PNG of mean reward against stated quality, in one step."""
     axes = _axes("stated P(good answer)", "mean reward")
     axes.plot([0, 1], [0, 1], color="#999999", linestyle=":", linewidth=1.2)
     for name, figures in (("champion", report.champion), ("challenger", report.challenger)):
-        known = figures.answers > 0
+        has_answers = figures.answers > 0
         label = f"{name}: calibration error {figures.calibration_error:.3f}"
-        axes.plot(figures.stated[known], figures.rewarded[known], color=_COLOURS[name], marker="o", label=label)
+        stated, rewarded = figures.stated[has_answers], figures.rewarded[has_answers]
+        axes.plot(stated, rewarded, color=_COLOURS[name], marker="o", label=label)
     _save(axes, path)
 
 
 def plot_quality_cost(report: RetrainReport, path: Path) -> None:
-    """Write what choosing by either bundle costs and gets, as the logs tell, as a PNG, whole or not at all."""
+    """Write a PNG of the mean reward against the mean cost of choosing by each bundle, in one step."""
     axes = _axes("mean cost, USD per 1,000 requests", "mean reward")
     for name, figures in (("champion", report.champion), ("challenger", report.challenger)):
         axes.plot(figures.curve[:, 0] * 1_000, figures.curve[:, 1], color=_COLOURS[name], marker="o", label=name)
@@ -114,15 +120,15 @@ def plot_quality_cost(report: RetrainReport, path: Path) -> None:
     _save(axes, path)
 
 
-def _axes(below: str, beside: str) -> "Axes":
+def _axes(x_label: str, y_label: str) -> "Axes":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6, 4.6), layout="constrained", dpi=130)
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.set_xlabel(below)
-    axes.set_ylabel(beside)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     return axes
 
 
@@ -130,4 +136,4 @@ def _save(axes: "Axes", path: Path) -> None:
     axes.legend(frameon=False)
     figure = axes.get_figure()
     assert figure is not None
-    replace_file(path, lambda stream: figure.savefig(stream, format="png"))  # type: ignore[union-attr]  # a figure, not a part of one
+    replace_file(path, lambda stream: figure.savefig(stream, format="png"))  # type: ignore[union-attr]  # not a part

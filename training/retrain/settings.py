@@ -1,4 +1,4 @@
-"""What decides a retraining besides the data; the defaults were chosen on the shipped corpus, see docs/retraining.md."""
+"""Settings of a retraining. The defaults were chosen on the shipped corpus; see docs/retraining.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,22 +13,24 @@ from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 @dataclass(frozen=True, slots=True)
 class RetrainSettings:
-    """See the module's text.
+    """Everything besides the data that decides the result of a retraining.
 
     Args:
-        seed: Same inputs, same seed: same bundle.
-        value_usd: What a good answer is worth to a caller who did not say, USD; the gate weighs quality by it.
-        calibrate_share, test_share: Of the conversations, the later ones: for choosing and calibrating, and the latest for judging.
-        largest_weight: A reward counts 1 / propensity times, but no more than so many times.
-        half_life_days: A reward counts half as much for each so many days that its request is older than the latest; 0: age does not matter.
-        fewest_rewards: With fewer judged requests to learn from, nothing is fitted.
-        fewest_of_new: A model that the champion does not know gets a head of its own from so many rewards on.
-        fewest_with_text: The network is fitted on from so many judged requests with text on.
+        seed: Seed of all random draws; the same inputs and seed give the same bundle.
+        value_usd: Value of a good answer if the caller did not state one, USD; the gate weighs quality by it.
+        calibrate_share, test_share: Shares of the conversations for calibrating and for the test. The latest ones are
+            for the test, the ones before them for calibrating.
+        largest_weight: Largest factor by which a reward counts for being rare; the factor is 1 / propensity.
+        half_life_days: Age, relative to the latest request, at which a reward counts half as much, in days; 0: age does
+            not matter.
+        fewest_rewards: Smallest number of judged requests to learn from; with fewer, nothing is fitted.
+        fewest_of_new: Smallest number of rewards with which a new model gets a head of its own.
+        fewest_with_text: Smallest number of judged requests with text with which the network is fine-tuned.
         corrects_accounts: Whether accounts get corrections of their own.
-        fewest_of_account: An account gets one from so many judged answers with text on.
-        metrics: Of your own that count, too, as `router.reward.read_reward_rules` takes them.
-        continuing: How the network is fitted on.
-        rows_per_part: Requests that are read, encoded and checkpointed at once.
+        fewest_of_account: Smallest number of judged answers with text with which an account gets a correction.
+        metrics: Rules of additional metrics, in the form that `router.reward.read_reward_rules` reads.
+        continuing: Settings of the fine-tuning.
+        rows_per_part: Number of requests that are read, encoded and checkpointed at once.
     """
 
     seed: int = 0
@@ -48,14 +50,14 @@ class RetrainSettings:
 
     @property
     def reward_rules(self) -> Mapping[str, RewardRule]:
-        """How every metric that counts measures the quality of an answer."""
+        """Metric -> rule that turns its values into a reward."""
         return read_reward_rules(self.metrics)
 
     def __post_init__(self) -> None:
-        read_reward_rules(self.metrics)  # what is malformed is said at once
+        read_reward_rules(self.metrics)  # a malformed rule is refused at once
         if not (min(self.calibrate_share, self.test_share) > 0 and self.calibrate_share + self.test_share < 0.9):
             raise SettingsError("the shares for calibrating and judging must be above 0 and together below 0.9")
         if not self.half_life_days >= 0:
-            raise SettingsError(f"--half-life {self.half_life_days:g}: give days, or 0 for rewards that never fade")
+            raise SettingsError(f"--half-life {self.half_life_days:g}: give a number of days, or 0 to ignore age")
         if not self.value_usd > 0:
-            raise SettingsError(f"--value {self.value_usd:g}: give what a good answer is worth, in USD above 0")
+            raise SettingsError(f"--value {self.value_usd:g}: give the value of a good answer, in USD above 0")

@@ -1,4 +1,4 @@
-"""The steps of a retraining between reading and writing, each with its checkpoint."""
+"""The learning steps of a retraining, between reading the logs and writing the bundle, each with its checkpoint."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -42,13 +42,14 @@ _PROJECTION_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What a retraining learned.
+    """Result of the learning steps.
 
     Args:
-        learned: The challenger's parts.
-        choices: How each step fared.
-        line: From the corrected log odds to those of the rewards, (slope, offset), as the calibrating conversations show it.
-        is_network: Whether the network was fitted on, so that the challenger's beliefs are only known where text was kept.
+        learned: Challenger.
+        choices: Results of the tests of the steps.
+        line: (slope, offset) of the line that calibrates the log odds, fitted to the calibrating conversations.
+        is_network: Whether the network was fine-tuned. Then the challenger's beliefs are only known for requests whose
+            text was kept.
     """
 
     learned: Learned
@@ -62,22 +63,23 @@ class Outcome:
 
 
 def learnable(evidence: Evidence, models: LaneModels, settings: RetrainSettings) -> Ints:
-    """Return each model's column among those that can be learned, -1 for others, and -1 at the end for lanes of unknown model.
+    """Return each model's column among the models that can be learned; -1: it cannot be learned.
 
-    These are all that the champion knows, and new ones with enough rewards.
+    All models of the champion can be learned, and new ones with enough rewards. The array has one more entry than there
+    are models, -1, so that column -1 of lanes with an unknown model maps to -1.
     """
-    n_known = len(models.known)
+    n_known = len(models.champion_models)
     counts = np.bincount(evidence.model[evidence.split == TRAIN], minlength=len(models.names))
     kept = [place for place in range(n_known, len(models.names)) if counts[place] >= settings.fewest_of_new]
-    column = np.full(len(models.names) + 1, -1, np.intp)  # the last one for lanes of unknown model
+    column = np.full(len(models.names) + 1, -1, np.intp)  # the last one is for lanes with an unknown model
     column[:n_known] = np.arange(n_known)
     column[kept] = n_known + np.arange(len(kept))
     return column
 
 
 def keep_models(models: LaneModels, column: Ints) -> LaneModels:
-    """Return the models that `learnable` gave a column."""
-    n_known = len(models.known)
+    """Return only the models that have a column in `column`, which `learnable` returned."""
+    n_known = len(models.champion_models)
     kept = [place for place in range(n_known, len(models.names)) if column[place] >= 0]
     return replace(
         models,
@@ -88,16 +90,17 @@ def keep_models(models: LaneModels, column: Ints) -> LaneModels:
 
 
 def check_enough(evidence: Evidence, logs: Any, settings: RetrainSettings) -> None:
-    """Refuse logs that too little can be learned from.
+    """Refuse logs with too few judged requests to learn from.
 
     Raises:
-        TelemetryError: Naming how many judged requests there are and how many are needed.
+        TelemetryError: There are fewer than `settings.fewest_rewards`; the message has both numbers.
     """
     n_train = int((evidence.split == TRAIN).sum())
     if n_train < settings.fewest_rewards:
         raise TelemetryError(
             logs,
-            f"{n_train} judged requests of {evidence.n_requests:,} can be learned from, {settings.fewest_rewards} are needed",
+            f"{n_train} judged requests of {evidence.n_requests:,} can be learned from, {settings.fewest_rewards} are "
+            "needed",
             "gather feedback, export a longer time, or name the champion that decided them",
         )
 
@@ -111,12 +114,15 @@ def learn(
     work: WorkFolder,
     advance: Callable[[float], None],
 ) -> Outcome:
-    """Correct, fit on, calibrate, from the training and calibrating conversations; every step is kept in the work folder."""
-    found, corrected = _correction(champion, evidence, models.hearsay, settings, work)
-    start = fold_logit_map(champion.parts, found)
+    """Correct the champion, fine-tune its network and calibrate, with the training and calibrating conversations.
+
+    The work folder keeps the result of every step.
+    """
+    correction, corrected = _correction(champion, evidence, models.hearsay, settings, work)
+    start = fold_logit_map(champion.parts, correction)
     parts, fitted = _network(start, evidence, models, corpus, settings, work, advance)
     is_network = fitted is not None and fitted.is_taken
-    projection = _projection(champion, evidence, parts, found) if is_network else found
+    projection = _projection(champion, evidence, parts, correction) if is_network else correction
     learned = _with_lengths(champion, evidence, models, parts, projection)
     line = _calibrating_line(champion, learned, evidence, is_network, settings)
     choices = tuple(choice for choice in (corrected, fitted) if choice is not None)
@@ -133,25 +139,26 @@ def learn_from_all(
     work: WorkFolder,
     advance: Callable[[float], None],
 ) -> Learned:
-    """Repeat on all conversations, those that judged included, the steps that earned their place; their calibration stands.
+    """Repeat the steps that earned their place on all conversations, including the test; the calibration stays.
 
-    What was judged learned from the earlier part of the logs, as nobody may learn from what judges him. To be used is what the same steps make of all
-    of it: the latest conversations say most of what is coming.
+    The judged challenger learned from the earlier part of the logs only, because a challenger must not learn from its
+    test. The challenger to be used learns from all of it in the same steps, because the latest conversations say most
+    about future ones.
     """
     whole = evidence.all_to_learn()
 
     def correct() -> Arrays:
-        found = fit_correction(champion, whole, models.hearsay, settings)
-        return _map_arrays(found if outcome.took("correction") else found.only_new(champion.parts.n_models))
+        fitted = fit_correction(champion, whole, models.hearsay, settings)
+        return _map_arrays(fitted if outcome.took("correction") else fitted.only_new(champion.parts.n_models))
 
-    found = _map_of(work.keep("correction-of-all", correct))
-    parts, projection = fold_logit_map(champion.parts, found), found
+    correction = _map_of(work.keep("correction-of-all", correct))
+    parts, projection = fold_logit_map(champion.parts, correction), correction
     if outcome.is_network:
         start = parts
         grades = None if corpus is None else grades_of(corpus, models.names, start)
         fused = work.keep("network-of-all", lambda: _fused_arrays(fit_network(start, whole, grades, settings, advance)))
         parts = _with_fused(start, fused)
-        projection = _projection(champion, whole, parts, found)
+        projection = _projection(champion, whole, parts, correction)
     return _on_line(_with_lengths(champion, whole, models, parts, projection), outcome.line)
 
 
@@ -170,8 +177,8 @@ def _correction(
     work: WorkFolder,
 ) -> tuple[LogitMap, Choice]:
     def make() -> Arrays:
-        found, choice = learn_correction(champion, evidence, hearsay, settings)
-        return _map_arrays(found) | _choice_arrays(choice)
+        correction, choice = learn_correction(champion, evidence, hearsay, settings)
+        return _map_arrays(correction) | _choice_arrays(choice)
 
     arrays = work.keep("correction", make)
     return _map_of(arrays), _choice_of("correction", arrays)
@@ -199,7 +206,7 @@ def _network(
 
 
 def grades_of(corpus: Corpus, names: tuple[str, ...], parts: GraphParts) -> GradeTargets:
-    """Return a corpus' grades of these models."""
+    """Return the grades of these models in a corpus."""
     inputs = parts.scaler.transform(encode_prompts(corpus.contexts(), parts.table)).astype(np.float16)
     scores = np.full((len(inputs), len(names)), np.nan, np.float32)
     place = {name: column for column, name in enumerate(corpus.trained_names)}
@@ -221,7 +228,10 @@ def _projection(champion: Champion, evidence: Evidence, parts: GraphParts, start
 def _calibrating_line(
     champion: Champion, learned: Learned, evidence: Evidence, is_network: bool, settings: RetrainSettings
 ) -> tuple[float, float]:
-    """Return (slope, offset) of the line from what was learned to the calibrating conversations' log odds; where they are too few, that of no change."""
+    """Return (slope, offset) of the line that calibrates the log odds to the calibrating conversations.
+
+    If there are too few of them, the line changes nothing: (1, 0).
+    """
     can_tell = evidence.has_text if is_network else np.ones(len(evidence), np.bool_)
     rows = np.flatnonzero((evidence.split == CALIBRATE) & can_tell)
     if len(rows) < _FEWEST_TO_CALIBRATE:
@@ -236,15 +246,15 @@ def _calibrating_line(
 
 
 def _on_line(learned: Learned, line: tuple[float, float]) -> Learned:
-    """Return what was learned with its log odds on a line (slope, offset)."""
+    """Return the challenger with its log odds mapped by a line (slope, offset)."""
     slope, offset = line
     n = len(learned.names)
     mapped = LogitMap(slope * np.eye(n), np.full(n, offset), np.zeros(n), np.zeros(n, np.intp))
     return replace(learned, parts=fold_logit_map(learned.parts, mapped), projection=learned.projection.then(mapped))
 
 
-def _map_arrays(found: LogitMap) -> Arrays:
-    return {field.name: np.asarray(getattr(found, field.name)) for field in fields(LogitMap)}
+def _map_arrays(logit_map: LogitMap) -> Arrays:
+    return {field.name: np.asarray(getattr(logit_map, field.name)) for field in fields(LogitMap)}
 
 
 def _map_of(arrays: Mapping[str, npt.NDArray[Any]]) -> LogitMap:

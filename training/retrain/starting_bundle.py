@@ -1,8 +1,11 @@
-"""Where a retraining starts: at the bundle that was trained from grades, of which the champion descends, wherever the logs can speak to that one.
+"""Finds the bundle that a retraining starts from: the root, if possible, else the champion.
 
-A chain in which every challenger starts from the last one learns from the same weeks again and again, each time as though they were news: what is learned gets too
-sure, and every harm is handed on. From the root, all logs count once. Two things stand against it: requests whose text was not kept, for what the root would have
-believed of them cannot be asked any more; and models that the champion learned of from logs that are not there any more.
+The root is the bundle trained from grades that the champion descends from. If every challenger started from the last
+one, the same weeks of logs would count again and again. The result would be too certain, and every error would be
+passed on. From the root, all logs count once. Two things can prevent it:
+
+- Requests whose text was not kept: the root cannot be asked about them.
+- Models that the champion learned from logs that do not exist any more.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,34 +21,36 @@ from training.retrain.lane_models import LaneModels
 
 LEARNED_FROM_LOGS = "learned_from_logs"
 _MOST_UNUSABLE = 0.05
-"""Of the judged requests, the share that may have to be left out for want of their text."""
+"""Largest share of the judged requests that may be left out because their text was not kept."""
 
 
 def find_root(champion: Champion, folders: Iterable[Path]) -> Champion:
-    """Return the bundle that the champion was first learned from; the champion itself where it was trained, or where that one lies nowhere near.
+    """Return the trained bundle that the champion descends from.
+
+    It is the champion itself if that was trained, or if an earlier bundle is in none of the folders.
 
     Args:
-        champion: The bundle in use.
-        folders: Of bundles; those beside the champion and those that come with the program are looked at, too.
+        champion: Bundle in use.
+        folders: Folders of bundles; the champion's folder and the bundles shipped with the program are searched too.
     """
     places = [champion.bundle.folder.resolve().parent, *folders, *_shipped()]
-    found = champion
-    while LEARNED_FROM_LOGS in found.manifest:
-        earlier = _bundle_of(str(found.manifest["base"]), places)
+    root = champion
+    while LEARNED_FROM_LOGS in root.manifest:
+        earlier = _bundle_of(str(root.manifest["base"]), places)
         if earlier is None:
             return champion
-        found = earlier
-    return found
+        root = earlier
+    return root
 
 
 def can_start(start: Champion, champion: Champion, evidence: Evidence, models: LaneModels) -> bool:
-    """Tell whether learning can start from another bundle than the champion without losing what that knows.
+    """Tell whether learning can start from another bundle than the champion without losing what the champion knows.
 
     Args:
-        start: Where it would start.
-        champion: The bundle in use.
-        evidence: As the start reads it.
-        models: That would be learned: of the start, and new ones with enough rewards.
+        start: Bundle that learning would start from.
+        champion: Bundle in use.
+        evidence: Evidence of the logs, as read with `start`.
+        models: Models that would be learned: those of the start, and new ones with enough rewards.
     """
     if start.bundle.version == champion.bundle.version:
         return True
@@ -54,11 +59,12 @@ def can_start(start: Champion, champion: Champion, evidence: Evidence, models: L
 
 
 def seen_until(champion: Champion) -> int:
-    """Return up to when a bundle was learned from logs, microseconds; -1: it was not."""
-    said = champion.manifest.get(LEARNED_FROM_LOGS)
-    return (
-        -1 if said is None else int(datetime.fromisoformat(str(said["last_at"])).timestamp() * 1e6) + 999_999
-    )  # the manifest has whole seconds
+    """Return the time until which a bundle was learned from logs, microseconds; -1 if it was not."""
+    record = champion.manifest.get(LEARNED_FROM_LOGS)
+    if record is None:
+        return -1
+    last_at_us = int(datetime.fromisoformat(str(record["last_at"])).timestamp() * 1e6)
+    return last_at_us + 999_999  # the manifest has whole seconds
 
 
 def _bundle_of(version: str, places: Iterable[Path]) -> Champion | None:
@@ -67,13 +73,16 @@ def _bundle_of(version: str, places: Iterable[Path]) -> Champion | None:
         try:
             if (folder / MANIFEST_FILE).is_file() and load_bundle(folder).version == version:
                 return read_champion(folder)
-        except BundleError:  # somebody else's, or half of one
+        except BundleError:  # another program's folder, or an incomplete bundle
             continue
     return None
 
 
 def _shipped() -> Iterator[Path]:
-    """Yield where bundles that come with the program may lie: the gateway's package is looked at as a place, and not imported."""
+    """Yield the folders of bundles that are shipped with the program.
+
+    The gateway's package is only located, not imported.
+    """
     serve = find_spec("serve")
     if serve is not None and serve.origin is not None:
         package = Path(serve.origin).parent

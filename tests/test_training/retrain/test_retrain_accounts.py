@@ -1,4 +1,4 @@
-"""Accounts that differ from each other: a challenger knows what each of them finds good, and is judged with it."""
+"""Accounts that differ from each other: a challenger learns each account's judgements, and is judged with them."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ ACME, GLOBEX = ACCOUNTS
 
 
 class Silent:
-    """Shows nothing; fails at a stage when told to, as a killed process would."""
+    """Shows nothing; stops at the stage `fails_at`, as a killed process would."""
 
     def __init__(self, fails_at: str = "") -> None:
         self.fails_at = fails_at
@@ -56,7 +56,7 @@ def offset(correction: AccountCorrection, trained_name: str) -> float:
     return float(correction.of_names([("", trained_name)])[0, 0])
 
 
-def test_a_challenger_carries_what_each_account_finds_good(learned: RetrainResult) -> None:
+def test_a_challenger_holds_a_correction_for_each_account(learned: RetrainResult) -> None:
     for account, better, worse in ((ACME, UNDERRATED, OVERRATED), (GLOBEX, OVERRATED, UNDERRATED)):
         correction = of_account(learned.bundle, account)
         assert offset(correction, better) > 0.4, account
@@ -69,12 +69,12 @@ def test_a_challenger_carries_what_each_account_finds_good(learned: RetrainResul
 def test_the_challenger_says_how_many_accounts_and_answers_and_names_none(learned: RetrainResult) -> None:
     manifest = read_manifest(learned.bundle)
     n_answers = sum(of_account(learned.bundle, account).n_answers for account in ACCOUNTS)
-    said = manifest["learned_from_logs"]
-    assert isinstance(said, dict)
-    assert said["accounts"] == {"corrected": 2, "answers": n_answers}
-    assert n_answers == said["rewards_with_text"]
-    assert said["steps"][-1]["step"] == "accounts"
-    assert said["steps"][-1]["loss_after"] < said["steps"][-1]["loss_before"]
+    record = manifest["learned_from_logs"]
+    assert isinstance(record, dict)
+    assert record["accounts"] == {"corrected": 2, "answers": n_answers}
+    assert n_answers == record["rewards_with_text"]
+    assert record["steps"][-1]["step"] == "accounts"
+    assert record["steps"][-1]["loss_after"] < record["steps"][-1]["loss_before"]
     card = (learned.bundle / "README.md").read_text()
     assert f"corrections for single accounts, 2 of them, fitted to {n_answers:,} judged answers" in card
     for path in learned.bundle.iterdir():
@@ -98,23 +98,21 @@ def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, l
     champion = tmp_path / "champion" / learned.bundle.name
     shutil.copytree(learned.bundle, champion)
     manifest = read_manifest(champion)
+    # The changed time makes these logs new to the champion.
     earlier = manifest["learned_from_logs"] | {"last_at": "2020-01-01T00:00:00+00:00"}  # type: ignore[operator]
-    (champion / "manifest.json").write_text(
-        json.dumps(manifest | {"learned_from_logs": earlier})
-    )  # as though these logs were new to it
+    (champion / "manifest.json").write_text(json.dumps(manifest | {"learned_from_logs": earlier}))
     of_it = AccountCorrections.read(champion / ACCOUNT_CORRECTIONS_FILE)
     again = retrain(RetrainPlan(logs, champion, tmp_path / "bundles", start=champion), Silent())
 
-    # What a gateway finds in its folder takes the place of what is in the bundle: here one that corrects nobody.
+    # Corrections in the gateway's folder replace the ones in the bundle. These correct no account.
     write_corrections(tmp_path / "elsewhere" / "account_corrections", replace(of_it, by_account={}))
     bare = retrain(RetrainPlan(logs, champion, tmp_path / "elsewhere" / "bundles", start=champion), Silent())
 
     assert bare.fingerprint != again.fingerprint
     assert bare.verdict.utility_gain_usd is not None
-    assert bare.verdict.utility_gain_usd.low > 0  # over a champion that serves both accounts alike
-    assert (
-        not again.verdict.is_better
-    )  # one that serves each as it likes leaves nothing to be gained: the two hardly ever differ
+    assert bare.verdict.utility_gain_usd.low > 0  # this champion serves both accounts alike
+    # A champion that serves each account by its correction leaves nothing to gain: the two hardly ever differ.
+    assert not again.verdict.is_better
     assert any("cannot tell whether utility rises" in reason for reason in again.verdict.reasons)
 
 
@@ -132,7 +130,7 @@ def test_a_run_that_was_killed_ends_with_the_same_corrections(
 
 
 @pytest.mark.parametrize("kept", ["none", "nothing"])
-def test_an_account_that_had_its_logs_deleted_has_no_correction(
+def test_an_account_with_erased_logs_has_no_correction(
     logs: Path, learned: RetrainResult, tmp_path: Path, kept: str
 ) -> None:
     folder = tmp_path / "export"
@@ -150,9 +148,9 @@ def test_accounts_with_few_answers_have_none(logs: Path, tmp_path: Path) -> None
     settings = RetrainSettings(fewest_of_account=3_000)
     result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
     assert not (result.bundle / ACCOUNT_CORRECTIONS_FILE).exists()
-    said = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
-    assert said["accounts"] == {"corrected": 0, "answers": 0}
-    assert "accounts" not in [step["step"] for step in said["steps"]]
+    record = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
+    assert record["accounts"] == {"corrected": 0, "answers": 0}
+    assert "accounts" not in [step["step"] for step in record["steps"]]
 
 
 def test_accounts_that_are_alike_have_none(tmp_path: Path) -> None:
@@ -162,7 +160,7 @@ def test_accounts_that_are_alike_have_none(tmp_path: Path) -> None:
 
 
 def forget(export: Path, account: str, kept: str) -> None:
-    """Write into an export that an account had all of it deleted, as `llmdeal export` does."""
+    """Add to an export that an account erased all its requests, as `llmdeal export` does."""
     content = {"accounts": [{"account": account, "until": "2100-01-01T00:00:00+00:00", "kept": kept}]}
     path = export / "forgotten.json"
     path.write_text(json.dumps(content))

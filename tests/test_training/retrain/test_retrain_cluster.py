@@ -1,4 +1,4 @@
-"""The same retraining on a cluster of two processes as in one."""
+"""A retraining on a cluster of two processes gives the same result as in one process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from training.errors import SettingsError
 from training.retrain.job import RetrainPlan, retrain
 from training.retrain.settings import RetrainSettings
 
-# Dask's own code meets deprecations of others, and leaves sockets to the collector.
+# Dask uses deprecated functions of other packages, and leaves sockets to the garbage collector.
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -46,12 +46,12 @@ def test_a_cluster_gives_the_same_bundle_and_nearly_the_same_verdict(tmp_path: P
     one, other = here.verdict.utility_gain_usd, there.verdict.utility_gain_usd
     assert one is not None
     assert other is not None
-    # Trees that are fitted over two workers split a little differently; the doubly robust estimate hardly feels it.
+    # Trees that two workers fit split a little differently; the doubly robust estimate hardly changes.
     assert other.estimate == pytest.approx(one.estimate, abs=0.2 * (one.high - one.low))
     assert there.verdict.is_better == here.verdict.is_better
 
 
-def test_a_scheduler_that_is_not_there_is_named_in_one_line() -> None:
+def test_a_scheduler_that_does_not_answer_is_named_in_one_line() -> None:
     from training.retrain import cluster
 
     with (

@@ -1,4 +1,4 @@
-"""Corrections of a champion's log odds by rewards: how far they go, and that the graph says what the map says."""
+"""Corrections of a champion's log odds by rewards: how far they go, and that the graph agrees with the map."""
 
 from dataclasses import replace
 
@@ -38,12 +38,12 @@ def judged(
 def test_without_rewards_nothing_changes() -> None:
     space, logits = space_of_five(np.random.default_rng(0))
     nothing = Judged(np.empty((0, N_MODELS)), np.empty(0, np.intp), np.empty(0), np.empty(0))
-    found = fit_logit_map(nothing, space)
-    assert np.allclose(found.apply(logits), logits)
-    assert not found.information.any()
+    logit_map = fit_logit_map(nothing, space)
+    assert np.allclose(logit_map.apply(logits), logits)
+    assert not logit_map.information.any()
 
 
-def test_rewards_that_confirm_the_champion_change_little_and_others_find_the_shift() -> None:
+def test_rewards_that_confirm_the_champion_change_little_and_others_shift_it() -> None:
     random = np.random.default_rng(1)
     space, logits = space_of_five(random)
     confirmed = fit_logit_map(judged(logits, np.zeros(N_MODELS), 2_000, random), space)
@@ -53,12 +53,13 @@ def test_rewards_that_confirm_the_champion_change_little_and_others_find_the_shi
     assert moved == pytest.approx(shift, abs=0.3)
 
 
-def test_a_new_model_is_where_it_is_said_to_be_until_rewards_say_otherwise() -> None:
+def test_a_new_model_has_its_noted_ability_until_there_are_rewards() -> None:
     random = np.random.default_rng(2)
     space, logits = space_of_five(random)
     nothing = Judged(np.empty((0, N_MODELS)), np.empty(0, np.intp), np.empty(0), np.empty(0))
     weak, unknown, strong = (
-        fit_logit_map(nothing, space, [said]).apply(logits)[:, -1].mean() for said in ((-2.0, 0.5), None, (3.0, 0.5))
+        fit_logit_map(nothing, space, [ability]).apply(logits)[:, -1].mean()
+        for ability in ((-2.0, 0.5), None, (3.0, 0.5))
     )
     assert weak == pytest.approx(-2, abs=0.1)
     assert weak < unknown < strong
@@ -66,7 +67,7 @@ def test_a_new_model_is_where_it_is_said_to_be_until_rewards_say_otherwise() -> 
     assert rewarded.apply(logits)[:, -1].mean() == pytest.approx(1.5, abs=0.35)
 
 
-def test_logits_that_a_log_lacks_are_told_from_those_it_has() -> None:
+def test_logits_that_a_log_lacks_follow_from_those_it_has() -> None:
     random = np.random.default_rng(5)
     space, logits = space_of_five(random)
     partly = logits.copy()
@@ -91,20 +92,20 @@ def test_two_maps_in_one_are_one_after_the_other() -> None:
     assert np.allclose(both.apply(logits), other.apply(one.apply(logits)))
 
 
-def test_what_is_folded_into_the_graph_says_what_the_map_says() -> None:
+def test_the_graph_with_a_folded_map_agrees_with_the_map() -> None:
     random = np.random.default_rng(4)
     parts = read_champion(SHIPPED_BUNDLE).parts
     m = parts.n_models
     inputs = random.normal(0, 1, (40, len(parts.scaler.mean))).astype(np.float32)
     matrix = np.concatenate([np.eye(m) + random.normal(0, 0.02, (m, m)), random.normal(0, 0.1, (2, m))])
-    found = LogitMap(matrix, random.normal(0, 1, m + 2), np.full(m + 2, 10.0), np.ones(m + 2, np.intp))
+    logit_map = LogitMap(matrix, random.normal(0, 1, m + 2), np.full(m + 2, 10.0), np.ones(m + 2, np.intp))
     slope, offset = random.uniform(0.8, 1.2, m + 2), random.normal(0, 0.2, m + 2)
 
     before = run_heads(parts, inputs).mean(axis=1).astype(np.float64)
-    folded = fold_length_lines(fold_logit_map(parts, found), slope, offset)
+    folded = fold_length_lines(fold_logit_map(parts, logit_map), slope, offset)
     after = run_heads(folded, inputs).mean(axis=1)
 
-    assert after[:, : m + 2] == pytest.approx(found.apply(before[:, :m]), abs=1e-3)
+    assert after[:, : m + 2] == pytest.approx(logit_map.apply(before[:, :m]), abs=1e-3)
     lengths = np.concatenate(
         [before[:, m : 2 * m], np.repeat(before[:, m : 2 * m].mean(axis=1, keepdims=True), 2, axis=1)], axis=1
     )
@@ -115,7 +116,7 @@ def test_what_is_folded_into_the_graph_says_what_the_map_says() -> None:
 
 @pytest.mark.slow
 @given(hnp.arrays(np.int64, st.integers(1, 60), elements=st.integers(0, 10**6)))
-def test_the_latest_conversations_judge_and_those_before_them_calibrate(first_starts: np.ndarray) -> None:
+def test_the_latest_conversations_are_the_test_and_those_before_calibrate(first_starts: np.ndarray) -> None:
     split = split_conversations(first_starts, RetrainSettings())
     starts_of = [first_starts[split == part] for part in (TRAIN, CALIBRATE, TEST)]
     for earlier, later in ((0, 1), (1, 2), (0, 2)):
@@ -131,12 +132,30 @@ def test_the_latest_conversations_judge_and_those_before_them_calibrate(first_st
 def test_rare_and_exact_rewards_count_for_more() -> None:
     nothing = np.empty(0)
     evidence = Evidence(
-        split=np.zeros(4, np.intp), request=np.arange(4), account=np.full(4, "default"), asked_at=np.zeros(4, np.int64), lane=np.zeros(4, np.intp),
-        model=np.array([0, 0, 1, 1]), believed=np.full(4, 0.5), reward=np.ones(4), reward_std=np.array([0, 0, 0, 0.5]),
-        propensity=np.array([0.5, 0.01, 0.3, 0.3]), logits=np.zeros((4, 2), np.float16), text_row=np.full(4, -1), inputs=np.empty((0, 3), np.float16),
-        length_split=np.empty(0, np.intp), length_model=np.empty(0, np.intp), believed_tokens=nothing, answer_tokens=nothing, n_unusable=0,
-        test_conversations=np.empty(0, np.uint64), test_since=0, n_requests=4, first_at=0, last_at=0,
-    )  # fmt: skip
+        split=np.zeros(4, np.intp),
+        request=np.arange(4),
+        account=np.full(4, "default"),
+        asked_at=np.zeros(4, np.int64),
+        lane=np.zeros(4, np.intp),
+        model=np.array([0, 0, 1, 1]),
+        believed=np.full(4, 0.5),
+        reward=np.ones(4),
+        reward_std=np.array([0, 0, 0, 0.5]),
+        propensity=np.array([0.5, 0.01, 0.3, 0.3]),
+        logits=np.zeros((4, 2), np.float16),
+        text_row=np.full(4, -1),
+        inputs=np.empty((0, 3), np.float16),
+        length_split=np.empty(0, np.intp),
+        length_model=np.empty(0, np.intp),
+        believed_tokens=nothing,
+        answer_tokens=nothing,
+        n_unusable=0,
+        test_conversations=np.empty(0, np.uint64),
+        test_since=0,
+        n_requests=4,
+        first_at=0,
+        last_at=0,
+    )
     weights = evidence.weights(np.arange(4), RetrainSettings())
     assert weights[1] / weights[0] == pytest.approx(2.5)  # 1 / 0.01 is cut at 5, against 1 / 0.5
     assert weights[:2].mean() == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Learning from logs of a world in which the champion is wrong."""
+"""Learning from logs of a simulated world in which the champion is wrong."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ HARD = "Prove that the polynomial x^9 + 4x + 1 is irreducible over the rationals
 
 
 class Silent:
-    """Shows nothing; fails at a stage when told to, as a killed process would."""
+    """Shows nothing; stops at the stage `fails_at`, as a killed process would."""
 
     def __init__(self, fails_at: str = "") -> None:
         self.fails_at = fails_at
@@ -58,7 +58,7 @@ def beliefs(bundle: Path, text: str) -> dict[str, float]:
     return dict(zip(quality_model.trained_names, prediction.quality.tolist(), strict=True))
 
 
-def test_a_challenger_that_learned_what_is_good_is_called_better(learned: RetrainResult) -> None:
+def test_a_challenger_that_learned_from_rewards_is_better(learned: RetrainResult) -> None:
     before, after = beliefs(SHIPPED_BUNDLE, EASY), beliefs(learned.bundle, EASY)
     assert after[UNDERRATED] > 0.8
     assert after[OVERRATED] < 0.6 < before[OVERRATED]
@@ -70,19 +70,19 @@ def test_a_challenger_that_learned_what_is_good_is_called_better(learned: Retrai
     assert gain.low > 0
 
 
-def test_a_model_that_only_the_logs_know_gets_a_head_of_its_own(learned: RetrainResult) -> None:
+def test_a_model_that_only_the_logs_have_gets_a_head_of_its_own(learned: RetrainResult) -> None:
     easy, hard = beliefs(learned.bundle, EASY), beliefs(learned.bundle, HARD)
     assert easy[NEW] > 0.75
     assert hard[NEW] < 0.35
 
 
-def test_the_manifest_says_what_was_learned_from_and_holds_no_text(learned: RetrainResult) -> None:
+def test_the_manifest_says_what_the_bundle_was_learned_from_and_holds_no_text(learned: RetrainResult) -> None:
     manifest = json.loads((learned.bundle / "manifest.json").read_text())
-    said = manifest["learned_from_logs"]
-    assert said["requests"] == 4_000
-    assert said["rewards"] == said["rewards_with_text"] == sum(said["rewards_of"].values())
-    assert said["rewards_to_judge"] > 0
-    assert [step["step"] for step in said["steps"]] == ["correction", "network", "accounts"]
+    record = manifest["learned_from_logs"]
+    assert record["requests"] == 4_000
+    assert record["rewards"] == record["rewards_with_text"] == sum(record["rewards_of"].values())
+    assert record["rewards_to_judge"] > 0
+    assert [step["step"] for step in record["steps"]] == ["correction", "network", "accounts"]
     assert manifest["base"] == load_bundle(SHIPPED_BUNDLE).version
     for path in learned.bundle.iterdir():
         assert b"irreducible over the rationals" not in path.read_bytes()
@@ -98,7 +98,7 @@ def test_without_text_the_logged_beliefs_are_corrected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["Learning", "Exporting and proving parity", "Judging on later conversations"])
-def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+def test_a_killed_run_continues_and_ends_with_the_same_bytes(
     learned: RetrainResult, logs: Path, tmp_path: Path, stage: str
 ) -> None:
     plan = RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles")
@@ -130,7 +130,7 @@ def test_the_same_logs_count_once_however_many_challengers_came_before(
 ) -> None:
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     assert again.verdict.champion_version == load_bundle(learned.bundle).version
-    assert not again.verdict.is_better  # the champion has seen all of it: nothing is left to judge on
+    assert not again.verdict.is_better  # the champion learned from all of it: nothing is left to judge on
     assert again.verdict.n_requests == 0
     assert "cannot tell" in again.verdict.reasons[0]
     manifest = read_manifest(again.bundle)
@@ -138,20 +138,19 @@ def test_the_same_logs_count_once_however_many_challengers_came_before(
     assert manifest["learned_from_logs"]["rewards_to_judge"] == 0  # type: ignore[index]
     before, after = (beliefs(bundle, EASY) for bundle in (learned.bundle, again.bundle))
     for name in (UNDERRATED, OVERRATED, NEW):
-        assert after[name] == pytest.approx(before[name], abs=0.2), name  # other conversations decide and calibrate
+        assert after[name] == pytest.approx(before[name], abs=0.2), name  # the split of the conversations differs
 
 
-def test_nobody_is_judged_on_what_the_champion_has_seen(learned: RetrainResult, tmp_path: Path) -> None:
-    logs = write_logs(
-        tmp_path / "export", 4_400, text_share=1.0
-    )  # the first 4,000 are those that the champion was learned from
+def test_no_bundle_is_judged_on_logs_that_the_champion_learned_from(learned: RetrainResult, tmp_path: Path) -> None:
+    # The champion was learned from the first 4,000 requests.
+    logs = write_logs(tmp_path / "export", 4_400, text_share=1.0)
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     first = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
     assert again.verdict.n_requests <= 400
     assert first.verdict.n_requests == 1_100
 
 
-def test_where_the_first_bundle_cannot_be_asked_any_more_learning_starts_from_the_champion(
+def test_if_the_first_bundle_cannot_be_asked_learning_starts_from_the_champion(
     learned: RetrainResult, tmp_path: Path
 ) -> None:
     version = load_bundle(learned.bundle).version
@@ -168,7 +167,7 @@ def test_learning_starts_from_the_bundle_that_was_named(learned: RetrainResult, 
     assert again.verdict.is_better, again.verdict.reasons
 
 
-def test_what_the_latest_conversations_say_is_in_the_bundle_and_in_where_the_watch_begins(
+def test_the_latest_conversations_change_the_bundle_and_the_start_of_the_watch(
     learned: RetrainResult, tmp_path: Path
 ) -> None:
     recent = RecentShifts.read(learned.bundle / RECENT_SHIFTS_FILE)
@@ -178,7 +177,7 @@ def test_what_the_latest_conversations_say_is_in_the_bundle_and_in_where_the_wat
     logs = write_logs(tmp_path / "export", 4_000, text_share=1.0, fails_lately=UNDERRATED)
     result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
 
-    # All of it happened in the conversations that judge: what was judged never saw it.
+    # All failures are in the test conversations, so the judged challenger never saw them.
     assert beliefs(result.bundle, EASY)[UNDERRATED] < beliefs(learned.bundle, EASY)[UNDERRATED] - 0.05
     shift, _ = RecentShifts.read(result.bundle / RECENT_SHIFTS_FILE).correction.shift_of(
         f"acme/{UNDERRATED}", UNDERRATED
@@ -186,17 +185,17 @@ def test_what_the_latest_conversations_say_is_in_the_bundle_and_in_where_the_wat
     assert shift < -0.8
 
 
-def test_a_corpus_is_learned_along(logs: Path, tmp_path: Path) -> None:
+def test_a_corpus_is_learned_too(logs: Path, tmp_path: Path) -> None:
     prompts, responses = tiny_tables(60)
     responses["model"] = responses["model"].replace({STRONG: OVERRATED, WEAK: UNDERRATED, HOPELESS: "nobody/asks"})
     corpus = write_corpus(tmp_path / "corpus", prompts, responses)
     result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", corpus), Silent())
-    said = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
-    assert set(said["corpus"]) == {"prompts.parquet", "responses.parquet"}
+    record = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
+    assert set(record["corpus"]) == {"prompts.parquet", "responses.parquet"}
     assert "nobody/asks" not in load_bundle(result.bundle).trained_names
 
 
-def test_the_work_may_lie_elsewhere(logs: Path, tmp_path: Path, learned: RetrainResult) -> None:
+def test_the_work_folder_can_be_elsewhere(logs: Path, tmp_path: Path, learned: RetrainResult) -> None:
     result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", work=tmp_path / "work"), Silent())
     assert (result.bundle / "model.onnx").read_bytes() == (learned.bundle / "model.onnx").read_bytes()
     assert sorted(path.name for path in (tmp_path / "bundles").iterdir() if (path / "manifest.json").is_file()) == [
@@ -214,7 +213,7 @@ def test_the_same_inputs_again_are_nothing_new(learned: RetrainResult, logs: Pat
     assert {path.name: path.read_bytes() for path in learned.bundle.iterdir()} == before
 
 
-def test_a_second_run_is_kept_out_while_one_is_at_work(logs: Path, tmp_path: Path) -> None:
+def test_a_second_run_is_refused_while_one_is_running(logs: Path, tmp_path: Path) -> None:
     with only_one(tmp_path / "work"), pytest.raises(SettingsError, match="another retraining"):
         retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", work=tmp_path / "work"), Silent())
     assert not (tmp_path / "bundles").exists()
@@ -245,7 +244,7 @@ def test_logs_that_only_confirm_the_champion_change_next_to_nothing(tmp_path: Pa
     assert not result.verdict.is_better
 
 
-def test_metrics_of_ones_own_are_part_of_what_decides_a_retraining() -> None:
+def test_metrics_of_the_caller_are_part_of_the_settings() -> None:
     settings = RetrainSettings(metrics=("csat:1:10:0.3",))
     assert settings.reward_rules["csat"].std == 0.3
     assert "thumbs" in settings.reward_rules
