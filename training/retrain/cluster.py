@@ -15,7 +15,7 @@ from training.off_policy.reward_model import RewardLearner
 from training.off_policy.trees import TreeLearner, TreeSettings
 from training.progress import Progress
 from training.retrain.evidence import Arrays, ChampionView, gather_evidence
-from training.retrain.job import part_name
+from training.retrain.machinery import part_name
 from training.retrain.settings import RetrainSettings
 from training.retrain.work_folder import WorkFolder
 from training.telemetry.reader import LogReader

@@ -12,7 +12,8 @@ from training.command_errors import one_line_errors
 from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
 if TYPE_CHECKING:
-    from training.retrain.job import Machinery, RetrainResult
+    from training.retrain.job import RetrainResult
+    from training.retrain.machinery import Machinery
 
 Logs = Annotated[Path, typer.Option(help="Folder of a telemetry export, or of several exports.")]
 ChampionFolder = Annotated[Path, typer.Option(help="Folder of the bundle in use.")]
@@ -117,7 +118,7 @@ def _print_result(console: Console, result: "RetrainResult") -> None:
 
 def _machinery(scheduler: str) -> "AbstractContextManager[Machinery]":
     """Return the machinery that does the heavy work: the cluster of a scheduler, or this process."""
-    from training.retrain.job import ThisProcess
+    from training.retrain.machinery import ThisProcess
 
     if not scheduler:
         return nullcontext(ThisProcess())

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from router.account_correction import AccountCorrections
 from router.bundle import load_bundle
@@ -14,7 +14,6 @@ from router.placement import logit
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle.writer import check_bundle_place
 from training.corpus.graded_corpus import Corpus, read_corpus
-from training.off_policy.reward_model import RewardLearner
 from training.off_policy.signals import judgement_rules
 from training.progress import Progress
 from training.promotion.registry import BundleRegistry
@@ -28,7 +27,7 @@ from training.retrain.accounts import (
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.correction import LogitSpace
-from training.retrain.evidence import ChampionView, gather_evidence
+from training.retrain.evidence import ChampionView
 from training.retrain.evidence_table import Evidence, Ints, assemble_evidence
 from training.retrain.fingerprint import challenger_name, fingerprint_of
 from training.retrain.judging import (
@@ -39,6 +38,7 @@ from training.retrain.judging import (
     read_test_requests,
 )
 from training.retrain.lane_models import LaneModels, find_lane_models
+from training.retrain.machinery import Machinery, ThisProcess, part_name
 from training.retrain.recent import repeat_watch
 from training.retrain.recording import record_of, record_run
 from training.retrain.report import make_report
@@ -53,7 +53,7 @@ WORK_FOLDER = ".retrain"
 
 @dataclass(frozen=True, slots=True)
 class RetrainPlan:
-    """Order for a retraining.
+    """Plan of a retraining: its inputs, folders and settings.
 
     Args:
         logs: Folder of an export, or of several exports.
@@ -83,7 +83,7 @@ class _Inputs:
     """Everything that decides the result of a retraining, except the logs themselves.
 
     Args:
-        plan: Order for the retraining.
+        plan: Plan of the retraining.
         champion: Bundle in use.
         start: Bundle that learning starts from, if that is possible.
         corpus: Graded answers; None: there are none.
@@ -170,51 +170,13 @@ class RetrainResult:
     fingerprint: str
 
 
-class Machinery(Protocol):
-    """Does the heavy work of a retraining, in this process or on other machines."""
-
-    def gather(
-        self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
-    ) -> None:
-        """Write the missing checkpoints of the parts of the log."""
-        ...
-
-    def learner(self, settings: RetrainSettings) -> RewardLearner | None:
-        """Return the learner of the gate's reward model; None: the gate uses its own."""
-        ...
-
-
-class ThisProcess:
-    """Does the heavy work in this process, one part of the log after the other."""
-
-    def gather(
-        self, reader: LogReader, view: ChampionView, rows_per_part: int, work: WorkFolder, progress: Progress
-    ) -> None:
-        """Write the missing checkpoints of the parts of the log."""
-        starts = range(0, len(reader), rows_per_part)
-        with progress.stage("Reading and encoding", len(starts)) as advance:
-            for start in starts:
-                if not work.has(part_name(start)):
-                    work.put(part_name(start), gather_evidence(reader.read(start, start + rows_per_part), view))
-                advance(1)
-
-    def learner(self, settings: RetrainSettings) -> RewardLearner | None:
-        """Return None: the gate uses its own learner."""
-        return None
-
-
-def part_name(start: int) -> str:
-    """Return the name of the checkpoint of the part that begins at this request."""
-    return f"part-{start:09}"
-
-
 def retrain(
     plan: RetrainPlan, progress: Progress, machinery: Machinery | None = None, registry: BundleRegistry | None = None
 ) -> RetrainResult:
     """Learn from the logs and write a challenger with a verdict.
 
     Args:
-        plan: Order for the retraining.
+        plan: Plan of the retraining.
         progress: Display of the progress.
         machinery: Machinery that does the heavy work; None: this process.
         registry: Registry that records the run; None: the run is not recorded.
