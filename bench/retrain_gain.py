@@ -29,7 +29,7 @@ from training.network.encoding import EncodedPrompts, encode_prompts
 from training.network.static_table import StaticTable
 from training.retrain.challenger import beliefs_of
 from training.retrain.champion import Champion, read_champion
-from training.retrain.correction import Hearsay, Judged, LogitSpace, fit_logit_map
+from training.retrain.correction import Judged, LogitSpace, NotedAbility, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TRAIN, Evidence
 from training.retrain.folding import fold_logit_map
 from training.retrain.fused_network import run_heads
@@ -119,7 +119,7 @@ def _setting(
     known = champion.trained_names
     new = tuple(sorted({model for pool in pools for model in pool.trained_names} - set(known)))
     names = (*known, *new)
-    models = LaneModels(names, names, known, new, np.arange(len(names)), _hearsay(champion, world, new))
+    models = LaneModels(names, names, known, new, np.arange(len(names)), _noted_abilities(champion, world, new))
     routed = np.unique(np.concatenate([pool.rows for pool in pools]))
     return Setting(
         name,
@@ -131,7 +131,7 @@ def _setting(
     )
 
 
-def _hearsay(champion: Champion, world: World, new: Sequence[str]) -> tuple[Hearsay | None, ...]:
+def _noted_abilities(champion: Champion, world: World, new: Sequence[str]) -> tuple[NotedAbility | None, ...]:
     prior = champion.bundle.ability_prior
     price = dict(zip(world.corpus.trained_names, world.prices[:, 1].tolist(), strict=True))
     return tuple(
@@ -218,7 +218,7 @@ def untouched(setting: Setting) -> GraphParts:
     """Return the champion with new models as price and family have them: what a gateway believes before it has learned."""
     space = LogitSpace.of(logit(setting.champion.reference.quality))
     nothing = Judged(np.empty((0, len(space.centre))), np.empty(0, np.intp), np.empty(0), np.empty(0))
-    return fold_logit_map(setting.champion.parts, fit_logit_map(nothing, space, setting.models.hearsay))
+    return fold_logit_map(setting.champion.parts, fit_logit_map(nothing, space, setting.models.noted_abilities))
 
 
 def measure(setting: Setting, parts: GraphParts, inputs: Float32s) -> Floats:

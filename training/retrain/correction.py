@@ -21,7 +21,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
-Hearsay = tuple[float, float]
+NotedAbility = tuple[float, float]
 """Ability and its standard deviation, as a model's price, family or its vendor's other models suggest."""
 
 N_COMPONENTS = 4
@@ -147,7 +147,7 @@ class LogitMap:
         return LogitMap(matrix, offset, information, self.n_rewards)
 
 
-def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay | None] = ()) -> LogitMap:
+def fit_logit_map(judged: Judged, space: LogitSpace, noted_abilities: Sequence[NotedAbility | None] = ()) -> LogitMap:
     """Fit the correction of every model with rewards; other models only get the correction that all models share.
 
     The spread of the corrections is learned too: of a few pairs of prior standard deviations, the one with the largest
@@ -157,10 +157,10 @@ def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay |
     Args:
         judged: Rewards.
         space: Space of the champion's models.
-        hearsay: Ability of each new model and its standard deviation, as believed before it answered; None: the new
-            model is taken to be like the champion's models.
+        noted_abilities: Ability of each new model and its standard deviation, as believed before it answered; None: the
+            new model is taken to be like the champion's models.
     """
-    n_known, n_new = len(space.centre), len(hearsay)
+    n_known, n_new = len(space.centre), len(noted_abilities)
     designs = [_Design.of(judged, space, column) for column in range(n_known + n_new)]
     spreads = [(offset, shape) for offset in _OFFSET_STDS for shape in _SHAPE_STDS]
     fits = [_fit_known(designs[:n_known], space, spread) for spread in spreads]
@@ -174,7 +174,7 @@ def fit_logit_map(judged: Judged, space: LogitSpace, hearsay: Sequence[Hearsay |
             matrix[column, column] += coefficients[1]
             offset[column] -= coefficients[1] * space.centre[column]
         else:
-            mean, precision = _prior_of_new(space, hearsay[column - n_known])
+            mean, precision = _prior_of_new(space, noted_abilities[column - n_known])
             fit = fit_logistic(design.without_own(), design.base, design.reward, design.weight, mean, precision)
             coefficients = np.insert(fit.coefficients, 1, 0.0)
         weights = space.directions @ coefficients[2:]
@@ -232,7 +232,7 @@ def _fit_known(
     return sum(fit.evidence for fit in fits) - float(belief), fits
 
 
-def _prior_of_new(space: LogitSpace, hearsay: Hearsay | None) -> tuple[Floats, Floats]:
+def _prior_of_new(space: LogitSpace, noted_ability: NotedAbility | None) -> tuple[Floats, Floats]:
     """Return the prior mean and precision of (offset, c) of a new model.
 
     It is the distribution over the champion's models, conditioned on the new model's ability if that is noted.
@@ -240,8 +240,8 @@ def _prior_of_new(space: LogitSpace, hearsay: Hearsay | None) -> tuple[Floats, F
     mean = space.loadings.mean(axis=0)
     centred = space.loadings - mean
     covariance = centred.T @ centred / max(len(centred) - 1, 1) + _NEW_RIDGE * np.eye(centred.shape[1])
-    if hearsay is not None:
-        ability, std = hearsay
+    if noted_ability is not None:
+        ability, std = noted_ability
         gain = covariance[:, 0] / covariance[0, 0]
         mean = mean + gain * (ability - mean[0])
         covariance = covariance + np.outer(gain, gain) * (std**2 - covariance[0, 0])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from training.retrain.correction import Hearsay
+from training.retrain.correction import NotedAbility
 from training.telemetry.folder import TelemetryExport, files_of, find_exports
 from training.telemetry.lanes import vendor_models
 
@@ -25,7 +25,7 @@ class LaneModels:
         champion_models: Names of the champion's models.
         new: Names of models that the champion was not trained on, sorted.
         of_lane: Shape (l,), column in `champion_models + new`; -1: the log does not say.
-        hearsay: Ability of each new model as the gateway believed it; None: the log does not say.
+        noted_abilities: Ability of each new model as the gateway believed it; None: the log does not say.
     """
 
     lane_ids: tuple[str, ...]
@@ -33,7 +33,7 @@ class LaneModels:
     champion_models: tuple[str, ...]
     new: tuple[str, ...]
     of_lane: Ints
-    hearsay: tuple[Hearsay | None, ...]
+    noted_abilities: tuple[NotedAbility | None, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def find_lane_models(
     return LaneModels(tuple(lane_ids), vendors, tuple(champion_models), new, of_lane, abilities)
 
 
-def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, Hearsay]:
+def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, NotedAbility]:
     """Return vendor's name of a model -> (ability, standard deviation), as the gateway noted them last."""
     noted = [
         (lane["noted_at"], str(lane["vendor_model"]), float(lane["ability"]), float(lane["ability_std"]))

@@ -18,7 +18,7 @@ from training.bundle.export_onnx import GraphParts
 from training.network.calibration import fit_length_line
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets, RewardTargets, continue_network
-from training.retrain.correction import Hearsay, Judged, LogitMap, LogitSpace, fit_logistic, fit_logit_map
+from training.retrain.correction import Judged, LogitMap, LogitSpace, NotedAbility, fit_logistic, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.fused_network import run_heads
 from training.retrain.settings import RetrainSettings
@@ -70,22 +70,22 @@ def judged_rows(evidence: Evidence, rows: Ints, space: LogitSpace, settings: Ret
 
 
 def fit_correction(
-    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
+    champion: Champion, evidence: Evidence, noted_abilities: Sequence[NotedAbility | None], settings: RetrainSettings
 ) -> LogitMap:
     """Return the correction that is fitted to the training conversations."""
     space = space_of(champion, evidence)
     rows = np.flatnonzero(evidence.split == TRAIN)
-    return fit_logit_map(judged_rows(evidence, rows, space, settings), space, hearsay)
+    return fit_logit_map(judged_rows(evidence, rows, space, settings), space, noted_abilities)
 
 
 def learn_correction(
-    champion: Champion, evidence: Evidence, hearsay: Sequence[Hearsay | None], settings: RetrainSettings
+    champion: Champion, evidence: Evidence, noted_abilities: Sequence[NotedAbility | None], settings: RetrainSettings
 ) -> tuple[LogitMap, Choice]:
     """Fit the correction to the training conversations, test it, and return it with the choice.
 
     If it does not improve the champion's models, they stay as they are, and only the new models are added.
     """
-    correction = fit_correction(champion, evidence, hearsay, settings)
+    correction = fit_correction(champion, evidence, noted_abilities, settings)
     space = space_of(champion, evidence)
     held = np.flatnonzero((evidence.split == CALIBRATE) & (evidence.model < champion.parts.n_models))
     logits = space.filled(np.asarray(evidence.logits[held], np.float64))

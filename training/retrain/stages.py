@@ -15,7 +15,7 @@ from training.network.fused_weights import FusedWeights
 from training.retrain.challenger import Learned, fit_projection
 from training.retrain.champion import Champion
 from training.retrain.continuing import GradeTargets
-from training.retrain.correction import Hearsay, LogitMap
+from training.retrain.correction import LogitMap, NotedAbility
 from training.retrain.evidence_table import CALIBRATE, TRAIN, Evidence
 from training.retrain.folding import fold_length_lines, fold_logit_map
 from training.retrain.fused_network import run_heads
@@ -85,7 +85,7 @@ def keep_models(models: LaneModels, column: Ints) -> LaneModels:
         models,
         new=tuple(models.names[place] for place in kept),
         of_lane=column[models.of_lane],
-        hearsay=tuple(models.hearsay[place - n_known] for place in kept),
+        noted_abilities=tuple(models.noted_abilities[place - n_known] for place in kept),
     )
 
 
@@ -118,7 +118,7 @@ def learn(
 
     The work folder keeps the result of every step.
     """
-    correction, corrected = _correction(champion, evidence, models.hearsay, settings, work)
+    correction, corrected = _correction(champion, evidence, models.noted_abilities, settings, work)
     start = fold_logit_map(champion.parts, correction)
     parts, fitted = _network(start, evidence, models, corpus, settings, work, advance)
     is_network = fitted is not None and fitted.is_taken
@@ -148,7 +148,7 @@ def learn_from_all(
     whole = evidence.all_to_learn()
 
     def correct() -> Arrays:
-        fitted = fit_correction(champion, whole, models.hearsay, settings)
+        fitted = fit_correction(champion, whole, models.noted_abilities, settings)
         return _map_arrays(fitted if outcome.took("correction") else fitted.only_new(champion.parts.n_models))
 
     correction = _map_of(work.keep("correction-of-all", correct))
@@ -172,12 +172,12 @@ def _with_lengths(
 def _correction(
     champion: Champion,
     evidence: Evidence,
-    hearsay: Sequence[Hearsay | None],
+    noted_abilities: Sequence[NotedAbility | None],
     settings: RetrainSettings,
     work: WorkFolder,
 ) -> tuple[LogitMap, Choice]:
     def make() -> Arrays:
-        correction, choice = learn_correction(champion, evidence, hearsay, settings)
+        correction, choice = learn_correction(champion, evidence, noted_abilities, settings)
         return _map_arrays(correction) | _choice_arrays(choice)
 
     arrays = work.keep("correction", make)
