@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from serve.errors import ConfigurationError
+from serve.upstream.destination import Destination
 from serve.upstream.transport import Deadlines, TransportError, UpstreamTransport
 
 _PREFIX: Final = "whsec_"
@@ -75,7 +76,7 @@ async def send_webhook(
     headers = {"content-type": "application/json", "user-agent": "llmdeal"}
     headers |= signed_headers(target.secret, webhook_id, sent_at, body)
     try:
-        response = await transport.post(target.url, headers, body, _DEADLINES)
+        response = await transport.post(Destination(target.url, headers), {}, body, _DEADLINES)
     except TransportError as error:
         return str(error) or type(error).__name__
     response.close()

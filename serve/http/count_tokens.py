@@ -9,6 +9,7 @@ from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import COUNT_TOKENS
 from serve.routing.call import Call
+from serve.upstream.destination import Destination
 from serve.upstream.transport import TransportError
 
 _log = logging.getLogger("llmdeal.count_tokens")
@@ -57,11 +58,9 @@ async def _ask_lane(call: Call) -> int | None:
     if ANTHROPIC not in connection.endpoints:
         return None
     body = call.exchange(row).encode_request(call.inquiry, connection.lane, connection.quirks)
-    headers = {**connection.headers, **call.inquiry.passed_headers}
+    counting = Destination(f"{connection.endpoints[ANTHROPIC][0]}/count_tokens", connection.headers)
     try:
-        response = await connection.transport.post(
-            f"{connection.endpoints[ANTHROPIC][0]}/count_tokens", headers, body, connection.deadlines
-        )
+        response = await connection.transport.post(counting, call.inquiry.passed_headers, body, connection.deadlines)
         try:
             raw = await response.read(_MAX_ANSWER_BYTES)
             return msgspec.json.decode(raw, type=CountAnswer).input_tokens if response.status == 200 else None

@@ -17,6 +17,7 @@ from serve.dialects.quirks import Quirks
 from serve.lanes.health import LaneHealth
 from serve.lanes.thought_homes import ThoughtHomes
 from serve.lanes.warm_caches import WarmCaches
+from serve.upstream.destination import Destination
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
@@ -48,6 +49,17 @@ class LaneConnection:
     terms: UpstreamTerms = NO_TERMS
     signer: Signer | None = None
     hosted_at: Price | None = None
+    _destinations: dict[tuple[str, bool], Destination] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def destination(self, dialect: str, *, is_streaming: bool) -> Destination:
+        """Return where requests of a dialect are posted. It is made once, and lives as long as the connection."""
+        destination = self._destinations.get((dialect, is_streaming))
+        if destination is None:
+            destination = Destination(self.endpoints[dialect][is_streaming], self.headers)
+            self._destinations[dialect, is_streaming] = destination
+        return destination
 
     def dialect_for(self, caller: str) -> str:
         """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""

@@ -1,6 +1,7 @@
 """One upstream call: opened, watched, closed exactly once, with its row written and the lane's health updated whatever happened."""
 
 from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -27,6 +28,7 @@ from serve.proxy.verdict import (
 )
 from serve.redaction import redact, secrets_in
 from serve.routing.call import Call
+from serve.upstream.destination import Destination
 from serve.upstream.signing.signer import CredentialsUnavailable
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 
@@ -36,6 +38,7 @@ MOST_KEPT_PIECES = 16_384
 """Of a stream; a longer one is not looked at again."""
 UNCHARGED_OUTCOMES = frozenset({"rate_limited", "connect_error", "upstream_error", "refused", "over_budget"})
 """How attempts end that cost nothing where the provider counts no tokens: it refused, or was not reached."""
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray")
 
 
@@ -87,8 +90,31 @@ class Attempt:
     """
 
     __slots__ = (
-        "_clock", "_cost", "_hold", "_is_ended", "_is_pending", "_observer", "_priced_usage", "_response", "_signed_headers", "_tokens_kept", "answer_raw", "answer_text", "call", "error_code", "exchange",
-        "finish_reason", "first_byte", "number", "rate_limits", "reason", "row", "sent", "status", "upstream_headers", "upstream_request_id",
+        "_clock",
+        "_cost",
+        "_hold",
+        "_is_ended",
+        "_is_pending",
+        "_observer",
+        "_own_headers",
+        "_priced_usage",
+        "_response",
+        "_tokens_kept",
+        "answer_raw",
+        "answer_text",
+        "call",
+        "error_code",
+        "exchange",
+        "finish_reason",
+        "first_byte",
+        "number",
+        "rate_limits",
+        "reason",
+        "row",
+        "sent",
+        "status",
+        "upstream_headers",
+        "upstream_request_id",
     )  # fmt: skip
 
     def __init__(
@@ -116,7 +142,7 @@ class Attempt:
         self._cost: Cost | None = None
         self._is_ended = False
         self._is_pending = False
-        self._signed_headers: Mapping[str, str] | None = None
+        self._own_headers: Mapping[str, str] = _NO_HEADERS
         self._tokens_kept: float | None = None
         self._hold: Hold | None = None
 
@@ -151,8 +177,8 @@ class Attempt:
         connection = self.call.connection(self.row)
         body = self.exchange.encode_request(inquiry, connection.lane, connection.quirks)
         dialect = connection.dialect_for(inquiry.dialect)
-        url = connection.endpoints[dialect][inquiry.is_streaming]
-        headers = self._headers(dialect, url, body)
+        destination = connection.destination(dialect, is_streaming=inquiry.is_streaming)
+        self._own_headers = own_headers = self._headers(dialect, destination, body)
         await self._take_hold()
         health = self.call.directory.health
         self._tokens_kept = kept = self.call.tokens_counted(self.row)
@@ -160,7 +186,7 @@ class Attempt:
         self._is_pending = True
         self.sent = self._clock.monotonic()
         try:
-            response = await connection.transport.post(url, headers, body, connection.deadlines)
+            response = await connection.transport.post(destination, own_headers, body, connection.deadlines)
             self._response = response
             self.status = response.status
             answered = self.upstream_headers = response.headers
@@ -206,19 +232,18 @@ class Attempt:
         self.first_byte = self._clock.monotonic()
         return chunk
 
-    def _headers(self, dialect: str, url: str, body: bytes) -> Mapping[str, str]:
-        inquiry = self.call.inquiry
-        connection = self.call.connection(self.row)
-        headers = connection.headers
-        if inquiry.passed_headers and dialect == inquiry.dialect:
-            headers = {**headers, **inquiry.passed_headers}
-        if connection.signer is None:
-            return headers
+    def _headers(self, dialect: str, destination: Destination, body: bytes) -> Mapping[str, str]:
+        """Return the headers of this request alone: those that the caller passes on, and the signature."""
+        call = self.call
+        signer = call.connection(self.row).signer
+        passed_headers = call.inquiry.passed_headers if dialect == call.inquiry.dialect else _NO_HEADERS
+        if signer is None:
+            return passed_headers
         try:
-            self._signed_headers = connection.signer.sign(url, headers, body)
+            signature = signer.sign(destination.url, {**destination.headers, **passed_headers}, body)
         except CredentialsUnavailable as error:
-            raise self.failed(NO_CREDENTIALS, str(error)) from None
-        return self._signed_headers
+            raise self.failed(NO_CREDENTIALS, str(error)) from error
+        return {**passed_headers, **signature}
 
     async def _take_hold(self) -> None:
         try:
@@ -246,8 +271,7 @@ class Attempt:
 
     def redacted(self, text: str) -> str:
         """Return words of the provider without the key that it was sent."""
-        sent = self._signed_headers or self.call.connection(self.row).headers
-        return redact(text, secrets_in(sent))
+        return redact(text, secrets_in({**self.call.connection(self.row).headers, **self._own_headers}))
 
     def end(self, outcome: Outcome, usage: TokenUsage | None) -> None:
         """Close the response and tell the observer. Only the first call counts."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from router.lane import Lane
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.simulated_answer import SimulatedAnswer, simulate_answer
+from serve.upstream.destination import Destination
 from serve.upstream.transport import Deadlines, UpstreamResponse
 
 
@@ -53,7 +54,9 @@ class SandboxTransport:
         self._pace = pace
         self._lanes: dict[str, Lane] = {lane.upstream_model: lane for lane in sandbox_lanes()}
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, deadlines: Deadlines) -> UpstreamResponse:
+    async def post(
+        self, destination: Destination, own_headers: Mapping[str, str], body: bytes, deadlines: Deadlines
+    ) -> UpstreamResponse:
         """Return the simulated response to a chat request."""
         answer, request = simulate_answer(body)
         lane = self._lanes[request.model]

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from serve.upstream.destination import Destination
+
 
 class TransportError(Exception):
     """The provider's side of the line failed; never carries a URL query, a header or a body."""
@@ -78,8 +80,16 @@ class UpstreamResponse(Protocol):
 class UpstreamTransport(Protocol):
     """Posts to providers; shared by all requests of a process, and closed once, at shutdown."""
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, deadlines: Deadlines) -> UpstreamResponse:
-        """Send and wait for the head of the response.
+    async def post(
+        self, destination: Destination, own_headers: Mapping[str, str], body: bytes, deadlines: Deadlines
+    ) -> UpstreamResponse:
+        """Send a request and wait for the head of the response.
+
+        Args:
+            destination: URL, and the headers of every request to it.
+            own_headers: Headers of this request alone; they take the place of the destination's headers of the same name.
+            body: Body of the request.
+            deadlines: Limits of the call.
 
         Raises:
             ConnectFailed, DeadlinePassed, StreamBroken: No head came.

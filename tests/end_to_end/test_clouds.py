@@ -187,7 +187,7 @@ def test_a_token_is_fetched_anew_before_it_expires_and_none_is_used_after(tokens
         signer.sign("https://x", {}, b"")
     wait_s = signer.refresh()
     assert 3_000 < wait_s < 3_600
-    assert signer.sign("https://x", {"a": "b"}, b"") == {"a": "b", "authorization": "Bearer token-1"}
+    assert signer.sign("https://x", {"a": "b"}, b"") == {"authorization": "Bearer token-1"}
     tokens.lifetime_s = -1
     assert signer.refresh() < 60
     with pytest.raises(CredentialsUnavailable):

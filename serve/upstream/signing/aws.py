@@ -60,7 +60,7 @@ class AwsSigner:
             raise CredentialsUnavailable("there are no AWS credentials yet")
         request = self._request(method="POST", url=url, data=body, headers=dict(headers))
         self._auth(self._credentials, _SERVICE, self._region).add_auth(request)
-        return dict(request.headers.items())
+        return {name: value for name, value in request.headers.items() if name not in headers}
 
     def refresh(self) -> float:
         """Take a copy of the credentials; botocore renews those that expire, which is what may take time."""

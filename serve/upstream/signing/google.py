@@ -71,7 +71,7 @@ class GoogleSigner:
         """See `Signer.sign`."""
         if self._token is None or (self._expires_at is not None and self._expires_at <= datetime.now(UTC)):
             raise CredentialsUnavailable("there is no token of Google's yet")
-        return {**headers, "authorization": f"Bearer {self._token}"}
+        return {"authorization": f"Bearer {self._token}"}
 
     def refresh(self) -> float:
         """Exchange the credentials for a token."""

@@ -23,7 +23,12 @@ class Signer(Protocol):
         ...
 
     def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        """Return all headers of a POST, credentials included; never waits for anything.
+        """Return the headers that carry the credentials, to be added to a POST; never waits for anything.
+
+        Args:
+            url: URL of the request.
+            headers: All other headers of the request.
+            body: Body of the request.
 
         Raises:
             CredentialsUnavailable: There are none yet, or they expired.

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
+import weakref
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from fakes.raw_server import HangUp, Pause, RawServer, Step, raw_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve.upstream.destination import Destination
 from serve.upstream.http_transport import HttpTransport
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, Deadlines, StreamBroken, TransportError
 
@@ -37,9 +40,8 @@ async def transport_to(*answers: list[Step]) -> AsyncIterator[tuple[HttpTranspor
 
 
 async def fetch(transport: HttpTransport, port: int, deadlines: Deadlines = PATIENT, body: bytes = b"{}") -> bytes:
-    response = await transport.post(
-        f"http://127.0.0.1:{port}/v1/chat?a=1", {"Authorization": "Bearer k%d"}, body, deadlines
-    )
+    destination = Destination(f"http://127.0.0.1:{port}/v1/chat?a=1", {"Authorization": "Bearer k%d"})
+    response = await transport.post(destination, {"X-Beta": "b"}, body, deadlines)
     try:
         return await response.read(1_000_000)
     finally:
@@ -71,8 +73,27 @@ def test_the_request_says_what_it_must_and_keeps_the_callers_headers() -> None:
     lines = head.split(b"\r\n")
     assert lines[0] == b"POST /v1/chat?a=1 HTTP/1.1"
     assert {f"host: 127.0.0.1:{server.port}".encode(), b"authorization: Bearer k%d", b"content-length: 2"} <= set(lines)
-    assert b"accept-encoding: identity" in lines
+    assert {b"accept-encoding: identity", b"x-beta: b"} <= set(lines)
     assert body == b"{}"
+
+
+def test_nothing_of_a_request_is_kept_once_it_was_answered() -> None:
+    class Headers(dict[str, str]):
+        """Headers that can be referred to weakly."""
+
+    async def run() -> bool:
+        async with transport_to([HELLO]) as (transport, server):
+            own_headers = Headers({"authorization": "signature"})
+            destination = Destination(f"http://127.0.0.1:{server.port}/", {})
+            response = await transport.post(destination, own_headers, b"", PATIENT)
+            await response.read(100)
+            response.close()
+            reference = weakref.ref(own_headers)
+            del own_headers, destination, response
+            gc.collect()
+            return reference() is None
+
+    assert asyncio.run(run())
 
 
 @settings(max_examples=30, deadline=None)
@@ -133,9 +154,9 @@ BROKEN: dict[str, tuple[list[Step], str]] = {
 }
 
 
-@pytest.mark.parametrize(("steps", "told"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_answer_is_told_as_one(steps: list[Step], told: str) -> None:
-    with pytest.raises(StreamBroken, match=told):
+@pytest.mark.parametrize(("steps", "message"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_answer_is_told_as_one(steps: list[Step], message: str) -> None:
+    with pytest.raises(StreamBroken, match=message):
         answer_to(steps)
 
 
@@ -146,9 +167,9 @@ LATE: dict[str, tuple[list[Step], Deadlines, str]] = {
 }
 
 
-@pytest.mark.parametrize(("steps", "deadlines", "told"), LATE.values(), ids=LATE.keys())
-def test_a_late_answer_is_told_as_one(steps: list[Step], deadlines: Deadlines, told: str) -> None:
-    with pytest.raises(DeadlinePassed, match=told):
+@pytest.mark.parametrize(("steps", "deadlines", "message"), LATE.values(), ids=LATE.keys())
+def test_a_late_answer_is_told_as_one(steps: list[Step], deadlines: Deadlines, message: str) -> None:
+    with pytest.raises(DeadlinePassed, match=message):
         answer_to(steps, deadlines=deadlines)
 
 
@@ -178,7 +199,9 @@ def test_a_reader_who_is_slow_misses_nothing_and_makes_nobody_late() -> None:
 
     async def run() -> bytes:
         async with transport_to([OK + b"Content-Length: %d\r\n\r\n" % len(body), body]) as (transport, server):
-            response = await transport.post(f"http://127.0.0.1:{server.port}/", {}, b"", Deadlines(1, 0.1, 10))
+            response = await transport.post(
+                Destination(f"http://127.0.0.1:{server.port}/", {}), {}, b"", Deadlines(1, 0.1, 10)
+            )
             await asyncio.sleep(0.3)
             read = [chunk async for chunk in response.chunks()]
             response.close()
@@ -190,7 +213,7 @@ def test_a_reader_who_is_slow_misses_nothing_and_makes_nobody_late() -> None:
 def test_an_answer_that_is_given_up_is_cut() -> None:
     async def run() -> None:
         async with transport_to([HELLO[:-2], Pause(0.05), b"l", Pause(30)]) as (transport, server):
-            response = await transport.post(f"http://127.0.0.1:{server.port}/", {}, b"", PATIENT)
+            response = await transport.post(Destination(f"http://127.0.0.1:{server.port}/", {}), {}, b"", PATIENT)
             response.close()
             with contextlib.suppress(TransportError):
                 await fetch(transport, server.port, Deadlines(1, 0.01, 1))
@@ -218,7 +241,7 @@ def test_at_the_limit_an_idle_connection_makes_room_and_one_in_use_does_not(monk
     async def run() -> None:
         async with transport_to([HELLO]) as (transport, first), raw_server([HELLO[:-2], Pause(30)]) as second:
             assert await fetch(transport, first.port) == b"hello"
-            held = await transport.post(f"http://127.0.0.1:{second.port}/", {}, b"", PATIENT)
+            held = await transport.post(Destination(f"http://127.0.0.1:{second.port}/", {}), {}, b"", PATIENT)
             with pytest.raises(ConnectFailed, match="all 1 connections are in use"):
                 await fetch(transport, first.port)
             held.close()
@@ -249,13 +272,13 @@ def test_a_port_where_nobody_listens_is_a_failed_connection() -> None:
 
 def test_a_name_that_does_not_resolve_is_a_failed_connection() -> None:
     with pytest.raises(ConnectFailed, match="no connection"):
-        run_with(lambda transport: transport.post("http://nowhere.invalid/", {}, b"", PATIENT))
+        run_with(lambda transport: transport.post(Destination("http://nowhere.invalid/", {}), {}, b"", PATIENT))
 
 
 @pytest.mark.parametrize(("url", "headers"), [("ftp://a/", {}), ("http:///x", {}), ("http://a/", {"x": "1\r\ny: 2"})])
 def test_a_request_that_cannot_be_written_is_refused(url: str, headers: dict[str, str]) -> None:
     with pytest.raises(ConnectFailed, match="the lane"):
-        run_with(lambda transport: transport.post(url, headers, b"", PATIENT))
+        run_with(lambda transport: transport.post(Destination(url, headers), {}, b"", PATIENT))
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +292,7 @@ async def fetch_encrypted(authority: trustme.CA, host: str) -> bytes:
     async with raw_server([HELLO], tls=context) as server:
         transport = HttpTransport()
         try:
-            response = await transport.post(f"https://{host}:{server.port}/", {}, b"", PATIENT)
+            response = await transport.post(Destination(f"https://{host}:{server.port}/", {}), {}, b"", PATIENT)
             body = await response.read(100)
             response.close()
             return body
