@@ -19,7 +19,7 @@ from serve.identity.rows import HostedLanes
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.lanes.health import LaneHealth
-from serve.lanes.hosted_health import HostedLaneHealth
+from serve.lanes.hosted_health import AnyLaneHealth, HostedLaneHealth
 from serve.lanes.no_quality_model import NoQualityModel
 from serve.lanes.of_providers import ProviderConnections, ProviderConnector, scaled
 from serve.lanes.of_servers import server_connections
@@ -229,13 +229,13 @@ def _health(
     terms: Sequence[UpstreamTerms],
     clock: Clock,
     host: LaneDirectories | None,
-) -> LaneHealth:
+) -> AnyLaneHealth:
     hosted = [connection.hosted_at is not None for connection in connections]
     if host is None or not any(hosted):
         return LaneHealth(table, clock.monotonic, terms)
     operators = host  # a name that cannot be None, for the closure
     return HostedLaneHealth(
-        table, clock.monotonic, terms, hosted, lambda: (operators.operators.table, operators.operators.health)
+        table, clock.monotonic, terms, hosted, lambda: (operators.operators.table, operators.operators.health.own)
     )
 
 

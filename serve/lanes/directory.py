@@ -14,7 +14,7 @@ from router.lane_table import Floats, LaneTable
 from router.price_table import Price
 from router.quality_model import Float32s, QualityModel
 from serve.dialects.quirks import Quirks
-from serve.lanes.health import LaneHealth
+from serve.lanes.hosted_health import AnyLaneHealth
 from serve.lanes.thought_homes import ThoughtHomes
 from serve.lanes.warm_caches import WarmCaches
 from serve.upstream.destination import Destination
@@ -87,7 +87,7 @@ class LaneDirectory:
 
     table: LaneTable
     connections: tuple[LaneConnection, ...]
-    health: LaneHealth
+    health: AnyLaneHealth
     warm_caches: WarmCaches
     thought_homes: ThoughtHomes
     price_snapshot_id: str
@@ -128,7 +128,7 @@ class LaneDirectory:
             for lane_id, row in former.table.index_of.items()
             if lane_id in self.table.index_of
         ]
-        self.health.adopt(former.health, rows)
+        self.health.own.adopt(former.health.own, rows)
         for version, former_shift in former.quality_shifts.items():
             shift = np.zeros(len(self.table))
             for row, former_row in rows:

@@ -1,7 +1,7 @@
 """What is known of the lanes at this moment: which ones rest, what is left of their limits, how fast they have been. Written by attempts, read by decisions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,11 @@ class LaneHealth:
             if term.tokens_per_minute is not None:
                 self._tokens.set_per_minute(int(pool), term.tokens_per_minute)
 
+    @property
+    def own(self) -> "LaneHealth":
+        """The health of the lanes on the account's own keys: all of them here; see `HostedLaneHealth.own`."""
+        return self
+
     def adopt(self, former: "LaneHealth", rows: Sequence[tuple[int, int]]) -> None:
         """Take over what is known of lanes, as (row here, row there), and of the pools that are in both."""
         for row, former_row in rows:
@@ -114,10 +119,13 @@ class LaneHealth:
 
     def seconds_until_any(self, tokens: float = 0.0) -> float | None:
         """Return how long until the first lane that cannot be asked for `tokens` now can be; None: nothing is in the way of any."""
-        now = self._monotonic()
-        waits = [self._wait_s(row, tokens, now) for row in range(len(self._rests_until))]
-        shortest = min((wait for wait in waits if wait > 0), default=None)
-        return None if shortest is None else min(shortest, _LONGEST_REST_S)
+        return shortest_wait(self.seconds_until(row, tokens) for row in range(len(self._rests_until)))
+
+    def seconds_until(self, row: int, tokens: float) -> float:
+        """Return how long until the lane in this row can be asked for `tokens`; 0: it can be now."""
+        now, pool = self._monotonic(), int(self._pool_of[row])
+        rest_s = max(float(self._rests_until[row]) - now, 0.0)
+        return max(rest_s, self._requests.seconds_until(pool, 1, now), self._tokens.seconds_until(pool, tokens, now))
 
     def vitals(self) -> list[LaneVitals]:
         """Return every lane's state in figures, in the rows' order."""
@@ -143,11 +151,11 @@ class LaneHealth:
         self._requests.take(pool, 1, now)
         self._tokens.take(pool, tokens, now)
 
-    def note_answered(self, row: int, tokens: float, told: RateLimits | None) -> None:
+    def note_answered(self, row: int, tokens: float, limits: RateLimits | None) -> None:
         """Learn what the head of a response, or its absence, says of the limits; once for every request sent."""
         now, pool = self._monotonic(), int(self._pool_of[row])
-        self._requests.answered(pool, 1, None if told is None else told.requests, now)
-        self._tokens.answered(pool, tokens, None if told is None else told.tokens, now)
+        self._requests.answered(pool, 1, None if limits is None else limits.requests, now)
+        self._tokens.answered(pool, tokens, None if limits is None else limits.tokens, now)
 
     def note_used(self, row: int, tokens: float, used: float) -> None:
         """Put back what was kept for a request and not used."""
@@ -186,15 +194,16 @@ class LaneHealth:
         left = self._tokens.left(now)
         return np.where(left >= self._tokens.limit(), np.inf, left)[self._pool_of]
 
-    def _wait_s(self, row: int, tokens: float, now: float) -> float:
-        pool = int(self._pool_of[row])
-        rest_s = max(float(self._rests_until[row]) - now, 0.0)
-        return max(rest_s, self._requests.seconds_until(pool, 1, now), self._tokens.seconds_until(pool, tokens, now))
-
     def _rest(self, rows: list[int], rest_s: float) -> None:
         until = self._monotonic() + min(max(rest_s, 0.0), _LONGEST_REST_S)
         self._rests_until[rows] = np.maximum(self._rests_until[rows], until)
         self._quiet_after = max(self._quiet_after, until)
+
+
+def shortest_wait(waits_s: Iterable[float]) -> float | None:
+    """Return the shortest wait above zero, at most an hour; None: there is no wait."""
+    shortest = min((wait_s for wait_s in waits_s if wait_s > 0), default=None)
+    return None if shortest is None else min(shortest, _LONGEST_REST_S)
 
 
 def _rows_that_share(names: Sequence[str]) -> list[list[int]]:

@@ -63,3 +63,19 @@ def test_after_the_operators_lanes_changed_hosted_ones_are_found_where_they_stan
     assert health.state().is_cooling.tolist() == [False, False]
     health.note_refused_credentials(1)
     assert hosts[0][1].state().is_cooling.tolist() == [True]
+
+
+def test_what_own_lanes_taught_is_taken_over_when_hosted_ones_come_and_go() -> None:
+    seconds = Seconds()
+    operators = LaneTable.build([BOX], ())
+    host = LaneHealth(operators, seconds)
+    before, after = LaneTable.build([OWN], ()), LaneTable.build([BOX, OWN], ())
+    alone = LaneHealth(before, seconds)
+    alone.note_failure(0)
+    hosted = HostedLaneHealth(after, seconds, [NO_TERMS] * 2, [True, False], lambda: (operators, host))
+    hosted.own.adopt(alone.own, [(1, 0)])
+    assert hosted.state().is_cooling.tolist() == [False, True]
+    hosted.note_failure(0)
+    alone_again = LaneHealth(before, seconds)
+    alone_again.own.adopt(hosted.own, [(0, 1)])
+    assert alone_again.state().is_cooling.tolist() == [True]
