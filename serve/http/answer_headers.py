@@ -31,6 +31,6 @@ def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) 
     allowance = attempt.call.allowance
     if allowance is not None:
         headers += limit_headers(allowance)
-    elif attempt.rate_limits is not None:
-        headers += [(name.encode(), text.encode()) for name, text in rate_limit_headers(attempt.rate_limits)]
+    elif attempt.answer.rate_limits is not None:
+        headers += [(name.encode(), text.encode()) for name, text in rate_limit_headers(attempt.answer.rate_limits)]
     return headers

@@ -81,4 +81,4 @@ class Answering:
             attempt.end("client_disconnected", None)
 
     def _overhead_ms(self, attempt: Attempt) -> float:
-        return attempt.overhead_ms(self._clock.monotonic())
+        return attempt.timing.overhead_ms(self._clock.monotonic())

@@ -167,7 +167,7 @@ class BudgetKeeper:
             BudgetSpent: One of them has not enough left.
             BudgetAway: The database does not say how much one of them has left, or the journal cannot be written.
         """
-        periods = tuple((scope, self._rules.month(scope).name) for scope in scopes)
+        periods = self._rules.periods(scopes)
         limited = tuple(key for key in periods if self._rules.limits(key[0]))
         await self._leases.hold(limited, amount)
         hold = Hold(charge_id, amount, limited, periods, lane_id, price_snapshot_id)

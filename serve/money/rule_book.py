@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from serve.money.budget import BudgetRule, Nusd
 from serve.money.period import Period, month_of
+from serve.money.purses import ScopePeriod
 
 _UTC = ZoneInfo("UTC")
 
@@ -40,10 +41,17 @@ class RuleBook:
 
     def month(self, scope: str) -> Period:
         """Return the month that a scope is in."""
+        return self._month(scope, self._now())
+
+    def periods(self, scopes: Sequence[str]) -> tuple[ScopePeriod, ...]:
+        """Return each scope with the name of its month, all at one moment."""
+        now = self._now()
+        return tuple([(scope, self._month(scope, now).name) for scope in scopes])
+
+    def _month(self, scope: str, now: datetime) -> Period:
         rule = self._rules.get(scope)
         zone = _UTC if rule is None else rule.time_zone
         known = self._months.get(zone.key)
-        now = self._now()
         if known is None or not known.starts_at <= now < known.ends_at:
             known = self._months[zone.key] = month_of(now, zone)
         return known

@@ -14,7 +14,8 @@ from serve.clock import Clock
 from serve.dialects.registry import DIALECTS
 from serve.outcome_checks.checks import Checks
 from serve.outcome_checks.finished_answer import FinishedAnswer
-from serve.proxy.attempt import MOST_KEPT_PIECES, Attempt
+from serve.proxy.attempt import Attempt
+from serve.proxy.upstream_answer import MOST_KEPT_PIECES
 from serve.routing.call import Call
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class OutcomeChecker:
 
     def take(self, call: Call, attempt: Attempt) -> None:
         """Queue a complete answer; about three microseconds."""
-        raw = attempt.answer_raw
+        raw = attempt.answer.raw
         if raw is None or DIALECTS[call.inquiry.dialect].messages_field is None:
             return
         now = self._clock.monotonic()
@@ -98,8 +99,8 @@ class OutcomeChecker:
             connection.dialect_for(call.inquiry.dialect),
             connection.quirks,
             raw if isinstance(raw, bytes) else tuple(raw),
-            attempt.answer_text,
-            attempt.finish_reason,
+            attempt.answer.text,
+            attempt.answer.finish_reason,
             call.started,
             now,
         )

@@ -12,10 +12,11 @@ from router.price_table import Cost, TokenUsage
 from router.telemetry_schema import Outcome
 from serve.clock import Clock
 from serve.dialects.exchange import Bill, StreamRelay
-from serve.proxy.attempt import MOST_KEPT_PIECES, Attempt, AttemptFailed, AttemptObserver
+from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
 from serve.proxy.attempt_series import AttemptSeries, ProxyLimits
 from serve.proxy.explanation import explain
 from serve.proxy.race import end_unanswered, race
+from serve.proxy.upstream_answer import MOST_KEPT_PIECES
 from serve.proxy.verdict import NOT_AN_ANSWER, STREAM_BROKEN
 from serve.routing.call import Call
 from serve.upstream.transport import TransportError, UpstreamResponse
@@ -106,9 +107,9 @@ class ChatProxy:
             reply = attempt.exchange.read_whole(raw, call.context.prompt_tokens, call.connection(attempt.row).quirks)
         except ValueError as error:
             raise attempt.failed(NOT_AN_ANSWER, str(error)) from None
-        attempt.finish_reason = reply.finish_reason
-        attempt.answer_text = reply.text
-        attempt.answer_raw = raw
+        attempt.answer.finish_reason = reply.finish_reason
+        attempt.answer.text = reply.text
+        attempt.answer.raw = raw
         bill = _bill(attempt, reply.usage)
         body = reply.body(bill)
         attempt.end("ok", reply.usage)
@@ -123,7 +124,7 @@ class ChatProxy:
         try:
             chunk = await attempt.first_chunk(chunks)
             if self._keeps_streams:
-                attempt.answer_raw = [chunk]
+                attempt.answer.raw = [chunk]
             first = relay.feed(chunk)
         except ValueError as error:
             raise attempt.failed(STREAM_BROKEN, str(error)) from None
@@ -134,7 +135,9 @@ class ChatProxy:
 
 def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
     """Return what is added to the answer; the explanation only where the caller asked for it."""
-    return Bill(attempt.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None)
+    return Bill(
+        attempt.money.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None
+    )
 
 
 async def _relay_pieces(
@@ -145,7 +148,7 @@ async def _relay_pieces(
     try:
         out = first
         n_chunks = 0
-        kept = attempt.answer_raw if isinstance(attempt.answer_raw, list) else None
+        kept = attempt.answer.raw if isinstance(attempt.answer.raw, list) else None
         while not relay.is_done and relay.error is None:
             if out or n_chunks == 0:
                 yield out, False
@@ -157,7 +160,7 @@ async def _relay_pieces(
                 kept.append(chunk)
             n_chunks += 1
             if n_chunks % _CHUNKS_BETWEEN_NOTES == 0:
-                attempt.note_progress(relay.usage)
+                attempt.money.note_progress(relay.usage)
         if relay.is_complete:
             outcome = "ok"
             # Together with what came last: each piece is a packet, and a call of the system.
@@ -174,7 +177,7 @@ async def _relay_pieces(
         attempt.error_code = type(error).__name__
         yield _broken(relay), True
     finally:
-        attempt.finish_reason = relay.finish_reason
+        attempt.answer.finish_reason = relay.finish_reason
         attempt.end(outcome, relay.usage)
 
 

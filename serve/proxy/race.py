@@ -83,6 +83,6 @@ async def _give_up(running: dict[asyncio.Task[Answer], Attempt], outcome: Outcom
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not report it as forgotten
         if outcome == "superseded":
-            attempt.call.directory.health.note_slow(attempt.row, attempt.waited_ms)
+            attempt.lane_notes.note_slow(attempt.timing.waited_ms)
         end_unanswered(attempt, outcome)
     running.clear()

@@ -11,7 +11,8 @@ from serve.identity.content_consent import ContentConsent
 from serve.metrics import Metrics
 from serve.outcome_checks.answer_content import read_answer_content
 from serve.outcome_checks.checker import OutcomeChecker
-from serve.proxy.attempt import UNCHARGED_OUTCOMES, Attempt
+from serve.proxy.attempt import Attempt
+from serve.proxy.attempt_money import UNCHARGED_OUTCOMES
 from serve.routing.call import Call
 from serve.settings import ContentLogging
 
@@ -53,9 +54,9 @@ class AttemptRecorder:
         """Record an attempt; never waits and never raises."""
         lane_id = call.decision.table.lanes[attempt.row].lane_id
         cost_nusd = _cost_nusd(attempt, outcome, usage)
-        overhead_ms = attempt.overhead_ms(attempt.first_byte) if attempt.first_byte is not None else None
+        overhead_ms = attempt.timing.overhead_ms(attempt.timing.first_byte) if attempt.timing.first_byte is not None else None
         content = self.consent.of(call.holder.account)
-        self.metrics.note_attempt(lane_id, outcome, cost_nusd, usage, attempt.ttft_ms, overhead_ms)
+        self.metrics.note_attempt(lane_id, outcome, cost_nusd, usage, attempt.timing.ttft_ms, overhead_ms)
         self.sink.record(self._row(call, attempt, outcome, usage, cost_nusd, overhead_ms, content))
         if self.checker is not None and outcome == "ok" and content != "none":
             self.checker.take(call, attempt)
@@ -109,14 +110,14 @@ class AttemptRecorder:
             reasoning_tokens=usage.reasoning_tokens if usage else None,
             usage_is_estimated=usage.is_estimated if usage else False,
             cost_nusd=cost_nusd,
-            ttft_ms=attempt.ttft_ms,
-            total_ms=attempt.waited_ms,
+            ttft_ms=attempt.timing.ttft_ms,
+            total_ms=attempt.timing.waited_ms,
             overhead_ms=overhead_ms,
-            status=attempt.status,
+            status=attempt.answer.status,
             outcome=outcome,
-            finish_reason=_as_logged(attempt, attempt.finish_reason),
+            finish_reason=_as_logged(attempt, attempt.answer.finish_reason),
             error_code=_as_logged(attempt, attempt.error_code),
-            upstream_request_id=_as_logged(attempt, attempt.upstream_request_id),
+            upstream_request_id=_as_logged(attempt, attempt.answer.request_id),
             quality_of_best=call.routing.preferences.quality_of_best,
             max_output_tokens=_as_int32(call.context.max_output_tokens),
         )
@@ -142,12 +143,12 @@ def candidate_table(decision: Decision) -> CandidateTable:
 
 def _answer_text(call: Call, attempt: Attempt) -> str | None:
     """Return the text of an answer. The text of a stream is read from its pieces, only if texts are logged."""
-    if attempt.answer_text is not None or not isinstance(attempt.answer_raw, list):
-        return attempt.answer_text
+    if attempt.answer.text is not None or not isinstance(attempt.answer.raw, list):
+        return attempt.answer.text
     connection = call.connection(attempt.row)
     dialect = connection.dialect_for(call.inquiry.dialect)
     try:
-        return read_answer_content(dialect, attempt.answer_raw, attempt.finish_reason, connection.quirks).text or None
+        return read_answer_content(dialect, attempt.answer.raw, attempt.answer.finish_reason, connection.quirks).text or None
     except (ValueError, KeyError):  # the stream broke off where it cannot be read, or it has no text
         return None
 
@@ -155,7 +156,7 @@ def _answer_text(call: Call, attempt: Attempt) -> str | None:
 def _cost_nusd(attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> int | None:
     """Return what the attempt cost: 0 if the provider refused it or was not reached, None if the answer broke off."""
     if usage is not None:
-        return attempt.cost_of(usage).total_nusd
+        return attempt.money.cost_of(usage).total_nusd
     return 0 if outcome in UNCHARGED_OUTCOMES else None
 
 

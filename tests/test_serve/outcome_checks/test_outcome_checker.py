@@ -58,7 +58,8 @@ def call(number: int) -> Any:
 
 
 def answered(raw: bytes = ANSWER) -> Any:
-    return SimpleNamespace(answer_raw=raw, answer_text=None, finish_reason="stop", row=0)
+    answer = SimpleNamespace(raw=raw, text=None, finish_reason="stop")
+    return SimpleNamespace(answer=answer, row=0)
 
 
 def test_a_burst_is_checked_up_to_its_limit_and_what_was_found_is_recorded_in_the_event_loop() -> None:
