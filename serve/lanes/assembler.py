@@ -23,7 +23,7 @@ from serve.lanes.hosted_health import AnyLaneHealth, HostedLaneHealth
 from serve.lanes.no_quality_model import NoQualityModel
 from serve.lanes.of_providers import ProviderConnections, ProviderConnector, scaled
 from serve.lanes.of_servers import server_connections
-from serve.lanes.thought_homes import ThoughtHomes
+from serve.lanes.reasoning_affinity import ReasoningAffinity
 from serve.lanes.warm_caches import WarmCaches
 from serve.provider_keys.accounts import OpenedProviderKey
 from serve.sandbox.lanes import sandbox_lanes
@@ -216,7 +216,7 @@ def _directory(
         connections=tuple(connections),
         health=_health(connections, table, terms, clock, host),
         warm_caches=WarmCaches([term.prompt_cache for term in terms], clock.monotonic),
-        thought_homes=ThoughtHomes(table),
+        reasoning_affinity=ReasoningAffinity(table),
         price_snapshot_id=prices.snapshot_id,
         bar=Bar(table, generation.read_reference),
         quality_model=quality_model,

@@ -15,7 +15,7 @@ from router.price_table import Price
 from router.quality_model import Float32s, QualityModel
 from serve.dialects.quirks import Quirks
 from serve.lanes.hosted_health import AnyLaneHealth
-from serve.lanes.thought_homes import ThoughtHomes
+from serve.lanes.reasoning_affinity import ReasoningAffinity
 from serve.lanes.warm_caches import WarmCaches
 from serve.upstream.destination import Destination
 from serve.upstream.signing.signer import Signer
@@ -75,7 +75,7 @@ class LaneDirectory:
         connections: In the rows' order.
         health: Cool-downs, limits and speeds.
         warm_caches: Whose prompt caches hold which conversation.
-        thought_homes: Who can read the thoughts of which conversation.
+        reasoning_affinity: Which lanes can read the reasoning that a conversation carries.
         price_snapshot_id: Of the prices in the lanes.
         bar: Solves relative bars for these lanes at these prices.
         quality_model: Believes something of these lanes; kept with them, so that a request never sees one bundle's beliefs in another one's columns.
@@ -89,7 +89,7 @@ class LaneDirectory:
     connections: tuple[LaneConnection, ...]
     health: AnyLaneHealth
     warm_caches: WarmCaches
-    thought_homes: ThoughtHomes
+    reasoning_affinity: ReasoningAffinity
     price_snapshot_id: str
     bar: Bar
     quality_model: QualityModel
@@ -135,7 +135,7 @@ class LaneDirectory:
                 shift[row] = former_shift[former_row]
             self.quality_shifts[version] = shift
         self.warm_caches.adopt(former.warm_caches, {old: new for new, old in rows})
-        self.thought_homes.adopt(former.thought_homes)
+        self.reasoning_affinity.adopt(former.reasoning_affinity)
 
 
 def _matches(lane: Lane, pattern: str) -> bool:

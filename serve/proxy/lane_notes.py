@@ -62,4 +62,4 @@ class LaneNotes:
         self._health.note_success(self._row, timing.ttft_ms or waited_ms, waited_ms, usage.completion_tokens)
         directory, conversation_id = self._call.directory, self._call.conversation_id
         directory.warm_caches.note_answer(conversation_id, self._row, usage)
-        directory.thought_homes.note_answer(conversation_id, self._row)
+        directory.reasoning_affinity.note_answer(conversation_id, self._row)

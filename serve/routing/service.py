@@ -148,7 +148,7 @@ class RoutingService:
             state = replace(state, cached_tokens=cached_tokens)
         constraints = request.constraints
         if constraints.pinned_lanes is None:  # a pin is never overridden
-            readers = directory.thought_homes.readers(conversation_id, context.required)
+            readers = directory.reasoning_affinity.readers(conversation_id, context.required)
             constraints = constraints if readers is None else replace(constraints, readers=readers)
         if holder.lanes:
             constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))

@@ -170,7 +170,7 @@ def test_what_is_known_of_lanes_and_conversations_outlives_a_swap(gateway: Gatew
     assert present is not former
     assert present.health is former.health
     assert present.warm_caches is former.warm_caches
-    assert present.thought_homes is former.thought_homes
+    assert present.reasoning_affinity is former.reasoning_affinity
     assert present.table.lane_ids == former.table.lane_ids
 
 

@@ -105,7 +105,7 @@ class World:
             inquiry=inquiry,
             context=SimpleNamespace(prompt_tokens=33),
             conversation_id="talk",
-            directory=SimpleNamespace(health=self.health, warm_caches=self.caches, thought_homes=self.caches),
+            directory=SimpleNamespace(health=self.health, warm_caches=self.caches, reasoning_affinity=self.caches),
             spending=self.settled,
             started=990.0,
             tokens_used=0,
