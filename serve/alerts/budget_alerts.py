@@ -19,8 +19,8 @@ from serve.alerts.webhook import WebhookTarget, send_webhook
 from serve.clock import Clock
 from serve.instant import to_microseconds
 from serve.metrics import Metrics
+from serve.money.budget import ScopePeriod
 from serve.money.period import Period, month_of
-from serve.money.purses import ScopePeriod
 from serve.money.scopes import owner_of
 from serve.upstream.transport import UpstreamTransport
 

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 Nusd = int
 """Nano-US-dollars, 10^-9 USD: the only unit of the ledger."""
+ScopePeriod = tuple[str, str]
+"""A scope and one of its months: `("account:default", "2026-11")`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Charge:
 
     charge_id: str
     amount_nusd: Nusd
-    periods: tuple[tuple[str, str], ...]
+    periods: tuple[ScopePeriod, ...]
     at_us: int
     is_estimated: bool
     lane_id: str

@@ -15,12 +15,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from serve.clock import Clock
 from serve.instant import to_microseconds
-from serve.money.budget import BudgetRule, Charge, Nusd
+from serve.money.budget import BudgetRule, Charge, Nusd, ScopePeriod
 from serve.money.budget_repository import BudgetRepository
 from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, ProgressRecord, abandoned_journals
 from serve.money.hold import BudgetAway, Hold
 from serve.money.leases import Leases
-from serve.money.purses import ScopePeriod
 from serve.money.rule_book import RuleBook
 
 _log = logging.getLogger("llmdeal.money")
@@ -51,7 +50,7 @@ class KeeperTimes:
 class BudgetKeeper:
     """Keeps the budgets of one worker process.
 
-    The database is asked for a lease when a purse runs low, and told of settled attempts in batches; both off the event loop. A request
+    The database is asked for a lease when a balance runs low, and gets settled attempts in batches; both off the event loop. A request
     waits for it only where a budget is nearly spent. Scopes without a cap are not held for, only written down.
 
     Args:

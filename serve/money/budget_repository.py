@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd
+from serve.money.budget import BudgetRule, BudgetState, Charge, Nusd, ScopePeriod
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
 from serve.storage.money_tables import (
@@ -34,7 +34,6 @@ _LEDGER_COLUMNS: Final = (
 )  # fmt: skip
 _INSERT_FRESH: Final = BatchInsert(LEDGER_TABLE, _LEDGER_COLUMNS, skips_existing=False)
 _INSERT_PAYERS: Final = BatchInsert(PAYERS_TABLE, ("payers_id", "scope", "period"))
-ScopePeriod = tuple[str, str]
 Payers = tuple[ScopePeriod, ...]
 
 

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from serve.money.budget import Nusd
-from serve.money.purses import ScopePeriod
+from serve.money.budget import Nusd, ScopePeriod
 
 
 class NotHeld(Exception):  # noqa: N818 - reads as what happened

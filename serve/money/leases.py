@@ -1,4 +1,4 @@
-"""The leases of one worker: got from the database when a purse runs low, held from while requests wait for nothing, given back when idle."""
+"""The budget leases of one worker: taken from the database before a balance runs out, spent without asking it, given back when idle."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from serve.clock import Clock
 from serve.instant import to_microseconds
-from serve.money.budget import Nusd
+from serve.money.budget import Nusd, ScopePeriod
 from serve.money.budget_repository import BudgetRepository
 from serve.money.hold import BudgetAway, BudgetSpent
-from serve.money.purses import Purses, ScopePeriod
+from serve.money.lease_balances import LeaseBalances
 from serve.money.rule_book import RuleBook
 from serve.storage.database import DATABASE_AWAY
 
@@ -62,7 +62,7 @@ class Leases:
         self._clock = clock
         self._refused_s = refused_s
         self._in_thread = in_thread
-        self._purses = Purses()
+        self._balances = LeaseBalances()
         self._refusals: dict[ScopePeriod, tuple[Nusd, float]] = {}
         self._newly_refused: set[ScopePeriod] = set()
         self._away_until = -1.0
@@ -98,7 +98,7 @@ class Leases:
         if refused is not None and self._clock.monotonic() >= refused[1]:
             del self._refusals[key]
             return False
-        return refused is not None and amount >= refused[0] and self._purses.missing(key, amount) > 0
+        return refused is not None and amount >= refused[0] and self._balances.missing(key, amount) > 0
 
     async def hold(self, limited: Sequence[ScopePeriod], amount: Nusd) -> None:
         """Reserve in all these budgets, or in none.
@@ -107,31 +107,31 @@ class Leases:
             BudgetSpent: One of them has not enough left.
             BudgetAway: The database does not say how much one of them has left.
         """
-        while (lacking := self._purses.hold(limited, amount, self._clock.monotonic())) is not None:
+        while (lacking := self._balances.hold(limited, amount, self._clock.monotonic())) is not None:
             await self._fill(lacking, amount)
         for key in limited if amount else ():
-            if key not in self._refills and self._purses.runs_low(key) and not self.is_spent(key[0], amount):
+            if key not in self._refills and self._balances.runs_low(key) and not self.is_spent(key[0], amount):
                 self._refills[key] = asyncio.create_task(self._refill(key, amount))
 
     def settle(self, limited: Sequence[ScopePeriod], held: Nusd, spent: Nusd) -> None:
         """End a hold: what was not spent is free again."""
-        self._purses.settle(limited, held, spent)
+        self._balances.settle(limited, held, spent)
 
     def take_idle(self, idle_s: float) -> dict[ScopePeriod, Nusd]:
-        """Empty the purses that nobody used for so long; return what was in them."""
-        return self._purses.take_idle(self._clock.monotonic() - idle_s)
+        """Empty the balances that were not used for so long; return what was in them."""
+        return self._balances.take_idle(self._clock.monotonic() - idle_s)
 
     def put_back(self, returned: dict[ScopePeriod, Nusd]) -> None:
         """Take in again what could not be given back."""
         for key, amount in returned.items():
-            self._purses.add(key, amount, self._clock.monotonic())
+            self._balances.add(key, amount, self._clock.monotonic())
 
     def empty(self) -> None:
         """Forget all leases, because others have given this worker up."""
-        self._purses.empty()
+        self._balances.empty()
 
     async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
-        """Get a lease for a purse that has not enough, while others that lack the same wait.
+        """Get a lease for a budget whose balance is too small, while other requests that need it wait.
 
         It goes on where the request that needs it is cancelled meanwhile: the database has counted what it gave.
         """
@@ -143,7 +143,7 @@ class Leases:
 
     async def _fill_locked(self, key: ScopePeriod, amount: Nusd) -> bool:
         async with self._locks[key]:
-            missing = self._purses.missing(key, amount)
+            missing = self._balances.missing(key, amount)
             return not missing or (not self.is_spent(key[0], amount) and await self._lease(key, missing, amount))
 
     def _filled(self, filling: asyncio.Task[bool]) -> None:
@@ -176,7 +176,7 @@ class Leases:
             _log.error("no lease could be had: %s", type(cause).__name__)
             raise BudgetAway(scope) from None
         if given:
-            self._purses.add(key, given, self._clock.monotonic())
+            self._balances.add(key, given, self._clock.monotonic())
         else:
             self._refusals[key] = (amount, self._clock.monotonic() + self._refused_s)
             self._newly_refused.add(key)

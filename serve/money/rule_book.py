@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from serve.money.budget import BudgetRule, Nusd
+from serve.money.budget import BudgetRule, Nusd, ScopePeriod
 from serve.money.period import Period, month_of
-from serve.money.purses import ScopePeriod
 
 _UTC = ZoneInfo("UTC")
 
