@@ -1,19 +1,18 @@
 """A bundle brought to life: what is loaded once and then laid under the lanes of every account."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from router.bundle import Bundle, load_bundle
 from router.context import RouteContext
-from router.lane import Lane
+from router.lane import Lane, QualityPrior
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from serve.bundles.calibration_file import CalibrationFile
 from serve.bundles.placing import place_lanes
-from serve.bundles.price_prior import with_price_prior
 
 _FIRST_PROMPTS = (
     "Good morning!",
@@ -71,3 +70,15 @@ def load_generation(folder: Path) -> Generation:
     """
     bundle = load_bundle(folder)
     return Generation(bundle, OnnxQualityModel(bundle), cache(bundle.read_reference))
+
+
+def with_price_prior(lane: Lane, bundle: Bundle) -> Lane:
+    """Return the lane with the ability that its price and its model family suggest.
+
+    A lane is returned unchanged if the bundle was trained on its model, if it has a prior already, or if it costs nothing.
+    """
+    prior, price = bundle.ability_prior, float(lane.price.output_usd_per_mtok)
+    if lane.prior is not None or lane.trained_name in bundle.trained_names or prior is None or price <= 0:
+        return lane
+    ability = prior.of(lane.vendor_model, price)
+    return replace(lane, prior=QualityPrior(ability, prior.std, f"its price and family, by {bundle.version}"))

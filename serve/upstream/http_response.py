@@ -1,10 +1,15 @@
-"""The answer on an `HttpConnection`, as the port to providers wants it."""
+"""The answer on an `HttpConnection`, as the port to providers wants it.
 
+The gateway asks for no content coding (`accept-encoding: identity`). Some providers send one all the same; it is undone here.
+"""
+
+import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from serve.upstream.content_coding import decoder_for
 from serve.upstream.http_connection import HttpConnection
 from serve.upstream.transport import StreamBroken
+
+_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class HttpResponse:
@@ -25,7 +30,7 @@ class HttpResponse:
         self._release = release
         self.status = connection.status
         self.headers: Mapping[str, str] = connection.headers
-        self._decode = decoder_for(self.headers.get("content-encoding"))
+        self._decode = _decoder_for(self.headers.get("content-encoding"))
 
     @property
     def is_over(self) -> bool:
@@ -52,3 +57,24 @@ class HttpResponse:
     def close(self) -> None:
         """Release a finished connection, cut an unfinished one."""
         self._release(self._connection)
+
+
+def _decoder_for(coding: str | None) -> Callable[[bytes], bytes] | None:
+    """Return what decodes a body piece by piece; None: the body is sent as it is.
+
+    Raises:
+        StreamBroken: The coding is none that can be undone.
+    """
+    if coding is None or coding.strip().lower() in ("", "identity"):
+        return None
+    if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        raise StreamBroken(f"an answer in the content coding {coding[:40]!r}, which nobody asked for")
+    inflate = zlib.decompressobj(_GZIP_OR_ZLIB).decompress
+
+    def decode(piece: bytes) -> bytes:
+        try:
+            return inflate(piece)
+        except zlib.error as error:
+            raise StreamBroken("an answer whose compression is damaged") from error
+
+    return decode

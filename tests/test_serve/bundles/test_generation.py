@@ -10,7 +10,7 @@ from router.bundle import Bundle, load_bundle
 from router.lane import Lane, QualityPrior
 from router.price_table import Price
 from serve.bundles.choice import bundle_folder
-from serve.bundles.price_prior import with_price_prior
+from serve.bundles.generation import with_price_prior
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def lane(price: str) -> Lane:
     )
 
 
-def test_a_dearer_newcomer_is_expected_to_be_better(bundle: Bundle) -> None:
-    cheap, dear = with_price_prior(lane("0.1"), bundle).prior, with_price_prior(lane("20"), bundle).prior
+def test_a_more_expensive_newcomer_is_expected_to_be_better(bundle: Bundle) -> None:
+    cheap, expensive = with_price_prior(lane("0.1"), bundle).prior, with_price_prior(lane("20"), bundle).prior
     assert cheap is not None
-    assert dear is not None
-    assert dear.ability > cheap.ability + 0.5
-    assert bundle.version in dear.source
+    assert expensive is not None
+    assert expensive.ability > cheap.ability + 0.5
+    assert bundle.version in expensive.source
 
 
 def test_what_is_known_already_or_costs_nothing_is_left_alone(bundle: Bundle) -> None:
