@@ -61,7 +61,7 @@ def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
     except OSError as problem:
         raise ConfigurationError(
             f"{path}: cannot be written ({problem.strerror}): set `calibrations` to another folder"
-        ) from None
+        ) from problem
     return path
 
 
@@ -78,7 +78,7 @@ def read_calibrations(folder: Path) -> list[CalibrationFile]:
         except (OSError, msgspec.MsgspecError) as problem:
             raise ConfigurationError(
                 f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it"
-            ) from None
+            ) from problem
         if calibration.format_version != FORMAT_VERSION:
             raise ConfigurationError(
                 f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: run llmdeal calibrate again"

@@ -70,8 +70,8 @@ class BundleHistory:
                     for number, change in enumerate(changes, start=after + 1)
                 ]
                 connection.execute(insert(BUNDLE_STAGE_TABLE), rows)
-        except IntegrityError:  # two who looked at the same moment; PostgreSQL lets both begin
-            raise _moved_on() from None
+        except IntegrityError as error:  # two who looked at the same moment; PostgreSQL lets both begin
+            raise _moved_on() from error
         return after + len(changes)
 
 

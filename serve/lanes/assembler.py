@@ -246,10 +246,10 @@ def _believed(lanes: Sequence[Lane], generation: Generation, calibrations: Seque
 def _table(lanes: Sequence[Lane], trained_names: Sequence[str]) -> LaneTable:
     try:
         return LaneTable.build(lanes, trained_names)
-    except ValueError:
+    except ValueError as error:
         ids = [lane.lane_id for lane in lanes]
         twice = sorted({lane_id for lane_id in ids if ids.count(lane_id) > 1})
-        raise ConfigurationError(f"these lanes are configured twice: {', '.join(twice)}") from None
+        raise ConfigurationError(f"these lanes are configured twice: {', '.join(twice)}") from error
 
 
 def _no_keys_notice(key_names: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ def capabilities_named(names: Iterable[str], where: str) -> Capability:
     for name in names:
         try:
             capabilities |= Capability[name.upper()]
-        except KeyError:
+        except KeyError as error:
             known = ", ".join(str(flag.name).lower() for flag in Capability)
-            raise ConfigurationError(f"{where}: unknown capability {name!r}: use some of {known}") from None
+            raise ConfigurationError(f"{where}: unknown capability {name!r}: use some of {known}") from error
     return capabilities

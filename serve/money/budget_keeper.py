@@ -175,7 +175,7 @@ class BudgetKeeper:
         except OSError as error:
             self._leases.settle(limited, amount, 0)
             _log.error("the journal of charges cannot be written: %s", error.strerror)
-            raise BudgetAway(scopes[0]) from None
+            raise BudgetAway(scopes[0]) from error
         return hold
 
     def progress(self, hold: Hold, amount: Nusd) -> None:

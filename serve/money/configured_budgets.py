@@ -41,10 +41,10 @@ def time_zone(settings: Settings) -> ZoneInfo:
     """
     try:
         return ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigurationError(
             f"time_zone: {settings.time_zone!r} is not in the IANA database: write Europe/Berlin, say"
-        ) from None
+        ) from error
 
 
 def nusd_of_usd(scope: str, usd: Decimal) -> Nusd:

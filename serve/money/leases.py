@@ -174,7 +174,7 @@ class Leases:
             self._away_until = self._clock.monotonic() + _AWAY_S
             cause = error.orig if isinstance(error, DBAPIError) else error
             _log.error("no lease could be had: %s", type(cause).__name__)
-            raise BudgetAway(scope) from None
+            raise BudgetAway(scope) from error
         if given:
             self._balances.add(key, given, self._clock.monotonic())
         else:

@@ -79,10 +79,10 @@ class AttemptSeries:
         """
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
-            raise _callers_fault(failure, lane_id) from None
+            raise _callers_fault(failure, lane_id) from failure
         payers = self.call.spending.payers_of(self.call.connection(attempt.row), self.call.holder.account)
         if failure.not_held is not None and failure.not_held.scope not in payers:
-            raise _not_held_error(failure.not_held) from None
+            raise _not_held_error(failure.not_held) from failure
         if failure.not_held is not None:
             self._attempts_left += 1  # nothing was sent
         self._last = failure

@@ -106,7 +106,7 @@ class ChatProxy:
         try:
             reply = attempt.exchange.read_whole(raw, call.context.prompt_tokens, call.connection(attempt.row).quirks)
         except ValueError as error:
-            raise attempt.failed(NOT_AN_ANSWER, str(error)) from None
+            raise attempt.failed(NOT_AN_ANSWER, str(error)) from error
         attempt.answer.finish_reason = reply.finish_reason
         attempt.answer.text = reply.text
         attempt.answer.raw = raw
@@ -127,7 +127,7 @@ class ChatProxy:
                 attempt.answer.raw = [chunk]
             first = relay.feed(chunk)
         except ValueError as error:
-            raise attempt.failed(STREAM_BROKEN, str(error)) from None
+            raise attempt.failed(STREAM_BROKEN, str(error)) from error
         if relay.error is not None and not relay.has_content:
             raise attempt.failed(NOT_AN_ANSWER, "the stream began with an error")
         return StreamedAnswer(attempt, _relay_pieces(attempt, relay, first, response, chunks))

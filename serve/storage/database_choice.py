@@ -19,7 +19,7 @@ def database_url(setting: str, environment: Mapping[str, str]) -> str:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"database {file}: cannot make its folder: {error.strerror}") from None
+        raise ConfigurationError(f"database {file}: cannot make its folder: {error.strerror}") from error
     return f"sqlite:///{file.absolute()}"
 
 

@@ -75,6 +75,7 @@ class Destination:
             parts = urlsplit(self.url)
             port = parts.port
         except ValueError:
+            # Not the cause itself: its text quotes the URL.
             raise MalformedHead("the lane's URL is malformed") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise MalformedHead("the lane's URL has no host, or is neither http nor https")

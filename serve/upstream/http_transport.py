@@ -81,10 +81,10 @@ class HttpTransport:
         try:
             async with asyncio.timeout(connect_s):
                 return await self._open(origin)
-        except TimeoutError:
-            raise ConnectFailed("connecting took too long") from None
+        except TimeoutError as error:
+            raise ConnectFailed("connecting took too long") from error
         except OSError as error:  # of TLS too
-            raise ConnectFailed(f"no connection ({error.strerror or type(error).__name__})") from None
+            raise ConnectFailed(f"no connection ({error.strerror or type(error).__name__})") from error
 
     def _drop_longest_idle(self) -> bool:
         """Cut the connection that was idle for the longest time, of any origin; False: none is idle."""

@@ -36,8 +36,8 @@ class AwsSigner:
             from botocore.credentials import Credentials
             from botocore.exceptions import BotoCoreError
             from botocore.session import Session
-        except ModuleNotFoundError:
-            raise ConfigurationError("signing for AWS needs botocore: pip install 'llmdeal[aws]'") from None
+        except ModuleNotFoundError as error:
+            raise ConfigurationError("signing for AWS needs botocore: pip install 'llmdeal[aws]'") from error
         self._auth = SigV4Auth
         self._request = AWSRequest
         self._error = BotoCoreError
@@ -51,7 +51,7 @@ class AwsSigner:
             self._session = Session(profile=profile)
             self._session.get_scoped_config()
         except BotoCoreError as error:
-            raise ConfigurationError(f"AWS: {error}") from None
+            raise ConfigurationError(f"AWS: {error}") from error
         self._credentials = None
 
     def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
@@ -70,6 +70,7 @@ class AwsSigner:
             found = self._session.get_credentials()
             self._credentials = None if found is None else found.get_frozen_credentials()
         except self._error as error:
+            # Not the cause itself: its text may be what a program of the operator printed, credentials included.
             raise CredentialsUnavailable(f"no credentials could be had: {type(error).__name__}") from None
         if self._credentials is None:
             raise CredentialsUnavailable("no credentials in the environment, the shared configuration or the instance")

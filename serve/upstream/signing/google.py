@@ -37,10 +37,10 @@ class GoogleSigner:
             import google.auth
             from google.auth.exceptions import GoogleAuthError
             from google.oauth2 import service_account
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
             raise ConfigurationError(
                 "signing in to Google Cloud needs google-auth: pip install 'llmdeal[google]'"
-            ) from None
+            ) from error
         self._error = GoogleAuthError
         try:
             if account is not None:
@@ -78,6 +78,7 @@ class GoogleSigner:
         try:
             self._credentials.refresh(_post)
         except self._error as error:
+            # Not the cause itself: its text is the answer of the token endpoint.
             raise CredentialsUnavailable(f"no token could be had: {type(error).__name__}") from None
         self._token = self._credentials.token
         expiry = self._credentials.expiry
@@ -121,4 +122,4 @@ def _post(
         with error:
             return _Response(error.code, dict(error.headers.items()), error.read())
     except OSError as error:
-        raise TransportError(type(error).__name__) from None
+        raise TransportError(type(error).__name__) from error

@@ -58,6 +58,7 @@ def read_service_account(text: str, *, is_trusted: bool) -> Credentials:
     try:
         account = json.loads(text)
     except ValueError:
+        # Not the cause itself: it carries the whole text.
         raise ConfigurationError("paste the whole JSON of a service account's file") from None
     if not isinstance(account, dict) or account.get("type") != "service_account":
         raise ConfigurationError("this JSON is no service account: its type must be service_account")
