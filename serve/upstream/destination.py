@@ -104,4 +104,8 @@ def _encode_lines(headers: Mapping[str, str]) -> dict[str, bytes]:
 def _encode_line(line: str) -> bytes:
     if _NEVER_IN_A_LINE.search(line):
         raise MalformedHead("a header of the lane holds a line break")
-    return f"{line}\r\n".encode("latin-1")
+    try:
+        return f"{line}\r\n".encode("latin-1")
+    except UnicodeEncodeError:
+        # Not the cause itself: it carries the whole line.
+        raise MalformedHead("a header of the lane holds a character outside Latin-1") from None
