@@ -1,1 +1,1 @@
-"""The provider's side of a call: the HTTP client, one attempt, fallback between lanes, cool-downs and measured speed."""
+"""The wire to providers: the HTTP client, its port, signing, and the terms of a provider."""

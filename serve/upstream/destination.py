@@ -24,8 +24,8 @@ class Origin:
 class Destination:
     """One URL, with the headers that every request to it carries.
 
-    What all heads have in common is encoded once, for the first request, and lives as long as the destination. The headers of a single
-    request are encoded with that request and are not kept.
+    What all heads have in common is encoded once, for the first request, and lives as long as the destination. The
+    headers of a single request are encoded with that request and are not kept.
 
     Args:
         url: URL, http or https.
@@ -54,7 +54,7 @@ class Destination:
         """Return the head of one request.
 
         Args:
-            own_headers: Headers of this request alone; they take the place of the destination's headers of the same name.
+            own_headers: Headers of this request alone; they replace the destination's headers of the same name.
             body_bytes: Length of the request's body.
 
         Raises:
@@ -82,11 +82,8 @@ class Destination:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         host = parts.netloc.rpartition("@")[2]
         common = {"host": host, "accept": "*/*", "accept-encoding": "identity"}
-        self._lines = {
-            "": _encode_line(f"POST {target} HTTP/1.1"),
-            **_encode_lines(common),
-            **_encode_lines(self.headers),
-        }
+        first_line = {"": _encode_line(f"POST {target} HTTP/1.1")}
+        self._lines = first_line | _encode_lines(common) | _encode_lines(self.headers)
         self._common_head = b"".join(self._lines.values())
         is_encrypted = parts.scheme == "https"
         self._origin = Origin(parts.hostname, port or (443 if is_encrypted else 80), is_encrypted)

@@ -1,6 +1,6 @@
-"""One HTTP/1.1 connection to a provider: sends a request, takes the answer apart as its bytes arrive, keeps the deadlines.
+"""One HTTP/1.1 connection to a provider: it sends a request, parses the answer as it arrives, and keeps the deadlines.
 
-The parser is httptools (llhttp, Node.js' own); framing, chunks and keep-alive are its business (RFC 9112).
+The parser is httptools (llhttp, the parser of Node.js). It handles framing, chunks and keep-alive (RFC 9112).
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from serve.upstream.transport import DeadlinePassed, StreamBroken, TransportErro
 
 MAX_HEAD_BYTES = 64 * 1024
 _BUFFERED_BYTES = 256 * 1024
-"""Bytes of an answer that wait for their reader before the provider is made to wait."""
+"""Bytes of an answer that may wait for their reader. At more, the connection stops reading, so the provider waits."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -50,7 +50,7 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether another request may be sent: the last answer was read to its end, and both sides keep the connection."""
+        """Whether another request may be sent: the last answer is complete, and both sides keep the connection."""
         is_open = self._transport is not None and not self._transport.is_closing()
         return is_open and self._is_complete and self._is_reusable
 
@@ -65,7 +65,7 @@ class HttpConnection(asyncio.Protocol):
         Args:
             request: Its head and its body.
             read_s: Longest silence of the provider, in seconds.
-            ends_at: When the exchange must have ended, on the event loop's clock.
+            ends_at: Time of the event loop's clock at which the exchange must have ended.
         """
         self._begin_exchange()
         self._read_s = read_s
@@ -81,16 +81,16 @@ class HttpConnection(asyncio.Protocol):
         """Return once `status` and `headers` are there.
 
         Raises:
-            DeadlinePassed, StreamBroken: They never came.
+            DeadlinePassed, StreamBroken: They did not come.
         """
         while not self._has_head:
             await self._wait()
 
     async def receive_piece(self) -> bytes:
-        """Return the bytes of the body that have come since the last call, waiting for some; b"": that was all.
+        """Return the bytes of the body that came since the last call, or wait for some; b"": the body is over.
 
         Raises:
-            DeadlinePassed, StreamBroken: It did not come to its end.
+            DeadlinePassed, StreamBroken: The body did not come to its end.
         """
         while not self._pieces:
             if self._is_complete:
@@ -105,13 +105,16 @@ class HttpConnection(asyncio.Protocol):
         return piece
 
     def abort(self) -> None:
-        """Cut the connection at once, which tells the provider to stop."""
+        """Close the connection at once; the provider notices and stops."""
         self._stop_deadline()
         if self._transport is not None:
             self._transport.abort()
 
     def _expect_by(self, due: float) -> None:
-        """See to it that the deadline is looked at by then. A timer of the exchange before will do where it rings first: setting one is dear."""
+        """Make sure that a timer rings by then.
+
+        To set a timer is expensive, so one of the exchange before is kept if it rings earlier.
+        """
         if self._deadline is not None and self._deadline.when() <= due:
             return
         self._stop_deadline()
@@ -141,7 +144,10 @@ class HttpConnection(asyncio.Protocol):
         self._wake()
 
     def _check_deadline(self) -> None:
-        """Fail when the time is up, else look again when it could be. A reader who is busy elsewhere does not make a provider late."""
+        """Fail when the time is up, else set the timer again.
+
+        Silence counts only while a reader waits: a slow reader must not make the provider late.
+        """
         self._deadline = None
         if self._is_complete:
             return
@@ -158,15 +164,15 @@ class HttpConnection(asyncio.Protocol):
             return "the answer did not come to its end in time"
         return "the provider fell silent" if self._has_head else "no answer in time"
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes apart."""
-        if self._is_complete:  # nobody asked for these
+        """Parse bytes of the answer."""
+        if self._is_complete:  # bytes that no request asked for
             self._is_reusable = False
             self.abort()
             return
@@ -190,18 +196,18 @@ class HttpConnection(asyncio.Protocol):
         )
         self._on_lost(self)
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; several of one name are one list (RFC 9110, 5.2)."""
+        """Keep a header; several headers of one name make one list (RFC 9110, 5.2)."""
         self._head_bytes += len(name) + len(value)
         if self._is_complete or self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("an answer that nobody asked for, or one with an endless head")
+            raise ValueError("an answer without a request, or a head that is too long")
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
-        """Take the head for the answer's, unless it only informs (RFC 9110, 15.2)."""
+        """Keep the head as the answer's, unless its status is informational (RFC 9110, 15.2)."""
         status = self._parser.get_status_code()
         if status < 200:
             self.headers.clear()

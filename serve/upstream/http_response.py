@@ -1,6 +1,7 @@
-"""The answer on an `HttpConnection`, as the port to providers wants it.
+"""The answer on an `HttpConnection`, behind the port to providers.
 
-The gateway asks for no content coding (`accept-encoding: identity`). Some providers send one all the same; it is undone here.
+The gateway asks for no content coding (`accept-encoding: identity`). Some providers send one all the same; it is undone
+here.
 """
 
 import zlib
@@ -16,11 +17,11 @@ class HttpResponse:
     """A response from a real provider.
 
     Args:
-        connection: Whose head has come.
+        connection: Connection on which the head of the answer has come.
         release: Takes the connection back.
 
     Raises:
-        StreamBroken: Its body cannot be read.
+        StreamBroken: The body has a content coding that cannot be undone.
     """
 
     __slots__ = ("_connection", "_decode", "_release", "headers", "status")
@@ -55,7 +56,7 @@ class HttpResponse:
                 yield decoded
 
     def close(self) -> None:
-        """Release a finished connection, cut an unfinished one."""
+        """Give a finished connection back, close an unfinished one."""
         self._release(self._connection)
 
 
@@ -68,7 +69,7 @@ def _decoder_for(coding: str | None) -> Callable[[bytes], bytes] | None:
     if coding is None or coding.strip().lower() in ("", "identity"):
         return None
     if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        raise StreamBroken(f"an answer in the content coding {coding[:40]!r}, which nobody asked for")
+        raise StreamBroken(f"an answer in the content coding {coding[:40]!r}, which the request did not ask for")
     inflate = zlib.decompressobj(_GZIP_OR_ZLIB).decompress
 
     def decode(piece: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""Providers over HTTP/1.1, by a small client of our own; why: docs/decisions/0007-our-own-upstream-client.md."""
+"""Providers over HTTP/1.1, through a small client of our own.
+
+The reasons are in docs/decisions/0007-our-own-upstream-client.md.
+"""
 
 import asyncio
 import socket
@@ -19,7 +22,7 @@ _NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, "Happy Eyeballs", section 5
 
 
 class HttpTransport:
-    """A shared pool of connections to all providers. Does not follow redirects and asks for no compression."""
+    """A shared pool of connections to all providers. It does not follow redirects and asks for no compression."""
 
     def __init__(self) -> None:
         self._idle: dict[Origin, list[HttpConnection]] = defaultdict(list)
@@ -40,7 +43,7 @@ class HttpTransport:
             connection.send([head, body], deadlines.read_s, ends_at)
             await connection.receive_head()
             return HttpResponse(connection, self._release)
-        except BaseException:  # whoever cancels has no use for the answer either
+        except BaseException:  # also when the caller cancels: the answer is of no use then
             connection.abort()
             raise
 
@@ -48,10 +51,10 @@ class HttpTransport:
         """Close all connections."""
         for connection in list(self._origins):
             connection.abort()
-        await asyncio.sleep(0)  # lets the event loop tell each of them
+        await asyncio.sleep(0)  # lets the event loop call `connection_lost` of each
 
     def _take_idle(self, origin: Origin) -> HttpConnection | None:
-        """Return the connection that was idle for the shortest time; when even that is stale, all are."""
+        """Return the connection that was idle for the shortest time; None: there is none, or even that one is stale."""
         idle = self._idle[origin]
         if not idle:
             return None
@@ -87,7 +90,7 @@ class HttpTransport:
             raise ConnectFailed(f"no connection ({error.strerror or type(error).__name__})") from error
 
     def _drop_longest_idle(self) -> bool:
-        """Cut the connection that was idle for the longest time, of any origin; False: none is idle."""
+        """Close the connection that was idle for the longest time, of any origin; False: none is idle."""
         oldest = min(
             (idle[0] for idle in self._idle.values() if idle),
             key=lambda connection: connection.idle_since,
@@ -122,7 +125,7 @@ class HttpTransport:
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
-        """Return the context that trusts what this machine trusts; it takes megabytes, so it is made when it is needed."""
+        """Return the TLS context with the certificates that this machine trusts. It takes megabytes, so it is made late."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls

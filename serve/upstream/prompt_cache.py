@@ -1,4 +1,4 @@
-"""What a provider says of its prompt cache."""
+"""The terms of a provider's prompt cache."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,10 @@ class PromptCache:
     """How a provider caches prompts.
 
     Args:
-        is_automatic: It caches every long prompt; False: only what the request marks, and the answer says how much that was.
-        least_tokens: Shorter prompts are not cached.
-        lifetime_s: For how long after its last use a prompt is kept.
+        is_automatic: Whether every long prompt is cached. False: only the part that the request marks, and the answer
+            says how long that part was.
+        least_tokens: Length of the shortest prompt that is cached.
+        lifetime_s: Seconds after its last use for which a prompt is kept.
     """
 
     is_automatic: bool

@@ -1,4 +1,7 @@
-"""How a provider's refusals differ from what their status says: a 429 that means no credit, or no room, and not a limit of ours."""
+"""Refusals that mean something else than their HTTP status says.
+
+Example: some providers answer 429 when the account has no credit, or when they have no free capacity.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,13 +11,16 @@ RefusalMeaning = Literal["over_limit", "full", "no_credit", "bad_request"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One refusal of a provider's that means something of its own.
+    """One refusal of a provider, and what the provider means by it.
 
     Args:
-        status: Its HTTP status.
-        says: A word of its body, or of the header `x-amzn-errortype`, by which it is known; empty: any body.
-        means: over_limit: the account rests; full: the provider is, so this lane rests and another one is asked at once; no_credit: the
-            provider key is of no use for now; bad_request: the request is at fault, and the caller sees the error.
+        status: HTTP status of the refusal.
+        says: Word in the body, or in the header `x-amzn-errortype`, that identifies the refusal; empty: any body.
+        means: Meaning of the refusal.
+            over_limit: a limit of the account is reached, so the account rests.
+            full: the provider has no free capacity, so this lane rests and another lane is asked at once.
+            no_credit: the account has no credit, so the provider key rests.
+            bad_request: the request itself is wrong, and the caller sees the error.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""The port to a provider: post a body, get a response whose bytes arrive when they arrive."""
+"""The port to a provider: post a body, and get a response whose bytes arrive over time."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from serve.upstream.destination import Destination
 
 
 class TransportError(Exception):
-    """The provider's side of the line failed; never carries a URL query, a header or a body."""
+    """The connection to the provider failed. The text never carries a URL query, a header or a body."""
 
 
 class ConnectFailed(TransportError):  # noqa: N818 - reads as what happened
@@ -28,9 +28,9 @@ class Deadlines:
     """Limits of one upstream call, in seconds.
 
     Args:
-        connect_s: To make a connection.
-        read_s: Between two reads; the first one is the time to first byte.
-        total_s: For the whole call, streams included.
+        connect_s: Longest time to make a connection.
+        read_s: Longest time between two reads; the first read is the time to first byte.
+        total_s: Longest time of the whole call, streams included.
     """
 
     connect_s: float = 5.0
@@ -39,7 +39,7 @@ class Deadlines:
 
 
 class UpstreamResponse(Protocol):
-    """A response whose head has come. Whoever holds it closes it, whatever happens."""
+    """A response whose head has come. Its owner closes it, whatever happens."""
 
     @property
     def status(self) -> int:
@@ -48,7 +48,7 @@ class UpstreamResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """By name in lower case; several of one name are one value, with commas between them."""
+        """Headers by name in lower case; several headers of one name are one value, separated by commas."""
         ...
 
     @property
@@ -60,7 +60,7 @@ class UpstreamResponse(Protocol):
         """Return the whole body.
 
         Raises:
-            DeadlinePassed, StreamBroken: It did not come to its end, or is larger than `limit_bytes`.
+            DeadlinePassed, StreamBroken: The body did not come to its end, or is larger than `limit_bytes`.
         """
         ...
 
@@ -68,17 +68,17 @@ class UpstreamResponse(Protocol):
         """Yield the body's bytes as they arrive.
 
         Raises:
-            DeadlinePassed, StreamBroken: It did not come to its end.
+            DeadlinePassed, StreamBroken: The body did not come to its end.
         """
         ...
 
     def close(self) -> None:
-        """Give the connection back when the body was read to its end, else cut it, which tells the provider to stop."""
+        """Give the connection back if the body was read to its end, else close it; the provider notices and stops."""
         ...
 
 
 class UpstreamTransport(Protocol):
-    """Posts to providers; shared by all requests of a process, and closed once, at shutdown."""
+    """Posts to providers. All requests of a process share it; it is closed once, at shutdown."""
 
     async def post(
         self, destination: Destination, own_headers: Mapping[str, str], body: bytes, deadlines: Deadlines
@@ -87,7 +87,7 @@ class UpstreamTransport(Protocol):
 
         Args:
             destination: URL, and the headers of every request to it.
-            own_headers: Headers of this request alone; they take the place of the destination's headers of the same name.
+            own_headers: Headers of this request alone; they replace the destination's headers of the same name.
             body: Body of the request.
             deadlines: Limits of the call.
 

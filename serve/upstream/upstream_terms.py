@@ -1,4 +1,4 @@
-"""The terms on which a provider answers on one account: how it limits, refuses and caches."""
+"""The terms of a provider on one account: its limits, its refusals and its prompt cache."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ class UpstreamTerms:
     """The terms of one lane.
 
     Args:
-        limits_each_model: Every model has limits of its own; False: all models of the account share them.
-        requests_per_minute, tokens_per_minute: As the operator knows them; None: as the provider's headers say, if they do.
-        counts_max_output: The provider counts the largest answer allowed when the request comes in, not the one that it gives.
-        refusals: What some of its refusals mean, besides their status.
-        prompt_cache: How it caches prompts; None: it does not, or nobody says how.
-        organisation: Whose limits they are, where several keys share them; None: the lane's account's own.
+        limits_each_model: Whether every model has limits of its own; False: all models of the account share them.
+        requests_per_minute, tokens_per_minute: Limits that the operator set; None: those of the provider's headers.
+        counts_max_output: Whether the provider counts the longest allowed answer when the request comes in, instead of
+            the answer that it gives.
+        refusals: Refusals that mean something else than their status says.
+        prompt_cache: Terms of its prompt cache; None: it has none, or they are not known.
+        organisation: Name of the organisation whose keys share the limits; None: the limits are the account's own.
     """
 
     limits_each_model: bool = False
@@ -29,7 +30,7 @@ class UpstreamTerms:
     organisation: str | None = None
 
     def pool_of(self, lane: Lane) -> str:
-        """Return the name of the pool that the lane's limits belong to: keys of one organisation share it."""
+        """Return the name of the pool that the lane's limits belong to; all keys of one organisation share it."""
         account = f"{lane.provider}/{self.organisation or lane.account}"
         return f"{account}/{lane.upstream_model}" if self.limits_each_model else account
 

@@ -1,1 +1,1 @@
-"""Credentials that are not simply a key: requests signed one by one, and tokens that expire."""
+"""Credentials that are more than a key: signatures of single requests, and tokens that expire."""

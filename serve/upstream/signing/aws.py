@@ -1,4 +1,6 @@
-"""AWS: every request is signed (Signature Version 4) with credentials of botocore's chain: environment, profile, web identity, container, instance.
+"""AWS: every request is signed (Signature Version 4).
+
+The credentials come from botocore's chain: environment, profile, web identity, container, instance.
 
 Source: docs.aws.amazon.com, "AWS Signature Version 4 for API requests"; botocore 1.44.5, read 2026-11-24.
 """
@@ -19,9 +21,9 @@ class AwsSigner:
     """Signs for one AWS region.
 
     Args:
-        region: Of AWS: `eu-central-1`.
-        profile: Of the shared configuration; None: as the environment says.
-        keys: Taken instead of botocore's chain, and of nothing else.
+        region: AWS region, such as `eu-central-1`.
+        profile: Profile in the shared configuration of AWS; None: the one that the environment names.
+        keys: Keys that replace botocore's chain; None: the chain is used.
 
     Raises:
         ConfigurationError: botocore is not installed, or the profile is unknown.
@@ -63,21 +65,24 @@ class AwsSigner:
         return {name: value for name, value in request.headers.items() if name not in headers}
 
     def refresh(self) -> float:
-        """Take a copy of the credentials; botocore renews those that expire, which is what may take time."""
+        """Take a copy of the credentials. Botocore renews those that expire, which may take time."""
         if self._own is not None:
             return _REFRESH_S
         try:
-            found = self._session.get_credentials()
-            self._credentials = None if found is None else found.get_frozen_credentials()
+            credentials = self._session.get_credentials()
+            self._credentials = None if credentials is None else credentials.get_frozen_credentials()
         except self._error as error:
             # Not the cause itself: its text may be what a program of the operator printed, credentials included.
-            raise CredentialsUnavailable(f"no credentials could be had: {type(error).__name__}") from None
+            raise CredentialsUnavailable(f"no credentials could be fetched: {type(error).__name__}") from None
         if self._credentials is None:
             raise CredentialsUnavailable("no credentials in the environment, the shared configuration or the instance")
         return _REFRESH_S
 
     def sign_identity_call(self, url: str, body: bytes) -> Mapping[str, str]:
-        """Return the headers of a POST to AWS's Security Token Service, which says whose credentials these are, and costs nothing."""
+        """Return the headers of a POST to AWS's Security Token Service, which says whose credentials these are.
+
+        The call costs nothing.
+        """
         headers = {"content-type": "application/x-www-form-urlencoded"}
         request = self._request(method="POST", url=url, data=body, headers=headers)
         self._auth(self._credentials, _IDENTITY_SERVICE, self._region).add_auth(request)

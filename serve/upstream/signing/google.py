@@ -1,4 +1,6 @@
-"""Google Cloud: a bearer token from a service account or the machine's own credentials, fetched before the last one expires.
+"""Google Cloud: a bearer token from a service account or from the machine's own credentials.
+
+A new token is fetched before the last one expires.
 
 Source: google-auth 2.62.2, read 2026-11-24.
 """
@@ -23,11 +25,12 @@ class GoogleSigner:
     """Signs for one project.
 
     Args:
-        file: Of a service account, as JSON; None: the machine's own credentials (`gcloud auth application-default login`, or its metadata).
-        account: A service account itself, instead of its file.
+        file: JSON file of a service account; None: the machine's own credentials (`gcloud auth application-default
+            login`, or its metadata server).
+        account: Content of such a file, instead of the file.
 
     Raises:
-        ConfigurationError: google-auth is not installed, or the file cannot be read or is none of Google's.
+        ConfigurationError: google-auth is not installed, the file cannot be read, or it holds no credentials of Google.
     """
 
     name = "Google Cloud"
@@ -70,7 +73,7 @@ class GoogleSigner:
     def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         """See `Signer.sign`."""
         if self._token is None or (self._expires_at is not None and self._expires_at <= datetime.now(UTC)):
-            raise CredentialsUnavailable("there is no token of Google's yet")
+            raise CredentialsUnavailable("there is no token of Google yet")
         return {"authorization": f"Bearer {self._token}"}
 
     def refresh(self) -> float:
@@ -79,7 +82,7 @@ class GoogleSigner:
             self._credentials.refresh(_post)
         except self._error as error:
             # Not the cause itself: its text is the answer of the token endpoint.
-            raise CredentialsUnavailable(f"no token could be had: {type(error).__name__}") from None
+            raise CredentialsUnavailable(f"no token could be fetched: {type(error).__name__}") from None
         self._token = self._credentials.token
         expiry = self._credentials.expiry
         self._expires_at = None if expiry is None else expiry.replace(tzinfo=UTC)
@@ -90,7 +93,7 @@ class GoogleSigner:
 
 
 class _Response:
-    """What google-auth wants of a response."""
+    """The parts of a response that google-auth reads."""
 
     def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.status = status
@@ -106,7 +109,7 @@ def _post(
     timeout: float | None = None,
     **_: Any,
 ) -> _Response:
-    """Carry google-auth's requests with the standard library: a token an hour needs no HTTP client of its own.
+    """Send a request of google-auth with the standard library: one token an hour needs no other HTTP client.
 
     Raises:
         google.auth.exceptions.TransportError: There was no answer.
@@ -114,7 +117,8 @@ def _post(
     from google.auth.exceptions import TransportError
 
     data = body.encode() if isinstance(body, str) else body
-    request = urllib.request.Request(url, data, dict(headers or {}), method=method)  # noqa: S310 - the file's own token address
+    # The URL is the token address in the credentials of the operator.
+    request = urllib.request.Request(url, data, dict(headers or {}), method=method)  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=timeout or _TIMEOUT_S) as response:  # noqa: S310
             return _Response(response.status, dict(response.headers.items()), response.read())

@@ -1,4 +1,4 @@
-"""The port to credentials that change, and the loop that keeps them fresh off the request path."""
+"""The port to credentials that change, and the loop that renews them outside of requests."""
 
 import asyncio
 import logging
@@ -7,11 +7,11 @@ from typing import Protocol
 
 _log = logging.getLogger("llmdeal.credentials")
 RETRY_S = 10.0
-"""How long after a failure credentials are asked for again."""
+"""Seconds after a failure until credentials are fetched again."""
 
 
 class CredentialsUnavailable(Exception):  # noqa: N818 - reads as what happened
-    """There are no credentials to sign with now; the message names the mend and never a secret."""
+    """There are no credentials to sign with now. The message says what to do and never holds a secret."""
 
 
 class Signer(Protocol):
@@ -19,7 +19,7 @@ class Signer(Protocol):
 
     @property
     def name(self) -> str:
-        """For logs: whose credentials."""
+        """Name for logs."""
         ...
 
     def sign(self, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
@@ -31,7 +31,7 @@ class Signer(Protocol):
             body: Body of the request.
 
         Raises:
-            CredentialsUnavailable: There are none yet, or they expired.
+            CredentialsUnavailable: There are none yet, or they have expired.
         """
         ...
 
@@ -39,13 +39,13 @@ class Signer(Protocol):
         """Fetch credentials; blocks, so it runs in a thread. Return the seconds after which to do it again.
 
         Raises:
-            CredentialsUnavailable: None could be had.
+            CredentialsUnavailable: They could not be fetched.
         """
         ...
 
 
 async def keep_fresh(signer: Signer) -> None:
-    """Refresh a signer's credentials, again and again, until cancelled."""
+    """Renew a signer's credentials again and again, until cancelled."""
     while True:
         try:
             wait_s = await asyncio.to_thread(signer.refresh)

@@ -1,6 +1,7 @@
-"""Credentials that are more than a key, as people store them: read, checked, and made into signers. Nothing of them is ever in an error.
+"""Credentials with more than one part, as people store them: read and checked. No error ever shows any part of them.
 
-Google Cloud: the JSON of a service account. AWS: `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, and after another colon a session token.
+- Google Cloud: the JSON of a service account.
+- AWS: `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, and after another colon a session token.
 """
 
 import json
@@ -19,7 +20,7 @@ _AWS_FORM: Final = re.compile(r"([A-Z0-9]{16,128}):([A-Za-z0-9/+=]{16,})(?::([A-
 
 @dataclass(frozen=True, slots=True)
 class AwsKeys:
-    """One pair of AWS keys; `session_token` None: they do not expire."""
+    """One pair of AWS keys; `session_token` None: the pair does not expire."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -27,7 +28,7 @@ class AwsKeys:
 
 
 def is_aws_pair(text: str) -> bool:
-    """Return whether this is a pair of AWS keys, and no bearer token."""
+    """Return whether this is a pair of AWS keys, not a bearer token."""
     return _AWS_FORM.fullmatch(text.strip()) is not None
 
 
@@ -35,25 +36,25 @@ def read_aws_pair(text: str) -> AwsKeys:
     """Return the keys of a stored pair.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The text is no pair of AWS keys.
     """
-    found = _AWS_FORM.fullmatch(text.strip())
-    if found is None:
+    match = _AWS_FORM.fullmatch(text.strip())
+    if match is None:
         raise ConfigurationError(
             "write AWS keys as ACCESS_KEY_ID:SECRET_ACCESS_KEY, and a session token after another colon"
         )
-    return AwsKeys(found[1], found[2], found[3])
+    return AwsKeys(match[1], match[2], match[3])
 
 
 def read_service_account(text: str, *, is_trusted: bool) -> Credentials:
     """Return a Google service account.
 
     Args:
-        text: The JSON of its file.
-        is_trusted: Whoever runs the gateway brought it: it may name any token endpoint, on their own network too.
+        text: JSON of its file.
+        is_trusted: Whether the operator brought it. Then it may name any token endpoint, also one in a private network.
 
     Raises:
-        ConfigurationError: It is none, or would have the gateway ask a foreign endpoint for tokens.
+        ConfigurationError: The text is no service account, or names a token endpoint that is not Google's.
     """
     try:
         account = json.loads(text)

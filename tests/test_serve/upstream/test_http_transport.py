@@ -1,4 +1,4 @@
-"""The client to the providers against real sockets that behave, misbehave, stall and lie."""
+"""The client to the providers against real sockets that behave, break off, stall and send nonsense."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ def test_a_provider_that_wants_to_close_is_not_asked_again_on_that_connection() 
     assert server.n_connections == 2
 
 
-def test_a_connection_with_bytes_that_nobody_asked_for_is_dropped() -> None:
+def test_a_connection_with_bytes_of_no_request_is_dropped() -> None:
     bodies, server = answer_to([HELLO + HELLO], times=2)
     assert bodies == [b"hello"] * 2
     assert server.n_connections == 2
@@ -132,7 +132,7 @@ def test_a_connection_that_the_provider_closed_while_idle_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("wbits", [31, 15], ids=["gzip", "deflate"])
-def test_a_compressed_answer_is_read_though_nobody_asked_for_one(wbits: int) -> None:
+def test_a_compressed_answer_is_read_though_none_was_asked_for(wbits: int) -> None:
     packer = zlib.compressobj(wbits=wbits)
     packed = packer.compress(b"hello" * 500) + packer.flush()
     coding = b"gzip" if wbits == 31 else b"deflate"
@@ -155,7 +155,7 @@ BROKEN: dict[str, tuple[list[Step], str]] = {
 
 
 @pytest.mark.parametrize(("steps", "message"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_answer_is_told_as_one(steps: list[Step], message: str) -> None:
+def test_a_broken_answer_is_reported_as_broken(steps: list[Step], message: str) -> None:
     with pytest.raises(StreamBroken, match=message):
         answer_to(steps)
 
@@ -168,7 +168,7 @@ LATE: dict[str, tuple[list[Step], Deadlines, str]] = {
 
 
 @pytest.mark.parametrize(("steps", "deadlines", "message"), LATE.values(), ids=LATE.keys())
-def test_a_late_answer_is_told_as_one(steps: list[Step], deadlines: Deadlines, message: str) -> None:
+def test_a_late_answer_is_reported_as_late(steps: list[Step], deadlines: Deadlines, message: str) -> None:
     with pytest.raises(DeadlinePassed, match=message):
         answer_to(steps, deadlines=deadlines)
 
@@ -194,7 +194,7 @@ def test_bytes_that_keep_coming_keep_the_read_deadline_away() -> None:
     assert answer_to(slow, deadlines=Deadlines(1, 0.2, 10))[0] == [b"x" * 6]
 
 
-def test_a_reader_who_is_slow_misses_nothing_and_makes_nobody_late() -> None:
+def test_a_slow_reader_misses_nothing_and_makes_no_provider_late() -> None:
     body = bytes(range(256)) * 8_000  # more than is buffered, so that the provider has to wait
 
     async def run() -> bytes:
@@ -210,7 +210,7 @@ def test_a_reader_who_is_slow_misses_nothing_and_makes_nobody_late() -> None:
     assert asyncio.run(run()) == body
 
 
-def test_an_answer_that_is_given_up_is_cut() -> None:
+def test_an_unfinished_answer_closes_its_connection() -> None:
     async def run() -> None:
         async with transport_to([HELLO[:-2], Pause(0.05), b"l", Pause(30)]) as (transport, server):
             response = await transport.post(Destination(f"http://127.0.0.1:{server.port}/", {}), {}, b"", PATIENT)
@@ -222,7 +222,7 @@ def test_an_answer_that_is_given_up_is_cut() -> None:
     asyncio.run(run())
 
 
-def test_whoever_is_cancelled_while_waiting_hangs_up_on_the_provider() -> None:
+def test_a_cancelled_request_hangs_up_on_the_provider() -> None:
     async def run() -> None:
         async with transport_to([Pause(0.05), HELLO[:20]]) as (transport, server):
             waiting = asyncio.create_task(fetch(transport, server.port))
@@ -262,10 +262,10 @@ def run_with(transport_use: Callable[[HttpTransport], Awaitable[Outcome]]) -> Ou
     return asyncio.run(run())
 
 
-def test_a_port_where_nobody_listens_is_a_failed_connection() -> None:
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        port = deaf.getsockname()[1]
+def test_a_port_without_a_listener_is_a_failed_connection() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
         with pytest.raises(ConnectFailed, match="no connection"):
             run_with(lambda transport: fetch(transport, port))
 
@@ -311,6 +311,6 @@ def test_a_certificate_that_this_machine_trusts_is_accepted(
         asyncio.run(fetch_encrypted(authority, "127.0.0.1"))
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(authority: trustme.CA) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
     with pytest.raises(ConnectFailed, match="no connection"):
         asyncio.run(fetch_encrypted(authority, "localhost"))
