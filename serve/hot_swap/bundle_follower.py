@@ -121,7 +121,7 @@ class BundleFollower(Collector):
             return self.champion
         try:
             generation = self._generation(wanted)
-            return LiveBundle(wanted, generation, self._switch.laid_out(generation, {}))
+            return LiveBundle(wanted, generation, self._switch.arranged(generation, {}))
         except (RouterError, ServeError) as error:
             self.loader.refuse("champion", wanted, error)
             return self.champion
@@ -139,7 +139,7 @@ class BundleFollower(Collector):
             return None
         try:
             generation = self._generation(wanted)
-            directories = self._switch.laid_out(generation, former)
+            directories = self._switch.arranged(generation, former)
         except (RouterError, ServeError) as error:
             self.loader.refuse(stage, wanted, error)
             return None

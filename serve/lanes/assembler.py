@@ -1,4 +1,7 @@
-"""Makes the lanes of each account: providers whose key is there, the operator's own servers, and the sandbox when there is nothing else."""
+"""Makes the lanes of each account.
+
+They come from providers with a key, from the operator's own servers, and from the sandbox if there is nothing else.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,8 +45,8 @@ class LaneAssembly:
     Args:
         directory: The lanes that answer.
         embeddings: The lanes that make vectors.
-        notices: What the operator should know.
-        signers: Credentials to be kept fresh by whoever runs the gateway.
+        notices: Messages for the operator, such as what was left out.
+        signers: Credentials that have to be renewed while the gateway runs.
     """
 
     directory: LaneDirectory
@@ -56,10 +59,10 @@ class LaneAssembler:
     """Makes the lanes of accounts. Does no network call.
 
     Args:
-        settings: Of the gateway.
-        environment: Where provider keys are looked up.
-        generation: Bundle that lanes are laid out for, until `use` names another one.
-        clock: For prices and the lanes' health.
+        settings: Settings of the gateway.
+        environment: Environment variables; provider keys are looked up there.
+        generation: Bundle that new lanes are arranged for, until `use` names another one.
+        clock: Clock for prices and for the lanes' health.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class LaneAssembler:
 
     @property
     def transports(self) -> tuple[UpstreamTransport, ...]:
-        """What carries the lanes' bytes; to be closed by whoever runs the gateway."""
+        """The clients that carry the lanes' bytes; the gateway closes them when it stops."""
         return (self._http, self._sandbox)
 
     def use(self, generation: Generation) -> None:
@@ -83,7 +86,9 @@ class LaneAssembler:
         self._generation = generation
 
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
-        """Return the lanes of the account that runs the gateway: providers, its own servers, its stored keys; the sandbox when there is nothing else.
+        """Return the lanes of the operator's account: providers, own servers and stored keys.
+
+        The sandbox is added if the settings say so, or if there is nothing else that answers.
 
         Raises:
             ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
@@ -91,17 +96,17 @@ class LaneAssembler:
         connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
         configured = self._configured(connector)
         own = connector.of_stored_keys(stored)
-        found = [*configured.connections, *own.connections]
+        connections = [*configured.connections, *own.connections]
         notices = [*configured.notices, *own.notices]
-        has_answers = any(EMBEDDINGS.name not in connection.endpoints for connection in found)
+        has_answers = any(EMBEDDINGS.name not in connection.endpoints for connection in connections)
         if self._settings.sandbox == "on" or (self._settings.sandbox == "auto" and not has_answers):
             if not has_answers:
                 until = "Until then answers come from the built-in sandbox and are simulated."
                 notices.insert(0, f"{_no_keys_notice(connector.key_names)} {until}")
-            found += self._sandbox_connections()
+            connections += self._sandbox_connections()
         elif not has_answers:
             raise ConfigurationError(f"there is no lane: {_no_keys_notice(connector.key_names)} The sandbox is off.")
-        return self._assembled(found, notices, (*configured.signers, *own.signers))
+        return self._assembled(connections, notices, (*configured.signers, *own.signers))
 
     def of_account(
         self,
@@ -109,12 +114,12 @@ class LaneAssembler:
         hosted_lanes: HostedLanes,
         operators: tuple[LaneDirectories, LaneDirectories],
     ) -> LaneAssembly:
-        """Return the lanes of another account: its stored keys, and the operator's hosted lanes as far as it may use them.
+        """Return the lanes of another account: those of its stored keys, and the hosted lanes that it may use.
 
         Args:
-            stored: Its keys.
-            hosted_lanes: When it may use the operator's.
-            operators: Where the operator's lanes are found, for answers and for vectors: hosted lanes share their health.
+            stored: Its stored keys.
+            hosted_lanes: Condition under which it may use the operator's lanes.
+            operators: Directories of the operator's lanes, for answers and vectors; hosted lanes share their health.
         """
         connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
         own = connector.of_stored_keys(stored)
@@ -131,7 +136,7 @@ class LaneAssembler:
         return self._assembled([*own.connections, *hosted], own.notices, (*own.signers, *configured.signers), operators)
 
     def nothing(self) -> LaneDirectory:
-        """Return the lanes of an account that has none."""
+        """Return the directory of an account that has no lanes."""
         return _directory(
             (), LaneTable.build((), ()), NoQualityModel(self._generation.version), self._generation, self._clock
         )
@@ -144,12 +149,13 @@ class LaneAssembler:
         """
         return read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
 
-    def laid_out(
+    def arrange(
         self, directory: LaneDirectory, generation: Generation, calibrations: Sequence[CalibrationFile]
     ) -> LaneDirectory:
-        """Return lanes that answer as another bundle sees them, sharing what is known of their health and of conversations. Blocks.
+        """Return the same lanes, arranged for another bundle. Blocks.
 
-        The rows stay the same, so that a request that was decided on either directory tells both what became of it.
+        Both directories share the lanes' health and what is known of conversations. The rows stay the same, so what
+        becomes of a request that was decided on one directory is seen in both.
         """
         table = _believed([connection.lane for connection in directory.connections], generation, calibrations)
         bar = Bar(table, generation.read_reference)
@@ -159,7 +165,7 @@ class LaneAssembler:
     def _configured(self, connector: ProviderConnector) -> ProviderConnections:
         """Return the lanes of the settings and of the environment."""
         settings = self._settings
-        found = connector.of_settings(settings, self._environment)
+        configured = connector.of_settings(settings, self._environment)
         servers = server_connections(settings.servers, self._http, self._deadlines, self._clock.now().date())
         reserves = {provider_id for provider_id, configured in settings.providers.items() if configured.is_reserve}
         reserves |= {server.id for server in settings.servers if server.is_reserve}
@@ -167,9 +173,9 @@ class LaneAssembler:
             replace(connection, lane=replace(connection.lane, is_reserve=True))
             if connection.lane.provider in reserves
             else connection
-            for connection in (*found.connections, *servers)
+            for connection in (*configured.connections, *servers)
         )
-        return ProviderConnections(connections, found.notices, found.signers)
+        return ProviderConnections(connections, configured.notices, configured.signers)
 
     def _hosted(self, connection: LaneConnection, *, is_reserve: bool) -> LaneConnection:
         at_cost = connection.lane.price
@@ -184,13 +190,13 @@ class LaneAssembler:
 
     def _assembled(
         self,
-        found: Sequence[LaneConnection],
+        all_connections: Sequence[LaneConnection],
         notices: Sequence[str],
         signers: tuple[Signer, ...],
         hosts: tuple[LaneDirectories, LaneDirectories] | None = None,
     ) -> LaneAssembly:
-        connections = [connection for connection in found if EMBEDDINGS.name not in connection.endpoints]
-        embeddings = [connection for connection in found if EMBEDDINGS.name in connection.endpoints]
+        connections = [connection for connection in all_connections if EMBEDDINGS.name not in connection.endpoints]
+        embeddings = [connection for connection in all_connections if EMBEDDINGS.name in connection.endpoints]
         generation = self._generation
         table = _believed([connection.lane for connection in connections], generation, self.calibrations())
         host, vectors_host = hosts or (None, None)

@@ -7,7 +7,7 @@ from serve.errors import ConfigurationError
 
 
 def capabilities_named(names: Iterable[str], where: str) -> Capability:
-    """Return the flags that the names stand for.
+    """Return the flags with these names.
 
     Raises:
         ConfigurationError: A name is unknown.
@@ -17,6 +17,6 @@ def capabilities_named(names: Iterable[str], where: str) -> Capability:
         try:
             capabilities |= Capability[name.upper()]
         except KeyError as error:
-            known = ", ".join(str(flag.name).lower() for flag in Capability)
-            raise ConfigurationError(f"{where}: unknown capability {name!r}: use some of {known}") from error
+            names_in_use = ", ".join(str(flag.name).lower() for flag in Capability)
+            raise ConfigurationError(f"{where}: unknown capability {name!r}: use some of {names_in_use}") from error
     return capabilities

@@ -8,10 +8,10 @@ from serve.lanes.directory import LaneDirectory
 
 
 class LaneDirectories:
-    """Finds an account's lanes. Replaced account by account while requests under way keep what they began with.
+    """Finds an account's lanes. They are replaced account by account; a request keeps the lanes that it began with.
 
     Args:
-        operators: Those of the account that runs the gateway.
+        operators: Lanes of the account that runs the gateway.
     """
 
     def __init__(self, operators: LaneDirectory) -> None:
@@ -23,7 +23,7 @@ class LaneDirectories:
         return self._by_account[DEFAULT_ACCOUNT]
 
     def by_account(self) -> Mapping[str, LaneDirectory]:
-        """Return all of them."""
+        """Return the lanes of every account, by its name."""
         return self._by_account
 
     def of(self, account: str) -> LaneDirectory:
@@ -38,14 +38,14 @@ class LaneDirectories:
         return directory
 
     def replace(self, account: str, directory: LaneDirectory) -> None:
-        """Use other lanes from now on; what is known of those that stay is taken over."""
+        """Use these lanes from now on. What is known of lanes that were there before is taken over."""
         former = self._by_account.get(account)
         if former is not None:
             directory.adopt(former)
         self._by_account[account] = directory
 
     def swap(self, directories: Mapping[str, LaneDirectory]) -> None:
-        """Use the lanes as another bundle lays them out, all accounts' at once. They share what is known of them with their former selves."""
+        """Use all accounts' lanes as another bundle arranges them. They share their health with the former ones."""
         self._by_account = dict(directories)
 
     def remove(self, account: str) -> None:

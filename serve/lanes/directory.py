@@ -1,4 +1,4 @@
-"""The lanes of this process: what the decision sees of them, and beside it, never inside it, how to reach each one."""
+"""The lanes of one account: the table that a decision sees, and how to reach each lane, which a decision never sees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -29,15 +29,16 @@ class LaneConnection:
 
     Args:
         lane: The lane.
-        endpoints: Dialect that it speaks -> where it answers and where it streams; the first is for callers of dialects that it does not speak.
-        headers: With the provider key, if that is all it takes; never printed.
-        quirks: Where the provider differs from the dialect.
-        transport: Who carries the bytes.
+        endpoints: Dialect that the lane speaks -> its URL for whole answers and its URL for streams. The first dialect
+            is used for callers of a dialect that the lane does not speak.
+        headers: Headers of every request, with the provider key unless requests are signed; never printed.
+        quirks: Differences between the provider and its dialect.
+        transport: Client that carries the bytes.
         deadlines: Limits of one call.
-        terms: How the provider limits, refuses and caches.
-        signer: Adds the credentials to each request; None: the headers have them.
-        hosted_at: What the provider asks of the operator, on whose key the lane runs for an account that is not the operator's; None: the
-            account's own key.
+        terms: Limits, refusals and prompt cache of the provider.
+        signer: Signer that adds credentials to each request; None: the headers have them.
+        hosted_at: Price that the provider charges the operator, if the lane runs on the operator's key for another
+            account; None: it runs on the account's own key.
     """
 
     lane: Lane
@@ -54,7 +55,7 @@ class LaneConnection:
     )
 
     def destination(self, dialect: str, *, is_streaming: bool) -> Destination:
-        """Return where requests of a dialect are posted. It is made once, and lives as long as the connection."""
+        """Return the URL and headers for requests of a dialect; made once, and kept as long as the connection."""
         destination = self._destinations.get((dialect, is_streaming))
         if destination is None:
             destination = Destination(self.endpoints[dialect][is_streaming], self.headers)
@@ -62,27 +63,31 @@ class LaneConnection:
         return destination
 
     def dialect_for(self, caller: str) -> str:
-        """Return the dialect in which this lane is asked on behalf of a caller: the caller's own where it can be."""
+        """Return the dialect in which this lane is asked for a caller: the caller's own, if the lane speaks it."""
         return caller if caller in self.endpoints else next(iter(self.endpoints))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaneDirectory:
-    """All lanes at one moment; replaced whole when prices, lanes or the bundle change, while requests under way keep theirs.
+    """All lanes of an account at one moment.
+
+    It is replaced as a whole when prices, lanes or the bundle change; requests under way keep the one they began with.
 
     Args:
-        table: The lanes as columns, laid out for the quality model.
-        connections: In the rows' order.
+        table: The lanes as columns, arranged for the quality model.
+        connections: Connections of the lanes, in the rows' order.
         health: Cool-downs, limits and speeds.
-        warm_caches: Whose prompt caches hold which conversation.
-        reasoning_affinity: Which lanes can read the reasoning that a conversation carries.
-        price_snapshot_id: Of the prices in the lanes.
-        bar: Solves relative bars for these lanes at these prices.
-        quality_model: Believes something of these lanes; kept with them, so that a request never sees one bundle's beliefs in another one's columns.
-        permissions: What was worked out of virtual keys' patterns so far.
-        quality_shifts: Bundle's version -> what was learned of the lanes since it was trained, shape (n_lanes,), added to the log odds of
-            a good answer; versions of which nothing was learned are absent. Its arrays are replaced whole, never written into.
-        account_coefficients: Bundle's version -> the account's own correction; absent: it has none.
+        warm_caches: Conversations in the lanes' prompt caches.
+        reasoning_affinity: Owners of the reasoning that conversations carry.
+        price_snapshot_id: Id of the prices in the lanes.
+        bar: Solver of relative bars for these lanes at these prices.
+        quality_model: Quality model of the same bundle as the table, so that a request never sees the predictions of
+            one bundle in the columns of another.
+        permissions: Cache: patterns of virtual keys -> lanes that match them.
+        quality_shifts: Version of a bundle -> what was learned of the lanes since it was trained, shape (n_lanes,),
+            added to the log odds of a good answer. A version of which nothing was learned is absent. The arrays are
+            replaced as a whole, never written into.
+        account_coefficients: Version of a bundle -> the account's own correction; a version without one is absent.
     """
 
     table: LaneTable
@@ -99,30 +104,36 @@ class LaneDirectory:
 
     @property
     def router_version(self) -> str:
-        """Of the bundle that decides on these lanes, as logged with every decision."""
+        """Version of the bundle that decides on these lanes; it is logged with every decision."""
         return self.quality_model.version
 
     def with_shifts(self, state: LaneState, quality: Float32s) -> LaneState:
-        """Return a state with what was learned for one prompt, from the trained models' P(good answer), shape (n_trained,)."""
+        """Return a state with what was learned online added for one prompt.
+
+        Args:
+            state: State of the lanes.
+            quality: P(good answer) of the trained models for this prompt, shape (n_trained,).
+        """
         version = self.quality_model.version
         shift, coefficients = self.quality_shifts.get(version), self.account_coefficients.get(version)
         account_shift = None if coefficients is None else coefficients.shift(quality)
         return replace(state, quality_shift=shift, account_shift=account_shift)
 
     def permitted(self, patterns: tuple[str, ...]) -> frozenset[str]:
-        """Return the ids of the lanes that match one of some patterns by their id, their vendor model or their provider.
+        """Return the ids of the lanes whose id, vendor model or provider matches at least one pattern.
 
         Args:
-            patterns: As in file names: `anthropic/*` (the vendor), `groq` (the provider), `openai@work/gpt-5-mini`.
+            patterns: Patterns like those of file names: `anthropic/*` (the vendor), `groq` (the provider),
+                `openai@work/gpt-5-mini` (one lane).
         """
-        known = self.permissions.get(patterns)
-        if known is None:
+        lane_ids = self.permissions.get(patterns)
+        if lane_ids is None:
             lanes = [lane for lane in self.table.lanes if any(_matches(lane, pattern) for pattern in patterns)]
-            known = self.permissions[patterns] = frozenset(lane.lane_id for lane in lanes)
-        return known
+            lane_ids = self.permissions[patterns] = frozenset(lane.lane_id for lane in lanes)
+        return lane_ids
 
     def adopt(self, former: "LaneDirectory") -> None:
-        """Take over what a former directory of the same account knows of lanes that are in both."""
+        """Take over what a former directory of the same account knows of the lanes that are in both."""
         rows = [
             (self.table.index_of[lane_id], row)
             for lane_id, row in former.table.index_of.items()

@@ -1,4 +1,4 @@
-"""Keeps the credentials of all lanes fresh while the gateway runs: of those it began with, and of those whose keys were stored since."""
+"""Renews the credentials of all lanes while the gateway runs, also of lanes whose keys were stored since it began."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _LOOK_S = 0.5
 
 
 class FreshSigners:
-    """Fetches credentials in the background for whichever lanes there are.
+    """Fetches credentials in the background for all present lanes.
 
     Args:
         directories: The lanes of every account, for answers and for vectors.
@@ -20,15 +20,15 @@ class FreshSigners:
         self._directories = directories
         self._tasks: dict[Signer, asyncio.Task[None]] = {}
 
-    def known(self) -> list[Signer]:
-        """Return the signers of the lanes that there are now."""
-        found = (
+    def present(self) -> list[Signer]:
+        """Return the signers of all present lanes, each one once."""
+        signers = (
             connection.signer
             for directories in self._directories
             for directory in list(directories.by_account().values())
             for connection in directory.connections
         )
-        return list(dict.fromkeys(signer for signer in found if signer is not None))
+        return list(dict.fromkeys(signer for signer in signers if signer is not None))
 
     async def follow(self) -> None:
         """Look for new lanes twice a second, until cancelled. Credentials are fetched until `close`.
@@ -52,9 +52,9 @@ class FreshSigners:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _adjust(self) -> None:
-        known = self.known()
-        for signer in [signer for signer in self._tasks if signer not in known]:
+        present = self.present()
+        for signer in [signer for signer in self._tasks if signer not in present]:
             self._tasks.pop(signer).cancel()
-        for signer in known:
+        for signer in present:
             if signer not in self._tasks:
                 self._tasks[signer] = asyncio.create_task(keep_fresh(signer))

@@ -1,4 +1,7 @@
-"""What is known of the lanes at this moment: which ones rest, what is left of their limits, how fast they have been. Written by attempts, read by decisions."""
+"""The state of the lanes at this moment: which ones rest, what is left of their limits, how fast they have been.
+
+Attempts write it, decisions read it.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -22,14 +25,14 @@ _LONGEST_REST_S = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class LaneVitals:
-    """One lane's state in figures, for the explanation and for `/metrics`.
+    """One lane's state in figures, for the explanation of a decision and for `/metrics`.
 
     Args:
-        rests_for_s: How long it still rests; 0: it does not.
-        ttft_ms: Milliseconds to its first token.
-        ms_per_token: Milliseconds per output token.
-        error_rate: Share of recent attempts that it failed, 0..1.
-        requests_left, tokens_left: Of its limits; None: not known.
+        rests_for_s: Seconds that the lane still rests; 0: it does not rest.
+        ttft_ms: Expected milliseconds to its first token.
+        ms_per_token: Expected milliseconds per output token.
+        error_rate: Share of recent attempts that failed, 0..1.
+        requests_left, tokens_left: Rest of its limits; None: not known.
     """
 
     rests_for_s: float
@@ -43,13 +46,14 @@ class LaneVitals:
 class LaneHealth:
     """Cool-downs, limits and speeds of the lanes of one table.
 
-    Rate limits belong to a provider's account, so a limit rests all lanes of its pool; a refused key rests the whole account; a failure
-    rests its lane alone.
+    - A limit belongs to a provider's account, so it rests all lanes of its pool.
+    - A refused provider key rests all lanes of its account.
+    - A failure rests its lane alone.
 
     Args:
         table: The lanes.
-        monotonic: Seconds that only go forward.
-        terms: Of each lane, in the rows' order; None: nothing is known of any.
+        monotonic: Clock, in seconds that only go forward.
+        terms: Terms of each lane, in the rows' order; None: nothing is known of any lane.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class LaneHealth:
         return LaneState(is_cooling, ttft_ms, ms_per_token, error_rate, self._tokens_left(now), self._counts_max_output)
 
     def may_be_asked(self, row: int, tokens: float) -> bool:
-        """Return whether the lane in this row rests neither after a failure nor for want of `tokens`."""
+        """Return whether the lane in this row does not rest and has `tokens` left of its limits."""
         now = self._monotonic()
         if self._rests_until[row] > now or (
             self._requests.is_known and self._requests.left(now)[self._pool_of[row]] < 1
@@ -113,16 +117,16 @@ class LaneHealth:
         return left is None or bool(left[row] >= tokens)
 
     def tokens_counted(self, row: int, prompt_tokens: int, expected_output: float, max_output: int | None) -> float:
-        """Return what the lane's provider will count for a request when it comes in; see `router.eligibility.tokens_counted`."""
+        """Return the tokens that the provider counts for a request; see `router.eligibility.tokens_counted`."""
         counts_most = max_output is not None and self._counts_max_output[row]
         return prompt_tokens + float(max_output if counts_most and max_output is not None else expected_output)
 
     def seconds_until_any(self, tokens: float = 0.0) -> float | None:
-        """Return how long until the first lane that cannot be asked for `tokens` now can be; None: nothing is in the way of any."""
+        """Return the seconds until one more lane can be asked for `tokens`; None: all can be asked now."""
         return shortest_wait(self.seconds_until(row, tokens) for row in range(len(self._rests_until)))
 
     def seconds_until(self, row: int, tokens: float) -> float:
-        """Return how long until the lane in this row can be asked for `tokens`; 0: it can be now."""
+        """Return the seconds until the lane in this row can be asked for `tokens`; 0: it can be asked now."""
         now, pool = self._monotonic(), int(self._pool_of[row])
         rest_s = max(float(self._rests_until[row]) - now, 0.0)
         return max(rest_s, self._requests.seconds_until(pool, 1, now), self._tokens.seconds_until(pool, tokens, now))
@@ -146,38 +150,38 @@ class LaneHealth:
         ]
 
     def note_sent(self, row: int, tokens: float) -> None:
-        """Keep a request's tokens before it is sent."""
+        """Take a request out of the lane's limits before it is sent."""
         now, pool = self._monotonic(), int(self._pool_of[row])
         self._requests.take(pool, 1, now)
         self._tokens.take(pool, tokens, now)
 
     def note_answered(self, row: int, tokens: float, limits: RateLimits | None) -> None:
-        """Learn what the head of a response, or its absence, says of the limits; once for every request sent."""
+        """Note the limits in the head of a response, once for every request; None: no head came, or it says nothing."""
         now, pool = self._monotonic(), int(self._pool_of[row])
         self._requests.answered(pool, 1, None if limits is None else limits.requests, now)
         self._tokens.answered(pool, tokens, None if limits is None else limits.tokens, now)
 
     def note_used(self, row: int, tokens: float, used: float) -> None:
-        """Put back what was kept for a request and not used."""
+        """Put back the tokens that were taken for a request and not used."""
         if not self._counts_max_output[row]:
             self._tokens.settle(int(self._pool_of[row]), tokens, used, self._monotonic())
 
     def note_success(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int) -> None:
-        """Learn from an answer: its speed, and that the lane works."""
+        """Note an answer: its speed, and that the lane works."""
         self._failures[row] = 0
         self._statistics.note_answer(row, ttft_ms, total_ms, completion_tokens, self._monotonic())
 
     def note_slow(self, row: int, waited_ms: float) -> None:
-        """Learn that the first token takes longer than this."""
+        """Note that the first token takes longer than this."""
         self._statistics.note_slow(row, waited_ms, self._monotonic())
 
     def note_limit(self, row: int, retry_after_s: float | None) -> None:
-        """Rest the whole pool of this lane: its provider said that a limit was reached."""
+        """Rest all lanes of the pool: the provider said that a limit was reached."""
         rest_s = DEFAULT_LIMIT_REST_S if retry_after_s is None else retry_after_s
         self._rest(self._pool_rows[row], rest_s)
 
     def note_refused_credentials(self, row: int) -> None:
-        """Rest the whole account of this lane: its provider key was refused, or has no credit left."""
+        """Rest all lanes of the account: its provider key was refused, or has no credit left."""
         self._rest(self._account_rows[row], _LONGEST_FAILURE_REST_S)
 
     def note_failure(self, row: int, retry_after_s: float | None = None) -> None:
@@ -188,7 +192,10 @@ class LaneHealth:
         self._rest([row], max(rest_s, retry_after_s or 0.0))
 
     def _tokens_left(self, now: float) -> Floats | None:
-        """Return the tokens that a request may need, per lane; a full bucket takes any request, for the provider to judge. None: unlimited."""
+        """Return the tokens that a request may need, per lane; None: no limit is known.
+
+        Infinite while the limit is unused: then a request of any size is sent, and the provider decides.
+        """
         if not self._tokens.is_known:
             return None
         left = self._tokens.left(now)
@@ -207,7 +214,7 @@ def shortest_wait(waits_s: Iterable[float]) -> float | None:
 
 
 def _rows_that_share(names: Sequence[str]) -> list[list[int]]:
-    """Return for every row the rows of the same name, itself among them."""
+    """Return for every row the rows with the same name, its own included."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(names):
         rows[name].append(row)

@@ -22,11 +22,11 @@ Host = tuple[LaneTable, LaneHealth]
 class HostedLaneHealth:
     """Cool-downs, limits and speeds of one account's lanes, with the methods of `LaneHealth`.
 
-    Lanes on the account's own keys have a health of their own. A hosted lane has that of the operator's lane of the same id: a limit of
-    the operator's key is one pool, whichever account uses it up, so what one attempt learns rests the lane for all accounts.
+    Lanes on the account's own keys have a health of their own. A hosted lane has that of the operator's lane of the
+    same id: a limit of the operator's key is one pool for all accounts, so one attempt rests the lane for all of them.
 
     Args:
-        table, monotonic, terms: As in `LaneHealth`.
+        table, monotonic, terms: The same as for `LaneHealth`.
         hosted: Whether each row is hosted, in the rows' order.
         host: Returns the operator's lanes as they are now; their table may be another one later.
     """
@@ -134,7 +134,7 @@ class HostedLaneHealth:
         return (self.own, row) if host_row is None else (host, host_row)
 
     def _host_health(self) -> LaneHealth:
-        """Return the operator's health; find the rows of the hosted lanes again if the operator's table was replaced."""
+        """Return the operator's health. If the operator's table was replaced, find the hosted lanes in it again."""
         table, health = self._host()
         if table is not self._host_table:
             self._host_rows = [None if lane_id is None else table.index_of.get(lane_id) for lane_id in self._hosted_ids]

@@ -1,4 +1,4 @@
-"""How the lanes fare, for Prometheus: read when somebody asks, at no cost in between."""
+"""The state of the lanes for Prometheus; it is read when a scrape asks for it, and costs nothing in between."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,21 +10,41 @@ from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.health import LaneVitals
 
-_GAUGES: tuple[tuple[str, str, Callable[[LaneVitals], float | None]], ...] = (
-    ("llmdeal_lane_rest_seconds", "How long a lane still rests after a limit or a failure; 0: it does not.", lambda vitals: vitals.rests_for_s),
-    ("llmdeal_lane_ttft_seconds", "Expected time to first token; the recent past counts most.", lambda vitals: vitals.ttft_ms / 1_000),
-    ("llmdeal_lane_seconds_per_token", "Expected time per output token.", lambda vitals: vitals.ms_per_token / 1_000),
-    ("llmdeal_lane_error_rate", "Share of recent attempts that failed, 0 to 1.", lambda vitals: vitals.error_rate),
-    ("llmdeal_lane_requests_left", "Requests left of the account's limit; absent: not known.", lambda vitals: vitals.requests_left),
-    ("llmdeal_lane_tokens_left", "Tokens left of the account's limit; absent: not known.", lambda vitals: vitals.tokens_left),
-)  # fmt: skip
+_GAUGES: dict[str, tuple[str, Callable[[LaneVitals], float | None]]] = {
+    "llmdeal_lane_rest_seconds": (
+        "How long a lane still rests after a limit or a failure; 0: it does not.",
+        lambda vitals: vitals.rests_for_s,
+    ),
+    "llmdeal_lane_ttft_seconds": (
+        "Expected time to first token; the recent past counts most.",
+        lambda vitals: vitals.ttft_ms / 1_000,
+    ),
+    "llmdeal_lane_seconds_per_token": (
+        "Expected time per output token.",
+        lambda vitals: vitals.ms_per_token / 1_000,
+    ),
+    "llmdeal_lane_error_rate": (
+        "Share of recent attempts that failed, 0 to 1.",
+        lambda vitals: vitals.error_rate,
+    ),
+    "llmdeal_lane_requests_left": (
+        "Requests left of the account's limit; absent: not known.",
+        lambda vitals: vitals.requests_left,
+    ),
+    "llmdeal_lane_tokens_left": (
+        "Tokens left of the account's limit; absent: not known.",
+        lambda vitals: vitals.tokens_left,
+    ),
+}
+_SHIFT_HELP = "What was learned online of a lane's log odds of a good answer, beyond the bundle; absent: nothing."
 
 
 class LaneMetrics(Collector):
     """Collects the state of all lanes.
 
     Args:
-        directories: Of answers and of vectors; lanes of accounts other than the operator's are labelled `account/lane`.
+        directories: Lanes for answers and for vectors. A lane of the operator is labelled `lane`, a lane of another
+            account `account/lane`.
     """
 
     def __init__(self, directories: Sequence[LaneDirectories]) -> None:
@@ -38,8 +58,8 @@ class LaneMetrics(Collector):
             for account, directory in list(directories.by_account().items())
             for lane_id, vital in zip(directory.table.lane_ids, directory.health.vitals(), strict=True)
         ]
-        for name, told, figure in _GAUGES:
-            gauge = GaugeMetricFamily(name, told, labels=["lane"])
+        for name, (description, figure) in _GAUGES.items():
+            gauge = GaugeMetricFamily(name, description, labels=["lane"])
             for lane_id, vital in vitals:
                 if (value := figure(vital)) is not None:
                     gauge.add_metric([lane_id], value)
@@ -47,8 +67,7 @@ class LaneMetrics(Collector):
         yield self._shifts()
 
     def _shifts(self) -> GaugeMetricFamily:
-        told = "What was learned online of a lane's log odds of a good answer, beyond the bundle; absent: nothing."
-        gauge = GaugeMetricFamily("llmdeal_lane_quality_shift", told, labels=["lane", "router_version"])
+        gauge = GaugeMetricFamily("llmdeal_lane_quality_shift", _SHIFT_HELP, labels=["lane", "router_version"])
         for directories in self._directories:
             for account, directory in list(directories.by_account().items()):
                 for version, shifts in list(directory.quality_shifts.items()):

@@ -1,4 +1,4 @@
-"""The quality model of lanes that are not rated: those that make vectors."""
+"""The quality model of lanes without quality: those that make vectors."""
 
 import numpy as np
 

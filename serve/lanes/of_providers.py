@@ -1,4 +1,7 @@
-"""Lanes of the providers whose key is there: rows of the catalogue, keys of the environment, of the settings or of the vault, prices of the day."""
+"""Lanes of the providers that have a key, made from the rows of the catalogue and the prices of the day.
+
+A key comes from the environment, from the settings or from the vault.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,12 +33,12 @@ _MOST_ASKED_FOR = ("openai", "openrouter", "groq", "together")
 
 @dataclass(frozen=True, slots=True)
 class ProviderConnections:
-    """What `ProviderConnector` found.
+    """The lanes that `ProviderConnector` made.
 
     Args:
-        connections: One per model and provider whose key is there.
-        notices: What was left out, and why.
-        signers: Whose credentials have to be kept fresh.
+        connections: Connections, one for each model of each provider with a key.
+        notices: Messages for the operator: what was left out, and why.
+        signers: Signers with credentials that have to be renewed.
     """
 
     connections: tuple[LaneConnection, ...]
@@ -47,9 +50,9 @@ class ProviderConnector:
     """Makes the lanes of accounts at providers, by the catalogue and the prices of one day. Does no network call.
 
     Args:
-        transport: Carries their bytes.
-        deadlines: Of one call.
-        now: For prices.
+        transport: Client that carries the lanes' bytes.
+        deadlines: Limits of one call.
+        now: Moment at which prices are looked up.
 
     Raises:
         ConfigurationError: A row of the catalogue is malformed.
@@ -63,18 +66,18 @@ class ProviderConnector:
 
     @property
     def key_names(self) -> tuple[str, ...]:
-        """Environment variables that would add providers, those most asked for first."""
-        asked = sorted(
+        """Environment variables that would add providers, those in most demand first."""
+        rows = sorted(
             (row for row in self._rows if row.needs_key and row.credentials == "key"),
             key=lambda row: (
                 _MOST_ASKED_FOR.index(row.id) if row.id in _MOST_ASKED_FOR else len(_MOST_ASKED_FOR),
                 row.id,
             ),
         )
-        return tuple(row.key_env[0] for row in asked)
+        return tuple(row.key_env[0] for row in rows)
 
     def of_settings(self, settings: Settings, environment: Mapping[str, str]) -> ProviderConnections:
-        """Return the lanes of every provider whose key is in the environment or in the settings.
+        """Return the lanes of every provider that has a key in the environment or in the settings.
 
         Raises:
             ConfigurationError: The settings name an unknown provider or region, or credentials that cannot be used.
@@ -85,12 +88,12 @@ class ProviderConnector:
         return self._connect_all(accounts, notices)
 
     def of_stored_keys(self, keys: Sequence[OpenedProviderKey]) -> ProviderConnections:
-        """Return the lanes of stored keys; what cannot be used is left out with a notice, so that one bad key stops nothing."""
-        known = {row.id: row for row in self._rows}
+        """Return the lanes of stored keys. A key that cannot be used is left out, and a notice says why."""
+        row_of = {row.id: row for row in self._rows}
         notices: list[str] = []
         accounts = []
         for opened in keys:
-            row = known.get(opened.key.provider)
+            row = row_of.get(opened.key.provider)
             if row is None:
                 notices.append(
                     f"{opened.key.provider}: no such provider any more; its stored key {opened.key.name!r} is left out."
@@ -102,16 +105,15 @@ class ProviderConnector:
     def _connect_all(self, accounts: Sequence[ProviderAccount], notices: list[str]) -> ProviderConnections:
         connections: list[LaneConnection] = []
         for account in accounts:
-            found = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
+            vectors = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
             lanes = [
                 *_catalogue_lanes(account, self._catalogue, self._prices, notices),
                 *_own_lanes(account, self._now),
             ]
             if not lanes:
-                notices.append(
-                    f"{account.row.name}: no model is listed for it; list yours under [[providers.{account.row.id}.models]]."
-                )
-            connections += found
+                table = f"[[providers.{account.row.id}.models]]"
+                notices.append(f"{account.row.name}: no model is listed for it; list yours under {table}.")
+            connections += vectors
             connections += [
                 _connect(account, lane, self._catalogue, self._transport, self._deadlines) for lane in lanes
             ]
@@ -156,11 +158,12 @@ def _connect(
 
 
 def _check_known(settings: Settings, rows: tuple[ProviderRow, ...]) -> None:
-    known = {row.id for row in rows}
+    ids = {row.id for row in rows}
     for provider_id in settings.providers:
-        if provider_id not in known:
+        if provider_id not in ids:
             raise ConfigurationError(
-                f"providers.{provider_id}: unknown; known are {', '.join(sorted(known))}; a server of your own goes under [[servers]]"
+                f"providers.{provider_id}: unknown; known are {', '.join(sorted(ids))}; "
+                "a server of your own goes under [[servers]]"
             )
 
 
@@ -171,7 +174,7 @@ def _embedding_connections(
     transport: UpstreamTransport,
     deadlines: Deadlines,
 ) -> Iterator[LaneConnection]:
-    """Yield the embedding models that the catalogue knows at a provider."""
+    """Yield the embedding models that the catalogue lists for a provider."""
     row = account.row
     for model in catalogue.models:
         model_id = model.offers.get(row.id)
@@ -236,7 +239,10 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
 
 
 def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
-    """Models that the operator lists for a provider: deployments of Azure, models of Ollama, what the catalogue does not know yet."""
+    """Yield the lanes of models that the operator lists for a provider.
+
+    Examples: deployments of Azure, models of Ollama, models that the catalogue does not list yet.
+    """
     for served in account.configured.models:
         lane = lane_of_server_model(
             account.row.id,
@@ -251,7 +257,7 @@ def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
 
 
 def scaled(price: Price, factor: Decimal, reason: str = "for the region") -> Price:
-    """Return a price times a factor; its source says why."""
+    """Return a price times a factor. The price's source then names the factor and the reason."""
     if factor == 1:
         return price
 

@@ -1,4 +1,4 @@
-"""What a provider's headers say of its limits, read from every provider's names and told to callers under OpenAI's."""
+"""The rate-limit headers: read under the names of every provider, and passed to callers under OpenAI's names."""
 
 import math
 import re
@@ -12,11 +12,11 @@ _Kind = Literal["limit", "remaining", "reset"]
 
 _KINDS: tuple[_Kind, ...] = ("limit", "remaining", "reset")
 _UNITS: tuple[Unit, ...] = ("requests", "tokens")
-# Windows that a request's tokens cannot be held against: answers alone, or a plan's other clock.
+# Windows that do not limit the tokens of a request: those that count answers alone, or the usage of a plan.
 _OTHER_WINDOWS = ("output", "generated", "usage_based", "unified")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
 _DURATION_UNITS_S = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-# Numbers above these are moments, in seconds or milliseconds since 1970, and not durations.
+# A number above these is not a duration but a moment, in seconds or milliseconds since 1970.
 _LEAST_EPOCH_S = 1e9
 _LEAST_EPOCH_MS = 1e11
 
@@ -26,8 +26,8 @@ class Window:
     """One limit of a provider's account.
 
     Args:
-        limit: What the full window holds; None: not said.
-        remaining: What is left of it now; None: not said.
+        limit: Size of the full window; None: not said.
+        remaining: Rest of it now; None: not said.
         reset_s: Seconds until it is full again; None: not said.
     """
 
@@ -38,23 +38,28 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What the headers of one response say; None: nothing about this unit."""
+    """The limits in the headers of one response; None: nothing was said about this unit."""
 
     requests: Window | None
     tokens: Window | None
 
 
 def read_rate_limits(headers: Mapping[str, str], now: Callable[[], datetime]) -> RateLimits | None:
-    """Return the limits, or None where no header speaks of them.
+    """Return the limits that the headers name; None: they name none.
 
-    Where a provider tells several windows of a unit (per minute and per day; input tokens and all tokens), the plain one counts, else
-    the one with the least left. Read: OpenAI, Groq, Mistral, Azure and Together `x-ratelimit-remaining-tokens`; Cerebras
-    `x-ratelimit-remaining-tokens-minute`; Fireworks `x-ratelimit-remaining-tokens-prompt`; OpenRouter `x-ratelimit-remaining`; Anthropic
-    `anthropic-ratelimit-tokens-remaining` (names from shared documentation of these providers, read 2026-11-23).
+    Some providers send several windows of a unit (per minute and per day; input tokens and all tokens). Then the plain
+    one counts, else the one with the least left. Names that are read (by these providers' documentation of
+    2026-11-23):
+
+    - OpenAI, Groq, Mistral, Azure and Together: `x-ratelimit-remaining-tokens`
+    - Cerebras: `x-ratelimit-remaining-tokens-minute`
+    - Fireworks: `x-ratelimit-remaining-tokens-prompt`
+    - OpenRouter: `x-ratelimit-remaining`
+    - Anthropic: `anthropic-ratelimit-tokens-remaining`
 
     Args:
-        headers: By name in lower case.
-        now: For resets that are moments.
+        headers: Headers by name in lower case.
+        now: Clock for resets that are moments.
     """
     windows: dict[Unit, dict[str, dict[_Kind, str]]] = {}
     for name, text in headers.items():
@@ -69,7 +74,7 @@ def read_rate_limits(headers: Mapping[str, str], now: Callable[[], datetime]) ->
 
 
 def rate_limit_headers(limits: RateLimits) -> Iterator[tuple[str, str]]:
-    """Yield `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset is a duration, as at OpenAI: `0.25s`, `360s`."""
+    """Yield `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`; a reset is a duration: `0.25s`, `360s`."""
     for unit, window in (("requests", limits.requests), ("tokens", limits.tokens)):
         if window is None:
             continue
@@ -82,7 +87,10 @@ def rate_limit_headers(limits: RateLimits) -> Iterator[tuple[str, str]]:
 
 
 def _parse_name(name: str) -> tuple[Unit, str, _Kind] | None:
-    """Return (unit, window, kind) of a header: `x-ratelimit-remaining-tokens-minute` is ("tokens", "tokens-minute", "remaining")."""
+    """Return (unit, window, kind) of a header; None: it is about no window of a request.
+
+    Example: `x-ratelimit-remaining-tokens-minute` gives ("tokens", "tokens-minute", "remaining").
+    """
     family, _, rest = name.partition("ratelimit-")
     parts = rest.split("-")
     kind = parts.pop(0) if family == "x-" else parts.pop()
@@ -93,12 +101,12 @@ def _parse_name(name: str) -> tuple[Unit, str, _Kind] | None:
     return None if unit is None else (unit, window, kind)
 
 
-def _tightest(told: Mapping[str, Mapping[_Kind, str]], now: datetime) -> Window | None:
-    windows = {name: _window(texts, now) for name, texts in told.items()}
-    known = {name: window for name, window in windows.items() if window != Window()}
-    plain = next((known[name] for name in _UNITS if name in known), None)
+def _tightest(texts_of: Mapping[str, Mapping[_Kind, str]], now: datetime) -> Window | None:
+    windows = {name: _window(texts, now) for name, texts in texts_of.items()}
+    windows = {name: window for name, window in windows.items() if window != Window()}
+    plain = next((windows[name] for name in _UNITS if name in windows), None)
     return plain or min(
-        known.values(), key=lambda window: math.inf if window.remaining is None else window.remaining, default=None
+        windows.values(), key=lambda window: math.inf if window.remaining is None else window.remaining, default=None
     )
 
 
@@ -116,16 +124,19 @@ def _number(text: str | None) -> float | None:
 
 
 def _seconds_until(reset: str, now: datetime) -> float | None:
-    """Return the seconds of `6m0s`, `250ms`, `12.5`, `1732406400`, `1732406400000` or `2026-11-23T12:00:00Z`; None: none of these."""
+    """Return the seconds until a reset; None: its form is unknown.
+
+    Forms: `6m0s`, `250ms`, `12.5`, `1732406400`, `1732406400000`, `2026-11-23T12:00:00Z`.
+    """
     number = _number(reset)
     if number is not None:
         if number < _LEAST_EPOCH_S:
             return number
         moment_s = number / 1_000 if number >= _LEAST_EPOCH_MS else number
         return max(moment_s - now.timestamp(), 0.0)
-    found = _DURATION.fullmatch(reset)
-    if found and reset:
-        parts = [_number(part) or 0.0 for part in found.groups()]
+    match = _DURATION.fullmatch(reset)
+    if match and reset:
+        parts = [_number(part) or 0.0 for part in match.groups()]
         return sum(part * unit for part, unit in zip(parts, _DURATION_UNITS_S, strict=True))
     try:
         at = datetime.fromisoformat(reset)

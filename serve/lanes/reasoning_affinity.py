@@ -4,10 +4,12 @@ Vendors differ:
 
 - Claude: a signature holds wherever Claude runs (Anthropic's API, Bedrock, Vertex).
 - Gemini: a signature holds at the service that gave it. The Gemini API and Vertex refuse each other's signatures.
-- OpenAI: only the account that the reasoning was encrypted for can read it, with any of its models. An Azure resource is an account of its own.
+- OpenAI: only the account that the reasoning was encrypted for can read it, with any of its models. An Azure resource
+  is an account of its own.
 
-Sources, read 2026-11-24: `canonical_system` of the Anthropic, Google and OpenAI providers in the package pydantic-ai-slim 2.68.0; for
-accounts, the trials in github.com/BerriAI/litellm/pull/27703 and github.com/openai/codex/issues/3573.
+Sources, read 2026-11-24: `canonical_system` of the Anthropic, Google and OpenAI providers in the package
+pydantic-ai-slim 2.68.0; for accounts, the trials in github.com/BerriAI/litellm/pull/27703 and
+github.com/openai/codex/issues/3573.
 """
 
 from collections import OrderedDict
@@ -50,7 +52,7 @@ class ReasoningAffinity:
                 self._owners.popitem(last=False)
 
     def readers(self, conversation_id: str, required: Capability) -> frozenset[str] | None:
-        """Return the ids of the lanes that can read the reasoning of a conversation; None: any lane can, or it is not known which.
+        """Return the ids of the lanes that can read the reasoning of a conversation; None: all can, or it is not known.
 
         Args:
             conversation_id: Conversation of the request.

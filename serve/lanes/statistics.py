@@ -7,10 +7,10 @@ import numpy as np
 from router.lane_table import Floats
 
 HALF_LIFE_S = 600.0
-"""What was seen ten minutes ago counts half."""
-# Never more than twenty observations' worth, so that a lane that changes is known again after a few dozen answers.
+"""An observation of ten minutes ago counts half."""
+# The weight of at most twenty observations, so that a changed lane is measured again after a few dozen answers.
 _LARGEST_WEIGHT = 20.0
-# A single measured speed counts for more than an assumed one; a single failure is not yet a failing lane.
+# One measured speed counts more than an assumed one; one failure does not make a failing lane.
 _TYPICAL_WEIGHT = 0.1
 _NO_ERROR_WEIGHT = 4.0
 
@@ -19,8 +19,8 @@ class DecayedMeans:
     """One figure per lane: a mean whose observations lose half their weight with every half-life.
 
     Args:
-        prior: What is believed before anything was seen, shape (n_lanes,).
-        prior_weight: How many observations that belief is worth.
+        prior: Values before anything was observed, shape (n_lanes,).
+        prior_weight: Number of observations that the prior counts as.
     """
 
     def __init__(self, prior: Floats, prior_weight: float) -> None:
@@ -31,14 +31,14 @@ class DecayedMeans:
         self._at_s = np.zeros(len(prior))
 
     def adopt(self, former: "DecayedMeans", rows: Sequence[tuple[int, int]]) -> None:
-        """Take over what was seen of lanes, as (row here, row there)."""
+        """Take over the observations of lanes, as (row here, row there)."""
         for row, former_row in rows:
             self._mean[row] = former._mean[former_row]
             self._weight[row] = former._weight[former_row]
             self._at_s[row] = former._at_s[former_row]
 
     def note(self, row: int, value: float, now_s: float) -> None:
-        """Take one observation in."""
+        """Add one observation."""
         weight = self._weight[row] * 0.5 ** ((now_s - self._at_s[row]) / HALF_LIFE_S)
         weight = min(weight, _LARGEST_WEIGHT - 1)
         self._mean[row] = (self._mean[row] * weight + value) / (weight + 1)
@@ -46,7 +46,7 @@ class DecayedMeans:
         self._at_s[row] = now_s
 
     def read(self, now_s: float) -> Floats:
-        """Return the figures, shape (n_lanes,): what was seen, drawn towards the prior as it fades."""
+        """Return the means, shape (n_lanes,); as observations lose weight, a mean moves back to its prior."""
         weight = self._weight * np.exp2((self._at_s - now_s) / HALF_LIFE_S)
         return (self._mean * weight + self._prior * self._prior_weight) / (weight + self._prior_weight)
 
@@ -55,10 +55,10 @@ class LaneStatistics:
     """Speeds and failures of all lanes.
 
     Args:
-        typical_ttft_ms, typical_ms_per_token: What is believed of a lane that was never timed, shape (n_lanes,).
+        typical_ttft_ms, typical_ms_per_token: Assumed speeds of lanes that were never timed, shape (n_lanes,).
     """
 
-    # Reading costs a few microseconds, so decisions in quick succession share one reading.
+    # To read costs a few microseconds, so decisions shortly after each other share one reading.
     _FRESH_S = 0.1
 
     def __init__(self, typical_ttft_ms: Floats, typical_ms_per_token: Floats) -> None:
@@ -73,29 +73,29 @@ class LaneStatistics:
         )
 
     def adopt(self, former: "LaneStatistics", rows: Sequence[tuple[int, int]]) -> None:
-        """Take over what was seen of lanes, as (row here, row there)."""
+        """Take over the observations of lanes, as (row here, row there)."""
         self._ttft_ms.adopt(former._ttft_ms, rows)
         self._ms_per_token.adopt(former._ms_per_token, rows)
         self._error_rate.adopt(former._error_rate, rows)
 
     def note_answer(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int, now_s: float) -> None:
-        """Learn from an answer: that the lane works, and how fast."""
+        """Note an answer: the lane works, and this fast."""
         self._error_rate.note(row, 0.0, now_s)
         self._ttft_ms.note(row, ttft_ms, now_s)
         if completion_tokens > 1:
             self._ms_per_token.note(row, max(total_ms - ttft_ms, 0.0) / completion_tokens, now_s)
 
     def note_slow(self, row: int, waited_ms: float, now_s: float) -> None:
-        """Learn that an answer had not begun after so long; says nothing where the lane is known to be slower than that."""
+        """Note that an answer had not begun after so long; ignored if the lane is expected to take longer anyway."""
         if waited_ms > self._ttft_ms.read(now_s)[row]:
             self._ttft_ms.note(row, waited_ms, now_s)
 
     def note_error(self, row: int, now_s: float) -> None:
-        """Learn from an attempt that gave no answer for a reason that lies with the lane."""
+        """Note an attempt that failed for a reason that lies with the lane."""
         self._error_rate.note(row, 1.0, now_s)
 
     def read(self, now_s: float) -> tuple[Floats, Floats, Floats]:
-        """Return (milliseconds to the first token, milliseconds per token, share of failures 0..1), each of shape (n_lanes,)."""
+        """Return (ms to the first token, ms per token, share of failures 0..1), each of shape (n_lanes,)."""
         if now_s - self._read_at_s >= self._FRESH_S:
             self._reading = (self._ttft_ms.read(now_s), self._ms_per_token.read(now_s), self._error_rate.read(now_s))
             self._read_at_s = now_s

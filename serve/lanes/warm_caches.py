@@ -1,4 +1,4 @@
-"""Which lanes' prompt caches hold a conversation, so that staying there can be priced."""
+"""Which lanes' prompt caches hold a conversation, so that a decision can price staying on its lane."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from serve.upstream.prompt_cache import PromptCache
 
 _MOST_CONVERSATIONS = 20_000
 _ONE_HOUR_S = 3_600.0
-# Until answers tell: a cache that should be warm is found warm every other time.
+# Until answers were seen: a cache that should hold the prompt does so every second time.
 _ASSUMED_HIT_SHARE = 0.5
 _ASSUMED_HIT_WEIGHT = 2.0
 
@@ -25,11 +25,13 @@ class _Warm:
 
 
 class WarmCaches:
-    """Remembers what each lane's prompt cache was last given of each conversation; of this process, bounded.
+    """Remembers how much of each conversation each lane's prompt cache holds.
+
+    It is kept in this process alone, for the 20,000 conversations that were answered last.
 
     Args:
-        caches: Of each lane, in the rows' order; None: it has none, or nobody says how it works.
-        monotonic: Seconds that only go forward.
+        caches: Terms of each lane's prompt cache, in the rows' order; None: it has none, or its terms are not known.
+        monotonic: Clock, in seconds that only go forward.
     """
 
     def __init__(self, caches: Sequence[PromptCache | None], monotonic: Callable[[], float]) -> None:
@@ -40,19 +42,19 @@ class WarmCaches:
 
     def adopt(self, former: "WarmCaches", row_here: Mapping[int, int]) -> None:
         """Take over the conversations of a former table, as row there -> row here."""
-        for conversation_id, known in former._warm.items():
-            kept = {row_here[row]: warm for row, warm in known.items() if row in row_here}
+        for conversation_id, warm_rows in former._warm.items():
+            kept = {row_here[row]: warm for row, warm in warm_rows.items() if row in row_here}
             if kept:
                 self._warm[conversation_id] = kept
         self._hit_share.adopt(former._hit_share, [(here, there) for there, here in row_here.items()])
 
     def expected_tokens(self, conversation_id: str, prompt_tokens: int) -> Floats | None:
-        """Return how many of the prompt's tokens each lane is expected to find in its cache, shape (n_lanes,); None: no lane any."""
-        known = self._warm.get(conversation_id)
-        if known is None:
+        """Return the prompt tokens that each lane should find in its cache, shape (n_lanes,); None: no lane any."""
+        warm_rows = self._warm.get(conversation_id)
+        if warm_rows is None:
             return None
         now = self._monotonic()
-        alive = {row: warm for row, warm in known.items() if warm.until_s > now}
+        alive = {row: warm for row, warm in warm_rows.items() if warm.until_s > now}
         if not alive:
             del self._warm[conversation_id]
             return None
@@ -62,13 +64,13 @@ class WarmCaches:
         return tokens * self._hit_share.read(now)
 
     def note_answer(self, conversation_id: str, row: int, usage: TokenUsage) -> None:
-        """Learn from an answer what the lane's cache holds now, and whether it held what it was expected to."""
+        """Note what the lane's cache holds after an answer, and whether it held before what was expected."""
         cache = self._caches[row]
         if cache is None or usage.is_estimated:
             return
         now = self._monotonic()
-        known = self._warm.get(conversation_id, {})
-        before = known.get(row)
+        warm_rows = self._warm.get(conversation_id, {})
+        before = warm_rows.get(row)
         if before is not None and before.until_s > now:
             self._hit_share.note(
                 row, min(usage.cached_tokens / max(min(before.tokens, usage.prompt_tokens), 1), 1.0), now
@@ -77,7 +79,7 @@ class WarmCaches:
         if held < cache.least_tokens or held == 0:
             return
         lifetime_s = _ONE_HOUR_S if usage.cache_write_1h_tokens else cache.lifetime_s
-        self._warm[conversation_id] = {**known, row: _Warm(held, now + lifetime_s)}
+        self._warm[conversation_id] = {**warm_rows, row: _Warm(held, now + lifetime_s)}
         self._warm.move_to_end(conversation_id)
         if len(self._warm) > _MOST_CONVERSATIONS:
             self._warm.popitem(last=False)

@@ -125,7 +125,7 @@ class HttpTransport:
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
-        """Return the TLS context with the certificates that this machine trusts. It takes megabytes, so it is made late."""
+        """Return the TLS context, with the certificates that this machine trusts. It takes megabytes: made when needed."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls

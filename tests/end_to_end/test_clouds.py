@@ -82,7 +82,7 @@ def signature_of(headers: dict[str, str], path: str, body: bytes) -> str:
 
 def wait_for_credentials(gateway: GatewayThread) -> None:
     """The gateway fetches credentials in the background; do so here too, so that no test depends on who is quicker."""
-    for signer in gateway.background("credentials").known():
+    for signer in gateway.background("credentials").present():
         signer.refresh()
 
 

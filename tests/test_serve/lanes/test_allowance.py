@@ -21,7 +21,7 @@ def hundred() -> Allowances:
     return allowances
 
 
-def test_nothing_is_known_until_somebody_says_something() -> None:
+def test_no_limit_is_known_before_settings_or_a_provider_name_one() -> None:
     allowances = Allowances(2)
     allowances.take(0, 1e9, 0.0)
     assert not allowances.is_known
@@ -44,7 +44,7 @@ def test_what_was_not_used_is_put_back(hundred: Allowances) -> None:
     assert left(hundred) == 80
 
 
-def test_the_providers_figure_replaces_ours_but_for_what_it_cannot_know_yet(hundred: Allowances) -> None:
+def test_the_providers_figure_replaces_ours_less_what_is_still_pending(hundred: Allowances) -> None:
     hundred.take(0, 10, 0.0)
     hundred.take(0, 30, 0.0)  # still on its way when the first one is answered
     hundred.answered(0, 10, Window(1_000, 500, 50.0), 1.0)
@@ -55,7 +55,7 @@ def test_the_providers_figure_replaces_ours_but_for_what_it_cannot_know_yet(hund
     assert left(hundred, 2.0) == 500
 
 
-def test_where_the_provider_keeps_the_books_nothing_is_put_back(hundred: Allowances) -> None:
+def test_nothing_is_put_back_once_the_providers_figures_count(hundred: Allowances) -> None:
     hundred.take(0, 60, 0.0)
     hundred.answered(0, 60, Window(100, 40, 36.0), 0.0)
     hundred.settle(0, 60, 20, 0.0)

@@ -56,7 +56,7 @@ def test_a_limit_rests_every_lane_of_the_account_for_as_long_as_the_provider_say
     assert health.seconds_until_any() is None
 
 
-def test_a_limit_without_a_word_on_how_long_rests_the_default(health: LaneHealth, clock: StillClock) -> None:
+def test_a_limit_without_a_time_to_wait_rests_the_default(health: LaneHealth, clock: StillClock) -> None:
     health.note_limit(0, None)
     clock.seconds += DEFAULT_LIMIT_REST_S - 0.1
     assert cooling(health)[0]
@@ -150,7 +150,7 @@ def test_failures_are_forgotten_as_time_goes_by(health: LaneHealth, clock: Still
     assert health.vitals()[1].error_rate == 0
 
 
-def test_a_lane_that_was_too_slow_to_be_waited_for_is_known_to_be_slow(health: LaneHealth, clock: StillClock) -> None:
+def test_a_lane_that_was_given_up_as_slow_is_expected_to_be_slow(health: LaneHealth, clock: StillClock) -> None:
     health.note_slow(0, 9_000.0)
     health.note_slow(1, 1.0)  # says nothing: it was believed to be slower than that
     clock.seconds += 1
@@ -168,15 +168,15 @@ def test_a_lane_that_was_too_slow_to_be_waited_for_is_known_to_be_slow(health: L
         (503, "insufficient_quota", {}, "upstream_503", "lane"),
     ],
 )
-def test_a_provider_may_mean_something_of_its_own(
+def test_a_refusal_may_mean_something_else_than_its_status(
     status: int, text: str, headers: dict[str, str], code: str, rest: str
 ) -> None:
-    known = [
+    refusals = [
         Refusal(429, "insufficient_quota", "no_credit"),
         Refusal(429, "ModelNotReady", "full"),
         Refusal(400, "budget", "no_credit"),
     ]
-    verdict = judge_refusal(status, text, headers, known)
+    verdict = judge_refusal(status, text, headers, refusals)
     assert (verdict.code, verdict.rest, verdict.may_fall_back) == (code, rest, True)
 
 

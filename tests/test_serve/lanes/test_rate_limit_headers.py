@@ -91,7 +91,7 @@ def test_limits_are_read_from_every_providers_names(
             assert got.reset_s == (None if wanted.reset_s is None else pytest.approx(wanted.reset_s))
 
 
-def test_anthropics_limits_are_told_under_openais_names() -> None:
+def test_anthropics_limits_are_passed_on_under_openais_names() -> None:
     limits = read_rate_limits(ANTHROPIC, lambda: NOW)
     assert limits is not None
     assert dict(rate_limit_headers(limits)) == {
@@ -104,7 +104,7 @@ def test_anthropics_limits_are_told_under_openais_names() -> None:
     }
 
 
-def test_where_no_header_speaks_of_limits_nothing_is_said() -> None:
+def test_without_such_headers_no_limit_is_known() -> None:
     assert (
         read_rate_limits(
             {"content-type": "application/json", "x-ratelimit-remaining-tokens-generated": "3"}, lambda: NOW
@@ -114,7 +114,7 @@ def test_where_no_header_speaks_of_limits_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize("reset", ["", "soon", "-3s", "nan", "2026-11-23T12:00:00", "1e400"])
-def test_a_reset_that_cannot_be_read_is_not_said(reset: str) -> None:
+def test_a_reset_that_cannot_be_read_is_unknown(reset: str) -> None:
     limits = read_rate_limits({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": reset}, lambda: NOW)
     assert limits == RateLimits(None, Window(None, 5, None))
 

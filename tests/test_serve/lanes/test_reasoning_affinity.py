@@ -1,4 +1,4 @@
-"""Which lanes can read a conversation's reasoning again: those of one account, those of one service, or all that run the model."""
+"""Which lanes can read a conversation's reasoning: those of one account, of one service, or all that run the model."""
 
 from dataclasses import replace
 

@@ -33,7 +33,7 @@ def expected(caches: WarmCaches, prompt_tokens: int = 10_000) -> list[float] | N
     return None if tokens is None else tokens.tolist()
 
 
-def test_a_long_prompt_is_expected_to_be_cached_half_of_the_times_until_answers_tell(caches: WarmCaches) -> None:
+def test_until_answers_were_seen_a_long_prompt_is_expected_to_be_cached_every_second_time(caches: WarmCaches) -> None:
     assert expected(caches) is None
     caches.note_answer("talk", 0, TokenUsage(4_000, 10))
     assert expected(caches) == [2_000, 0, 0]
@@ -41,7 +41,7 @@ def test_a_long_prompt_is_expected_to_be_cached_half_of_the_times_until_answers_
     assert caches.expected_tokens("another talk", 4_000) is None
 
 
-def test_hits_and_misses_teach_how_far_a_cache_can_be_relied_on(caches: WarmCaches) -> None:
+def test_hits_and_misses_change_what_a_cache_is_expected_to_hold(caches: WarmCaches) -> None:
     for _ in range(12):
         caches.note_answer("talk", 0, TokenUsage(4_000, 10, cached_tokens=4_000))
     tokens = expected(caches)
@@ -66,7 +66,7 @@ def test_where_only_what_is_marked_is_cached_the_answer_says_how_much(caches: Wa
     assert expected(caches) == [0, 2_500, 0]
 
 
-def test_a_lane_of_which_nobody_knows_how_it_caches_is_never_expected_to(caches: WarmCaches) -> None:
+def test_a_lane_without_known_terms_is_never_expected_to_cache(caches: WarmCaches) -> None:
     caches.note_answer("talk", 2, TokenUsage(9_000, 10, cached_tokens=8_000))
     assert expected(caches) is None
 
