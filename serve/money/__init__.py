@@ -1,1 +1,1 @@
-"""Budgets that hold: what is reserved before a provider is asked, settled after, and written down once."""
+"""Budgets: an amount is held before a provider is asked, settled after, and written into the ledger once."""

@@ -1,4 +1,4 @@
-"""An account's budgets, as people see and set them."""
+"""An account's budgets, as its people see and set them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -47,24 +47,24 @@ class AccountBudgets:
         self._now = now
 
     def states(self, account: str) -> list[BudgetState]:
-        """Return this month of every scope of an account that has a budget or spent something, by name.
+        """Return the present month of every scope of an account that has a budget or has spent something, by name.
 
         Raises:
             NotFoundError: There is no such account.
         """
         self._accounts.find(account)
-        month = month_of(self._now(), ZoneInfo("UTC")).name  # what has no budget is counted by these months
+        month = month_of(self._now(), ZoneInfo("UTC")).name  # scopes without a budget are counted by these months
         wanted = {(rule.scope, month_of(self._now(), rule.time_zone).name) for rule in self._budgets.rules()}
         limited = {scope for scope, _ in wanted}
         wanted |= {(scope, period) for scope, period in self._budgets.scopes_of(month) if scope not in limited}
         return self._budgets.states(sorted(key for key in wanted if owner_of(key[0]) == account))
 
     def set(self, account: str, scope: str, usd: Decimal, actor: Actor) -> BudgetState:
-        """Set or change a budget; it holds within a second, for the month under way too.
+        """Set or change a budget. It is in force within a second, also for the present month.
 
         Raises:
-            BadRequestError: The scope is none of the account's, or the amount is none.
-            ForbiddenError: It is the hosted credit, which operators give.
+            BadRequestError: The scope is not one of the account's, or the amount is invalid.
+            ForbiddenError: The scope is the hosted credit, and the actor is no operator.
         """
         with self._audit.transaction() as connection:
             zone = self._set(connection, account, scope, usd, actor)
@@ -80,12 +80,12 @@ class AccountBudgets:
         self._set(connection, key.account, provider_key_scope(key.payer), usd, actor)
 
     def lift(self, account: str, scope: str, actor: Actor) -> None:
-        """Lift a budget; what was spent stays written down.
+        """Lift a budget; what was spent stays in the ledger.
 
         Raises:
-            BadRequestError: The scope is none of the account's.
-            ForbiddenError: It is the hosted credit, which operators give.
-            NotFoundError: It has no budget.
+            BadRequestError: The scope is not one of the account's.
+            ForbiddenError: The scope is the hosted credit, and the actor is no operator.
+            NotFoundError: The scope has no budget.
         """
         self._check(account, scope, actor)
         if scope not in {rule.scope for rule in self._budgets.rules()}:
@@ -99,7 +99,7 @@ class AccountBudgets:
         try:
             cap = nusd_of_usd(scope, usd)
         except ConfigurationError as error:
-            raise BadRequestError(str(error), param="monthly_usd") from None
+            raise BadRequestError(str(error), param="monthly_usd") from error
         zone = ZoneInfo(self._accounts.find(account, connection).time_zone)
         with self._audit.change(account, actor.name, "budget.set", scope, connection, monthly_usd=str(usd)):
             self._budgets.set_rule(BudgetRule(scope, cap, zone), connection)
@@ -113,4 +113,4 @@ class AccountBudgets:
                 f"scope: {scope[:80]!r} is no scope of account {account!r}; its scopes are {kinds}", param="scope"
             )
         if scope == hosted_scope(account) and not actor.is_operator:
-            raise ForbiddenError("hosted credit is given by whoever runs the gateway")
+            raise ForbiddenError("only an operator sets hosted credit")

@@ -14,10 +14,10 @@ class BudgetRule:
     """How much a scope may spend in a calendar month.
 
     Args:
-        scope: Whose money: `account:NAME`, `virtual_key:NAME` or `provider_key:NAME`.
-        cap_nusd: The most that a month may cost, at least 0.
-        time_zone: Whose months.
-        is_from_settings: It follows the settings, and goes when it goes there.
+        scope: Scope that pays: `account:NAME`, `virtual_key:NAME` or `provider_key:NAME`.
+        cap_nusd: Most that a month may cost, at least 0.
+        time_zone: Time zone of the months.
+        is_from_settings: Whether it comes from the settings; it is removed when the settings no longer have it.
     """
 
     scope: str
@@ -31,11 +31,11 @@ class BudgetState:
     """One month of a budget.
 
     Args:
-        scope: Whose.
-        period: `2026-11`.
-        cap_nusd: The most it may cost; None: no limit was set, spending is only counted.
-        spent_nusd: Settled.
-        leased_nusd: Handed out to workers and not settled yet; counts against the cap.
+        scope: Scope of the budget.
+        period: Month, such as `2026-11`.
+        cap_nusd: Most that the month may cost; None: no limit was set, spending is only counted.
+        spent_nusd: Amount that was settled.
+        leased_nusd: Amount that was leased to workers and not settled yet; it counts against the cap.
     """
 
     scope: str
@@ -47,16 +47,17 @@ class BudgetState:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One attempt's cost, to be written down once.
+    """One attempt's cost, to be written into the ledger once.
 
     Args:
-        charge_id: Unique: the request's id and the attempt's number. A second charge of the same id changes nothing.
-        amount_nusd: What it cost, at least 0.
-        periods: Every scope that pays -> the month in which the attempt was admitted.
-        at_us: When it was settled, microseconds since 1970 UTC.
-        is_estimated: Nobody said what it cost: what had come so far was charged, or what was held.
-        lane_id: Who answered.
-        price_snapshot_id: The prices it was worked out with, so that a bill can be recomputed.
+        charge_id: Unique id: the request's id and the attempt's number. A second charge of the same id changes nothing.
+        amount_nusd: Cost, at least 0.
+        periods: Every scope that pays, with the month in which the attempt was admitted.
+        at_us: Time of settling, microseconds since 1970 UTC.
+        is_estimated: Whether the provider did not say what it used. Then the part that had come was charged, or the
+            whole hold.
+        lane_id: Lane that answered.
+        price_snapshot_id: Id of the prices that were used, so that a bill can be recomputed.
     """
 
     charge_id: str

@@ -1,4 +1,4 @@
-"""The one choke point for money: an attempt is held for before it is sent, and settled once, whatever becomes of it."""
+"""The one place that money goes through: it is held before an attempt is sent, and settled once, whatever happens."""
 
 import asyncio
 import logging
@@ -28,15 +28,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KeeperTimes:
-    """How often the keeper speaks to the database, in seconds.
+    """The times by which the keeper works with the database, in seconds.
 
     Args:
-        settle_s: Between two batches of settled attempts.
-        rules_s: Between two looks at the caps.
-        idle_s: A lease that nobody spent from for so long is given back.
-        refused_s: For how long a refusal is believed before the database is asked again.
-        watch_s: Between two signs of life, and two looks for workers that are gone.
-        silent_s: A worker that was not heard of for so long is gone.
+        settle_s: Time between two batches of settled attempts.
+        rules_s: Time between two looks at the caps.
+        idle_s: Time after which an unused lease is given back.
+        refused_s: Time that a refusal is remembered before the database is asked again.
+        watch_s: Time between two signs of life of this worker, and between two looks for workers that are gone.
+        silent_s: Time without a sign of life after which a worker counts as gone.
     """
 
     settle_s: float = 0.2
@@ -50,15 +50,16 @@ class KeeperTimes:
 class BudgetKeeper:
     """Keeps the budgets of one worker process.
 
-    The database is asked for a lease when a balance runs low, and gets settled attempts in batches; both off the event loop. A request
-    waits for it only where a budget is nearly spent. Scopes without a cap are not held for, only written down.
+    The database is asked for a lease when a balance runs low, and it gets settled attempts in batches. Both happen
+    outside the event loop. A request waits for the database only when a budget is nearly spent. A scope without a cap
+    is not held for: its charges are only written into the ledger.
 
     Args:
-        repository: The budgets.
+        repository: Repository of the budgets.
         journals: Folder of the workers' journals.
-        clock: For months, and for what is believed how long.
-        times: How often the database is spoken to.
-        worker_id: Unique; None: a fresh one.
+        clock: Clock for months, and for how long a refusal is remembered.
+        times: Times by which the keeper works with the database.
+        worker_id: Unique id of the worker; None: a new one is made.
     """
 
     def __init__(
@@ -84,16 +85,16 @@ class BudgetKeeper:
         )
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._is_closing = asyncio.Event()
-        # One thread: the order of leases and settlements of this worker is the order in which they were asked for.
+        # One thread, so that this worker's leases and settlements reach the database in the order of the calls.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="budgets")
         self._journal: ChargeJournal | None = None
 
     def read_rules(self) -> None:
-        """Read the caps; blocks. Later changes are seen within `KeeperTimes.rules_s`."""
+        """Read the caps; blocks. Later changes are noticed within `KeeperTimes.rules_s`."""
         self._set_rules(self.repository.rules())
 
     async def start(self) -> None:
-        """Settle for workers that are gone, then begin; call once, before the first hold."""
+        """Settle for workers that are gone, then begin. Called once, before the first hold."""
         self._journal = ChargeJournal(self._journals, self.worker_id)
         await self._in_thread(self.sweep)
         await self._in_thread(self.read_rules)
@@ -112,18 +113,19 @@ class BudgetKeeper:
             task.result()
 
     async def close(self) -> None:
-        """Settle what is settled, give leases back, and end; holds that are still open stay in the journal for the next start.
+        """Write what was settled, give leases back, and end. Open holds stay in the journal for the next start.
 
-        What another worker left that died lately is settled too: there may be no next start for long, and its leases are nobody's.
+        The charges of a worker that died lately are settled too: the next start may be far off, and until then its
+        leases would count against the budgets.
         """
-        # What is under way comes to its end: a batch that was cancelled would be in nobody's hands, and its leases given back unpaid.
+        # What is under way is finished first: else the charges of a batch are lost, and its leases given back unpaid.
         self._is_closing.set()
         for ended in await asyncio.gather(*self._tasks, *self._leases.under_way, return_exceptions=True):
             if isinstance(ended, Exception):
-                _log.error("the budgets were not looked after to the end: %r", ended)
+                _log.error("work on the budgets failed while the worker ended: %r", ended)
         with suppress(DBAPIError):
             await self.flush()
-            if not self._settled:  # else the leases stand for what the next start finds in the journal
+            if not self._settled:  # else the leases cover what the next start finds in the journal
                 await self._in_thread(lambda: self.repository.end_leases(self.worker_id))
             with suppress(OSError):
                 await self._in_thread(self.sweep)
@@ -140,11 +142,11 @@ class BudgetKeeper:
         return self._leases.knows_of_spent_budgets
 
     def take_refused(self) -> set[ScopePeriod]:
-        """Return the budgets of which nothing more could be had since the last time that this was asked."""
+        """Return the budgets that refused a lease since the last call."""
         return self._leases.take_refused()
 
     def resets_at(self, scope: str) -> datetime:
-        """Return when the scope's next month begins, UTC."""
+        """Return the beginning of the scope's next month, UTC."""
         return self._rules.month(scope).ends_at
 
     def is_spent(self, scope: str, amount: Nusd) -> bool:
@@ -157,14 +159,14 @@ class BudgetKeeper:
         """Reserve for an attempt in all budgets that limit it, or in none.
 
         Args:
-            charge_id: Unique among all attempts ever.
-            scopes: Who pays, limited or not; in the same order for every attempt.
-            amount: The most that it is expected to cost.
-            lane_id, price_snapshot_id: For the ledger.
+            charge_id: Id that is unique among all attempts ever made.
+            scopes: Scopes that pay, limited or not, in the same order for every attempt.
+            amount: Most that the attempt is expected to cost.
+            lane_id, price_snapshot_id: Lane and prices, for the ledger.
 
         Raises:
-            BudgetSpent: One of them has not enough left.
-            BudgetAway: The database does not say how much one of them has left, or the journal cannot be written.
+            BudgetSpent: One of the budgets has not enough left.
+            BudgetAway: The database does not say how much a budget has left, or the journal cannot be written.
         """
         periods = self._rules.periods(scopes)
         limited = tuple(key for key in periods if self._rules.limits(key[0]))
@@ -179,16 +181,16 @@ class BudgetKeeper:
         return hold
 
     def progress(self, hold: Hold, amount: Nusd) -> None:
-        """Note what an attempt has cost so far: it is charged if the process should be killed."""
+        """Note what an attempt has cost so far: this is charged if the process is killed."""
         self._note(ProgressRecord(hold.charge_id, amount))
 
     def settle(self, hold: Hold, amount: Nusd | None, *, is_estimated: bool = False) -> None:
         """End a hold, once; later calls do nothing.
 
         Args:
-            hold: As `hold` returned it.
-            amount: What the attempt cost, also where that is more than was held; None: nothing is charged.
-            is_estimated: Nobody said what it cost.
+            hold: Result of `hold`.
+            amount: Cost of the attempt, which may be more than was held; None: nothing is charged.
+            is_estimated: Whether the provider did not say what it used.
         """
         if hold.is_ended:
             return
@@ -199,23 +201,25 @@ class BudgetKeeper:
         if amount is None:
             self._written.forget([hold.charge_id])
         else:
-            told = (hold.periods, at_us, is_estimated, hold.lane_id, hold.price_snapshot_id)
-            self._settled.append(Charge(hold.charge_id, amount, *told))
+            charge = Charge(
+                hold.charge_id, amount, hold.periods, at_us, is_estimated, hold.lane_id, hold.price_snapshot_id
+            )
+            self._settled.append(charge)
 
     async def flush(self) -> None:
-        """Write settled attempts into the ledger and give idle leases back; after a failure the same is tried again next time."""
+        """Write settled attempts into the ledger and give idle leases back; the next call repeats what fails."""
         charges, self._settled = self._settled, []
         returned = self._leases.take_idle(self._times.idle_s)
         if not charges and not returned:
             return
         now_us = to_microseconds(self._clock.now())
         try:
-            stood = await self._in_thread(lambda: self.repository.settle(self.worker_id, charges, returned, now_us))
+            has_leases = await self._in_thread(
+                lambda: self.repository.settle(self.worker_id, charges, returned, now_us)
+            )
         except DBAPIError as error:
             self._settled = charges + self._settled
-            if (
-                not error.connection_invalidated
-            ):  # else it may have been stored after all: what was returned is left alone
+            if not error.connection_invalidated:  # else the batch may have been stored: then leases were given back
                 self._leases.put_back(returned)
             _log.error(
                 "the ledger cannot be written, %d charges wait: %s", len(self._settled), type(error.orig).__name__
@@ -227,21 +231,22 @@ class BudgetKeeper:
             self._settled = charges + self._settled
             raise
         self._written.forget(charge.charge_id for charge in charges)
-        if not stood:
+        if not has_leases:
             self._leases.empty()
-            _log.warning("this worker had been given up by others: its leases are gone, what it spent is in the ledger")
+            _log.warning("another worker took this one for dead and ended its leases; what it spent is in the ledger")
 
     def sweep(self) -> None:
-        """Settle for workers that are gone: by their journals, or, where these are gone too, by what was left of their leases. Blocks."""
+        """Settle for workers that are gone. Blocks.
+
+        Their journals say what they spent. If a journal is gone too, the rest of its worker's leases is charged.
+        """
         now_us = to_microseconds(self._clock.now())
         self._journals.mkdir(parents=True, exist_ok=True)
-        with abandoned_journals(self._journals, now_us) as found:
-            for recovered in found:
+        with abandoned_journals(self._journals, now_us) as recoveries:
+            for recovered in recoveries:
                 self.repository.recover(recovered.worker_id, recovered.charges, now_us)
                 if recovered.n_open:
-                    _log.warning(
-                        "%d attempts of a worker that ended in the middle were charged by estimate", recovered.n_open
-                    )
+                    _log.warning("a worker was killed: %d of its attempts were charged by estimate", recovered.n_open)
         for worker_id in self.repository.silent_workers(now_us - int(self._times.silent_s * 1e6)):
             lost = self.repository.write_off(worker_id, now_us)
             _log.warning(
@@ -268,7 +273,10 @@ class BudgetKeeper:
         await self._in_thread(self.sweep)
 
     def _note(self, record: ProgressRecord | EndRecord) -> None:
-        """Write down what becomes of a hold; where the disk is full the hold alone stands in the journal, and a kill would charge all of it."""
+        """Write down what becomes of a hold.
+
+        If the disk is full, the journal has the hold alone, and all of it would be charged if the process were killed.
+        """
         try:
             self._written.write(record)
         except OSError as error:
@@ -283,7 +291,7 @@ class BudgetKeeper:
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]], is_over: asyncio.Event) -> None:
-    """Do `work` again and again until it is over; a database or a disk that is away is tried again next time."""
+    """Do `work` again and again until `is_over`; when a database or a disk fails, the next round tries again."""
     while True:
         with suppress(TimeoutError):
             await asyncio.wait_for(is_over.wait(), seconds)
@@ -291,6 +299,6 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]], is_over: a
         try:
             await work()
         except DBAPIError as error:
-            _log.error("the database of the budgets is away: %s", type(error.orig).__name__)
+            _log.error("the database of the budgets does not answer: %s", type(error.orig).__name__)
         except (SQLAlchemyError, OSError) as error:
-            _log.error("the budgets could not be looked after: %s", type(error).__name__)
+            _log.error("the work on the budgets failed: %s", type(error).__name__)

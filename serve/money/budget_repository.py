@@ -30,8 +30,14 @@ _LEASE: Final = LEASE_TABLE.c
 _RULE: Final = BUDGET_RULE_TABLE.c
 _ROWS_A_STATEMENT: Final = 100
 _LEDGER_COLUMNS: Final = (
-    "charge_id", "payers_id", "amount_nusd", "at_us", "is_estimated", "lane_id", "price_snapshot_id",
-)  # fmt: skip
+    "charge_id",
+    "payers_id",
+    "amount_nusd",
+    "at_us",
+    "is_estimated",
+    "lane_id",
+    "price_snapshot_id",
+)
 _INSERT_FRESH: Final = BatchInsert(LEDGER_TABLE, _LEDGER_COLUMNS, skips_existing=False)
 _INSERT_PAYERS: Final = BatchInsert(PAYERS_TABLE, ("payers_id", "scope", "period"))
 Payers = tuple[ScopePeriod, ...]
@@ -47,31 +53,31 @@ class _LeaseRow:
 class BudgetRepository:
     """The one place where money in the database changes.
 
-    Several processes, on one machine or many, work on the same budgets. Rows are always locked in the order of (scope, period), so
-    that no two transactions wait for each other.
+    Several processes, on one machine or many, work on the same budgets. Rows are always locked in the order of
+    (scope, period), so that no two transactions wait for each other.
 
     Args:
         engine: SQLite or PostgreSQL.
     """
 
     def __init__(self, engine: Engine) -> None:
-        # A transaction that will write says so at once: SQLite refuses one that finds out later that somebody else wrote.
+        # A transaction that will write says so at once: SQLite refuses it later if another process wrote meanwhile.
         self._engine = engine.execution_options(**{SQLITE_BEGIN: "IMMEDIATE"})
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._known_payers: set[Payers] = set()
+        self._stored_payers: set[Payers] = set()
 
     def set_rule(self, rule: BudgetRule, within: Connection | None = None) -> None:
-        """Set or change a scope's monthly cap; it holds at once, for the month under way too.
+        """Set or change a scope's monthly cap. It is in force at once, also for the present month.
 
         Args:
-            rule: The cap.
-            within: A transaction to be part of; None: one of its own.
+            rule: New cap.
+            within: Transaction that the change becomes part of; None: the change is a transaction of its own.
         """
         with nullcontext(within) if within is not None else self._engine.begin() as connection:
             self._set_rule(connection, rule)
 
     def follow_settings(self, rules: Sequence[BudgetRule]) -> None:
-        """Set these caps, and lift those that came from the settings and are not among them."""
+        """Set these caps, and lift those that came from earlier settings and are not among them."""
         with self._engine.begin() as connection:
             kept = [rule.scope for rule in rules]
             connection.execute(delete(BUDGET_RULE_TABLE).where(_RULE.is_from_settings, _RULE.scope.not_in(kept)))
@@ -79,7 +85,7 @@ class BudgetRepository:
                 self._set_rule(connection, rule)
 
     def remove_rule(self, scope: str, within: Connection | None = None) -> None:
-        """Lift a scope's cap; what it spent stays written down."""
+        """Lift a scope's cap; what it spent stays in the ledger."""
         with nullcontext(within) if within is not None else self._engine.begin() as connection:
             connection.execute(delete(BUDGET_RULE_TABLE).where(_RULE.scope == scope))
 
@@ -90,18 +96,18 @@ class BudgetRepository:
         return [BudgetRule(row.scope, row.cap_nusd, ZoneInfo(row.time_zone), row.is_from_settings) for row in rows]
 
     def states(self, scopes: Iterable[ScopePeriod]) -> list[BudgetState]:
-        """Return the state of each (scope, period), zero where nothing was spent yet."""
-        found = []
+        """Return the state of each (scope, period); zero if nothing was spent yet."""
+        states = []
         with self._engine.connect() as connection:
             for scope, period in scopes:
                 cap = connection.execute(select(_RULE.cap_nusd).where(_RULE.scope == scope)).scalar()
                 row = connection.execute(
                     select(BUDGET_TABLE).where(_BUDGET.scope == scope, _BUDGET.period == period)
                 ).first()
-                found.append(
+                states.append(
                     BudgetState(scope, period, cap, row.spent_nusd if row else 0, row.leased_nusd if row else 0)
                 )
-        return found
+        return states
 
     def scopes_of(self, period: str) -> list[ScopePeriod]:
         """Return every (scope, period) of a month in which something was spent or leased, by scope."""
@@ -110,13 +116,14 @@ class BudgetRepository:
             return [(row.scope, row.period) for row in connection.execute(query)]
 
     def lease(self, worker_id: str, scope: str, period: str, least: Nusd, wanted: Nusd, now_us: int) -> Nusd:
-        """Hand a worker a slice of a budget; return how much: between `least` and `wanted`, or 0 where not even `least` is left.
+        """Lease a part of a budget to a worker; return the amount, or 0 if less than `least` is left.
 
         Args:
-            worker_id: Who spends it.
-            scope, period: Of which budget; it has a rule.
-            least: What the request at hand needs.
-            wanted: What would spare further questions; given only as far as it leaves other workers half of what is left.
+            worker_id: Id of the worker that will spend it.
+            scope, period: Scope and month of the budget.
+            least: Amount that the present request needs.
+            wanted: Amount that would spare further questions; the most that is given. Less is given if it is more than
+                half of what is left, which stays for other workers.
             now_us: Microseconds since 1970 UTC.
         """
         with self._engine.begin() as connection:
@@ -152,40 +159,40 @@ class BudgetRepository:
         A charge that is in the ledger already changes nothing, so a batch may be settled again after a failure.
 
         Args:
-            worker_id: Who spent it.
-            charges: What attempts cost.
-            returned: (scope, period) -> what the worker no longer needs of its lease.
+            worker_id: Id of the worker that spent it.
+            charges: Costs of attempts.
+            returned: (scope, period) -> amount of the lease that the worker no longer needs.
             now_us: Microseconds since 1970 UTC.
 
         Returns:
-            Whether the worker's leases still stood; False: it had been given up, and must spend nothing of what it believed to have.
+            Whether the worker still had its leases. False: another worker has ended them; they must not be spent.
         """
-        self._introduce(charges)
+        self._store_payers(charges)
         try:
             return self._settle_all(worker_id, charges, returned, now_us, self._enter_fresh)
         except IntegrityError:  # a batch that failed half-way was stored after all
             return self._settle_all(worker_id, charges, returned, now_us, self._enter)
 
     def recover(self, worker_id: str, charges: Sequence[Charge], now_us: int) -> None:
-        """Enter all that a worker that is gone has spent, and end its leases; a write-off of them is taken back."""
-        self._introduce(charges)
+        """Enter all that a dead worker has spent, and end its leases; a write-off of them is taken back."""
+        self._store_payers(charges)
         with self._engine.begin() as connection:
             self._take_back_write_offs(connection, worker_id)
             self._pay(connection, worker_id, self._enter(connection, charges), {}, now_us)
             self._end_leases(connection, worker_id)
 
     def renew(self, worker_id: str, now_us: int) -> None:
-        """Say that the worker is alive."""
+        """Record that the worker is alive."""
         with self._engine.begin() as connection:
             connection.execute(update(LEASE_TABLE).where(_LEASE.worker_id == worker_id).values(renewed_at_us=now_us))
 
     def end_leases(self, worker_id: str) -> None:
-        """Give back all that is left of a worker's leases: it ended, and everything it spent is in the ledger."""
+        """Give back the rest of a worker's leases: it has ended, and all that it spent is in the ledger."""
         with self._engine.begin() as connection:
             self._end_leases(connection, worker_id)
 
     def silent_workers(self, silent_since_us: int) -> list[str]:
-        """Return the workers that hold leases and have not said for so long that they are alive."""
+        """Return the workers that hold leases and have given no sign of life since then."""
         query = (
             select(_LEASE.worker_id).group_by(_LEASE.worker_id).having(func.max(_LEASE.renewed_at_us) < silent_since_us)
         )
@@ -193,7 +200,10 @@ class BudgetRepository:
             return list(connection.execute(query.order_by(_LEASE.worker_id)).scalars())
 
     def write_off(self, worker_id: str, now_us: int) -> Nusd:
-        """Charge what is left of the leases of a worker that is gone with its journal: it may have been spent. Return how much."""
+        """Charge what is left of a worker's leases, because it and its journal are gone; return the amount.
+
+        The worker may have spent it.
+        """
         with self._engine.begin() as connection:
             leases = self._leases_of(connection, worker_id)
             for row in leases:
@@ -210,11 +220,11 @@ class BudgetRepository:
             return sum((row.remaining_nusd for row in leases), 0)
 
     def ledger_total(self, scope: str, period: str) -> Nusd:
-        """Return the sum of a month's entries; equal to the budget's `spent_nusd`, and here to prove it."""
-        theirs = LEDGER_TABLE.join(PAYERS_TABLE, LEDGER_TABLE.c.payers_id == PAYERS_TABLE.c.payers_id)
+        """Return the sum of a month's entries; it proves that `spent_nusd` of the budget is right."""
+        entries = LEDGER_TABLE.join(PAYERS_TABLE, LEDGER_TABLE.c.payers_id == PAYERS_TABLE.c.payers_id)
         query = (
             select(func.coalesce(func.sum(LEDGER_TABLE.c.amount_nusd), 0))
-            .select_from(theirs)
+            .select_from(entries)
             .where(PAYERS_TABLE.c.scope == scope, PAYERS_TABLE.c.period == period)
         )
         with self._engine.connect() as connection:
@@ -264,7 +274,7 @@ class BudgetRepository:
         connection.execute(delete(LEASE_TABLE).where(_LEASE.worker_id == worker_id))
 
     def _take_back_write_offs(self, connection: Connection, worker_id: str) -> bool:
-        """Take the entries back that stand for what a worker may have spent; return whether there were any."""
+        """Remove a worker's write-offs, which stand for what it may have spent; return whether there were any."""
         written_off = select(WRITE_OFF_TABLE).where(WRITE_OFF_TABLE.c.worker_id == worker_id)
         rows = connection.execute(written_off.order_by(WRITE_OFF_TABLE.c.scope, WRITE_OFF_TABLE.c.period)).all()
         for row in rows:
@@ -277,16 +287,16 @@ class BudgetRepository:
         return bool(rows)
 
     def _enter_fresh(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
-        """Add entries none of which is there yet, quickly; return what they sum to.
+        """Add entries that are all new, quickly; return their sums.
 
         Raises:
-            IntegrityError: One is there.
+            IntegrityError: One of them is there already.
         """
         _INSERT_FRESH.execute(connection, [_ledger_row(charge) for charge in charges])
         return _sums((charge.periods, charge.amount_nusd) for charge in charges)
 
     def _enter(self, connection: Connection, charges: Sequence[Charge]) -> dict[ScopePeriod, Nusd]:
-        """Add the entries that are not there yet; return what these sum to."""
+        """Add the entries that are not there yet; return the sums of those that were added."""
         by_id = {charge.charge_id: charge for charge in charges}
         rows = [dict(zip(_LEDGER_COLUMNS, _ledger_row(charge), strict=True)) for charge in by_id.values()]
         entered: list[str] = []
@@ -297,16 +307,19 @@ class BudgetRepository:
             entered += connection.execute(statement.returning(LEDGER_TABLE.c.charge_id)).scalars()
         return _sums((by_id[charge_id].periods, by_id[charge_id].amount_nusd) for charge_id in entered)
 
-    def _introduce(self, charges: Sequence[Charge]) -> None:
-        """Write down who pays together, where this process has not yet; in a transaction of its own, so that nobody waits for it."""
-        fresh = {charge.periods for charge in charges} - self._known_payers
+    def _store_payers(self, charges: Sequence[Charge]) -> None:
+        """Store the groups of payers that this process has not stored yet.
+
+        This is a transaction of its own, so that it holds no lock that other transactions wait for.
+        """
+        fresh = {charge.periods for charge in charges} - self._stored_payers
         if fresh:
             with self._engine.begin() as connection:
                 _add_payers(connection, fresh)
-            self._known_payers |= fresh
+            self._stored_payers |= fresh
 
     def _lock_budget(self, connection: Connection, scope: str, period: str) -> Nusd:
-        """Make sure that the row is there and keep it until the transaction ends; return what is spent or leased of it."""
+        """Make sure that the row exists, and lock it until the transaction ends; return what is spent or leased."""
         first = {"scope": scope, "period": period, "spent_nusd": 0, "leased_nusd": 0}
         connection.execute(self._insert(BUDGET_TABLE).values(first).on_conflict_do_nothing())
         query = select(_BUDGET.spent_nusd + _BUDGET.leased_nusd).where(_BUDGET.scope == scope, _BUDGET.period == period)
@@ -320,7 +333,7 @@ class BudgetRepository:
         )
 
     def _take_from_lease(self, connection: Connection, lease: tuple[str, str, str], amount: Nusd, now_us: int) -> Nusd:
-        """Take as much of `amount` as the lease has left; return how much that was."""
+        """Take `amount` from a lease, or what is left of it if that is less; return the amount taken."""
         where = (_LEASE.worker_id == lease[0], _LEASE.scope == lease[1], _LEASE.period == lease[2])
         remaining = connection.execute(select(_LEASE.remaining_nusd).where(*where).with_for_update()).scalar()
         if remaining is None:
@@ -343,14 +356,22 @@ def _add_payers(connection: Connection, together: Iterable[Payers]) -> None:
 
 @lru_cache(4096)
 def payers_id(payers: Payers) -> str:
-    """Return the name of those who pay together: 80 bits of a hash of them, the same whoever works it out."""
-    told = "\n".join(f"{scope}\t{period}" for scope, period in sorted(payers))
-    return hashlib.blake2b(told.encode(), digest_size=10).hexdigest()
+    """Return the id of a group of payers: 80 bits of a hash of them, the same in every process."""
+    lines = "\n".join(f"{scope}\t{period}" for scope, period in sorted(payers))
+    return hashlib.blake2b(lines.encode(), digest_size=10).hexdigest()
 
 
 def _ledger_row(charge: Charge) -> tuple[str, str, Nusd, int, bool, str, str]:
-    told = (charge.at_us, charge.is_estimated, charge.lane_id, charge.price_snapshot_id)
-    return charge.charge_id, payers_id(charge.periods), charge.amount_nusd, *told
+    payers, amount = payers_id(charge.periods), charge.amount_nusd
+    return (
+        charge.charge_id,
+        payers,
+        amount,
+        charge.at_us,
+        charge.is_estimated,
+        charge.lane_id,
+        charge.price_snapshot_id,
+    )
 
 
 def _sums(paid: Iterable[tuple[Payers, Nusd]]) -> dict[ScopePeriod, Nusd]:

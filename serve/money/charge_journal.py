@@ -1,7 +1,8 @@
-"""What a worker holds and has settled, written to a file before a provider is asked, so that `kill -9` loses and doubles nothing.
+"""The journal of one worker's holds and settlements, so that `kill -9` loses no charge and doubles none.
 
-The file is mapped into memory, so that a record costs a copy and no system call; the page cache keeps it when the process dies, not
-when the machine does. What the machine loses is found by the leases that nobody renews (`BudgetRepository.write_off`).
+A hold is written before the provider is asked. The file is mapped into memory, so a record costs a copy and no system
+call. The page cache keeps it when the process dies, but not when the machine does. What the machine loses is charged by
+the leases that are no longer renewed (`BudgetRepository.write_off`).
 """
 
 import contextlib
@@ -58,12 +59,13 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What the journal of a worker that is gone says.
+    """The charges in the journal of a worker that is gone.
 
     Args:
-        worker_id: Whose.
-        charges: Everything that it may have spent: what it settled, and for what it held, the last known cost or the whole hold.
-        n_open: How many of these had not been settled.
+        worker_id: Id of the worker.
+        charges: Everything that the worker may have spent: its settled attempts, and for each open hold the last known
+            cost or the whole hold.
+        n_open: Number of charges that had not been settled.
     """
 
     worker_id: str
@@ -75,9 +77,9 @@ class ChargeJournal:
     """The journal of one living worker; locked for as long as it lives.
 
     Args:
-        folder: Of all journals; made when it is missing.
-        worker_id: Whose.
-        largest_bytes: It is written anew, with what is still needed, once it is larger.
+        folder: Folder of all journals; it is made if it is missing.
+        worker_id: Id of the worker.
+        largest_bytes: Size above which the journal is rewritten with the records that are still needed.
 
     Raises:
         OSError: The folder cannot be written.
@@ -104,14 +106,14 @@ class ChargeJournal:
         self._needed.setdefault(record.charge_id, []).append(record)
 
     def forget(self, charge_ids: Iterable[str]) -> None:
-        """Let go of attempts that are in the ledger now."""
+        """Forget attempts that are in the ledger now."""
         for charge_id in charge_ids:
             self._needed.pop(charge_id, None)
         if self._size > self._largest_bytes:
-            self._start_anew()
+            self._rewrite()
 
     def close(self) -> None:
-        """Close the journal of a worker that ends well; a journal that nobody needs is removed."""
+        """Close the journal of a worker that ends normally; an empty journal is removed."""
         self._map.close()
         if self._needed:
             os.ftruncate(self._file, self._size)
@@ -127,7 +129,7 @@ class ChargeJournal:
             file = os.open(self._path(self._number), os.O_CREAT | os.O_RDWR, 0o600)
             if try_lock(file):
                 return file
-            _remove(file, self._path(self._number))  # somebody took the new file, empty as it is, for an abandoned one
+            _remove(file, self._path(self._number))  # another worker took the new, empty file for an abandoned one
             self._number += 1
 
     def _append(self, lines: bytes) -> None:
@@ -138,8 +140,11 @@ class ChargeJournal:
         self._map[self._size : end] = lines
         self._size = end
 
-    def _start_anew(self) -> None:
-        """Write what is still needed into a new file, then remove the old one; a crash in between leaves both, which say the same."""
+    def _rewrite(self) -> None:
+        """Write what is still needed into a new file, then remove the old one.
+
+        A crash in between leaves both files; they say the same.
+        """
         old_file, old_path, old_map = self._file, self._path(self._number), self._map
         self._number += 1
         self._file = self._open()
@@ -153,7 +158,7 @@ class ChargeJournal:
 def _reserve(file: int, size: int) -> mmap.mmap:
     """Lengthen a file of `size` bytes and map all of it.
 
-    The bytes are written, not only promised: a mapped page for which the disk has no room would end the process.
+    The bytes are really written: to use a mapped page without space on the disk would end the process.
     """
     os.lseek(file, size, os.SEEK_SET)
     if os.write(file, bytes(_RESERVED_BYTES)) < _RESERVED_BYTES:
@@ -162,9 +167,9 @@ def _reserve(file: int, size: int) -> mmap.mmap:
 
 
 def _remove(file: int, path: Path) -> None:
-    """Remove a journal that is still locked, then let go of it.
+    """Remove a journal that is still locked, then unlock it.
 
-    The other way round, another worker could lock it in between and take it for that of a worker which is gone.
+    In the other order, another worker could lock it in between and take it for the journal of a dead worker.
     """
     if sys.platform == "win32":  # pragma: no cover - an open file cannot be removed there
         os.close(file)
@@ -176,31 +181,31 @@ def _remove(file: int, path: Path) -> None:
 
 @contextlib.contextmanager
 def abandoned_journals(folder: Path, now_us: int) -> Iterator[list[Recovered]]:
-    """Yield what the journals of workers that are gone say, and remove these journals if the block ends well.
+    """Yield the charges in the journals of workers that are gone; remove these journals if the block does not fail.
 
-    A journal whose worker lives is locked and left alone; so is one that another process is recovering.
+    The journal of a living worker is locked and left alone. So is one that another process recovers at this moment.
     """
-    found: dict[str, list[tuple[int, Path]]] = {}
+    unlocked: dict[str, list[tuple[int, Path]]] = {}
     alive: set[str] = set()
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         worker_id = _worker_of(path)
         with contextlib.suppress(FileNotFoundError):
             file = os.open(path, os.O_RDWR)
             if try_lock(file):
-                found.setdefault(worker_id, []).append((file, path))
+                unlocked.setdefault(worker_id, []).append((file, path))
             else:
                 alive.add(worker_id)
                 os.close(file)
     try:
-        # A worker that began a new file meanwhile has one by now that is not among these.
+        # A living worker may have begun a new file meanwhile; that file is not among the unlocked ones.
         n_files = Counter(_worker_of(path) for path in folder.glob(f"*{_SUFFIX}"))
-        alive |= {worker_id for worker_id, files in found.items() if n_files[worker_id] > len(files)}
-        gone = {worker_id: files for worker_id, files in found.items() if worker_id not in alive}
+        alive |= {worker_id for worker_id, files in unlocked.items() if n_files[worker_id] > len(files)}
+        gone = {worker_id: files for worker_id, files in unlocked.items() if worker_id not in alive}
         yield [_recover(worker_id, [path for _, path in files], now_us) for worker_id, files in gone.items()]
         for _, path in (entry for files in gone.values() for entry in files):
             path.unlink(missing_ok=True)
     finally:
-        for file, _ in (entry for files in found.values() for entry in files):
+        for file, _ in (entry for files in unlocked.values() for entry in files):
             os.close(file)
 
 
@@ -223,13 +228,15 @@ def _recover(worker_id: str, paths: list[Path], now_us: int) -> Recovered:
     for charge_id, hold in holds.items():
         end = ends.get(charge_id) or EndRecord(charge_id, so_far.get(charge_id, hold.amount_nusd), now_us, True)
         if end.amount_nusd is not None:
-            told = (hold.periods, end.at_us, end.is_estimated, hold.lane_id, hold.price_snapshot_id)
-            charges.append(Charge(charge_id, end.amount_nusd, *told))
+            amount, at_us, is_estimated = end.amount_nusd, end.at_us, end.is_estimated
+            charges.append(
+                Charge(charge_id, amount, hold.periods, at_us, is_estimated, hold.lane_id, hold.price_snapshot_id)
+            )
     return Recovered(worker_id, tuple(charges), len(holds.keys() - ends.keys()))
 
 
 def _read(path: Path) -> Iterator[Record]:
-    """Yield the records of a journal; the last one may be cut where the process was killed, and says nothing then."""
+    """Yield the records of a journal. The last one is skipped if it was cut when the process was killed."""
     for line in path.read_bytes().rstrip(b"\0").split(b"\n"):
         with contextlib.suppress(msgspec.MsgspecError):
             yield _decode(line)

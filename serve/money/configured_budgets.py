@@ -1,4 +1,4 @@
-"""Monthly budgets as the settings have them."""
+"""Monthly budgets from the settings."""
 
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,7 +34,7 @@ def configured_budgets(settings: Settings) -> list[BudgetRule]:
 
 
 def time_zone(settings: Settings) -> ZoneInfo:
-    """Return whose calendar months budgets follow.
+    """Return the time zone of the budgets' calendar months.
 
     Raises:
         ConfigurationError: The time zone is unknown.
@@ -43,7 +43,7 @@ def time_zone(settings: Settings) -> ZoneInfo:
         return ZoneInfo(settings.time_zone)
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigurationError(
-            f"time_zone: {settings.time_zone!r} is not in the IANA database: write Europe/Berlin, say"
+            f"time_zone: {settings.time_zone!r} is not in the IANA database: write one such as Europe/Berlin"
         ) from error
 
 
@@ -51,7 +51,7 @@ def nusd_of_usd(scope: str, usd: Decimal) -> Nusd:
     """Return an amount in nano-dollars.
 
     Raises:
-        ConfigurationError: It is negative, finer than a nano-dollar, or too large; names `scope`.
+        ConfigurationError: The amount is negative, finer than a nano-dollar, or too large; the text names `scope`.
     """
     if usd.is_finite() and 0 <= usd < 2**62:
         nusd = usd * NUSD_PER_USD

@@ -1,4 +1,4 @@
-"""What is reserved for one attempt, and why it may not be."""
+"""The amount that is reserved for one attempt, and the errors when it cannot be."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,10 @@ from serve.money.budget import Nusd, ScopePeriod
 
 
 class NotHeld(Exception):  # noqa: N818 - reads as what happened
-    """An attempt may not be sent, for one of its budgets does not stand for it; never raised itself.
+    """An attempt may not be sent, because nothing can be reserved in one of its budgets. Only subclasses are raised.
 
     Args:
-        scope: Of which budget.
+        scope: Scope of the budget.
     """
 
     def __init__(self, scope: str) -> None:
@@ -22,8 +22,8 @@ class BudgetSpent(NotHeld):
     """A budget has not enough left for an attempt.
 
     Args:
-        scope: Which.
-        resets_at: When its next month begins.
+        scope: Scope of the budget.
+        resets_at: Beginning of its next month.
     """
 
     def __init__(self, scope: str, resets_at: datetime) -> None:
@@ -32,20 +32,21 @@ class BudgetSpent(NotHeld):
 
 
 class BudgetAway(NotHeld):
-    """What is left of a budget cannot be known or written down now: its database, or the journal's disk, does not answer."""
+    """What is left of a budget cannot be read or written now: its database, or the journal's disk, does not answer."""
 
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """What is reserved for one attempt.
+    """The amount that is reserved for one attempt.
 
     Args:
-        charge_id: The request's id and the attempt's number.
-        amount_nusd: The most that it is expected to cost.
-        limited: The budgets that it is held in.
-        periods: Every scope that pays, limited or not -> its month.
-        lane_id, price_snapshot_id: For the ledger.
-        at_cost: What the operator's own key is held for beside it, where the lane is hosted: that costs what the provider asks.
+        charge_id: Id of the request and number of the attempt.
+        amount_nusd: Most that the attempt is expected to cost.
+        limited: Budgets in which the amount is held.
+        periods: Every scope that pays, limited or not, with its month.
+        lane_id, price_snapshot_id: Lane and prices, for the ledger.
+        at_cost: Second hold on the operator's provider key, at the provider's price, if the lane is hosted; else None.
+        is_ended: Whether it was settled.
     """
 
     charge_id: str

@@ -1,4 +1,4 @@
-"""What is left of one worker's budget leases, in memory: holds are taken and settled here without asking the database."""
+"""The balances of one worker's budget leases, in memory: holds and settlements need no database here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ class _Balance:
     """What a worker may still spend of one budget.
 
     Args:
-        free: Amount that is leased and not held. Negative while an attempt cost more than was held for it and other holds are open.
+        free: Amount that is leased and not held. Negative while other holds are open and an attempt cost more than its
+            hold.
         held: Amount held for attempts under way.
         used_at_s: Monotonic time at which it was last held from or added to.
         last_given: Amount of the last lease.
@@ -37,7 +38,7 @@ class LeaseBalances:
         balance.used_at_s = now_s
 
     def hold(self, keys: Sequence[ScopePeriod], amount: Nusd, now_s: float) -> ScopePeriod | None:
-        """Hold `amount` in every one of these budgets, or in none; return the first one with too little free, None when it is held."""
+        """Hold `amount` in all these budgets, or in none. Return the first with too little free; None: it is held."""
         for key in keys:
             balance = self._balances.get(key)
             if (balance is None and amount > 0) or (balance is not None and balance.free < amount):

@@ -1,4 +1,7 @@
-"""The budget leases of one worker: taken from the database before a balance runs out, spent without asking it, given back when idle."""
+"""The budget leases of one worker.
+
+A lease is taken from the database before a balance runs out, spent without asking it, and given back when idle.
+"""
 
 import asyncio
 import logging
@@ -19,32 +22,32 @@ from serve.money.rule_book import RuleBook
 from serve.storage.database import DATABASE_AWAY
 
 _log = logging.getLogger("llmdeal.money")
-# A lease is to last for some requests, or a small part of the month's budget if that is more.
+# A lease is enough for some requests, or a small part of the month's budget if that is more.
 _LEASE_REQUESTS: Final = 32
 _LEASE_SHARE: Final = 200
 _AWAY_S: Final = 1.0
-"""For how long a database that did not answer is not asked again: those who wait behind the one that found out are told at once."""
+"""Seconds for which a database that did not answer is not asked again, so that waiting requests fail at once."""
 T = TypeVar("T")
 
 
 class InThread(Protocol):
-    """Runs work that blocks in the thread of the budgets, one piece after the other."""
+    """Runs blocking work in the thread of the budgets, one call after the other."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Return what it returns."""
+        """Return the result of `work`."""
         ...
 
 
 class Leases:
-    """What one worker may spend of each budget without asking.
+    """The amounts that one worker may spend of each budget without asking the database.
 
     Args:
-        worker_id: Whose.
-        repository: Where they are got.
-        rules: The caps.
-        clock: For what is believed how long.
-        refused_s: For how long a refusal is believed before the database is asked again.
-        in_thread: Where the database is asked.
+        worker_id: Id of the worker.
+        repository: Repository that gives the leases.
+        rules: Caps of the budgets.
+        clock: Clock; decides when a remembered refusal expires.
+        refused_s: Seconds that a refusal is remembered before the database is asked again.
+        in_thread: Runner of the database calls.
     """
 
     def __init__(
@@ -77,16 +80,16 @@ class Leases:
 
     @property
     def under_way(self) -> tuple[asyncio.Task[object], ...]:
-        """What is being asked of the database now; to be waited for before the worker ends."""
+        """Questions to the database that are under way; the worker waits for them before it ends."""
         return (*self._refills.values(), *self._fillings)
 
     def take_refused(self) -> set[ScopePeriod]:
-        """Return the budgets of which nothing more could be had since the last time that this was asked."""
+        """Return the budgets that refused a lease since the last call."""
         refused, self._newly_refused = self._newly_refused, set()
         return refused
 
     def forget_refusals(self) -> None:
-        """Ask again: the caps are others now."""
+        """Forget refusals, because the caps have changed."""
         self._refusals.clear()
 
     def is_spent(self, scope: str, amount: Nusd) -> bool:
@@ -104,8 +107,8 @@ class Leases:
         """Reserve in all these budgets, or in none.
 
         Raises:
-            BudgetSpent: One of them has not enough left.
-            BudgetAway: The database does not say how much one of them has left.
+            BudgetSpent: One of the budgets has not enough left.
+            BudgetAway: The database does not say how much a budget has left.
         """
         while (lacking := self._balances.hold(limited, amount, self._clock.monotonic())) is not None:
             await self._fill(lacking, amount)
@@ -122,18 +125,18 @@ class Leases:
         return self._balances.take_idle(self._clock.monotonic() - idle_s)
 
     def put_back(self, returned: dict[ScopePeriod, Nusd]) -> None:
-        """Take in again what could not be given back."""
+        """Add again what could not be given back."""
         for key, amount in returned.items():
             self._balances.add(key, amount, self._clock.monotonic())
 
     def empty(self) -> None:
-        """Forget all leases, because others have given this worker up."""
+        """Forget all leases, because another worker has ended them."""
         self._balances.empty()
 
     async def _fill(self, key: ScopePeriod, amount: Nusd) -> None:
-        """Get a lease for a budget whose balance is too small, while other requests that need it wait.
+        """Take a lease for a budget with too small a balance, while other requests that need the same lease wait.
 
-        It goes on where the request that needs it is cancelled meanwhile: the database has counted what it gave.
+        It goes on even if its request is cancelled meanwhile: the database has counted the lease already.
         """
         filling = asyncio.create_task(self._fill_locked(key, amount))
         self._fillings.add(filling)
@@ -149,7 +152,7 @@ class Leases:
     def _filled(self, filling: asyncio.Task[bool]) -> None:
         self._fillings.discard(filling)
         if not filling.cancelled():
-            filling.exception()  # whoever waits for it is told; where nobody does any more, it is no defect
+            filling.exception()  # read, because no request may wait for it any more
 
     async def _refill(self, key: ScopePeriod, amount: Nusd) -> None:
         try:
@@ -160,7 +163,10 @@ class Leases:
             self._refills.pop(key, None)
 
     async def _lease(self, key: ScopePeriod, least: Nusd, amount: Nusd) -> bool:
-        """Lease enough for some requests of this size; return False, and remember it a moment, where not even `least` can be had."""
+        """Lease enough for some requests of this size.
+
+        Return False if not even `least` is left; this is remembered for a moment.
+        """
         if self._clock.monotonic() < self._away_until:
             raise BudgetAway(key[0])
         scope, period = key
@@ -173,7 +179,7 @@ class Leases:
         except DATABASE_AWAY as error:
             self._away_until = self._clock.monotonic() + _AWAY_S
             cause = error.orig if isinstance(error, DBAPIError) else error
-            _log.error("no lease could be had: %s", type(cause).__name__)
+            _log.error("no lease could be taken: %s", type(cause).__name__)
             raise BudgetAway(scope) from error
         if given:
             self._balances.add(key, given, self._clock.monotonic())

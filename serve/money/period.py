@@ -1,4 +1,4 @@
-"""Calendar months, in the time zone of whoever owns the budget."""
+"""Calendar months, in the time zone of a budget."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One calendar month somewhere.
+    """One calendar month in some time zone.
 
     Args:
-        name: `2026-11`.
-        starts_at, ends_at: Its first instant and the next month's, UTC.
+        name: Name, such as `2026-11`.
+        starts_at, ends_at: First instant of this month and of the next one, UTC.
     """
 
     name: str
@@ -20,7 +20,10 @@ class Period:
 
 
 def month_of(instant: datetime, time_zone: ZoneInfo) -> Period:
-    """Return the month that an aware instant falls into there. Where clocks are changed at midnight, the later first instant counts."""
+    """Return the month of an aware instant in a time zone.
+
+    If the clocks change at midnight of the first day, the later of its two first instants counts.
+    """
     local = instant.astimezone(time_zone)
     first = datetime(local.year, local.month, 1, tzinfo=time_zone)
     next_year, next_month = divmod(local.month, 12)

@@ -1,4 +1,4 @@
-"""The caps that a worker knows of, and which month it is for whom."""
+"""The caps that a worker knows, and the present month of each scope."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,10 +11,10 @@ _UTC = ZoneInfo("UTC")
 
 
 class RuleBook:
-    """Which scopes have a budget.
+    """The caps of all scopes that have one.
 
     Args:
-        now: The present moment.
+        now: Clock.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -23,11 +23,9 @@ class RuleBook:
         self._months: dict[str, Period] = {}
 
     def replace(self, rules: Sequence[BudgetRule]) -> bool:
-        """Go by these rules from now on; return whether they are others than before."""
-        changed = {rule.scope: rule for rule in rules}
-        is_changed = changed != self._rules
-        self._rules = changed
-        return is_changed
+        """Use these rules from now on; return whether they differ from the former ones."""
+        former, self._rules = self._rules, {rule.scope: rule for rule in rules}
+        return former != self._rules
 
     def limits(self, scope: str) -> bool:
         """Return whether a scope has a cap."""
@@ -39,7 +37,7 @@ class RuleBook:
         return None if rule is None else rule.cap_nusd
 
     def month(self, scope: str) -> Period:
-        """Return the month that a scope is in."""
+        """Return the present month of a scope."""
         return self._month(scope, self._now())
 
     def periods(self, scopes: Sequence[str]) -> tuple[ScopePeriod, ...]:
@@ -50,7 +48,7 @@ class RuleBook:
     def _month(self, scope: str, now: datetime) -> Period:
         rule = self._rules.get(scope)
         zone = _UTC if rule is None else rule.time_zone
-        known = self._months.get(zone.key)
-        if known is None or not known.starts_at <= now < known.ends_at:
-            known = self._months[zone.key] = month_of(now, zone)
-        return known
+        month = self._months.get(zone.key)
+        if month is None or not month.starts_at <= now < month.ends_at:
+            month = self._months[zone.key] = month_of(now, zone)
+        return month

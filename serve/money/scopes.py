@@ -1,4 +1,4 @@
-"""Who pays for a request: the names of budgets' scopes, spelled in one place."""
+"""The names of the scopes that pay for requests, spelled in one place."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a request may cost, who pays for it, and whether they still can: between the budgets and the upstream calls."""
+"""What a request may cost, which scopes pay for it, and whether their budgets are spent."""
 
 from datetime import datetime
 
@@ -16,8 +16,8 @@ from serve.money.hold import Hold
 from serve.money.scopes import account_scope, hosted_scope, provider_key_scope, virtual_key_scope
 
 AT_COST = "@cost"
-"""Ends the id of the second charge of an attempt on a hosted lane: what the provider asks of the operator, without the markup."""
-# Our count of a prompt's tokens is an estimate; providers have been seen to count half as much again.
+"""Suffix of the id of a hosted attempt's second charge: the provider's price for the operator, without the markup."""
+# The count of a prompt's tokens is an estimate; some providers were seen to count half as much again.
 _PROMPT_MARGIN = 2
 
 
@@ -25,8 +25,8 @@ class Spending:
     """Holds and settles for requests.
 
     Args:
-        keeper: Of the budgets.
-        hold_output_tokens: The longest answer that is reserved for, where a request does not say how long one it wants.
+        keeper: Keeper of the budgets.
+        hold_output_tokens: Length of the answer to reserve for, in tokens, if the request sets no limit.
     """
 
     def __init__(self, keeper: BudgetKeeper, hold_output_tokens: int) -> None:
@@ -34,7 +34,7 @@ class Spending:
         self._hold_output_tokens = hold_output_tokens
 
     def most(self, lane: Lane, price: Price, context: RouteContext) -> Nusd:
-        """Return the most that a request is expected to cost on a lane, at some price."""
+        """Return the most that a request is expected to cost on a lane at this price."""
         output = self._hold_output_tokens if context.max_output_tokens is None else context.max_output_tokens
         if lane.max_output_tokens is not None:
             output = min(output, lane.max_output_tokens)
@@ -43,19 +43,19 @@ class Spending:
     def over_budget(
         self, directory: LaneDirectory, context: RouteContext, account: str
     ) -> npt.NDArray[np.bool_] | None:
-        """Return which lanes are known to have a budget with not enough left, shape (n_lanes,); None: all have enough, for all that is known."""
+        """Return which lanes are known to have a spent budget, shape (n_lanes,); None: no lane is known to."""
         if not self._keeper.knows_of_spent_budgets():
             return None
         is_spent = [self.is_spent(connection, context, account) for connection in directory.connections]
         return np.array(is_spent, dtype=np.bool_) if any(is_spent) else None
 
     def payers_of(self, connection: LaneConnection, account: str) -> tuple[str, ...]:
-        """Return the scopes that pay for a lane and not for every other one: the provider key, and the hosted credit where it is hosted."""
+        """Return the scopes that pay for some lanes only: the provider key, and the hosted credit of a hosted lane."""
         payer = provider_key_scope(connection.lane.account)
         return (payer,) if connection.hosted_at is None else (hosted_scope(account), payer)
 
     def is_spent(self, connection: LaneConnection, context: RouteContext, account: str) -> bool:
-        """Return whether a budget of this lane is known to have not enough left."""
+        """Return whether a budget of this lane is known to have too little left."""
         lane = connection.lane
         payer = provider_key_scope(lane.account)
         if connection.hosted_at is None:
@@ -65,7 +65,7 @@ class Spending:
         )
 
     def resets_at(self, scope: str) -> datetime:
-        """Return when the scope's next month begins."""
+        """Return the beginning of the scope's next month."""
         return self._keeper.resets_at(scope)
 
     async def hold(
@@ -103,10 +103,10 @@ class Spending:
         """End a hold, once; later calls do nothing.
 
         Args:
-            hold: As `hold` returned it.
-            connection: The lane that it is for.
-            usage: What the attempt used; None: nothing is charged.
-            cost: What that costs whoever asked; None: as `usage`.
+            hold: Result of `hold`.
+            connection: Lane of the attempt.
+            usage: Usage of the attempt; None: nothing is charged.
+            cost: Cost of this usage for the caller; None: nothing is charged.
         """
         is_estimated = usage is not None and usage.is_estimated
         self._keeper.settle(hold, None if cost is None else cost.total_nusd, is_estimated=is_estimated)
@@ -121,6 +121,6 @@ class Spending:
 
 
 def _at_cost(connection: LaneConnection, usage: TokenUsage | None) -> Nusd | None:
-    """Return what the provider of a hosted lane asks of the operator; None: nothing."""
+    """Return what the provider of a hosted lane charges the operator; None: nothing."""
     price = connection.hosted_at
     return None if price is None or usage is None else quote_cost(price, usage).total_nusd

@@ -1,1 +1,1 @@
-"""The answer: walks the ranked lanes, one attempt at a time, until one of them answers."""
+"""The answer: asks the lanes in the decision's order, one attempt at a time, until one of them answers."""

@@ -1,4 +1,7 @@
-"""One upstream call: opened, watched, closed exactly once, with its row written and the lane's health updated whatever happened."""
+"""One upstream call: it is opened, watched, and ended exactly once, whatever happens.
+
+The end closes the response, settles the money, updates the lane's health, and writes the log.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
@@ -41,11 +44,11 @@ class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
     """An attempt ended before its first byte reached the caller.
 
     Args:
-        verdict: What it means.
-        status: The provider's HTTP status; None: no head came.
-        message: The provider's own words, redacted; for errors that the caller has to see.
-        retry_after_s: How long the provider asks to wait; None: it does not say.
-        not_held: The budget that did not stand for it, so that nothing was sent; None: something was.
+        verdict: Meaning of the failure.
+        status: HTTP status of the provider; None: no head came.
+        message: Words of the provider, redacted, for errors that the caller has to see.
+        retry_after_s: Seconds that the provider asks to wait; None: it does not say.
+        not_held: Budget that has not enough left, so nothing was sent; None: the request was sent.
     """
 
     def __init__(
@@ -65,7 +68,7 @@ class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
 
 
 class AttemptObserver(Protocol):
-    """Is told of every attempt that ended."""
+    """Observes every attempt that ends."""
 
     def attempt_ended(self, call: Call, attempt: "Attempt", outcome: Outcome, usage: TokenUsage | None) -> None:
         """Record it; never waits and never raises."""
@@ -75,22 +78,35 @@ class AttemptObserver(Protocol):
 class Attempt:
     """One upstream call of a request.
 
-    Its parts: `timing` has the moments, `money` the hold, `lane_notes` what the lane learns from it, `answer` what the provider said.
-    Whatever happens, `end` closes the call, settles, and tells the observer; only its first call counts.
+    Its parts are `timing` (the moments), `money` (the hold), `lane_notes` (what the lane learns from it) and `answer`
+    (what the provider said). Whatever happens, `end` ends it; only the first call of `end` counts.
 
     Args:
         call: The request.
-        row: The lane, as a row of the decision's table.
+        row: Row of the lane in the decision's table.
         number: Number of the attempt; 0 for the request's first one.
-        reason: Why this lane is asked.
+        reason: Reason for which this lane is asked.
         clock: Clock for durations and dates.
-        observer: Told once, at the end.
+        observer: Observer of the end.
     """
 
     __slots__ = (
-        "_clock", "_is_ended", "_observer", "_own_headers", "_response",
-        "answer", "call", "error_code", "exchange", "lane_notes", "money", "number", "reason", "row", "timing",
-    )  # fmt: skip
+        "_clock",
+        "_is_ended",
+        "_observer",
+        "_own_headers",
+        "_response",
+        "answer",
+        "call",
+        "error_code",
+        "exchange",
+        "lane_notes",
+        "money",
+        "number",
+        "reason",
+        "row",
+        "timing",
+    )
 
     def __init__(
         self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver
@@ -115,7 +131,7 @@ class Attempt:
         """Send the request and return the response once its head says that it is an answer.
 
         Raises:
-            AttemptFailed: It is not, or none came, or a budget has not enough left. The attempt has ended.
+            AttemptFailed: It is no answer, or none came, or a budget has not enough left. The attempt has ended.
             BadRequestError: The request is malformed in a part that only translation reads; nothing was sent.
         """
         inquiry = self.call.inquiry
@@ -151,7 +167,7 @@ class Attempt:
         """Return the whole answer.
 
         Raises:
-            AttemptFailed: It did not come to its end.
+            AttemptFailed: The answer did not come to its end.
         """
         try:
             raw = await response.read(MAX_ANSWER_BYTES)
@@ -185,11 +201,11 @@ class Attempt:
         return AttemptFailed(verdict, self.answer.status, self.redacted(message), retry_after_s, not_held)
 
     def redacted(self, text: str) -> str:
-        """Return words of the provider without the key that it was sent."""
+        """Return words of the provider without the credentials that the request carried."""
         return redact(text, secrets_in({**self.call.connection(self.row).headers, **self._own_headers}))
 
     def end(self, outcome: Outcome, usage: TokenUsage | None) -> None:
-        """Close the response, settle, and tell the observer. Only the first call counts."""
+        """Close the response, settle, and call the observer. Only the first call counts."""
         if self._is_ended:
             return
         self._is_ended = True
@@ -219,18 +235,21 @@ class Attempt:
 
     def _failed_for_money(self, not_held: NotHeld) -> AttemptFailed:
         verdict = BUDGET_SPENT if isinstance(not_held, BudgetSpent) else BUDGET_AWAY
-        return self.failed(verdict, f"the budget of {not_held.scope} does not stand for it", not_held=not_held)
+        return self.failed(verdict, f"the budget of {not_held.scope} could not be held", not_held=not_held)
 
 
 def verdict_on(error: TransportError) -> Verdict:
-    """Return what a failure of the line means."""
+    """Return what a failure of the connection means."""
     if isinstance(error, ConnectFailed):
         return CONNECT_FAILED
     return DEADLINE_PASSED if isinstance(error, DeadlinePassed) else STREAM_BROKEN
 
 
 def upstream_message(text: str) -> str:
-    """Return the provider's words from an error body: OpenAI's envelope, a bare `message` or `detail`, else its first line, cut."""
+    """Return the provider's words from an error body.
+
+    They are in OpenAI's envelope, or in a bare `message` or `detail`; else the first line counts. Long texts are cut.
+    """
     try:
         body = msgspec.json.decode(text)
     except msgspec.DecodeError:

@@ -17,7 +17,7 @@ class AttemptMoney:
 
     Args:
         call: The request.
-        row: The lane, as a row of the decision's table.
+        row: Row of the lane in the decision's table.
         number: Number of the attempt, from 0.
     """
 
@@ -40,13 +40,16 @@ class AttemptMoney:
         self._hold = await self._call.hold(self._row, self._number)
 
     def cost_of(self, usage: TokenUsage) -> Cost:
-        """Return what these tokens cost on the lane. The body, the headers and the log ask for the same usage: it is priced once."""
+        """Return the cost of these tokens on the lane. Body, headers and log ask for one usage: it is priced once."""
         if self._cost is None or self._priced_usage is not usage:
             self._cost, self._priced_usage = self._call.cost(self._row, usage), usage
         return self._cost
 
     def usage_to_charge(self, outcome: Outcome, usage: TokenUsage | None) -> TokenUsage | None:
-        """Return the usage to charge: the one that was counted, else the prompt alone, which the provider may have read; None: nothing."""
+        """Return the usage to charge; None: nothing is charged.
+
+        If no usage was counted, the provider may still have read the prompt, so the prompt is charged.
+        """
         if usage is None and self._hold is not None and outcome not in UNCHARGED_OUTCOMES:
             return estimate_usage(self._call.context.prompt_tokens, 0)
         return usage

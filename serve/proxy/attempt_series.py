@@ -1,4 +1,4 @@
-"""The attempts of one call: which lane is asked next, why, and what is said when none is left."""
+"""The attempts of one call: which lane is asked next, for which reason, and the error when no lane is left."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class ProxyLimits:
     """How hard the proxy tries.
 
     Args:
-        max_attempts: Upstream calls per request, retries and fallbacks together.
-        connect_retries: Second tries on one lane when no connection was made.
-        first_token_patience_s: How long a stream may take to begin before another lane is asked; None: for ever.
-        is_racing: The slow lane stays in the race then, and whichever begins first answers; False: it is given up.
+        max_attempts: Most upstream calls per request, retries and fallbacks together.
+        connect_retries: Most second tries on a lane that could not be reached.
+        first_token_patience_s: Seconds that a stream may take to begin before another lane is asked; None: no limit.
+        is_racing: Whether the slow lane goes on then, and the stream that begins first answers; False: it is given up.
     """
 
     max_attempts: int = 4
@@ -42,9 +42,9 @@ class AttemptSeries:
 
     Args:
         call: The request.
-        limits: How many.
-        clock: For the attempts.
-        observer: Of the attempts.
+        limits: Limits on the attempts.
+        clock: Clock of the attempts.
+        observer: Observer of the attempts.
     """
 
     def __init__(self, call: Call, limits: ProxyLimits, clock: Clock, observer: AttemptObserver) -> None:
@@ -74,8 +74,8 @@ class AttemptSeries:
 
         Raises:
             BadRequestError: The provider says that the request itself is wrong, so no other lane is asked.
-            BudgetSpentError: A budget is spent that pays for every lane.
-            DatabaseAwayError: What is left of such a budget cannot be known now.
+            BudgetSpentError: A budget that pays for every lane is spent.
+            DatabaseAwayError: The database does not say what is left of a budget that pays for every lane.
         """
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
@@ -94,7 +94,7 @@ class AttemptSeries:
         return True
 
     def all_failed(self) -> RequestError:
-        """Return the error that lists what was tried, or names the budget where that alone stood in the way."""
+        """Return the error that lists the failed lanes, or names the budget if nothing but budgets refused."""
         failures = self._failures
         if (
             self._last is not None
@@ -120,7 +120,10 @@ class AttemptSeries:
         return next((row for row in self._rows if self._n_started == 0 or self._may_be_asked(row)), None)
 
     def _may_be_asked(self, row: int) -> bool:
-        """Return whether the lane can still be asked: since the decision it may have come to rest, its limits be used up, its budget be spent."""
+        """Return whether the lane can still be asked.
+
+        Since the decision it may have begun to rest, or its limits or its budget may be used up.
+        """
         call = self.call
         if call.spending.is_spent(call.connection(row), call.context, call.holder.account):
             return False
@@ -138,7 +141,7 @@ def _not_held_error(not_held: NotHeld) -> RequestError:
     if isinstance(not_held, BudgetSpent):
         return budget_spent_error(not_held.scope, not_held.resets_at)
     return DatabaseAwayError(
-        f"what is left of the monthly budget of {not_held.scope} cannot be looked up now, so nothing was asked"
+        f"what is left of the monthly budget of {not_held.scope} cannot be read now. Nothing was sent: try again"
     )
 
 

@@ -38,5 +38,5 @@ class AttemptTiming:
         return None if self.first_byte is None else (self.first_byte - self.sent) * 1_000
 
     def overhead_ms(self, now: float) -> float:
-        """Return our own milliseconds from the request's arrival until `now`, without the wait for the provider's first byte."""
+        """Return the gateway's own milliseconds from the request's arrival to `now`, without the provider's."""
         return max((now - self._arrived) * 1_000 - (self.ttft_ms or 0.0), 0.0)

@@ -1,4 +1,4 @@
-"""The use case: send an admitted call to its lane, go on to the next one while nothing has reached the caller, settle, log."""
+"""The use case: send an admitted call to its lane; while nothing has reached the caller, go on to the next lane."""
 
 import asyncio
 import random
@@ -37,11 +37,11 @@ class WholeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """A stream whose first bytes have come. Whoever holds it iterates `pieces` to the end, or closes it.
+    """A stream whose first bytes have come. Its owner iterates `pieces` to the end, or closes it.
 
     Args:
-        attempt: Whose answer it is.
-        pieces: What the caller sees, each with whether it is the last; the first comes at once, and may be empty.
+        attempt: Attempt that answered.
+        pieces: Bytes for the caller, each piece with whether it is the last; the first comes at once, and may be empty.
     """
 
     attempt: Attempt
@@ -52,11 +52,11 @@ class ChatProxy:
     """Answers chat calls.
 
     Args:
-        clock: For durations and dates.
-        observer: Told of every attempt.
-        limits: How hard to try.
-        jitter: Returns numbers in [0, 1), for the pauses before retries.
-        keeps_streams: Whether the observer wants to see what a stream said.
+        clock: Clock for durations and dates.
+        observer: Observer of every attempt.
+        limits: Limits on the attempts.
+        jitter: Random generator for the pauses before retries.
+        keeps_streams: Whether the pieces of streams are kept for the observer.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class ChatProxy:
         self._jitter = jitter
 
     async def answer(self, call: Call) -> WholeAnswer | StreamedAnswer:
-        """Return the first lane's answer that is one.
+        """Return the answer of the first lane that gives one.
 
         Raises:
             BadRequestError: The provider says that the request itself is wrong.
-            UpstreamError: Every attempted lane failed; lists them.
+            UpstreamError: Every attempted lane failed; the error lists them.
         """
         series = AttemptSeries(call, self._limits, self._clock, self._observer)
         if call.is_streaming and self._limits.first_token_patience_s is not None:
@@ -134,7 +134,7 @@ class ChatProxy:
 
 
 def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
-    """Return what is added to the answer; the explanation only where the caller asked for it."""
+    """Return what is added to the answer; the explanation only if the caller asked for it."""
     return Bill(
         attempt.money.cost_of(usage), explain(attempt.call, attempt) if attempt.call.routing.is_explained else None
     )
@@ -143,7 +143,7 @@ def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:
 async def _relay_pieces(
     attempt: Attempt, relay: StreamRelay, first: bytes, response: UpstreamResponse, chunks: AsyncIterator[bytes]
 ) -> AsyncGenerator[tuple[bytes, bool], None]:
-    """Yield what the caller sees; settles and logs at the end, also when the caller goes away in between."""
+    """Yield the pieces for the caller. The attempt ends with them, also when the caller goes away in between."""
     outcome: Outcome = "client_disconnected"
     try:
         out = first
@@ -163,7 +163,7 @@ async def _relay_pieces(
                 attempt.money.note_progress(relay.usage)
         if relay.is_complete:
             outcome = "ok"
-            # Together with what came last: each piece is a packet, and a call of the system.
+            # Sent together with the last piece: each piece is a packet and a system call.
             is_over = response.is_over
             yield out + relay.finish(), is_over
             if not is_over:
@@ -182,12 +182,12 @@ async def _relay_pieces(
 
 
 def _shown(attempt: Attempt, relay: StreamRelay, out: bytes) -> bytes:
-    """Return what the caller sees of a stream: all of it, but for what a provider says of itself when it fails."""
+    """Return the bytes for the caller; redacted if the provider sent an error, which may quote its key."""
     return out if relay.error is None else attempt.redacted(out.decode("utf-8", "replace")).encode()
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
-    """Read what follows the end of the answer, nothing as a rule, so that the connection can be used again."""
+    """Read what follows the end of the answer, so that the connection can be used again. It is usually nothing."""
     with suppress(TimeoutError, TransportError):
         async with asyncio.timeout(_DRAIN_S):
             async for _ in chunks:

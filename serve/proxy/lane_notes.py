@@ -1,4 +1,4 @@
-"""What one attempt tells the lane's health, limits and caches."""
+"""What one attempt reports to the lane's health, limits and caches."""
 
 from router.price_table import TokenUsage
 from serve.lanes.rate_limit_headers import RateLimits
@@ -12,32 +12,32 @@ class LaneNotes:
 
     Args:
         call: The request.
-        row: The lane, as a row of the decision's table.
+        row: Row of the lane in the decision's table.
     """
 
-    __slots__ = ("_call", "_health", "_is_pending", "_row", "_tokens_kept")
+    __slots__ = ("_call", "_health", "_is_pending", "_row", "_tokens_taken")
 
     def __init__(self, call: Call, row: int) -> None:
         self._call = call
         self._health = call.directory.health
         self._row = row
-        self._tokens_kept: float | None = None
+        self._tokens_taken: float | None = None
         self._is_pending = False
 
     def note_sent(self) -> None:
-        """Keep the request's tokens of the lane's limits."""
-        self._tokens_kept = self._call.tokens_counted(self._row)
+        """Take the request out of the lane's limits."""
+        self._tokens_taken = self._call.tokens_counted(self._row)
         self._is_pending = True
-        self._health.note_sent(self._row, self._tokens_kept)
+        self._health.note_sent(self._row, self._tokens_taken)
 
     def note_head(self, rate_limits: RateLimits | None) -> None:
-        """Learn what is left of the limits, as the head of the response says it; None: it says nothing."""
-        if self._is_pending and self._tokens_kept is not None:
+        """Note the limits in the head of the response; None: it says nothing, or none came. The first call counts."""
+        if self._is_pending and self._tokens_taken is not None:
             self._is_pending = False
-            self._health.note_answered(self._row, self._tokens_kept, rate_limits)
+            self._health.note_answered(self._row, self._tokens_taken, rate_limits)
 
     def note_failure(self, verdict: Verdict, retry_after_s: float | None) -> None:
-        """Rest the lane, its account's limits or its account's key, as the verdict says."""
+        """Rest what the verdict says: the lane, its pool, or its account."""
         if verdict.rest == "account":
             self._health.note_limit(self._row, retry_after_s)
         elif verdict.rest == "credentials":
@@ -46,18 +46,18 @@ class LaneNotes:
             self._health.note_failure(self._row, retry_after_s)
 
     def note_slow(self, waited_ms: float) -> None:
-        """Learn that the answer had not begun after so long."""
+        """Note that the answer had not begun after so long."""
         self._health.note_slow(self._row, waited_ms)
 
     def note_end(self, usage: TokenUsage | None) -> None:
-        """Put back the tokens that were kept and not used. Once, when the attempt ends."""
-        if self._tokens_kept is not None:
+        """Put back the tokens that were taken and not used; once, when the attempt ends."""
+        if self._tokens_taken is not None:
             self.note_head(None)
             used = 0 if usage is None else usage.prompt_tokens + usage.completion_tokens
-            self._health.note_used(self._row, self._tokens_kept, used)
+            self._health.note_used(self._row, self._tokens_taken, used)
 
     def note_answer(self, usage: TokenUsage, timing: AttemptTiming) -> None:
-        """Learn from a whole answer: the lane's speed, and what it knows of the conversation now."""
+        """Note a whole answer: the lane's speed, and what the lane keeps of the conversation."""
         waited_ms = timing.waited_ms
         self._health.note_success(self._row, timing.ttft_ms or waited_ms, waited_ms, usage.completion_tokens)
         directory, conversation_id = self._call.directory, self._call.conversation_id

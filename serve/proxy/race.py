@@ -1,4 +1,4 @@
-"""When a stream is slow to begin: ask the next lane as well, and let whichever begins first answer."""
+"""When a stream is slow to begin, the next lane is asked too, and the stream that begins first answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,11 +22,11 @@ async def race(
     """Return the answer that begins first.
 
     Args:
-        series: The lanes, in order.
-        ask: Sends an attempt and returns when its answer has begun.
-        patience_s: How long to wait for a beginning before the next lane is asked.
-        is_racing: Lanes that are slow stay in the race; False: they are given up for the next one.
-        pause: Before a lane is tried a second time.
+        series: Attempts of the call.
+        ask: Function that sends an attempt and returns when its answer has begun.
+        patience_s: Seconds to wait for a beginning before the next lane is asked.
+        is_racing: Whether slow lanes stay in the race; False: they are given up for the next one.
+        pause: Function that waits before a lane is tried a second time.
 
     Raises:
         BadRequestError: A provider says that the request itself is wrong.
@@ -64,7 +64,7 @@ async def race(
 
 
 def end_unanswered(attempt: Attempt, outcome: Outcome) -> None:
-    """End an attempt whose answer nobody waits for. The provider may have worked on the prompt already, so it is charged as read."""
+    """End an attempt without its answer. The provider may have read the prompt already, so the prompt is charged."""
     attempt.end(outcome, estimate_usage(attempt.call.context.prompt_tokens, 0))
 
 
@@ -72,7 +72,7 @@ def _failure(task: asyncio.Task[Answer]) -> AttemptFailed:
     error = task.exception()
     if isinstance(error, AttemptFailed):
         return error
-    raise error or AssertionError("only failed attempts are asked for their failure")
+    raise error or AssertionError("the task has not failed")
 
 
 async def _give_up(running: dict[asyncio.Task[Answer], Attempt], outcome: Outcome) -> None:
@@ -81,7 +81,7 @@ async def _give_up(running: dict[asyncio.Task[Answer], Attempt], outcome: Outcom
     for task, attempt in running.items():
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # looked at, so that asyncio does not report it as forgotten
+            task.exception()  # read, so that asyncio does not log it as never retrieved
         if outcome == "superseded":
             attempt.lane_notes.note_slow(attempt.timing.waited_ms)
         end_unanswered(attempt, outcome)

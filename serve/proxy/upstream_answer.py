@@ -15,16 +15,16 @@ _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-generation-id", "cf-ray"
 
 
 class UpstreamAnswer:
-    """What is known of a provider's answer; kept for the log, the checks and the caller's headers.
+    """The parts of a provider's answer that the log, the checks and the caller's headers need.
 
     Attributes:
         status: HTTP status; None: no head came.
         headers: Headers of the response, by name in lower case.
-        rate_limits: What its headers say of the account's limits; None: nothing.
-        request_id: The provider's own id of the request; None: it gave none.
-        finish_reason: Why the answer ended, in the provider's word; None: it did not say.
+        rate_limits: Limits of the account, as the headers say; None: they say nothing.
+        request_id: Id that the provider gave the request; None: it gave none.
+        finish_reason: Reason for which the answer ended, in the provider's word; None: it did not say.
         text: Text of an unstreamed answer; None: a stream, or no text.
-        raw: Body of an unstreamed answer, or the pieces of a stream where they are kept.
+        raw: Body of an unstreamed answer, or the pieces of a stream if they are kept; None: not kept.
     """
 
     __slots__ = ("finish_reason", "headers", "rate_limits", "raw", "request_id", "status", "text")
@@ -39,7 +39,7 @@ class UpstreamAnswer:
         self.raw: bytes | list[bytes] | None = None
 
     def read_head(self, response: UpstreamResponse, clock: Clock) -> None:
-        """Take over what the head of the response says."""
+        """Keep what the head of the response says."""
         self.status = response.status
         self.headers = headers = response.headers
         self.rate_limits = read_rate_limits(headers, clock.now)

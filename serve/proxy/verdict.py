@@ -1,4 +1,4 @@
-"""What a provider's refusal means: whose fault it is, whether another lane may do better, and who has to rest."""
+"""What a provider's refusal means: who is at fault, whether another lane may answer, and what has to rest."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +24,10 @@ class Verdict:
     """How to go on after a failed attempt.
 
     Args:
-        outcome: For the log.
-        may_fall_back: Another lane may answer; False: the request itself is at fault and the caller must see the error.
-        rest: Who cools down.
-        code: Our word for it, for logs and errors.
+        outcome: Outcome for the log.
+        may_fall_back: Whether another lane may answer; False: the request is wrong, and the caller gets the error.
+        rest: Group of lanes that rests.
+        code: Code of the gateway, for logs and errors.
     """
 
     outcome: Outcome
@@ -39,7 +39,8 @@ class Verdict:
 def judge_status(status: int) -> Verdict:
     """Return the verdict on an HTTP status of at least 400 (or a redirect, which no provider's API answers with).
 
-    429: over the account's limit. 503 and Anthropic's 529: the provider is full, so only this lane rests.
+    429 means that the account is over its limit. 503 and Anthropic's 529 mean that the provider is full, so this lane
+    alone rests.
     """
     if status == 429:
         return Verdict("rate_limited", True, "account", "rate_limited")
@@ -60,16 +61,16 @@ _OF_MEANING: Mapping[RefusalMeaning, Verdict] = MappingProxyType(
 )
 
 
-def judge_refusal(status: int, text: str, headers: Mapping[str, str], known: Sequence[Refusal]) -> Verdict:
-    """Return the verdict on a response that is no answer: what the provider is known to mean by it, else what its status says.
+def judge_refusal(status: int, text: str, headers: Mapping[str, str], refusals: Sequence[Refusal]) -> Verdict:
+    """Return the verdict on a response that is no answer.
 
     Args:
-        status: At least 400, or a redirect.
-        text: The body.
-        headers: By name in lower case.
-        known: Refusals of this provider that mean something of their own; the first one that fits counts.
+        status: HTTP status, at least 400 or a redirect.
+        text: Body of the response.
+        headers: Headers by name in lower case.
+        refusals: Refusals of this provider that mean something else than their status; the first that fits counts.
     """
-    for refusal in known:
+    for refusal in refusals:
         if refusal.status == status and (refusal.says in text or refusal.says in headers.get("x-amzn-errortype", "")):
             return _OF_MEANING[refusal.means]
     return judge_status(status)
@@ -85,9 +86,10 @@ NOT_AN_ANSWER = Verdict("upstream_error", True, "lane", "not_an_answer")
 
 
 def read_retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
-    """Return the seconds that the provider asks to wait, from `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3); None: it does not say.
+    """Return the seconds that the provider asks to wait; None: it does not say. Never negative.
 
-    Never negative. A value that is neither a number nor a date counts as not said.
+    They are in `retry-after-ms` or `Retry-After` (RFC 9110, 10.2.3). A value that is neither a number nor a date is
+    ignored.
     """
     milliseconds = headers.get("retry-after-ms")
     text = headers.get("retry-after")
@@ -117,11 +119,14 @@ class _ErrorBody(msgspec.Struct):
 
 
 def read_retry_delay(text: str) -> float | None:
-    """Return the seconds that Google's error body asks to wait (`google.rpc.RetryInfo`, `"retryDelay": "34.07s"`); None: it does not say."""
+    """Return the seconds that Google's error body asks to wait; None: it does not say.
+
+    They are in `google.rpc.RetryInfo`: `"retryDelay": "34.07s"`.
+    """
     try:
         details = msgspec.json.decode(text, type=_ErrorBody).error.details
-        told = next((detail.retry_delay for detail in details if detail.retry_delay), None)
-        return None if told is None else _seconds(float(told.removesuffix("s")))
+        delay = next((detail.retry_delay for detail in details if detail.retry_delay), None)
+        return None if delay is None else _seconds(float(delay.removesuffix("s")))
     except (msgspec.MsgspecError, ValueError):
         return None
 

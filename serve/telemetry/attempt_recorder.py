@@ -54,7 +54,9 @@ class AttemptRecorder:
         """Record an attempt; never waits and never raises."""
         lane_id = call.decision.table.lanes[attempt.row].lane_id
         cost_nusd = _cost_nusd(attempt, outcome, usage)
-        overhead_ms = attempt.timing.overhead_ms(attempt.timing.first_byte) if attempt.timing.first_byte is not None else None
+        overhead_ms = (
+            attempt.timing.overhead_ms(attempt.timing.first_byte) if attempt.timing.first_byte is not None else None
+        )
         content = self.consent.of(call.holder.account)
         self.metrics.note_attempt(lane_id, outcome, cost_nusd, usage, attempt.timing.ttft_ms, overhead_ms)
         self.sink.record(self._row(call, attempt, outcome, usage, cost_nusd, overhead_ms, content))
@@ -148,7 +150,10 @@ def _answer_text(call: Call, attempt: Attempt) -> str | None:
     connection = call.connection(attempt.row)
     dialect = connection.dialect_for(call.inquiry.dialect)
     try:
-        return read_answer_content(dialect, attempt.answer.raw, attempt.answer.finish_reason, connection.quirks).text or None
+        return (
+            read_answer_content(dialect, attempt.answer.raw, attempt.answer.finish_reason, connection.quirks).text
+            or None
+        )
     except (ValueError, KeyError):  # the stream broke off where it cannot be read, or it has no text
         return None
 

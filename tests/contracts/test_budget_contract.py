@@ -30,9 +30,9 @@ def charge(charge_id: str, amount: int, *scopes: str) -> Charge:
 
 
 def state(budgets: BudgetRepository, scope: str = SCOPE) -> tuple[int, int]:
-    [found] = budgets.states([(scope, MONTH)])
-    assert budgets.ledger_total(scope, MONTH) == found.spent_nusd
-    return found.spent_nusd, found.leased_nusd
+    [present] = budgets.states([(scope, MONTH)])
+    assert budgets.ledger_total(scope, MONTH) == present.spent_nusd
+    return present.spent_nusd, present.leased_nusd
 
 
 def test_caps_are_set_changed_and_lifted(budgets: BudgetRepository) -> None:
@@ -98,7 +98,7 @@ def test_a_worker_that_is_gone_is_written_off_and_taken_back_when_its_journal_is
     assert state(budgets) == (150, 10)
 
 
-def test_a_worker_that_was_given_up_is_told_so(budgets: BudgetRepository) -> None:
+def test_settling_says_when_the_workers_leases_were_ended(budgets: BudgetRepository) -> None:
     budgets.lease("worker", SCOPE, MONTH, 400, 400, 1_000)
     budgets.write_off("worker", 9_000)
     assert not budgets.settle("worker", [charge("req_1/0", 40)], {}, 9_500)
@@ -106,7 +106,7 @@ def test_a_worker_that_was_given_up_is_told_so(budgets: BudgetRepository) -> Non
     assert budgets.settle("worker", [charge("req_2/0", 1)], {}, 9_600)
 
 
-def test_signs_of_life_keep_a_worker_from_being_given_up(budgets: BudgetRepository) -> None:
+def test_signs_of_life_keep_a_workers_leases(budgets: BudgetRepository) -> None:
     budgets.lease("worker", SCOPE, MONTH, 400, 400, 1_000)
     budgets.renew("worker", 8_000)
     assert budgets.silent_workers(5_000) == []

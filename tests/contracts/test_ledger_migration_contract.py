@@ -39,7 +39,7 @@ def fill(engine: Engine) -> None:
             )
 
 
-def test_books_kept_by_payer_are_carried_over_and_still_add_up(
+def test_a_ledger_by_payer_is_carried_over_and_still_adds_up(
     new_url: str, open_engine: Callable[[str], Engine]
 ) -> None:
     first = create_telemetry_engine(new_url)

@@ -43,25 +43,25 @@ def empty(engine: Engine) -> None:
 
 def as_text(index: Mapping[str, Any]) -> dict[str, str]:
     """Return an index with the conditions of partial ones as text: SQLAlchemy's own are never equal."""
-    told = {
+    plain = {
         **index,
         "dialect_options": {name: str(option) for name, option in index.get("dialect_options", {}).items()},
     }
-    return {name: str(value) for name, value in told.items()}
+    return {name: str(value) for name, value in plain.items()}
 
 
 def schema_of(engine: Engine) -> dict[str, object]:
     """Return every table's columns, keys and indexes, as the database itself describes them."""
-    found = inspect(engine)
+    inspector = inspect(engine)
     return {
         table: (
-            [{**column, "type": str(column["type"])} for column in found.get_columns(table)],
-            found.get_pk_constraint(table),
-            found.get_foreign_keys(table),
-            found.get_unique_constraints(table),
-            sorted((as_text(index) for index in found.get_indexes(table)), key=lambda index: index["name"]),
+            [{**column, "type": str(column["type"])} for column in inspector.get_columns(table)],
+            inspector.get_pk_constraint(table),
+            inspector.get_foreign_keys(table),
+            inspector.get_unique_constraints(table),
+            sorted((as_text(index) for index in inspector.get_indexes(table)), key=lambda index: index["name"]),
         )
-        for table in sorted(found.get_table_names())
+        for table in sorted(inspector.get_table_names())
     }
 
 
@@ -83,7 +83,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_that_a_new_databa
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    made = schema_of(engine)
+    new_schema = schema_of(engine)
     with engine.begin() as connection:
         METADATA.drop_all(connection)
         connection.exec_driver_sql("DROP TABLE alembic_version")
@@ -91,7 +91,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses_and_that_a_new_databa
     with engine.connect() as connection:
         assert stored_revision(connection) == HEAD_REVISION
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-    assert schema_of(engine) == made
+    assert schema_of(engine) == new_schema
 
 
 def test_a_second_process_finds_the_rows_of_the_first(new_url: str, open_engine: Callable[[str], Engine]) -> None:

@@ -1,4 +1,4 @@
-"""The choke point for money: holds and settlements under concurrency, over restarts, and through a database that goes away."""
+"""Holds and settlements under concurrency, over restarts, and while the database does not answer."""
 
 import asyncio
 import os
@@ -107,7 +107,7 @@ def test_what_is_held_is_settled_once_and_the_rest_is_given_back(
 def test_no_interleaving_of_two_workers_spends_more_than_the_cap(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
-    """Sixty-four callers at each of two workers want four times what there is, some settle late, some below their hold."""
+    """Sixty-four callers at each of two workers want four times the budget; some settle late, some below their hold."""
     draw = random.Random(7)
     paid: list[int] = []
     refused: list[str] = []
@@ -141,7 +141,7 @@ def test_no_interleaving_of_two_workers_spends_more_than_the_cap(
     assert 700 <= sum(paid) <= 1_000
 
 
-def test_a_spent_budget_says_whose_it_is_and_when_it_begins_anew(
+def test_a_spent_budget_names_its_scope_and_the_start_of_its_next_month(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def scenario() -> None:
@@ -178,7 +178,7 @@ def test_a_stream_over_midnight_is_charged_to_the_month_in_which_it_was_admitted
     assert spent(repository, month="2026-12") == (7, 0)
 
 
-def test_a_scope_without_a_cap_is_written_down_all_the_same(
+def test_a_scope_without_a_cap_is_charged_in_the_ledger_too(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def scenario() -> None:
@@ -203,7 +203,7 @@ def test_what_costs_more_than_was_held_is_charged_and_stops_what_comes_after(
     assert spent(repository) == (950, 0)
 
 
-def test_attempts_of_a_killed_worker_are_charged_by_what_it_wrote_down(
+def test_attempts_of_a_killed_worker_are_charged_by_its_journal(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def killed() -> None:
@@ -249,7 +249,7 @@ def test_the_journal_of_a_living_worker_is_left_alone(
     assert spent(repository) == (60, 0)
 
 
-def test_an_attempt_that_costs_nothing_is_admitted_under_a_budget_that_nobody_leased_from(
+def test_an_attempt_that_costs_nothing_is_admitted_without_a_lease(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def scenario() -> None:
@@ -274,7 +274,7 @@ def test_a_caps_change_is_seen_without_a_restart(repository: BudgetRepository, t
     assert spent(repository) == (1_500, 0)
 
 
-def test_leases_that_nobody_uses_go_back_to_the_others(
+def test_unused_leases_go_back_to_the_other_workers(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def scenario() -> None:
@@ -310,7 +310,7 @@ def test_a_database_that_goes_away_delays_the_ledger_and_loses_nothing(
     asyncio.run(scenario())
 
 
-def test_the_journal_is_written_anew_when_it_grows_and_keeps_what_is_needed(
+def test_a_journal_that_grows_is_rewritten_and_keeps_what_is_needed(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     from serve.money.charge_journal import ChargeJournal, EndRecord, HoldRecord, abandoned_journals
@@ -324,8 +324,8 @@ def test_the_journal_is_written_anew_when_it_grows_and_keeps_what_is_needed(
             journal.forget([f"req/{number}"])
     [path] = folder.iterdir()
     assert len(path.read_bytes().rstrip(b"\0")) < 2_000
-    with abandoned_journals(folder, 9) as found:
-        assert found == []
+    with abandoned_journals(folder, 9) as recoveries:
+        assert recoveries == []
     journal.close()
     with abandoned_journals(folder, 9) as [recovered]:
         assert [charge.charge_id for charge in recovered.charges] == ["req/7"]
@@ -334,7 +334,7 @@ def test_the_journal_is_written_anew_when_it_grows_and_keeps_what_is_needed(
 
 @contextmanager
 def busy(engine: Engine) -> Iterator[None]:
-    """Let everybody who wants to write to the database wait while the block runs."""
+    """Let all other writers of the database wait while the block runs."""
     with engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -360,7 +360,7 @@ def test_a_lease_is_not_lost_when_the_request_that_asked_for_it_is_cancelled(
     assert spent(repository) == (900, 0)
 
 
-def test_a_database_that_does_not_answer_is_said_so_at_once_to_all_who_wait_and_asked_again_later(
+def test_when_the_database_does_not_answer_all_waiting_requests_fail_at_once_and_it_is_asked_again_later(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     engine = open_database(str(tmp_path / "money.db"), busy_timeout_ms=1)
@@ -394,9 +394,9 @@ def test_a_full_disk_under_the_journal_refuses_holds_and_loses_no_charge(
             while len(journal._map) - journal._size > 400:  # nearly to the end of what was reserved for it
                 keeper.progress(first, 1)
             file, journal._file = journal._file, os.open("/dev/full", os.O_RDWR)
-            found = await asyncio.gather(*(hold(keeper, f"full_{n}/0", 10) for n in range(10)), return_exceptions=True)
-            assert isinstance(found[-1], BudgetAway)
-            for held in found:
+            holds = await asyncio.gather(*(hold(keeper, f"full_{n}/0", 10) for n in range(10)), return_exceptions=True)
+            assert isinstance(holds[-1], BudgetAway)
+            for held in holds:
                 if isinstance(held, Hold):
                     keeper.settle(held, None)
             keeper.settle(first, 60)
@@ -450,7 +450,7 @@ def test_the_watch_goes_on_after_the_folder_of_the_journals_was_in_disorder(
     asyncio.run(scenario())
 
 
-def test_a_journal_that_is_written_anew_is_never_taken_for_an_abandoned_one(tmp_path: Path) -> None:
+def test_a_journal_that_is_rewritten_is_never_taken_for_an_abandoned_one(tmp_path: Path) -> None:
     journal = ChargeJournal(tmp_path, "alive", largest_bytes=1)
     journal.write(HoldRecord("req_1/0", 5, ((OPENAI, MONTH),), "openai/gpt", "prices"))
     is_over = threading.Event()
@@ -463,8 +463,8 @@ def test_a_journal_that_is_written_anew_is_never_taken_for_an_abandoned_one(tmp_
     rewriter.start()
     try:
         for _ in range(1_500):
-            with abandoned_journals(tmp_path, 1) as found:
-                assert found == []
+            with abandoned_journals(tmp_path, 1) as recoveries:
+                assert recoveries == []
     finally:
         is_over.set()
         rewriter.join()
@@ -491,7 +491,7 @@ def test_leases_are_kept_for_charges_that_could_not_be_entered_before_the_end(
     asyncio.run(scenario())
 
 
-def test_a_worker_that_ends_well_settles_for_one_that_died_beside_it(
+def test_a_worker_that_ends_normally_settles_for_one_that_died_before(
     repository: BudgetRepository, tmp_path: Path, clock: SetClock
 ) -> None:
     async def scenario() -> None:

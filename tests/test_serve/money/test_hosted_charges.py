@@ -1,4 +1,4 @@
-"""Who pays for hosted lanes: the account that asks pays the markup, the operator's key what the provider asks, to the nano-dollar."""
+"""Who pays for hosted lanes, to the nano-dollar: the account pays the price with markup, the operator's key without."""
 
 import asyncio
 import tempfile
@@ -48,7 +48,7 @@ class StoppedClock:
 
 @dataclass(frozen=True)
 class Attempted:
-    """One attempt: who asked, on their own key or on the operator's, and what the provider said of it (None: it refused)."""
+    """One attempt: its caller, whether it ran on the operator's key, and its usage (None: the provider refused)."""
 
     holder: VirtualKeyHolder
     is_hosted: bool
@@ -88,7 +88,7 @@ markups = st.integers(0, 30_000).map(lambda thousandths: str(Decimal(thousandths
 
 
 def owed(price: Price, usage: TokenUsage, markup: str = "1") -> int:
-    """Return what an answer costs, worked out anew: rates times tokens times the markup, rounded up once."""
+    """Return what an answer costs, computed a second way: rates times tokens times the markup, rounded up once."""
     cached_rate = (
         price.input_usd_per_mtok if price.cached_input_usd_per_mtok is None else price.cached_input_usd_per_mtok
     )
@@ -102,7 +102,7 @@ def owed(price: Price, usage: TokenUsage, markup: str = "1") -> int:
 @pytest.mark.slow
 @settings(max_examples=30)
 def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
-    made: list[Attempted], price: Price, markup: str
+    attempted: list[Attempted], price: Price, markup: str
 ) -> None:
     operators = replace(LANE, account="box", price=price)
     expected: dict[str, int] = defaultdict(int)
@@ -111,7 +111,7 @@ def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
         keeper = BudgetKeeper(repository, folder / "journals", StoppedClock(), QUIET)
         await keeper.start()
         spending = Spending(keeper, 1_000)
-        for number, attempt in enumerate(made):
+        for number, attempt in enumerate(attempted):
             account = attempt.holder.account
             own = connection(replace(operators, account=f"{account}/openai@main"))
             lane = hosted(operators, markup) if attempt.is_hosted else own
@@ -119,12 +119,10 @@ def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
             usage = attempt.usage
             spending.settle(hold, lane, usage, None if usage is None else quote_cost(lane.lane.price, usage))
             if usage is not None:
-                asked_for = owed(price, usage, markup) if attempt.is_hosted else owed(price, usage)
+                charged = owed(price, usage, markup) if attempt.is_hosted else owed(price, usage)
                 for scope in (f"account:{account}", f"virtual_key:{account}/ci"):
-                    expected[scope] += asked_for
-                expected[f"hosted:{account}" if attempt.is_hosted else f"provider_key:{account}/openai@main"] += (
-                    asked_for
-                )
+                    expected[scope] += charged
+                expected[f"hosted:{account}" if attempt.is_hosted else f"provider_key:{account}/openai@main"] += charged
                 if attempt.is_hosted:
                     expected["provider_key:box"] += owed(price, usage)
         await keeper.close()
@@ -144,7 +142,7 @@ def test_every_payer_of_hosted_and_own_lanes_pays_what_it_owes_and_nothing_else(
         engine.dispose()
 
 
-def test_the_operators_budget_holds_what_the_provider_asks_and_the_accounts_credit_with_the_markup(
+def test_the_operators_budget_holds_the_providers_price_and_the_accounts_credit_the_price_with_markup(
     tmp_path: Path,
 ) -> None:
     lane = hosted(replace(LANE, account="box"), "10")
