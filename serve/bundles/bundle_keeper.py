@@ -1,4 +1,7 @@
-"""What can be done with bundles: promote, roll back, try as a canary or a shadow, stop. For people, the API and the gateway itself."""
+"""Changes of the bundles' stages: promote, roll back, try as a canary or a shadow, stop.
+
+They are made by people, through the API, and by the gateway itself.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -17,28 +20,31 @@ _MOST_NOTE_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class BundleKeeper:
-    """Changes what stands where; running gateways follow within a second. Every method reads the disk and the database.
+    """Changes which bundle is in which stage. Running gateways follow within a second.
 
-    Every method that changes something raises `NotFoundError` where there is no such bundle, `router.errors.BundleError` where it is refused, and
-    `ConflictError` where the change does not fit how things stand.
+    Every method reads the disk and the database. A method that changes something raises:
+
+    - `NotFoundError`: there is no such bundle.
+    - `router.errors.BundleError`: the bundle cannot be used.
+    - `ConflictError`: the change does not fit the present stages.
 
     Args:
-        store: The bundles.
-        history: What stood where.
+        store: The bundles on disk.
+        history: History of the stages.
     """
 
     store: BundleStore
     history: BundleHistory
 
     def staging(self) -> Staging:
-        """Return what stands where."""
+        """Return the present stages."""
         return staging_of(self.history.entries())
 
     def champion(self, staging: Staging) -> Standing:
-        """Return the champion; the configured bundle where none is promoted.
+        """Return the champion; if no bundle is promoted, the configured one.
 
         Raises:
-            BundleError: None is promoted, and the configured one is refused.
+            BundleError: No bundle is promoted, and the configured one cannot be used.
         """
         return staging.champion or Standing(self.store.configured.name, load_bundle(self.store.configured).version)
 
@@ -54,27 +60,27 @@ class BundleKeeper:
         """Make a bundle the champion.
 
         Args:
-            name: Of the bundle.
-            actor: Who wants it.
-            is_forced: Whatever the gate says of it.
-            note: Why; needed where it is forced.
-            action: As it is written down.
+            name: Name of the bundle.
+            actor: Identity that promotes it.
+            is_forced: Whether the gate's verdict is ignored.
+            note: Reason; required if the promotion is forced.
+            action: Action as it is recorded in the history.
         """
         if is_forced and not note.strip():
-            raise BadRequestError("a promotion that is forced needs a note that says why", param="note")
-        staging, found = self.staging(), self.store.look_at(name)
-        bundle = load_generation(found.folder).bundle  # checks it, and that it runs here
+            raise BadRequestError("a forced promotion needs a note: say why", param="note")
+        staging, stored = self.staging(), self.store.look_at(name)
+        bundle = load_generation(stored.folder).bundle  # checks the bundle, and that it runs here
         champion = self.champion(staging)
         if bundle.version == champion.version:
             raise ConflictError(f"{name} is the champion already")
         if not is_forced:
-            if found.problem:
-                raise ConflictError(found.problem)
-            _check_verdict(name, bundle, champion, found.verdict)
-        return self._add(action, "champion", Standing(name, bundle.version), actor, note, staging, found.verdict)
+            if stored.problem:
+                raise ConflictError(stored.problem)
+            _check_verdict(name, bundle, champion, stored.verdict)
+        return self._add(action, "champion", Standing(name, bundle.version), actor, note, staging, stored.verdict)
 
     def rollback(self, actor: str, *, note: str = "") -> Standing:
-        """Make the champion before this one the champion again; the configured bundle, in the end."""
+        """Make the former champion the champion again; if there is none, the configured bundle."""
         staging = self.staging()
         if not staging.promoted:
             raise ConflictError("nothing was promoted that could be rolled back: the configured bundle is the champion")
@@ -88,13 +94,16 @@ class BundleKeeper:
         return self._add("rollback", "champion", back or Standing(folder.name, bundle.version), actor, note, staging)
 
     def try_canary(self, name: str, share: float, actor: str, *, note: str = "") -> Standing:
-        """Let a bundle decide a share of the conversations, instead of the canary before it."""
+        """Let a bundle decide a share of the conversations; it replaces the present canary."""
         if not 0 < share < 1:
             raise BadRequestError(f"share: {share} is not between 0 and 1", param="share")
         return self._on_trial("canary", name, share, actor, note)
 
     def try_shadow(self, name: str, actor: str, *, share: float = 1.0, note: str = "") -> Standing:
-        """Ask a bundle what it would do, on a share of the requests, and do what the champion says; instead of the shadow before it."""
+        """Ask a bundle on a share of the requests, and record its decisions; it replaces the present shadow.
+
+        The champion goes on to decide.
+        """
         if not 0 < share <= 1:
             raise BadRequestError(f"share: {share} is not above 0 and at most 1", param="share")
         return self._on_trial("shadow", name, share, actor, note)
@@ -130,22 +139,23 @@ class BundleKeeper:
         staging: Staging,
         verdict: Verdict | None = None,
     ) -> Standing:
-        told = None if verdict is None else verdict_shape(verdict)
-        self.history.add([StageChange(action, stage, standing, _checked(note), told)], actor, staging.number)
+        recorded_verdict = None if verdict is None else verdict_shape(verdict)
+        change = StageChange(action, stage, standing, _checked(note), recorded_verdict)
+        self.history.add([change], actor, staging.number)
         return standing
 
 
 def _check_verdict(name: str, bundle: Bundle, champion: Standing, verdict: Verdict | None) -> None:
-    mend = "judge it, or force the promotion with a note that says why"
+    remedy = "judge it, or force the promotion with a note that says why"
     if verdict is None:
-        raise ConflictError(f"{name} was never judged against the champion {champion.version}: {mend}")
+        raise ConflictError(f"{name} was never judged against the champion {champion.version}: {remedy}")
     if verdict.challenger_version != bundle.version:
         raise ConflictError(
-            f"{name}: its verdict is about {verdict.challenger_version}, and the folder holds {bundle.version}: {mend}"
+            f"{name}: the verdict is about {verdict.challenger_version}, the folder holds {bundle.version}: {remedy}"
         )
     if verdict.champion_version != champion.version:
         raise ConflictError(
-            f"{name} was judged against {verdict.champion_version}, and the champion is {champion.version}: {mend}"
+            f"{name} was judged against {verdict.champion_version}, and the champion is {champion.version}: {remedy}"
         )
     if not verdict.is_better:
         raise ConflictError(f"{name} is not better than the champion, says the gate: {' '.join(verdict.reasons)}")

@@ -1,4 +1,7 @@
-"""What calibrating leaves on disk: the graded answers of one model, not what followed from them, so that a new bundle can read them anew."""
+"""The file that calibration leaves on disk: the graded answers of one model.
+
+It has the answers, not the conclusions from them, so that a new bundle can draw its own.
+"""
 
 import os
 import re
@@ -17,7 +20,7 @@ _SUFFIX = ".json"
 
 
 class CalibrationAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One graded answer; `score` is 0..1, `completion_tokens` None where the provider does not say."""
+    """One graded answer. `score` is 0..1; `completion_tokens` is None if the provider does not say."""
 
     question_id: str
     kind: str
@@ -37,17 +40,17 @@ class CalibrationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def calibrations_folder(setting: str, environment: Mapping[str, str]) -> Path:
-    """Return the folder that calibrations are kept in: the one that was set, or `calibrations` beside the default database."""
+    """Return the folder of calibrations: that of the settings, else `calibrations` next to the default database."""
     return Path(setting) if setting else default_database_file(environment).parent / "calibrations"
 
 
 def calibration_path(folder: Path, vendor_model: str) -> Path:
-    """Return where a model's answers are kept."""
+    """Return the file of a model's answers."""
     return folder / (re.sub(r"[^A-Za-z0-9._-]", "--", vendor_model) + _SUFFIX)
 
 
 def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
-    """Write the file in one step, in place of an earlier one, and return where it lies.
+    """Write the file in one step, in place of an earlier one, and return its path.
 
     Raises:
         ConfigurationError: The folder cannot be written.
@@ -66,12 +69,12 @@ def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
 
 
 def read_calibrations(folder: Path) -> list[CalibrationFile]:
-    """Return all calibrations in a folder, in order of their names; none when there is no such folder.
+    """Return all calibrations in a folder, in order of their names; none if there is no such folder.
 
     Raises:
         ConfigurationError: A file is malformed or of another format.
     """
-    found = []
+    calibrations = []
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         try:
             calibration = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
@@ -81,7 +84,8 @@ def read_calibrations(folder: Path) -> list[CalibrationFile]:
             ) from problem
         if calibration.format_version != FORMAT_VERSION:
             raise ConfigurationError(
-                f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: run llmdeal calibrate again"
+                f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: "
+                "run llmdeal calibrate again"
             )
-        found.append(calibration)
-    return found
+        calibrations.append(calibration)
+    return calibrations

@@ -1,4 +1,4 @@
-"""Whether a folder is still what it was, told without reading its files."""
+"""The fingerprint of a folder: shows whether its files have changed, without reading them."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """Return names, times and sizes of a folder's files; nothing where there is none."""
+    """Return names, times and sizes of a folder's files; empty if there is no such folder."""
     try:
-        found = [(each.name, each.stat()) for each in folder.iterdir()]
+        stats = [(each.name, each.stat()) for each in folder.iterdir()]
     except OSError:
         return ()
-    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in found))
+    return tuple(sorted((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))

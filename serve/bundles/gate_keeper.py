@@ -1,4 +1,4 @@
-"""Promotes by itself what the gate says is better."""
+"""Promotes a bundle automatically when the gate says that it is better."""
 
 import logging
 from pathlib import Path
@@ -13,12 +13,13 @@ _log = logging.getLogger("llmdeal.bundles")
 
 
 class GateKeeper:
-    """Looks for verdicts that are new, and promotes the bundle of one that says better. Of several workers one succeeds.
+    """Looks for new verdicts, and promotes a bundle whose verdict says that it is better.
 
-    A bundle that was promoted once is not promoted by itself again: it may have been rolled back for a reason.
+    If several workers try, one of them succeeds. A bundle that was the champion before is not promoted automatically
+    again: it may have been rolled back for a reason.
 
     Args:
-        keeper: Promotes.
+        keeper: Keeper that changes the stages.
     """
 
     def __init__(self, keeper: BundleKeeper) -> None:
@@ -26,7 +27,7 @@ class GateKeeper:
         self._seen: dict[str, tuple[int, str]] = {}
 
     def promote_the_better(self, champion_version: str) -> bool:
-        """Return whether a bundle was promoted. Blocks; costs next to nothing where there is no new verdict."""
+        """Promote a better bundle, if there is one; return whether one was promoted. Blocks for a short time."""
         for name, folder in self._keeper.store.folders().items():
             written_at = _written_at(folder)
             if written_at is None or self._seen.get(name) == (written_at, champion_version):
@@ -40,17 +41,17 @@ class GateKeeper:
         return False
 
     def _is_promoted(self, name: str, folder: Path, champion_version: str) -> bool | None:
-        """Return whether a bundle was promoted; None: another change came first, so this is to be looked at again."""
+        """Return whether the bundle was promoted; None: another change came first, so this must be tried again."""
         try:
             verdict = read_verdict(folder)
             if verdict is None or not verdict.is_better or verdict.champion_version != champion_version:
                 return False
-            known = {
+            former_champions = {
                 entry.change.standing.version
                 for entry in self._keeper.history.entries()
                 if entry.change.stage == "champion"
             }
-            if verdict.challenger_version in known:
+            if verdict.challenger_version in former_champions:
                 return False
             standing = self._keeper.promote(name, ACTOR, action="auto-promote", note=" ".join(verdict.reasons)[:500])
         except MovedOnError as error:
@@ -60,7 +61,7 @@ class GateKeeper:
             _log.info("%s is not promoted here: %s", name, error)
             return False
         except (RouterError, ServeError) as error:
-            _log.error("%s is better by its verdict and cannot be promoted: %s", name, error)
+            _log.error("%s is better by its verdict, but cannot be promoted: %s", name, error)
             return False
         _log.warning("promoted %s, as the gate says that it is better than %s", standing.version, champion_version)
         return True

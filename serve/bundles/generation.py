@@ -1,4 +1,4 @@
-"""A bundle brought to life: what is loaded once and then laid under the lanes of every account."""
+"""A loaded bundle: it is loaded once and then used for the lanes of every account."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ class Generation:
     """One loaded bundle.
 
     Args:
-        bundle: As it was checked.
-        quality_model: Predicts with it.
-        read_reference: Returns its reference answers; read from disk when they are first asked for, and kept.
+        bundle: The checked bundle.
+        quality_model: Quality model that predicts with it.
+        read_reference: Function that returns its reference answers; they are read from disk once, at the first call.
     """
 
     bundle: Bundle
@@ -36,21 +36,23 @@ class Generation:
 
     @property
     def version(self) -> str:
-        """As logged with every decision."""
+        """Version of the bundle; it is logged with every decision."""
         return self.bundle.version
 
     def believe_of(self, lanes: Sequence[Lane], calibrations: Sequence[CalibrationFile]) -> list[Lane]:
-        """Return the lanes with what this bundle makes of those that it was not trained on: placements and priors. Blocks, for some milliseconds a placement.
+        """Return the lanes with this bundle's priors and placements for models that it was not trained on.
+
+        Blocks, for some milliseconds for each placement.
 
         Args:
-            lanes: As they are configured, without anything that another bundle said of them.
+            lanes: Lanes as configured, without priors or placements of another bundle.
             calibrations: Graded answers of models.
         """
-        known = [with_price_prior(lane, self.bundle) for lane in lanes]
-        return place_lanes(known, calibrations, self.bundle, self.quality_model, self.read_reference)
+        with_priors = [with_price_prior(lane, self.bundle) for lane in lanes]
+        return place_lanes(with_priors, calibrations, self.bundle, self.quality_model, self.read_reference)
 
     def warm_up(self) -> None:
-        """Do what the first requests would otherwise wait for; blocks for some dozens of milliseconds.
+        """Do the work that the first requests would wait for. Blocks for some dozens of milliseconds.
 
         Raises:
             BundleError: The reference answers cannot be read.
@@ -63,7 +65,7 @@ class Generation:
 
 
 def load_generation(folder: Path) -> Generation:
-    """Load a bundle. Blocks, for some dozens of milliseconds.
+    """Load a bundle. Blocks for some dozens of milliseconds.
 
     Raises:
         BundleError: It is incomplete, altered, of another format or feature version, or its graph cannot be run here.
@@ -75,7 +77,7 @@ def load_generation(folder: Path) -> Generation:
 def with_price_prior(lane: Lane, bundle: Bundle) -> Lane:
     """Return the lane with the ability that its price and its model family suggest.
 
-    A lane is returned unchanged if the bundle was trained on its model, if it has a prior already, or if it costs nothing.
+    It is returned unchanged if the bundle was trained on its model, if it has a prior, or if it costs nothing.
     """
     prior, price = bundle.ability_prior, float(lane.price.output_usd_per_mtok)
     if lane.prior is not None or lane.trained_name in bundle.trained_names or prior is None or price <= 0:

@@ -1,4 +1,4 @@
-"""The history of bundles in one database: which one stood where, since when, and who wanted it so."""
+"""The history of bundles in the database: which bundle was in which stage, since when, and who changed it."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -20,7 +20,7 @@ class BundleHistory:
     """Reads the history, and adds to it.
 
     Args:
-        audit: Writes what is added into the audit log too, in the same transaction.
+        audit: Audit log; a change and its entry there are one transaction.
     """
 
     def __init__(self, audit: AuditRepository) -> None:
@@ -37,10 +37,10 @@ class BundleHistory:
             return [_entry_of(row) for row in connection.execute(select(BUNDLE_STAGE_TABLE).order_by(_STAGE.number))]
 
     def add(self, changes: Sequence[StageChange], actor: str, after: int) -> int:
-        """Add lines behind the one with the number `after`, all or none; return the number of the last.
+        """Add all lines, or none, after the line with the number `after`; return the number of the last one.
 
         Raises:
-            MovedOnError: There are newer lines already: whoever wants to add has to look again.
+            MovedOnError: There are newer lines already, so the caller must read the history again.
         """
         first = changes[0]
         details: dict[str, Any] = {
@@ -70,7 +70,7 @@ class BundleHistory:
                     for number, change in enumerate(changes, start=after + 1)
                 ]
                 connection.execute(insert(BUNDLE_STAGE_TABLE), rows)
-        except IntegrityError as error:  # two who looked at the same moment; PostgreSQL lets both begin
+        except IntegrityError as error:  # two writers read at the same moment; PostgreSQL lets both begin
             raise _moved_on() from error
         return after + len(changes)
 

@@ -1,4 +1,4 @@
-"""From graded answers on disk to lanes whose quality rests on them."""
+"""Places models among the trained ones by their graded answers."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ def place_lanes(
     quality_model: QualityModel,
     read_reference: Callable[[], ReferenceAnswers],
 ) -> list[Lane]:
-    """Return the lanes, those of calibrated models with their placement; a model that the bundle was trained on needs none."""
+    """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
     answered = {calibration.vendor_model: calibration for calibration in calibrations}
     wanted = list(lanes)
     if not any(_needs_placing(lane, bundle) and lane.vendor_model in answered for lane in wanted):
@@ -56,7 +56,7 @@ def predict_all(quality_model: QualityModel, prompts: Sequence[str]) -> tuple[Fl
 
 
 def with_placement(lane: Lane, placement: Placement) -> Lane:
-    """Return the lane with what its model's own answers say."""
+    """Return the lane with the placement from its model's own answers."""
     prior = lane.prior or QualityPrior(UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD, "nothing was known")
     return replace(lane, prior=replace(prior, placement=placement))
 

@@ -1,4 +1,4 @@
-"""What a history of bundles says is to decide now. Pure."""
+"""The present stages of bundles, from their history. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ class Standing:
     """A bundle in a stage.
 
     Args:
-        bundle: Its name: the folder's.
-        version: As logged with every decision; the folder must still hold it.
-        share: Of the conversations, for a canary; of the requests, for a shadow.
+        bundle: Name of the bundle, which is the name of its folder.
+        version: Version that is logged with every decision; the folder must still hold it.
+        share: Share of the conversations for a canary, of the requests for a shadow.
     """
 
     bundle: str
@@ -29,11 +29,11 @@ class StageChange:
     """A line of the history, before it is stored.
 
     Args:
-        action: What was done.
-        stage: What it was done to.
-        standing: The bundle that is in the stage from now on; for `stop`, the one that left it.
-        note: Why, in somebody's words.
-        verdict: What the gate had said of it; see `serve.bundles.verdict_shape`.
+        action: Kind of change.
+        stage: Stage that changed.
+        standing: Bundle that is in the stage from now on; for `stop`, the one that left it.
+        note: Reason, in the words of the actor.
+        verdict: Verdict of the gate on it; see `serve.bundles.verdict_shape`.
     """
 
     action: Action
@@ -48,10 +48,10 @@ class StageEntry:
     """A line of the history.
 
     Args:
-        number: Counts from 1, without a gap.
-        at: When.
-        actor: Who: a person, `cli:…`, or `gateway`.
-        change: What.
+        number: Number of the line; it counts from 1, without a gap.
+        at: Time of the change.
+        actor: Identity that made the change: a person, `cli:…`, or `gateway`.
+        change: The change.
     """
 
     number: int
@@ -62,13 +62,14 @@ class StageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What stands where.
+    """The bundles in all stages.
 
     Args:
-        number: Of the last line that was read; 0: there is none.
-        promoted: The champion, the last, and those before it that are not rolled back; empty: the configured bundle is the champion.
-        canary: Decides a share of the conversations.
-        shadow: Is asked and never heard.
+        number: Number of the last line that was read; 0: there is none.
+        promoted: Former champions that are not rolled back, and the present one last; empty: the configured bundle is
+            the champion.
+        canary: Bundle that decides a share of the conversations.
+        shadow: Bundle that is asked, but does not decide.
     """
 
     number: int = 0
@@ -82,7 +83,7 @@ class Staging:
         return self.promoted[-1] if self.promoted else None
 
     def after(self, number: int, change: StageChange) -> "Staging":
-        """Return what stands where after one more line."""
+        """Return the stages after one more line."""
         staging = replace(self, number=number)
         match change.action:
             case "promote" | "auto-promote":
@@ -101,7 +102,7 @@ class Staging:
 
 
 def staging_of(entries: Sequence[StageEntry]) -> Staging:
-    """Return what stands where after a history, the oldest line first."""
+    """Return the stages after a history, the oldest line first."""
     staging = Staging()
     for entry in entries:
         staging = staging.after(entry.number, entry.change)
@@ -109,7 +110,7 @@ def staging_of(entries: Sequence[StageEntry]) -> Staging:
 
 
 def _without(staging: Staging, version: str) -> Staging:
-    """Return the staging without trials of the bundle that is the champion now."""
+    """Return the stages without a trial of the bundle that is the champion now."""
     canary, shadow = (
         None if on_trial and on_trial.version == version else on_trial for on_trial in (staging.canary, staging.shadow)
     )

@@ -1,4 +1,4 @@
-"""The bundles on disk: those that were put into the folder of bundles, those that came with the program, and the configured one."""
+"""The bundles on disk: those in the folder of bundles, those that came with the program, and the configured one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class FoundBundle:
     """A bundle in the store.
 
     Args:
-        name: Of its folder.
-        folder: Where it is.
-        bundle: Checked; None: it is refused.
-        problem: Why it is refused, or why its verdict cannot be read; empty: nothing is wrong.
-        verdict: What the gate said of it; None: it was never judged.
+        name: Name of its folder.
+        folder: Path of its folder.
+        bundle: The checked bundle; None: it cannot be used.
+        problem: Reason why it cannot be used, or why its verdict cannot be read; empty: nothing is wrong.
+        verdict: Verdict of the gate; None: it was never judged.
     """
 
     name: str
@@ -38,8 +38,8 @@ class BundleStore:
     """Finds bundles by name.
 
     Args:
-        folder: Of further bundles; need not be there.
-        configured: The bundle that decides while none is promoted.
+        folder: Folder of further bundles; it need not exist.
+        configured: Folder of the bundle that decides while no other one is promoted.
     """
 
     def __init__(self, folder: Path, configured: Path) -> None:
@@ -48,28 +48,28 @@ class BundleStore:
         self._seen: dict[str, tuple[Fingerprint, FoundBundle]] = {}
 
     def folders(self) -> dict[str, Path]:
-        """Return all bundles by name. Names of the program's own bundles are taken."""
-        found = {**_bundles_in(self.folder), **_bundles_in(models_dir())}
-        return {**found, self.configured.name: self.configured}
+        """Return the folders of all bundles by name. A bundle of the program comes before another one of its name."""
+        folders = {**_bundles_in(self.folder), **_bundles_in(models_dir())}
+        return {**folders, self.configured.name: self.configured}
 
     def folder_of(self, name: str) -> Path:
         """Return a bundle's folder.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: There is no bundle of this name.
         """
-        found = self.folders().get(name)
-        if found is None:
+        folder = self.folders().get(name)
+        if folder is None:
             raise NotFoundError(
                 f"there is no bundle {name[:80]!r} in {self.folder}: 'llmdeal bundle list' shows those that there are"
             )
-        return found
+        return folder
 
     def look_at(self, name: str) -> FoundBundle:
-        """Return a bundle with what is known of it, or why it is refused. Blocks: reads all of it, to check it.
+        """Return a bundle, or the reason why it cannot be used. Blocks: it reads the whole bundle, to check it.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: There is no bundle of this name.
         """
         folder = self.folder_of(name)
         try:
@@ -82,14 +82,14 @@ class BundleStore:
             return FoundBundle(name, folder, bundle, str(error), None)
 
     def all(self) -> list[FoundBundle]:
-        """Return all bundles, by name; each is looked at anew when its folder has changed."""
-        found = []
+        """Return all bundles, by name; a bundle is read again when its folder has changed."""
+        bundles = []
         for name, folder in sorted(self.folders().items()):
             present, seen = fingerprint(folder), self._seen.get(name)
             if seen is None or seen[0] != present:
                 seen = self._seen[name] = (present, self.look_at(name))
-            found.append(seen[1])
-        return found
+            bundles.append(seen[1])
+        return bundles
 
 
 def open_store(settings: Settings, environment: Mapping[str, str]) -> BundleStore:

@@ -1,4 +1,4 @@
-"""A verdict as the history, the API and the pages have it: plain values, so that it outlives the bundle's folder."""
+"""A verdict as the history, the API and the pages show it: plain values, which are kept without the bundle's folder."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Requests and tokens per minute of virtual keys: counted in this process, or for many in Valkey."""
+"""Limits of virtual keys: requests and tokens per minute, counted in this process or, for many processes, in Valkey."""

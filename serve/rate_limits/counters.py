@@ -1,4 +1,4 @@
-"""What counts against a limit per minute: a sliding window, in this process's memory or in Valkey. Built on the package `limits`."""
+"""Counters for limits per minute: sliding windows in this process's memory or in Valkey, by the package `limits`."""
 
 import logging
 import time
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger("llmdeal.rate_limits")
 _AWAY_S: Final = 5.0
 _WINDOW_S: Final = 60.0
-_SLACK_S: Final = 0.25  # a window in Valkey begins with what is taken first, on another clock
+_SLACK_S: Final = 0.25  # a window in Valkey begins with the first count, on another machine's clock
 _TIMEOUT_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a key stands against one limit.
+    """What a key has left of one limit.
 
     Args:
-        limit: A minute.
-        remaining: At least 0.
-        reset_s: Until a little more is there, seconds.
+        limit: Limit per minute.
+        remaining: Rest of it, at least 0.
+        reset_s: Seconds until more is left.
     """
 
     limit: int
@@ -42,7 +42,7 @@ class Standing:
 
 
 class Counter(Protocol):
-    """Counts things of a minute by name."""
+    """Counts amounts per minute, by name."""
 
     async def take(self, limit: int, name: str, amount: int) -> bool:
         """Count `amount` if that stays within `limit`; return whether it was counted."""
@@ -51,20 +51,21 @@ class Counter(Protocol):
     async def give_back(self, limit: int, name: str, amount: int, taken_at: float) -> None:
         """Count `amount` less, if the window in which it was taken has not ended; never below zero.
 
-        What was taken in an earlier window counts less and less by itself. Given back to the present one it would free what others took.
+        An amount that was taken in an earlier window counts less and less by itself. To give it back to the present
+        window would free what other requests took.
 
         Args:
-            limit, name, amount: As for `take`.
-            taken_at: Seconds since 1970, the clock by which `limits` counts.
+            limit, name, amount: The same as for `take`.
+            taken_at: Time of the count, in seconds since 1970 (the clock of the package `limits`).
         """
         ...
 
     async def standing(self, limit: int, name: str) -> Standing:
-        """Return how a name stands."""
+        """Return what is left of a limit under this name."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
@@ -88,23 +89,23 @@ class LocalCounter:
             self._storage.decr(window, returned)
 
     async def standing(self, limit: int, name: str) -> Standing:
-        """Return how a name stands."""
+        """Return what is left of a limit under this name."""
         reset_at, remaining = self._windows.get_window_stats(RateLimitItemPerMinute(limit), name)
         return _standing(limit, remaining, reset_at)
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """There are no connections to close."""
 
 
 class SharedCounter:
-    """Counts in Valkey, for every process that does; while it is away, in this process alone.
+    """Counts in Valkey, together with other processes; while Valkey does not answer, in this process alone.
 
     Args:
         uri: `valkey://…`, `valkeys://…` (TLS), or the same with `redis`.
-        monotonic: For how long it is left alone after it could not be reached.
+        monotonic: Monotonic clock; decides when Valkey is tried again after it could not be reached.
 
     Raises:
-        ConfigurationError: The package that speaks to it is not installed.
+        ConfigurationError: The package `valkey` is not installed.
     """
 
     def __init__(self, uri: str, monotonic: Callable[[], float]) -> None:
@@ -120,11 +121,11 @@ class SharedCounter:
 
     async def take(self, limit: int, name: str, amount: int) -> bool:
         """Count if it stays within the limit."""
-        if not self._is_left_alone:
+        if not self._is_avoided:
             try:
                 is_within = await self._shared.hit(RateLimitItemPerMinute(limit), name, cost=amount)
             except (StorageError, OSError) as error:
-                self._leave_alone(error)
+                self._avoid(error)
             else:
                 self._note_answer()
                 return is_within
@@ -132,7 +133,7 @@ class SharedCounter:
 
     async def give_back(self, limit: int, name: str, amount: int, taken_at: float) -> None:
         """Count less, if the window has not ended."""
-        if self._is_left_alone:
+        if self._is_avoided:
             await self._local.give_back(limit, name, amount, taken_at)
             return
         item, windows = RateLimitItemPerMinute(limit), self._shared
@@ -141,16 +142,16 @@ class SharedCounter:
             if returned := _returnable(window, amount, taken_at):
                 await windows.hit(item, name, cost=-returned)
         except (StorageError, OSError) as error:
-            self._leave_alone(error)
+            self._avoid(error)
 
     async def standing(self, limit: int, name: str) -> Standing:
-        """Return how a name stands."""
-        if not self._is_left_alone:
+        """Return what is left of a limit under this name."""
+        if not self._is_avoided:
             try:
                 reset_at, remaining = await self._shared.get_window_stats(RateLimitItemPerMinute(limit), name)
                 return _standing(limit, remaining, reset_at)
             except (StorageError, OSError) as error:
-                self._leave_alone(error)
+                self._avoid(error)
         return await self._local.standing(limit, name)
 
     async def close(self) -> None:
@@ -159,12 +160,12 @@ class SharedCounter:
             await self._pool.aclose()
 
     @property
-    def _is_left_alone(self) -> bool:
+    def _is_avoided(self) -> bool:
         return self._monotonic() < self._away_until
 
     @property
     def _shared(self) -> shared_strategies.SlidingWindowCounterRateLimiter:
-        if self._windows is None:  # made on the event loop that uses it
+        if self._windows is None:  # made here, because it belongs to the event loop that uses it
             from valkey.asyncio import ConnectionPool
 
             self._pool = ConnectionPool.from_url(
@@ -175,12 +176,12 @@ class SharedCounter:
                 wrap_exceptions=True,
                 implementation="valkey",
                 key_prefix="llmdeal",
-                connection_pool=self._pool,  # type: ignore[arg-type] # goes to the client as it is
+                connection_pool=self._pool,  # type: ignore[arg-type] # it is passed to the client unchanged
             )
             self._windows = shared_strategies.SlidingWindowCounterRateLimiter(self._storage)
         return self._windows
 
-    def _leave_alone(self, error: Exception) -> None:
+    def _avoid(self, error: Exception) -> None:
         self._away_until = self._monotonic() + _AWAY_S
         if not self.is_away:
             self.is_away = True
@@ -196,9 +197,15 @@ class SharedCounter:
 
 
 def _returnable(window: tuple[int, float, int, float], amount: int, taken_at: float) -> int:
-    """Return how much of what was taken then can be given back to a window: (counted before, for how long, counted now, for how long)."""
+    """Return how much of an amount that was taken then can be given back.
+
+    Args:
+        window: Previous count, its remaining seconds, present count, its remaining seconds.
+        amount: Amount that was taken.
+        taken_at: Time of the count, in seconds since 1970.
+    """
     _, _, counted, ttl_s = window
-    began_at = time.time() - (2 * _WINDOW_S - ttl_s)  # it is kept for its own time and, as the one before, once more
+    began_at = time.time() - (2 * _WINDOW_S - ttl_s)  # kept for one window's time, and for another as the previous one
     return max(min(amount, counted), 0) if taken_at >= began_at - _SLACK_S else 0
 
 

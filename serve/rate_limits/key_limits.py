@@ -15,13 +15,13 @@ _LEAST_WAIT_S: Final = 1
 
 @dataclass(slots=True, eq=False)
 class KeyAllowance:
-    """What one admitted request took of its key's limits.
+    """The amounts that one admitted request took of its key's limits.
 
     Args:
-        holder: Whose key.
-        requests, tokens: How the key stands after it; None: it has no such limit.
-        tokens_taken: Of the tokens a minute.
-        taken_at: When, seconds since 1970.
+        holder: Holder of the key.
+        requests, tokens: Rest of the key's limits after it; None: the key has no such limit.
+        tokens_taken: Tokens that were taken.
+        taken_at: Time at which they were taken, in seconds since 1970.
     """
 
     holder: VirtualKeyHolder
@@ -33,10 +33,10 @@ class KeyAllowance:
 
 @dataclass(slots=True)
 class KeyLimits:
-    """Takes requests and tokens out of keys' minutes.
+    """Takes requests and tokens out of keys' limits per minute.
 
     Args:
-        counter: Where they are counted.
+        counter: Counter of both.
     """
 
     counter: Counter
@@ -46,7 +46,7 @@ class KeyLimits:
         """Count a request; None: the key has no limits.
 
         Raises:
-            RateLimitedError: It is one too many.
+            RateLimitedError: The limit is reached.
         """
         if holder.requests_per_minute is None and holder.tokens_per_minute is None:
             return None
@@ -58,10 +58,10 @@ class KeyLimits:
         return allowance
 
     async def take_tokens(self, allowance: KeyAllowance, expected: float) -> None:
-        """Count the tokens that a request is expected to take; one alone may take the whole minute, however long it is.
+        """Count the tokens that a request is expected to take; a longer request counts as the whole limit of a minute.
 
         Raises:
-            RateLimitedError: They are too many.
+            RateLimitedError: The limit has too little left.
         """
         limit = allowance.holder.tokens_per_minute
         if limit is None:
@@ -73,7 +73,7 @@ class KeyLimits:
         allowance.tokens_taken, allowance.taken_at = tokens, time.time()
 
     def settle(self, allowance: KeyAllowance, used: int) -> None:
-        """Give back the tokens that a request did not use, or take what it used beyond that, as far as there is any."""
+        """Give back the tokens that a request did not use, or take those that it used in addition, if any are left."""
         limit, difference = allowance.holder.tokens_per_minute, used - allowance.tokens_taken
         if limit is None or difference == 0 or allowance.tokens_taken == 0:
             return
@@ -97,7 +97,7 @@ class KeyLimits:
 
 
 def limit_headers(allowance: KeyAllowance) -> list[tuple[bytes, bytes]]:
-    """Return how the key stands, as OpenAI's headers `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` say it."""
+    """Return what the key has left, as OpenAI's headers `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`."""
     headers = []
     for unit, standing in ((b"requests", allowance.requests), (b"tokens", allowance.tokens)):
         if standing is not None:

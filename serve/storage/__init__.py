@@ -1,1 +1,4 @@
-"""The database: tables, migrations, and one repository a file. SQLite by default, PostgreSQL with the same tables."""
+"""The database: how it is opened, its tables and its migrations. SQLite by default, PostgreSQL with the same tables.
+
+The repositories are in the folders of their subjects, such as `serve/money/budget_repository.py`.
+"""

@@ -1,4 +1,4 @@
-"""The table of budget alerts: what was noticed, and the outbox from which it is told."""
+"""The table of budget alerts: what was noticed, and the outbox of webhooks."""
 
 from typing import Final
 
@@ -22,5 +22,7 @@ BUDGET_ALERT_TABLE: Final = Table(
     UniqueConstraint("webhook_id", name="budget_alert_webhook"),
     Index("budget_alert_due", "next_attempt_at_us"),
 )
-"""One row for every threshold that a budget reached in a month: its key is what makes many workers tell it once.
-`next_attempt_at_us` is null once nothing is to be sent any more; if `delivered_at_us` is null too, it was given up."""
+"""One row for every threshold that a budget reached in a month. The primary key makes many workers send it once.
+
+`next_attempt_at_us` is null when nothing is left to send. If `delivered_at_us` is null too, the webhook was given up.
+"""

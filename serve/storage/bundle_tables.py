@@ -1,4 +1,4 @@
-"""The tables of bundles: the history of what stood where, and what shadows would have done."""
+"""The tables of bundles: the history of their stages, and the decisions of shadows."""
 
 from typing import Final
 
@@ -21,7 +21,8 @@ BUNDLE_STAGE_TABLE: Final = Table(
     Column("verdict", JSON),
     PrimaryKeyConstraint("number", name="bundle_stage_pk"),
 )
-"""Rows are added and never changed. Whoever adds one says which number it is to have: two who saw the same history cannot both add to it."""
+"""Rows are added and never changed. A writer chooses the number of its row, so only one of two writers that saw the
+same history can add to it."""
 
 SHADOW_DECISION_TABLE: Final = Table(
     "shadow_decision",
@@ -42,5 +43,7 @@ SHADOW_DECISION_TABLE: Final = Table(
     PrimaryKeyConstraint("request_id", "router_version", name="shadow_decision_pk"),
     Index("shadow_decision_of_version", "router_version", "at_us"),
 )
-"""One row for every request on which a shadow was asked: what it would have chosen and believed, beside what the champion chose and believed.
-`quality_of_champions_lane` is what the shadow believes of the lane that the champion chose."""
+"""One row for every request on which a shadow was asked: choices and predictions of the shadow and of the champion.
+
+`quality_of_champions_lane` is the quality that the shadow predicts for the lane that the champion chose.
+"""

@@ -1,4 +1,4 @@
-"""Opens the database and brings its tables to the version of this program. SQLite by default, or PostgreSQL."""
+"""Opens the database, SQLite or PostgreSQL, and brings its tables to the version of this program."""
 
 import sqlite3
 from pathlib import Path
@@ -35,17 +35,17 @@ from serve.storage import (  # noqa: F401 - their tables join METADATA
 from serve.storage.tables import METADATA
 
 HEAD_REVISION: Final = "0013"
-"""The newest migration. Kept here as a constant so that a start with an up-to-date database need not import alembic."""
+"""The newest migration. With this constant, a start with an up-to-date database needs no import of alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000
 DATABASE_AWAY: Final = (OperationalError, InterfaceError, PoolTimeoutError)
-"""What is raised where the database does not answer, as opposed to where it was asked something wrong."""
+"""The errors that mean that the database does not answer; other errors mean that a statement was wrong."""
 SQLITE_BEGIN: Final = "sqlite_begin"
-"""Execution option of an engine or connection: how SQLite begins a transaction (`DEFERRED`, `IMMEDIATE`); others ignore it."""
+"""Execution option of an engine or connection: how SQLite begins a transaction (`DEFERRED`, `IMMEDIATE`)."""
 
 _CONNECT_TIMEOUT_S: Final = 5
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-# Any number that no other user of the same PostgreSQL server is likely to lock; it only has to be the same in every process.
+# Any number that no other program on the same PostgreSQL server is likely to lock. It is the same in every process.
 _POSTGRESQL_LOCK: Final = 5_412_202_611
 
 
@@ -56,8 +56,8 @@ def open_database(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS, m
 
     Args:
         url: Path of an SQLite file, `sqlite:///path`, or `postgresql://user:password@host/name`.
-        busy_timeout_ms: How long SQLite waits for another writer's lock, in ms.
-        must_exist: Refuse to make a new SQLite file.
+        busy_timeout_ms: Time that SQLite waits for another writer's lock, in ms.
+        must_exist: Whether to refuse to make a new SQLite file.
 
     Raises:
         StorageError: The URL is malformed, the database cannot be reached, or a newer version of this program wrote it.
@@ -82,10 +82,10 @@ def open_database(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS, m
 
 
 def create_telemetry_engine(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIMEOUT_MS) -> Engine:
-    """Return an engine without looking at the tables; arguments and errors are those of `open_database`."""
+    """Return an engine without a look at the tables; arguments and errors are those of `open_database`."""
     parsed = _parse_url(url) if "://" in url else URL.create("sqlite", database=url)
     try:
-        # Statements never carry values into log or error texts: a prompt must not leak through a traceback.
+        # Log and error texts never show the values of a statement: no prompt may leak through a traceback.
         engine = create_engine(parsed, hide_parameters=True, connect_args=_connect_arguments(parsed))
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise StorageError(f"no driver for {parsed.drivername!r}: {error}; install llmdeal[postgresql]") from error
@@ -95,9 +95,9 @@ def create_telemetry_engine(url: str, *, busy_timeout_ms: int = DEFAULT_BUSY_TIM
 
 
 def migrate_to_head(engine: Engine) -> None:
-    """Bring the tables to `HEAD_REVISION`; does nothing, quickly, when they are there.
+    """Bring the tables to `HEAD_REVISION`; quick if they are there already.
 
-    Several processes may do this at once: one migrates, the others wait and find it done.
+    Several processes may do this at once: one migrates, and the other processes wait for it.
 
     Raises:
         StorageError: The database cannot be reached, or holds a revision that this program does not know.
@@ -119,7 +119,7 @@ def migrate_to_head(engine: Engine) -> None:
 
 
 def stored_revision(connection: Connection) -> str | None:
-    """Return the revision that the tables are at, or None for a database without tables of ours."""
+    """Return the revision of the tables; None: the database has none of this program's tables."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -127,9 +127,9 @@ def stored_revision(connection: Connection) -> str | None:
 
 
 def make_tables(connection: Connection) -> None:
-    """Make all tables of an empty database as `HEAD_REVISION` has them, without the eleven megabytes of alembic.
+    """Make all tables of an empty database at `HEAD_REVISION`, without the eleven megabytes of alembic.
 
-    A test holds this and the migrations to the same result.
+    A test checks that the migrations give the same result.
     """
     METADATA.create_all(connection, checkfirst=False)
     version = Table("alembic_version", MetaData(), Column("version_num", String(32), nullable=False))
@@ -139,7 +139,7 @@ def make_tables(connection: Connection) -> None:
 
 
 def upgrade_tables(connection: Connection, revision: str = "head") -> None:
-    """Run the migrations that are missing, as far as `revision`.
+    """Run the missing migrations up to `revision`.
 
     Raises:
         StorageError: The database holds a revision that this program does not know.
@@ -155,9 +155,10 @@ def upgrade_tables(connection: Connection, revision: str = "head") -> None:
     try:
         command.upgrade(config, revision)
     except CommandError as error:
+        shown, stored = _shown(connection.engine.url), stored_revision(connection)
         raise StorageError(
-            f"the database {_shown(connection.engine.url)} is at revision {stored_revision(connection)!r}, which this version of "
-            "llmdeal does not know: upgrade llmdeal, or use another database"
+            f"the database {shown} is at revision {stored!r}, which this version of llmdeal does not know: "
+            "upgrade llmdeal, or use another database"
         ) from error
 
 
@@ -176,9 +177,9 @@ def _parse_url(url: str) -> URL:
 
 
 def _connect_arguments(url: URL) -> dict[str, int]:
-    """Return what the driver is told: PostgreSQL's would wait for minutes for a server that is gone, and so would requests."""
-    is_said = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
-    return {} if is_said else {"connect_timeout": _CONNECT_TIMEOUT_S}
+    """Return arguments for the driver. PostgreSQL's own timeout is minutes, too long when the server is gone."""
+    needs_timeout = url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query
+    return {"connect_timeout": _CONNECT_TIMEOUT_S} if needs_timeout else {}
 
 
 def _sqlite_file(url: URL) -> Path | None:
@@ -188,7 +189,7 @@ def _sqlite_file(url: URL) -> Path | None:
 def _set_up_sqlite(engine: Engine, busy_timeout_ms: int) -> None:
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        # Transactions are begun below: the driver's own rule would let schema changes slip out of them.
+        # `_begin` below begins transactions: by the driver's own rule, schema changes would not be part of them.
         dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(busy_timeout_ms)}")

@@ -1,4 +1,4 @@
-"""Where telemetry is stored: a URL, a SQLite file, or the embedded default."""
+"""The places of stored data: the URL of the database, and the folders of bundles and journals."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,9 @@ from serve.settings import default_database_file
 
 
 def database_url(setting: str, environment: Mapping[str, str]) -> str:
-    """Return the SQLAlchemy URL; the folder of a SQLite file is made when it is missing.
+    """Return the SQLAlchemy URL of the database: a URL or a SQLite file from the settings, or the default file.
+
+    The folder of a SQLite file is made if it is missing.
 
     Raises:
         ConfigurationError: The folder cannot be made.
@@ -24,16 +26,17 @@ def database_url(setting: str, environment: Mapping[str, str]) -> str:
 
 
 def bundles_folder(setting: str, database: str, environment: Mapping[str, str]) -> Path:
-    """Return where further bundles are looked for: as it is set, else beside the SQLite file, or in the data folder of this machine."""
+    """Return the folder of further bundles: the one from the settings, else `bundles` in the data folder."""
     return Path(setting) if setting else _data_folder(database, environment) / "bundles"
 
 
 def journal_folder(setting: str, environment: Mapping[str, str]) -> Path:
-    """Return where workers keep their journals of money: beside the SQLite file, or in the data folder of this machine."""
+    """Return the folder of the workers' journals of charges: `journals` in the data folder."""
     return _data_folder(setting, environment) / "journals"
 
 
 def _data_folder(database: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder of the SQLite file; if the database is a server, the data folder of this machine."""
     is_other_file = bool(database) and "://" not in database
     file = Path(database) if is_other_file else default_database_file(environment)
     return file.absolute().parent

@@ -1,4 +1,4 @@
-"""The table of what exploration was expected to give up, month by month. Money is integer nano-dollars."""
+"""The table of what exploration was expected to cost, month by month. Money is integer nano-dollars."""
 
 from typing import Final
 
@@ -16,5 +16,8 @@ EXPLORATION_TABLE: Final = Table(
     PrimaryKeyConstraint("period", name="exploration_month_pk"),
     CheckConstraint("taken_nusd >= 0 AND spent_nusd >= 0 AND n_explored >= 0", name="exploration_month_amounts"),
 )
-"""One row for every month. `taken_nusd` is what workers have taken of the ceiling and not given back: never above it. `spent_nusd` is what
-they have told of since."""
+"""One row for every month.
+
+- `taken_nusd`: amount that workers have taken from the ceiling and not given back; never above the ceiling.
+- `spent_nusd`: amount that they have reported as spent.
+"""

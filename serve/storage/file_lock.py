@@ -1,11 +1,11 @@
-"""A lock on an open file that the operating system lets go of when its process ends, however it ends."""
+"""A lock on an open file. The operating system releases it when the process ends, however it ends."""
 
 import os
 import sys
 
 
 def try_lock(file: int) -> bool:
-    """Lock an open file descriptor for this process; return False where another process, or another descriptor, holds it."""
+    """Lock an open file descriptor for this process; return False if another process or descriptor holds the lock."""
     if sys.platform == "win32":  # pragma: no cover - the tests run elsewhere
         import msvcrt
 
@@ -20,4 +20,4 @@ def try_lock(file: int) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return os.fstat(file).st_nlink > 0  # removed by whoever held it before
+    return os.fstat(file).st_nlink > 0  # 0: the former holder removed the file

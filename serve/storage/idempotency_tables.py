@@ -22,5 +22,8 @@ IDEMPOTENCY_TABLE: Final = Table(
     PrimaryKeyConstraint("account", "idempotency_key", name="idempotent_request_pk"),
     Index("idempotent_request_expiry", "expires_at_us"),
 )
-"""One row for every key of an account for a day. While `status` is null the request is under way, for as long as its worker says so by
-`claimed_until_us`. A `body` that is null beside a `status` was answered and could not be kept."""
+"""One row for every key of an account, for a day.
+
+While `status` is null the request is under way; its worker confirms this by `claimed_until_us`. If `status` is set and
+`body` is null, the request was answered, but the answer could not be kept.
+"""

@@ -33,7 +33,7 @@ ACCOUNT_TABLE: Final = Table(
     Column("logged_content", Text),
     PrimaryKeyConstraint("account", name="account_pk"),
 )
-"""Whoever shares keys, budgets and logs. `account` is its short name, as in budgets' scopes."""
+"""An account shares keys, budgets and logs. `account` is its short name, as in the scopes of budgets."""
 
 PERSON_TABLE: Final = Table(
     "person",
@@ -54,7 +54,7 @@ MEMBER_TABLE: Final = Table(
     Column("joined_at_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("account", "email", name="member_pk"),
 )
-"""Who may do what in which account."""
+"""The role of each person in each account."""
 
 SESSION_TABLE: Final = Table(
     "session",
@@ -65,7 +65,7 @@ SESSION_TABLE: Final = Table(
     PrimaryKeyConstraint("digest", name="session_pk"),
     Index("session_of_person", "email"),
 )
-"""Signed-in browsers, by a hash of what their cookie says."""
+"""Signed-in browsers, by a hash of their cookie."""
 
 VIRTUAL_KEY_TABLE: Final = Table(
     "virtual_key",
@@ -85,7 +85,8 @@ VIRTUAL_KEY_TABLE: Final = Table(
     Column("last_used_at_us", BigInteger),
     PrimaryKeyConstraint("account", "name", name="virtual_key_pk"),
 )
-"""The keys that we issue. `shown` is the beginning and the end of the newest secret, for people to tell keys apart."""
+"""The keys that the gateway issues. `shown` is the beginning and the end of the newest secret, so that people can
+recognise a key."""
 
 VIRTUAL_KEY_SECRET_TABLE: Final = Table(
     "virtual_key_secret",
@@ -97,7 +98,7 @@ VIRTUAL_KEY_SECRET_TABLE: Final = Table(
     PrimaryKeyConstraint("digest", name="virtual_key_secret_pk"),
     Index("virtual_key_secret_of_key", "account", "name"),
 )
-"""What is accepted for a virtual key, as HMAC-SHA256; more than one while it is being rotated."""
+"""The accepted secrets of a virtual key, as HMAC-SHA256; more than one while the key is rotated."""
 
 PROVIDER_KEY_TABLE: Final = Table(
     "provider_key",
@@ -118,7 +119,7 @@ PROVIDER_KEY_TABLE: Final = Table(
     Column("test_outcome", Text),
     PrimaryKeyConstraint("account", "provider", "name", name="provider_key_pk"),
 )
-"""Keys of ours at providers, sealed by the vault. Keys of one `organisation` share its rate limits."""
+"""Keys at providers, sealed by the vault. Keys of one `organisation` share its rate limits."""
 
 DATA_KEY_TABLE: Final = Table(
     "data_key",
@@ -130,7 +131,7 @@ DATA_KEY_TABLE: Final = Table(
     PrimaryKeyConstraint("account", name="data_key_pk"),
     UniqueConstraint("key_id", name="data_key_id"),
 )
-"""What seals an account's secrets, wrapped by the master key. Without its row they can never be opened again."""
+"""The key that seals an account's secrets, wrapped by the master key. Without it they can never be opened again."""
 
 AUDIT_TABLE: Final = Table(
     "audit_entry",
@@ -145,7 +146,7 @@ AUDIT_TABLE: Final = Table(
     PrimaryKeyConstraint("number", name="audit_entry_pk"),
     Index("audit_entry_of_account", "account", "number"),
 )
-"""Who changed what. Rows are added and never changed; no secret is in them."""
+"""Who changed what. Rows are added and never changed. They hold no secret."""
 
 CHOSEN_POLICY_TABLE: Final = Table(
     "chosen_policy",
@@ -156,7 +157,7 @@ CHOSEN_POLICY_TABLE: Final = Table(
     PrimaryKeyConstraint("singleton", name="chosen_policy_pk"),
     CheckConstraint("singleton = 1", name="chosen_policy_singleton"),
 )
-"""The policy of smart-route that the operator chose while the gateway ran; no row: the settings say."""
+"""The policy of smart-route that the operator chose while the gateway ran; without a row, the settings decide."""
 
 IDENTITY_VERSION_TABLE: Final = Table(
     "identity_version",
@@ -166,4 +167,4 @@ IDENTITY_VERSION_TABLE: Final = Table(
     PrimaryKeyConstraint("singleton", name="identity_version_pk"),
     CheckConstraint("singleton = 1", name="identity_version_singleton"),
 )
-"""Grows with every change to the tables above, so that workers see with one small query that there was one."""
+"""A number that grows with every change of the tables above, so that workers notice a change with one small query."""

@@ -1,4 +1,4 @@
-"""The tables of budgets and of the ledger. Money is integer nano-dollars; no row is ever a float."""
+"""The tables of budgets and of the ledger. Money is integer nano-dollars, never a float."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ BUDGET_RULE_TABLE: Final = Table(
     PrimaryKeyConstraint("scope", name="budget_rule_pk"),
     CheckConstraint("cap_nusd >= 0", name="budget_rule_cap"),
 )
-"""How much a scope may spend in a month; a scope without a row has no limit."""
+"""The most that a scope may spend in a month; a scope without a row has no limit."""
 
 BUDGET_TABLE: Final = Table(
     "budget",
@@ -41,7 +41,7 @@ LEASE_TABLE: Final = Table(
     PrimaryKeyConstraint("worker_id", "scope", "period", name="budget_lease_pk"),
     CheckConstraint("remaining_nusd >= 0", name="budget_lease_amount"),
 )
-"""What a worker may spend without asking again. The leases of a budget add up to its `leased_nusd`."""
+"""The amount that a worker may spend without asking again. The leases of a budget add up to its `leased_nusd`."""
 
 WRITE_OFF_TABLE: Final = Table(
     "budget_write_off",
@@ -52,7 +52,8 @@ WRITE_OFF_TABLE: Final = Table(
     Column("charge_id", Text, nullable=False),
     PrimaryKeyConstraint("worker_id", "scope", "period", name="budget_write_off_pk"),
 )
-"""Leases of workers that were given up; should one be heard of again, its entry is taken back and what it really spent is entered."""
+"""Leases of workers that were given up. If such a worker comes back, its entry is removed, and what it really spent is
+entered."""
 
 PAYERS_TABLE: Final = Table(
     "ledger_payer",
@@ -62,7 +63,7 @@ PAYERS_TABLE: Final = Table(
     Column("period", Text, nullable=False),
     PrimaryKeyConstraint("payers_id", "scope", "period", name="ledger_payer_pk"),
 )
-"""Who pays together: a row for each scope and month. The same key on the same provider key pays for thousands of attempts."""
+"""Groups of payers: one row for each scope and month of a group. One group pays for thousands of attempts."""
 
 LEDGER_TABLE: Final = Table(
     "ledger_entry",
@@ -78,6 +79,8 @@ LEDGER_TABLE: Final = Table(
     CheckConstraint("amount_nusd >= 0", name="ledger_entry_amount"),
     sqlite_with_rowid=False,
 )
-"""One row for every attempt that cost something, and a second one where it ran on the operator's key for another account, at cost; each
-of a row's payers pays all of it. Rows are added and never changed; only a
-write-off may be taken back."""
+"""One row for every attempt that cost something. Each payer of a row pays all of it.
+
+A hosted attempt has a second row: the provider's price, which the operator pays. Rows are added and never changed; only
+a write-off may be removed.
+"""

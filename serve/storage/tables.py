@@ -1,6 +1,6 @@
 """The telemetry tables as SQLAlchemy core tables that SQLite and PostgreSQL both take.
 
-Instants are integer microseconds since 1970 UTC: exact, quick to compare, and free of every database's ideas about time zones.
+Instants are integer microseconds since 1970 UTC: exact, quick to compare, and independent of any database's time zones.
 """
 
 from typing import Final
@@ -65,18 +65,18 @@ ATTEMPT_TABLE: Final = Table(
     Column("error_code", Text),
     Column("upstream_request_id", Text),
     Column("features_version", Integer),
-    # Blobs last: SQLite reads a row's columns in order and need not touch the overflow pages for the ones above.
+    # Blobs come last: SQLite reads a row's columns in order, and needs no overflow pages for the columns above.
     Column("features", LargeBinary),
     Column("lane_list_id", Text),
     Column("candidates", LargeBinary),
     Column("prompt_text", LargeBinary),
     Column("answer_text", LargeBinary),
-    # Came later: a column is added at the end, and a new table is laid out like one that has grown.
+    # Added later: a migration adds columns at the end, and a new table has the same order.
     Column("quality_of_best", Double),
     Column("max_output_tokens", Integer),
     PrimaryKeyConstraint("request_id", "attempt", name="attempt_pk"),
     Index("attempt_started_at", "started_at_us"),
-    # For the dashboard. The first one holds all that its sums need, so that a month is added up without reading a row.
+    # For the dashboard. The first index holds all that its sums need, so a month is added up without reading a row.
     Index("attempt_of_account", "account", "started_at_us", "request_id", "attempt", "lane_id", "outcome", "cost_nusd"),
     Index("attempt_of_lane", "account", "lane_id", "started_at_us", "request_id"),
     Index("attempt_of_model", "account", "vendor_model", "started_at_us", "request_id"),
@@ -101,7 +101,7 @@ ATTEMPT_TABLE: Final = Table(
         postgresql_where=text("CAST(tags AS TEXT) <> '[]'"),
     ),
 )
-"""One row per upstream attempt. Texts are UTF-8 blobs because PostgreSQL's text refuses the NUL that a prompt may contain."""
+"""One row per upstream attempt. Texts are UTF-8 blobs: a prompt may contain NUL, which PostgreSQL's text refuses."""
 
 LANE_LIST_TABLE: Final = Table(
     "lane_list",
@@ -110,7 +110,7 @@ LANE_LIST_TABLE: Final = Table(
     Column("lane_ids", JSON, nullable=False),
     PrimaryKeyConstraint("lane_list_id", name="lane_list_pk"),
 )
-"""Lanes that decisions looked at, kept once per list: thousands of requests share one, and it outweighs all their numbers."""
+"""The lanes that decisions looked at. Thousands of requests share a list; it is stored once, because it is large."""
 
 PRICED_LANE_TABLE: Final = Table(
     "priced_lane",
@@ -132,7 +132,7 @@ PRICED_LANE_TABLE: Final = Table(
     Column("noted_at_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("price_snapshot_id", "lane_id", name="priced_lane_pk"),
 )
-"""What each lane was at each table of prices that attempts name; written when lanes or prices change."""
+"""Each lane at each price table that attempts name; written when lanes or prices change."""
 
 FORGOTTEN_TABLE: Final = Table(
     "forgotten_content",
@@ -142,7 +142,8 @@ FORGOTTEN_TABLE: Final = Table(
     Column("kept", Text, nullable=False),
     PrimaryKeyConstraint("account", "until_us", name="forgotten_content_pk"),
 )
-"""Accounts whose telemetry was deleted, up to which moment, and what of it was kept: `none` of its content, or `nothing` at all."""
+"""Accounts that had telemetry deleted: up to which moment, and whether no content was kept (`none`) or nothing at all
+(`nothing`)."""
 
 FEEDBACK_TABLE: Final = Table(
     "feedback",
@@ -155,7 +156,7 @@ FEEDBACK_TABLE: Final = Table(
     Column("comment", LargeBinary),
     PrimaryKeyConstraint("request_id", "metric_name", "given_by", "received_at_us", name="feedback_pk"),
     Index("feedback_received_at", "received_at_us"),
-    # For the dashboard, which shows thumbs: automatic checks say far more, and most of what they say is that all is well.
+    # For the dashboard, which shows thumbs. Most feedback comes from automatic checks and says that all is well.
     Index(
         "feedback_thumbs",
         "received_at_us",
@@ -163,4 +164,4 @@ FEEDBACK_TABLE: Final = Table(
         postgresql_where=text("metric_name = 'thumbs'"),
     ),
 )
-"""One row per piece of feedback; the request need not be there yet, for feedback may overtake the attempt's batch."""
+"""One row per piece of feedback. Its request may come later: feedback can be stored before the batch of the attempt."""

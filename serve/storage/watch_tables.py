@@ -1,4 +1,4 @@
-"""The tables of the watch: what it has learned, and which alarms rang."""
+"""The tables of the watch: what it has learned, and its alarms."""
 
 from typing import Final
 
@@ -17,8 +17,15 @@ WATCH_STATE_TABLE: Final = Table(
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("kind", "account", "router_version", name="watch_state_pk"),
 )
-"""What the workers share, as JSON, by kind: `feedback`, how far feedback was read; `lanes`, what was learned of an account's lanes under a
-bundle; `prices`, what an account's lanes cost; `prompts`, how its prompts changed. A writer takes the next `revision` or none."""
+"""The state that workers share, as JSON, by kind:
+
+- `feedback`: how far feedback was read.
+- `lanes`: what was learned of an account's lanes under a bundle.
+- `prices`: prices of an account's lanes.
+- `prompts`: how an account's prompts changed.
+
+A write succeeds only with the next `revision`.
+"""
 
 WATCH_ALARM_TABLE: Final = Table(
     "watch_alarm",
@@ -33,4 +40,4 @@ WATCH_ALARM_TABLE: Final = Table(
     PrimaryKeyConstraint("account", "kind", "subject", "rang_at_us", name="watch_alarm_pk"),
     Index("watch_alarm_rang_at", "account", "rang_at_us"),
 )
-"""One row for every ring; it is told by webhook at most once a day for each subject."""
+"""One row for every alarm. A webhook is sent at most once a day for each subject."""

@@ -125,7 +125,7 @@ class HttpTransport:
         return connection
 
     def _tls_context(self) -> ssl.SSLContext:
-        """Return the TLS context, with the certificates that this machine trusts. It takes megabytes: made when needed."""
+        """Return the TLS context of this machine's certificates. It takes megabytes, so it is made at its first use."""
         if self._tls is None:
             self._tls = ssl.create_default_context()
         return self._tls

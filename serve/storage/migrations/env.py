@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection that `serve.storage.database` hands over, in its transaction."""
+"""Alembic's entry point: runs the migrations in the transaction that `serve.storage.database` began."""
 
 from alembic import context
 

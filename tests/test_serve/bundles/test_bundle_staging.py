@@ -1,4 +1,4 @@
-"""What a history of bundles means, and which conversations a canary takes."""
+"""The stages that a history of bundles leads to, and the conversations that a canary takes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -59,8 +59,8 @@ def taken(canary: Canary, count: int = 4_000) -> set[str]:
 def test_a_canary_takes_its_share_and_keeps_what_it_took_while_it_grows() -> None:
     shares = [taken(Canary(Standing("b", "b+1", share), {})) for share in (0.05, 0.2, 0.8)]
     assert shares[0] < shares[1] < shares[2]
-    for share, found in zip((0.05, 0.2, 0.8), shares, strict=True):
-        assert abs(len(found) / 4_000 - share) < 4 * (share * (1 - share) / 4_000) ** 0.5
+    for share, names in zip((0.05, 0.2, 0.8), shares, strict=True):
+        assert abs(len(names) / 4_000 - share) < 4 * (share * (1 - share) / 4_000) ** 0.5
 
 
 def test_the_next_canary_takes_other_conversations() -> None:

@@ -1,4 +1,4 @@
-"""A lane of which nothing is believed is judged by its price and family; every other lane is left alone."""
+"""A lane without a prior gets one from its price and its model family; every other lane is left alone."""
 
 from dataclasses import replace
 from datetime import date

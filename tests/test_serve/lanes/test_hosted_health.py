@@ -27,28 +27,28 @@ def test_limits_failures_and_speeds_of_hosted_lanes_are_the_operators_and_own_on
     operators = LaneTable.build([SIDE, BOX], ())
     host = LaneHealth(operators, seconds)
     table = LaneTable.build([BOX, OWN], ())
-    health, others = (
+    health, neighbour = (
         HostedLaneHealth(table, seconds, [NO_TERMS] * 2, [True, False], lambda: (operators, host)) for _ in range(2)
     )
     assert not health.state().is_cooling.any()
     health.note_limit(0, 60.0)
     health.note_failure(1)
     assert health.state().is_cooling.tolist() == [True, True]
-    assert others.state().is_cooling.tolist() == [True, False]
+    assert neighbour.state().is_cooling.tolist() == [True, False]
     assert host.state().is_cooling.tolist() == [False, True]
-    assert not others.may_be_asked(0, 1.0)
-    assert others.seconds_until_any() == 60.0
+    assert not neighbour.may_be_asked(0, 1.0)
+    assert neighbour.seconds_until_any() == 60.0
     seconds.now += 61
     for _ in range(40):
-        others.note_success(0, ttft_ms=77.0, total_ms=100.0, completion_tokens=1)
+        neighbour.note_success(0, ttft_ms=77.0, total_ms=100.0, completion_tokens=1)
     seconds.now += 1
     assert host.state().ttft_ms[1] == health.state().ttft_ms[0] == pytest.approx(77.0, rel=0.1)
     health.note_sent(0, 100)
     health.note_answered(0, 100, RateLimits(None, Window(1_000, 40, 600.0)))
-    assert others.state().tokens_left is not None
-    assert others.vitals()[0] == host.vitals()[1]
-    assert not others.may_be_asked(0, 500.0)
-    assert others.may_be_asked(1, 500.0)
+    assert neighbour.state().tokens_left is not None
+    assert neighbour.vitals()[0] == host.vitals()[1]
+    assert not neighbour.may_be_asked(0, 500.0)
+    assert neighbour.may_be_asked(1, 500.0)
 
 
 def test_after_the_operators_lanes_changed_hosted_ones_are_found_where_they_stand_then() -> None:

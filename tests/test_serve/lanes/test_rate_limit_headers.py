@@ -1,4 +1,4 @@
-"""Rate-limit headers of every provider's kind, read into one shape and told under OpenAI's names."""
+"""Rate-limit headers of all providers, read into one shape and passed on under OpenAI's names."""
 
 from datetime import UTC, datetime
 

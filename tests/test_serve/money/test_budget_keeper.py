@@ -26,7 +26,7 @@ QUIET = KeeperTimes(settle_s=3_600, rules_s=3_600, watch_s=3_600, idle_s=3_600, 
 
 
 class SetClock:
-    """A clock that stands until it is told otherwise."""
+    """A clock that stands still until a test sets it."""
 
     def __init__(self) -> None:
         self.instant = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -411,7 +411,7 @@ def test_a_full_disk_under_the_journal_refuses_holds_and_loses_no_charge(
 def test_closing_settles_what_waits_behind_a_busy_database(
     repository: BudgetRepository, engine: Engine, tmp_path: Path, clock: SetClock
 ) -> None:
-    """The sign of life is stuck, the batch of charges waits behind it, and the worker is told to end."""
+    """The sign of life is stuck, the batch of charges waits behind it, and the worker is stopped."""
     quick = KeeperTimes(settle_s=0.03, rules_s=3_600, watch_s=0.01, idle_s=3_600)
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""What counts against a limit a minute: given back only where it was taken, in memory and in a real Valkey that comes and goes."""
+"""Counters for limits per minute, in memory and in a real Valkey that goes away and comes back."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ MINUTE = 1_795_000_020.0 // 60 * 60
 
 
 class SetTime:
-    """The clock that `limits` counts by, standing until it is told otherwise."""
+    """The clock of the package `limits`; it stands still until a test sets it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, instant: float) -> None:
         self.instant = instant
@@ -99,7 +99,7 @@ def test_in_valkey_too(valkey: ValkeyServer) -> None:
 
 
 @pytest.mark.slow
-def test_valkey_goes_and_comes_back_and_each_is_said_once(
+def test_when_valkey_goes_away_and_comes_back_each_is_logged_once(
     valkey: ValkeyServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = 0.0
@@ -125,7 +125,7 @@ def test_valkey_goes_and_comes_back_and_each_is_said_once(
             again.stop()
 
     asyncio.run(scenario())
-    said = [record.getMessage() for record in caplog.records if record.name == "llmdeal.rate_limits"]
-    assert len(said) == 2
-    assert "every worker counts for itself" in said[0]
-    assert "is back" in said[1]
+    messages = [record.getMessage() for record in caplog.records if record.name == "llmdeal.rate_limits"]
+    assert len(messages) == 2
+    assert "every worker counts for itself" in messages[0]
+    assert "is back" in messages[1]

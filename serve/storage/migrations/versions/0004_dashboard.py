@@ -1,4 +1,4 @@
-"""Indexes that the dashboard reads attempts by."""
+"""Indexes with which the dashboard reads attempts."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""One row of the ledger for every attempt, in place of one for every scope that pays for it."""
+"""One row of the ledger for every attempt, instead of one for every scope that pays for it."""
 
 import hashlib
 from itertools import groupby
@@ -13,7 +13,7 @@ _ROWS_AT_ONCE = 1000
 
 
 def upgrade() -> None:
-    """Write the entries anew, by attempt; those of write-offs, which differ from scope to scope, get a name each."""
+    """Rewrite the entries, one for each attempt. Entries of write-offs differ between scopes: each gets its own id."""
     op.create_table(
         "ledger_payer",
         sa.Column("payers_id", sa.Text, nullable=False),

@@ -1,4 +1,7 @@
-"""What version 2 of the telemetry export tells: callers' wishes, lanes and their prices; and what accounts let be logged, or had deleted."""
+"""Tables and columns for version 2 of the telemetry export.
+
+They hold what callers asked for, lanes with their prices, how much accounts let be logged, and what they had deleted.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +11,7 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
-    """Add the columns, which are unknown of what is there, and make the two tables."""
+    """Add the columns, null for the rows that exist, and make the two tables."""
     op.add_column("attempt", sa.Column("quality_of_best", sa.Double))
     op.add_column("attempt", sa.Column("max_output_tokens", sa.Integer))
     op.add_column("account", sa.Column("logged_content", sa.Text))

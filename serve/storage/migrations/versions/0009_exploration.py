@@ -1,4 +1,4 @@
-"""Table of what exploration was expected to give up in each month."""
+"""Table of what exploration was expected to cost in each month."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Indexes to find a conversation's answers, and thumbs among all that checks say, by."""
+"""Indexes with which a conversation's answers are found, and thumbs among the feedback of checks."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tables of bundles: the history of stages, and what shadows would have done."""
+"""Tables of bundles: the history of their stages, and the decisions of shadows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Tables of what the watch learned and of its alarms."""
+"""Tables of the watch: what it learned, and its alarms."""
 
 import sqlalchemy as sa
 from alembic import op

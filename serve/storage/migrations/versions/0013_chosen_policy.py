@@ -1,4 +1,4 @@
-"""What the operator chose while the gateway ran: the policy of smart-route."""
+"""Table of the policy of smart-route that the operator chose while the gateway ran."""
 
 import sqlalchemy as sa
 from alembic import op
