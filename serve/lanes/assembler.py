@@ -142,7 +142,7 @@ class LaneAssembler:
         )
 
     def calibrations(self) -> Sequence[CalibrationFile]:
-        """Read what models answered when they were calibrated.
+        """Return the graded answers of all calibrated models.
 
         Raises:
             ConfigurationError: A file is malformed.

@@ -116,7 +116,7 @@ class BudgetRepository:
             return [(row.scope, row.period) for row in connection.execute(query)]
 
     def lease(self, worker_id: str, scope: str, period: str, least: Nusd, wanted: Nusd, now_us: int) -> Nusd:
-        """Lease a part of a budget to a worker; return the amount, or 0 if less than `least` is left.
+        """Lease a part of a budget to a worker; return `least` to `wanted`, or 0 if even `least` is not left.
 
         Args:
             worker_id: Id of the worker that will spend it.
