@@ -82,7 +82,7 @@ class LaneAssembler:
         return (self._http, self._sandbox)
 
     def use(self, generation: Generation) -> None:
-        """Lay lanes out for another bundle from now on. Lanes that exist stay as they are."""
+        """Arrange new lanes for another bundle from now on. Existing lanes stay as they are."""
         self._generation = generation
 
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from any_lane import LANE
-from serve.dialects.openai.quirks import NO_QUIRKS
 
 from router.price_table import Cost, TokenUsage, quote_cost
 from router.reason import Reason
 from router.telemetry_schema import Outcome
+from serve.dialects.quirks import NO_QUIRKS
 from serve.lanes.directory import LaneConnection
 from serve.money.hold import BudgetSpent
 from serve.proxy.attempt import Attempt, AttemptFailed
