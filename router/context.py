@@ -101,8 +101,8 @@ class Preferences:
         quality_of_best: Share of the best lane's quality that is to be kept on average, 0..1; None: no such bar.
         willingness_to_pay_usd: What a good answer is worth to the caller, in USD; None: the operator's default.
         latency_usd_per_s: What a second of waiting costs the caller, in USD.
-        preferred_max_latency_ms: Slower lanes are demoted.
-        preferred_min_tokens_per_s: Lanes with slower output are demoted.
+        preferred_max_latency_ms: Slower lanes go to a later fallback tier.
+        preferred_min_tokens_per_s: Lanes with slower output go to a later fallback tier.
         preferred_providers: Ranked first, in this order.
         lane_order: Lane id -> place in the caller's order of preference; a lane that is not in it comes last. None: no order.
     """

@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router.bar import Bar
-from router.context import NO_PREFERENCES, Constraints, Preferences, RouteContext
+from router.context import Constraints, Preferences, RouteContext
 from router.eligibility import Exclusions, exclude_lanes
 from router.errors import NoEligibleLaneError
 from router.expectation import Expectation, LaneState, expect_outcomes
+from router.fallback_tier import fallback_tiers
 from router.lane import Lane
 from router.lane_table import Floats, LaneTable
 from router.policies.base import Candidates, Ints, Policy
 from router.quality_model import Prediction
 from router.reason import Reason
-
-# More than all preferences together can put a lane back.
-_RESERVE_DEMOTION = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,8 @@ class Decision:
         exclusions: Which lanes could not answer, and why.
         exploration_prices_usd: What drawing each lane instead of the best was expected to give up, USD, shape (n_lanes,); None: no other lane
             could be drawn.
-        demotion: How far each lane was put back by the caller's soft preferences and as a reserve, shape (n_lanes,); None: none was.
+        fallback_tier: Tier of each lane, shape (n_lanes,), by the caller's soft preferences and the reserve; None: all lanes are
+            in tier 0.
     """
 
     table: LaneTable
@@ -44,7 +43,7 @@ class Decision:
     expectation: Expectation
     exclusions: Exclusions
     exploration_prices_usd: Floats | None = None
-    demotion: Ints | None = None
+    fallback_tier: Ints | None = None
 
     @property
     def chosen(self) -> Lane:
@@ -89,8 +88,8 @@ def decide(
     if not np.count_nonzero(exclusions.is_eligible):
         reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
         raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
-    demotion = _demotion(table, expectation, state, preferences)
-    candidates = Candidates(exclusions.is_eligible, demotion, expectation, preferences, bar)
+    fallback_tier = fallback_tiers(table, expectation, state, preferences)
+    candidates = Candidates(exclusions.is_eligible, fallback_tier, expectation, preferences, bar)
     ranking = policy.rank(candidates)
     drawn = draw(ranking.probabilities, rng)
     order = tuple(ranking.order.tolist())
@@ -103,7 +102,9 @@ def decide(
     elif reason is not Reason.PINNED and _is_kept_by_its_cache(drawn, policy, candidates):
         reason = Reason.AFFINITY
     prices = ranking.exploration_prices_usd
-    return Decision(table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices, demotion)
+    return Decision(
+        table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices, fallback_tier
+    )
 
 
 def draw(probabilities: Floats, rng: np.random.Generator) -> int:
@@ -124,25 +125,3 @@ def _is_kept_by_its_cache(row: int, policy: Policy, candidates: Candidates) -> b
         return False
     cold = replace(candidates.expectation, cost_usd=candidates.expectation.cost_usd + discount, cache_discount_usd=None)
     return int(policy.rank(replace(candidates, expectation=cold)).order[0]) != row
-
-
-def _demotion(table: LaneTable, expectation: Expectation, state: LaneState, preferences: Preferences) -> Ints | None:
-    """Return how far each lane is put back, by the caller's soft preferences and as a reserve; None when nothing puts any back."""
-    if preferences is NO_PREFERENCES and table.is_reserve is None:
-        return None
-    demotion: Ints = np.zeros(len(table), dtype=np.int64)
-    if table.is_reserve is not None:
-        demotion += _RESERVE_DEMOTION * table.is_reserve
-    if preferences.preferred_max_latency_ms is not None:
-        demotion += expectation.latency_ms > preferences.preferred_max_latency_ms
-    if preferences.preferred_min_tokens_per_s is not None:
-        demotion += 1_000 / state.ms_per_token < preferences.preferred_min_tokens_per_s
-    if preferences.preferred_providers:
-        place = {provider: index for index, provider in enumerate(preferences.preferred_providers)}
-        demotion += 3 * np.array([place.get(lane.provider, len(place)) for lane in table.lanes], dtype=np.int64)
-    if preferences.lane_order is not None:
-        last = len(preferences.lane_order)
-        demotion += 1_000 * np.array(
-            [preferences.lane_order.get(lane.lane_id, last) for lane in table.lanes], dtype=np.int64
-        )
-    return demotion if demotion.any() else None

@@ -87,6 +87,7 @@ class Candidate:
     quality_shift: float | None = None
     account_shift: float | None = None
     demotion: int | None = None
+    """The fallback tier. The export keeps the name that its column had when it was added."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +103,7 @@ class CandidateTable:
         excluded_by: Index of an excluded lane -> name of the constraint that removed it; eligible lanes are absent.
         quality_shift, account_shift: What was added to the log odds of `quality`: by what was learned online of the lanes, and by the
             account's own correction; None: nothing was.
-        demotion: How far each lane was put back, kept as int32; None: none was.
+        fallback_tier: Tier of each lane, kept as int32: a lane comes after all lanes of a smaller tier. None: all lanes are in tier 0.
     """
 
     lane_ids: tuple[str, ...]
@@ -115,7 +116,7 @@ class CandidateTable:
     probability: Floats
     quality_shift: Floats | None = None
     account_shift: Floats | None = None
-    demotion: Ints | None = None
+    fallback_tier: Ints | None = None
 
     @classmethod
     def from_candidates(cls, candidates: Iterable[Candidate]) -> "CandidateTable":
@@ -134,7 +135,7 @@ class CandidateTable:
             probability=np.array([row.probability for row in rows], dtype=np.float64),
             quality_shift=_none_if_unknown([row.quality_shift for row in rows]),
             account_shift=_none_if_unknown([row.account_shift for row in rows]),
-            demotion=None
+            fallback_tier=None
             if all(row.demotion is None for row in rows)
             else np.array([row.demotion or 0 for row in rows], np.int32),
         )
@@ -151,7 +152,7 @@ class CandidateTable:
             [self.excluded_by.get(index) for index in range(len(self.lane_ids))],
             self.probability.tolist(),
             *(_none_if_nan(self._shift(shift)) for shift in (self.quality_shift, self.account_shift)),
-            [None] * len(self.lane_ids) if self.demotion is None else self.demotion.tolist(),
+            [None] * len(self.lane_ids) if self.fallback_tier is None else self.fallback_tier.tolist(),
         )
         return tuple(Candidate(*row) for row in zip(*columns, strict=True))
 
@@ -309,8 +310,8 @@ CANDIDATE_COLUMNS: Final = (
         "demotion",
         "int32",
         True,
-        "How far the lane was put back, by the caller's soft preferences or as a reserve: it came after all with a smaller number; null: no lane was. "
-        "From version 3.",
+        "Fallback tier of the lane, from the caller's soft preferences and the reserve: it came after all lanes with a smaller "
+        "number; null: all lanes were in tier 0. From version 3.",
     ),
 )
 

@@ -88,8 +88,8 @@ def candidate_tables(draw: st.DrawFn) -> CandidateTable:
     excluded = draw(st.dictionaries(st.integers(0, n_lanes - 1), words)) if n_lanes else {}
     beliefs = draw(narrow), draw(narrow), draw(narrow), draw(wide), draw(narrow)
     shifts = draw(st.none() | narrow), draw(st.none() | narrow)
-    demotion = draw(st.none() | hnp.arrays(np.int32, n_lanes))
-    return CandidateTable(lane_ids, *beliefs, excluded, draw(probabilities), *shifts, demotion)
+    fallback_tier = draw(st.none() | hnp.arrays(np.int32, n_lanes))
+    return CandidateTable(lane_ids, *beliefs, excluded, draw(probabilities), *shifts, fallback_tier)
 
 
 def attempt_rows() -> st.SearchStrategy[AttemptRow]:

@@ -22,15 +22,14 @@ class Candidates:
 
     Args:
         is_eligible: Lanes that passed every hard filter.
-        demotion: 0 for lanes that meet every soft preference; a lane with a larger number comes after all with a smaller one.
-            None: the caller has no soft preference.
+        fallback_tier: Tier of each lane; a lane comes after all lanes of a smaller tier. None: all lanes are in tier 0.
         expectation: Quality, cost and latency of each lane.
         preferences: The caller's bar and trade-off.
         bar: Solves relative bars for these lanes; None: nothing is known of how the lanes compare.
     """
 
     is_eligible: Mask
-    demotion: Ints | None
+    fallback_tier: Ints | None
     expectation: Expectation
     preferences: Preferences
     bar: Bar | None = None
@@ -75,11 +74,11 @@ def rank_greedily(
     is_below_bar: Mask | None = None,
     willingness_to_pay_usd: float | None = None,
 ) -> Ranking:
-    """Return the ranking that always takes the best score: demoted lanes later, below the bar later still within their rank.
+    """Return the ranking that always takes the best score: by fallback tier, within a tier the lanes below the bar last.
 
     Ties go to the first row.
     """
-    keys = [-scores, *(key for key in (is_below_bar, candidates.demotion) if key is not None)]
+    keys = [-scores, *(key for key in (is_below_bar, candidates.fallback_tier) if key is not None)]
     order = keys[0].argsort(kind="stable") if len(keys) == 1 else np.lexsort(keys)
     if np.count_nonzero(candidates.is_eligible) < len(order):
         order = order[candidates.is_eligible[order]]

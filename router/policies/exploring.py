@@ -85,8 +85,8 @@ class Exploring:
         )
         best = ranking.order[0]
         is_tried[best] = False
-        if candidates.demotion is not None:
-            is_tried &= candidates.demotion <= candidates.demotion[best]
+        if candidates.fallback_tier is not None:
+            is_tried &= candidates.fallback_tier <= candidates.fallback_tier[best]
         rows = np.flatnonzero(is_tried)
         return rows[(-promise[rows]).argsort(kind="stable")[: terms.most_lanes]]
 

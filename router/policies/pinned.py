@@ -13,5 +13,5 @@ class Pinned:
     name: str = "pinned"
 
     def rank(self, candidates: Candidates) -> Ranking:
-        """Score each lane by -cost in USD; the caller's order arrives as demotion and comes first."""
+        """Score each lane by -cost in USD; the caller's order comes first, as fallback tiers."""
         return rank_greedily(candidates, -candidates.expectation.cost_usd, Reason.PINNED)

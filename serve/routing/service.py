@@ -129,7 +129,7 @@ class RoutingService:
                 decision.policy_name,
                 decision.expectation,
                 decision.exclusions,
-                demotion=decision.demotion,
+                fallback_tier=decision.fallback_tier,
             )
         return decision, prediction
 

@@ -139,7 +139,7 @@ def candidate_table(decision: Decision) -> CandidateTable:
         probability=decision.probabilities,
         quality_shift=expected.quality_shift,
         account_shift=expected.account_shift,
-        demotion=decision.demotion,
+        fallback_tier=decision.fallback_tier,
     )
 
 

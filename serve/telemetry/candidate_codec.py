@@ -27,7 +27,7 @@ class _PackedCandidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
     probability: bytes
     quality_shift: bytes | None = None
     account_shift: bytes | None = None
-    demotion: bytes | None = None
+    fallback_tier: bytes | None = None
 
 
 _packer: Final = msgspec.msgpack.Encoder()
@@ -57,7 +57,7 @@ def pack_candidates(table: CandidateTable) -> bytes:
         table.probability.astype(FLOAT64, copy=False).tobytes(),
         _packed(table.quality_shift),
         _packed(table.account_shift),
-        None if table.demotion is None else table.demotion.astype(INT32, copy=False).tobytes(),
+        None if table.fallback_tier is None else table.fallback_tier.astype(INT32, copy=False).tobytes(),
     )
     float32s = (packed.quality, packed.quality_std, packed.expected_completion_tokens, packed.expected_latency_ms)
     float64s = (packed.expected_cost_usd, packed.probability)
@@ -82,7 +82,7 @@ def unpack_candidates(blob: bytes, lane_ids: tuple[str, ...]) -> CandidateTable:
         probability=np.frombuffer(packed.probability, FLOAT64),
         quality_shift=_unpacked(packed.quality_shift),
         account_shift=_unpacked(packed.account_shift),
-        demotion=None if packed.demotion is None else np.frombuffer(packed.demotion, INT32),
+        fallback_tier=None if packed.fallback_tier is None else np.frombuffer(packed.fallback_tier, INT32),
     )
 
 

@@ -171,7 +171,7 @@ def test_lanes_that_were_put_back_come_after_the_others_as_they_did(name: str, t
     logs = logged(tmp_path, lanes, made, QUALITY_MODEL.version)
     followed = parse_policy(spec)
     np.testing.assert_array_equal(followed.probabilities(logs), logs.probability)
-    assert (followed.probabilities(replace(logs, demotion=None)) != logs.probability).any()
+    assert (followed.probabilities(replace(logs, fallback_tier=None)) != logs.probability).any()
 
 
 def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> LoggedRequests:

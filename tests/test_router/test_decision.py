@@ -146,7 +146,7 @@ def test_a_vaguer_prior_is_nearer_to_even_odds() -> None:
     assert quality[0] > quality[1] > 0.5
 
 
-def test_a_soft_preference_demotes_and_never_excludes() -> None:
+def test_a_soft_preference_puts_a_lane_in_a_later_tier_and_never_excludes_it() -> None:
     slow = replace(CHEAP, typical_ttft_ms=60_000.0)
     wish = Preferences(preferred_max_latency_ms=5_000)
     assert decide_on([slow, DEAR], prediction(0.9, 0, 0.9), preferences=wish).chosen == DEAR

@@ -146,10 +146,10 @@ def take_best(logs: LoggedRequests, scores: Floats) -> Floats:
         scores: Shape (n, m), score of each lane; NaN if there is no belief about the lane.
     """
     is_candidate = logs.is_eligible & ~np.isnan(scores)
-    if logs.demotion is not None:
-        last = np.iinfo(logs.demotion.dtype).max
-        put_back = np.where(is_candidate, logs.demotion, last)
-        is_candidate &= put_back == put_back.min(axis=1, keepdims=True)
+    if logs.fallback_tier is not None:
+        last = np.iinfo(logs.fallback_tier.dtype).max
+        tier = np.where(is_candidate, logs.fallback_tier, last)
+        is_candidate &= tier == tier.min(axis=1, keepdims=True)
     scores = np.where(is_candidate, scores, -np.inf)
     best = scores.argmax(axis=1)
     rows = np.arange(len(logs))

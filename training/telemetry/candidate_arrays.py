@@ -23,14 +23,14 @@ class CandidateArrays:
         probability: Probability that the lane was drawn; 0 where it was no candidate.
         is_eligible: True for candidates that nothing excluded.
         belief_shift: Amount that was added to the log odds of `quality`; 0 where nothing was added.
-        demotion: How far lanes were put back; 0 where none was, or where the log does not say.
+        fallback_tier: Tiers of the lanes; 0 in the first tier, and where the log does not say.
     """
 
     numbers: Mapping[str, Float32s]
     probability: Float32s
     is_eligible: Mask
     belief_shift: Float32s
-    demotion: Int32s
+    fallback_tier: Int32s
 
 
 def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> CandidateArrays:
@@ -53,8 +53,9 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
     numbers = {name: as_array(structs.field(name), np.nan) for name in NUMBERS}
     is_eligible = np.zeros(n_decisions * n_lanes, np.bool_)
     is_eligible[place] = structs.field("excluded_by").is_null().to_numpy(zero_copy_only=False)
-    demotion = np.zeros(n_decisions * n_lanes, np.int32)
-    demotion[place] = pc.fill_null(structs.field("demotion"), 0).to_numpy(zero_copy_only=False)
+    fallback_tier = np.zeros(n_decisions * n_lanes, np.int32)
+    # `demotion` is the column's name for the fallback tier.
+    fallback_tier[place] = pc.fill_null(structs.field("demotion"), 0).to_numpy(zero_copy_only=False)
     shifts = [structs.field(name) for name in SHIFTS]
     logged_shifts = [np.nan_to_num(as_array(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
     return CandidateArrays(
@@ -64,7 +65,7 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
         np.sum(logged_shifts, axis=0, dtype=np.float32)
         if logged_shifts
         else np.zeros((n_decisions, n_lanes), np.float32),
-        demotion.reshape(n_decisions, n_lanes),
+        fallback_tier.reshape(n_decisions, n_lanes),
     )
 
 

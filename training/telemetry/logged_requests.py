@@ -53,7 +53,7 @@ class LoggedRequests:
         max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best
             lane's quality that the caller wanted to keep; NaN if the caller sent none. None: the log does not say.
         price_snapshots: Shape (n,), ids of the price tables. None: the log does not say.
-        demotion: Shape (n, m), fallback tier: a lane of a larger tier came after all lanes of a smaller one, whatever
+        fallback_tier: Shape (n, m), tier of each lane: a lane of a larger tier came after all lanes of a smaller one, whatever
             its utility. None: all lanes were in tier 0, or the log does not say.
         lane_book: Notes about the lanes themselves. None: there are no notes.
     """
@@ -91,7 +91,7 @@ class LoggedRequests:
     max_output_tokens: Floats | None = None
     quality_of_best: Floats | None = None
     price_snapshots: npt.NDArray[np.str_] | None = None
-    demotion: Int32s | None = None
+    fallback_tier: Int32s | None = None
     lane_book: LaneBook | None = None
 
     def __len__(self) -> int:

@@ -55,7 +55,7 @@ _CANDIDATE: Final = pa.struct(
         *(pa.field(name, pa.float32()) for name in (*NUMBERS, *SHIFTS)),
         pa.field("excluded_by", pa.string()),
         pa.field("probability", pa.float64()),
-        pa.field("demotion", pa.int32()),
+        pa.field("demotion", pa.int32()),  # the fallback tier
     ]
 )
 _TYPES: Final[dict[str, pa.DataType]] = {
@@ -164,7 +164,7 @@ class LogReader:
             max_output_tokens=_floats(table["max_output_tokens"]),
             quality_of_best=_floats(table["quality_of_best"]),
             price_snapshots=_texts(table["price_snapshot_id"]),
-            demotion=candidates.demotion,
+            fallback_tier=candidates.fallback_tier,
             lane_book=self.lane_book,
         )
 

@@ -114,16 +114,19 @@ def _candidate_child(field: "pa.Field[pa.DataType]", tables: Sequence[CandidateT
         return pa.array(
             [table.excluded_by.get(index) for table in tables for index in range(len(table.lane_ids))], field.type
         )
-    if field.name == "demotion":
-        return _demotions(tables)
+    if field.name == "demotion":  # the column's name for the fallback tier
+        return _fallback_tiers(tables)
     numbers_of = _NUMBERS_OF_CANDIDATES[field.name]
     numbers = np.concatenate([numbers_of(table) for table in tables]) if tables else np.empty(0)
     return pa.array(numbers, field.type, from_pandas=field.nullable)
 
 
-def _demotions(tables: Sequence[CandidateTable]) -> "pa.Array[Any]":
-    parts = [np.zeros(len(table.lane_ids), np.int32) if table.demotion is None else table.demotion for table in tables]
-    is_null = [np.full(len(table.lane_ids), table.demotion is None) for table in tables]
+def _fallback_tiers(tables: Sequence[CandidateTable]) -> "pa.Array[Any]":
+    parts = [
+        np.zeros(len(table.lane_ids), np.int32) if table.fallback_tier is None else table.fallback_tier
+        for table in tables
+    ]
+    is_null = [np.full(len(table.lane_ids), table.fallback_tier is None) for table in tables]
     none, never = np.empty(0, np.int32), np.empty(0, np.bool_)
     return pa.array(np.concatenate([none, *parts]).astype(np.int32), pa.int32(), mask=np.concatenate([never, *is_null]))
 

@@ -157,9 +157,9 @@ def test_exploration_keeps_its_share_its_ceiling_and_the_order_of_every_policy(
     table = LaneTable.build(lanes, TRAINED_NAMES)
     eligible = np.array(data.draw(st.lists(st.booleans(), min_size=len(lanes), max_size=len(lanes)).filter(any)))
     places = data.draw(st.none() | st.lists(st.integers(0, 2), min_size=len(lanes), max_size=len(lanes)))
-    demotion = None if places is None else np.array(places)
+    fallback_tier = None if places is None else np.array(places)
     expectation = expect_outcomes(table, prediction, context, LaneState.unmeasured(table))
-    candidates = Candidates(eligible, demotion, expectation, Preferences(quality_bar=bar))
+    candidates = Candidates(eligible, fallback_tier, expectation, Preferences(quality_bar=bar))
     base = policy_named(data.draw(st.sampled_from(sorted(POLICIES))))
     terms = replace(TERMS, share=share)
     alone, ranking = base.rank(candidates), Exploring(base, terms, left_nusd).rank(candidates)
@@ -173,7 +173,7 @@ def test_exploration_keeps_its_share_its_ceiling_and_the_order_of_every_policy(
         assert ranking.exploration_prices_usd is not None
         assert 0 <= np.ceil(ranking.exploration_prices_usd[row] * 1e9) <= left_nusd
         assert expectation.quality[row] >= (terms.quality_bar if bar is None else bar)
-        assert demotion is None or demotion[row] <= demotion[best]
+        assert fallback_tier is None or fallback_tier[row] <= fallback_tier[best]
 
 
 @given(lane_lists(), predictions(), contexts(), st.sampled_from(sorted(POLICIES)))

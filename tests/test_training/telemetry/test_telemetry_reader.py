@@ -70,8 +70,8 @@ def test_an_export_of_version_1_can_still_be_read() -> None:
     assert logs.lane_book.latest["down/llama"] == LoggedLane("meta/llama-3.1-70b")
     assert logs.max_output_tokens is not None
     assert np.isnan(logs.max_output_tokens).all()
-    assert logs.demotion is not None
-    assert not logs.demotion.any()
+    assert logs.fallback_tier is not None
+    assert not logs.fallback_tier.any()
     assert logs.features.shape == (38, 59)
     assert logs.features_version == 2
     assert (np.diff(logs.started_at) >= np.timedelta64(0)).all()
@@ -95,10 +95,10 @@ def test_an_export_of_version_2_can_still_be_read() -> None:
     noted = LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
     assert logs.lane_book is not None
     assert logs.lane_book.latest["sandbox/small"] == logs.lane_book.at["prices", "sandbox/small"] == noted
-    columns = (logs.belief_shift, logs.demotion, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
-    shift, demotion, limits, shares, snapshots = (np.empty(0) if column is None else column for column in columns)
+    columns = (logs.belief_shift, logs.fallback_tier, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
+    shift, fallback_tier, limits, shares, snapshots = (np.empty(0) if column is None else column for column in columns)
     assert shift.tolist() == [[-0.25, 0, 0.5]] * 3
-    assert demotion.tolist() == [[0, 0, 0]] * 3  # the log does not say
+    assert fallback_tier.tolist() == [[0, 0, 0]] * 3  # the log does not say
     assert np.array_equal(shares, [np.nan, 0.9, np.nan], equal_nan=True)
     assert (limits.tolist(), snapshots.tolist()) == ([64] * 3, ["prices"] * 3)
     assert np.array_equal(logs.reward, [1, np.nan, np.nan], equal_nan=True)
