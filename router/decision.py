@@ -14,7 +14,7 @@ from router.lane import Lane
 from router.lane_table import Floats, LaneTable
 from router.policies.base import Candidates, Ints, Policy
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import AFFINITY, EXPLORED, ONLY_CANDIDATE, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,11 @@ def decide(
     reason = ranking.reason
     if drawn != order[0]:
         order = (drawn, *(row for row in order if row != drawn))
-        reason = Reason.EXPLORED
-    elif len(order) == 1 and reason is not Reason.PINNED:
-        reason = Reason.ONLY_CANDIDATE
-    elif reason is not Reason.PINNED and _is_kept_by_its_cache(drawn, policy, candidates):
-        reason = Reason.AFFINITY
+        reason = EXPLORED
+    elif not reason.is_final and len(order) == 1:
+        reason = ONLY_CANDIDATE
+    elif not reason.is_final and _is_kept_by_its_cache(drawn, policy, candidates):
+        reason = AFFINITY
     prices = ranking.exploration_prices_usd
     return Decision(
         table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices, fallback_tier

@@ -8,10 +8,21 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
+from router.policies.kind import PolicyNumber
+from router.policies.registry import DEFAULT_POLICIES
 from serve.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "LLMDEAL_"
@@ -273,6 +284,42 @@ class WatchSettings(_Section):
     )
 
 
+def _policy_of_smart_route(name: str) -> str:
+    if name not in DEFAULT_POLICIES:
+        raise ValueError(f"{name!r} is no policy of smart-route. Use one of {', '.join(DEFAULT_POLICIES)}.")
+    return name
+
+
+def _number_of(policy: str) -> Any:
+    """Return the field of the setting that holds a policy's number."""
+    number = DEFAULT_POLICIES[policy].number
+    if number is None:
+        raise ValueError(f"the policy {policy!r} has no number: it needs no setting of its own")
+    return _number_field(number)
+
+
+def _number_field(number: PolicyNumber) -> Any:
+    return Field(number.default, ge=0, le=number.largest, description=number.help)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _with_every_policy_number(settings: type[_Model]) -> type[_Model]:
+    """Return the class with a field for each policy's number that it does not have yet."""
+    numbers = [kind.number for kind in DEFAULT_POLICIES.values() if kind.number is not None]
+    missing: dict[str, Any] = {
+        number.setting: (float, _number_field(number))
+        for number in numbers
+        if number.setting not in settings.model_fields
+    }
+    if not missing:
+        return settings
+    name, doc, module = settings.__name__, settings.__doc__, settings.__module__
+    return create_model(name, __base__=settings, __doc__=doc, __module__=module, **missing)
+
+
+@_with_every_policy_number
 class Settings(_Section):
     """All settings. Those that are no table can also be set as `LLMDEAL_<NAME>` in the environment."""
 
@@ -288,16 +335,12 @@ class Settings(_Section):
         "manual",
         description="Who promotes a bundle: manual: you; gated: the gateway, if the gate says that it is better.",
     )
-    policy: Literal["best_value", "near_best", "cheapest_above_bar", "cheapest", "lowest_latency"] = Field(
+    policy: Annotated[str, AfterValidator(_policy_of_smart_route)] = Field(
         "best_value", description="How smart-route chooses where the caller sets no bar."
     )
-    willingness_to_pay_usd: float = Field(
-        0.01, ge=0, le=1_000, description="What a good answer is worth, USD, for best_value."
-    )
-    quality_bar: float = Field(0.7, ge=0, le=1, description="P(good answer) wanted, for cheapest_above_bar.")
-    quality_of_best: float = Field(
-        0.95, ge=0, le=1, description="Share of the best lane's mean quality to keep, for near_best."
-    )
+    willingness_to_pay_usd: float = _number_of("best_value")
+    quality_bar: float = _number_of("cheapest_above_bar")
+    quality_of_best: float = _number_of("near_best")
     account_corrections: str = Field(
         "", description="Folder that `llmdeal accounts-learn` writes; empty: account_corrections in your data folder."
     )

@@ -1,1 +1,1 @@
-"""Routing policies: each maps the candidates of one request to probabilities. One policy a file; `registry` lists them."""
+"""Routing policies. Each maps the candidates of one request to probabilities; one policy a file; `registry` lists them."""

@@ -27,29 +27,26 @@ def route(
     from router.context import NO_CONSTRAINTS, Preferences, RouteContext
     from router.decision import decide
     from router.expectation import LaneState
-    from router.policies.cheapest_above_bar import CheapestAboveBar
-    from router.policies.near_best import NearBest
     from serve.clock import SystemClock
+    from serve.dialects.routing_fields import RouteOptions
     from serve.errors import ConfigurationError
     from serve.hot_swap.deciding import deciding_generation
     from serve.lanes.assembler import LaneAssembler
     from serve.routing.chosen_policy import default_policy
+    from serve.routing.request import policies_asked_by
     from serve.settings import load_settings
 
     with one_line_errors():
         text = typer.get_text_stream("stdin").read() if prompt == "-" else prompt
         settings = load_settings(config, os.environ)
         context = RouteContext.from_prompt(text)
-        if quality is not None and quality_of_best is not None:
-            raise ConfigurationError(
-                "--quality is a bar for each answer, --quality-of-best one for their mean: give one of them"
-            )
+        kinds = policies_asked_by(RouteOptions(quality=quality, quality_of_best=quality_of_best))
+        if len(kinds) > 1:
+            raise ConfigurationError("--quality and --quality-of-best ask for different policies. Give one of them.")
         generation = deciding_generation(settings, os.environ)
         directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
         table = directory.table
-        policy = default_policy(settings)
-        if quality is not None or quality_of_best is not None:
-            policy = CheapestAboveBar() if quality_of_best is None else NearBest()
+        policy = kinds[0].policy() if kinds else default_policy(settings)
         decision = decide(
             table,
             context,

@@ -3,11 +3,11 @@
 from rich.console import Console
 from rich.table import Table
 
-from serve.settings import Settings, environment_variable
-
 
 def settings() -> None:
     """List every setting: its name in llmdeal.toml, in the environment, its default, and what it does."""
+    from serve.settings import Settings, environment_variable
+
     table = Table("llmdeal.toml", "environment", "default", "meaning", title="Settings", title_justify="left")
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else str(field.default)

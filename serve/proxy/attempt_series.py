@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from router.reason import Reason
+from router.reason import FALLBACK_BUDGET, FALLBACK_ERROR, FALLBACK_RATE_LIMITED, FALLBACK_SLOW, Reason
 from serve.clock import Clock
 from serve.errors import (
     AttemptSummary,
@@ -17,7 +17,7 @@ from serve.money.hold import BudgetSpent, NotHeld
 from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
 from serve.routing.call import Call
 
-_REASONS = {"rate_limited": Reason.FALLBACK_RATE_LIMITED, "over_budget": Reason.FALLBACK_BUDGET}
+_REASONS = {"rate_limited": FALLBACK_RATE_LIMITED, "over_budget": FALLBACK_BUDGET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,8 @@ class AttemptSeries:
         if self._n_started == 0:
             return self.call.decision.reason
         if self._last is None:
-            return Reason.FALLBACK_SLOW
-        return _REASONS.get(self._last.verdict.outcome, Reason.FALLBACK_ERROR)
+            return FALLBACK_SLOW
+        return _REASONS.get(self._last.verdict.outcome, FALLBACK_ERROR)
 
 
 def _not_held_error(not_held: NotHeld) -> RequestError:

@@ -1,16 +1,18 @@
 """The explanation of a decision in words and numbers, for a caller that asks for it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from router.decision import Decision
+from router.policies.registry import REASONS
 from router.reason import Reason
 from serve.lanes.health import LaneVitals
 from serve.proxy.attempt import Attempt
 from serve.routing.call import Call
 
+ReasonWord = Annotated[str, Meta(extra_json_schema={"enum": list(REASONS)})]
 _SIGNIFICANT = 6
 
 
@@ -51,7 +53,7 @@ class ExplainedDecision(Struct):
     request_id: str
     chosen: str
     runner_up: str | None
-    reason: Reason
+    reason: ReasonWord
     policy: str
     propensity: float
     exploration_price_usd: float | None
@@ -105,7 +107,7 @@ def _decision(call: Call, reason: Reason) -> ExplainedDecision:
         request_id=call.request_id,
         chosen=decision.chosen.lane_id,
         runner_up=decision.table.lanes[decision.order[1]].lane_id if len(decision.order) > 1 else None,
-        reason=reason,
+        reason=reason.value,
         policy=decision.policy_name,
         propensity=decision.propensity,
         exploration_price_usd=_exploration_price(decision, decision.order[0]),

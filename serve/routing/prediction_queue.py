@@ -15,7 +15,7 @@ import numpy as np
 from router.context import RouteContext
 from router.errors import PredictionError
 from router.quality_model import Prediction, QualityModel
-from router.reason import Reason
+from router.reason import ROUTER_UNAVAILABLE, Reason
 
 MOST_AT_ONCE = 16
 """Requests asked about before the event loop goes on: one or two milliseconds, in which no byte of any stream is passed on."""
@@ -83,6 +83,5 @@ def _believe(quality_model: QualityModel, context: RouteContext) -> Belief:
         n = len(quality_model.trained_names)
         level = np.full(n, 0.5, dtype=np.float32)
         nothing = np.empty(0, dtype=np.float32)
-        return Prediction(
-            level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing
-        ), Reason.ROUTER_UNAVAILABLE
+        prediction = Prediction(level, level, np.full(n, 250, dtype=np.float32), 0.0, 250.0, nothing)
+        return prediction, ROUTER_UNAVAILABLE

@@ -10,16 +10,19 @@ from router.lane import Region
 from router.lane_table import LaneTable
 from router.policies.base import Policy
 from router.policies.cheapest import Cheapest
-from router.policies.cheapest_above_bar import CheapestAboveBar
+from router.policies.kind import PolicyKind
 from router.policies.lowest_latency import LowestLatency
-from router.policies.near_best import NearBest
 from router.policies.pinned import Pinned
+from router.policies.registry import POLICIES
 from serve.dialects.routing_fields import ProviderPreferences, RouteOptions, RoutingFields
 from serve.errors import BadRequestError, UnknownModelError
 
 SMART_ROUTE = "smart-route"
 SUFFIX_POLICIES: dict[str, Policy] = {":floor": Cheapest(), ":nitro": LowestLatency()}
 _SORT_POLICIES: dict[str, Policy] = {"price": Cheapest(), "latency": LowestLatency(), "throughput": LowestLatency()}
+_POLICY_OF_FIELD = {
+    field: kind for field in RouteOptions.__struct_fields__ for kind in POLICIES.values() if kind.route_field == field
+}
 _REGIONS = ("eu", "us")
 
 
@@ -135,14 +138,16 @@ def _policy(is_pinned: bool, provider: ProviderPreferences, route: RouteOptions,
         return _SORT_POLICIES[provider.sort]
     if is_pinned:
         return Pinned()
-    if route.quality is not None and route.quality_of_best is not None:
-        raise BadRequestError(
-            "route.quality is a bar for each answer, route.quality_of_best one for their mean: send one of them",
-            param="route.quality_of_best",
-        )
-    if route.quality is not None:
-        return CheapestAboveBar()
-    return NearBest() if route.quality_of_best is not None else default_policy
+    kinds = policies_asked_by(route)
+    if len(kinds) > 1:
+        fields = [f"route.{kind.route_field}" for kind in kinds]
+        raise BadRequestError(f"{' and '.join(fields)} ask for different policies. Send one of them.", param=fields[-1])
+    return kinds[0].policy() if kinds else default_policy
+
+
+def policies_asked_by(route: RouteOptions) -> list[PolicyKind]:
+    """Return the policies that a `route` object asks for by setting their fields; a request may ask for at most one."""
+    return [kind for field, kind in _POLICY_OF_FIELD.items() if getattr(route, field) is not None]
 
 
 def _region(route: RouteOptions, header: str | None) -> Region | None:

@@ -10,7 +10,7 @@ from router.errors import NoEligibleLaneError
 from router.expectation import LaneState
 from router.policies.base import Policy
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import EXPLORED
 from serve.errors import (
     BudgetSpentError,
     ForbiddenError,
@@ -118,7 +118,7 @@ class RoutingService:
             )
         except NoEligibleLaneError as error:
             raise self._no_lane(error, context, request, directory, holder) from None
-        if self.explorer is not None and decision.reason is Reason.EXPLORED and not is_rehearsed:
+        if self.explorer is not None and decision.reason is EXPLORED and not is_rehearsed:
             self.explorer.note(decision)
         if reason is not None:
             decision = Decision(

@@ -17,7 +17,7 @@ from router.decision import decide
 from router.errors import RouterError
 from router.expectation import LaneState
 from router.policies.base import Policy
-from router.reason import Reason
+from router.reason import EXPLORED
 from serve.background.worker_thread import WorkerThread
 from serve.bundles.staging import Standing
 from serve.lanes.directory import LaneDirectory
@@ -121,9 +121,8 @@ class Shadow:
         ):
             return
         decision = call.decision
-        row = decision.order[
-            decision.reason is Reason.EXPLORED
-        ]  # what is tried to learn from stands before the best one
+        best = 1 if decision.reason is EXPLORED else 0  # a lane that is tried to learn from stands before the best one
+        row = decision.order[best]
         if not self._thread.was_started:
             self._thread.start()
         asked = _Asked(

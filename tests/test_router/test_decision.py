@@ -17,13 +17,13 @@ from router.errors import NoEligibleLaneError
 from router.expectation import LaneState, expect_outcomes
 from router.lane import Capability, Lane, QualityPrior
 from router.lane_table import LaneTable
-from router.policies.best_value import BestValue
-from router.policies.cheapest_above_bar import CheapestAboveBar
-from router.policies.pinned import Pinned
+from router.policies.best_value import BEST_QUALITY_PER_DOLLAR, BestValue
+from router.policies.cheapest_above_bar import BEST_BELOW_BAR, CHEAPEST_ABOVE_BAR, CheapestAboveBar
+from router.policies.pinned import PINNED, Pinned
 from router.policies.registry import POLICIES, policy_named
 from router.price_table import Price
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import AFFINITY, ONLY_CANDIDATE
 
 
 def lane(name: str, rate: str, trained_name: str | None = None, **others: object) -> Lane:
@@ -73,7 +73,7 @@ def test_the_bar_picks_the_cheapest_lane_that_meets_it() -> None:
         preferences=Preferences(quality_bar=0.75),
     )
     assert decision.chosen == MIDDLE
-    assert decision.reason is Reason.CHEAPEST_ABOVE_BAR
+    assert decision.reason is CHEAPEST_ABOVE_BAR
 
 
 def test_a_bar_that_no_lane_meets_gives_the_best_one_and_says_so() -> None:
@@ -84,7 +84,7 @@ def test_a_bar_that_no_lane_meets_gives_the_best_one_and_says_so() -> None:
         preferences=Preferences(quality_bar=0.95),
     )
     assert decision.chosen == MIDDLE
-    assert decision.reason is Reason.BEST_BELOW_BAR
+    assert decision.reason is BEST_BELOW_BAR
 
 
 def test_paying_more_for_a_good_answer_buys_the_better_lane() -> None:
@@ -103,7 +103,7 @@ def test_a_pin_wins_over_quality_and_price() -> None:
         [CHEAP, DEAR], prediction(0.99, 0, 0.01), "pinned", Constraints(pinned_lanes=frozenset({"p/dear"}))
     )
     assert decision.chosen == DEAR
-    assert decision.reason is Reason.PINNED
+    assert decision.reason is PINNED
     assert decision.order == (1,)
 
 
@@ -112,7 +112,7 @@ def test_a_lane_that_cannot_do_what_is_required_is_excluded_by_that_name() -> No
     decision = decide_on([CHEAP, seeing], prediction(0.9, 0, 0), context=replace(CONTEXT, required=Capability.IMAGES))
     assert decision.chosen == seeing
     assert decision.exclusions.by_row() == {0: "capability"}
-    assert decision.reason is Reason.ONLY_CANDIDATE
+    assert decision.reason is ONLY_CANDIDATE
 
 
 def test_an_unknown_region_satisfies_no_region() -> None:
@@ -198,11 +198,11 @@ def test_a_conversation_stays_where_its_prompt_cache_makes_it_cheaper_and_the_re
     cold = LaneState.unmeasured(table)
     assert decide_in(cold, table, believed, context).chosen.lane_id == "p/near"
     warm = decide_in(replace(cold, cached_tokens=np.array([18_000.0, 0.0])), table, believed, context)
-    assert (warm.chosen.lane_id, warm.reason) == ("p/middle", Reason.AFFINITY)
+    assert (warm.chosen.lane_id, warm.reason) == ("p/middle", AFFINITY)
     assert warm.expectation.cache_discount_usd is not None
     assert warm.expectation.cache_discount_usd.tolist() == pytest.approx([18_000 * 0.9e-6, 0])
     lukewarm = decide_in(replace(cold, cached_tokens=np.array([2_000.0, 0.0])), table, believed, context)
-    assert (lukewarm.chosen.lane_id, lukewarm.reason) == ("p/near", Reason.BEST_QUALITY_PER_DOLLAR)
+    assert (lukewarm.chosen.lane_id, lukewarm.reason) == ("p/near", BEST_QUALITY_PER_DOLLAR)
 
 
 def test_a_warm_cache_that_changes_nothing_is_not_the_reason() -> None:
@@ -210,7 +210,7 @@ def test_a_warm_cache_that_changes_nothing_is_not_the_reason() -> None:
     table = LaneTable.build([replace(CHEAP, price=cached), DEAR], TRAINED_NAMES)
     warm = replace(LaneState.unmeasured(table), cached_tokens=np.array([90.0, 0.0]))
     decision = decide_in(warm, table, prediction(0.9, 0.9, 0.9), CONTEXT)
-    assert (decision.chosen.lane_id, decision.reason) == ("p/cheap", Reason.BEST_QUALITY_PER_DOLLAR)
+    assert (decision.chosen.lane_id, decision.reason) == ("p/cheap", BEST_QUALITY_PER_DOLLAR)
 
 
 def test_a_lane_without_tokens_enough_is_left_out_and_the_largest_answer_counts_where_it_is_counted() -> None:

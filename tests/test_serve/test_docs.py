@@ -7,8 +7,7 @@ import pytest
 from checkout import ROOT
 from fastapi.routing import APIRoute
 
-from router.policies.registry import POLICIES
-from router.reason import Reason
+from router.policies.registry import POLICIES, REASONS
 from serve import errors
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.registry import upstream_dialects
@@ -31,9 +30,9 @@ def test_every_error_code_is_in_the_api_page(code: str) -> None:
     assert f"`{code}`" in (DOCS / "api.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_is_in_the_api_page(reason: Reason) -> None:
-    assert f"| `{reason.value}` |" in (DOCS / "api.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("reason", list(REASONS))
+def test_every_reason_is_in_the_api_page(reason: str) -> None:
+    assert f"| `{reason}` |" in (DOCS / "api.md").read_text(encoding="utf-8")
 
 
 def test_every_endpoint_is_in_the_api_page() -> None:

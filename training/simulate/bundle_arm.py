@@ -18,7 +18,7 @@ from router.policies.base import Policy
 from router.policies.best_value import BestValue
 from router.policies.exploring import NUSD_PER_USD, ExplorationTerms, Exploring
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import EXPLORED
 from training.simulate.arms import Observations
 from training.simulate.watched_lanes import NoWatch, Watch, WatchedLanes
 from training.simulate.world import Floats, Ints, World
@@ -106,7 +106,7 @@ class BundleArm:
         row = int(self._world.requests[number])
         table, place = self._table(day)
         decision = self._decide(row, day, table, self._policy(), rng)
-        if decision.reason is Reason.EXPLORED and decision.exploration_prices_usd is not None:
+        if decision.reason is EXPLORED and decision.exploration_prices_usd is not None:
             price_usd = float(decision.exploration_prices_usd[decision.order[0]])
             self._left_nusd -= math.ceil(price_usd * NUSD_PER_USD)
             self.explored_usd += price_usd

@@ -8,6 +8,7 @@ from typing import Annotated
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Request, Response
 
+from router.policies.registry import DEFAULT_POLICIES
 from serve.dashboard.forms import Form, check_form, read_form
 from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError
@@ -16,7 +17,7 @@ from serve.dashboard.viewer import Viewer, owning_viewer_of, viewer_of
 from serve.dashboard.views.settings_view import setting_lines
 from serve.errors import BadRequestError, RequestError
 from serve.gateway import resources_of
-from serve.routing.chosen_policy import NUMBER_OF, chosen_policy
+from serve.routing.chosen_policy import NUMBERS, chosen_policy
 from serve.settings import environment_variable
 
 routes = APIRouter(include_in_schema=False)
@@ -61,7 +62,7 @@ def _number(text: str) -> float:
 
 def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = "") -> Response:
     running = resources_of(request.app).policy
-    numbers = {policy: getattr(running.effective, name) for policy, (name, _) in NUMBER_OF.items()}
+    values = {policy: getattr(running.effective, number.setting) for policy, number in NUMBERS.items()}
     return render_page(
         request,
         viewer,
@@ -69,8 +70,9 @@ def _page(request: Request, viewer: Viewer, status: int = 200, problem: str = ""
         status,
         lines=setting_lines(dashboard_of(request.app).settings, environment_variable),
         running=running,
-        numbers=numbers,
-        number_of=NUMBER_OF,
+        policies=DEFAULT_POLICIES,
+        numbers=NUMBERS,
+        values=values,
         problem=problem,
         done=request.query_params.get("done") == "policy",
     )

@@ -4,29 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.policies.registry import explain_reason
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.dashboard.queries.decision_query import StoredRequest
 from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
 from serve.dashboard.views.requests_view import Mood, mood_of
 from serve.dashboard.views.runner_up import PolicyDefaults, runner_up_of
 
-REASONS = {
-    "cheapest_above_bar": "the cheapest lane expected to meet the quality bar",
-    "best_below_bar": "no lane is expected to meet the bar, so the one expected to be best",
-    "best_quality_per_dollar": "the best quality for its cost",
-    "cheapest": "the cheapest lane",
-    "lowest_latency": "the quickest lane",
-    "only_candidate": "the only lane that could answer",
-    "pinned": "the request asked for it by name",
-    "affinity": "its prompt cache holds the conversation",
-    "explored": "drawn to learn about it",
-    "fallback_rate_limited": "the lane before it had reached a limit",
-    "fallback_error": "the lane before it failed",
-    "fallback_slow": "the lane before it was slow to begin",
-    "fallback_budget": "the budget of the lane before it was spent",
-    "router_unavailable": "the quality model failed, so cost alone decided",
-}
-"""A reason -> in words."""
 _LENGTH = 1_000
 
 
@@ -110,7 +94,7 @@ def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionVi
     return DecisionView(
         answer=answer,
         mood=mood_of(answer.outcome),
-        why=REASONS.get(answer.reason, answer.reason),
+        why=explain_reason(answer.reason),
         attempts=_attempt_lines(rows, total_ms),
         total_cost_nusd=sum(known_costs) if len(known_costs) == len(costs) else None,
         total_ms=total_ms or None,
@@ -143,5 +127,5 @@ def _attempt_lines(rows: Sequence[AttemptRow], total_ms: float) -> list[AttemptL
             parts = (start, waiting, row.total_ms - waiting)
             bar = TimeBar(*(round(part / total_ms * _LENGTH, 1) for part in parts))
             start += row.total_ms
-        lines.append(AttemptLine(row, mood_of(row.outcome), REASONS.get(row.reason, row.reason), bar))
+        lines.append(AttemptLine(row, mood_of(row.outcome), explain_reason(row.reason), bar))
     return lines

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from router.policies.registry import explain_reason
 from router.telemetry_schema import Candidate
 from serve.dashboard.inner_call import InnerAnswer
 from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
-from serve.dashboard.views.decision_view import REASONS
 
 SMART_ROUTE: Final = "smart-route"
 _LONGEST_ANSWER: Final = 32_000
@@ -117,7 +117,7 @@ def decision_before(answer: InnerAnswer) -> DecisionBefore | None:
     view = candidates_view(candidates, route["chosen"], route["runner_up"])
     return DecisionBefore(
         route["chosen"],
-        REASONS.get(route["reason"], route["reason"]),
+        explain_reason(route["reason"]),
         route["difficulty"],
         route["prompt_tokens"],
         view,
@@ -133,7 +133,7 @@ def answer_after(asked: str, answer: InnerAnswer) -> AnswerAfter:
         text=_text_of(answer.body.get("choices") or ())[:_LONGEST_ANSWER],
         request_id=answer.headers.get("x-llmdeal-request-id", ""),
         lane=answer.headers.get("x-llmdeal-lane", ""),
-        reason=REASONS.get(answer.headers.get("x-llmdeal-reason", ""), ""),
+        reason=explain_reason(answer.headers.get("x-llmdeal-reason", "")),
         cost_nusd=None if cost is None else int(cost.replace(".", "")),
         completion_tokens=usage.get("completion_tokens"),
         error=answer.error or ("" if answer.status == 200 else f"The gateway answered {answer.status}."),

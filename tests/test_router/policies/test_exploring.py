@@ -17,12 +17,12 @@ from router.expectation import LaneState, expect_outcomes
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.policies.base import Candidates, Policy
-from router.policies.best_value import BestValue
+from router.policies.best_value import BEST_QUALITY_PER_DOLLAR, BestValue
 from router.policies.exploring import ExplorationTerms, Exploring
 from router.policies.registry import POLICIES, policy_named
 from router.price_table import Price
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import EXPLORED
 
 TERMS = ExplorationTerms(share=0.2, quality_bar=0.5, most_lanes=2, willingness_to_pay_usd=0.01)
 CONTEXT = RouteContext("a prompt", 8, 100)
@@ -129,11 +129,11 @@ def test_what_is_drawn_follows_the_logged_probabilities_and_says_explored() -> N
     shares = np.bincount([decision.order[0] for decision in drawn], minlength=3) / len(drawn)
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
     assert {(decision.order[0], decision.reason) for decision in drawn} == {
-        (0, Reason.BEST_QUALITY_PER_DOLLAR),
-        (1, Reason.EXPLORED),
-        (2, Reason.EXPLORED),
+        (0, BEST_QUALITY_PER_DOLLAR),
+        (1, EXPLORED),
+        (2, EXPLORED),
     }
-    assert all(decision.order[1] == 0 for decision in drawn if decision.reason is Reason.EXPLORED)
+    assert all(decision.order[1] == 0 for decision in drawn if decision.reason is EXPLORED)
 
 
 @given(

@@ -76,7 +76,7 @@ def test_prices_name_their_source(tmp_path: Path) -> None:
         (["serve"], {"LLMDEAL_KEYS": "ll_live_oops"}, "not of the form"),
         (["serve"], {"LLMDEAL_DATABASE": "nonsense://x"}, "nonsense"),
         (["route", "  "], {}, "must not be empty"),
-        (["route", "x", "--quality", "0.5", "--quality-of-best", "0.9"], {}, "give one of them"),
+        (["route", "x", "--quality", "0.5", "--quality-of-best", "0.9"], {}, "Give one of them"),
         (["calibrate", "nobody/x"], {}, "no lane is called 'nobody/x'"),
         (["calibrate", "sandbox/small"], {}, "needs no calibration"),
         (["export", "--since", "never", "--out", "x"], {}, "never"),

@@ -25,7 +25,7 @@ from serve.dashboard.queries.requests_filter import read_filter
 from serve.dashboard.queries.requests_query import Cursor
 from serve.dashboard.queries.sample_query import SampledAnswer
 from serve.dashboard.views.candidates_view import EXCLUSIONS, candidates_view
-from serve.dashboard.views.decision_view import REASONS, decision_view
+from serve.dashboard.views.decision_view import decision_view
 from serve.dashboard.views.number_text import amount_text, exact_usd_text, ms_text, rate_text, share_text, usd_text
 from serve.dashboard.views.runner_up import PolicyDefaults, runner_up_of
 from serve.dashboard.views.savings import estimate
@@ -287,9 +287,12 @@ def test_a_decision_shows_what_answered_what_it_cost_together_and_why_lanes_were
 
 def test_every_reason_and_exclusion_is_in_words() -> None:
     from router.eligibility import Exclusion
-    from router.reason import Reason
+    from router.policies.registry import POLICIES, REASONS
+    from router.reason import REASONS_OF_NO_POLICY
 
-    assert set(REASONS) == {reason.value for reason in Reason}
+    given = {reason for kind in POLICIES.values() for reason in kind.reasons} | set(REASONS_OF_NO_POLICY)
+    assert set(REASONS.values()) == given
+    assert all(" " in reason.explanation for reason in given)
     assert set(EXCLUSIONS) == {exclusion.value for exclusion in Exclusion}
 
 

@@ -10,7 +10,7 @@ import pytest
 from router.context import RouteContext
 from router.errors import PredictionError
 from router.quality_model import Prediction
-from router.reason import Reason
+from router.reason import ROUTER_UNAVAILABLE
 from serve.routing.prediction_queue import MOST_AT_ONCE, Belief, PredictionQueue
 
 
@@ -91,7 +91,7 @@ def test_a_failing_graph_leaves_the_request_with_nothing_known() -> None:
     queue, model = PredictionQueue(), DiaryModel()
     failed, fine = run(ask(queue, model, "failing graph"), ask(queue, model, "fine"))
     assert isinstance(failed, tuple)
-    assert failed[1] is Reason.ROUTER_UNAVAILABLE
+    assert failed[1] is ROUTER_UNAVAILABLE
     assert failed[0].quality.tolist() == [0.5, 0.5]
     assert difficulty(fine) == 4.0
 
