@@ -33,7 +33,7 @@ class BestValue:
 
 KIND = PolicyKind(
     name="best_value",
-    help="Weighs quality against cost: the lane with the largest worth × P(good answer) − expected cost.",
+    help="The best quality for its cost: the largest worth × P(good) − cost.",
     reasons=(BEST_QUALITY_PER_DOLLAR,),
     make=BestValue,
     number=PolicyNumber(

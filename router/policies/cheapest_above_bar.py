@@ -36,7 +36,7 @@ class CheapestAboveBar:
 
 KIND = PolicyKind(
     name="cheapest_above_bar",
-    help="The cheapest lane that is expected to meet the bar; when none is, the lane expected to be best.",
+    help="The cheapest lane that is expected to meet the bar, else the best lane.",
     reasons=(CHEAPEST_ABOVE_BAR, BEST_BELOW_BAR),
     make=CheapestAboveBar,
     number=PolicyNumber(

@@ -22,12 +22,9 @@ from router.lane import Lane, QualityPrior
 from router.lane_table import LaneTable
 from router.onnx_quality_model import OnnxQualityModel
 from router.policies.base import Policy
-from router.policies.best_value import BestValue
-from router.policies.cheapest import Cheapest
-from router.policies.cheapest_above_bar import CheapestAboveBar
-from router.policies.lowest_latency import LowestLatency
+from router.policies.kind import PolicyKind
 from router.policies.near_best import NearBest
-from router.policies.registry import POLICIES
+from router.policies.registry import DEFAULT_POLICIES, POLICIES
 from router.price_table import Price
 from serve.storage.database import open_database
 from serve.telemetry.attempt_recorder import candidate_table
@@ -65,14 +62,20 @@ def lane(number: int, price: str, **changes: Any) -> Lane:
 
 
 LANES = [lane(number, price) for number, price in enumerate(PRICES)]
-FOLLOWED: dict[str, tuple[Policy, str]] = {
-    "best_value": (BestValue(0.004), "best_value:worth=0.004"),
-    "cheapest": (Cheapest(), "cheapest"),
-    "cheapest_above_bar": (CheapestAboveBar(0.6), "cheapest_above_bar:bar=0.6"),
-    "lowest_latency": (LowestLatency(), "lowest_latency"),
-    "near_best": (NearBest(0.9), f"reference={SHIPPED_BUNDLE},near_best:share=0.9"),
-}
-"""Policy that decides -> it, and the words that follow it."""
+NUMBERS = {"best_value": 0.004, "cheapest_above_bar": 0.6, "near_best": 0.9}
+"""Numbers other than the policies' defaults."""
+
+
+def followed(kind: PolicyKind) -> tuple[Policy, str]:
+    """The policy that decides, and the words that follow it."""
+    reference = f"reference={SHIPPED_BUNDLE}," if kind.needs_reference_answers else ""
+    if kind.number is None:
+        return kind.policy(), reference + kind.name
+    number = NUMBERS.get(kind.name, kind.number.default)
+    return kind.policy(number), f"{reference}{kind.name}:{kind.number.spec_word}={number}"
+
+
+FOLLOWED = {name: followed(kind) for name, kind in DEFAULT_POLICIES.items()}
 
 
 def wishes(policy: str, rng: np.random.Generator) -> Preferences:

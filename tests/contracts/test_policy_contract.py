@@ -1,6 +1,7 @@
 """What every policy must keep, whatever it prefers. New policies are found by the registry."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,14 @@ from router.context import Preferences, RouteContext
 from router.expectation import LaneState, expect_outcomes
 from router.lane import Lane
 from router.lane_table import LaneTable
+from router.policies import base
 from router.policies.base import Candidates, Policy
 from router.policies.exploring import ExplorationTerms, Exploring
+from router.policies.kind import PolicyKind
 from router.policies.registry import POLICIES, policy_named
 from router.quality_model import Prediction
+from serve.dialects.routing_fields import RouteOptions
+from serve.settings import Settings
 
 bars = st.none() | st.floats(0, 1)
 TERMS = ExplorationTerms(share=0.3, quality_bar=0.2, most_lanes=3, willingness_to_pay_usd=0.01)
@@ -57,4 +62,19 @@ def test_a_policy_ranks_the_eligible_lanes_and_nothing_else(
 
 @pytest.mark.parametrize("name", sorted(POLICIES))
 def test_a_policy_is_registered_under_its_own_name(name: str) -> None:
-    assert policy_named(name).name == name
+    assert policy_named(name).name == POLICIES[name].name == name
+
+
+def test_every_policy_file_is_registered() -> None:
+    files = {path.stem for path in Path(base.__file__).parent.glob("*.py")}
+    assert set(POLICIES) == files - {"__init__", "base", "exploring", "kind", "registry"}
+
+
+@pytest.mark.parametrize("kind", POLICIES.values(), ids=list(POLICIES))
+def test_a_policy_is_described(kind: PolicyKind) -> None:
+    assert kind.help.endswith(".")
+    assert kind.reasons
+    assert kind.route_field is None or kind.route_field in RouteOptions.__struct_fields__
+    if kind.number is not None:
+        assert 0 <= kind.number.default <= kind.number.largest
+        assert getattr(Settings(), kind.number.setting) == kind.number.default

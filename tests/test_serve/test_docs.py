@@ -7,6 +7,7 @@ import pytest
 from checkout import ROOT
 from fastapi.routing import APIRoute
 
+from router.policies.kind import PolicyKind
 from router.policies.registry import POLICIES, REASONS
 from serve import errors
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
@@ -68,9 +69,10 @@ def test_every_dialect_of_a_server_is_in_the_settings_page(name: str) -> None:
     assert re.search(rf"\b{name}\b", line)
 
 
-@pytest.mark.parametrize("name", sorted(POLICIES))
-def test_every_policy_is_in_the_settings_page(name: str) -> None:
-    assert f"`{name}`" in (DOCS / "settings.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("kind", POLICIES.values(), ids=list(POLICIES))
+def test_every_policy_is_in_the_settings_page_with_its_number(kind: PolicyKind) -> None:
+    number = f"`{kind.number.setting}`" if kind.number else ""
+    assert f"| `{kind.name}` | {number} | {kind.help} |" in (DOCS / "settings.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("row", load_provider_rows(data_dir() / "providers"), ids=lambda row: row.id)

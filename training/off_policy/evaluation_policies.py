@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
+from router.policies.cheapest_above_bar import DEFAULT_BAR
 from training.off_policy.errors import PolicySpecError
 from training.telemetry.logged_requests import Floats, LoggedRequests
 
@@ -96,7 +97,7 @@ class GreedyPolicy:
 
     rule: str
     worth_usd: float = DEFAULT_WILLINGNESS_TO_PAY_USD
-    bar: float = 0.7
+    bar: float = DEFAULT_BAR
     latency_usd_per_s: float = 0.0
     beliefs: Beliefs | None = None
     needs_text: bool = False

@@ -9,38 +9,33 @@ bundle=bundles/night-2,best_value         a policy on another bundle's beliefs; 
 reference=bundles/night-1,near_best       near_best on the logged beliefs; its bar is solved on the reference answers of
                                           the bundle that logged
 bundle=bundles/night-2,near_best          near_best on another bundle's beliefs and reference answers
+
+The names, and the words for their numbers, are those of `router.policies`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from router.bundle import load_bundle
-from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
-from router.policies.cheapest_above_bar import CheapestAboveBar
-from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
+from router.policies.best_value import KIND as BEST_VALUE
+from router.policies.cheapest_above_bar import KIND as CHEAPEST_ABOVE_BAR
+from router.policies.kind import SHARE, PolicyKind
+from router.policies.near_best import KIND as NEAR_BEST
+from router.policies.registry import DEFAULT_POLICIES
 from training.off_policy.errors import PolicySpecError
 from training.off_policy.evaluation_policies import (
     RULES,
+    Beliefs,
     EvaluationPolicy,
     GreedyPolicy,
     LoggedPolicy,
     MixedPolicy,
     OneLane,
 )
+from training.off_policy.ranked_policy import RankedPolicy
 
-_NEAR_BEST = "near_best"
-_SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "best_value": ("worth", "latency"),
-    "cheapest_above_bar": ("bar",),
-    _NEAR_BEST: ("share",),
-}
-_DEFAULTS = {
-    "worth": DEFAULT_WILLINGNESS_TO_PAY_USD,
-    "latency": 0.0,
-    "bar": CheapestAboveBar().default_bar,
-    "share": DEFAULT_QUALITY_OF_BEST,
-}
-_SHARES = ("bar", "share")
+_LATENCY = "latency"
+"""What a second of waiting costs, USD: a setting of `best_value` that only logs can be asked about."""
 
 
 def parse_policy(spec: str) -> EvaluationPolicy:
@@ -83,7 +78,8 @@ def parse_rule(spec: str) -> GreedyPolicy:
 def _named(spec: str, rest: str, sources: Mapping[str, Path]) -> EvaluationPolicy:
     name, _, settings = rest.partition(":")
     bundle = sources.get("bundle")
-    if "reference" in sources and (name != _NEAR_BEST or bundle is not None):
+    kind = DEFAULT_POLICIES.get(name)
+    if "reference" in sources and (kind is not NEAR_BEST or bundle is not None):
         raise PolicySpecError(f"policy {spec!r}: reference= is only for near_best on the logged beliefs: leave it out")
     if name in ("logged", "lane"):
         if bundle is not None:
@@ -93,21 +89,37 @@ def _named(spec: str, rest: str, sources: Mapping[str, Path]) -> EvaluationPolic
         if not settings:
             raise PolicySpecError(f"policy {spec!r}: the lane is missing: write lane:provider/model")
         return OneLane(settings)
-    if name == _NEAR_BEST:
-        return _near_best(spec, rest, _settings(spec, name, settings), sources)
-    if name not in RULES:
-        choices = ", ".join(["logged", "lane:ID", *RULES, _NEAR_BEST])
-        raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {choices}")
-    values = _DEFAULTS | _settings(spec, name, settings)
-    worth_usd, latency_usd_per_s, bar = values["worth"], values["latency"], values["bar"]
+    if kind is None and name not in RULES:
+        names = dict.fromkeys(["logged", "lane:ID", *RULES, *DEFAULT_POLICIES])
+        raise PolicySpecError(f"policy {spec!r}: unknown policy {name!r}: use one of {', '.join(names)}")
+    values = _settings(spec, name, kind, settings)
+    if kind is NEAR_BEST:
+        return _near_best(spec, rest, values, sources)
+    if kind is not None and kind.needs_reference_answers:
+        raise PolicySpecError(
+            f"policy {spec!r}: {name} needs reference answers, and logs hold none: name another policy"
+        )
     if bundle is None:
-        return GreedyPolicy(name, worth_usd, bar, latency_usd_per_s, title=rest)
+        return _by_beliefs(name, kind, values, None, rest)
     from training.off_policy.bundle_beliefs import BundleBeliefs
 
     beliefs = BundleBeliefs(bundle)
-    return GreedyPolicy(
-        name, worth_usd, bar, latency_usd_per_s, beliefs, needs_text=True, title=f"bundle={beliefs.version},{rest}"
-    )
+    return _by_beliefs(name, kind, values, beliefs, f"bundle={beliefs.version},{rest}")
+
+
+def _by_beliefs(
+    name: str, kind: PolicyKind | None, settings: Mapping[str, float], beliefs: Beliefs | None, title: str
+) -> EvaluationPolicy:
+    if kind is not None and name not in RULES:
+        return RankedPolicy(kind.policy(_number_set(kind, settings)), beliefs, title)
+    worth_usd, bar = _number_set(BEST_VALUE, settings), _number_set(CHEAPEST_ABOVE_BAR, settings)
+    latency_usd_per_s = settings.get(_LATENCY, 0.0)
+    return GreedyPolicy(name, worth_usd, bar, latency_usd_per_s, beliefs, needs_text=beliefs is not None, title=title)
+
+
+def _number_set(kind: PolicyKind, settings: Mapping[str, float]) -> float:
+    """Return the number that the settings give to a policy, or its default; 0 when it has no number."""
+    return 0.0 if kind.number is None else settings.get(kind.number.spec_word, kind.number.default)
 
 
 def _near_best(spec: str, rest: str, settings: dict[str, float], sources: Mapping[str, Path]) -> EvaluationPolicy:
@@ -122,18 +134,23 @@ def _near_best(spec: str, rest: str, settings: dict[str, float], sources: Mappin
     ((word, folder),) = sources.items()
     bundle = load_bundle(folder)
     beliefs = BundleBeliefs(folder) if word == "bundle" else None
-    return NearBestPolicy(bundle, (_DEFAULTS | settings)["share"], beliefs, f"{word}={bundle.version},{rest}")
+    return NearBestPolicy(bundle, _number_set(NEAR_BEST, settings), beliefs, f"{word}={bundle.version},{rest}")
 
 
-def _settings(spec: str, name: str, settings: str) -> dict[str, float]:
-    allowed: tuple[str, ...] = _SETTINGS.get(name, ())
+def _settings(spec: str, name: str, kind: PolicyKind | None, settings: str) -> dict[str, float]:
+    number = None if kind is None else kind.number
+    largest_of: dict[str, float | None] = {}
+    if number is not None:
+        largest_of[number.spec_word] = number.largest if number.unit == SHARE else None
+    if kind is BEST_VALUE:
+        largest_of[_LATENCY] = None
     values: dict[str, float] = {}
     for part in filter(None, settings.split(",")):
         word, _, value = part.partition("=")
-        if word not in allowed:
-            choices = f"use one of {', '.join(allowed)}" if allowed else "leave the settings out"
+        if word not in largest_of:
+            choices = f"use one of {', '.join(largest_of)}" if largest_of else "leave the settings out"
             raise PolicySpecError(f"policy {spec!r}: {name} has no setting {word!r}: {choices}")
-        values[word] = _number(spec, word, value, most=1.0 if word in _SHARES else None)
+        values[word] = _number(spec, word, value, most=largest_of[word])
     return values
 
 

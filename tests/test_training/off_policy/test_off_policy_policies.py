@@ -14,9 +14,11 @@ from router.policies.best_value import BestValue
 from router.policies.cheapest import Cheapest
 from router.policies.cheapest_above_bar import CheapestAboveBar
 from router.policies.lowest_latency import LowestLatency
+from router.policies.registry import policy_named
 from training.off_policy.errors import PolicySpecError
 from training.off_policy.evaluation_policies import EvaluationPolicy, GreedyPolicy, LoggedPolicy, MixedPolicy, OneLane
 from training.off_policy.policy_specs import parse_policy, parse_rule
+from training.off_policy.ranked_policy import RankedPolicy
 from training.off_policy.synthetic import LANES, make_traffic
 from training.off_policy.traffic import Scenario
 from training.telemetry.logged_requests import LoggedRequests
@@ -69,6 +71,21 @@ def test_a_policy_chooses_as_the_one_that_serves(spec: str, served: Policy, seed
         preferences = Preferences(quality_bar=wishes[0], willingness_to_pay_usd=wishes[1])
         ranking = served.rank(Candidates(logs.is_eligible[row], None, expectation, preferences))
         assert chosen[row] == ranking.order[0]
+
+
+@pytest.mark.parametrize("name", ["best_value", "cheapest", "cheapest_above_bar", "lowest_latency"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_policy_that_ranks_request_by_request_chooses_as_the_rule_for_all_at_once(name: str, seed: int) -> None:
+    logs = with_wishes(seed)
+    quality = np.where(np.random.default_rng(seed).random(logs.quality.shape) < 0.1, np.nan, logs.quality)
+    tiers = np.random.default_rng(seed).integers(0, 3, logs.quality.shape).astype(np.int32)
+    logs = replace(logs, quality=quality.astype(np.float32), fallback_tier=tiers)
+    costs = np.where(np.isnan(quality), np.nan, logs.expected_cost_usd)
+    latencies = np.where(np.isnan(quality), np.nan, logs.expected_latency_ms).astype(np.float32)
+    logs = replace(logs, expected_cost_usd=costs, expected_latency_ms=latencies)
+    ranked = RankedPolicy(policy_named(name))
+    assert (ranked.name, ranked.needs_text) == (name, False)
+    np.testing.assert_array_equal(ranked.probabilities(logs), parse_policy(name).probabilities(logs))
 
 
 @given(
