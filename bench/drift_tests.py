@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from router.arrays import Floats
 from router.drift import CalibrationTest, population_stability
-from router.lane_table import Floats
 
 _TOLERANCE, _BETWEEN = 0.05, 10_000.0
 _DROPS = (0.3, 0.2, 0.15, 0.1)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from router.arrays import Floats
 from router.lane_learning import ALL_LANES, JudgedAnswer, LaneLearning, LearningTerms, Signal
-from router.lane_table import Floats
 
 N_LANES = 4
 REQUESTS_PER_HOUR = 200

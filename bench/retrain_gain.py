@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.ability_prior import AbilityPrior
-from router.placement import logit
+from router.log_odds import logit
 from serve.bundles.choice import bundle_folder
 from training.bundle.export_onnx import GraphParts
 from training.bundle.reference_sample import sample_reference

@@ -23,8 +23,9 @@ import pandas as pd
 import training
 from router.bundle import load_bundle
 from router.context import RouteContext
+from router.log_odds import logit, sigmoid
 from router.onnx_quality_model import OnnxQualityModel
-from router.placement import GradedAnswers, PlacementSpace, logit, sigmoid
+from router.placement import GradedAnswers, PlacementSpace
 from training.off_policy.signals import judgement_rules
 from training.telemetry.reader import read_logs
 

@@ -15,9 +15,6 @@ from types import MappingProxyType
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
 
 _LINE_PRECISION = 0.1
 _FAMILY_PRIOR_MODELS = 2.0

@@ -21,9 +21,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Float32s, Floats
 from router.errors import BundleError
-from router.lane_table import Floats, LaneTable
-from router.placement import LEAST_CHANCE, logit
+from router.lane_table import LaneTable
+from router.log_odds import LEAST_CHANCE, logit
 from router.reference_answers import ReferenceAnswers
 
 ACCOUNT_CORRECTIONS_FILE: Final = "account_corrections.npz"
@@ -33,8 +34,6 @@ MAX_SHIFT: Final = 3.0
 _FARTHEST: Final = 3.0
 """Components count as no larger, in standard deviations over the reference prompts."""
 _FORMAT: Final = 1
-
-Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,9 @@ from itertools import takewhile
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Floats, Mask, Rows
 from router.expectation import believe_of_lanes
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from router.reference_answers import ReferenceAnswers
 
 CONFIDENCE = 0.9
@@ -35,8 +36,6 @@ _CACHED_SETS = 256
 _PREPARED_SETS = 32
 _SHARE_DIGITS = 3
 
-Mask = npt.NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class BarRule:
@@ -50,7 +49,7 @@ class BarRule:
     willingness_to_pay_usd: float
     lane: int | None = None
 
-    def choose(self, quality: Floats, cost_usd: Floats) -> npt.NDArray[np.intp]:
+    def choose(self, quality: Floats, cost_usd: Floats) -> Rows:
         """Return the lane for each prompt, shape (n,), from beliefs of shape (n, n_lanes)."""
         if self.lane is not None:
             return np.full(len(quality), self.lane, np.intp)
@@ -120,16 +119,14 @@ class LaneReference:
         self.source = reference.source
 
 
-def telling_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[npt.NDArray[np.intp]]:
+def telling_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[Rows]:
     """Return the rows of each source on which most lanes were graded; where there is none, all rows as one group."""
     groups = [np.flatnonzero(source == name) for name in np.unique(source)]
     telling = [rows for rows in groups if len(rows) >= _FEWEST_PROMPTS and is_graded[rows].mean() >= _GRADED_SHARE]
     return telling or [np.arange(len(source))]
 
 
-def solve_bar(
-    quality: Floats, cost_usd: Floats, score: Floats, groups: list[npt.NDArray[np.intp]], share: float
-) -> BarRule:
+def solve_bar(quality: Floats, cost_usd: Floats, score: Floats, groups: list[Rows], share: float) -> BarRule:
     """Return the cheapest rule by which every group keeps `share` of its best lane's mean score.
 
     That is the last step of `LADDER_USD` up to which all do, or the lane that keeps most by itself, where that one does and is cheaper. Where

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from router.arrays import Floats, Ints
 from router.bar import Bar
 from router.context import Constraints, Preferences, RouteContext
 from router.eligibility import Exclusions, exclude_lanes
@@ -11,8 +12,8 @@ from router.errors import NoEligibleLaneError
 from router.expectation import Expectation, LaneState, expect_outcomes
 from router.fallback_tier import fallback_tiers
 from router.lane import Lane
-from router.lane_table import Floats, LaneTable
-from router.policies.base import Candidates, Ints, Policy
+from router.lane_table import LaneTable
+from router.policies.base import Candidates, Policy
 from router.quality_model import Prediction
 from router.reason import AFFINITY, EXPLORED, ONLY_CANDIDATE, Reason
 

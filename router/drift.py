@@ -17,9 +17,8 @@ from statistics import NormalDist
 from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from router.lane_table import Floats
+from router.arrays import Floats, Rows
 
 _STAKES: Final = np.array([0.1, 0.25, 0.5, 0.85])
 """As shares of all that is owned; small ones find small drifts, large ones large drifts soon."""
@@ -139,7 +138,7 @@ def _edges(before: Floats, now: Floats) -> Floats:
 
 
 def _shares(sample: Floats, edges: Floats) -> Floats:
-    counts: npt.NDArray[np.intp] = np.bincount(np.searchsorted(edges, sample, side="left"), minlength=len(edges) + 1)
+    counts: Rows = np.bincount(np.searchsorted(edges, sample, side="left"), minlength=len(edges) + 1)
     return np.asarray((counts + _SMOOTHING) / (len(sample) + _SMOOTHING * len(counts)), np.float64)
 
 

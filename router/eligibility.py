@@ -4,14 +4,12 @@ from collections.abc import Callable
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Floats, Mask
 from router.context import NO_CONSTRAINTS, Constraints, RouteContext
 from router.expectation import Expectation, LaneState
 from router.lane import Lane
-from router.lane_table import Floats, LaneTable
-
-Mask = npt.NDArray[np.bool_]
+from router.lane_table import LaneTable
 
 
 class Exclusion(StrEnum):

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Float32s, Floats, Mask
 from router.context import RouteContext
-from router.lane_table import Floats, LaneTable
-from router.placement import Float32s, logit
+from router.lane_table import LaneTable
+from router.log_odds import logit
 from router.quality_model import Prediction
 
 # A lane that fails always would take for ever; nobody knows a lane that badly.
@@ -31,13 +31,13 @@ class LaneState:
         account_shift: What the account's own answers say of this prompt beyond the bundle, added likewise; None: nothing.
     """
 
-    is_cooling: npt.NDArray[np.bool_]
+    is_cooling: Mask
     ttft_ms: Floats
     ms_per_token: Floats
     error_rate: Floats | None = None
     tokens_left: Floats | None = None
-    counts_max_output: npt.NDArray[np.bool_] | None = None
-    is_over_budget: npt.NDArray[np.bool_] | None = None
+    counts_max_output: Mask | None = None
+    is_over_budget: Mask | None = None
     cached_tokens: Floats | None = None
     quality_shift: Floats | None = None
     account_shift: Floats | None = None

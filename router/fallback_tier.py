@@ -5,13 +5,11 @@ within a tier.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Ints
 from router.context import NO_PREFERENCES, Preferences
 from router.expectation import Expectation, LaneState
 from router.lane_table import LaneTable
-
-Ints = npt.NDArray[np.int64]
 
 _LARGEST_LOGGED_TIER = np.iinfo(np.int32).max
 _N_SPEED_LEVELS = 3

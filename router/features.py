@@ -9,11 +9,9 @@ from operator import itemgetter
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Float32s
 from router.context import RouteContext
-
-Float32s = npt.NDArray[np.float32]
 
 FEATURES_VERSION: Final = 2
 """A step for any change of a feature's meaning, number or place: bundles of another version are refused."""

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from router.lane_table import Floats
+from router.arrays import Floats
 
 DAY_S: Final = 86_400.0
 _LEAST_CHANCE: Final = 0.02

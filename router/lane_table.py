@@ -7,12 +7,10 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Floats, Ints, Mask, Rows
 from router.lane import Lane
 from router.price_table import Price
-
-Floats = npt.NDArray[np.float64]
 
 # A lane whose context length nobody states still serves short prompts; 4,096 tokens is the shortest context still sold in 2026.
 ASSUMED_CONTEXT_TOKENS = 4_096
@@ -55,15 +53,15 @@ class LaneTable:
     output_usd_per_token: Floats
     request_usd: Floats
     cached_rate_share: Floats
-    capabilities: npt.NDArray[np.int64]
-    context_tokens: npt.NDArray[np.int64]
-    max_output_tokens: npt.NDArray[np.int64]
-    trained_index: npt.NDArray[np.intp]
-    has_prior_only: npt.NDArray[np.bool_]
+    capabilities: Ints
+    context_tokens: Ints
+    max_output_tokens: Ints
+    trained_index: Rows
+    has_prior_only: Mask
     has_any_prior: bool
     ability: Floats
     ability_std: Floats
-    placed_rows: npt.NDArray[np.intp]
+    placed_rows: Rows
     placed_weights: Floats
     placed_offset: Floats
     log_tokens_offset: Floats
@@ -74,7 +72,7 @@ class LaneTable:
     least_context_tokens: int
     least_max_output_tokens: int
     smallest_tier_tokens: int | None
-    is_reserve: npt.NDArray[np.bool_] | None = None
+    is_reserve: Mask | None = None
 
     @classmethod
     def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
@@ -93,7 +91,7 @@ class LaneTable:
         def floats(values: Sequence[float]) -> Floats:
             return np.array(values, dtype=np.float64)
 
-        def integers(values: Sequence[int]) -> npt.NDArray[np.int64]:
+        def integers(values: Sequence[int]) -> Ints:
             return np.array(values, dtype=np.int64)
 
         placements = {

@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Float32s, Floats, Rows
+from router.log_odds import logit, sigmoid
 from router.reference_answers import ReferenceAnswers
-
-Floats = npt.NDArray[np.float64]
-Float32s = npt.NDArray[np.float32]
 
 N_COMPONENTS = 8
 """On the shipped corpus 50 answers go furthest with 8: with 2 and 4 tasks are not told apart, with 12 they are guessed at."""
-LEAST_CHANCE = 0.005
 _NEWTON_STEPS = 30
 _LENGTH_STD = 0.6
 """Of the log of an answer's length around what is expected of it; that of the shipped corpus."""
@@ -131,7 +128,7 @@ class PlacementSpace:
             len(score),
         )
 
-    def choose(self, quality: Float32s, count: int) -> npt.NDArray[np.intp]:
+    def choose(self, quality: Float32s, count: int) -> Rows:
         """Return the places of the `count` prompts that tell most about a new model, the most telling first.
 
         Greedy I-optimal design: each prompt is the one whose answer lowers the mean variance of the belief over all prompts most, given those
@@ -185,17 +182,6 @@ class PlacementSpace:
 
 
 _SUM_PRIOR = 10.0
-
-
-def logit(quality: Float32s) -> Floats:
-    """Return log odds, of chances kept away from 0 and 1."""
-    chance = np.clip(quality.astype(np.float64), LEAST_CHANCE, 1 - LEAST_CHANCE)
-    return np.asarray(np.log(chance / (1 - chance)), np.float64)
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """Return chances."""
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float64)
 
 
 def _spread(points: Floats) -> tuple[Floats, Floats]:

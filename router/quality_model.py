@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from router.arrays import Float32s
 from router.context import RouteContext
-
-Float32s = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

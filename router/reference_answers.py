@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Float32s
 from router.errors import BundleError
-
-Float32s = npt.NDArray[np.float32]
 
 _UNGRADED = 255
 _GRADE_STEPS = 254

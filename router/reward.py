@@ -18,10 +18,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Floats, Rows
 from router.errors import RewardError
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
 Names = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.object_]
 
 _PASSED = 0.65
@@ -112,7 +111,7 @@ REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
 
 
 def combine_rewards(
-    request_index: Ints,
+    request_index: Rows,
     metric_names: Names,
     values: Floats,
     n_requests: int,
@@ -160,8 +159,8 @@ def combine_rewards(
 
 
 def keep_last(
-    request_index: Ints, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]
-) -> Ints:
+    request_index: Rows, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]
+) -> Rows:
     """Return the signals that stand, ascending: of what one giver said of one request in one metric, the last.
 
     Args:
@@ -207,7 +206,7 @@ def _row(rule: RewardRule | None) -> tuple[float, float, float, float, float]:
     return rule.worst_value, rule.best_value, rule.worst_quality, rule.best_quality, rule.std**-2
 
 
-def _codes(words: Names) -> tuple[Ints, list[str]]:
+def _codes(words: Names) -> tuple[Rows, list[str]]:
     """Return each word's number and the words by number; many times quicker than to sort a million strings."""
     plain = words.tolist() if isinstance(words, np.ndarray) else words
     numbers = {word: number for number, word in enumerate(dict.fromkeys(plain))}

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Ints
 from router.errors import BundleError
 
 Value = TypeVar("Value")
@@ -145,7 +145,7 @@ class WordPieceTokenizer:
             raise BundleError(f"{path}: is not JSON ({problem}): export the bundle again") from problem
         return cls(definition, path)
 
-    def encode(self, text: str) -> npt.NDArray[np.int64]:
+    def encode(self, text: str) -> Ints:
         """Return the ids of `text`, shape (n_tokens,), 1 to `MAX_TOKENS`; text without a visible character is one unknown token."""
         chunks = text.replace("\n", " ").replace("\t", " ").replace("\r", " ").split(" ")
         raw = b"".join(map(self._ids_of, chunks)) or self._nothing

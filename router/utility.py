@@ -1,7 +1,7 @@
 """Utility in US dollars: what an answer is expected to be worth, less what it is expected to cost."""
 
+from router.arrays import Floats
 from router.expectation import Expectation
-from router.lane_table import Floats
 
 
 def utility_usd(expectation: Expectation, willingness_to_pay_usd: float, latency_usd_per_s: float = 0.0) -> Floats:

@@ -4,16 +4,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from router.arrays import Floats, Ints, Mask
 from router.bar import Bar
 from router.context import Preferences
-from router.eligibility import Mask
 from router.expectation import Expectation
-from router.lane_table import Floats
 from router.reason import Reason
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

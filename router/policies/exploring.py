@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from router.eligibility import Mask
-from router.lane_table import Floats
+from router.arrays import Floats, Mask
 from router.policies.base import Candidates, Policy, Ranking
 from router.utility import utility_usd
 

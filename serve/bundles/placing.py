@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from router.arrays import Float32s
 from router.bundle import Bundle
 from router.context import RouteContext
 from router.lane import Lane, QualityPrior
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
-from router.placement import Float32s, GradedAnswers, Placement, PlacementSpace
+from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from serve.bundles.calibration_file import CalibrationFile

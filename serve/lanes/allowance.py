@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from router.lane_table import Floats
+from router.arrays import Floats
 from serve.lanes.rate_limit_headers import Window
 
 _MINUTE_S = 60.0

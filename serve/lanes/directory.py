@@ -7,12 +7,13 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from router.account_correction import LaneCoefficients
+from router.arrays import Float32s, Floats
 from router.bar import Bar
 from router.expectation import LaneState
 from router.lane import Lane
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from router.price_table import Price
-from router.quality_model import Float32s, QualityModel
+from router.quality_model import QualityModel
 from serve.dialects.quirks import Quirks
 from serve.lanes.hosted_health import AnyLaneHealth
 from serve.lanes.reasoning_affinity import ReasoningAffinity

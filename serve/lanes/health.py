@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Floats
 from router.expectation import LaneState
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from serve.lanes.allowance import Allowances
 from serve.lanes.rate_limit_headers import RateLimits
 from serve.lanes.statistics import LaneStatistics

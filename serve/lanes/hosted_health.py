@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Floats
 from router.expectation import LaneState
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from serve.lanes.health import LaneHealth, LaneVitals, shortest_wait
 from serve.lanes.rate_limit_headers import RateLimits
 from serve.upstream.upstream_terms import UpstreamTerms

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from router.lane_table import Floats
+from router.arrays import Floats
 
 HALF_LIFE_S = 600.0
 """An observation of ten minutes ago counts half."""

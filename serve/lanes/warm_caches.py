@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.lane_table import Floats
+from router.arrays import Floats
 from router.price_table import TokenUsage
 from serve.lanes.statistics import DecayedMeans
 from serve.upstream.prompt_cache import PromptCache

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError
 
 from router.account_correction import LaneCoefficients
-from router.lane_table import Floats
+from router.arrays import Floats
 from serve.alerts.watch_alerts import WatchAlerts
 from serve.alerts.watch_repository import Alarm
 from serve.clock import Clock

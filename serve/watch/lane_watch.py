@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Engine
 
+from router.arrays import Floats
 from router.lane_learning import ALL_LANES, LaneLearning, LearningTerms
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from serve.alerts.watch_repository import Alarm, StateName, StoredState, WatchRepository
 from serve.watch.bundle_shifts import BundleShifts
 from serve.watch.judged_answers import Learner, read_newly_judged

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Connection, Engine, Row, select
 
+from router.arrays import Floats
 from router.features import FEATURE_NAMES, FEATURES_VERSION
-from router.lane_table import Floats
-from router.placement import logit
+from router.log_odds import logit
 from serve.storage.tables import ATTEMPT_TABLE, LANE_LIST_TABLE
 from serve.telemetry.candidate_codec import FLOAT32, unpack_candidates
 

@@ -6,9 +6,10 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy import Engine
 
+from router.arrays import Floats
 from router.drift import least_stable, population_stability
-from router.lane_table import Floats, LaneTable
-from router.placement import logit
+from router.lane_table import LaneTable
+from router.log_odds import logit
 from router.reference_answers import ReferenceAnswers
 from serve.alerts.watch_repository import Alarm, WatchRepository
 from serve.watch.prompt_sample import NUMBER_NAMES, PromptSample, read_sample

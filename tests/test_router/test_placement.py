@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from router.placement import GradedAnswers, Placement, PlacementSpace, logit, sigmoid
+from router.log_odds import logit, sigmoid
+from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.reference_answers import ReferenceAnswers
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.account_correction import AccountCorrection, AccountCorrections, PromptSpace, hashed
-from router.placement import logit
+from router.log_odds import logit
 from training.account_correction.hierarchy import AccountAnswers, choose_spreads, fit_account
 
 Floats = npt.NDArray[np.float64]

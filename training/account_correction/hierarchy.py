@@ -15,6 +15,8 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from router.log_odds import sigmoid
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
@@ -91,7 +93,7 @@ def fit_account(answers: AccountAnswers, spreads: Spreads = SPREADS) -> AccountF
     fitted, information = np.zeros(design.shape[1]), np.diag(precision)
     worth = log_posterior(fitted)
     for _ in range(_NEWTON_STEPS):
-        chance = _sigmoid(answers.believed + design @ fitted)
+        chance = sigmoid(answers.believed + design @ fitted)
         gradient = design.T @ (certainty * (answers.reward - chance)) - precision * fitted
         information = (design * (certainty * chance * (1 - chance))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(information, gradient)
@@ -148,10 +150,6 @@ def _precisions(spreads: Spreads, width: int, n_lanes: int) -> Floats:
 
 def _certainty(answers: AccountAnswers) -> Floats:
     """Return the weight of each judgement, shape (n,): the share of the true outcome's information that it carries."""
-    chance = _sigmoid(answers.believed).clip(0.05, 0.95)
+    chance = sigmoid(answers.believed).clip(0.05, 0.95)
     variance = chance * (1 - chance)
     return np.asarray(variance / (variance + answers.reward_std**2), np.float64)
-
-
-def _sigmoid(log_odds: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-log_odds.clip(-40, 40))), np.float64)

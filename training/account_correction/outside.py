@@ -10,7 +10,7 @@ import numpy as np
 
 from router.ability_prior import AbilityPrior
 from router.account_correction import PromptSpace
-from router.placement import sigmoid
+from router.log_odds import sigmoid
 from training.corpus.graded_corpus import Corpus, Float32s
 from training.corpus.pools import find_pools
 from training.corpus.routing_measures import Floats, Pool

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.placement import logit, sigmoid
+from router.log_odds import logit, sigmoid
 from training.account_correction.hierarchy import SPREADS, AccountAnswers, Spreads, choose_spreads, fit_account
 from training.account_correction.outside import OutsideBeliefs
 from training.corpus.routing_measures import Floats, Pool, measure_curve, trace_curve

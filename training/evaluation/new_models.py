@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from router.ability_prior import AbilityPrior, family_of
-from router.placement import GradedAnswers, Placement, PlacementSpace, logit, sigmoid
+from router.log_odds import logit, sigmoid
+from router.placement import GradedAnswers, Placement, PlacementSpace
 from training.bundle.reference_sample import sample_reference
 from training.corpus.graded_corpus import Corpus, Float32s
 from training.corpus.pools import find_pools

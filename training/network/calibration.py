@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from router.log_odds import sigmoid
 from training.network.outputs import NetworkOutputs
 from training.network.peers import PeerMap, fit_peer_map
 
@@ -47,7 +48,7 @@ class Calibration:
 
     def quality(self, outputs: NetworkOutputs) -> Float32s:
         """Return P(good answer), shape (n, m)."""
-        return _sigmoid(self.slope * self.peers.apply(outputs.logits) + self.intercept).astype(np.float32)
+        return sigmoid(self.slope * self.peers.apply(outputs.logits) + self.intercept).astype(np.float32)
 
     def quality_std(self, outputs: NetworkOutputs) -> Float32s:
         """Return the standard deviation of that belief, shape (n, m): the members' spread and the intercept's, by the delta method."""
@@ -118,7 +119,7 @@ def _fit_line(logits: Floats, scores: Floats, prior: Floats, precision: float) -
     line = prior.copy()
     information = np.eye(2) * precision
     for _ in range(_NEWTON_STEPS):
-        chance = _sigmoid(design @ line)
+        chance = sigmoid(design @ line)
         gradient = design.T @ (scores - chance) - precision * (line - prior)
         information = (design * (chance * (1 - chance))[:, None]).T @ design + precision * np.eye(2)
         step = np.linalg.solve(information, gradient)
@@ -134,7 +135,7 @@ def _fit_rasch(raw_difficulty: Floats, scores: Float32s) -> tuple[float, Floats]
     wanted = np.where(is_graded, scores, 0).astype(np.float64)
     abilities, slope = np.zeros(scores.shape[1]), 1.0
     for _ in range(_NEWTON_STEPS * 2):
-        chance = _sigmoid(abilities - slope * raw_difficulty[:, None])
+        chance = sigmoid(abilities - slope * raw_difficulty[:, None])
         residual: Floats = (wanted - chance) * is_graded
         weight: Floats = chance * (1 - chance) * is_graded
         step = (residual.sum(axis=0) - _ABILITY_PRECISION * abilities) / (weight.sum(axis=0) + _ABILITY_PRECISION)
@@ -181,8 +182,3 @@ def fit_length_line(log_tokens: Floats, tokens: Floats, pooled: float) -> tuple[
         if np.abs(step).max() < 1e-9:
             break
     return float(line[0]), float(line[1] - line[0] * middle)
-
-
-def _sigmoid(logits: Floats | Float32s) -> Floats:
-    limited = np.asarray(logits, np.float64).clip(-40, 40)
-    return np.asarray(1 / (1 + np.exp(-limited)), np.float64)

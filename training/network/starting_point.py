@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from router.log_odds import logit
 from training.network.ensemble import RoutingNetwork
 
 Float32s = npt.NDArray[np.float32]
@@ -35,12 +36,12 @@ def start_at_means(
     rate = (np.nansum(scores, axis=0) + _PRIOR_HITS) / (graded + _PRIOR_ANSWERS)
     length = (np.nansum(logs, axis=0) + np.nansum(logs) / max(counted.sum(), 1)) / (counted + 1)
     with torch.no_grad():
-        network.ability.add_(_tensor(_logit(rate)))
+        network.ability.add_(_tensor(logit(rate, least=0.0)))
         network.tokens_bias.add_(_tensor(length))
         for task in range(network.quality_task.shape[1]):
             of_task = task_index == task
             network.quality_task[:, task] += _tensor(
-                _logit(_drawn(scores[of_task], rate, task_prior_answers)) - _logit(rate)
+                logit(_drawn(scores[of_task], rate, task_prior_answers), least=0.0) - logit(rate, least=0.0)
             )
             network.tokens_task[:, task] += _tensor(_drawn(logs[of_task], length, task_prior_answers) - length)
 
@@ -48,10 +49,6 @@ def start_at_means(
 def _drawn(values: Float32s, towards: Floats, prior_answers: float) -> Floats:
     known = (~np.isnan(values)).sum(axis=0)
     return np.asarray((np.nansum(values, axis=0) + prior_answers * towards) / (known + prior_answers), np.float64)
-
-
-def _logit(rate: Floats) -> Floats:
-    return np.asarray(np.log(rate / (1 - rate)), np.float64)
 
 
 def _tensor(values: Floats) -> torch.Tensor:

@@ -5,6 +5,7 @@ Its outcomes may be shares in 0..1, not only labels.
 
 import numpy as np
 
+from router.log_odds import sigmoid
 from training.telemetry.logged_requests import Floats
 
 _STEPS = 25
@@ -31,14 +32,3 @@ def fit_logistic(design: Floats, share: Floats, weight: Floats, ridge: Floats, c
         if np.abs(step).max(initial=0.0) < 1e-7:
             break
     return np.asarray(fitted, np.float64)
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """Return chances."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float64)
-
-
-def logit(chance: Floats, least: float = 0.005) -> Floats:
-    """Return log odds of chances kept `least` away from 0 and 1."""
-    kept = np.clip(chance, least, 1 - least)
-    return np.asarray(np.log(kept / (1 - kept)), np.float64)

@@ -8,7 +8,8 @@ answers of a random share, or let a judge lane grade a random share.
 
 import numpy as np
 
-from training.off_policy.logistic import fit_logistic, logit, sigmoid
+from router.log_odds import logit, sigmoid
+from training.off_policy.logistic import fit_logistic
 from training.telemetry.logged_requests import Floats, LoggedRequests, Mask
 
 LEAST_OBSERVATION = 0.002

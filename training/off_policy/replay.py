@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from router.bundle import load_bundle
+from router.log_odds import logit, sigmoid
 from training.errors import SettingsError
-from training.off_policy.logistic import logit, sigmoid
 from training.off_policy.traffic import Scenario, Traffic, World, log_world
 from training.telemetry.logged_requests import Floats, LoggedRequests
 

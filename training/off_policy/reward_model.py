@@ -11,8 +11,9 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from router.log_odds import logit, sigmoid
 from training.off_policy.intervals.conversations import Conversations
-from training.off_policy.logistic import fit_logistic, logit, sigmoid
+from training.off_policy.logistic import fit_logistic
 from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests, Mask
 
 _PAIRS_AT_ONCE = 200_000

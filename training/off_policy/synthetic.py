@@ -7,7 +7,7 @@ on difficulty, taste and ability; the logged beliefs know a part of it.
 
 import numpy as np
 
-from training.off_policy.logistic import sigmoid
+from router.log_odds import sigmoid
 from training.off_policy.traffic import Scenario, Traffic, World, log_world
 from training.telemetry.logged_requests import Floats, Ints
 

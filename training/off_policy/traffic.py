@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from router.log_odds import logit, sigmoid
 from training.off_policy.evaluation_policies import EvaluationPolicy
-from training.off_policy.logistic import logit, sigmoid
 from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 
 

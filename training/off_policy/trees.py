@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.off_policy.logistic import sigmoid
+from router.log_odds import sigmoid
 from training.off_policy.reward_model import BeliefLearner, BeliefModel, JudgedPairs, LanePairs, RewardModel
 from training.telemetry.logged_requests import Float32s, Floats
 

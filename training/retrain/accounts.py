@@ -13,7 +13,7 @@ import numpy.typing as npt
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrections, PromptSpace, read_all
 from router.bundle import Bundle
 from router.expectation import shift_quality
-from router.placement import logit
+from router.log_odds import logit
 from training.account_correction.fitting import FittedAccounts, JudgedAnswers, fit_accounts, rows_by_account
 from training.retrain.challenger import Learned, beliefs_of, project_reference
 from training.retrain.champion import Champion

@@ -12,7 +12,7 @@ from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE, version_of
 from router.context import RouteContext
 from router.lane_correction import LaneCorrection
-from router.placement import logit, sigmoid
+from router.log_odds import logit, sigmoid
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 from router.reference_answers import ReferenceAnswers
 from training.account_correction.fitting import FittedAccounts

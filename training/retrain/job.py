@@ -10,7 +10,7 @@ from typing import Self
 from router.account_correction import AccountCorrections
 from router.bundle import load_bundle
 from router.errors import BundleError
-from router.placement import logit
+from router.log_odds import logit
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle.writer import check_bundle_place
 from training.corpus.graded_corpus import Corpus, read_corpus

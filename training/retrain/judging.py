@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.account_correction import AccountCorrections
-from router.placement import sigmoid
+from router.log_odds import sigmoid
 from router.verdict import Verdict
 from training.off_policy.comparison import ComparisonSettings
 from training.off_policy.evaluation_policies import GreedyPolicy

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router.placement import logit
+from router.log_odds import logit
 from training.bundle.export_onnx import GraphParts
 from training.network.calibration import fit_length_line
 from training.retrain.champion import Champion

@@ -6,7 +6,7 @@ They come from the latest judged answers, compared with the challenger's predict
 import numpy as np
 
 from router.lane_correction import DAY_S, Judged, LaneCorrection
-from router.placement import sigmoid
+from router.log_odds import sigmoid
 from training.retrain.challenger import Learned
 from training.retrain.champion import Champion
 from training.retrain.evidence_table import Evidence, Floats, Ints

@@ -5,9 +5,10 @@ from typing import Protocol
 
 import numpy as np
 
+from router.arrays import Floats
 from router.decision import Decision
 from router.lane_learning import JudgedAnswer, LaneLearning, LearningTerms, read_signals
-from router.lane_table import Floats, LaneTable
+from router.lane_table import LaneTable
 from router.recent_shifts import RECENT_SHIFTS_FILE, RecentShifts
 
 _METRIC = "score"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from router.arrays import Floats
 from router.bar import QUALITY_ALONE_USD
 from router.bundle import Bundle
-from router.lane_table import Floats
 from router.price_table import Price
 from router.reference_answers import ReferenceAnswers
 from serve.catalogue.packaged_prices import PackagedPrices

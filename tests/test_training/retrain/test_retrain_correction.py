@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from router.placement import sigmoid
+from router.log_odds import sigmoid
 from training.retrain.champion import read_champion
 from training.retrain.correction import Judged, LogitMap, LogitSpace, fit_logit_map
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence, split_conversations
