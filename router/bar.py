@@ -108,9 +108,10 @@ class LaneReference:
         self.quality, _, self.completion_tokens = believe_of_lanes(
             table, reference.quality, reference.quality, reference.completion_tokens, difficulty, typical
         )
+        rates = table.rates[0]  # reference prompts are short
         self.cost_usd = (
-            reference.prompt_tokens[:, None] * table.input_usd_per_token
-            + self.completion_tokens * table.output_usd_per_token
+            reference.prompt_tokens[:, None] * rates.input_usd_per_token
+            + self.completion_tokens * rates.output_usd_per_token
             + table.request_usd
         )
         graded = np.where(table.has_prior_only, np.nan, reference.score.take(table.trained_index, axis=1))

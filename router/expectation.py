@@ -91,14 +91,14 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         quality, quality_std = shift_quality(quality, quality_std, shift)
     if context.max_output_tokens is not None:
         tokens = np.minimum(tokens, context.max_output_tokens)
-    input_rate, output_rate = table.rates_for(context.prompt_tokens)
-    cost = context.prompt_tokens * input_rate + tokens * output_rate + table.request_usd
+    rates = table.rates_for(context.prompt_tokens)
+    cost = context.prompt_tokens * rates.input_usd_per_token + tokens * rates.output_usd_per_token + table.request_usd
     latency = state.ttft_ms + tokens * state.ms_per_token
     if state.error_rate is not None:
         latency = latency / (1 - np.minimum(state.error_rate, _LARGEST_ERROR_RATE))
     if state.cached_tokens is None:
         return Expectation(quality, quality_std, tokens, cost, latency, None, shift, account_shift)
-    discount = state.cached_tokens * input_rate * (1 - table.cached_rate_share)
+    discount = state.cached_tokens * (rates.input_usd_per_token - rates.cached_usd_per_token)
     return Expectation(quality, quality_std, tokens, cost - discount, latency, discount, shift, account_shift)
 
 

@@ -1,5 +1,6 @@
 """All lanes as columns: what the decision needs of them as arrays, laid out once so that a request costs a few vector operations."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ import numpy as np
 
 from router.arrays import Floats, Ints, Mask, Rows
 from router.lane import Lane
-from router.price_table import Price
 
 # A lane whose context length nobody states still serves short prompts; 4,096 tokens is the shortest context still sold in 2026.
 ASSUMED_CONTEXT_TOKENS = 4_096
@@ -24,6 +24,31 @@ _NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
+class LaneRates:
+    """What tokens cost on each lane, as floats, for prompts of some length; every array has shape (n_lanes,).
+
+    Args:
+        input_usd_per_token: USD per input token.
+        cached_usd_per_token: USD per input token that the lane's prompt cache holds.
+        output_usd_per_token: USD per output token.
+    """
+
+    input_usd_per_token: Floats
+    cached_usd_per_token: Floats
+    output_usd_per_token: Floats
+
+    @classmethod
+    def of(cls, lanes: Sequence[Lane], prompt_tokens: int) -> "LaneRates":
+        """Return the rates that a prompt of this length is billed at."""
+        rates = [lane.price.rates_for(prompt_tokens) for lane in lanes]
+        return cls(
+            np.array([float(rate.input_usd_per_mtok) / 1e6 for rate in rates], np.float64),
+            np.array([float(rate.cached_input_usd_per_mtok) / 1e6 for rate in rates], np.float64),
+            np.array([float(rate.output_usd_per_mtok) / 1e6 for rate in rates], np.float64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class LaneTable:
     """Immutable columns of all lanes; every array has shape (n_lanes,). Replaced whole when lanes, prices or the bundle change.
 
@@ -32,7 +57,8 @@ class LaneTable:
         lane_ids: Their ids.
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
-        cached_rate_share: What a cached input token costs, as a share of an ordinary one; 1 where the prompt cache is not priced.
+        rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts first.
+        tier_tokens: Prompt lengths above which the next of `rates` holds, ascending; one fewer than `rates`.
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
         has_any_prior: Whether any lane's quality is a prior.
         ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
@@ -41,7 +67,6 @@ class LaneTable:
         log_tokens_offset, log_tokens_slope: How a lane by prior differs from the typical length; 0 and 1 where nothing is known.
         prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), by which a prior averaged over its uncertainty is flatter (MacKay 1992).
         least_context_tokens, least_max_output_tokens: The smallest of all lanes: a request within them needs no closer look.
-        smallest_tier_tokens: Prompts longer than this may be billed at another tier somewhere.
         is_reserve: Which lanes are asked only when no other can answer; None: no lane is.
     """
 
@@ -49,10 +74,9 @@ class LaneTable:
     lane_ids: tuple[str, ...]
     index_of: Mapping[str, int]
     names: Mapping[str, tuple[int, ...]]
-    input_usd_per_token: Floats
-    output_usd_per_token: Floats
+    rates: tuple["LaneRates", ...]
+    tier_tokens: tuple[int, ...]
     request_usd: Floats
-    cached_rate_share: Floats
     capabilities: Ints
     context_tokens: Ints
     max_output_tokens: Ints
@@ -71,7 +95,6 @@ class LaneTable:
     typical_ms_per_token: Floats
     least_context_tokens: int
     least_max_output_tokens: int
-    smallest_tier_tokens: int | None
     is_reserve: Mask | None = None
 
     @classmethod
@@ -86,7 +109,7 @@ class LaneTable:
             raise ValueError("lane ids must be unique")
         position = {name: index for index, name in enumerate(trained_names)}
         trained_index = np.array([_trained_place(lane, position) for lane in lanes], dtype=np.intp)
-        thresholds = [tier.above_prompt_tokens for lane in lanes for tier in lane.price.tiers]
+        tier_tokens = sorted({tier.above_prompt_tokens for lane in lanes for tier in lane.price.tiers})
 
         def floats(values: Sequence[float]) -> Floats:
             return np.array(values, dtype=np.float64)
@@ -111,10 +134,9 @@ class LaneTable:
             lane_ids=tuple(index_of),
             index_of=MappingProxyType(index_of),
             names=_index_names(lanes),
-            input_usd_per_token=floats([float(lane.price.input_usd_per_mtok) / 1e6 for lane in lanes]),
-            output_usd_per_token=floats([float(lane.price.output_usd_per_mtok) / 1e6 for lane in lanes]),
+            rates=tuple(LaneRates.of(lanes, tokens + 1) for tokens in (-1, *tier_tokens)),
+            tier_tokens=tuple(tier_tokens),
             request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
-            cached_rate_share=floats([_cached_rate_share(lane.price) for lane in lanes]),
             capabilities=integers([int(lane.capabilities) for lane in lanes]),
             context_tokens=context_tokens,
             max_output_tokens=max_output_tokens,
@@ -137,7 +159,6 @@ class LaneTable:
             ),
             least_context_tokens=int(context_tokens.min(initial=_NO_LIMIT)),
             least_max_output_tokens=int(max_output_tokens.min(initial=_NO_LIMIT)),
-            smallest_tier_tokens=min(thresholds, default=None),
             is_reserve=np.array([lane.is_reserve for lane in lanes])
             if any(lane.is_reserve for lane in lanes)
             else None,
@@ -146,15 +167,9 @@ class LaneTable:
     def __len__(self) -> int:
         return len(self.lanes)
 
-    def rates_for(self, prompt_tokens: int) -> tuple[Floats, Floats]:
-        """Return the (input, output) USD per token that a prompt of this length is billed at, each of shape (n_lanes,)."""
-        if self.smallest_tier_tokens is None or prompt_tokens <= self.smallest_tier_tokens:
-            return self.input_usd_per_token, self.output_usd_per_token
-        rates = [lane.price.rates_for(prompt_tokens) for lane in self.lanes]
-        return (
-            np.array([float(rate.input_usd_per_mtok) / 1e6 for rate in rates]),
-            np.array([float(rate.output_usd_per_mtok) / 1e6 for rate in rates]),
-        )
+    def rates_for(self, prompt_tokens: int) -> "LaneRates":
+        """Return the rates that a prompt of this length is billed at."""
+        return self.rates[bisect_left(self.tier_tokens, prompt_tokens)]
 
     def quality_basis(self, row: int) -> Literal["trained", "calibrated", "prior"]:
         """Return what a lane's quality rests on: the bundle's training, graded answers of its own, or a prior alone."""
@@ -169,12 +184,6 @@ class LaneTable:
 
 def _known(value: float | None, assumed: float) -> float:
     return assumed if value is None else value
-
-
-def _cached_rate_share(price: Price) -> float:
-    if price.cached_input_usd_per_mtok is None or not price.input_usd_per_mtok:
-        return 1.0
-    return float(price.cached_input_usd_per_mtok / price.input_usd_per_mtok)
 
 
 def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:

@@ -64,6 +64,25 @@ class PriceTier:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRates:
+    """What each kind of token costs at one tier, USD per million; kinds without a rate of their own have that of their kin.
+
+    Args:
+        input_usd_per_mtok: Rate of input tokens.
+        cached_input_usd_per_mtok: Rate of input tokens read from the prompt cache.
+        cache_write_usd_per_mtok: Rate of input tokens written to it.
+        cache_write_1h_usd_per_mtok: Rate of input tokens written to it for an hour.
+        output_usd_per_mtok: Rate of output tokens.
+    """
+
+    input_usd_per_mtok: Decimal
+    cached_input_usd_per_mtok: Decimal
+    cache_write_usd_per_mtok: Decimal
+    cache_write_1h_usd_per_mtok: Decimal
+    output_usd_per_mtok: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """What one upstream model costs at one provider.
 
@@ -111,13 +130,30 @@ class Price:
         if thresholds != sorted(set(thresholds)):
             raise PriceError(f"tiers must ascend by above_prompt_tokens, got {thresholds!r}")
 
-    def rates_for(self, prompt_tokens: int) -> "Price | PriceTier":
+    def rates_for(self, prompt_tokens: int) -> TokenRates:
         """Return the rates that a request with this many input tokens is billed at."""
-        rates: Price | PriceTier = self
-        for tier in self.tiers:
-            if prompt_tokens > tier.above_prompt_tokens:
-                rates = tier
-        return rates
+        tier: Price | PriceTier = self
+        for longer in self.tiers:
+            if prompt_tokens > longer.above_prompt_tokens:
+                tier = longer
+        return self._rates_of(tier)
+
+    def rates_up_to(self, prompt_tokens: int) -> list[TokenRates]:
+        """Return the rates of every tier that a request with at most this many input tokens can be billed at."""
+        longer = [self._rates_of(tier) for tier in self.tiers if prompt_tokens > tier.above_prompt_tokens]
+        return [self._rates_of(self), *longer]
+
+    def _rates_of(self, tier: "Price | PriceTier") -> TokenRates:
+        plain, cached, written = tier.input_usd_per_mtok, tier.cached_input_usd_per_mtok, tier.cache_write_usd_per_mtok
+        written = plain if written is None else written
+        factor = self.cache_write_1h_factor
+        return TokenRates(
+            input_usd_per_mtok=plain,
+            cached_input_usd_per_mtok=plain if cached is None else cached,
+            cache_write_usd_per_mtok=written,
+            cache_write_1h_usd_per_mtok=written if factor is None else plain * factor,
+            output_usd_per_mtok=tier.output_usd_per_mtok,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,20 +177,13 @@ def quote_cost(price: Price, usage: TokenUsage) -> Cost:
     The rounding remainder goes to the largest part, so that the parts sum to the total.
     """
     rates = price.rates_for(usage.prompt_tokens)
-    cached_rate = (
-        rates.input_usd_per_mtok if rates.cached_input_usd_per_mtok is None else rates.cached_input_usd_per_mtok
-    )
-    write_rate = rates.input_usd_per_mtok if rates.cache_write_usd_per_mtok is None else rates.cache_write_usd_per_mtok
     plain_tokens = max(usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens, 0)
-    hour_rate = (
-        write_rate if price.cache_write_1h_factor is None else rates.input_usd_per_mtok * price.cache_write_1h_factor
-    )
     written, for_an_hour = usage.cache_write_tokens - usage.cache_write_1h_tokens, usage.cache_write_1h_tokens
     prompt = (
         plain_tokens * rates.input_usd_per_mtok
-        + usage.cached_tokens * cached_rate
-        + written * write_rate
-        + for_an_hour * hour_rate
+        + usage.cached_tokens * rates.cached_input_usd_per_mtok
+        + written * rates.cache_write_usd_per_mtok
+        + for_an_hour * rates.cache_write_1h_usd_per_mtok
     ) * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
     completion = usage.completion_tokens * rates.output_usd_per_mtok * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK
     request = price.request_usd * NUSD_PER_USD
@@ -165,16 +194,25 @@ def quote_cost(price: Price, usage: TokenUsage) -> Cost:
 
 
 def quote_most(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
-    """Return the most that so many tokens can cost, in nano-USD: every input token at the dearest of the input rates."""
-    rates = price.rates_for(prompt_tokens)
-    dearest = rates.input_usd_per_mtok
-    if rates.cache_write_usd_per_mtok is not None:
-        dearest = max(dearest, rates.cache_write_usd_per_mtok)
-    if price.cache_write_1h_factor is not None:
-        dearest = max(dearest, rates.input_usd_per_mtok * price.cache_write_1h_factor)
-    tokens = prompt_tokens * dearest + completion_tokens * rates.output_usd_per_mtok
+    """Return the most that a request with up to this many tokens can cost, in nano-USD.
+
+    Every input token counts at the highest of the input rates. No usage within these tokens costs more by `quote_cost`.
+    """
+    tokens = max(
+        prompt_tokens * _highest_input_rate(rates) + completion_tokens * rates.output_usd_per_mtok
+        for rates in price.rates_up_to(prompt_tokens)
+    )
     most = tokens * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK + price.request_usd * NUSD_PER_USD
     return int(most.to_integral_value(ROUND_CEILING))
+
+
+def _highest_input_rate(rates: TokenRates) -> Decimal:
+    return max(
+        rates.input_usd_per_mtok,
+        rates.cached_input_usd_per_mtok,
+        rates.cache_write_usd_per_mtok,
+        rates.cache_write_1h_usd_per_mtok,
+    )
 
 
 def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from router.price_table import TokenUsage
+from router.price_table import NUSD_PER_USD, TokenUsage
 from router.telemetry_schema import Outcome
 
 _TTFT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -73,7 +73,7 @@ class Metrics:
         attempts.inc()
         if usage is not None:
             cost, prompt, completion, ttft = self._children(lane_id)
-            cost.inc((cost_nusd or 0) / 1e9)
+            cost.inc((cost_nusd or 0) / NUSD_PER_USD)
             prompt.inc(usage.prompt_tokens)
             completion.inc(usage.completion_tokens)
             if ttft_ms is not None:
@@ -122,11 +122,11 @@ class Metrics:
         text = "Expected cost of exploring, compared with the best lane, USD."
         self._exploration_price = self._counter("llmdeal_exploration_price_usd", text)
         text = "Exploration budget of a calendar month, USD."
-        self._gauge("llmdeal_exploration_ceiling_usd", text).set(ceiling_nusd / 1e9)
+        self._gauge("llmdeal_exploration_ceiling_usd", text).set(ceiling_nusd / NUSD_PER_USD)
         spent = self._gauge(
             "llmdeal_exploration_month_usd", "Exploration budget that all workers spent in this month, USD."
         )
-        spent.set_function(lambda: spent_nusd() / 1e9)
+        spent.set_function(lambda: spent_nusd() / NUSD_PER_USD)
 
     def note_explored(self, price_usd: float) -> None:
         """Count a request that tried a lane which is not the best one."""

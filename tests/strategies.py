@@ -1,5 +1,6 @@
 """Hypothesis generators shared by the property tests."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.context import Constraints, RouteContext
 from router.lane import Capability, Lane, QualityPrior
-from router.price_table import Price, TokenUsage
+from router.price_table import Price, PriceTier, TokenUsage
 from router.quality_model import Prediction
 
 TRAINED_NAMES = ("alpha", "beta", "gamma")
@@ -28,6 +29,17 @@ def prices(draw: st.DrawFn) -> Price:
         cache_write_usd_per_mtok=draw(st.none() | rates),
         request_usd=draw(st.sampled_from([Decimal(0), Decimal("0.005")])),
     )
+
+
+@st.composite
+def tiered_prices(draw: st.DrawFn) -> Price:
+    """Prices with tiers for long prompts, and a rate for cache writes that are kept for an hour."""
+    thresholds = draw(st.lists(st.integers(0, 300_000), max_size=3, unique=True))
+    tiers = tuple(
+        PriceTier(tokens, draw(rates), draw(rates), draw(st.none() | rates), draw(st.none() | rates))
+        for tokens in sorted(thresholds)
+    )
+    return replace(draw(prices()), tiers=tiers, cache_write_1h_factor=draw(st.none() | st.just(Decimal(2))))
 
 
 @st.composite

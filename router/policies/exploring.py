@@ -6,13 +6,13 @@ import numpy as np
 
 from router.arrays import Floats, Mask
 from router.policies.base import Candidates, Policy, Ranking
+from router.price_table import NUSD_PER_USD
 from router.utility import utility_usd
 
 LEAST_DOUBT = 0.05
 """No belief about quality counts as surer than this standard deviation: the traffic of today is not what the bundle was trained on."""
 DEVIATIONS_OF_HOPE = 2.0
 """A lane is tried only while so many deviations of doubt about its quality could make it the better choice."""
-NUSD_PER_USD = 1e9
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,28 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
-from strategies import prices, usages
+from hypothesis import strategies as st
+from strategies import prices, tiered_prices, usages
 
+from router.context import RouteContext
 from router.errors import PriceError
-from router.price_table import Cost, Price, PriceTable, PriceTier, TokenUsage, quote_cost
+from router.expectation import LaneState, expect_outcomes
+from router.lane import Lane
+from router.lane_table import LaneTable
+from router.price_table import (
+    NUSD_PER_USD,
+    Cost,
+    Price,
+    PriceTable,
+    PriceTier,
+    TokenUsage,
+    quote_cost,
+    quote_most,
+)
+from router.quality_model import Prediction
 
 TODAY = date(2026, 11, 1)
 
@@ -66,6 +82,41 @@ def test_a_bill_equals_rational_arithmetic_rounded_up_and_its_parts_sum_to_it(pr
     cost = quote_cost(price, usage)
     assert cost.total_nusd == -(-exact.numerator // exact.denominator)
     assert cost.prompt_nusd + cost.completion_nusd + cost.request_nusd == cost.total_nusd
+
+
+def test_a_cached_token_is_billed_at_the_rate_of_the_prompts_tier() -> None:
+    cheap_cache = price("3", "15", cached_input_usd_per_mtok=Decimal("0.3"))
+    no_cache = replace(cheap_cache, tiers=(PriceTier(1_000, Decimal(6), Decimal(30)),))
+    assert quote_cost(no_cache, TokenUsage(1_000, 0, cached_tokens=1_000)).total_nusd == 1_000 * 300
+    assert quote_cost(no_cache, TokenUsage(1_001, 0, cached_tokens=1_000)).total_nusd == 1_001 * 6_000
+
+
+@given(tiered_prices(), usages(), st.integers(0, 1_000_000), st.integers(0, 10_000), st.floats(0, 1))
+def test_no_usage_costs_more_than_the_most_that_so_many_tokens_can(
+    price: Price, usage: TokenUsage, more_prompt: int, more_completion: int, share_for_an_hour: float
+) -> None:
+    for_an_hour = int(share_for_an_hour * usage.cache_write_tokens)
+    cost = quote_cost(price, replace(usage, cache_write_1h_tokens=for_an_hour)).total_nusd
+    assert cost <= quote_most(price, usage.prompt_tokens, usage.completion_tokens)
+    assert cost <= quote_most(price, usage.prompt_tokens + more_prompt, usage.completion_tokens + more_completion)
+
+
+@given(st.lists(tiered_prices(), min_size=1, max_size=4), usages())
+def test_the_expected_cost_is_the_bill_of_the_expected_tokens(priced: list[Price], usage: TokenUsage) -> None:
+    table = LaneTable.build([lane_at(price, number) for number, price in enumerate(priced)], ["alpha"])
+    one = np.ones(1, np.float32)
+    prediction = Prediction(one / 2, one / 10, one * usage.completion_tokens, 0.0, 1.0, one)
+    state = replace(LaneState.unmeasured(table), cached_tokens=np.full(len(table), float(usage.cached_tokens)))
+    expected = expect_outcomes(table, prediction, RouteContext("a prompt", 8, usage.prompt_tokens), state)
+    for row, rates in enumerate(priced):
+        bill = quote_cost(rates, replace(usage, cache_write_tokens=0))  # no write to a cache is expected of a request
+        # The sum of two products and a discount, in floats; the bill is rounded up to a whole nano-dollar.
+        scale = quote_most(rates, usage.prompt_tokens, usage.completion_tokens)
+        assert expected.cost_usd[row] * NUSD_PER_USD == pytest.approx(bill.total_nusd - 0.5, abs=0.5 + 1e-14 * scale)
+
+
+def lane_at(price: Price, number: int) -> Lane:
+    return Lane(f"p/{number}", "p", f"{number}", "vendor/m", "p", price, trained_name="alpha")
 
 
 @pytest.mark.parametrize("rate", ["-1", "NaN", "Infinity"])

@@ -16,7 +16,8 @@ from router.lane_table import LaneTable
 from router.onnx_quality_model import OnnxQualityModel
 from router.policies.base import Policy
 from router.policies.best_value import BestValue
-from router.policies.exploring import NUSD_PER_USD, ExplorationTerms, Exploring
+from router.policies.exploring import ExplorationTerms, Exploring
+from router.price_table import NUSD_PER_USD
 from router.quality_model import Prediction
 from router.reason import EXPLORED
 from training.simulate.arms import Observations

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from router.features import FEATURES_VERSION
+from router.price_table import NUSD_PER_USD
 from router.telemetry_schema import (
     ATTEMPT_COLUMNS,
     CANDIDATE_COLUMNS,
@@ -156,7 +157,7 @@ def _attempt_values(world: World, routed: Sequence[Routed], day: int) -> dict[st
             "willingness_to_pay_usd": world.scenario.worth_usd,
             "prompt_tokens": context.prompt_tokens,
             "completion_tokens": tokens,
-            "cost_nusd": round(float(cost_usd[one.lane]) * 1e9),
+            "cost_nusd": round(float(cost_usd[one.lane]) * NUSD_PER_USD),
             "total_ms": float(decision.expectation.latency_ms[decision.order[0]]),
         }
         for name, value in (_SHARED | told).items():

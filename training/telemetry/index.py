@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from router.price_table import NUSD_PER_USD
 from training.telemetry.candidate_arrays import list_lengths, whole_column
 from training.telemetry.forgotten import NOTHING, Forgotten
 from training.telemetry.logged_requests import Floats, Ints, Mask
@@ -138,7 +139,7 @@ def _read_file(
             "started_at": started_at,
             "outcome": table["outcome"],
             "features_version": table["features_version"],
-            "cost_usd": pc.cast(table["cost_nusd"], pa.float64(), safe=False).to_numpy() / 1e9,
+            "cost_usd": pc.cast(table["cost_nusd"], pa.float64(), safe=False).to_numpy() / NUSD_PER_USD,
             "is_drawn": was_drawn,
             "file": np.full(len(table), number, np.intp),
             "row": np.arange(first_row, first_row + len(table), dtype=np.intp),

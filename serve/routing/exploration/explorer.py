@@ -4,7 +4,8 @@ import math
 
 from router.decision import Decision
 from router.policies.base import Policy
-from router.policies.exploring import NUSD_PER_USD, ExplorationTerms, Exploring
+from router.policies.exploring import ExplorationTerms, Exploring
+from router.price_table import NUSD_PER_USD
 from serve.metrics import Metrics
 from serve.routing.exploration.exploration_purse import ExplorationPurse
 
