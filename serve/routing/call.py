@@ -1,4 +1,4 @@
-"""One admitted request on its way: who asks, what was asked, what was decided."""
+"""One admitted request on its way: its caller, its content and the decision on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,26 +18,26 @@ from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing.request import RoutingRequest
 
 
-@dataclass(slots=True, eq=False)  # frozen would be three times as slow to make; nobody changes it all the same
+@dataclass(slots=True, eq=False)  # not frozen, which takes three times as long to make; still, no code changes it
 class Call:
     """An admitted request and the decision on it.
 
     Args:
-        request_id: Ours, unique, as in `x-llmdeal-request-id`.
-        holder: Whose virtual key.
-        endpoint: The path.
-        tags: For reports.
+        request_id: Unique id that the gateway gave it, as in `x-llmdeal-request-id`.
+        holder: Holder of the virtual key that the caller used.
+        endpoint: Path of the endpoint.
+        tags: Tags for reports.
         conversation_id: Hash that is equal for requests of one conversation.
-        inquiry: What was asked.
-        routing: How the caller wanted to be routed.
-        prediction: What the quality model believed.
-        decision: What was decided.
-        directory: The lanes that the decision's rows refer to.
-        spending: Who pays.
-        allowance: What it took of its key's limits; None: the key has none.
-        started: Clock reading (monotonic seconds) when the request came in.
-        started_at: The same moment on the wall.
-        tokens_used: By its attempts so far.
+        inquiry: The request in the dialect of the caller.
+        routing: The caller's routing wishes.
+        prediction: Beliefs of the quality model.
+        decision: Decision on it.
+        directory: Lanes that the decision's rows refer to.
+        spending: Budgets that pay for it.
+        allowance: Part of the virtual key's limits that it takes; None: the key has no limits.
+        started: Monotonic clock at its arrival, seconds.
+        started_at: Time of its arrival.
+        tokens_used: Tokens of its attempts so far.
     """
 
     request_id: str
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def router_version(self) -> str:
-        """Of the bundle that decided."""
+        """The version of the bundle that decided."""
         return self.directory.quality_model.version
 
     @property
@@ -76,12 +76,12 @@ class Call:
         return self.directory.connections[row]
 
     def exchange(self, row: int) -> Exchange:
-        """Return what carries this call to the lane in this row, and its answer back."""
+        """Return the exchange that translates this call for the lane in this row, and the answer back."""
         caller = self.inquiry.dialect
         return exchange_between(caller, self.directory.connections[row].dialect_for(caller))
 
     def tokens_counted(self, row: int) -> float:
-        """Return the tokens that the provider of the lane in this row will hold against its limit for this call."""
+        """Return the tokens that the provider of the lane in this row counts against its limit for this call."""
         expected = float(self.decision.expectation.completion_tokens[row])
         return self.directory.health.tokens_counted(
             row, self.context.prompt_tokens, expected, self.context.max_output_tokens
@@ -91,7 +91,7 @@ class Call:
         """Reserve for an attempt on the lane in this row.
 
         Raises:
-            NotHeld: A budget has not enough left, or cannot say what it has.
+            NotHeld: A budget has too little left, or its database is away.
         """
         charge_id = f"{self.request_id}/{number}"
         return await self.spending.hold(

@@ -13,11 +13,13 @@ _HASHES = 1 << (8 * _HASH_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Picks the conversations. A conversation stays where it is for as long as the canary lasts, also while its share grows.
+    """Picks the conversations that the canary decides.
+
+    A conversation stays with its bundle for as long as the canary lasts, also while the share grows.
 
     Args:
-        standing: The bundle, and its share.
-        directories: Every account's lanes as it sees them.
+        standing: The bundle and its share.
+        directories: Account -> its lanes as this bundle sees them.
     """
 
     standing: Standing
@@ -27,18 +29,21 @@ class Canary:
         """Return the lanes that a conversation is decided on.
 
         Args:
-            conversation_id: A hash.
-            account: Whose.
-            directory: Of the champion.
+            conversation_id: Hash that identifies the conversation.
+            account: Account of the caller.
+            directory: The account's lanes as the champion sees them.
         """
         if not self.takes(conversation_id):
             return directory
-        laid = self.directories.get(account)
-        # Lanes that were changed a moment ago, such as those of a key that was taken away, are not laid out for the canary yet.
-        return laid if laid is not None and laid.connections is directory.connections else directory
+        own = self.directories.get(account)
+        # The canary's lanes may be older than a change of a moment ago, such as a provider key that was removed.
+        return own if own is not None and own.connections is directory.connections else directory
 
     def takes(self, conversation_id: str) -> bool:
-        """Return whether a conversation is one of the share. The bundle's version salts the draw, so that each canary gets other ones."""
+        """Return whether the canary decides a conversation.
+
+        The bundle's version salts the draw, so that each canary gets other conversations.
+        """
         salt = self.standing.version.encode()[-hashlib.blake2b.SALT_SIZE :]
         digest = hashlib.blake2b(conversation_id.encode(), digest_size=_HASH_BYTES, salt=salt).digest()
         return int.from_bytes(digest) < self.standing.share * _HASHES

@@ -51,7 +51,7 @@ def default_policy(settings: Settings) -> Policy:
 
 
 class RunningPolicy:
-    """Puts the operator's choice in place of the settings', unless the environment says which policy it has to be.
+    """Puts the operator's choice in place of the settings' policy, unless environment variables set the policy.
 
     Args:
         settings: Settings that the gateway was started with.

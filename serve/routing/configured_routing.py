@@ -80,8 +80,8 @@ def configured_routing(
     )
     parts: list[BackgroundPart] = []
     if explorer is not None:
-        purse = explorer.purse
-        parts.append(BackgroundPart("exploration", start=purse.look, run=purse.follow, close=purse.close))
+        budget = explorer.budget
+        parts.append(BackgroundPart("exploration", start=budget.look, run=budget.follow, close=budget.close))
     return ConfiguredRouting(
         answers=answers,
         vectors=vector_routing(vector_directories, np.random.default_rng(settings.seed), spending),

@@ -1,4 +1,4 @@
-"""The policy that the operator chose while the gateway ran, in the database."""
+"""Stores the policy that the operator chose while the gateway ran."""
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,7 +15,7 @@ class PolicyRepository:
     """Reads and changes the choice.
 
     Args:
-        audit: Whose transactions are used.
+        audit: Audit repository; every change is made in one of its transactions.
     """
 
     def __init__(self, audit: AuditRepository) -> None:
@@ -23,7 +23,7 @@ class PolicyRepository:
         self._insert = postgresql.insert if audit.reading.dialect.name == "postgresql" else sqlite.insert
 
     def read(self) -> ChosenPolicy | None:
-        """Return what was chosen; None: nothing, the settings say."""
+        """Return the operator's choice; None: the settings decide."""
         with self._audit.reading.connect() as connection:
             row = connection.execute(select(CHOSEN_POLICY_TABLE.c.policy, CHOSEN_POLICY_TABLE.c.number)).first()
         return None if row is None else chosen_policy(row.policy, row.number)
@@ -38,6 +38,6 @@ class PolicyRepository:
             connection.execute(statement.on_conflict_do_update(index_elements=["singleton"], set_=values))
 
     def take_back(self, actor: str) -> None:
-        """Go by the settings again."""
+        """Delete the choice, so that the settings decide again."""
         with self._audit.change(DEFAULT_ACCOUNT, actor, "setting.take_back", _SUBJECT) as connection:
             connection.execute(delete(CHOSEN_POLICY_TABLE))

@@ -1,9 +1,11 @@
-"""Asks quality models for the requests of the same moment, one right after the other.
+"""Asks quality models about the requests of the same moment, one right after the other.
 
-A model's weights fill a good part of a processor core's cache, and so does the code of everything else that a request needs: a request that
-goes its whole way alone waits for memory at every step. Those that take a step together wait once, and they stay together afterwards. This is
-cohort scheduling: Larus and Parkes, "Using Cohort Scheduling to Enhance Server Performance", USENIX Annual Technical Conference, 2002.
-Nobody waits for requests that are not there: a turn of the event loop that brings no other ends the waiting.
+A model's weights fill a good part of a processor core's cache. So does the code of all else that a request needs. A
+request that goes its whole way alone waits for memory at every step. Requests that take a step together wait once, and
+they stay together afterwards. This is cohort scheduling: Larus and Parkes, "Using Cohort Scheduling to Enhance Server
+Performance", USENIX Annual Technical Conference, 2002.
+
+No request waits for others that do not come: the waiting ends with a turn of the event loop that brings no new request.
 """
 
 import asyncio
@@ -18,19 +20,19 @@ from router.quality_model import Prediction, QualityModel
 from router.reason import ROUTER_UNAVAILABLE, Reason
 
 MOST_AT_ONCE = 16
-"""Requests asked about before the event loop goes on: one or two milliseconds, in which no byte of any stream is passed on."""
+"""Most predictions before the event loop goes on. They take one or two milliseconds, in which no stream moves."""
 
 _MOST_TURNS = 4
 
 Belief = tuple[Prediction, Reason | None]
-"""A prediction, and why it is none; None: it is one."""
+"""A prediction and None, or a stand-in for it and the reason why there is no prediction."""
 
 _Waiting = tuple[QualityModel, RouteContext, asyncio.Future[Belief]]
 _log = logging.getLogger("llmdeal.routing")
 
 
 class PredictionQueue:
-    """Where requests wait to be predicted. For one event loop."""
+    """Queue of the requests that wait for a prediction, for one event loop."""
 
     def __init__(self) -> None:
         self._waiting: deque[_Waiting] = deque()
@@ -38,10 +40,10 @@ class PredictionQueue:
         self._turns = 0
 
     async def predict(self, quality_model: QualityModel, context: RouteContext) -> Belief:
-        """Return what the model believes about a request; where it fails, that nothing is known, with the reason.
+        """Return the model's prediction for a request. If the model fails, return a stand-in with the reason.
 
         Args:
-            quality_model: Of the lanes that may answer.
+            quality_model: Quality model of the caller's lanes.
             context: The request.
         """
         loop = asyncio.get_running_loop()
@@ -52,7 +54,7 @@ class PredictionQueue:
         return await answer
 
     def _take_turn(self) -> None:
-        """Ask about those who wait, unless the last turn of the event loop brought others: more may come with the next."""
+        """Predict for the waiting requests, unless the last turn brought new ones: the next turn may bring more."""
         n_waiting = len(self._waiting)
         if self._n_seen < n_waiting < MOST_AT_ONCE and self._turns < _MOST_TURNS:
             self._turns += 1
@@ -70,15 +72,15 @@ def _answer(quality_model: QualityModel, context: RouteContext, answer: asyncio.
         return
     try:
         answer.set_result(_believe(quality_model, context))
-    except Exception as defect:  # of one request, not of those behind it
+    except Exception as defect:  # fails this request alone, not those behind it in the queue
         answer.set_exception(defect)
 
 
 def _believe(quality_model: QualityModel, context: RouteContext) -> Belief:
-    """Return what the model believes about a request; where it fails, that nothing is known, with the reason."""
+    """Return the model's prediction. If the model fails, return equal beliefs about all lanes, with the reason."""
     try:
         return quality_model.predict(context), None
-    except PredictionError as error:  # a request is answered all the same
+    except PredictionError as error:  # the request is still answered
         _log.error("lanes are ranked by cost alone: %s", error)
         n = len(quality_model.trained_names)
         level = np.full(n, 0.5, dtype=np.float32)

@@ -1,4 +1,7 @@
-"""What a caller asks of the routing: the `model` field, `models`, `provider`, `route` and the region header, made into constraints."""
+"""Reads a caller's routing wishes and turns them into constraints, preferences and a policy.
+
+The wishes are the fields `model`, `models`, `provider` and `route`, and the region header.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -28,15 +31,16 @@ _REGIONS = ("eu", "us")
 
 @dataclass(frozen=True, slots=True)
 class RoutingRequest:
-    """How this request wants to be routed.
+    """The routing wishes of one request.
 
     Args:
-        constraints: What excludes lanes.
-        preferences: What ranks them.
-        policy: Who ranks them.
+        constraints: Hard limits; they exclude lanes.
+        preferences: Soft wishes; they rank lanes.
+        policy: Policy that ranks the lanes.
         may_fall_back: Whether another lane may answer when the drawn one fails.
         is_explained: Whether the response carries the whole decision.
-        may_explore: Whether a lane that is not the best one may be tried: the caller asked for nothing definite.
+        may_explore: Whether a lane that is not the best one may be tried; False when the caller asked for a lane or for
+            an order.
     """
 
     constraints: Constraints
@@ -55,19 +59,19 @@ def routing_request(
     explain_header: bool = False,
     given_parameters: Collection[str] = (),
 ) -> RoutingRequest:
-    """Read the caller's wishes against the lanes that exist.
+    """Read the caller's wishes and check them against the lanes that exist.
 
     Args:
-        request: The fields that are meant for us.
+        request: Fields of the request that are meant for the gateway.
         table: The lanes.
-        default_policy: For `smart-route` without a bar.
-        region_header: Of the request, if it has one.
+        default_policy: Policy of `smart-route` when the caller sets no bar.
+        region_header: Value of the region header; None: the request has none.
         explain_header: Whether a header asks for the explanation.
         given_parameters: Names of all fields of the body, for `provider.require_parameters`.
 
     Raises:
         UnknownModelError: `model` or one of `models` names no lane.
-        BadRequestError: Contradictory or unknown values.
+        BadRequestError: Values contradict each other, or are unknown.
     """
     route = request.route
     is_explained = explain_header or (route is not None and route.explain)
@@ -99,7 +103,7 @@ def routing_request(
 
 
 def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:
-    """Return the name without `:floor` or `:nitro`, and the policy that the suffix stands for. A lane's own colon is no suffix."""
+    """Return the name without `:floor` or `:nitro`, and the suffix's policy. A colon in a lane's name is no suffix."""
     if table.find(name):
         return name, None
     stem, colon, word = name.rpartition(":")
@@ -127,7 +131,8 @@ def _lanes_named(name: str, table: LaneTable, param: str) -> list[str]:
     rows = table.find(name)
     if not rows:
         raise UnknownModelError(
-            f"no lane is called {name!r}: use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; GET /v1/models lists them",
+            f"no lane is called {name!r}: use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; "
+            "GET /v1/models lists them",
             param=param,
         )
     return [table.lanes[row].lane_id for row in rows]
@@ -159,7 +164,8 @@ def _region(route: RouteOptions, header: str | None) -> Region | None:
         )
     if route.region is not None and route.region != header:
         raise BadRequestError(
-            f"the header x-llmdeal-region says {header!r} and route.region says {route.region!r}: send one, or the same",
+            f"the header x-llmdeal-region says {header!r} and route.region says {route.region!r}: "
+            "send one, or the same",
             param="route.region",
         )
     return cast("Region", header)

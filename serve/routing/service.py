@@ -1,4 +1,4 @@
-"""Routes a request against the lanes of this moment; the one place where requests have the quality model asked."""
+"""Routes a request to the lanes of this moment. Only this service asks the quality model about requests."""
 
 from dataclasses import dataclass, field, replace
 
@@ -34,14 +34,14 @@ _RESTS = frozenset({"cooldown", "rate_limit"})
 
 @dataclass(slots=True)
 class RoutingService:
-    """Holds what the decision needs.
+    """Gathers all that a decision needs, and decides.
 
     Args:
-        directories: The lanes of every account.
-        default_policy: Where the caller names none.
-        rng: For policies that draw.
-        spending: Who pays.
-        explorer: Tries lanes that are not the best; None: nobody does.
+        directories: Lanes of every account.
+        default_policy: Policy of requests that ask for none.
+        rng: Random generator that policies draw with.
+        spending: Budgets that pay for requests.
+        explorer: Tries lanes that are not the best one; None: exploration is off.
         canary: Bundle that decides a share of the conversations; None: the champion decides all.
         shadow: Bundle that is asked, but whose answers are not used; None: there is none.
     """
@@ -61,7 +61,7 @@ class RoutingService:
         return self.directories.operators
 
     def use_policy(self, policy: Policy) -> None:
-        """Decide by another policy from now on where the caller names none."""
+        """Route requests that ask for no policy by this one from now on."""
         self.default_policy = policy
 
     def use_canary(self, canary: Canary | None) -> None:
@@ -81,20 +81,21 @@ class RoutingService:
         holder: VirtualKeyHolder,
         is_rehearsed: bool = False,
     ) -> tuple[Decision, Prediction]:
-        """Decide.
+        """Return the decision on a request, and the prediction behind it.
 
         Args:
             context: The request.
-            request: How it wants to be routed.
-            conversation_id: For the lanes whose prompt caches may hold it, and those that can read its thoughts.
-            directory: The lanes of the caller's account.
-            holder: The caller.
-            is_rehearsed: Nothing is going to be answered: what is explored costs nothing.
+            request: The caller's routing wishes.
+            conversation_id: Id of the conversation, by which prompt caches and lanes that can read its reasoning are
+                looked up.
+            directory: Lanes of the caller's account.
+            holder: Holder of the virtual key that the caller used.
+            is_rehearsed: Whether no answer will follow; exploration then costs nothing.
 
         Raises:
-            RegionUnavailableError: The region alone leaves no lane.
-            NoLaneError: The constraints leave no lane; says which removed which.
-            BudgetSpentError: Only lanes whose budgets are spent are left.
+            RegionUnavailableError: The region alone excludes every lane.
+            NoLaneError: The constraints exclude every lane; the message names the reason for each.
+            BudgetSpentError: Only lanes with a spent budget are left.
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
         prediction, reason = await self._predictions.predict(directory.quality_model, context)
@@ -141,7 +142,10 @@ class RoutingService:
         directory: LaneDirectory,
         holder: VirtualKeyHolder,
     ) -> tuple[LaneState, Constraints]:
-        """Return what is decided on whatever bundle decides: the lanes' state at this moment, and all that excludes lanes. Arguments are those of `route`."""
+        """Return the state of the lanes at this moment, and all constraints. Both are the same for every bundle.
+
+        The arguments are those of `route`.
+        """
         state = directory.health.state()
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
         if cached_tokens is not None:

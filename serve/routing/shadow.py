@@ -1,4 +1,4 @@
-"""A shadow: a bundle that is asked about live requests what it would do, beside them and never in their way."""
+"""A shadow: a bundle that decides on live requests without effect on them. Its decisions are stored for comparison."""
 
 import logging
 import queue
@@ -25,7 +25,7 @@ from serve.routing.call import Call
 from serve.routing.shadow_repository import ShadowDecision, ShadowRepository
 
 QUEUE_REQUESTS = 512
-"""More than that wait for the shadow's thread only when it is too slow for them; the next ones are dropped, and counted."""
+"""Most requests that wait for the shadow's thread. When the thread is too slow, the rest is dropped and counted."""
 _BATCH = 256
 _FLUSH_S = 1.0
 _KEEP_DAYS = 30
@@ -35,7 +35,7 @@ ShadowOutcome = Literal["scored", "dropped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What the shadow needs of a request: as little as possible, for it may wait."""
+    """What the shadow needs of a request. It is kept small, because it may wait."""
 
     request_id: str
     at: datetime
@@ -52,15 +52,15 @@ class _Asked:
 
 
 class Shadow:
-    """Scores requests on one thread of its own, which begins with the first of them.
+    """Scores requests on a thread of its own, which starts with the first request.
 
     Args:
-        standing: The bundle, and on which share of the requests it is asked.
-        directories: Every account's lanes as it sees them; replaced when lanes change.
-        repository: Keeps what it would have done.
-        now: The present moment.
-        on_outcome: Told of each request, on any thread.
-        seed: Of the random generator for policies that draw.
+        standing: The bundle, and the share of requests that it is asked about.
+        directories: Account -> its lanes as this bundle sees them; replaced when lanes change.
+        repository: Store of the shadow's decisions.
+        now: Clock; returns the present time.
+        on_outcome: Called with the outcome of each request, on any thread.
+        seed: Seed of the random generator that policies draw with.
     """
 
     def __init__(
@@ -77,23 +77,23 @@ class Shadow:
         self._repository = repository
         self._now = now
         self._on_outcome = on_outcome
-        self._rng = np.random.default_rng(seed)  # the thread's own
-        self._lottery = np.random.default_rng(seed)  # the event loop's own: a generator is not for two threads
+        self._rng = np.random.default_rng(seed)  # for the thread
+        self._lottery = np.random.default_rng(seed)  # for the event loop: two threads cannot share a generator
         self._queue: queue.Queue[_Asked | None] = queue.Queue(QUEUE_REQUESTS)
         self._is_over = threading.Event()
         self._thread = WorkerThread("llmdeal-shadow", self._run)
 
     def stop(self) -> None:
-        """Take no more requests; what waits is still scored and stored. Does not wait for that."""
+        """Take no more requests. Those that wait are still scored and stored, in the background."""
         self._is_over.set()
 
     async def close(self) -> None:
-        """Stop, and wait until all is stored."""
+        """Stop, and wait until all decisions are stored."""
         self.stop()
         await self._thread.finish()
 
     async def follow(self) -> None:
-        """Watch the thread until it has stopped. The next call starts a thread again that an error ended.
+        """Watch the thread until it has stopped. If an error ended it, the next call starts it again.
 
         Raises:
             RuntimeError: An error ended the thread.
@@ -105,11 +105,11 @@ class Shadow:
         self.directories = directories
 
     def offer(self, call: Call, state: LaneState, constraints: Constraints) -> None:
-        """Take a request that was decided, if it is one of the share and there is room; on the event loop, in some microseconds.
+        """Take a decided request, if it is in the share and there is room. Takes microseconds, on the event loop.
 
         Args:
-            call: The request, and what was decided.
-            state, constraints: What it was decided on.
+            call: The request and the decision on it.
+            state, constraints: State of the lanes, and constraints, that the decision was based on.
         """
         directory = self.directories.get(call.holder.account)
         is_pinned = constraints.pinned_lanes is not None  # then there is nothing to choose between bundles
@@ -203,7 +203,7 @@ class Shadow:
         )
 
     def _store(self, scored: list[ShadowDecision]) -> None:
-        """Store what was scored and, before the first, forget what is old."""
+        """Store decisions; an empty list deletes old ones."""
         try:
             if scored:
                 self._repository.add(scored)

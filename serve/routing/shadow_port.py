@@ -1,4 +1,4 @@
-"""What the routing knows of a shadow."""
+"""What the routing needs of a shadow."""
 
 from typing import Protocol
 
@@ -8,8 +8,8 @@ from serve.routing.call import Call
 
 
 class ShadowPort(Protocol):
-    """Takes decided requests, without making them wait."""
+    """Takes decided requests, and never makes them wait."""
 
     def offer(self, call: Call, state: LaneState, constraints: Constraints) -> None:
-        """Take a request, with what it was decided on, or drop it."""
+        """Take or drop a request, with the state and the constraints that it was decided on."""
         ...

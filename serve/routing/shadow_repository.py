@@ -1,4 +1,4 @@
-"""What shadows would have done, in one database."""
+"""Stores the decisions of shadows, and compares them with those of the champion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ class ShadowDecision:
     """What a shadow would have done with one request.
 
     Args:
-        request_id: As in the log.
-        router_version: Of the shadow.
-        at: When the request came.
-        champion_version: Of the bundle that decided.
-        champion_lane_id: What it chose.
-        lane_id: What the shadow would have chosen.
-        champion_quality, champion_cost_usd: What the bundle that decided expected of its choice.
-        quality, cost_usd: What the shadow expected of its own.
-        quality_of_champions_lane: What the shadow expected of the other's choice.
+        request_id: Id of the request, as in the log.
+        router_version: Version of the shadow.
+        at: Time of the request's arrival.
+        champion_version: Version of the bundle that decided.
+        champion_lane_id: Lane that this bundle chose.
+        lane_id: Lane that the shadow would have chosen.
+        champion_quality, champion_cost_usd: Expectation of the deciding bundle for its lane.
+        quality, cost_usd: Expectation of the shadow for its own lane.
+        quality_of_champions_lane: Expectation of the shadow for the lane that was chosen.
         decision_us: Processor time of the shadow's prediction and decision, microseconds.
     """
 
@@ -51,16 +51,17 @@ class ShadowDecision:
 
 @dataclass(frozen=True, slots=True)
 class ShadowSummary:
-    """A shadow beside the bundle that decided, over all requests on which it was asked.
+    """A shadow compared with the bundle that decided, over all requests that the shadow was asked about.
 
     Args:
-        champion_version: The bundle that decided.
-        n_requests: How many.
-        agreement: Share on which both chose the same lane, 0..1.
-        champion_quality, champion_cost_usd: Means of what the bundle that decided expected of its choices.
-        quality, cost_usd: Means of what the shadow expected of its own.
-        quality_of_champions_lane: Mean of what the shadow expected of the other's choices.
-        decision_us, slow_decision_us: Processor time of one decision of the shadow: mean, and 95 of 100 are quicker; microseconds.
+        champion_version: Version of the bundle that decided.
+        n_requests: Number of requests.
+        agreement: Share of requests for which both chose the same lane, 0..1.
+        champion_quality, champion_cost_usd: Mean expectations of the deciding bundle for its lanes.
+        quality, cost_usd: Mean expectations of the shadow for its own lanes.
+        quality_of_champions_lane: Mean expectation of the shadow for the lanes that were chosen.
+        decision_us, slow_decision_us: Processor time of one decision of the shadow, mean and 95th percentile,
+            microseconds.
     """
 
     champion_version: str
@@ -79,7 +80,7 @@ class ShadowRepository:
     """Keeps and sums up decisions. Every method is one transaction.
 
     Args:
-        engine: SQLite or PostgreSQL.
+        engine: Engine of SQLite or PostgreSQL.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -93,13 +94,13 @@ class ShadowRepository:
             self._insert.execute(connection, [_values_of(decision) for decision in decisions])
 
     def forget(self, now: datetime, days: int) -> None:
-        """Delete what is older than so many days."""
+        """Delete decisions that are older than this many days."""
         before_us = to_microseconds(now - timedelta(days=days))
         with self._writing.begin() as connection:
             connection.execute(delete(SHADOW_DECISION_TABLE).where(_SHADOW.at_us < before_us))
 
     def summaries(self, router_version: str) -> list[ShadowSummary]:
-        """Return how a shadow compares with each bundle that decided beside it, the most requests first."""
+        """Return the comparison of a shadow with each bundle that decided, the one with the most requests first."""
         n = func.count().label("n")
         means = [
             func.avg(_SHADOW[name]).label(name)

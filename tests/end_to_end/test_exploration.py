@@ -57,7 +57,7 @@ def this_month(gateway: GatewayThread) -> ExplorationMonth:
     """Return the month once the worker has told what it spent."""
     explorer = gateway.resources.explorer
     assert explorer is not None
-    asyncio.run_coroutine_threadsafe(explorer.purse.look(), gateway._loop).result(10)
+    asyncio.run_coroutine_threadsafe(explorer.budget.look(), gateway._loop).result(10)
     return ExplorationRepository(gateway.resources.engine).month(f"{datetime.now(UTC):%Y-%m}")
 
 

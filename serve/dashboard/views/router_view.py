@@ -90,10 +90,10 @@ class ExplorationView:
 
 def exploration_view(explorer: Explorer | None) -> ExplorationView | None:
     """Return the exploration of this month; None: exploration is off, or its budget was not read yet."""
-    if explorer is None or explorer.purse.month is None:
+    if explorer is None or explorer.budget.month is None:
         return None
-    month = explorer.purse.month
-    return ExplorationView(explorer.terms.share, month.n_explored, month.spent_nusd, explorer.purse.ceiling_nusd)
+    month = explorer.budget.month
+    return ExplorationView(explorer.terms.share, month.n_explored, month.spent_nusd, explorer.budget.ceiling_nusd)
 
 
 def reliability_of(predicted: Sequence[float], observed: Sequence[float], fewest: int = 10) -> Reliability | None:

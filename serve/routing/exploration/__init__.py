@@ -1,1 +1,1 @@
-"""Exploration with a price: how much of a month's ceiling this worker may give up, and what was."""
+"""Exploration with a price: how much of a month's ceiling this worker may spend, and how much it spent."""

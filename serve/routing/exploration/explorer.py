@@ -1,4 +1,4 @@
-"""Puts exploration around the policy of a request, and counts what it gives up."""
+"""Puts exploration around the policy of a request, and counts what it costs."""
 
 import math
 
@@ -7,31 +7,31 @@ from router.policies.base import Policy
 from router.policies.exploring import ExplorationTerms, Exploring
 from router.price_table import NUSD_PER_USD
 from serve.metrics import Metrics
-from serve.routing.exploration.exploration_purse import ExplorationPurse
+from serve.routing.exploration.exploration_budget import ExplorationBudget
 
 
 class Explorer:
-    """Explores within the ceiling. On the hot path.
+    """Explores within the budget. It is on the hot path.
 
     Args:
-        terms: How far exploration may go.
-        purse: What may still be given up.
-        metrics: What is counted.
+        terms: Limits of exploration.
+        budget: Budget that explored requests are paid from.
+        metrics: Counters of explored requests.
     """
 
-    def __init__(self, terms: ExplorationTerms, purse: ExplorationPurse, metrics: Metrics) -> None:
+    def __init__(self, terms: ExplorationTerms, budget: ExplorationBudget, metrics: Metrics) -> None:
         self.terms = terms
-        self.purse = purse
+        self.budget = budget
         self._metrics = metrics
 
     def around(self, policy: Policy) -> Policy:
-        """Return the policy with exploration around it; itself where nothing is left to be given up."""
-        left_nusd = self.purse.left_nusd()
+        """Return the policy with exploration around it, or the policy itself when the budget is spent."""
+        left_nusd = self.budget.left_nusd()
         return Exploring(policy, self.terms, left_nusd) if left_nusd else policy
 
     def note(self, decision: Decision) -> None:
-        """Count an explored decision; to be called before anything else is decided."""
+        """Count an explored decision. Call it before the next decision is taken."""
         assert decision.exploration_prices_usd is not None, "it was explored"
         price_usd = float(decision.exploration_prices_usd[decision.order[0]])
-        self.purse.spend(math.ceil(price_usd * NUSD_PER_USD))
+        self.budget.spend(math.ceil(price_usd * NUSD_PER_USD))
         self._metrics.note_explored(price_usd)

@@ -1,4 +1,4 @@
-"""What exploration gave up in a month, over all workers of one database; every method is one transaction."""
+"""What exploration cost in each month, over all workers of one database. Every method is one transaction."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ class ExplorationMonth:
     """One month of exploration.
 
     Args:
-        period: `2026-11`.
-        taken_nusd: What workers have taken of the ceiling, spent or not, 10^-9 USD.
-        spent_nusd: What explored requests were expected to give up, as far as workers have told, 10^-9 USD.
-        n_explored: How many requests that were.
+        period: Name of the month, such as `2026-11`.
+        taken_nusd: Part of the ceiling that workers have taken, spent or not, 10^-9 USD.
+        spent_nusd: Expected price of the explored requests that workers have reported, 10^-9 USD.
+        n_explored: Number of these requests.
     """
 
     period: str
@@ -31,12 +31,12 @@ class ExplorationMonth:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a worker has to tell of a month since it last did.
+    """What a worker reports of a month since its last report.
 
     Args:
-        spent_nusd: What explored requests were expected to give up.
-        n_explored: How many these were.
-        returned_nusd: What it took and gives back.
+        spent_nusd: Expected price of the explored requests, 10^-9 USD.
+        n_explored: Number of these requests.
+        returned_nusd: Part of its slice that the worker gives back, 10^-9 USD.
     """
 
     spent_nusd: Nusd = 0
@@ -45,10 +45,10 @@ class Tally:
 
 
 class ExplorationRepository:
-    """The one place where the months of exploration change.
+    """Reads and changes the months of exploration; nothing else changes them.
 
     Args:
-        engine: SQLite or PostgreSQL.
+        engine: Engine of SQLite or PostgreSQL.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -56,9 +56,9 @@ class ExplorationRepository:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     def exchange(self, period: str, tally: Tally, wanted_nusd: Nusd, ceiling_nusd: Nusd) -> Nusd:
-        """Enter what a worker tells and hand it a slice of the ceiling; return how much: `wanted_nusd`, or what is left where that is less.
+        """Add a worker's report, and return its new slice of the ceiling: `wanted_nusd`, or the rest if that is less.
 
-        What is handed out counts as taken at once: a worker that is killed takes its slice with it.
+        The amount counts as taken at once: the slice of a worker that is killed is lost.
         """
         first = {"period": period, "taken_nusd": 0, "spent_nusd": 0, "n_explored": 0}
         with self._engine.begin() as connection:
@@ -78,7 +78,7 @@ class ExplorationRepository:
         return given
 
     def month(self, period: str) -> ExplorationMonth:
-        """Return a month, all zero where nothing was explored yet."""
+        """Return a month; it is all zero when nothing was explored yet."""
         with self._engine.connect() as connection:
             row = connection.execute(select(EXPLORATION_TABLE).where(_MONTH.period == period)).first()
         return ExplorationMonth(period, 0, 0, 0) if row is None else ExplorationMonth(*row)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine
 
-from serve.routing.exploration.exploration_purse import ExplorationPurse
+from serve.routing.exploration.exploration_budget import ExplorationBudget
 from serve.routing.exploration.repository import ExplorationMonth, ExplorationRepository
 from serve.storage.database import open_database
 
@@ -43,19 +43,19 @@ def repository(engine: Engine) -> ExplorationRepository:
     return ExplorationRepository(engine)
 
 
-def purse(repository: ExplorationRepository, clock: SetClock, zone: str = "UTC") -> ExplorationPurse:
-    return ExplorationPurse(repository, CEILING, ZoneInfo(zone), clock)
+def budget(repository: ExplorationRepository, clock: SetClock, zone: str = "UTC") -> ExplorationBudget:
+    return ExplorationBudget(repository, CEILING, ZoneInfo(zone), clock)
 
 
 def test_nothing_may_be_spent_before_a_slice_is_there(repository: ExplorationRepository) -> None:
-    mine = purse(repository, SetClock())
+    mine = budget(repository, SetClock())
     assert mine.left_nusd() == 0
     asyncio.run(mine.look())
     assert mine.left_nusd() == SLICE
 
 
 def test_what_was_spent_is_told_and_the_slice_is_filled_up_when_it_runs_low(repository: ExplorationRepository) -> None:
-    mine = purse(repository, SetClock())
+    mine = budget(repository, SetClock())
     asyncio.run(mine.look())
     mine.spend(30)
     asyncio.run(mine.look())
@@ -66,7 +66,7 @@ def test_what_was_spent_is_told_and_the_slice_is_filled_up_when_it_runs_low(repo
 
 
 def test_what_is_left_goes_back_at_the_end(repository: ExplorationRepository) -> None:
-    mine = purse(repository, SetClock())
+    mine = budget(repository, SetClock())
     asyncio.run(mine.look())
     mine.spend(30)
     asyncio.run(mine.close())
@@ -77,7 +77,7 @@ def test_what_is_left_goes_back_at_the_end(repository: ExplorationRepository) ->
 def test_many_workers_and_those_that_are_killed_stay_below_the_ceiling(repository: ExplorationRepository) -> None:
     clock, spent = SetClock(), 0
     for number in range(60):
-        worker = purse(repository, clock)
+        worker = budget(repository, clock)
         asyncio.run(worker.look())
         while worker.left_nusd() >= 7 and number % 3:
             worker.spend(7)
@@ -85,14 +85,14 @@ def test_many_workers_and_those_that_are_killed_stay_below_the_ceiling(repositor
         if number % 2:  # the others are killed
             asyncio.run(worker.close())
         assert spent <= repository.month("2026-11").taken_nusd <= CEILING
-    assert purse(repository, clock).left_nusd() == 0
+    assert budget(repository, clock).left_nusd() == 0
 
 
 def test_a_new_month_begins_where_the_operator_lives_and_needs_a_slice_of_its_own(
     repository: ExplorationRepository,
 ) -> None:
     clock = SetClock()
-    mine = purse(repository, clock, "Europe/Berlin")
+    mine = budget(repository, clock, "Europe/Berlin")
     asyncio.run(mine.look())
     mine.spend(10)
     clock.instant = datetime(2026, 11, 30, 23, 0, tzinfo=UTC)
@@ -106,7 +106,7 @@ def test_a_new_month_begins_where_the_operator_lives_and_needs_a_slice_of_its_ow
 def test_a_database_that_is_away_hands_out_nothing_and_is_told_later(
     repository: ExplorationRepository, engine: Engine
 ) -> None:
-    mine = purse(repository, SetClock())
+    mine = budget(repository, SetClock())
     asyncio.run(mine.look())
     mine.spend(SLICE - 10)
     with engine.begin() as connection:

@@ -1,4 +1,7 @@
-"""What this worker may still give up for exploration: a slice of the month's ceiling, taken in the background, spent without waiting."""
+"""The exploration budget of one worker: a slice of the month's ceiling.
+
+The worker takes a slice from the database in the background, and spends from it without waiting.
+"""
 
 import asyncio
 import logging
@@ -13,18 +16,18 @@ from serve.routing.exploration.repository import ExplorationMonth, ExplorationRe
 
 _log = logging.getLogger("llmdeal.exploration")
 _LOOK_S = 1.0
-# So much of the ceiling is taken at a time; it is also the dearest that one exploration can be.
 _SLICES = 20
+"""The worker takes one of this many parts of the ceiling at a time. One exploration cannot cost more than that part."""
 
 
-class ExplorationPurse:
-    """Keeps the ceiling of one worker; all workers of a database together never go above it.
+class ExplorationBudget:
+    """What one worker may spend; all workers of a database together never go above the ceiling.
 
     Args:
-        repository: The months.
-        ceiling_nusd: Of a calendar month, 10^-9 USD.
-        time_zone: Whose months.
-        clock: Time.
+        repository: Months of exploration in the database.
+        ceiling_nusd: Ceiling of a calendar month, 10^-9 USD.
+        time_zone: Time zone that the months follow.
+        clock: Present time.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class ExplorationPurse:
     ) -> None:
         self.ceiling_nusd = ceiling_nusd
         self.month: ExplorationMonth | None = None
-        """As all workers together had it at the last look."""
+        """The month over all workers, as the database had it at the last look."""
         self._repository = repository
         self._zone = time_zone
         self._clock = clock
@@ -44,21 +47,26 @@ class ExplorationPurse:
         self._looking: asyncio.Task[None] | None = None
 
     def left_nusd(self) -> Nusd:
-        """Return what may be spent at this moment, 10^-9 USD; nothing before the first look, and in a month that was not looked at yet."""
+        """Return what may be spent now, 10^-9 USD: 0 before the first look at the database in this month."""
         if not self._left_nusd or self._period is None or self._clock.now() >= self._period.ends_at:
             return 0
         return self._left_nusd
 
     def spend(self, amount_nusd: Nusd) -> None:
-        """Count an explored request; `amount_nusd` is at most what `left_nusd` returned before, with nothing awaited in between."""
+        """Count an explored request.
+
+        Args:
+            amount_nusd: Price of the exploration, at most what `left_nusd` returned. Nothing may be awaited in between.
+        """
         self._left_nusd -= amount_nusd
         self._spent_nusd += amount_nusd
         self._n_explored += 1
 
     async def look(self) -> None:
-        """Tell what was spent, and take a slice where what is left runs low; a database that is away is asked again next time.
+        """Report what was spent, and take a slice when little is left.
 
-        What could not be told for sure counts as spent.
+        A database that is away is asked again at the next look. A slice that was handed out counts as
+        spent when the answer of the database was lost.
         """
         now = self._clock.now()
         if self._period is not None and now >= self._period.ends_at:
@@ -70,7 +78,7 @@ class ExplorationPurse:
         self._left_nusd += await self._exchange(self._period, self._slice_nusd - self._left_nusd if runs_low else 0)
 
     async def follow(self) -> None:
-        """Look again and again."""
+        """Look every second, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_S)
             # Shielded: a look that is cancelled half-way would lose what the database has handed out.
@@ -78,7 +86,7 @@ class ExplorationPurse:
             await asyncio.shield(self._looking)
 
     async def close(self) -> None:
-        """Give back what was not spent."""
+        """Report what was spent, and give back the rest."""
         if self._looking is not None:
             await asyncio.wait([self._looking])  # its error was raised where it was awaited first
         if self._period is not None:
@@ -99,7 +107,7 @@ class ExplorationPurse:
             self._n_explored += tally.n_explored
             if not isinstance(error, SQLAlchemyError):
                 raise
-            _log.error("the ceiling of exploration cannot be looked at: %s", type(error).__name__)
+            _log.error("the exploration budget cannot be read: %s", type(error).__name__)
             return 0
         return given
 
