@@ -1,4 +1,4 @@
-"""The decision, pure: what a request looks like, which lanes may answer it, how good and how dear each would be, which one wins.
+"""The decision: which lane answers a request, by the expected quality, cost and latency of each lane that may.
 
-Nothing in here reads the network, a database, the clock, the environment or global randomness; callers pass those in.
+This package is pure. It reads no network, database, clock, environment or global random state; callers pass those in.
 """

@@ -1,8 +1,9 @@
-"""What a model's price and family say of its ability, before it has answered anything.
+"""Estimates a model's ability from its price and family, before it has answered anything.
 
-    ability = intercept + slope * log(USD per million output tokens) + what its family's trained models are above or below that
+    ability = intercept + slope * log(USD per million output tokens) + surplus of its family
 
-fitted to the trained models at the prices they had then. Dearer models are better, on average, and some makers give more for the money.
+The line is fitted to the trained models, at the prices that they had then. More expensive models are better on average,
+and some families are better than their price says: that is their surplus.
 """
 
 import re
@@ -18,19 +19,19 @@ import numpy as np
 
 _LINE_PRECISION = 0.1
 _FAMILY_PRIOR_MODELS = 2.0
-"""A family's surplus is drawn towards none, which counts like so many models."""
+"""A family's surplus is drawn towards 0, with the weight of this many models."""
 _FEWEST_MODELS = 8
 _FAMILY = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
 class AbilityPrior:
-    """See the module's text.
+    """The fitted line and the surpluses; the module's text has the formula.
 
     Args:
-        intercept, slope: Of the line.
+        intercept, slope: Coefficients of the line.
         families: Family -> surplus.
-        std: Of the error on models that were left out.
+        std: Standard deviation of the error on models that were left out of the fit.
     """
 
     intercept: float
@@ -40,17 +41,17 @@ class AbilityPrior:
 
     @classmethod
     def fit(cls, names: Sequence[str], abilities: Sequence[float], output_usd_per_mtok: Sequence[float]) -> Self | None:
-        """Fit to the trained models whose price is known; None where there are fewer than eight.
+        """Fit to the trained models with a known price, or return None when there are fewer than eight.
 
         Args:
-            names: Of the models.
-            abilities: Of the same, log odds.
-            output_usd_per_mtok: Of the same; NaN: unknown.
+            names: Names of the models.
+            abilities: Abilities of the models, log odds.
+            output_usd_per_mtok: Prices of the models; NaN: unknown.
         """
-        known = [place for place, price in enumerate(output_usd_per_mtok) if not isnan(price) and price > 0]
-        if len(known) < _FEWEST_MODELS:
+        priced = [place for place, price in enumerate(output_usd_per_mtok) if not isnan(price) and price > 0]
+        if len(priced) < _FEWEST_MODELS:
             return None
-        rows = [(family_of(names[place]), log(output_usd_per_mtok[place]), float(abilities[place])) for place in known]
+        rows = [(family_of(names[place]), log(output_usd_per_mtok[place]), float(abilities[place])) for place in priced]
         errors = []
         for place, (family, price, ability) in enumerate(rows):
             without = rows[:place] + rows[place + 1 :]
@@ -58,19 +59,19 @@ class AbilityPrior:
         return cls(*_fit(rows), float(np.sqrt(np.mean(np.square(errors)))))
 
     def of(self, name: str, output_usd_per_mtok: float) -> float:
-        """Return the ability to expect of a model.
+        """Return the expected ability of a model.
 
         Args:
-            name: With or without its vendor.
-            output_usd_per_mtok: Above 0.
+            name: Name of the model, with or without its vendor.
+            output_usd_per_mtok: Price of the model, above 0.
         """
         return _expected(self.intercept, self.slope, self.families, family_of(name), log(output_usd_per_mtok))
 
 
 def family_of(name: str) -> str:
     """Return the first word of a model's bare name: `llama` of `meta-llama/llama-4-scout`."""
-    found = _FAMILY.match(name.rpartition("/")[2].lower())
-    return found[0] if found else ""
+    word = _FAMILY.match(name.rpartition("/")[2].lower())
+    return word[0] if word else ""
 
 
 _Row = tuple[str, float, float]
@@ -84,8 +85,8 @@ def _fit(rows: Sequence[_Row]) -> tuple[float, float, Mapping[str, float]]:
     for family, price, ability in rows:
         surplus[family].append(ability - intercept - slope * price)
     families = {
-        family: fmean(found) * len(found) / (len(found) + _FAMILY_PRIOR_MODELS)
-        for family, found in sorted(surplus.items())
+        family: fmean(values) * len(values) / (len(values) + _FAMILY_PRIOR_MODELS)
+        for family, values in sorted(surplus.items())
     }
     return float(intercept), float(slope), MappingProxyType(families)
 

@@ -1,12 +1,14 @@
-"""What an account's own answers say beyond the bundle: a shift of each lane's log odds of a good answer, for that account's prompts.
+"""Corrects a bundle for one account: shifts each lane's log odds of a good answer, for that account's prompts.
 
     P(good) = sigmoid(logit(believed) + own . (1, components of the prompt))
 
-The components are the first principal directions of the trained models' logits over the bundle's reference prompts, as in
-`router.placement`: how hard a prompt is, and for whom. `own` are a lane's coefficients in the account: what all its lanes share and what is
-the lane's own, both drawn towards nothing, so that an account about which little is known is served as the bundle says.
+The components are the first principal directions of the trained models' logits over the bundle's reference prompts, as
+in `router.placement`: how hard a prompt is, and for which models. `own` are a lane's coefficients in the account: the
+sum of a part that all its lanes share and a part of the lane. Both are drawn towards 0, so that an account with few
+judged answers is served as the bundle says.
 
-`training.account_correction` fits the coefficients and writes the file; `serve` reads it and applies it to that account alone.
+`training.account_correction` fits the coefficients and writes the file; `serve` reads it and applies it to that account
+alone.
 """
 
 import hashlib
@@ -30,19 +32,20 @@ from router.reference_answers import ReferenceAnswers
 ACCOUNT_CORRECTIONS_FILE: Final = "account_corrections.npz"
 N_COMPONENTS: Final = 4
 MAX_SHIFT: Final = 3.0
-"""Of the log odds; an account's prompts may lie far from all that it was fitted to."""
+"""Largest shift of log odds: an account's prompts may be unlike those that the correction was fitted to."""
 _FARTHEST: Final = 3.0
-"""Components count as no larger, in standard deviations over the reference prompts."""
+"""Larger components count as this, in standard deviations over the reference prompts."""
 _FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PromptSpace:
-    """Where prompts lie, by what the `m` trained models are believed to make of them.
+    """The space of prompts, by the expected quality of the `m` trained models' answers to them.
 
     Args:
-        centre: Shape (m,), the models' mean logits over the reference prompts.
-        directions: Shape (m, k); components = (logits - centre) @ directions, each of variance 1 over the reference prompts.
+        centre: Mean logits of the models over the reference prompts, shape (m,).
+        directions: Principal directions, shape (m, k); components = (logits - centre) @ directions, each of variance 1
+            over the reference prompts.
     """
 
     centre: Floats
@@ -67,16 +70,20 @@ class PromptSpace:
         return cls(centre, largest * signs / np.sqrt(np.maximum(variances[::-1][:k], 1e-9)))
 
     def design(self, quality: Float32s) -> Floats:
-        """Return (1, components) of prompts, shape (..., k + 1), from the trained models' P(good answer), shape (..., m)."""
+        """Return (1, components) of prompts, shape (..., k + 1).
+
+        Args:
+            quality: P(good answer) of the trained models, shape (..., m).
+        """
         components = ((logit(quality) - self.centre) @ self.directions).clip(-_FARTHEST, _FARTHEST)
         return np.concatenate([np.ones((*components.shape[:-1], 1)), components], axis=-1)
 
     def shifts(self, quality: Float32s, coefficients: Floats) -> Floats:
-        """Return the shifts of log odds (n, n_lanes) of prompts of which the trained models' P(good answer) is (n, m).
+        """Return the shifts of log odds of prompts, shape (n, n_lanes).
 
         Args:
-            quality: Shape (n, m).
-            coefficients: Shape (n_lanes, k + 1), of one account.
+            quality: P(good answer) of the trained models, shape (n, m).
+            coefficients: Coefficients of the lanes in one account, shape (n_lanes, k + 1).
         """
         return np.asarray((self.design(quality) @ coefficients.T).clip(-MAX_SHIFT, MAX_SHIFT), np.float64)
 
@@ -86,9 +93,9 @@ class AccountCorrection:
     """One account's coefficients.
 
     Args:
-        shared: Shape (k + 1,), of all its lanes, those never judged included.
-        own: Lane id, or name of a trained model -> shape (k + 1,), what is added to `shared` there.
-        n_answers: How many judged answers it rests on.
+        shared: Coefficients that all its lanes share, also those never judged, shape (k + 1,).
+        own: Lane id, or name of a trained model -> coefficients that are added to `shared`, shape (k + 1,).
+        n_answers: Number of judged answers that the correction was fitted to.
     """
 
     shared: Floats
@@ -100,7 +107,11 @@ class AccountCorrection:
         return self.of_names([(lane.lane_id, lane.trained_name) for lane in table.lanes])
 
     def of_names(self, lanes: Sequence[tuple[str, str | None]]) -> Floats:
-        """Return the coefficients of lanes, shape (n_lanes, k + 1), each given as its id and the trained model behind it; None: no trained one."""
+        """Return the coefficients of lanes, shape (n_lanes, k + 1).
+
+        Args:
+            lanes: Id of each lane, and the name of its trained model; None: its model was not trained on.
+        """
         nothing = np.zeros_like(self.shared)
         rows = [self.own.get(lane_id, self.own.get(trained_name or "", nothing)) for lane_id, trained_name in lanes]
         return self.shared + np.array(rows).reshape(len(rows), len(self.shared))
@@ -111,9 +122,9 @@ class AccountCorrections:
     """The accounts that have a correction, for one bundle.
 
     Args:
-        bundle_version: Of the bundle that they correct; of no use to another.
-        space: Of that bundle's prompts.
-        by_account: Name of an account as `hashed` writes it -> its correction.
+        bundle_version: Version of the only bundle that they can correct.
+        space: Space of that bundle's prompts.
+        by_account: Account, as `hashed` writes it -> its correction.
     """
 
     bundle_version: str
@@ -154,18 +165,18 @@ class AccountCorrections:
         """Read a file.
 
         Raises:
-            BundleError: It cannot be read or is not of the documented form.
+            BundleError: The file cannot be read, or is not of the documented form.
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 if int(stored["format"]) != _FORMAT:
                     raise ValueError(f"format {int(stored['format'])}, this program reads {_FORMAT}")
-                found = cls._of_arrays({name: stored[name] for name in stored.files})
+                corrections = cls._of_arrays({name: stored[name] for name in stored.files})
         except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error) as problem:
             raise BundleError(
                 f"{path}: cannot be read ({problem}): write it again with 'llmdeal accounts-learn'"
             ) from None
-        return found
+        return corrections
 
     @classmethod
     def _of_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
@@ -195,11 +206,11 @@ class AccountCorrections:
 
 
 class LaneCoefficients:
-    """An account's correction, laid out for its lanes; on the hot path.
+    """An account's correction in the order of its lanes. It is on the hot path.
 
     Args:
-        space: Of the prompts.
-        coefficients: Shape (n_lanes, k + 1).
+        space: Space of the prompts.
+        coefficients: Coefficients of the lanes, shape (n_lanes, k + 1).
     """
 
     __slots__ = ("_centre", "_directions", "_offsets", "_slopes", "coefficients")
@@ -211,9 +222,12 @@ class LaneCoefficients:
         self._offsets, self._slopes = coefficients[:, 0].copy(), np.ascontiguousarray(coefficients[:, 1:])
 
     def shift(self, quality: Float32s) -> Floats:
-        """Return the shift of the lanes' log odds, shape (n_lanes,), for one prompt, from the trained models' P(good answer), shape (m,).
+        """Return the shift of the lanes' log odds for one prompt, shape (n_lanes,).
 
-        The same as `coefficients @ space.design(quality)` with the result bounded, in half the time.
+        It equals `coefficients @ space.design(quality)` within the bounds, in half the time.
+
+        Args:
+            quality: P(good answer) of the trained models, shape (m,).
         """
         chance = np.minimum(np.maximum(quality, LEAST_CHANCE), 1 - LEAST_CHANCE)
         components = self._directions @ np.log(chance / (1 - chance)) - self._centre
@@ -223,15 +237,15 @@ class LaneCoefficients:
 
 
 def hashed(account: str, bundle_version: str) -> str:
-    """Return how an account's name is written in a file: not in plain words, for bundles travel further than account lists."""
+    """Return an account's name as files hold it: hashed, because bundles travel further than lists of accounts."""
     return hashlib.blake2b(account.encode(), digest_size=12, key=bundle_version.encode()[:64]).hexdigest()
 
 
 def read_all(paths: Sequence[Path]) -> AccountCorrections | None:
-    """Return the first of these files that exists; None: there is none.
+    """Read the first of these files that exists; return None when there is none.
 
     Raises:
-        BundleError: It cannot be read.
+        BundleError: The file cannot be read.
     """
-    found = next((path for path in paths if path.is_file()), None)
-    return None if found is None else AccountCorrections.read(found)
+    first = next((path for path in paths if path.is_file()), None)
+    return None if first is None else AccountCorrections.read(first)

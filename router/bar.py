@@ -1,11 +1,14 @@
-"""The relative bar: the cheapest rule by which the lanes together still keep a share of the best one's quality.
+"""The relative bar: the cheapest rule by which the lanes together still keep a share of the best lane's quality.
 
-No single request can keep "95% of the best": some answers are worse and others better. What can be kept is the mean, so the bar is
-solved once for a set of lanes, their prices and the bundle's reference answers, and each request is then routed at the willingness to pay that
-came out. The smaller that is, the cheaper the routing and the lower its quality; it is lowered step by step for as long as the share is kept
-with confidence, each step being tested before the next is looked at, so that many steps need no correction (fixed-sequence testing; Angelopoulos,
-Bates, Candes, Jordan and Lei 2021, "Learn then Test: Calibrating predictive algorithms to achieve risk control"). Where no step can be
-trusted to, or only one that is dearer than it, one lane answers everything: the best.
+No single request can keep "95% of the best": some answers are worse and others better. What can be kept is the mean. So
+the bar is solved once for a set of lanes, their prices and the bundle's reference answers. Each request is then routed
+at the willingness to pay that came out.
+
+The smaller the willingness to pay, the cheaper the routing and the lower its quality. It is lowered step by step for as
+long as the share is kept with confidence. Each step is tested before the next one is looked at, so many steps need no
+correction (fixed-sequence testing; Angelopoulos, Bates, Candes, Jordan and Lei 2021, "Learn then Test: Calibrating
+predictive algorithms to achieve risk control"). If no step keeps the share with confidence, or if the best lane alone
+is cheaper than the steps that do, the best lane answers everything.
 """
 
 from collections.abc import Callable
@@ -23,14 +26,15 @@ from router.reference_answers import ReferenceAnswers
 
 CONFIDENCE = 0.9
 HORIZON_REQUESTS = 500
-"""The bar is kept over so many requests, their own luck included, not merely in the long run."""
+"""The bar is kept over this many requests, including the chance in their own answers, not only in the long run."""
 QUALITY_ALONE_USD = 1e6
 """A willingness to pay at which cost only breaks ties."""
 LADDER_USD: Floats = np.concatenate([[QUALITY_ALONE_USD], np.logspace(2, -7, 91)])
 """The steps, from quality alone to cost alone."""
-_NORMAL_QUANTILE = 1.2816  # of CONFIDENCE
+_NORMAL_QUANTILE = 1.2816
+"""Quantile of the normal distribution at `CONFIDENCE`."""
 _GRADED_SHARE = 0.5
-"""A source counts when at least this share of the lanes was graded on it."""
+"""A source of prompts counts when at least this share of the lanes' answers to it was graded."""
 _FEWEST_PROMPTS = 100
 _CACHED_SETS = 256
 _PREPARED_SETS = 32
@@ -39,11 +43,11 @@ _SHARE_DIGITS = 3
 
 @dataclass(frozen=True, slots=True)
 class BarRule:
-    """How requests are routed so that a share of the best lane's quality is kept.
+    """A rule that routes requests so that a share of the best lane's quality is kept.
 
     Args:
-        willingness_to_pay_usd: What a good answer counts as worth when quality is weighed against cost, USD.
-        lane: Row of the one lane that answers everything, where weighing would not keep the share; None: weigh.
+        willingness_to_pay_usd: Worth of a good answer when quality is weighed against cost, USD.
+        lane: Row of the one lane that answers everything, when weighing would not keep the share; None: weigh.
     """
 
     willingness_to_pay_usd: float
@@ -57,11 +61,11 @@ class BarRule:
 
 
 class Bar:
-    """Solves relative bars for a table of lanes; each set of eligible lanes once.
+    """Solves relative bars for a table of lanes, once for each set of eligible lanes.
 
     Args:
         table: The lanes.
-        read_reference: Reads the bundle's reference answers; called when the first bar is asked for, as most callers never do.
+        read_reference: Function that reads the bundle's reference answers; called when the first bar is solved.
     """
 
     def __init__(self, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]) -> None:
@@ -69,13 +73,14 @@ class Bar:
         self._rules: dict[tuple[bytes, float], BarRule] = {}
 
     def rule(self, is_eligible: Mask, share: float) -> BarRule:
-        """Return the cheapest rule by which these lanes keep `share` of the best one's mean score; its lane is a row of the whole table.
+        """Return the cheapest rule by which these lanes keep `share` of the best lane's mean score.
 
-        Over `HORIZON_REQUESTS` prompts like the reference ones, with confidence `CONFIDENCE`; where they cannot, as much as they can.
+        The rule keeps it over `HORIZON_REQUESTS` prompts like the reference prompts, with confidence `CONFIDENCE`. When
+        no rule does, the one that comes closest is returned. The rule's lane is a row of the whole table.
 
         Args:
-            is_eligible: Shape (n_lanes,), at least one.
-            share: 0..1; three digits count.
+            is_eligible: Lanes that may answer, at least one, shape (n_lanes,).
+            share: Share to keep, 0..1; three digits count.
         """
         asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
         rule = self._rules.get(asked)
@@ -87,20 +92,20 @@ class Bar:
         return rule
 
     def prepare_like(self, former: "Bar") -> None:
-        """Solve what another bar of the same rows was asked for most recently, so that no request waits for it here."""
+        """Solve the latest bars of another `Bar` with the same rows, so that no request has to wait for them here."""
         for asked in list(former._rules)[-_PREPARED_SETS:]:
             self._rules[asked] = self._solve(*asked)
 
     def _solve(self, eligible: bytes, share: float) -> BarRule:
         beliefs, lanes = self._beliefs(), np.flatnonzero(np.frombuffer(eligible, np.bool_))
-        groups = telling_groups(beliefs.is_graded[:, lanes], beliefs.source)
+        groups = graded_groups(beliefs.is_graded[:, lanes], beliefs.source)
         quality, cost, score = (values[:, lanes] for values in (beliefs.quality, beliefs.cost_usd, beliefs.score))
         rule = solve_bar(quality, cost, score, groups, share)
         return rule if rule.lane is None else replace(rule, lane=int(lanes[rule.lane]))
 
 
 class LaneReference:
-    """The reference answers as columns of lanes, each (n_prompts, n_lanes); what was not graded is scored as it is believed."""
+    """The reference answers by lane, shape (n_prompts, n_lanes). Ungraded answers score as expected."""
 
     def __init__(self, table: LaneTable, reference: ReferenceAnswers) -> None:
         typical = reference.completion_tokens.mean(axis=1, keepdims=True).astype(np.float64)
@@ -120,23 +125,23 @@ class LaneReference:
         self.source = reference.source
 
 
-def telling_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[Rows]:
-    """Return the rows of each source on which most lanes were graded; where there is none, all rows as one group."""
+def graded_groups(is_graded: Mask, source: npt.NDArray[np.uint16]) -> list[Rows]:
+    """Return the rows of each source on which most lanes were graded; when there is none, all rows as one group."""
     groups = [np.flatnonzero(source == name) for name in np.unique(source)]
-    telling = [rows for rows in groups if len(rows) >= _FEWEST_PROMPTS and is_graded[rows].mean() >= _GRADED_SHARE]
-    return telling or [np.arange(len(source))]
+    graded = [rows for rows in groups if len(rows) >= _FEWEST_PROMPTS and is_graded[rows].mean() >= _GRADED_SHARE]
+    return graded or [np.arange(len(source))]
 
 
 def solve_bar(quality: Floats, cost_usd: Floats, score: Floats, groups: list[Rows], share: float) -> BarRule:
     """Return the cheapest rule by which every group keeps `share` of its best lane's mean score.
 
-    That is the last step of `LADDER_USD` up to which all do, or the lane that keeps most by itself, where that one does and is cheaper. Where
-    neither does for sure, the rule that comes closest.
+    That is the last step of `LADDER_USD` up to which every step keeps it, or the best lane alone, if it keeps it and is
+    cheaper. When no rule keeps it with confidence, the rule that comes closest is returned.
 
     Args:
-        quality, cost_usd, score: Shape (n, n_lanes); beliefs and, of the same prompts, grades.
-        groups: Rows; each has to keep the share by itself, as nobody knows which kind the next prompts will be.
-        share: 0..1.
+        quality, cost_usd, score: Beliefs about prompts, and grades of the same prompts, shape (n, n_lanes).
+        groups: Rows of each group; every group has to keep the share, because the next prompts may be of any of them.
+        share: Share to keep, 0..1.
     """
     wanted = [share * score[rows, int(score[rows].mean(axis=0).argmax())] for rows in groups]
 

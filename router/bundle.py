@@ -1,12 +1,14 @@
-"""A bundle on disk: the exported quality model, its tokenizer, a sample of graded answers, and the manifest that vouches for all.
+"""A bundle on disk: the exported quality model, its tokenizer, a sample of graded answers, and a manifest with hashes.
 
-    <name>/model.onnx       the graph        <name>/manifest.json   what it is, of what, and the hashes of the rest
-    <name>/tokenizer.json   its tokenizer    <name>/README.md       the model card, for people
-    <name>/reference_answers.npz             a sample of what it was fitted to, without text; see `router.reference_answers`
-    <name>/account_corrections.npz           corrections for single accounts, where there are any; see `router.account_correction`
-    <name>/recent_shifts.json                where the watch begins, in a bundle that was learned from logs; see `router.recent_shifts`
+    model.onnx                the graph
+    tokenizer.json            the tokenizer of the graph
+    reference_answers.npz     a sample of the graded answers, without text; see `router.reference_answers`
+    manifest.json             the models, the versions and the hashes of the files
+    README.md                 the model card, for people
+    account_corrections.npz   optional: corrections for single accounts; see `router.account_correction`
+    recent_shifts.json        optional: where the watch begins, if it was learned from logs; see `router.recent_shifts`
 
-A bundle that is incomplete, altered or made for other features is refused when it is loaded, never mis-scored.
+Loading refuses a bundle that is incomplete, altered or made for other features.
 """
 
 import hashlib
@@ -30,20 +32,21 @@ REFERENCE_FILE = "reference_answers.npz"
 CARD_FILE = "README.md"
 HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE, REFERENCE_FILE)
 _OPTIONAL_FILES = (ACCOUNT_CORRECTIONS_FILE, RECENT_SHIFTS_FILE)
-_MEND = "export the bundle again or get a whole copy"
+_REMEDY = "export the bundle again or get a whole copy"
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A checked bundle. Its files stay on disk: onnxruntime would keep a second copy of a graph that it is given as bytes.
+    """A checked bundle. Its files stay on disk: onnxruntime would keep a second copy of a graph that it gets as bytes.
 
     Args:
-        folder: Where it was read.
+        folder: Folder of its files.
         version: `<name>+<first digits of the graph's hash>`, as logged with every decision.
         trained_names: Models that the graph predicts, in the order of its outputs.
-        abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the average
-            prompt of its corpus.
-        ability_prior: What price and family say of models that it was not trained on; None: it was trained without prices.
+        abilities: Trained name -> ability, on the scale of the graph's difficulty: the log odds of a good answer to the
+            average prompt of its corpus.
+        ability_prior: Estimate of the abilities of other models, from price and family; None: it was trained without
+            prices.
     """
 
     folder: Path
@@ -66,7 +69,7 @@ class Bundle:
         """Read the sample of graded answers.
 
         Raises:
-            BundleError: It was altered since the bundle was checked.
+            BundleError: The file was altered since the bundle was checked.
         """
         return ReferenceAnswers.read(self.folder / REFERENCE_FILE, len(self.trained_names))
 
@@ -75,25 +78,26 @@ def load_bundle(folder: Path) -> Bundle:
     """Read and check a bundle.
 
     Raises:
-        BundleError: A file is missing or differs from its hash, or the bundle is of another format or feature version.
+        BundleError: A file is missing or differs from its hash, or the format or feature version is another one.
     """
     manifest = read_manifest(folder)
     hashes = {name: _check_hash(folder / name, manifest) for name in HASHED_FILES}
     for name in _OPTIONAL_FILES:
-        if (folder / name).exists() or _is_vouched_for(name, manifest):
+        if (folder / name).exists() or _has_hash(name, manifest):
             _check_hash(folder / name, manifest)
     path = folder / MANIFEST_FILE
     try:
-        names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # a wrong type is caught below
-        abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # likewise
+        names = tuple(str(name) for name in manifest["trained_names"])  # type: ignore[attr-defined]  # caught below
+        abilities = {name: float(manifest["abilities"][name]) for name in names}  # type: ignore[index]  # caught below
         version = version_of(str(manifest["name"]), hashes[GRAPH_FILE])
-        prior = None if manifest["ability_prior"] is None else AbilityPrior(**manifest["ability_prior"])  # type: ignore[arg-type]  # likewise
+        stored = manifest["ability_prior"]
+        prior = None if stored is None else AbilityPrior(**stored)  # type: ignore[arg-type]  # caught below
     except (KeyError, TypeError, ValueError) as problem:
         raise BundleError(
-            f"{path}: trained_names, abilities, ability_prior or name is missing or malformed ({problem!r}): {_MEND}"
+            f"{path}: trained_names, abilities, ability_prior or name is missing or malformed ({problem!r}): {_REMEDY}"
         ) from None
     if not names or len(set(names)) != len(names):
-        raise BundleError(f"{path}: trained_names must be distinct and at least one: {_MEND}")
+        raise BundleError(f"{path}: trained_names must be distinct and at least one: {_REMEDY}")
     return Bundle(folder, version, names, abilities, prior)
 
 
@@ -106,26 +110,27 @@ def read_manifest(folder: Path) -> dict[str, object]:
     """Return the manifest of a bundle of this format and feature version.
 
     Raises:
-        BundleError: It is missing, malformed or of another version.
+        BundleError: The manifest is missing, malformed or of another version.
     """
     path = folder / MANIFEST_FILE
     try:
         manifest = json.loads(path.read_bytes())
     except OSError as problem:
-        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
+        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_REMEDY}") from None
     except ValueError as problem:
-        raise BundleError(f"{path}: is not JSON ({problem}): {_MEND}") from None
+        raise BundleError(f"{path}: is not JSON ({problem}): {_REMEDY}") from None
     if not isinstance(manifest, dict):
-        raise BundleError(f"{path}: is not a JSON object: {_MEND}")
+        raise BundleError(f"{path}: is not a JSON object: {_REMEDY}")
     for key, ours in (("format_version", FORMAT_VERSION), ("features_version", FEATURES_VERSION)):
         if manifest.get(key) != ours:
             raise BundleError(
-                f"{path}: {key} is {manifest.get(key)!r}, this program reads {ours}: train the bundle again with this version"
+                f"{path}: {key} is {manifest.get(key)!r}, this program reads {ours}: "
+                "train the bundle again with this version"
             )
     return manifest
 
 
-def _is_vouched_for(name: str, manifest: Mapping[str, object]) -> bool:
+def _has_hash(name: str, manifest: Mapping[str, object]) -> bool:
     files = manifest.get("files")
     return isinstance(files, Mapping) and name in files
 
@@ -134,12 +139,12 @@ def _check_hash(path: Path, manifest: Mapping[str, object]) -> str:
     files = manifest.get("files")
     wanted = files.get(path.name) if isinstance(files, Mapping) else None
     if not isinstance(wanted, str):
-        raise BundleError(f"{path.parent / MANIFEST_FILE}: has no hash of {path.name}: {_MEND}")
+        raise BundleError(f"{path.parent / MANIFEST_FILE}: has no hash of {path.name}: {_REMEDY}")
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as problem:
-        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
-    if found != wanted:
-        raise BundleError(f"{path}: its sha256 is {found[:12]}…, the manifest says {wanted[:12]}…: {_MEND}")
-    return found
+        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_REMEDY}") from None
+    if digest != wanted:
+        raise BundleError(f"{path}: its sha256 is {digest[:12]}…, the manifest says {wanted[:12]}…: {_REMEDY}")
+    return digest

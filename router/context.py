@@ -1,4 +1,4 @@
-"""What the decision may see of one request: its text, its shape and what the caller demands. Never a raw key or header."""
+"""What the decision sees of one request: its text, its size and the caller's wishes. Never a raw key or header."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class RouteContext:
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """Hard limits of the caller and the operator; a lane that breaks one is excluded, with the constraint's name as the reason.
+    """Hard limits of the caller and the operator. A lane that breaks one is excluded, and the limit is the reason.
 
     Args:
         pinned_lanes: Ids of the only lanes the caller accepts, because it named a model or a lane; None: no pin.
@@ -60,16 +60,16 @@ class Constraints:
         ignored_providers: Never these providers.
         allowed_lanes: Ids of the lanes of the caller's `models` pool; None: all.
         permitted_lanes: Ids of the lanes that the caller's virtual key may use; None: all.
-        readers: Ids of the lanes that can read the thoughts which the conversation carries; None: it carries none that are bound to a place.
-        region: Where inference must run; None: anywhere.
-        denies_training: Exclude lanes that train on data, or may.
-        requires_zero_retention: Exclude lanes that keep data, or may.
+        readers: Ids of the lanes that can read the reasoning which the conversation carries; None: all lanes can.
+        region: Region in which inference must run; None: any.
+        denies_training: Whether to exclude lanes that train on data, or may.
+        requires_zero_retention: Whether to exclude lanes that keep data, or may.
         required_parameters: Names of the request's parameters that the lane must not refuse.
-        max_input_usd_per_mtok: Dearest input rate accepted; None: any.
-        max_output_usd_per_mtok: Dearest output rate accepted; None: any.
-        max_request_usd: Dearest flat price per request accepted; None: any.
-        max_cost_usd: Dearest expected cost of this request; None: any.
-        max_latency_ms: Longest expected time to the whole answer; None: any.
+        max_input_usd_per_mtok: Highest input rate accepted; None: any.
+        max_output_usd_per_mtok: Highest output rate accepted; None: any.
+        max_request_usd: Highest flat price per request accepted; None: any.
+        max_cost_usd: Highest expected cost of this request; None: any.
+        max_latency_ms: Longest expected time to the whole answer, milliseconds; None: any.
     """
 
     pinned_lanes: frozenset[str] | None = None
@@ -94,17 +94,18 @@ NO_CONSTRAINTS = Constraints()
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What the caller would rather have; preferences rank lanes and never exclude one.
+    """Soft wishes of the caller. They rank lanes and never exclude one.
 
     Args:
         quality_bar: Least P(good answer) wanted, 0..1; None: no bar, weigh quality against cost.
         quality_of_best: Share of the best lane's quality that is to be kept on average, 0..1; None: no such bar.
-        willingness_to_pay_usd: What a good answer is worth to the caller, in USD; None: the operator's default.
-        latency_usd_per_s: What a second of waiting costs the caller, in USD.
-        preferred_max_latency_ms: Slower lanes go to a later fallback tier.
-        preferred_min_tokens_per_s: Lanes with slower output go to a later fallback tier.
-        preferred_providers: Ranked first, in this order.
-        lane_order: Lane id -> place in the caller's order of preference; a lane that is not in it comes last. None: no order.
+        willingness_to_pay_usd: Worth of a good answer to the caller, USD; None: the operator's default.
+        latency_usd_per_s: Cost of a second of waiting to the caller, USD.
+        preferred_max_latency_ms: Expected latency above which a lane goes to a later fallback tier, milliseconds; None:
+            any.
+        preferred_min_tokens_per_s: Output speed below which a lane goes to a later fallback tier; None: any.
+        preferred_providers: Providers that come first, in this order.
+        lane_order: Lane id -> place in the caller's order of preference; other lanes come last. None: no order.
     """
 
     quality_bar: float | None = None

@@ -1,4 +1,4 @@
-"""The decision: for one request, which lane answers, which would be next, how likely the draw was, and why."""
+"""The decision on one request: which lane answers, which would be next, how likely the draw was, and why."""
 
 from dataclasses import dataclass, replace
 
@@ -20,20 +20,20 @@ from router.reason import AFFINITY, EXPLORED, ONLY_CANDIDATE, Reason
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for one request.
+    """The decision on one request.
 
     Args:
-        table: The lanes that were looked at.
+        table: Lanes that were looked at.
         order: Rows of the eligible lanes, the drawn one first, then the others from best to worst by the policy.
-        probabilities: With which each lane could have been drawn, shape (n_lanes,).
-        reason: Why the drawn lane.
-        policy_name: Which policy ranked.
-        expectation: What was believed of each lane.
-        exclusions: Which lanes could not answer, and why.
-        exploration_prices_usd: What drawing each lane instead of the best was expected to give up, USD, shape (n_lanes,); None: no other lane
-            could be drawn.
-        fallback_tier: Tier of each lane, shape (n_lanes,), by the caller's soft preferences and the reserve; None: all lanes are
-            in tier 0.
+        probabilities: Probability with which each lane could have been drawn, shape (n_lanes,).
+        reason: Reason for the drawn lane.
+        policy_name: Name of the policy that ranked.
+        expectation: Beliefs about each lane.
+        exclusions: Lanes that could not answer, with the reasons.
+        exploration_prices_usd: Expected loss when each lane is drawn instead of the best one, USD, shape (n_lanes,);
+            None: no other lane could be drawn.
+        fallback_tier: Tier of each lane, shape (n_lanes,), by the caller's soft preferences and the reserve; None: all
+            lanes are in tier 0.
     """
 
     table: LaneTable
@@ -68,21 +68,21 @@ def decide(
     preferences: Preferences,
     bar: Bar | None = None,
 ) -> Decision:
-    """Filter, rank and draw.
+    """Filter the lanes, rank them and draw one.
 
     Args:
         table: The lanes.
         context: The request.
-        prediction: What the quality model believes of it.
-        state: What is known of the lanes at this moment.
-        policy: Who ranks.
-        rng: For policies that draw.
-        constraints: What excludes lanes.
-        preferences: What ranks them.
-        bar: Solves relative bars for this table.
+        prediction: Beliefs of the quality model about the request.
+        state: State of the lanes at this moment.
+        policy: Policy that ranks.
+        rng: Random generator of the draw.
+        constraints: Hard limits; they exclude lanes.
+        preferences: Soft wishes; they rank lanes.
+        bar: Solver of relative bars for this table.
 
     Raises:
-        NoEligibleLaneError: Every lane was excluded; carries the reason for each.
+        NoEligibleLaneError: Every lane was excluded. The error holds the reason for each.
     """
     expectation = expect_outcomes(table, prediction, context, state)
     exclusions = exclude_lanes(table, context, constraints, expectation, state)
@@ -113,14 +113,15 @@ def draw(probabilities: Floats, rng: np.random.Generator) -> int:
     likeliest = int(probabilities.argmax())
     if probabilities[likeliest] == 1.0:
         return likeliest
-    # Inversion: the first row whose cumulated probability exceeds a uniform number, never one of probability 0. A tenth of the time of `rng.choice`.
+    # Inversion: the first row with a cumulated probability above a uniform number, so never a row of probability 0. It
+    # takes a tenth of the time of `rng.choice`.
     cumulated = probabilities.cumsum()
     row = int(cumulated.searchsorted(rng.random() * cumulated[-1], side="right"))
     return row if row < len(probabilities) else likeliest
 
 
 def _is_kept_by_its_cache(row: int, policy: Policy, candidates: Candidates) -> bool:
-    """Return whether this best lane would not be the best one if its prompt cache did not hold the conversation."""
+    """Return whether this lane is only the best one because its prompt cache holds the conversation."""
     discount = candidates.expectation.cache_discount_usd
     if discount is None or not discount[row]:
         return False

@@ -1,13 +1,15 @@
-"""Tests for drift that may be looked at any time: whether rewards keep the word of the predictions, and whether prompts are like those before.
+"""Tests for drift that may be read at any time: do rewards match the predictions, and are prompts like earlier ones?
 
-`CalibrationTest` bets against "the mean reward lies within `tolerance` of what was predicted". Each bet's capital is multiplied by
-1 + stake (reward - predicted - tolerance), or by 1 + stake (predicted - tolerance - reward), and never begins below 1 (an e-CUSUM). Their
-mean is an e-detector: where the predictions keep their word, it takes at least `answers_between_false_alarms` judged answers, on average,
-until it reaches that number, whatever the prompts, the lanes and the moments of looking (Shin, Ramdas & Rinaldo 2024, "E-detectors: a
-nonparametric framework for sequential change detection", theorem 2.4).
+`CalibrationTest` bets against "the mean reward lies within `tolerance` of the prediction". Each bet's capital is
+multiplied by 1 + stake (reward - predicted - tolerance), or by 1 + stake (predicted - tolerance - reward), and never
+begins below 1 (an e-CUSUM). Their mean is an e-detector: while the predictions hold, it takes at least
+`answers_between_false_alarms` judged answers, on average, until it reaches that number, whatever the prompts, the lanes
+and the times of reading (Shin, Ramdas & Rinaldo 2024, "E-detectors: a nonparametric framework for sequential change
+detection", theorem 2.4).
 
-`population_stability` is the index of that name, with the threshold that it passes by chance (Yurdakul & Naranjo 2020, "Statistical
-properties of the population stability index": the index of two samples of one distribution is about chi-square / their harmonic size).
+`population_stability` is the index of that name, with the threshold that it passes by chance (Yurdakul & Naranjo 2020,
+"Statistical properties of the population stability index": the index of two samples of one distribution is about
+chi-square / their harmonic size).
 """
 
 import math
@@ -21,20 +23,20 @@ import numpy as np
 from router.arrays import Floats, Rows
 
 _STAKES: Final = np.array([0.1, 0.25, 0.5, 0.85])
-"""As shares of all that is owned; small ones find small drifts, large ones large drifts soon."""
+"""Stakes as shares of the capital. Small stakes find small drifts, large stakes find large drifts soon."""
 _SMOOTHING: Final = 0.5
 _N_BINS: Final = 10
 
 
 @dataclass(slots=True)
 class CalibrationTest:
-    """One stream of judged answers.
+    """The test of one stream of judged answers.
 
     Args:
-        tolerance: By how much the mean reward may differ from what was predicted, 0..1.
-        answers_between_false_alarms: See the module's text.
-        capital: Shape (8,), of the bets on too low and on too high rewards.
-        n_answers: How many were seen.
+        tolerance: Difference that is allowed between the mean reward and the prediction, 0..1.
+        answers_between_false_alarms: Judged answers until a false alarm, on average, at least.
+        capital: Capital of the bets on too low and on too high rewards, shape (8,).
+        n_answers: Number of judged answers so far.
     """
 
     tolerance: float
@@ -43,11 +45,11 @@ class CalibrationTest:
     n_answers: int = 0
 
     def note(self, predicted: float, reward: float) -> bool:
-        """Take in one answer; return whether the alarm rings. After that it begins anew.
+        """Take in one answer and return whether the alarm rings. After an alarm the test starts again.
 
         Args:
-            predicted: P(good answer), known before the reward was, 0..1.
-            reward: 0..1.
+            predicted: P(good answer), predicted before the reward was known, 0..1.
+            reward: Reward of the answer, 0..1.
         """
         surplus = reward - predicted
         gains = np.concatenate([_STAKES * (surplus - self.tolerance), _STAKES * (-surplus - self.tolerance)])
@@ -60,35 +62,36 @@ class CalibrationTest:
 
     @property
     def evidence(self) -> float:
-        """How far it is on its way to the alarm, 0..1, on a logarithmic scale."""
+        """The evidence for drift as a share of what rings the alarm, 0..1, on a logarithmic scale."""
         return float(
             np.clip(math.log(max(self.capital.mean(), 1.0)) / math.log(self.answers_between_false_alarms), 0, 1)
         )
 
     def to_json(self) -> dict[str, object]:
-        """Return what has to be kept of it."""
+        """Return the state that has to be stored."""
         return {"capital": self.capital.tolist(), "n_answers": self.n_answers}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object], tolerance: float, answers_between_false_alarms: float) -> Self:
-        """Return what was kept.
+        """Return the test with a stored state.
 
         Raises:
-            ValueError, TypeError, KeyError: It is not of that form.
+            ValueError, TypeError, KeyError: The state is not of the stored form.
         """
         capital = np.array(stored["capital"], np.float64)
         if capital.shape != (2 * len(_STAKES),):
             raise ValueError(f"{capital.size} capitals are not {2 * len(_STAKES)}")
-        return cls(tolerance, answers_between_false_alarms, capital, int(stored["n_answers"]))  # type: ignore[call-overload]  # the caller's to catch
+        n_answers = int(stored["n_answers"])  # type: ignore[call-overload]  # a wrong type raises
+        return cls(tolerance, answers_between_false_alarms, capital, n_answers)
 
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """How alike two samples of one number are.
+    """The similarity of two samples of one number.
 
     Args:
-        index: The population stability index; 0: the same, 0.1: a little different, from 0.25 on: different.
-        by_chance: What it exceeds with the stated probability where both samples are of one distribution.
+        index: Population stability index; 0: the same, 0.1: a little different, from 0.25 on: different.
+        by_chance: Index that two samples of one distribution exceed with the stated probability.
     """
 
     index: float
@@ -96,11 +99,11 @@ class Stability:
 
 
 def population_stability(before: Floats, now: Floats, false_alarm_rate: float) -> Stability | None:
-    """Return the stability of a number between two samples; None: it never differs, or a sample is empty.
+    """Return the stability of a number between two samples, or None when it never differs or a sample is empty.
 
     Args:
-        before, now: Shapes (n,) and (k,), of independent requests; NaN counts as not there.
-        false_alarm_rate: With which `by_chance` is exceeded.
+        before, now: Values for independent requests, shapes (n,) and (k,); NaN counts as not there.
+        false_alarm_rate: Probability with which two samples of one distribution exceed `by_chance`.
     """
     before, now = before[~np.isnan(before)], now[~np.isnan(now)]
     if not len(before) or not len(now):
@@ -120,18 +123,18 @@ def least_stable(
     """Return (name, stability) of each column that differs at all, the least stable first.
 
     Args:
-        names: Of the columns.
-        before, now: Shapes (n, len(names)) and (k, len(names)).
-        false_alarm_rate: Of all columns together.
+        names: Names of the columns.
+        before, now: Values, shapes (n, len(names)) and (k, len(names)).
+        false_alarm_rate: False alarm rate of all columns together.
     """
     each = false_alarm_rate / max(len(names), 1)
-    found = [(name, population_stability(before[:, place], now[:, place], each)) for place, name in enumerate(names)]
-    known = [(name, stability) for name, stability in found if stability is not None]
-    return sorted(known, key=lambda pair: pair[1].by_chance - pair[1].index)
+    columns = [(name, population_stability(before[:, place], now[:, place], each)) for place, name in enumerate(names)]
+    differing = [(name, stability) for name, stability in columns if stability is not None]
+    return sorted(differing, key=lambda pair: pair[1].by_chance - pair[1].index)
 
 
 def _edges(before: Floats, now: Floats) -> Floats:
-    """Return the inner edges of bins that hold about equally many of both samples together; a value that is frequent has its own."""
+    """Return the inner edges of bins that hold about equally many values. A frequent value has its own bin."""
     both = np.concatenate([before, now])
     cuts = np.unique(np.quantile(both, np.arange(1, _N_BINS) / _N_BINS, method="inverted_cdf"))
     return np.asarray(cuts[cuts < both.max()], np.float64)
@@ -143,7 +146,7 @@ def _shares(sample: Floats, edges: Floats) -> Floats:
 
 
 def _chi_square_quantile(probability: float, degrees: int) -> float:
-    """Return a quantile by Wilson and Hilferty's cube (1931), within a percent from two degrees on; exact for one."""
+    """Return a quantile by Wilson and Hilferty's cube (1931): exact for one degree, within a percent for more."""
     normal = NormalDist()
     if degrees == 1:
         return normal.inv_cdf((1 + probability) / 2) ** 2

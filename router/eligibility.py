@@ -1,4 +1,4 @@
-"""Hard filters: which lanes may answer at all, and for each one that may not, the name of the constraint that removed it."""
+"""Hard filters: which lanes may answer, and which constraint excluded each of the others."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,14 +13,14 @@ from router.lane_table import LaneTable
 
 
 class Exclusion(StrEnum):
-    """Why a lane is not eligible, as callers and logs see it."""
+    """The reason why a lane is not eligible, as callers and logs see it."""
 
     PIN = "pin"
     MODELS = "models"
     VIRTUAL_KEY = "virtual_key"
     """The caller's virtual key may not use the lane."""
     THOUGHTS = "thoughts"
-    """The conversation carries thoughts that another account, or another service, has to read."""
+    """The conversation carries reasoning that only another account or another service can read."""
     PROVIDER = "provider"
     CAPABILITY = "capability"
     PARAMETERS = "parameters"
@@ -35,12 +35,12 @@ class Exclusion(StrEnum):
     BUDGET = "budget"
     """The budget of the lane's provider key has not enough left."""
     RATE_LIMIT = "rate_limit"
-    """What is left of the account's token limit is less than the request is expected to take."""
+    """The account's token limit has less left than the request is expected to take."""
     COOLDOWN = "cooldown"
 
 
 class Exclusions:
-    """The exclusions of one request. Each lane keeps the first constraint that removed it, in the order they are checked."""
+    """The excluded lanes of one request. Each has the first constraint that removed it, in the order of the checks."""
 
     __slots__ = ("_reasons", "is_eligible")
 
@@ -50,12 +50,12 @@ class Exclusions:
 
     def remove(self, mask: Mask, reason: Exclusion) -> None:
         """Exclude the lanes of `mask`, shape (n_lanes,), that are still eligible."""
-        if np.count_nonzero(mask):  # several times as quick as mask.any()
+        if np.count_nonzero(mask):  # several times quicker than mask.any()
             self._reasons.append((mask & self.is_eligible, reason))
             self.is_eligible = self.is_eligible & ~mask
 
     def by_row(self) -> dict[int, str]:
-        """Return the reason of every excluded lane by its row; empty, and free, when all are eligible."""
+        """Return row -> reason of every excluded lane; empty, at no cost, when all lanes are eligible."""
         return {int(row): str(reason) for mask, reason in self._reasons for row in np.flatnonzero(mask)}
 
     def reason_of(self, row: int) -> Exclusion | None:
@@ -66,7 +66,7 @@ class Exclusions:
 def exclude_lanes(
     table: LaneTable, context: RouteContext, constraints: Constraints, expectation: Expectation, state: LaneState
 ) -> Exclusions:
-    """Apply every hard filter. Unknown counts as no: an undeclared capability or region never satisfies a demand for it.
+    """Apply every hard filter. Unknown counts as no: an undeclared capability or region never satisfies a demand.
 
     Invariant: adding a constraint never makes a lane eligible.
     """
@@ -102,7 +102,7 @@ def exclude_lanes(
 
 
 def tokens_counted(context: RouteContext, expectation: Expectation, state: LaneState) -> Floats:
-    """Return the tokens that each lane's provider will hold against its limit for this request, shape (n_lanes,)."""
+    """Return the tokens that each lane's provider counts against its limit for this request, shape (n_lanes,)."""
     expected = context.prompt_tokens + expectation.completion_tokens
     if context.max_output_tokens is None or state.counts_max_output is None:
         return expected
@@ -135,10 +135,10 @@ def _check_identity(exclusions: Exclusions, table: LaneTable, context: RouteCont
         remove_where(lambda lane: bool(lane.refused_parameters & constraints.required_parameters), Exclusion.PARAMETERS)
     ceilings = (constraints.max_input_usd_per_mtok, constraints.max_output_usd_per_mtok, constraints.max_request_usd)
     if any(ceiling is not None for ceiling in ceilings):
-        remove_where(lambda lane: _is_dearer(lane, context.prompt_tokens, constraints), Exclusion.MAX_PRICE)
+        remove_where(lambda lane: _is_above_price(lane, context.prompt_tokens, constraints), Exclusion.MAX_PRICE)
 
 
-def _is_dearer(lane: Lane, prompt_tokens: int, constraints: Constraints) -> bool:
+def _is_above_price(lane: Lane, prompt_tokens: int, constraints: Constraints) -> bool:
     rates = lane.price.rates_for(prompt_tokens)
     pairs = (
         (rates.input_usd_per_mtok, constraints.max_input_usd_per_mtok),

@@ -1,20 +1,20 @@
 """Errors of the decision.
 
 RouterError
-├── BundleError          a bundle on disk cannot be used            (operator mends)
-├── PredictionError      the quality model failed on a request      (we mend; lanes are ranked without it)
-├── PriceError           a price row or table is wrong              (operator mends)
-├── RewardError          signals or a rule of the reward are wrong (operator mends)
-├── TextError            a prompt is not usable text                (caller mends)
-├── ConstraintError      contradictory or malformed constraints     (caller mends)
-└── NoEligibleLaneError  every lane was excluded, with the reasons  (caller mends)
+├── BundleError          a bundle on disk cannot be used            (operator acts)
+├── PredictionError      the quality model failed on a request      (a defect; lanes are ranked without it)
+├── PriceError           a price row or table is wrong              (operator acts)
+├── RewardError          signals or a rule of the reward are wrong  (operator acts)
+├── TextError            a prompt is not usable text                (caller acts)
+├── ConstraintError      contradictory or malformed constraints     (caller acts)
+└── NoEligibleLaneError  every lane was excluded, with the reasons  (caller acts)
 """
 
 from collections.abc import Mapping, Sequence
 
 
 class RouterError(Exception):
-    """Base of all errors of this package; never raised itself."""
+    """Base of all errors of this package; it is never raised itself."""
 
 
 class BundleError(RouterError):
@@ -38,11 +38,11 @@ class TextError(RouterError):
 
 
 class ConstraintError(RouterError):
-    """What the caller asked for contradicts itself or is out of range.
+    """The caller's wishes contradict each other or are out of range.
 
     Args:
-        message: What was wrong and how to mend it.
-        param: The request field at fault, in dotted form (`route.quality`).
+        message: Text that names the wrong value and says what to do.
+        param: Name of the wrong request field, in dotted form (`route.quality`).
     """
 
     def __init__(self, message: str, param: str) -> None:
@@ -54,7 +54,7 @@ class NoEligibleLaneError(RouterError):
     """No lane meets the constraints.
 
     Args:
-        excluded: lane id -> the constraint that removed it.
+        excluded: Lane id -> constraint that excluded it.
         needed: Names of the capabilities that the request cannot do without.
     """
 

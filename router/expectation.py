@@ -1,4 +1,4 @@
-"""What is expected of each lane for one request: quality, answer length, cost and latency, as columns."""
+"""The expected quality, answer length, cost and latency of each lane for one request, as columns."""
 
 from dataclasses import dataclass
 
@@ -10,25 +10,28 @@ from router.lane_table import LaneTable
 from router.log_odds import logit
 from router.quality_model import Prediction
 
-# A lane that fails always would take for ever; nobody knows a lane that badly.
 _LARGEST_ERROR_RATE = 0.9
+"""Larger error rates count as this: the expected latency of a lane that always fails would be infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class LaneState:
-    """What is known of the lanes at this moment, given by whoever runs them; every array has shape (n_lanes,).
+    """The state of the lanes at this moment; every array has shape (n_lanes,).
 
     Args:
-        is_cooling: The lane's account rests after a limit or a failure.
+        is_cooling: Whether the lane's account cools down after a limit or a failure.
         ttft_ms: Time to first token, milliseconds.
         ms_per_token: Time per output token, milliseconds.
-        error_rate: Share of recent attempts that the lane failed, 0..1; None: nothing was observed.
-        tokens_left: What is left of the lane's token limit; infinite where none is known. None: none is known anywhere.
-        counts_max_output: The lane's provider counts the largest answer allowed against that limit, not the one it gives; None: none does.
-        is_over_budget: The budget of the lane's provider key has not enough left for this request; None: all have.
-        cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: none is.
-        quality_shift: What was learned since the bundle was trained, added to the log odds of a good answer; None: nothing was.
-        account_shift: What the account's own answers say of this prompt beyond the bundle, added likewise; None: nothing.
+        error_rate: Share of recent attempts on which the lane failed, 0..1; None: no attempt was observed.
+        tokens_left: Tokens left of the lane's limit, infinite when the limit is unknown; None: no limit is known.
+        counts_max_output: Whether the lane's provider counts the longest answer allowed against that limit, instead of
+            the given answer; None: no provider does.
+        is_over_budget: Whether the budget of the lane's provider key has too little left for this request; None: every
+            budget has enough.
+        cached_tokens: Input tokens of this request that the lane's prompt cache is expected to hold; None: no cache
+            does.
+        quality_shift: Shift of the log odds of a good answer, learned since the bundle was trained; None: no shift.
+        account_shift: Shift of the same log odds by the account's correction for this prompt; None: no correction.
     """
 
     is_cooling: Mask
@@ -44,7 +47,7 @@ class LaneState:
 
     @classmethod
     def unmeasured(cls, table: LaneTable) -> "LaneState":
-        """Return the state before anything was observed: nothing cools, speeds are the typical ones."""
+        """Return the state before anything was observed: no lane cools down, and speeds are typical."""
         return cls(np.zeros(len(table), dtype=np.bool_), table.typical_ttft_ms, table.typical_ms_per_token)
 
 
@@ -57,9 +60,11 @@ class Expectation:
         quality_std: Standard deviation of that belief.
         completion_tokens: Expected output tokens.
         cost_usd: Expected cost in USD. A float, for ranking; bills are computed by `price_table.quote_cost`.
-        latency_ms: Expected milliseconds to the whole answer, further tries included where the lane fails at times.
-        cache_discount_usd: What `cost_usd` is lower by because the lane's prompt cache holds the conversation; None: none does.
-        quality_shift, account_shift: What was added to the log odds of `quality`, as in `LaneState`; None: nothing was.
+        latency_ms: Expected milliseconds to the whole answer, further tries after failures included.
+        cache_discount_usd: Part of the cost that the lane's prompt cache saves, already taken off `cost_usd`; None: no
+            cache holds the conversation.
+        quality_shift, account_shift: Shifts already added to the log odds of `quality`, as in `LaneState`; None: no
+            shift.
     """
 
     quality: Floats
@@ -103,7 +108,10 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
 
 
 def shift_quality(quality: Floats, quality_std: Floats, shift: Floats) -> tuple[Floats, Floats]:
-    """Return (quality, its deviation) after a shift of the log odds: q e^s / (1 - q + q e^s), and the deviation times the slope of that."""
+    """Return the quality and its standard deviation after a shift of the log odds.
+
+    The quality is q e^s / (1 - q + q e^s). The deviation is multiplied by the slope of that.
+    """
     odds = np.exp(shift)
     scale = 1 / (1 + quality * (odds - 1))
     steepness = odds * scale
@@ -118,15 +126,16 @@ def believe_of_lanes(
     difficulty: float | Floats,
     typical_completion_tokens: float | Floats,
 ) -> tuple[Floats, Floats, Floats]:
-    """Return (quality, its deviation, completion tokens) of the lanes, each (..., n_lanes).
+    """Return the quality of the lanes, its standard deviation and the completion tokens, each of shape (..., n_lanes).
 
-    A lane whose model was never trained on gets its prior, or what its own graded answers say, averaged over its uncertainty:
-    P = sigmoid(log odds / sqrt(1 + pi/8 std^2)) (MacKay 1992, "The evidence framework applied to classification networks").
+    A lane of a model that was never trained on gets its prior, or the placement by its own graded answers. Both are
+    averaged over their uncertainty: P = sigmoid(log odds / sqrt(1 + pi/8 std^2)) (MacKay 1992, "The evidence framework
+    applied to classification networks").
 
     Args:
         table: The lanes.
-        quality, quality_std, completion_tokens: Of the trained models, shape (..., n_trained).
-        difficulty, typical_completion_tokens: Of the prompts; numbers, or arrays of shape (..., 1).
+        quality, quality_std, completion_tokens: Beliefs about the trained models, shape (..., n_trained).
+        difficulty, typical_completion_tokens: Beliefs about the prompts; numbers, or arrays of shape (..., 1).
     """
     seen = table.trained_index
     of_lanes = quality.take(seen, axis=-1).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Fallback tiers: which lanes come first whatever the policy thinks of them, by the caller's soft preferences and the reserve.
+"""Fallback tiers: which lanes come first for the caller's soft preferences and the reserve, whatever the policy.
 
-A caller that prefers provider a over b, with a reserve at c, gets the tiers a 0, b 1, c 2 and more. The policy ranks lanes only
-within a tier.
+A caller that prefers provider a over b, with a reserve at c, gets the tiers a 0, b 1, c 2 and more. The policy ranks
+lanes only within a tier.
 """
 
 import numpy as np
@@ -23,8 +23,8 @@ def fallback_tiers(
 
     The criteria count in this order: the reserve, the caller's order of lanes, its order of providers, its speed
     preferences. A later criterion only decides between lanes that all earlier ones leave equal. The tier is therefore a
-    number whose digits are the criteria: before a criterion is added, the tier is multiplied by the number of values that
-    the criterion can have, so that no criterion can ever outweigh an earlier one.
+    number whose digits are the criteria: before a criterion is added, the tier is multiplied by the number of values
+    that the criterion can have, so that no criterion can ever outweigh an earlier one.
     """
     if preferences is NO_PREFERENCES and table.is_reserve is None:
         return None

@@ -1,6 +1,6 @@
-"""Structural features of a request: lengths, character classes, and counts of marks that betray maths, code, lists and options.
+"""Structural features of a request: lengths, character classes, and counts of marks of maths, code, lists and options.
 
-Everything is a count over the text window; what the words mean is left to the quality model's embedding table.
+Every feature is a count over the text window. The meaning of words is left to the quality model's embedding table.
 """
 
 import re
@@ -14,7 +14,7 @@ from router.arrays import Float32s
 from router.context import RouteContext
 
 FEATURES_VERSION: Final = 2
-"""A step for any change of a feature's meaning, number or place: bundles of another version are refused."""
+"""Rises with every change of a feature's meaning, number or place: bundles of another version are refused."""
 
 _CHARACTER_CLASSES: Final = {
     "digits": b"0123456789",
@@ -25,7 +25,7 @@ _CHARACTER_CLASSES: Final = {
     "vowels": b"aeiou",
     "non_ascii": bytes(range(128, 256)),
 }
-"""Each as its share of the text's bytes."""
+"""Feature -> its characters; the feature is their share of the text's bytes."""
 
 _CHARACTERS: Final = {
     "question_marks": "?",
@@ -53,7 +53,7 @@ _CHARACTERS: Final = {
     "hashes": "#",
     "pipes": "|",
 }
-"""Each as log(1 + count)."""
+"""Feature -> its character; the feature is log(1 + count)."""
 
 _MARKS: Final = {
     "blank_lines": "\n\n",
@@ -64,12 +64,12 @@ _MARKS: Final = {
     "assertions": "assert ",
     "comparisons": "==",
 }
-"""Each as log(1 + count)."""
+"""Feature -> its mark; the feature is log(1 + count)."""
 
 _ALL_BUT_DIGITS_BLANK = bytes(code if code in b"0123456789" else 32 for code in range(256))
 _OPTION = re.compile(r"\n[ \t]*\(?[A-Ja-j][.):]")
 _OPENINGS: Final = ("what", "which", "who", "how", "find", "write", "if", "a", "the", "you", "in")
-"""First words that open many requests; one indicator each."""
+"""Words that often open a request; each has an indicator."""
 
 _LENGTHS: Final = ("characters", "window_characters", "words", "turns")
 _NUMBERS: Final = ("numbers", "longest_number", "options")
@@ -90,7 +90,7 @@ _BLANK: Final = ord(" ")
 _FIRST_NON_ASCII: Final = 128
 _LINES: Final = tuple(_CHARACTERS).index("lines")
 _NO_LINES: Final = (0, 0, 0)
-"""Options, blank lines and indented lines of a text of one line."""
+"""Numbers of options, blank lines and indented lines in a text of one line."""
 _WORD_MARKS: Final = tuple(mark.encode() for mark in _MARKS.values() if not mark.startswith("\n"))
 _NO_OPENING: Final = (0,) * len(_OPENINGS)
 _OPENING_PLACES: Final = {word: len(_CHARACTER_CLASSES) + len(_EDGES) + place for place, word in enumerate(_OPENINGS)}
@@ -99,9 +99,9 @@ _OPENING_PLACES: Final = {word: len(_CHARACTER_CLASSES) + len(_EDGES) + place fo
 def extract_features(context: RouteContext) -> Float32s:
     """Return the structural features of a request, shape (1, n_features), in the order of `FEATURE_NAMES`.
 
-    Finite for any text. Names that begin with `log_` hold log(1 + count), those that begin with `share_` lie in 0..1.
+    They are finite for any text. Features named `log_…` are log(1 + count), features named `share_…` lie in 0..1.
     """
-    # Plain numbers, and one array in the end: a call of NumPy on so few costs more than the sum itself.
+    # Plain numbers, and one array in the end: on so few numbers, a NumPy call costs more than the sum itself.
     text = context.text
     raw = text.encode("utf-8", "replace")
     n_bytes = max(len(raw), 1)

@@ -1,4 +1,4 @@
-"""A lane: one way to answer a request. Provider, upstream model, account and region, with what it can do and what it costs."""
+"""A lane: one way to answer a request. It is a provider, an upstream model, an account and a region, with a price."""
 
 from dataclasses import dataclass
 from enum import IntFlag
@@ -11,7 +11,7 @@ Region = Literal["eu", "us", "global", "local"]
 
 
 class Capability(IntFlag):
-    """What a lane can do; a lane that does not declare a capability counts as not having it."""
+    """What a lane can do. A capability that a lane does not declare counts as absent."""
 
     NONE = 0
     TOOLS = 1
@@ -26,30 +26,31 @@ class Capability(IntFlag):
     DOCUMENTS = 256
     """PDF files as input."""
     CHAT_DIALECT = 512
-    """Speaks OpenAI's chat completions itself: for what no other dialect has."""
+    """Speaks OpenAI's chat completions itself; needed for fields that no other dialect has."""
     MESSAGES_DIALECT = 1_024
-    """Speaks Anthropic's Messages itself: for what no other dialect has."""
+    """Speaks Anthropic's Messages itself; needed for fields that no other dialect has."""
     CLAUDE_THOUGHTS = 2_048
-    """Reads thoughts that Claude signed or encrypted: conversations that carry them cannot go on elsewhere."""
+    """Reads reasoning that Claude signed or encrypted; conversations that carry it need such a lane."""
     GEMINI_THOUGHTS = 4_096
-    """Reads thoughts that Gemini signed."""
+    """Reads reasoning that Gemini signed."""
     OPENAI_THOUGHTS = 8_192
-    """Reads thoughts that OpenAI encrypted."""
+    """Reads reasoning that OpenAI encrypted."""
     MEDIA_URLS = 16_384
     """Fetches images and documents from URLs itself."""
     RESPONSES_DIALECT = 32_768
-    """Speaks OpenAI's Responses itself: for what no other dialect has."""
+    """Speaks OpenAI's Responses itself; needed for fields that no other dialect has."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityPrior:
-    """What is believed of an upstream model that the quality model was not trained on.
+    """The belief about an upstream model that the quality model was not trained on.
 
     Args:
-        ability: On the logit scale of the bundle's difficulty output: P(good) = sigmoid(ability - difficulty).
+        ability: Ability on the logit scale of the bundle's difficulty output: P(good) = sigmoid(ability - difficulty).
         ability_std: Standard deviation of that belief, same scale.
-        source: Where the belief comes from, with its date.
-        placement: What its own graded answers say, in terms of the loaded bundle; takes the place of ability. None: it has none.
+        source: Origin of the belief, with its date.
+        placement: Placement by its own graded answers, for the loaded bundle; replaces the ability. None: it has no
+            graded answers.
     """
 
     ability: float
@@ -63,24 +64,25 @@ class Lane:
     """One way to answer.
 
     Args:
-        lane_id: Unique and readable: `groq/llama-3.3-70b-versatile`, with `@account` where one provider has several accounts.
-        provider: Who hosts: the id of a row in data/providers.
-        upstream_model: The id sent on the wire.
-        vendor_model: Who made it and what it is, whoever hosts it: `meta-llama/llama-3.3-70b-instruct`.
-        account: The pool that the provider's limits belong to; cool-downs are per account.
-        price: At this provider, in this region.
-        capabilities: What it can do.
+        lane_id: Unique, readable id: `groq/llama-3.3-70b-versatile`, with `@account` when a provider has several
+            accounts.
+        provider: Host of the model: the id of a row in data/providers.
+        upstream_model: Id of the model that is sent to the provider.
+        vendor_model: Vendor and model, independent of the host: `meta-llama/llama-3.3-70b-instruct`.
+        account: Pool that the provider's limits belong to; cool-downs are per account.
+        price: Price at this provider, in this region.
+        capabilities: Capabilities that it declares.
         context_tokens: Longest prompt plus answer, in tokens; None: unknown.
         max_output_tokens: Longest answer, in tokens; None: unknown.
-        region: Where inference runs; None: unknown, which no region constraint accepts.
+        region: Region in which inference runs; None: unknown, which no region constraint accepts.
         trains_on_data: Whether the provider trains on what is sent; None: unknown, which counts as yes.
         retains_data: Whether the provider keeps what is sent; None: unknown, which counts as yes.
-        trained_name: Name of the model in the bundle when its answers were graded there, else None.
-        prior: Used where `trained_name` is None or not in the loaded bundle.
-        refused_parameters: Of a request, which this lane answers with an error, so that they are never sent to it.
+        trained_name: Name of the model in the bundle; None: its answers were not graded there.
+        prior: Belief that is used when `trained_name` is None or not in the loaded bundle.
+        refused_parameters: Parameters that this lane answers with an error, so that they are never sent to it.
         typical_ttft_ms: Time to first token before any was measured; None: unknown.
         typical_tokens_per_s: Output speed before any was measured; None: unknown.
-        is_reserve: Asked only when no lane that is not a reserve can answer.
+        is_reserve: Whether it is asked only when no other lane can answer.
     """
 
     lane_id: str

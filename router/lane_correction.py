@@ -1,15 +1,16 @@
-"""What has become of the lanes since the bundle was trained: an online Bayesian shift of each lane's log odds of a good answer.
+"""Learns online how lanes changed since the bundle was trained: a shift of each lane's log odds of a good answer.
 
     P(good) = sigmoid(logit(predicted) + common + vendor_model + lane)
 
-Three kinds of shift, Gaussian and independent a priori. `vendor_model` is shared by all lanes of one model, `lane` is a provider's own.
-`common` moves slowly and is estimated but never applied: it takes up what all lanes share, such as people who speak up only when
-something is wrong, which is no reason to prefer one lane to another.
+There are three kinds of shift, Gaussian and independent a priori. All lanes of one model share `vendor_model`; `lane`
+belongs to one lane. `common` moves slowly. It is estimated but never applied: it takes up what all lanes share, such as
+people who give feedback only when something is wrong. That is no reason to prefer one lane to another.
 
-Each shift is an Ornstein-Uhlenbeck process: without news it goes back to nothing with a half-life, and its variance back to the prior's.
-An answer's reward moves the shifts by one step of an extended Kalman filter (Särkkä & Svensson 2023, "Bayesian Filtering and Smoothing",
-chapter 7) with the variance of a Bernoulli outcome and of the reward's own error. It is compared with what was predicted of the lane that
-answered, for that very prompt: that only some lanes are drawn, and for other prompts than the rest, does not bias it.
+Each shift is an Ornstein-Uhlenbeck process: without news it goes back to 0 with a half-life, and its variance goes back
+to the prior's. An answer's reward moves the shifts by one step of an extended Kalman filter (Särkkä & Svensson 2023,
+"Bayesian Filtering and Smoothing", chapter 7), with the variance of a Bernoulli outcome and of the reward's own error.
+The reward is compared with the prediction for the lane that answered, for the same prompt. So it is no bias that only
+some lanes are drawn, and for other prompts than the rest.
 """
 
 from collections.abc import Mapping
@@ -22,21 +23,21 @@ from router.arrays import Floats
 
 DAY_S: Final = 86_400.0
 _LEAST_CHANCE: Final = 0.02
-"""Nobody is believed to be surer than that: one thumb down must not outweigh fifty up."""
+"""Predictions nearer to 0 or 1 count as this: one thumb down must not outweigh fifty up."""
 _COMMON: Final = "common"
 _FORGOTTEN: Final = 0.999
-"""Of the prior's variance: a shift of which no more is known is dropped."""
+"""A shift is dropped when its variance is at least this share of the prior's, and its mean is near 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShiftPrior:
-    """How far and how fast lanes are believed to move, in log odds and seconds.
+    """The prior of the shifts, in log odds and seconds.
 
     Args:
-        common_std, common_half_life_s: Of what all lanes share.
-        model_std, lane_std: Of what lanes of one vendor model share, and of a lane's own.
-        half_life_s: After so long without news, half of a shift of a model or a lane is left.
-        max_shift: No lane is moved further than that.
+        common_std, common_half_life_s: Standard deviation and half-life of the shift that all lanes share.
+        model_std, lane_std: Standard deviations of the shift of a vendor model, and of the shift of a lane.
+        half_life_s: Time without news after which half of a model's or a lane's shift is left.
+        max_shift: Largest shift of a lane.
     """
 
     common_std: float = 0.7
@@ -52,11 +53,11 @@ class Judged:
     """One judged answer.
 
     Args:
-        lane_id, vendor_model: Who gave it.
-        predicted: P(good answer) as it was predicted, without any shift, 0..1.
-        reward, reward_std: What came of it, 0..1, and the deviation of that.
-        at_s: When the request was made, seconds on any clock that goes forward.
-        formerly: (reward, deviation) by which the same answer was already learned from; None: it is new.
+        lane_id, vendor_model: Lane that gave it, and its model.
+        predicted: Predicted P(good answer), without any shift, 0..1.
+        reward, reward_std: Reward of the answer, 0..1, and its standard deviation.
+        at_s: Time of the request, seconds on any clock that goes forward.
+        formerly: Reward and deviation that this answer had when it was learned from before; None: it is new.
     """
 
     lane_id: str
@@ -73,10 +74,10 @@ class LaneCorrection:
     """The shifts of one account's lanes under one bundle, as one Gaussian.
 
     Args:
-        prior: See `ShiftPrior`.
-        at_s: The moment that the belief is about; None: nothing was learned.
-        names: Of the shifts: `common`, `model:<vendor model>`, `lane:<lane id>`; those of which nothing is known are absent.
-        mean, covariance: Shapes (n,) and (n, n).
+        prior: Prior of the shifts.
+        at_s: Time that the belief holds for; None: nothing was learned yet.
+        names: Names of the shifts: `common`, `model:<vendor model>`, `lane:<lane id>`; absent ones have their prior.
+        mean, covariance: Mean and covariance of the shifts, shapes (n,) and (n, n).
     """
 
     prior: ShiftPrior = field(default_factory=ShiftPrior)
@@ -86,7 +87,7 @@ class LaneCorrection:
     covariance: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     def learn(self, judged: Judged) -> float:
-        """Move the shifts by one judged answer; return how likely a good one was believed to be, the common shift included.
+        """Move the shifts by one judged answer, and return P(good answer) before that, with all shifts.
 
         An answer older than the belief counts less, by half for each half-life.
         """
@@ -113,7 +114,7 @@ class LaneCorrection:
         return believed
 
     def advance(self, at_s: float) -> None:
-        """Go forward to a moment: shifts fade and grow uncertain. A moment of the past changes nothing."""
+        """Go forward to a time: shifts fade and grow uncertain. A time in the past changes nothing."""
         if self.at_s is None or at_s <= self.at_s:
             return
         passed_s = at_s - self.at_s
@@ -124,13 +125,13 @@ class LaneCorrection:
         self._drop_forgotten()
 
     def shift_of(self, lane_id: str, vendor_model: str) -> tuple[float, float]:
-        """Return a lane's shift, at most `max_shift` either way, and its standard deviation. An unknown lane has that of its vendor model."""
+        """Return a lane's shift, within `max_shift`, and its deviation. A new lane has that of its vendor model."""
         place = {name: row for row, name in enumerate(self.names)}
-        known = [place[name] for name in (f"model:{vendor_model}", f"lane:{lane_id}") if name in place]
-        variance = float(self.covariance[np.ix_(known, known)].sum())
+        rows = [place[name] for name in (f"model:{vendor_model}", f"lane:{lane_id}") if name in place]
+        variance = float(self.covariance[np.ix_(rows, rows)].sum())
         variance += 0.0 if f"model:{vendor_model}" in place else self.prior.model_std**2
         variance += 0.0 if f"lane:{lane_id}" in place else self.prior.lane_std**2
-        shift = float(np.clip(self.mean[known].sum(), -self.prior.max_shift, self.prior.max_shift))
+        shift = float(np.clip(self.mean[rows].sum(), -self.prior.max_shift, self.prior.max_shift))
         return shift, float(np.sqrt(max(variance, 0.0)))
 
     def common(self) -> tuple[float, float]:
@@ -141,7 +142,7 @@ class LaneCorrection:
         return float(self.mean[row]), float(np.sqrt(self.covariance[row, row]))
 
     def to_json(self) -> dict[str, object]:
-        """Return what has to be kept of it."""
+        """Return the state that has to be stored."""
         return {
             "at_s": self.at_s,
             "names": self.names,
@@ -151,21 +152,22 @@ class LaneCorrection:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, object], prior: ShiftPrior) -> Self:
-        """Return what was kept.
+        """Return the shifts with a stored state.
 
         Raises:
-            ValueError, TypeError, KeyError: It is not of that form.
+            ValueError, TypeError, KeyError: The state is not of the stored form.
         """
-        names = [str(name) for name in stored["names"]]  # type: ignore[attr-defined]  # a wrong type is the caller's to catch
+        names = [str(name) for name in stored["names"]]  # type: ignore[attr-defined]  # raises
         mean = np.array(stored["mean"], np.float64)
         covariance = np.array(stored["covariance"], np.float64).reshape(len(names), len(names))
         if mean.shape != (len(names),):
             raise ValueError(f"{len(names)} names and {mean.shape} means are no shifts")
         at_s = stored["at_s"]
-        return cls(prior, None if at_s is None else float(at_s), names, mean, covariance)  # type: ignore[arg-type]  # likewise
+        seconds = None if at_s is None else float(at_s)  # type: ignore[arg-type]  # raises
+        return cls(prior, seconds, names, mean, covariance)
 
     def _rows(self, names: tuple[str, ...]) -> list[int]:
-        """Return the places of shifts; those that were not there join with their prior."""
+        """Return the places of shifts; missing ones are added with their prior."""
         missing = [name for name in names if name not in self.names]
         if missing:
             former, n = self.covariance, len(self.names)

@@ -1,8 +1,8 @@
-"""What one account's judged answers teach about its lanes under one bundle: their shifts, and whether predictions still keep their word.
+"""Learns from one account's judged answers under one bundle: the lanes' shifts, and whether the predictions still hold.
 
-Some metrics say how good an answer was (a thumb, a score). Others only ever find faults, or compare with another answer (`schema_valid`,
-`asked_again`, `judge.pairwise`): on a good day all of them say the same of any lane, so they count by how far they are from their own mean in
-the account, not from the prediction.
+Some metrics say how good an answer was (a thumb, a score). Others only find faults, or compare with another answer
+(`schema_valid`, `asked_again`, `judge.pairwise`). On a good day these say the same of any lane. So they count by their
+distance from their own mean in the account, not from the prediction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,21 +18,22 @@ from router.recent_shifts import RecentShifts
 from router.reward import REWARD_RULES, combine_rewards
 
 ALL_LANES: Final = ""
-"""The name under which the test of all lanes together is kept."""
+"""Name of the test of all lanes together."""
 _LEVEL_ANSWERS: Final = 20.0
-"""For so many readings a metric's mean is believed to be that of an answer without fault."""
+"""A metric's mean starts at the reading of an answer without fault, with the weight of this many readings."""
 _MOST_ANSWERS: Final = 1_000.0
-"""Older readings fade from a metric's mean."""
+"""A metric's mean rests on about this many readings; older ones fade."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearningTerms:
-    """How lanes are learned of and tested.
+    """The parameters of learning and testing.
 
     Args:
-        prior: Of the shifts.
-        tolerance: Of the lanes' tests, 0..1; that of all lanes together is twice as large, for people judge as they like.
-        answers_between_false_alarms: Of each test, on average, at least.
+        prior: Prior of the shifts.
+        tolerance: Tolerance of the lanes' tests, 0..1. The test of all lanes together has twice that, because people's
+            standards differ.
+        answers_between_false_alarms: Judged answers until a false alarm of each test, on average, at least.
     """
 
     prior: ShiftPrior = field(default_factory=ShiftPrior)
@@ -42,7 +43,7 @@ class LearningTerms:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing that was said of an answer; `reading` and `std` as `router.reward` reads it."""
+    """One piece of feedback on an answer; `router.reward` defines `reading` and `std`."""
 
     metric_name: str
     reading: float
@@ -50,20 +51,20 @@ class Signal:
 
     @property
     def is_absolute(self) -> bool:
-        """Whether it says how good the answer was, not only whether something was wrong."""
+        """Whether the metric says how good the answer was, not only whether something was wrong."""
         return REWARD_RULES[self.metric_name].best_quality == 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnswer:
-    """An answer of which something new was said.
+    """An answer with new feedback.
 
     Args:
-        lane_id, vendor_model: Who gave it.
-        predicted: P(good answer) as predicted, without any shift.
-        at_s: When the request was made, seconds since 1970.
-        signals: All that stands now.
-        known_signals: What was known when it was last learned from; empty: it is new.
+        lane_id, vendor_model: Lane that gave it, and its model.
+        predicted: Predicted P(good answer), without any shift.
+        at_s: Time of the request, seconds since 1970.
+        signals: All feedback that is valid now.
+        known_signals: Feedback that it was already learned from; empty: the answer is new.
     """
 
     lane_id: str
@@ -76,14 +77,14 @@ class JudgedAnswer:
 
 @dataclass(slots=True)
 class LaneLearning:
-    """See the module's text.
+    """All that was learned of one account's lanes under one bundle.
 
     Args:
-        terms: How to learn.
-        correction: The shifts.
+        terms: Parameters of learning and testing.
+        correction: Shifts of the lanes.
         tests: Lane id, or `ALL_LANES` -> its test.
-        levels: Metric -> (mean reading, how many readings that rests on).
-        vendor_models: Lane id -> its vendor model, of the lanes that were judged.
+        levels: Metric -> (mean reading, number of readings behind it).
+        vendor_models: Id of a judged lane -> its vendor model.
     """
 
     terms: LearningTerms
@@ -94,11 +95,11 @@ class LaneLearning:
 
     @classmethod
     def begin(cls, terms: LearningTerms, recent: RecentShifts | None = None) -> Self:
-        """Return what is known before anything was said: what a retraining saw lately, or nothing."""
+        """Return the state before any feedback: the recent shifts that a retraining found, or none."""
         return cls(terms, LaneCorrection(terms.prior) if recent is None else recent.of(terms.prior))
 
     def learn(self, answer: JudgedAnswer) -> list[str]:
-        """Take in an answer; return which tests ring: lane ids and `ALL_LANES`."""
+        """Learn from an answer, and return the names of the tests that ring an alarm: lane ids and `ALL_LANES`."""
         before = self._combined(answer.known_signals, answer.predicted)
         now = self._combined(answer.signals, answer.predicted)
         for signal in answer.signals:
@@ -113,7 +114,7 @@ class LaneLearning:
         return self._test(answer, common)
 
     def to_json(self) -> dict[str, object]:
-        """Return what has to be kept of it."""
+        """Return the state that has to be stored."""
         return {
             "correction": self.correction.to_json(),
             "tests": {name: test.to_json() for name, test in self.tests.items()},
@@ -123,43 +124,43 @@ class LaneLearning:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], terms: LearningTerms) -> Self:
-        """Return what was kept.
+        """Return the learning with a stored state.
 
         Raises:
-            ValueError, TypeError, KeyError: It is not of that form.
+            ValueError, TypeError, KeyError: The state is not of the stored form.
         """
-        found = cls(terms, LaneCorrection.from_json(stored["correction"], terms.prior))
-        for name, told in stored["tests"].items():
-            found.tests[name] = CalibrationTest.from_json(
-                told, found._tolerance(name), terms.answers_between_false_alarms
+        learning = cls(terms, LaneCorrection.from_json(stored["correction"], terms.prior))
+        for name, test in stored["tests"].items():
+            learning.tests[name] = CalibrationTest.from_json(
+                test, learning._tolerance(name), terms.answers_between_false_alarms
             )
-        found.levels = {name: (float(mean), float(count)) for name, (mean, count) in stored["levels"].items()}
-        found.vendor_models = {str(lane): str(vendor) for lane, vendor in stored["vendor_models"].items()}
-        return found
+        learning.levels = {name: (float(mean), float(count)) for name, (mean, count) in stored["levels"].items()}
+        learning.vendor_models = {str(lane): str(vendor) for lane, vendor in stored["vendor_models"].items()}
+        return learning
 
     def _test(self, answer: JudgedAnswer, common: float) -> list[str]:
-        """Bet on an answer the first time that somebody says how good it was."""
+        """Bet on an answer when feedback first says how good it was; return the tests that ring an alarm."""
         absolute = [signal for signal in answer.signals if signal.is_absolute]
         if not absolute or any(signal.is_absolute for signal in answer.known_signals):
             return []
         reward, _ = _mean(absolute)
         chance = min(max(answer.predicted, 0.01), 0.99)
         believed = 1 / (1 + exp(-(log(chance / (1 - chance)) + common)))
-        rung = []
+        ringing = []
         for name, predicted in ((ALL_LANES, chance), (answer.lane_id, believed)):
             test = self.tests.get(name)
             if test is None:
                 test = CalibrationTest(self._tolerance(name), self.terms.answers_between_false_alarms)
                 self.tests[name] = test
             if test.note(predicted, reward):
-                rung.append(name)
-        return rung
+                ringing.append(name)
+        return ringing
 
     def _tolerance(self, name: str) -> float:
         return self.terms.tolerance * (2 if name == ALL_LANES else 1)
 
     def _combined(self, signals: Sequence[Signal], predicted: float) -> tuple[float, float] | None:
-        """Return (reward, deviation) of what was said, against what was predicted; None: nothing was."""
+        """Return the reward of the feedback and its deviation, or None when there is no feedback."""
         if not signals:
             return None
         reading = [signal if signal.is_absolute else self._against_level(signal, predicted) for signal in signals]
@@ -182,10 +183,10 @@ class LaneLearning:
 
 
 def read_signals(metric_names: Sequence[str], values: Sequence[float]) -> tuple[Signal, ...]:
-    """Return what these values say, in their order; metrics without a rule are left out."""
-    known = [(name, value) for name, value in zip(metric_names, values, strict=True) if name in REWARD_RULES]
-    names, told = [name for name, _ in known], np.array([value for _, value in known], np.float64)
-    readings, stds = combine_rewards(np.arange(len(known)), names, told, len(known))
+    """Return the signals of these metrics and values, in their order; metrics without a rule are left out."""
+    measured = [(name, value) for name, value in zip(metric_names, values, strict=True) if name in REWARD_RULES]
+    names, numbers = [name for name, _ in measured], np.array([value for _, value in measured], np.float64)
+    readings, stds = combine_rewards(np.arange(len(measured)), names, numbers, len(measured))
     return tuple(
         Signal(name, float(reading), float(std))
         for name, reading, std in zip(names, readings, stds, strict=True)

@@ -1,4 +1,4 @@
-"""All lanes as columns: what the decision needs of them as arrays, laid out once so that a request costs a few vector operations."""
+"""All lanes as columns. The arrays are built once, so that a request costs only a few vector operations."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -12,20 +12,20 @@ import numpy as np
 from router.arrays import Floats, Ints, Mask, Rows
 from router.lane import Lane
 
-# A lane whose context length nobody states still serves short prompts; 4,096 tokens is the shortest context still sold in 2026.
 ASSUMED_CONTEXT_TOKENS = 4_096
-# Speed of a lane before any answer was timed and with no sourced figure: a middling hosted model.
+"""Context length of a lane that declares none: the shortest that is still sold in 2026. It serves short prompts."""
 ASSUMED_TTFT_MS = 800.0
 ASSUMED_TOKENS_PER_S = 60.0
-# What is believed of a model about which nothing is known: an average one, give or take everything.
+"""Speed of a lane without a published speed, before any answer was timed: that of an average hosted model."""
 UNKNOWN_ABILITY = 0.0
 UNKNOWN_ABILITY_STD = 1.5
+"""Belief about a model when nothing is known: average, with a standard deviation that covers nearly every model."""
 _NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
 class LaneRates:
-    """What tokens cost on each lane, as floats, for prompts of some length; every array has shape (n_lanes,).
+    """The prices of tokens on each lane for prompts of some length, as floats; every array has shape (n_lanes,).
 
     Args:
         input_usd_per_token: USD per input token.
@@ -50,31 +50,38 @@ class LaneRates:
 
 @dataclass(frozen=True, slots=True)
 class LaneTable:
-    """Immutable columns of all lanes; every array has shape (n_lanes,). Replaced whole when lanes, prices or the bundle change.
+    """Immutable columns of all lanes; every array has shape (n_lanes,) unless its entry says otherwise.
+
+    A change of lanes, prices or the bundle replaces the whole table.
 
     Args:
-        lanes: The rows.
-        lane_ids: Their ids.
+        lanes: Lanes in the order of the rows.
+        lane_ids: Ids of the lanes.
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
-        rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts first.
+        rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts
+            first.
         tier_tokens: Prompt lengths above which the next of `rates` holds, ascending; one fewer than `rates`.
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
         has_any_prior: Whether any lane's quality is a prior.
-        ability, ability_std: The prior, on the logit scale; meaningful where `trained_index` is -1.
-        placed_rows: Shape (p,), the rows whose quality follows from the trained models' logits by a placement.
-        placed_weights, placed_offset: Shapes (p, n_trained) and (p,), of these rows; see `router.placement`.
-        log_tokens_offset, log_tokens_slope: How a lane by prior differs from the typical length; 0 and 1 where nothing is known.
-        prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), by which a prior averaged over its uncertainty is flatter (MacKay 1992).
-        least_context_tokens, least_max_output_tokens: The smallest of all lanes: a request within them needs no closer look.
-        is_reserve: Which lanes are asked only when no other can answer; None: no lane is.
+        ability, ability_std: Prior on the logit scale; it has a meaning where `trained_index` is -1.
+        placed_rows: Rows of the lanes with a placement, shape (p,); their quality follows from the trained models'
+            logits.
+        placed_weights, placed_offset: Placements of these rows, shapes (p, n_trained) and (p,); see `router.placement`.
+        log_tokens_offset, log_tokens_slope: Line from the log of the typical length to that of the lane; 0 and 1
+            without a placement.
+        prior_steepness: 1 / sqrt(1 + pi/8 ability_std^2), the factor that averages a prior over its uncertainty (MacKay
+            1992).
+        least_context_tokens, least_max_output_tokens: Smallest values of all lanes; a request within them excludes no
+            lane.
+        is_reserve: Whether a lane is asked only when no other can answer; None: no lane is a reserve.
     """
 
     lanes: tuple[Lane, ...]
     lane_ids: tuple[str, ...]
     index_of: Mapping[str, int]
     names: Mapping[str, tuple[int, ...]]
-    rates: tuple["LaneRates", ...]
+    rates: tuple[LaneRates, ...]
     tier_tokens: tuple[int, ...]
     request_usd: Floats
     capabilities: Ints
@@ -99,7 +106,7 @@ class LaneTable:
 
     @classmethod
     def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
-        """Lay out `lanes` against the models that the loaded bundle knows.
+        """Build the table of `lanes` for the models that the loaded bundle knows.
 
         Raises:
             ValueError: Two lanes share an id.
@@ -153,9 +160,9 @@ class LaneTable:
             log_tokens_offset=log_tokens[:, 0],
             log_tokens_slope=log_tokens[:, 1],
             prior_steepness=1 / np.sqrt(1 + np.pi / 8 * ability_std**2),
-            typical_ttft_ms=floats([_known(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
+            typical_ttft_ms=floats([_or_assumed(lane.typical_ttft_ms, ASSUMED_TTFT_MS) for lane in lanes]),
             typical_ms_per_token=floats(
-                [1_000 / _known(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]
+                [1_000 / _or_assumed(lane.typical_tokens_per_s, ASSUMED_TOKENS_PER_S) for lane in lanes]
             ),
             least_context_tokens=int(context_tokens.min(initial=_NO_LIMIT)),
             least_max_output_tokens=int(max_output_tokens.min(initial=_NO_LIMIT)),
@@ -167,22 +174,22 @@ class LaneTable:
     def __len__(self) -> int:
         return len(self.lanes)
 
-    def rates_for(self, prompt_tokens: int) -> "LaneRates":
+    def rates_for(self, prompt_tokens: int) -> LaneRates:
         """Return the rates that a prompt of this length is billed at."""
         return self.rates[bisect_left(self.tier_tokens, prompt_tokens)]
 
     def quality_basis(self, row: int) -> Literal["trained", "calibrated", "prior"]:
-        """Return what a lane's quality rests on: the bundle's training, graded answers of its own, or a prior alone."""
+        """Return the source of a lane's quality: the bundle's training, graded answers of its own, or only a prior."""
         if not self.has_prior_only[row]:
             return "trained"
         return "calibrated" if row in self.placed_rows else "prior"
 
     def find(self, name: str) -> tuple[int, ...]:
-        """Return the rows that a caller means by `name`; empty when nothing is called that. Exact, never a prefix."""
+        """Return the rows of the lanes with exactly this name, never a prefix of it; empty when there are none."""
         return self.names.get(name, ())
 
 
-def _known(value: float | None, assumed: float) -> float:
+def _or_assumed(value: float | None, assumed: float) -> float:
     return assumed if value is None else value
 
 
@@ -201,9 +208,9 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
         )
         for name in dict.fromkeys(spellings):
             rows[name].append(row)
-    return MappingProxyType({name: tuple(found) for name, found in rows.items()})
+    return MappingProxyType({name: tuple(places) for name, places in rows.items()})
 
 
 def _trained_place(lane: Lane, place_of: Mapping[str, int]) -> int:
-    """Return the lane's place among the bundle's models, -1 where it has none; what was learned from logs goes by the vendor's name."""
+    """Return the lane's place among the bundle's models, or -1. A model learned from logs has its vendor's name."""
     return place_of.get(lane.trained_name or "", place_of.get(lane.vendor_model, -1))

@@ -1,4 +1,4 @@
-"""Chances and their log odds. The gateway and training turn one into the other here, so that both get the same digits."""
+"""Converts chances to log odds and back. The gateway and training both do it here, so that they get the same digits."""
 
 from typing import Final
 

@@ -1,7 +1,8 @@
-"""The quality model that serves: one ONNX graph, one call a request, on one thread.
+"""The quality model of the gateway: one ONNX graph, called once a request, on one thread.
 
-The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_features), and returns `quality`, `quality_std` and
-`completion_tokens` float32 (n_models,), and `difficulty` and `typical_completion_tokens` float32 (1,).
+The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_features), and returns `quality`,
+`quality_std` and `completion_tokens` float32 (n_models,), and `difficulty` and `typical_completion_tokens` float32
+(1,).
 """
 
 import onnxruntime
@@ -18,13 +19,13 @@ OUTPUT_NAMES = ("quality", "quality_std", "completion_tokens", "difficulty", "ty
 
 
 class OnnxQualityModel:
-    """Predicts with an exported bundle. Thread-safe.
+    """Predicts with an exported bundle. It is thread-safe.
 
     Args:
-        bundle: A checked bundle.
+        bundle: Checked bundle.
 
     Raises:
-        BundleError: The graph cannot be run here, or is not of the documented form.
+        BundleError: The graph cannot run here, or is not of the documented form.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -33,7 +34,7 @@ class OnnxQualityModel:
         path = bundle.graph_path
         try:
             self._session = onnxruntime.InferenceSession(str(path), _one_thread(), providers=["CPUExecutionProvider"])
-        except Exception as problem:  # onnxruntime has no public base of its errors
+        except Exception as problem:  # onnxruntime has no public base class of its errors
             raise BundleError(
                 f"{path}: cannot be run ({' '.join(str(problem).split())[:200]}): export it again"
             ) from None
@@ -52,7 +53,7 @@ class OnnxQualityModel:
 
     @property
     def trained_names(self) -> tuple[str, ...]:
-        """Names of the models predicted, in the order of the arrays of a `Prediction`."""
+        """Names of the predicted models, in the order of a `Prediction`'s arrays."""
         return self._bundle.trained_names
 
     @property
@@ -61,7 +62,7 @@ class OnnxQualityModel:
         return self._bundle.version
 
     def predict(self, context: RouteContext) -> Prediction:
-        """Return the beliefs for one request. Deterministic.
+        """Return the beliefs about one request. The same request gets the same beliefs.
 
         Raises:
             PredictionError: The graph failed.
@@ -72,7 +73,7 @@ class OnnxQualityModel:
             quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
                 OUTPUT_NAMES, {"token_ids": tokens, "features": features}
             )
-        except Exception as problem:  # onnxruntime has no public base of its errors
+        except Exception as problem:  # onnxruntime has no public base class of its errors
             raise PredictionError(f"{self._bundle.version} failed ({type(problem).__name__})") from None
         return Prediction(quality, quality_std, completion_tokens, difficulty.item(), typical.item(), features[0])
 

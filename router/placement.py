@@ -1,12 +1,13 @@
-"""Placing a model that was never trained on, by a few dozen graded answers, among those that were.
+"""Places a model that was never trained on among those that were, by a few dozen graded answers.
 
-Models mostly agree on which prompts are hard: a few principal components of the trained models' logits hold nearly all that can be
-told apart. A new model is a point in that small space, and the trained models say where such points usually lie. So
+Models mostly agree on which prompts are hard: a few principal components of the trained models' logits hold nearly all
+differences. A new model is a point in that small space, and the trained models show where such points usually lie. So
 
     logit(x) = c0 + c . z(x),    (c0, c) ~ N(mean, covariance) of the trained models, updated by the graded answers
 
-with z(x) the components of the prompt, each of variance 1. Logistic regression with a Gaussian prior; its uncertainty by Laplace's
-approximation (MacKay 1992, "The evidence framework applied to classification networks"). Lengths likewise, on the log of the trained models' mean length.
+with z(x) the components of the prompt, each of variance 1. This is a logistic regression with a Gaussian prior. Its
+uncertainty is Laplace's approximation (MacKay 1992, "The evidence framework applied to classification networks").
+Lengths are placed in the same way, on the log of the trained models' mean length.
 """
 
 from dataclasses import dataclass
@@ -19,25 +20,27 @@ from router.log_odds import logit, sigmoid
 from router.reference_answers import ReferenceAnswers
 
 N_COMPONENTS = 8
-"""On the shipped corpus 50 answers go furthest with 8: with 2 and 4 tasks are not told apart, with 12 they are guessed at."""
+"""On the shipped corpus, 50 answers help most with 8 components: 2 and 4 mix up tasks, 12 are too many to fit."""
 _NEWTON_STEPS = 30
 _LENGTH_STD = 0.6
-"""Of the log of an answer's length around what is expected of it; that of the shipped corpus."""
+"""Standard deviation of the log of an answer's length around its expectation, on the shipped corpus."""
 _FARTHEST = 2.0
-"""Components count as no larger when prompts are chosen: where few prompts are, a line is least to be trusted."""
+"""Larger components count as this when prompts are chosen: the line is least certain where prompts are rare."""
+_SUM_PRIOR = 10.0
+"""Weight of the uncorrected lengths, in answers, when the sum of the lengths is corrected."""
 _PRIOR_RIDGE = 0.02
-"""Added to the spread of the trained models: a new one may differ from all of them."""
+"""Variance added to the spread of the trained models: a new model may differ from all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradedAnswers:
-    """What a model made of `n` prompts, and what the bundle believes of those prompts.
+    """A model's graded answers to `n` prompts, and the bundle's beliefs about those prompts.
 
     Args:
-        quality: Shape (n, m), the trained models' P(good answer).
-        completion_tokens: Shape (n, m), the trained models' expected tokens.
-        score: Shape (n,), of the new model, 0..1.
-        answer_tokens: Shape (n,), of the new model; NaN where unknown.
+        quality: P(good answer) of the trained models, shape (n, m).
+        completion_tokens: Expected tokens of the trained models, shape (n, m).
+        score: Scores of the new model, 0..1, shape (n,).
+        answer_tokens: Tokens of the new model's answers, shape (n,); NaN where unknown.
     """
 
     quality: Float32s
@@ -51,11 +54,12 @@ class Placement:
     """A new model in terms of the `m` trained ones.
 
     Args:
-        weights: Shape (m,); logit = weights . logit(trained quality) + offset.
-        offset: See above.
+        weights: Weights of the trained models, shape (m,): logit = weights . logit(trained quality) + offset.
+        offset: Offset in that formula.
         logit_std: Standard deviation of that belief, averaged over prompts.
-        log_tokens_offset, log_tokens_slope: log tokens = slope * log(mean of the trained models' tokens) + offset.
-        n_answers: How many graded answers it rests on.
+        log_tokens_offset, log_tokens_slope: Line of the lengths: log tokens = slope * log(mean of the trained models'
+            tokens) + offset.
+        n_answers: Number of graded answers that it was fitted to.
     """
 
     weights: Floats
@@ -68,13 +72,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacementSpace:
-    """Where models lie; made from a bundle's reference answers.
+    """The space of models, made from a bundle's reference answers.
 
     Args:
-        centre: Shape (m,), mean logit of each trained model.
-        directions: Shape (m, k); components = (logits - centre) @ directions, each of variance 1 over the reference prompts.
-        mean, covariance: Shapes (k + 1,) and (k + 1, k + 1), of (c0, c).
-        length_mean, length_covariance: Shapes (2,) and (2, 2), of (offset, slope) of the log lengths.
+        centre: Mean logit of each trained model, shape (m,).
+        directions: Principal directions, shape (m, k); components = (logits - centre) @ directions, each of variance 1
+            over the reference prompts.
+        mean, covariance: Mean and covariance of (c0, c), shapes (k + 1,) and (k + 1, k + 1).
+        length_mean, length_covariance: Mean and covariance of (offset, slope) of the log lengths, shapes (2,) and (2,
+            2).
     """
 
     centre: Floats
@@ -86,7 +92,7 @@ class PlacementSpace:
 
     @classmethod
     def of(cls, reference: ReferenceAnswers) -> Self:
-        """Return the space that the trained models span."""
+        """Return the space of the trained models."""
         logits = logit(reference.quality)
         centre = logits.mean(axis=0)
         centred = logits - centre
@@ -94,13 +100,13 @@ class PlacementSpace:
         k = min(N_COMPONENTS, len(centre))
         scales = np.sqrt(np.maximum(variances[::-1][:k], 1e-9))
         directions = axes[:, ::-1][:, :k] / scales
-        loadings = axes[:, ::-1][:, :k] * scales  # of each model on the components
+        loadings = axes[:, ::-1][:, :k] * scales  # each model's loadings on the components
         mean, covariance = _spread(np.concatenate([centre[:, None], loadings], axis=1))
         length_mean, length_covariance = _spread(_length_lines(reference.completion_tokens))
         return cls(centre, directions, mean, covariance, length_mean, length_covariance)
 
     def design(self, quality: Float32s) -> Floats:
-        """Return (1, components) of prompts by the trained models' beliefs about them, shape (n, k + 1)."""
+        """Return (1, components) of prompts, shape (n, k + 1), from the trained models' P(good answer), (n, m)."""
         components = (logit(quality) - self.centre) @ self.directions
         return np.concatenate([np.ones((len(components), 1)), components], axis=1)
 
@@ -110,18 +116,18 @@ class PlacementSpace:
         """Place a model.
 
         Args:
-            answers: May be none at all: then the placement is the prior.
-            ability: What was believed of its mean logit before; None: that it is like the trained models.
-            ability_std: How firmly.
+            answers: Graded answers of the model; without any, the placement is the prior.
+            ability: Prior mean of its mean logit; None: like the trained models.
+            ability_std: Standard deviation of that prior; None: like the trained models.
         """
         mean, precision = self._belief(ability, ability_std)
         design, score = self.design(answers.quality), answers.score.astype(np.float64)
-        found, posterior = _logistic_fit(design, score, mean, precision)
+        coefficients, posterior = _logistic_fit(design, score, mean, precision)
         offset, slope = self._length_line(answers)
-        weights = self.directions @ found[1:]
+        weights = self.directions @ coefficients[1:]
         return Placement(
             weights,
-            float(found[0] - weights @ self.centre),
+            float(coefficients[0] - weights @ self.centre),
             float(np.sqrt(np.trace(posterior))),  # the components have mean 0 and variance 1
             offset,
             slope,
@@ -129,35 +135,36 @@ class PlacementSpace:
         )
 
     def choose(self, quality: Float32s, count: int) -> Rows:
-        """Return the places of the `count` prompts that tell most about a new model, the most telling first.
+        """Return the places of the `count` prompts whose answers say most about a new model, the best first.
 
-        Greedy I-optimal design: each prompt is the one whose answer lowers the mean variance of the belief over all prompts most, given those
-        before it (Fedorov 1972, "Theory of Optimal Experiments"), with the information of a graded answer taken at the prior.
+        This is greedy I-optimal design: each prompt is the one whose answer lowers the mean variance of the belief over
+        all prompts most, given the prompts before it (Fedorov 1972, "Theory of Optimal Experiments"). The information
+        of a graded answer is taken at the prior.
 
         Args:
-            quality: Shape (n, m), the trained models' beliefs about the candidates.
-            count: At most `n` are returned.
+            quality: P(good answer) of the trained models for the candidate prompts, shape (n, m).
+            count: Number of prompts; at most `n` are returned.
         """
         design = self.design(quality).clip(-_FARTHEST, _FARTHEST)
         spread = np.einsum("nk,kl,nl->n", design, self.covariance, design)
         chance = sigmoid((design @ self.mean) / np.sqrt(1 + np.pi / 8 * spread))
-        telling = design * np.sqrt(chance * (1 - chance))[:, None]
+        informative = design * np.sqrt(chance * (1 - chance))[:, None]
         covariance, chosen = self.covariance.copy(), []
         is_free = np.ones(len(design), np.bool_)
         for _ in range(min(count, len(design))):
-            reached = telling @ covariance
-            gain = (reached**2).sum(axis=1) / (1 + (reached * telling).sum(axis=1))
+            reached = informative @ covariance
+            gain = (reached**2).sum(axis=1) / (1 + (reached * informative).sum(axis=1))
             best = int(np.where(is_free, gain, -1).argmax())
             chosen.append(best)
             is_free[best] = False
-            shrunk = covariance @ telling[best]
-            covariance -= np.outer(shrunk, shrunk) / (1 + telling[best] @ shrunk)
+            shrunk = covariance @ informative[best]
+            covariance -= np.outer(shrunk, shrunk) / (1 + informative[best] @ shrunk)
         return np.array(chosen, np.intp)
 
     def _belief(self, ability: float | None, ability_std: float | None) -> tuple[Floats, Floats]:
         if ability is None or ability_std is None:
             return self.mean, np.asarray(np.linalg.inv(self.covariance), np.float64)
-        # What is believed of c0 moves what is believed of c along, as far as the two go together among the trained models.
+        # A belief about c0 moves the belief about c, as far as the two are correlated among the trained models.
         gain = self.covariance[:, 0] / self.covariance[0, 0]
         mean = self.mean + gain * (ability - self.mean[0])
         covariance = self.covariance + np.outer(gain, gain) * (ability_std**2 - self.covariance[0, 0])
@@ -171,7 +178,8 @@ class PlacementSpace:
         precision = np.linalg.inv(self.length_covariance)
         information = design.T @ design / _LENGTH_STD**2 + precision
         offset, slope = np.linalg.solve(information, design.T @ seen / _LENGTH_STD**2 + precision @ self.length_mean)
-        # So that the sum of the lengths is right, not the mean of their logs; trusted like the answers it rests on.
+        # Correct the offset so that the sum of the lengths is right, not the mean of their logs. With few answers it is
+        # drawn towards no correction.
         expected = np.exp(offset + slope * typical)
         ratio = (
             (np.exp(seen).sum() + _SUM_PRIOR * expected.mean()) / ((len(seen) + _SUM_PRIOR) * expected.mean())
@@ -181,11 +189,8 @@ class PlacementSpace:
         return float(offset + np.log(ratio)), float(slope)
 
 
-_SUM_PRIOR = 10.0
-
-
 def _spread(points: Floats) -> tuple[Floats, Floats]:
-    """Return mean and covariance of the trained models' points (m, k), the covariance widened a little."""
+    """Return the mean and the slightly widened covariance of the trained models' points, shape (m, k)."""
     centred = points - points.mean(axis=0)
     covariance = centred.T @ centred / max(len(points) - 1, 1)
     return points.mean(axis=0), covariance + _PRIOR_RIDGE * np.eye(points.shape[1])
@@ -201,14 +206,14 @@ def _length_lines(completion_tokens: Float32s) -> Floats:
 
 def _logistic_fit(design: Floats, score: Floats, mean: Floats, precision: Floats) -> tuple[Floats, Floats]:
     """Return the most probable coefficients and their covariance, by Newton's method."""
-    found = mean.copy()
+    coefficients = mean.copy()
     information = precision
     for _ in range(_NEWTON_STEPS):
-        chance = sigmoid(design @ found)
-        gradient = design.T @ (score - chance) - precision @ (found - mean)
+        chance = sigmoid(design @ coefficients)
+        gradient = design.T @ (score - chance) - precision @ (coefficients - mean)
         information = (design * (chance * (1 - chance))[:, None]).T @ design + precision
         step = np.linalg.solve(information, gradient)
-        found = found + np.clip(step, -2, 2)
+        coefficients = coefficients + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-9:
             break
-    return found, np.asarray(np.linalg.inv(information), np.float64)
+    return coefficients, np.asarray(np.linalg.inv(information), np.float64)

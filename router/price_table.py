@@ -1,6 +1,7 @@
-"""Prices as an immutable, dated, hashed snapshot, and the arithmetic that turns tokens into money.
+"""Prices as an immutable, dated and hashed snapshot, and the arithmetic that turns tokens into money.
 
-Money is exact: `Decimal` US dollars per million tokens in, integer nano-dollars out, rounded up once per request.
+Money is exact: prices are `Decimal` US dollars per million tokens, costs are integer nano-dollars, rounded up once per
+request.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ _ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens of one answer, in the one shape that every dialect is turned into.
+    """The tokens of one answer, the same for every dialect.
 
     Args:
         prompt_tokens: All input tokens, cached ones and cache writes included.
@@ -27,8 +28,8 @@ class TokenUsage:
         cached_tokens: The part of `prompt_tokens` read from the provider's prompt cache.
         cache_write_tokens: The part of `prompt_tokens` written to it.
         reasoning_tokens: The part of `completion_tokens` spent on hidden reasoning.
-        is_estimated: True when the provider sent no usage and we counted ourselves.
-        cache_write_1h_tokens: The part of `cache_write_tokens` that is kept for an hour, at Anthropic's dearer rate.
+        is_estimated: True when the provider sent no usage and the gateway counted the tokens.
+        cache_write_1h_tokens: The part of `cache_write_tokens` that is kept for an hour, at Anthropic's higher rate.
     """
 
     prompt_tokens: int
@@ -65,7 +66,7 @@ class PriceTier:
 
 @dataclass(frozen=True, slots=True)
 class TokenRates:
-    """What each kind of token costs at one tier, USD per million; kinds without a rate of their own have that of their kin.
+    """The rate of each kind of token at one tier, USD per million. Without its own rate, a kind has a general one.
 
     Args:
         input_usd_per_mtok: Rate of input tokens.
@@ -84,18 +85,19 @@ class TokenRates:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one upstream model costs at one provider.
+    """The price of one upstream model at one provider.
 
     Args:
         input_usd_per_mtok: USD per million input tokens.
         output_usd_per_mtok: USD per million output tokens.
-        source: Where the price was read: a package with its version, or a page.
-        checked_on: The day on which it was read.
+        source: Origin of the price: a package with its version, or a page.
+        checked_on: Day on which it was read.
         cached_input_usd_per_mtok: USD per million cached input tokens; None: billed as ordinary input.
         cache_write_usd_per_mtok: USD per million tokens written to the cache; None: billed as ordinary input.
-        request_usd: USD per request, besides the tokens.
-        tiers: Dearer (or cheaper) rates for long prompts, ascending.
-        cache_write_1h_factor: What a cache write that is kept for an hour costs, in times the input rate; None: like any other write.
+        request_usd: USD per request, in addition to the tokens.
+        tiers: Higher (or lower) rates for long prompts, ascending.
+        cache_write_1h_factor: Price of a cache write that is kept for an hour, in times the input rate; None: like any
+            other write.
 
     Raises:
         PriceError: A rate is negative, or the source is empty.
@@ -158,7 +160,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one request in nano-USD (10^-9 USD), split the way a bill is read. The parts add up to the total."""
+    """The cost of one request in nano-USD (10^-9 USD), in the parts of a bill. The parts add up to the total."""
 
     total_nusd: int
     prompt_nusd: int
@@ -244,7 +246,8 @@ def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
 class PriceTable:
     """An immutable snapshot of prices, keyed by exact (provider, upstream model).
 
-    `snapshot_id` is a hash of the prices alone: two tables with the same prices have the same id wherever they came from.
+    `snapshot_id` is a hash of the prices alone: two tables with the same prices have the same id, whatever their
+    sources.
     """
 
     prices: Mapping[tuple[str, str], Price] = field(repr=False)
@@ -258,7 +261,7 @@ class PriceTable:
         return cls(MappingProxyType(prices), hashlib.sha256(lines.encode()).hexdigest()[:16])
 
     def price_of(self, provider: str, upstream_model: str) -> Price | None:
-        """Return the price of exactly this model at this provider, or None when it is unknown. Never a prefix match."""
+        """Return the price of exactly this model at this provider, never of a prefix; None when it is unknown."""
         return self.prices.get((provider, upstream_model))
 
     def __len__(self) -> int:
@@ -269,6 +272,6 @@ class PriceTable:
 
 
 def format_usd(nusd: int) -> str:
-    """Return nano-dollars, at least 0, as US dollars without loss: `0.000012340`."""
+    """Return an amount of at least 0 as US dollars with all digits: `0.000012340`."""
     dollars, rest = divmod(nusd, NUSD_PER_USD)
     return f"{dollars}.{rest:09d}"

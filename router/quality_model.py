@@ -1,6 +1,6 @@
-"""The quality model: P(good answer) and answer length for every upstream model it was trained on, from one request's text.
+"""The port of the quality model: P(good answer) and answer length of every trained model, from one request's text.
 
-The port `QualityModel` is what the decision asks; `OnnxQualityModel` answers from an exported bundle.
+`OnnxQualityModel` is the implementation that runs an exported bundle.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,17 @@ from router.context import RouteContext
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the quality model believes about one request. `n` is the number of models it was trained on.
+    """The quality model's beliefs about one request. `n` is the number of models that it was trained on.
 
     Args:
         quality: Calibrated P(good answer), shape (n,), 0..1.
         quality_std: Standard deviation of that belief (epistemic), shape (n,).
         completion_tokens: Expected answer length in tokens, shape (n,), at least 1.
-        difficulty: Of the prompt, on the logit scale of the models' abilities: P(good) = sigmoid(ability - difficulty)
-            for a model of average shape. Used for models never seen in training.
-        typical_completion_tokens: Expected answer length of a model never seen in training.
-        features: What the quality model saw beside the text, shape (n_features,); logged, so that training can use it without the text.
+        difficulty: Difficulty of the prompt, on the logit scale of the models' abilities: P(good) = sigmoid(ability -
+            difficulty) for an average model. It is used for models that were never trained on.
+        typical_completion_tokens: Expected answer length of a model that was never trained on.
+        features: Features that the quality model saw next to the text, shape (n_features,). They are logged, so that
+            training can use them without the text.
     """
 
     quality: Float32s
@@ -34,11 +35,11 @@ class Prediction:
 
 
 class QualityModel(Protocol):
-    """Predicts, for one request, what each known upstream model would make of it."""
+    """Predicts how good each trained model's answer to a request would be."""
 
     @property
     def trained_names(self) -> Sequence[str]:
-        """Names of the models predicted, in the order of the arrays of a `Prediction`."""
+        """Names of the predicted models, in the order of a `Prediction`'s arrays."""
         ...
 
     @property
@@ -47,5 +48,5 @@ class QualityModel(Protocol):
         ...
 
     def predict(self, context: RouteContext) -> Prediction:
-        """Return the beliefs for one request. Deterministic; thread-safe; well under a millisecond."""
+        """Return the beliefs about one request: deterministic, thread-safe, in well under a millisecond."""
         ...

@@ -11,8 +11,8 @@ class Reason:
     Args:
         value: One word, as in headers and logs.
         explanation: The same for people, as the dashboard shows it.
-        is_final: True when no other reason may replace it. Otherwise the decision says `only_candidate` or `affinity` where
-            that explains more.
+        is_final: True when no other reason may replace it. Otherwise the decision says `only_candidate` or `affinity`
+            where that explains more.
     """
 
     value: str

@@ -1,7 +1,7 @@
-"""What a bundle carries of the answers it was fitted to: a sample of prompts with its out-of-fold beliefs and their grades, without any text.
+"""A bundle's sample of graded answers: prompts with the out-of-fold beliefs about them and their grades, without text.
 
-From it follow what no single prompt can tell: how much quality is lost on average at a given price of a good answer, and
-what models have in common.
+It tells what no single prompt can: how much quality is lost on average at a given worth of a good answer, and what
+models have in common.
 """
 
 import io
@@ -21,18 +21,20 @@ _PER_MODEL = ("quality", "completion_tokens", "score", "answer_tokens")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferenceAnswers:
-    """`n` prompts put to `m` models; every belief comes from networks that saw neither the prompt nor a near-duplicate of it.
+    """The answers of `m` models to `n` prompts.
+
+    Every belief comes from networks that saw neither the prompt nor a near-duplicate of it.
 
     Args:
-        quality: Shape (n, m), P(good answer), 0..1.
-        completion_tokens: Shape (n, m), believed.
-        score: Shape (n, m), 0..1; NaN where the model was not asked.
-        answer_tokens: Shape (n, m), of the answers that were given; NaN where unknown.
-        difficulty: Shape (n,), on the scale of abilities.
-        prompt_tokens: Shape (n,), estimated.
-        source: Shape (n,), number of the corpus' source that a prompt comes from.
-        task: Shape (n,), place of the prompt's task in `task_names`.
-        task_names: Shape (n_tasks,), as `source/task`.
+        quality: Predicted P(good answer), 0..1, shape (n, m).
+        completion_tokens: Predicted answer length, tokens, shape (n, m).
+        score: Grades, 0..1, shape (n, m); NaN where the model was not asked.
+        answer_tokens: Tokens of the given answers, shape (n, m); NaN where unknown.
+        difficulty: Difficulty of the prompts on the scale of abilities, shape (n,).
+        prompt_tokens: Estimated tokens of the prompts, shape (n,).
+        source: Number of the corpus source of each prompt, shape (n,).
+        task: Place of each prompt's task in `task_names`, shape (n,).
+        task_names: Names of the tasks, as `source/task`, shape (n_tasks,).
     """
 
     quality: Float32s
@@ -49,7 +51,7 @@ class ReferenceAnswers:
         return len(self.quality)
 
     def to_bytes(self) -> bytes:
-        """Return the file's content: NumPy's `.npz`, beliefs with 16 bits, grades with 8. Equal samples give equal bytes."""
+        """Return the content of an `.npz` file: beliefs with 16 bits, grades with 8. Equal samples give equal bytes."""
         grade = np.where(np.isnan(self.score), _UNGRADED, np.rint(np.nan_to_num(self.score) * _GRADE_STEPS))
         file = io.BytesIO()
         np.savez_compressed(
@@ -71,7 +73,7 @@ class ReferenceAnswers:
         """Read a bundle's sample.
 
         Raises:
-            BundleError: It is not of the documented form.
+            BundleError: The file is not of the documented form.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:

@@ -1,12 +1,13 @@
-"""How good an answer was, from all that was said and checked about it: one number in [0, 1] with its uncertainty.
+"""The reward of an answer: one number in [0, 1] with its uncertainty, from all feedback and checks of the answer.
 
-Every signal is a noisy measurement of the answer's latent quality, with a deviation that belongs to its metric:
+Every signal is a noisy measurement of the answer's latent quality. The deviation belongs to the metric:
 
     x_k = quality + noise,  noise of standard deviation s_k        reward = sum(x_k / s_k^2) / sum(1 / s_k^2)
                                                                    reward_std = sum(1 / s_k^2) ^ -1/2
 
-No prior stands in: where nothing was said, nothing is known (NaN), which is not zero. A metric has one deviation, whatever the
-value: were bad news trusted more than good, a precision-weighted mean over many answers would be worse than the answers are.
+There is no prior: without signals the reward is unknown (NaN), which is not zero. A metric has one deviation for all
+values: if bad news counted more than good news, a precision-weighted mean over many answers would be worse than the
+answers are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,19 +25,19 @@ from router.errors import RewardError
 Names = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.object_]
 
 _PASSED = 0.65
-"""Quality of an answer of which no more is known than that a check found nothing wrong: about that of a graded answer of the
-shipped corpus, whose three sources' means are 0.43 to 0.68, of tasks harder than most requests."""
+"""Quality of an answer when a check found nothing wrong and nothing else is known: about that of a graded answer of the
+shipped corpus. The means of its three sources are 0.43 to 0.68, and its tasks are harder than most requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardRule:
-    """How one metric measures quality: a straight line between two values, flat beyond them.
+    """The rule that turns one metric into quality: a straight line between two values, flat beyond them.
 
     Args:
-        worst_value, best_value: Of the metric. The worst one may be the larger.
-        worst_quality, best_quality: What they say of the answer, 0..1.
+        worst_value, best_value: Values of the metric; the worst one may be the larger.
+        worst_quality, best_quality: Quality of the answer at these values, 0..1.
         std: Standard deviation of the measurement, above 0.
-        why: Where the numbers come from.
+        why: Source of the numbers.
 
     Raises:
         RewardError: A number is out of its range.
@@ -63,12 +64,18 @@ class RewardRule:
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """The least and the greatest value that the metric takes."""
+        """The smallest and the largest value of the metric."""
         return min(self.worst_value, self.best_value), max(self.worst_value, self.best_value)
 
 
-_AGREEMENT = "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): each errs on 11%, a deviation of 0.31."
-_JUDGE = "A strong judge agrees with people as often as they do with each other (ibid.), but its errors are the same for all answers."
+_AGREEMENT = (
+    "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): "
+    "each errs on 11%, a deviation of 0.31."
+)
+_JUDGE = (
+    "A strong judge agrees with people as often as they do with each other (ibid.), "
+    "but its errors are the same for all answers."
+)
 
 REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
     {
@@ -107,7 +114,7 @@ REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
         ),
     }
 )
-"""Metric name -> its rule. A metric that is not here counts for nothing, until somebody says how."""
+"""Metric name -> its rule. A metric without a rule does not count."""
 
 
 def combine_rewards(
@@ -119,18 +126,18 @@ def combine_rewards(
 ) -> tuple[Floats, Floats]:
     """Return the reward of each request and its standard deviation.
 
-    Every signal given counts: leave out those that their giver took back (`keep_last`). Metrics without a rule and values that are
-    not finite are passed over.
+    Every signal counts, so leave out those that were replaced by later ones (`keep_last`). Metrics without a rule and
+    values that are not finite do not count.
 
     Args:
-        request_index: Shape (k,), the request of each signal, 0..n_requests-1.
-        metric_names: Length k.
-        values: Shape (k,), of the metrics.
-        n_requests: How many requests there are.
-        rules: Metric name -> what its values say.
+        request_index: Request of each signal, 0..n_requests-1, shape (k,).
+        metric_names: Metric of each signal, length k.
+        values: Value of each signal, shape (k,).
+        n_requests: Number of requests.
+        rules: Metric name -> its rule.
 
     Returns:
-        `(reward, reward_std)`, both of shape (n_requests,): reward in 0..1; NaN where nothing is known.
+        `(reward, reward_std)`, both of shape (n_requests,): reward in 0..1; NaN without signals.
 
     Raises:
         RewardError: The three differ in length, or an index is out of range.
@@ -148,12 +155,10 @@ def combine_rewards(
     with np.errstate(invalid="ignore"):
         share = np.clip((measured - worst) / (best - worst), 0.0, 1.0)
     quality = worst_quality + share * (best_quality - worst_quality)
-    is_heard = (precision > 0) & np.isfinite(measured)
-    index, quality, precision = index[is_heard], quality[is_heard], precision[is_heard]
-    total = np.bincount(index, precision, minlength=n_requests).astype(
-        np.float64
-    )  # (n_requests,); integers where nothing is heard
-    total[total == 0] = np.nan
+    counts = (precision > 0) & np.isfinite(measured)
+    index, quality, precision = index[counts], quality[counts], precision[counts]
+    total = np.bincount(index, precision, minlength=n_requests).astype(np.float64)  # of an empty array: integers
+    total[total == 0] = np.nan  # (n_requests,)
     weighted = np.bincount(index, precision * quality, minlength=n_requests)
     return np.clip(weighted / total, 0.0, 1.0), np.sqrt(1 / total)
 
@@ -161,13 +166,14 @@ def combine_rewards(
 def keep_last(
     request_index: Rows, metric_names: Names, given_by: Names, received_at: npt.NDArray[np.datetime64]
 ) -> Rows:
-    """Return the signals that stand, ascending: of what one giver said of one request in one metric, the last.
+    """Return the places of the valid signals, ascending: the last of each giver, request and metric.
 
     Args:
-        request_index, metric_names, given_by, received_at: Of the signals, length k. Of two at the same instant, the later in the arrays.
+        request_index, metric_names, given_by, received_at: The signals, each of length k. Of two at the same instant,
+            the later one in the arrays is valid.
 
     Raises:
-        RewardError: They differ in length.
+        RewardError: The four differ in length.
     """
     n_signals = len(request_index)
     if not n_signals == len(metric_names) == len(given_by) == len(received_at):
@@ -182,10 +188,10 @@ def keep_last(
 
 
 def read_reward_rules(texts: Iterable[str]) -> dict[str, RewardRule]:
-    """Return `REWARD_RULES` and those that somebody wrote as `name:worst:best:std`, such as `csat:1:10:0.3`.
+    """Return `REWARD_RULES` and the rules of texts in the form `name:worst:best:std`, such as `csat:1:10:0.3`.
 
     Raises:
-        RewardError: One is no rule; it says which and how one is written.
+        RewardError: A text is no rule; the message names it and shows the form.
     """
     rules = dict(REWARD_RULES)
     for text in texts:
@@ -196,7 +202,7 @@ def read_reward_rules(texts: Iterable[str]) -> dict[str, RewardRule]:
             raise RewardError(f"{text!r} is no rule; write name:worst:best:std, such as csat:1:10:0.3") from None
         if not name:
             raise RewardError(f"{text!r} names no metric; write name:worst:best:std, such as csat:1:10:0.3")
-        rules[name] = RewardRule(worst, best, 0.0, 1.0, std, "Told on the command line.")
+        rules[name] = RewardRule(worst, best, 0.0, 1.0, std, "Given on the command line.")
     return rules
 
 
@@ -207,7 +213,7 @@ def _row(rule: RewardRule | None) -> tuple[float, float, float, float, float]:
 
 
 def _codes(words: Names) -> tuple[Rows, list[str]]:
-    """Return each word's number and the words by number; many times quicker than to sort a million strings."""
+    """Return each word's number, and the words by number; many times quicker than sorting a million strings."""
     plain = words.tolist() if isinstance(words, np.ndarray) else words
     numbers = {word: number for number, word in enumerate(dict.fromkeys(plain))}
     return np.fromiter(map(numbers.__getitem__, plain), np.intp, len(plain)), list(numbers)

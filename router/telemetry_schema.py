@@ -1,10 +1,11 @@
-"""The telemetry export format: a row per upstream attempt, per piece of feedback, per lane and price. `serve` writes it, `training` reads it.
+"""The telemetry export format: a row for each upstream attempt, each piece of feedback, each lane and price.
 
-The column tables name the Arrow types as plain words, so that the format can be read about without pyarrow. A column is never
-renamed or given another meaning; a change of either kind, or a new column, is a step of `TELEMETRY_SCHEMA_VERSION`.
+`serve` writes it and `training` reads it. The column tables name the Arrow types in plain words, so that the format can
+be read without pyarrow. A column is never renamed or given another meaning. Every change, also a new column, is a step
+of `TELEMETRY_SCHEMA_VERSION`.
 
-Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and `forgotten.json`.
-Version 3 added `demotion` to candidates. Readers take every version.
+Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and
+`forgotten.json`. Version 3 added `demotion` to candidates. Readers take every version.
 """
 
 import math
@@ -18,11 +19,11 @@ import numpy.typing as npt
 
 TELEMETRY_SCHEMA_VERSION: Final = 3
 EXPORT_FORMAT: Final = "llmdeal-telemetry"
-"""What the manifest of an export calls itself."""
+"""Name of the format in the manifest of an export."""
 EXPORT_MANIFEST: Final = "export.json"
-"""Its name in the folder of the export."""
+"""File name of the manifest in the folder of the export."""
 FORGOTTEN_LIST: Final = "forgotten.json"
-"""Name of the list of what readers pass over, in this export and in older ones beside it; see `ForgottenContent`."""
+"""File name of the list of content that readers skip, also in older exports next to it; see `ForgottenContent`."""
 
 Float32s = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
@@ -40,12 +41,12 @@ Outcome = Literal[
     "superseded",
     "over_budget",
 ]
-"""How an attempt ended: answered; the provider's limit; a 4xx/5xx of the provider; a deadline passed; no connection; the caller
-went away; the stream ended before its end; the provider declined to answer this content; another lane began to answer first;
-nothing was sent, because a budget had not enough left, or could not say so."""
+"""How an attempt ended, in this order: an answer; the provider's limit; a 4xx/5xx of the provider; a deadline; no
+connection; the caller went away; the stream broke off; the provider declined this content; another lane answered first;
+nothing was sent, because a budget had too little left or could not be read."""
 
 KeptContent = Literal["full", "features", "none", "nothing"]
-"""What is kept of a request: texts and features; features without texts; neither; not even its row."""
+"""The content of a request that is kept: texts and features; features only; neither; not even its row."""
 
 ColumnType = Literal[
     "string",
@@ -64,7 +65,7 @@ ColumnType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the export: its name, its Arrow type in words, whether it may be null (unknown), and what it means."""
+    """One column of the export: its name, its Arrow type in words, whether it may be null (unknown) and its meaning."""
 
     name: str
     type: ColumnType
@@ -74,7 +75,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What was believed of one lane when the decision was taken; the meanings are those of `CANDIDATE_COLUMNS`."""
+    """The beliefs about one lane at the time of the decision; `CANDIDATE_COLUMNS` has the meanings."""
 
     lane_id: str
     quality: float | None = None
@@ -92,18 +93,20 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateTable:
-    """All candidates of one decision as columns: the decision computes arrays, and logging them costs no object per lane.
+    """All candidates of one decision as columns: the decision computes arrays, and logging makes no object per lane.
 
-    Arrays have shape (n_lanes,) and are kept in the precision of `CANDIDATE_COLUMNS`, whichever they come in. NaN in `quality`
-    to `expected_latency_ms` is unknown and becomes null in the export. Everything here is read later, in another thread: hand
-    over arrays and mappings that nobody writes to any more, and the same `lane_ids` tuple for as long as the lanes stay the same.
+    Arrays have shape (n_lanes,). They are stored in the precision of `CANDIDATE_COLUMNS`, whatever theirs is. NaN in
+    `quality` to `expected_latency_ms` is unknown and becomes null in the export. Another thread reads everything later:
+    pass arrays and mappings that no code changes any more, and the same `lane_ids` tuple for as long as the lanes stay
+    the same.
 
     Args:
         lane_ids: All lanes, in the order of the arrays.
         excluded_by: Index of an excluded lane -> name of the constraint that removed it; eligible lanes are absent.
-        quality_shift, account_shift: What was added to the log odds of `quality`: by what was learned online of the lanes, and by the
-            account's own correction; None: nothing was.
-        fallback_tier: Tier of each lane, kept as int32: a lane comes after all lanes of a smaller tier. None: all lanes are in tier 0.
+        quality_shift, account_shift: Shifts already added to the log odds of `quality`, by online learning and by the
+            account's correction; None: no shift.
+        fallback_tier: Tier of each lane, kept as int32: a lane comes after all lanes of a smaller tier. None: all lanes
+            are in tier 0.
     """
 
     lane_ids: tuple[str, ...]
@@ -160,21 +163,19 @@ class CandidateTable:
         return np.full(len(self.lane_ids), np.nan, np.float32) if shift is None else shift
 
     def __eq__(self, other: object) -> bool:
-        """Equal rows; two unknowns are equal."""
+        """Compare all rows; two unknown values are equal."""
         return self.to_candidates() == other.to_candidates() if isinstance(other, CandidateTable) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.lane_ids)
 
 
-@dataclass(
-    slots=True, eq=False, kw_only=True
-)  # frozen would be three times as slow to make; one is made for every attempt
+@dataclass(slots=True, eq=False, kw_only=True)  # not frozen, which takes three times as long to make
 class AttemptRow:
-    """One upstream attempt and the decision behind it; the meanings and units are those of `ATTEMPT_COLUMNS`.
+    """One upstream attempt and the decision behind it; `ATTEMPT_COLUMNS` has the meanings and units.
 
-    A request that falls back has several rows with the same `request_id` and `attempt` counting from 0; each repeats what
-    belongs to the request. `(request_id, attempt)` is unique: a second row with the same pair is ignored when stored.
+    A request that falls back has several rows with the same `request_id`, and `attempt` counts from 0. Each row repeats
+    the values of the request. `(request_id, attempt)` is unique: a second row with the same pair is not stored.
     """
 
     request_id: str
@@ -224,7 +225,7 @@ class AttemptRow:
     max_output_tokens: int | None = None
 
     def __eq__(self, other: object) -> bool:
-        """Equal in every column."""
+        """Compare all columns."""
         if not isinstance(other, AttemptRow):
             return NotImplemented
         return all(_is_same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
@@ -235,7 +236,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackRow:
-    """One thing somebody, or an automatic check, said about an answer; the meanings are those of `FEEDBACK_COLUMNS`."""
+    """One judgement of an answer, by a person or an automatic check; `FEEDBACK_COLUMNS` has the meanings."""
 
     request_id: str
     metric_name: str
@@ -247,12 +248,12 @@ class FeedbackRow:
 
 @dataclass(frozen=True, slots=True)
 class ForgottenContent:
-    """An account that took back, or had deleted, what was logged of its requests.
+    """An account whose logged content was withdrawn or deleted.
 
     Args:
-        account: Whose.
-        until: Of requests that began before.
-        kept: What may still be read of them.
+        account: The account.
+        until: Time before which its requests are concerned.
+        kept: Content of these requests that may still be read.
     """
 
     account: str
@@ -262,7 +263,7 @@ class ForgottenContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRow:
-    """What a lane was at one table of prices; the meanings and units are those of `LANE_COLUMNS`."""
+    """A lane at one table of prices; `LANE_COLUMNS` has the meanings and units."""
 
     price_snapshot_id: str
     lane_id: str
@@ -298,20 +299,20 @@ CANDIDATE_COLUMNS: Final = (
         "quality_shift",
         "float32",
         True,
-        "What was learned online of the lane, in the log odds of quality; null: nothing was. From version 2.",
+        "Shift of the log odds of quality that was learned online; null: none. From version 2.",
     ),
     Column(
         "account_shift",
         "float32",
         True,
-        "What the account's own correction added likewise; null: nothing. From version 2.",
+        "Shift of the same log odds by the account's correction; null: none. From version 2.",
     ),
     Column(
         "demotion",
         "int32",
         True,
-        "Fallback tier of the lane, from the caller's soft preferences and the reserve: it came after all lanes with a smaller "
-        "number; null: all lanes were in tier 0. From version 3.",
+        "Fallback tier of the lane, by the caller's soft preferences and the reserve: it came after all lanes of a "
+        "smaller tier; null: all lanes were in tier 0. From version 3.",
     ),
 )
 
@@ -331,33 +332,33 @@ ATTEMPT_COLUMNS: Final = (
     Column("endpoint", "string", False, "Path that was called: /v1/chat/completions."),
     Column("is_streaming", "bool", False, "Whether the caller asked for a stream."),
     Column(
-        "features", "list<float32>", True, "What the quality model and the policies saw, laid out by features_version."
+        "features", "list<float32>", True, "Features that the quality model saw, in the layout of features_version."
     ),
     Column("features_version", "int32", True, "Layout of features."),
-    Column("prompt_text", "string", True, "The conversation; only where the account lets content be kept."),
-    Column("answer_text", "string", True, "The answer; only where the account lets content be kept."),
+    Column("prompt_text", "string", True, "The conversation; only if the account lets content be kept."),
+    Column("answer_text", "string", True, "The answer; only if the account lets content be kept."),
     Column("prompt_characters", "int64", False, "Length of the whole conversation in characters."),
     Column("n_turns", "int32", False, "Number of messages in the conversation."),
     Column(
         "candidates",
         "list<candidate>",
         True,
-        "Every lane looked at, also the excluded ones; null: nothing was decided.",
+        "Every lane of the decision, also the excluded ones; null: there was no decision.",
     ),
     Column("lane_id", "string", False, "The lane that was called."),
-    Column("provider", "string", False, "Who hosts it."),
-    Column("upstream_model", "string", False, "The id that was sent on the wire."),
-    Column("vendor_model", "string", False, "Who made it and what it is, whoever hosts it."),
-    Column("region", "string", True, "Where inference ran; null: unknown."),
+    Column("provider", "string", False, "Host of the model."),
+    Column("upstream_model", "string", False, "Id of the model that was sent to the provider."),
+    Column("vendor_model", "string", False, "Vendor and model, independent of the host."),
+    Column("region", "string", True, "Region in which inference ran; null: unknown."),
     Column(
         "propensity", "float64", True, "Probability with which this lane was drawn, 0..1; null: not drawn (a fallback)."
     ),
-    Column("reason", "string", False, "Why this lane, in one word, as in the header x-llmdeal-reason."),
+    Column("reason", "string", False, "Reason for this lane, in one word, as in the header x-llmdeal-reason."),
     Column("policy", "string", True, "Name of the behaviour policy; null: none was asked (a pin, a fallback)."),
     Column("router_version", "string", True, "The bundle whose predictions were used; null: none was."),
     Column("price_snapshot_id", "string", True, "Hash of the price table that priced the attempt."),
     Column("quality_bar", "float64", True, "Least P(good answer) wanted, 0..1; null: no bar."),
-    Column("willingness_to_pay_usd", "float64", True, "What a good answer was worth, in USD."),
+    Column("willingness_to_pay_usd", "float64", True, "Worth of a good answer to the caller, USD."),
     Column("prompt_tokens", "int64", True, "All input tokens, cached ones and cache writes included."),
     Column("completion_tokens", "int64", True, "All output tokens, reasoning included."),
     Column("cached_tokens", "int64", True, "The part of prompt_tokens read from the provider's prompt cache."),
@@ -389,7 +390,9 @@ ATTEMPT_COLUMNS: Final = (
 
 FEEDBACK_COLUMNS: Final = (
     Column("request_id", "string", False, "The request that was judged."),
-    Column("metric_name", "string", False, "What was judged: thumbs, score, schema_valid, any word of the user's."),
+    Column(
+        "metric_name", "string", False, "Metric of the judgement: thumbs, score, schema_valid, or any word of the user."
+    ),
     Column("value", "float64", False, "The judgement, finite; its range belongs to the metric."),
     Column("comment", "string", True, "The giver's own words; null: none."),
     Column("given_by", "string", False, "Id of the virtual key that gave it, or the name of an automatic check."),
@@ -399,24 +402,24 @@ FEEDBACK_COLUMNS: Final = (
 LANE_COLUMNS: Final = (
     Column("price_snapshot_id", "string", False, "Hash of the price table, as in attempts."),
     Column("lane_id", "string", False, "The lane."),
-    Column("provider", "string", False, "Who hosts it."),
-    Column("upstream_model", "string", False, "The id that is sent on the wire."),
-    Column("vendor_model", "string", False, "Who made it and what it is, whoever hosts it."),
-    Column("trained_name", "string", True, "Its name where graded answers of it were trained on; null: none were."),
-    Column("region", "string", True, "Where inference runs; null: unknown."),
+    Column("provider", "string", False, "Host of the model."),
+    Column("upstream_model", "string", False, "Id of the model that is sent to the provider."),
+    Column("vendor_model", "string", False, "Vendor and model, independent of the host."),
+    Column("trained_name", "string", True, "Its name in the bundle; null: no graded answers of it were trained on."),
+    Column("region", "string", True, "Region in which inference runs; null: unknown."),
     Column("input_usd_per_mtok", "float64", False, "USD per million input tokens, of prompts below every tier."),
     Column("output_usd_per_mtok", "float64", False, "USD per million output tokens."),
     Column("cached_input_usd_per_mtok", "float64", True, "USD per million cached input tokens; null: as any input."),
-    Column("request_usd", "float64", False, "USD per request, besides the tokens."),
+    Column("request_usd", "float64", False, "USD per request, in addition to the tokens."),
     Column("context_tokens", "int64", True, "Longest prompt plus answer; null: unknown."),
     Column(
         "ability",
         "float64",
         True,
-        "What is believed where nothing was trained on: its place on the bundle's logit scale; null: no such belief.",
+        "Prior ability on the bundle's logit scale, for a model that was not trained on; null: no such belief.",
     ),
     Column("ability_std", "float64", True, "Standard deviation of that belief."),
-    Column("noted_at", "timestamp", False, "When the gateway last began to use the lane so."),
+    Column("noted_at", "timestamp", False, "Time at which the gateway last began to use the lane in this form."),
 )
 
 
@@ -425,7 +428,7 @@ def _nan_if_none(value: float | None) -> float:
 
 
 def _none_if_unknown(values: list[float | None]) -> Float32s | None:
-    """Return a column, or None where nothing in it is known."""
+    """Return a column, or None when all its values are unknown."""
     if all(value is None for value in values):
         return None
     return np.array([_nan_if_none(value) for value in values], dtype=np.float32)

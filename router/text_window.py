@@ -1,18 +1,18 @@
-"""The part of a long conversation that the quality model reads: its head and its tail, cut before any tokenizing."""
+"""The part of a long conversation that the quality model reads: its head and its tail, cut before tokenizing."""
 
 HEAD_CHARACTERS = 600
 TAIL_CHARACTERS = 1_400
 CHARACTERS_PER_TOKEN = 4
-_JOINT = "\n…\n"
+_CUT_MARK = "\n…\n"
 
 
 def cut_to_window(text: str) -> str:
-    """Return `text` itself when it fits the window, else its head and its tail with a visible joint between them."""
+    """Return the text if it fits the window, else its head and its tail with a visible mark between them."""
     if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
         return text
-    return text[:HEAD_CHARACTERS] + _JOINT + text[-TAIL_CHARACTERS:]
+    return text[:HEAD_CHARACTERS] + _CUT_MARK + text[-TAIL_CHARACTERS:]
 
 
 def estimate_tokens(characters: int) -> int:
-    """Return the number of tokens that so many characters of text take, by the rule of thumb of four characters a token."""
+    """Return the estimated number of tokens of a text with this many characters: four characters a token."""
     return -(-characters // CHARACTERS_PER_TOKEN)

@@ -1,6 +1,7 @@
-"""WordPiece tokenizing of the text window in plain Python: the ids of a standard `tokenizer.json`, without the tokenizers library.
+"""WordPiece tokenizing of the text window in plain Python, by a standard `tokenizer.json`.
 
-Exact for the BERT family (BertNormalizer, BertPreTokenizer, WordPiece); special tokens are neither added nor recognised in text.
+It needs no tokenizers library. The ids are exact for the BERT family (BertNormalizer, BertPreTokenizer, WordPiece).
+Special tokens are not added, and not recognised in text.
 """
 
 import json
@@ -20,7 +21,7 @@ from router.errors import BundleError
 Value = TypeVar("Value")
 
 MAX_TOKENS = 1_024
-"""Ids beyond these are dropped; ordinary text of the window's length has about 500."""
+"""Further ids are dropped; ordinary text of the window's length has about 500."""
 
 _CACHED_CHUNKS = 65_536
 _LONGEST_CACHED_CHUNK = 32
@@ -40,7 +41,7 @@ _CJK_RANGES = (
 
 
 def _keep(cache: dict[str, Value], chunk: str, value: Value) -> None:
-    """Remember a short chunk. A full cache is emptied, so that memory stays bounded whatever users send."""
+    """Add a short chunk to the cache. A full cache is emptied, so that memory stays bounded whatever users send."""
     if len(chunk) <= _LONGEST_CACHED_CHUNK:
         if len(cache) >= _CACHED_CHUNKS:
             cache.clear()
@@ -48,7 +49,7 @@ def _keep(cache: dict[str, Value], chunk: str, value: Value) -> None:
 
 
 class _Segments(dict[str, tuple[int, ...]]):
-    """Segment, a run of letters or one mark -> its ids, filled on a miss."""
+    """Segment (a run of letters, or one mark) -> its ids. A missing entry is computed and kept."""
 
     def __init__(
         self, vocabulary: dict[str, int], unknown_id: int, prefix: str, longest_word: int, strips_accents: bool
@@ -68,7 +69,7 @@ class _Segments(dict[str, tuple[int, ...]]):
         return ids
 
     def _word_pieces(self, word: str) -> tuple[int, ...]:
-        """Return the ids of `word` by greedy longest match, or the unknown id when some part matches nothing."""
+        """Return the ids of a word by greedy longest match, or the unknown id when a part of it matches nothing."""
         if len(word) > self._longest_word:
             return self._unknown
         vocabulary, ids, start, length = self._vocabulary, [], 0, len(word)
@@ -86,7 +87,10 @@ class _Segments(dict[str, tuple[int, ...]]):
 
 
 class _Chunks(dict[str, bytes]):
-    """Chunk, what stands between two blanks -> its ids as the bytes of 64-bit integers, which join without making a Python integer."""
+    """Chunk (the text between two blanks) -> its ids, as the bytes of 64-bit integers.
+
+    Bytes can be joined without making Python integers.
+    """
 
     def __init__(self, segments: _Segments) -> None:
         super().__init__()
@@ -99,14 +103,14 @@ class _Chunks(dict[str, bytes]):
 
 
 class WordPieceTokenizer:
-    """Text -> token ids. Thread-safe: its caches are only touched by single dictionary operations.
+    """Turns text into token ids. It is thread-safe: only single dictionary operations touch its caches.
 
     Args:
-        definition: A parsed `tokenizer.json`.
-        path: Where it was read, for error messages.
+        definition: Parsed `tokenizer.json`.
+        path: Path of that file, for error messages.
 
     Raises:
-        BundleError: It describes another kind of tokenizer.
+        BundleError: The file describes another kind of tokenizer.
     """
 
     def __init__(self, definition: object, path: Path) -> None:
@@ -114,7 +118,8 @@ class WordPieceTokenizer:
             segments = _Segments(*_read_definition(definition))
         except (KeyError, TypeError, ValueError) as problem:
             raise BundleError(
-                f"{path}: not a lower-casing BERT WordPiece tokenizer ({problem}): use the tokenizer.json of such an encoder"
+                f"{path}: not a lower-casing BERT WordPiece tokenizer ({problem}): "
+                "use the tokenizer.json of such an encoder"
             ) from problem
         self._ids_of = _Chunks(segments).__getitem__
         self._nothing = array("q", [segments.unknown_id]).tobytes()
@@ -137,7 +142,7 @@ class WordPieceTokenizer:
         """Build from the bytes of a `tokenizer.json` that was read from `path`.
 
         Raises:
-            BundleError: They are not JSON or describe another kind of tokenizer.
+            BundleError: The bytes are not JSON, or describe another kind of tokenizer.
         """
         try:
             definition = json.loads(content)
@@ -146,7 +151,10 @@ class WordPieceTokenizer:
         return cls(definition, path)
 
     def encode(self, text: str) -> Ints:
-        """Return the ids of `text`, shape (n_tokens,), 1 to `MAX_TOKENS`; text without a visible character is one unknown token."""
+        """Return the ids of a text, shape (n_tokens,), 1 to `MAX_TOKENS`.
+
+        Text without a visible character is one unknown token.
+        """
         chunks = text.replace("\n", " ").replace("\t", " ").replace("\r", " ").split(" ")
         raw = b"".join(map(self._ids_of, chunks)) or self._nothing
         return np.frombuffer(raw[: MAX_TOKENS * _ID_BYTES], dtype=np.int64)
@@ -172,7 +180,7 @@ def _read_definition(definition: object) -> tuple[dict[str, int], int, str, int,
 
 
 def _split_segment(segment: str, strips_accents: bool) -> list[str]:
-    """Normalize one segment as BertNormalizer does and split it as BertPreTokenizer does."""
+    """Normalize one segment like BertNormalizer, and split it like BertPreTokenizer."""
     if segment.isascii() and segment.isprintable():
         return [segment.lower()]
     cleaned = "".join(_clean_character(character) for character in segment)
@@ -195,5 +203,5 @@ def _clean_character(character: str) -> str:
 
 
 def _is_punctuation(character: str) -> bool:
-    # ASCII symbols count too: decomposition may bring one to light, as "<" out of "≮".
+    # ASCII symbols count too: decomposition may produce one, such as "<" from "≮".
     return unicodedata.category(character).startswith("P") or (character.isascii() and character in string.punctuation)

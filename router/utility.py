@@ -1,4 +1,4 @@
-"""Utility in US dollars: what an answer is expected to be worth, less what it is expected to cost."""
+"""Utility in US dollars: the expected worth of an answer, less its expected cost."""
 
 from router.arrays import Floats
 from router.expectation import Expectation
@@ -9,8 +9,8 @@ def utility_usd(expectation: Expectation, willingness_to_pay_usd: float, latency
 
     Args:
         expectation: Beliefs about each lane.
-        willingness_to_pay_usd: What a good answer is worth, USD.
-        latency_usd_per_s: What a second of waiting costs, USD.
+        willingness_to_pay_usd: Worth of a good answer, USD.
+        latency_usd_per_s: Cost of a second of waiting, USD.
     """
     utility = willingness_to_pay_usd * expectation.quality - expectation.cost_usd
     if latency_usd_per_s:

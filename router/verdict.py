@@ -1,6 +1,6 @@
-"""What the promotion gate said of a bundle: `verdict.json` beside its manifest. `training` writes it, `serve` reads it.
+"""The promotion gate's verdict on a bundle, in `verdict.json`. `training` writes it, `serve` reads it.
 
-The manifest does not hash it: a bundle is the same bundle whatever is said of it, and may be judged again on later logs.
+The manifest has no hash of it: a verdict does not change the bundle, and the bundle may be judged again on later logs.
 """
 
 import json
@@ -14,7 +14,7 @@ from router.errors import BundleError
 
 VERDICT_FILE: Final = "verdict.json"
 VERDICT_FORMAT_VERSION: Final = 1
-_MEND = "judge the bundle again, or delete the file"
+_REMEDY = "judge the bundle again, or delete the file"
 
 GuardedMetric = Literal["quality", "cost_usd", "latency_ms"]
 GuardOutcome = Literal["kept", "broken", "unknown"]
@@ -34,13 +34,13 @@ class Guard:
     """A metric that must not become worse while the utility becomes better.
 
     Args:
-        name: For people: `quality, account acme`.
-        metric: Which; quality 0..1, cost in USD a request, latency in ms a request.
+        name: Name for people: `quality, account acme`.
+        metric: Guarded metric: quality 0..1, cost in USD a request, or latency in ms a request.
         group: The account or kind of request that it is about (`account acme`); None: all requests.
         change: Challenger less champion, in the metric's unit; None: the logs cannot tell.
         margin: The largest change for the worse that is allowed, in the metric's unit, at least 0.
         outcome: `unknown` where the logs cannot tell.
-        note: Why, in words.
+        note: Explanation of the outcome, for people.
     """
 
     name: str
@@ -54,16 +54,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a challenger is better than the champion, by the logs.
+    """The verdict on whether a challenger is better than the champion, by the logs.
 
     Args:
-        challenger_version, champion_version: Of the bundles, as logged with every decision.
-        is_better: Whether the gate lets it through.
-        reasons: Why, in sentences; at least one.
+        challenger_version, champion_version: Versions of the bundles, as logged with every decision.
+        is_better: Whether the gate lets the challenger through.
+        reasons: Reasons in sentences; at least one.
         utility_gain_usd: Challenger less champion, USD a request; None: the logs cannot tell.
-        guards: What was guarded.
-        n_requests: How many logged requests it rests on.
-        judged_at: When, aware.
+        guards: Guarded metrics.
+        n_requests: Number of logged requests that it rests on.
+        judged_at: Time of the verdict, with its time zone.
     """
 
     challenger_version: str
@@ -77,7 +77,7 @@ class Verdict:
 
 
 def write_verdict(folder: Path, verdict: Verdict) -> Path:
-    """Write a verdict into a bundle's folder in one step, in place of an earlier one; return its path.
+    """Write a verdict into a bundle's folder in one step, and return its path. An earlier verdict is replaced.
 
     Raises:
         BundleError: The folder cannot be written.
@@ -96,10 +96,10 @@ def write_verdict(folder: Path, verdict: Verdict) -> Path:
 
 
 def read_verdict(folder: Path) -> Verdict | None:
-    """Return what was said of a bundle; None: it was never judged.
+    """Return the verdict on a bundle, or None when it was never judged.
 
     Raises:
-        BundleError: The file is there and cannot be read, or is of another format.
+        BundleError: The file exists but cannot be read, or is of another format.
     """
     path = folder / VERDICT_FILE
     try:
@@ -107,16 +107,18 @@ def read_verdict(folder: Path) -> Verdict | None:
     except FileNotFoundError:
         return None
     except OSError as problem:
-        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_MEND}") from None
+        raise BundleError(f"{path}: cannot be read ({problem.strerror}): {_REMEDY}") from None
     except ValueError as problem:
-        raise BundleError(f"{path}: is not JSON ({problem}): {_MEND}") from None
-    found = content.get("format_version") if isinstance(content, dict) else None
-    if found != VERDICT_FORMAT_VERSION:
-        raise BundleError(f"{path}: format_version is {found!r}, this program reads {VERDICT_FORMAT_VERSION}: {_MEND}")
+        raise BundleError(f"{path}: is not JSON ({problem}): {_REMEDY}") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != VERDICT_FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version is {version!r}, this program reads {VERDICT_FORMAT_VERSION}: {_REMEDY}"
+        )
     try:
         return _verdict_of(content)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise BundleError(f"{path}: is malformed ({problem!r}): {_MEND}") from None
+        raise BundleError(f"{path}: is malformed ({problem!r}): {_REMEDY}") from None
 
 
 def _verdict_of(content: Mapping[str, object]) -> Verdict:
@@ -142,7 +144,7 @@ def _verdict_of(content: Mapping[str, object]) -> Verdict:
 
 def _guard_of(content: Mapping[str, object]) -> Guard:
     metric: GuardedMetric = content["metric"]  # type: ignore[assignment]  # checked below
-    outcome: GuardOutcome = content["outcome"]  # type: ignore[assignment]  # likewise
+    outcome: GuardOutcome = content["outcome"]  # type: ignore[assignment]  # checked below
     if metric not in get_args(GuardedMetric) or outcome not in get_args(GuardOutcome):
         raise ValueError(f"unknown metric {metric!r} or outcome {outcome!r}")
     group = content["group"]

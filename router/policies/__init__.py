@@ -1,1 +1,1 @@
-"""Routing policies. Each maps the candidates of one request to probabilities; one policy a file; `registry` lists them."""
+"""Routing policies, one a file. Each maps the candidates of one request to probabilities; `registry` lists them."""

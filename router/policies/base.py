@@ -1,4 +1,4 @@
-"""The policy port, and the candidates that every policy sees."""
+"""The port of a policy, the candidates that it gets, and the ranking that it returns."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,14 +14,14 @@ from router.reason import Reason
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What a policy chooses from; every array has shape (n_lanes,), and at least one lane is eligible.
+    """The lanes that a policy chooses from. Every array has shape (n_lanes,), and at least one lane is eligible.
 
     Args:
         is_eligible: Lanes that passed every hard filter.
         fallback_tier: Tier of each lane; a lane comes after all lanes of a smaller tier. None: all lanes are in tier 0.
         expectation: Quality, cost and latency of each lane.
-        preferences: The caller's bar and trade-off.
-        bar: Solves relative bars for these lanes; None: nothing is known of how the lanes compare.
+        preferences: Soft wishes of the caller.
+        bar: Solver of relative bars for these lanes; None: there are no reference answers.
     """
 
     is_eligible: Mask
@@ -33,14 +33,16 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """A policy's judgement.
+    """A policy's ranking of the lanes.
 
     Args:
         order: Rows of the eligible lanes, best first; shape (n_eligible,).
-        probabilities: With which each lane is drawn; sums to 1, zero where not eligible; shape (n_lanes,).
-        reason: Why the best lane wins, for the response header.
-        willingness_to_pay_usd: At which quality was weighed against cost, USD; None: it was not weighed.
-        exploration_prices_usd: What drawing each lane instead of the best is expected to give up, USD, shape (n_lanes,); None: the best is certain.
+        probabilities: Probability with which each lane is drawn, shape (n_lanes,); they sum to 1 and are 0 where not
+            eligible.
+        reason: Reason why the best lane wins, for the response header.
+        willingness_to_pay_usd: Worth of a good answer that quality was weighed with, USD; None: it was not weighed.
+        exploration_prices_usd: Expected loss when each lane is drawn instead of the best one, USD, shape (n_lanes,);
+            None: the best one is certain.
     """
 
     order: Ints
@@ -51,11 +53,11 @@ class Ranking:
 
 
 class Policy(Protocol):
-    """Ranks the candidates of one request. Stateless and deterministic; whoever asks draws from the probabilities."""
+    """Ranks the candidates of one request. Stateless and deterministic: `decide` draws from the probabilities."""
 
     @property
     def name(self) -> str:
-        """As configured and as logged."""
+        """The name in settings and logs."""
         ...
 
     def rank(self, candidates: Candidates) -> Ranking:
@@ -70,7 +72,7 @@ def rank_greedily(
     is_below_bar: Mask | None = None,
     willingness_to_pay_usd: float | None = None,
 ) -> Ranking:
-    """Return the ranking that always takes the best score: by fallback tier, within a tier the lanes below the bar last.
+    """Return the ranking that always takes the best score: by fallback tier, and within a tier below the bar last.
 
     Ties go to the first row.
     """

@@ -1,4 +1,4 @@
-"""Exploration around another policy: now and then a lane that is not the best one answers, so that there is something to learn from."""
+"""Exploration around another policy: now and then a lane that is not the best one answers, to learn from it."""
 
 from dataclasses import dataclass, replace
 
@@ -10,20 +10,20 @@ from router.price_table import NUSD_PER_USD
 from router.utility import utility_usd
 
 LEAST_DOUBT = 0.05
-"""No belief about quality counts as surer than this standard deviation: the traffic of today is not what the bundle was trained on."""
+"""Smallest standard deviation of a belief about quality: today's traffic differs from the bundle's training data."""
 DEVIATIONS_OF_HOPE = 2.0
-"""A lane is tried only while so many deviations of doubt about its quality could make it the better choice."""
+"""A lane is tried only if it would be the better choice with a quality this many standard deviations higher."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExplorationTerms:
-    """How far exploration may go; the same for every request.
+    """The limits of exploration, the same for every request.
 
     Args:
-        share: Of the requests on which there is a lane to try, how many try one, 0..1.
-        quality_bar: P(good answer) below which no lane is tried, 0..1, where the caller gives no bar.
-        most_lanes: So many are tried at most.
-        willingness_to_pay_usd: What a good answer is worth, USD, where the policy does not weigh quality against cost.
+        share: Share of the requests with a lane to try that try one, 0..1.
+        quality_bar: P(good answer) below which no lane is tried when the caller gives no bar, 0..1.
+        most_lanes: Largest number of lanes that a request may try.
+        willingness_to_pay_usd: Worth of a good answer when the policy does not weigh quality against cost, USD.
     """
 
     share: float
@@ -34,15 +34,15 @@ class ExplorationTerms:
 
 @dataclass(frozen=True, slots=True)
 class Exploring:
-    """The mixture (1 - share) x the best lane + share x the lanes that are worth a try, each as likely as its quality is uncertain.
+    """Draws the best lane with probability 1 - share, else one of the lanes that are worth a try, by their uncertainty.
 
-    Which lanes these are is known before anything is drawn, and only those count whose price fits into what is left of the ceiling: the
-    probabilities are those of the draw, whatever comes of it.
+    These lanes are known before the draw. Only lanes whose price fits the rest of the budget count. So the
+    probabilities are those of the draw, whatever its result.
 
     Args:
-        base: Ranks; its order stands.
-        terms: How far to go.
-        left_nusd: What one exploration may be expected to give up at most, in 10^-9 USD.
+        base: Policy that ranks; its order does not change.
+        terms: Limits of exploration.
+        left_nusd: Largest expected loss of one exploration, 10^-9 USD.
     """
 
     base: Policy
@@ -51,7 +51,7 @@ class Exploring:
 
     @property
     def name(self) -> str:
-        """The base policy's: whether a request was explored says its reason."""
+        """The name of the base policy; the reason tells whether a request was explored."""
         return self.base.name
 
     def rank(self, candidates: Candidates) -> Ranking:
@@ -71,7 +71,7 @@ class Exploring:
     def _tried(
         self, candidates: Candidates, ranking: Ranking, prices: Floats
     ) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """Return the rows of the lanes that are worth a try, those of most promise."""
+        """Return the rows of the lanes that are worth a try, the most promising first."""
         expectation, terms = candidates.expectation, self.terms
         bar = candidates.preferences.quality_bar
         hope = DEVIATIONS_OF_HOPE * _worth(ranking, terms) * np.maximum(expectation.quality_std, LEAST_DOUBT)
@@ -91,14 +91,15 @@ class Exploring:
 
 
 def exploration_prices_usd(candidates: Candidates, ranking: Ranking, terms: ExplorationTerms) -> Floats:
-    """Return what each lane is expected to give up against the best one, USD, shape (n_lanes,): utility, and never less than the money it costs more.
+    """Return the expected loss when each lane is drawn instead of the best one, USD, shape (n_lanes,).
 
-    The discount of a prompt cache that holds the conversation is in the best lane's cost, and so in the price of going elsewhere.
+    It is the lost utility, and at least the additional cost. The best lane's cost has the discount of its prompt cache,
+    and so has the price of leaving that cache.
     """
     expectation, best = candidates.expectation, ranking.order[0]
     utility = utility_usd(expectation, _worth(ranking, terms), candidates.preferences.latency_usd_per_s)
-    given_up: Floats = np.maximum(utility[best] - utility, expectation.cost_usd - expectation.cost_usd[best])
-    return np.maximum(given_up, 0.0)
+    loss: Floats = np.maximum(utility[best] - utility, expectation.cost_usd - expectation.cost_usd[best])
+    return np.maximum(loss, 0.0)
 
 
 def _worth(ranking: Ranking, terms: ExplorationTerms) -> float:

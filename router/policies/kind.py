@@ -40,12 +40,12 @@ class PolicyKind:
 
     Args:
         name: Name in settings and logs.
-        help: How it chooses, in one sentence.
+        help: Sentence that says how it chooses.
         reasons: Reasons that it gives.
         make: Makes the policy; takes the number where there is one.
         number: Number that tunes it; None: it has none.
-        route_field: Field of a request's `route` object that asks for this policy, and the option of `llmdeal route`. None:
-            no request asks for it by a field.
+        route_field: Field of a request's `route` object that asks for this policy, and the option of `llmdeal route`.
+            None: no request asks for it by a field.
         may_be_default: False when only a request can ask for it, and the operator cannot choose it for smart-route.
         needs_reference_answers: True when it needs `Candidates.bar`, which is solved on a bundle's reference answers.
     """

@@ -27,7 +27,7 @@ class NearBest:
     name: str = "near_best"
 
     def rank(self, candidates: Candidates) -> Ranking:
-        """Score each lane by its utility in USD at the solved willingness to pay; a lane that answers everything is first."""
+        """Score each lane by its utility in USD at the solved willingness to pay; the rule's own lane comes first."""
         preferences = candidates.preferences
         share = preferences.quality_of_best
         wanted = self.default_quality_of_best if share is None else share

@@ -1,4 +1,4 @@
-"""The policies by name. To add one, write a file next to this one with a `KIND`, and add the file's name to `_FILES`."""
+"""The policies by name. To add one, write a file with a `KIND` in this folder, and add its name to `_FILES`."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from router.bar import QUALITY_ALONE_USD, Bar, BarRule, solve_bar, telling_groups
+from router.bar import QUALITY_ALONE_USD, Bar, BarRule, solve_bar, graded_groups
 from router.lane import Lane, QualityPrior
 from router.lane_table import LaneTable
 from router.placement import Placement
@@ -79,9 +79,9 @@ def test_where_no_rule_keeps_the_share_the_closest_one_is_taken() -> None:
 def test_sources_on_which_few_lanes_were_graded_tell_nothing() -> None:
     source = np.repeat(np.array([0, 1], np.uint16), 200)
     is_graded = np.zeros((400, 3), np.bool_)
-    assert [len(rows) for rows in telling_groups(is_graded, source)] == [400]
+    assert [len(rows) for rows in graded_groups(is_graded, source)] == [400]
     is_graded[200:, :2] = True
-    assert [rows.tolist() for rows in telling_groups(is_graded, source)] == [list(range(200, 400))]
+    assert [rows.tolist() for rows in graded_groups(is_graded, source)] == [list(range(200, 400))]
 
 
 def made_table() -> LaneTable:
