@@ -66,7 +66,7 @@ class PriceTier:
 
 @dataclass(frozen=True, slots=True)
 class TokenRates:
-    """The rate of each kind of token at one tier, USD per million. Without its own rate, a kind has a general one.
+    """The rate of each kind of token at one tier, USD per million. A kind without a rate is billed at the input rate.
 
     Args:
         input_usd_per_mtok: Rate of input tokens.

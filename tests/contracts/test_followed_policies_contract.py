@@ -1,4 +1,4 @@
-"""Every policy that decides can be followed on its own logs: the chances it is given off-policy are those that it drew with."""
+"""Every policy that decides can be followed on its own logs: off-policy it gets the probabilities of its draw."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,7 +48,7 @@ def lane(number: int, price: str, **changes: Any) -> Lane:
     names = QUALITY_MODEL.trained_names
     trained = None if number == len(PRICES) - 1 else names[(number * 11) % len(names)]
     rates = Price(Decimal(price) / 4, Decimal(price), "test", date(2026, 11, 1))
-    made = Lane(
+    plain = Lane(
         f"p{number}/m",
         f"p{number}",
         "m",
@@ -58,7 +58,7 @@ def lane(number: int, price: str, **changes: Any) -> Lane:
         context_tokens=100_000,
         trained_name=trained,
     )
-    return replace(made, prior=None if trained else PRIOR, typical_tokens_per_s=20.0 + 17 * number, **changes)
+    return replace(plain, prior=None if trained else PRIOR, typical_tokens_per_s=20.0 + 17 * number, **changes)
 
 
 LANES = [lane(number, price) for number, price in enumerate(PRICES)]
@@ -79,7 +79,7 @@ FOLLOWED = {name: followed(kind) for name, kind in DEFAULT_POLICIES.items()}
 
 
 def wishes(policy: str, rng: np.random.Generator) -> Preferences:
-    """What some callers say: as a gateway lets them say it to this policy."""
+    """Wishes of some callers, in the form that a gateway takes for this policy."""
     if rng.random() < 0.5:
         return Preferences()
     if policy == "near_best":
@@ -98,7 +98,7 @@ def decided(
     rng = np.random.default_rng(5)
     bar = Bar(table, load_bundle(SHIPPED_BUNDLE).read_reference)
     state = replace(LaneState.unmeasured(table), quality_shift=np.linspace(-0.4, 0.6, len(table)))
-    found = []
+    decisions = []
     for number in range(N_REQUESTS):
         context = RouteContext.from_prompt(
             f"Explain step {number} of a proof that there are infinitely many primes. " * (1 + number % 9)
@@ -108,12 +108,12 @@ def decided(
         constraints = Constraints(ignored_providers=left_out)
         prediction = QUALITY_MODEL.predict(context)
         decision = decide(table, context, prediction, state, policy, rng, constraints, preferences, bar)
-        found.append((context, preferences, decision))
-    return found
+        decisions.append((context, preferences, decision))
+    return decisions
 
 
 def logged(
-    folder: Path, lanes: Sequence[Lane], made: Sequence[tuple[RouteContext, Preferences, Decision]], version: str
+    folder: Path, lanes: Sequence[Lane], decisions: Sequence[tuple[RouteContext, Preferences, Decision]], version: str
 ) -> LoggedRequests:
     """Export these decisions as the gateway does, and read them."""
     engine = open_database(str(folder / "telemetry.db"))
@@ -133,7 +133,7 @@ def logged(
             quality_of_best=preferences.quality_of_best,
             prompt_tokens=context.prompt_tokens,
         )
-        for number, (context, preferences, decision) in enumerate(made)
+        for number, (context, preferences, decision) in enumerate(decisions)
     ]
     AttemptRepository(engine).insert_many(rows)
     PricedLaneRepository(engine).put([lane_row(lane, "today", datetime(2026, 11, 1, tzinfo=UTC)) for lane in lanes])
@@ -147,16 +147,16 @@ def test_every_policy_that_ranks_is_followed() -> None:
 
 
 @pytest.mark.parametrize("name", list(FOLLOWED))
-def test_a_policy_is_given_the_chances_that_it_drew_with(name: str, tmp_path: Path) -> None:
+def test_a_policy_is_given_the_probabilities_that_it_drew_with(name: str, tmp_path: Path) -> None:
     policy, spec = FOLLOWED[name]
-    made = decided(policy, LaneTable.build(LANES, QUALITY_MODEL.trained_names))
-    logs = logged(tmp_path, LANES, made, QUALITY_MODEL.version)
+    decisions = decided(policy, LaneTable.build(LANES, QUALITY_MODEL.trained_names))
+    logs = logged(tmp_path, LANES, decisions, QUALITY_MODEL.version)
     np.testing.assert_array_equal(parse_policy(spec).probabilities(logs), logs.probability)
     assert len(np.unique(logs.chosen)) > 1
 
 
 def soft_wishes(policy: str, rng: np.random.Generator) -> Preferences:
-    """What callers would rather have, beside what they say to the policy."""
+    """Soft preferences of callers, in addition to their wishes for the policy."""
     soft: list[dict[str, Any]] = [
         {},
         {"preferred_providers": ("p3", "p0")},
@@ -167,26 +167,26 @@ def soft_wishes(policy: str, rng: np.random.Generator) -> Preferences:
 
 
 @pytest.mark.parametrize("name", list(FOLLOWED))
-def test_lanes_that_were_put_back_come_after_the_others_as_they_did(name: str, tmp_path: Path) -> None:
+def test_lanes_of_a_later_tier_come_after_the_others_as_they_did(name: str, tmp_path: Path) -> None:
     policy, spec = FOLLOWED[name]
     lanes = [replace(each, is_reserve=number in (1, 2)) for number, each in enumerate(LANES)]
-    made = decided(policy, LaneTable.build(lanes, QUALITY_MODEL.trained_names), soft_wishes)
-    logs = logged(tmp_path, lanes, made, QUALITY_MODEL.version)
-    followed = parse_policy(spec)
-    np.testing.assert_array_equal(followed.probabilities(logs), logs.probability)
-    assert (followed.probabilities(replace(logs, fallback_tier=None)) != logs.probability).any()
+    decisions = decided(policy, LaneTable.build(lanes, QUALITY_MODEL.trained_names), soft_wishes)
+    logs = logged(tmp_path, lanes, decisions, QUALITY_MODEL.version)
+    evaluated = parse_policy(spec)
+    np.testing.assert_array_equal(evaluated.probabilities(logs), logs.probability)
+    assert (evaluated.probabilities(replace(logs, fallback_tier=None)) != logs.probability).any()
 
 
 def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> LoggedRequests:
-    made = decided(NearBest(0.9), LaneTable.build(LANES, QUALITY_MODEL.trained_names))
-    return logged(folder, LANES, made, version)
+    decisions = decided(NearBest(0.9), LaneTable.build(LANES, QUALITY_MODEL.trained_names))
+    return logged(folder, LANES, decisions, version)
 
 
 def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text(tmp_path: Path) -> None:
-    found, logs = parse_policy(f"bundle={SHIPPED_BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
-    assert found.needs_text
-    np.testing.assert_array_equal(found.probabilities(logs), logs.probability)
-    asked = found.probabilities(replace(logs, router_versions=np.full(len(logs), "other+1")))
+    followed_policy, logs = parse_policy(f"bundle={SHIPPED_BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
+    assert followed_policy.needs_text
+    np.testing.assert_array_equal(followed_policy.probabilities(logs), logs.probability)
+    asked = followed_policy.probabilities(replace(logs, router_versions=np.full(len(logs), "other+1")))
     np.testing.assert_allclose(asked.sum(axis=1), 1)
 
 

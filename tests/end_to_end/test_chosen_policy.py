@@ -1,4 +1,7 @@
-"""The operator chooses the policy of smart-route while the gateway runs: at once here, within a second in other workers, and written down."""
+"""The operator chooses the policy of smart-route while the gateway runs: the choice is stored and audited.
+
+It holds at once in this worker, and within a second in others.
+"""
 
 import re
 import time
@@ -23,9 +26,9 @@ def policy_of(gateway: GatewayThread) -> tuple[str, str]:
 
 def choose(client: httpx.Client, **fields: str) -> httpx.Response:
     page = client.get("/settings").text
-    found = re.search(r'name="form_token" value="([^"]+)"', page)
-    assert found
-    return client.post("/settings/policy", data={"form_token": found[1], **fields})
+    token = re.search(r'name="form_token" value="([^"]+)"', page)
+    assert token
+    return client.post("/settings/policy", data={"form_token": token[1], **fields})
 
 
 def test_a_chosen_policy_holds_at_once_wins_over_the_settings_survives_a_start_and_can_be_taken_back(

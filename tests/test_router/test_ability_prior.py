@@ -1,4 +1,4 @@
-"""Price and family say something of a model's ability, and no more than the trained models bear out."""
+"""Price and family say something of a model's ability, and no more than the trained models support."""
 
 import math
 
@@ -20,7 +20,7 @@ def fitted() -> AbilityPrior:
     return prior
 
 
-def test_a_dearer_model_is_expected_to_be_better_and_a_generous_family_too() -> None:
+def test_a_more_expensive_model_is_expected_to_be_better_and_a_generous_family_too() -> None:
     prior = fitted()
     assert prior.of("acme/new-model", 20) > prior.of("acme/new-model", 0.2)
     assert prior.of("anthropic/claude-9", 3) > prior.of("acme/new-model", 3) > prior.of("meta-llama/llama-9", 3)
@@ -34,7 +34,7 @@ def test_the_stated_error_is_that_on_models_left_out() -> None:
     assert noisy.std > 0.7
 
 
-def test_with_few_priced_models_nothing_is_claimed() -> None:
+def test_with_few_priced_models_there_is_no_prior() -> None:
     prices = [float("nan")] * (len(NAMES) - 7) + [1.0] * 7
     assert AbilityPrior.fit(NAMES, ABILITIES, prices) is None
 

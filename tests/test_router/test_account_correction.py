@@ -36,7 +36,7 @@ def corrections() -> AccountCorrections:
     return AccountCorrections(VERSION, space(), {hashed("acme", VERSION): AccountCorrection(shared, own, 321)})
 
 
-def test_components_have_mean_nothing_and_variance_one_over_the_reference() -> None:
+def test_components_have_mean_zero_and_variance_one_over_the_reference() -> None:
     reference = load_bundle(SHIPPED_BUNDLE).read_reference()
     design = PromptSpace.of(reference).design(reference.quality)
     assert design[:, 0] == pytest.approx(1.0)
@@ -64,24 +64,24 @@ def test_the_shift_of_a_prompt_far_from_all_others_is_bounded() -> None:
 
 def test_the_shift_is_that_of_the_prompts_components() -> None:
     rng = np.random.default_rng(4)
-    found = LaneCoefficients(space(), rng.normal(0, 0.1, (3, 5)))
+    lanes = LaneCoefficients(space(), rng.normal(0, 0.1, (3, 5)))
     for quality in rng.uniform(0.001, 0.999, (30, 6)).astype(np.float32):
-        assert found.shift(quality) == pytest.approx(found.coefficients @ space().design(quality), abs=1e-4)
+        assert lanes.shift(quality) == pytest.approx(lanes.coefficients @ space().design(quality), abs=1e-4)
 
 
 def test_many_prompts_at_once_are_shifted_as_each_one_is() -> None:
     rng = np.random.default_rng(5)
-    found = LaneCoefficients(space(), rng.normal(0, 2, (3, 5)))
+    lanes = LaneCoefficients(space(), rng.normal(0, 2, (3, 5)))
     quality = rng.uniform(0.001, 0.999, (30, 6)).astype(np.float32)
-    each = np.array([found.shift(row) for row in quality])
+    each = np.array([lanes.shift(row) for row in quality])
     assert np.abs(each).max() == pytest.approx(MAX_SHIFT)
-    assert space().shifts(quality, found.coefficients) == pytest.approx(each, abs=1e-4)
+    assert space().shifts(quality, lanes.coefficients) == pytest.approx(each, abs=1e-4)
 
 
 def test_accounts_without_a_correction_have_none_and_names_are_not_written_in_plain_words() -> None:
-    found = corrections()
-    assert found.of("other") is None
-    assert b"acme" not in found.to_bytes()
+    stored = corrections()
+    assert stored.of("other") is None
+    assert b"acme" not in stored.to_bytes()
 
 
 def test_what_is_written_reads_back_the_same_and_equal_corrections_give_equal_bytes(tmp_path: Path) -> None:

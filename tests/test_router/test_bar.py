@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from router.bar import QUALITY_ALONE_USD, Bar, BarRule, solve_bar, graded_groups
+from router.bar import QUALITY_ALONE_USD, Bar, BarRule, graded_groups, solve_bar
 from router.lane import Lane, QualityPrior
 from router.lane_table import LaneTable
 from router.placement import Placement
@@ -40,7 +40,7 @@ def test_the_share_is_kept_and_money_is_saved(share: float) -> None:
 
 def test_a_lower_share_never_costs_more() -> None:
     costs = [kept_and_cost(share)[1] for share in (0.2, 0.5, 0.7, 0.9, 1.0)]
-    assert all(cheaper <= dearer for cheaper, dearer in pairwise(costs))
+    assert all(cheaper <= costlier for cheaper, costlier in pairwise(costs))
 
 
 def test_every_source_has_to_keep_the_share() -> None:
@@ -57,8 +57,8 @@ def test_where_beliefs_mislead_the_best_lane_answers_everything() -> None:
     assert solve_bar(upside_down, COST[SOLVING], SCORE[SOLVING], ALL, 0.95) == BarRule(QUALITY_ALONE_USD, lane=0)
 
 
-def test_a_lane_alone_answers_everything_where_weighing_would_be_dearer() -> None:
-    """Weighing goes from the dear lane straight to the bad one, as the good and cheap one is believed no better than that."""
+def test_a_lane_alone_answers_everything_where_weighing_would_cost_more() -> None:
+    """Weighing goes from the expensive lane straight to the bad one: the good, cheap one is not expected to be good."""
     score = np.column_stack([SCORE[SOLVING][:, 0], SCORE[SOLVING][:, 0], SCORE[SOLVING][:, 2]])
     believed = np.tile([0.9, 0.5, 0.5], (N // 2, 1))
     assert solve_bar(believed, COST[SOLVING], score, ALL, 0.9).lane == 1
@@ -76,7 +76,7 @@ def test_where_no_rule_keeps_the_share_the_closest_one_is_taken() -> None:
     assert rule.choose(believed, COST[SOLVING][:, :2]).tolist() == [0] * (N // 2)
 
 
-def test_sources_on_which_few_lanes_were_graded_tell_nothing() -> None:
+def test_sources_on_which_few_lanes_were_graded_do_not_count() -> None:
     source = np.repeat(np.array([0, 1], np.uint16), 200)
     is_graded = np.zeros((400, 3), np.bool_)
     assert [len(rows) for rows in graded_groups(is_graded, source)] == [400]
@@ -128,7 +128,7 @@ def test_a_bar_is_solved_once_for_each_set_of_lanes_and_reads_the_reference_once
     assert not readings
     first = bar.rule(np.array([True, True, True, False]), 0.9)
     assert first == bar.rule(np.array([True, True, True, False]), 0.9)
-    # A calibrated lane as good as the dearest and far cheaper makes dear answers needless.
+    # A calibrated lane as good as the most expensive one and far cheaper makes expensive answers needless.
     with_calibrated = bar.rule(np.array([True, True, True, True]), 0.9)
     assert with_calibrated.willingness_to_pay_usd < first.willingness_to_pay_usd
     assert len(readings) == 1

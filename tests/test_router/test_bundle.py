@@ -1,4 +1,4 @@
-"""Bundles: whole ones load, all others are refused with the file and the mend."""
+"""Bundles: whole ones load, all others are refused, with the file and what to do."""
 
 import json
 import shutil

@@ -28,8 +28,10 @@ from router.reason import AFFINITY, ONLY_CANDIDATE
 
 def lane(name: str, rate: str, trained_name: str | None = None, **others: object) -> Lane:
     price = Price(Decimal(rate), Decimal(rate), "a test", date(2026, 11, 1))
-    made = Lane(f"p/{name}", "p", name, f"vendor/{name}", "p", price, context_tokens=100_000, trained_name=trained_name)
-    return replace(made, **others)  # type: ignore[arg-type]
+    plain = Lane(
+        f"p/{name}", "p", name, f"vendor/{name}", "p", price, context_tokens=100_000, trained_name=trained_name
+    )
+    return replace(plain, **others)  # type: ignore[arg-type]
 
 
 def prediction(*quality: float, difficulty: float = 0.0) -> Prediction:
@@ -40,7 +42,7 @@ def prediction(*quality: float, difficulty: float = 0.0) -> Prediction:
     )
 
 
-CHEAP, MIDDLE, DEAR = lane("cheap", "0.1", "alpha"), lane("middle", "1", "beta"), lane("dear", "10", "gamma")
+CHEAP, MIDDLE, EXPENSIVE = lane("cheap", "0.1", "alpha"), lane("middle", "1", "beta"), lane("expensive", "10", "gamma")
 CONTEXT = RouteContext("a prompt", 8, 100)
 
 
@@ -59,15 +61,15 @@ def decide_on(
     )
 
 
-def test_an_easy_prompt_goes_to_the_cheap_lane_and_a_hard_one_to_the_dear_lane() -> None:
-    lanes = [CHEAP, MIDDLE, DEAR]
+def test_an_easy_prompt_goes_to_the_cheap_lane_and_a_hard_one_to_the_expensive_lane() -> None:
+    lanes = [CHEAP, MIDDLE, EXPENSIVE]
     assert decide_on(lanes, prediction(0.95, 0.96, 0.97)).chosen == CHEAP
-    assert decide_on(lanes, prediction(0.05, 0.1, 0.9)).chosen == DEAR
+    assert decide_on(lanes, prediction(0.05, 0.1, 0.9)).chosen == EXPENSIVE
 
 
 def test_the_bar_picks_the_cheapest_lane_that_meets_it() -> None:
     decision = decide_on(
-        [DEAR, MIDDLE, CHEAP],
+        [EXPENSIVE, MIDDLE, CHEAP],
         prediction(0.5, 0.8, 0.9),
         "cheapest_above_bar",
         preferences=Preferences(quality_bar=0.75),
@@ -78,7 +80,7 @@ def test_the_bar_picks_the_cheapest_lane_that_meets_it() -> None:
 
 def test_a_bar_that_no_lane_meets_gives_the_best_one_and_says_so() -> None:
     decision = decide_on(
-        [CHEAP, MIDDLE, DEAR],
+        [CHEAP, MIDDLE, EXPENSIVE],
         prediction(0.5, 0.9, 0.8),
         "cheapest_above_bar",
         preferences=Preferences(quality_bar=0.95),
@@ -88,21 +90,21 @@ def test_a_bar_that_no_lane_meets_gives_the_best_one_and_says_so() -> None:
 
 
 def test_paying_more_for_a_good_answer_buys_the_better_lane() -> None:
-    lanes, believed = [CHEAP, DEAR], prediction(0.6, 0, 0.9)
+    lanes, believed = [CHEAP, EXPENSIVE], prediction(0.6, 0, 0.9)
     assert decide_on(lanes, believed, preferences=Preferences(willingness_to_pay_usd=0.0001)).chosen == CHEAP
-    assert decide_on(lanes, believed, preferences=Preferences(willingness_to_pay_usd=1.0)).chosen == DEAR
+    assert decide_on(lanes, believed, preferences=Preferences(willingness_to_pay_usd=1.0)).chosen == EXPENSIVE
 
 
 def test_the_fallback_order_goes_from_best_to_worst() -> None:
-    decision = decide_on([CHEAP, MIDDLE, DEAR], prediction(0.9, 0.9, 0.9))
-    assert [decision.table.lanes[row].upstream_model for row in decision.order] == ["cheap", "middle", "dear"]
+    decision = decide_on([CHEAP, MIDDLE, EXPENSIVE], prediction(0.9, 0.9, 0.9))
+    assert [decision.table.lanes[row].upstream_model for row in decision.order] == ["cheap", "middle", "expensive"]
 
 
 def test_a_pin_wins_over_quality_and_price() -> None:
     decision = decide_on(
-        [CHEAP, DEAR], prediction(0.99, 0, 0.01), "pinned", Constraints(pinned_lanes=frozenset({"p/dear"}))
+        [CHEAP, EXPENSIVE], prediction(0.99, 0, 0.01), "pinned", Constraints(pinned_lanes=frozenset({"p/expensive"}))
     )
-    assert decision.chosen == DEAR
+    assert decision.chosen == EXPENSIVE
     assert decision.reason is PINNED
     assert decision.order == (1,)
 
@@ -122,7 +124,7 @@ def test_an_unknown_region_satisfies_no_region() -> None:
 
 def test_a_prompt_and_its_answer_must_fit_the_context() -> None:
     decision = decide_on(
-        [replace(CHEAP, context_tokens=1_000), DEAR],
+        [replace(CHEAP, context_tokens=1_000), EXPENSIVE],
         prediction(0.9, 0, 0.9),
         context=replace(CONTEXT, prompt_tokens=900, max_output_tokens=200),
     )
@@ -149,12 +151,12 @@ def test_a_vaguer_prior_is_nearer_to_even_odds() -> None:
 def test_a_soft_preference_puts_a_lane_in_a_later_tier_and_never_excludes_it() -> None:
     slow = replace(CHEAP, typical_ttft_ms=60_000.0)
     wish = Preferences(preferred_max_latency_ms=5_000)
-    assert decide_on([slow, DEAR], prediction(0.9, 0, 0.9), preferences=wish).chosen == DEAR
+    assert decide_on([slow, EXPENSIVE], prediction(0.9, 0, 0.9), preferences=wish).chosen == EXPENSIVE
     assert decide_on([slow], prediction(0.9, 0, 0.9), preferences=wish).chosen == slow
 
 
 def test_the_order_of_providers_comes_before_utility() -> None:
-    elsewhere = replace(DEAR, lane_id="q/dear", provider="q")
+    elsewhere = replace(EXPENSIVE, lane_id="q/expensive", provider="q")
     decision = decide_on(
         [CHEAP, elsewhere], prediction(0.9, 0, 0.1), preferences=Preferences(preferred_providers=("q",))
     )
@@ -207,19 +209,19 @@ def test_a_conversation_stays_where_its_prompt_cache_makes_it_cheaper_and_the_re
 
 def test_a_warm_cache_that_changes_nothing_is_not_the_reason() -> None:
     cached = replace(CHEAP.price, cached_input_usd_per_mtok=Decimal("0.01"))
-    table = LaneTable.build([replace(CHEAP, price=cached), DEAR], TRAINED_NAMES)
+    table = LaneTable.build([replace(CHEAP, price=cached), EXPENSIVE], TRAINED_NAMES)
     warm = replace(LaneState.unmeasured(table), cached_tokens=np.array([90.0, 0.0]))
     decision = decide_in(warm, table, prediction(0.9, 0.9, 0.9), CONTEXT)
     assert (decision.chosen.lane_id, decision.reason) == ("p/cheap", BEST_QUALITY_PER_DOLLAR)
 
 
 def test_a_lane_without_tokens_enough_is_left_out_and_the_largest_answer_counts_where_it_is_counted() -> None:
-    table = LaneTable.build([CHEAP, DEAR], TRAINED_NAMES)
+    table = LaneTable.build([CHEAP, EXPENSIVE], TRAINED_NAMES)
     believed, context = prediction(0.9, 0.9, 0.9), RouteContext("a prompt", 8, 100, max_output_tokens=1_000)
     state = replace(LaneState.unmeasured(table), tokens_left=np.array([300.0, np.inf]))
     assert decide_in(state, table, believed, context).chosen == CHEAP  # 100 in, 100 expected out
     counted = decide_in(replace(state, counts_max_output=np.array([True, False])), table, believed, context)
-    assert counted.chosen == DEAR
+    assert counted.chosen == EXPENSIVE
     assert counted.exclusions.by_row() == {0: "rate_limit"}
 
 

@@ -1,4 +1,4 @@
-"""Tests for drift: they find it, and they do not ring for nothing."""
+"""Tests for drift: they find it, and false alarms are rare."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_a_drop_is_found_within_a_few_hundred_answers() -> None:
 
 
 @pytest.mark.slow
-def test_alarms_for_nothing_are_as_rare_as_stated_even_at_the_edge_of_the_tolerance() -> None:
+def test_false_alarms_are_as_rare_as_stated_even_at_the_edge_of_the_tolerance() -> None:
     # At a small number between false alarms, so that some come at all: the mean run is at least as long.
     runs = [answers_until_alarm(0.05, seed, 2_000, between=100) for seed in range(60)]
     assert np.mean(runs) >= 100
@@ -62,9 +62,9 @@ def test_samples_of_one_distribution_look_different_as_rarely_as_stated() -> Non
     rng = np.random.default_rng(0)
     exceeded = 0
     for _ in range(600):
-        found = population_stability(rng.lognormal(size=300), rng.lognormal(size=200), 0.05)
-        assert found is not None
-        exceeded += found.index > found.by_chance
+        stability = population_stability(rng.lognormal(size=300), rng.lognormal(size=200), 0.05)
+        assert stability is not None
+        exceeded += stability.index > stability.by_chance
     assert exceeded / 600 < 0.08
 
 
@@ -82,5 +82,5 @@ def test_a_number_that_moved_comes_first() -> None:
 @pytest.mark.slow
 @given(st.lists(st.sampled_from([0.0, 1.0, float("nan")]), max_size=30), st.lists(st.floats(-1e6, 1e6), max_size=30))
 def test_any_two_samples_compare_or_are_too_few(before: list[float], now: list[float]) -> None:
-    found = population_stability(np.array(before), np.array(now), 0.01)
-    assert found is None or (found.index >= 0 and found.by_chance > 0)
+    stability = population_stability(np.array(before), np.array(now), 0.01)
+    assert stability is None or (stability.index >= 0 and stability.by_chance > 0)

@@ -1,4 +1,4 @@
-"""Structural features: finite and in range for any text, and telling where it counts."""
+"""Structural features: finite and in range for any text, and different where texts differ."""
 
 import numpy as np
 from hypothesis import given

@@ -13,8 +13,8 @@ from router.lane_correction import DAY_S, Judged, LaneCorrection, ShiftPrior
 
 
 def judged(lane: str = "a", reward: float = 0.0, at_s: float = 0.0, predicted: float = 0.7, **others: object) -> Judged:
-    made = Judged(f"p/{lane}", f"v/{lane}", predicted, reward, 0.3, at_s)
-    return replace(made, **others)  # type: ignore[arg-type]
+    plain = Judged(f"p/{lane}", f"v/{lane}", predicted, reward, 0.3, at_s)
+    return replace(plain, **others)  # type: ignore[arg-type]
 
 
 def learned(*answers: Judged, prior: ShiftPrior | None = None) -> LaneCorrection:
@@ -35,8 +35,8 @@ def test_bad_answers_push_a_lane_down_and_good_ones_up() -> None:
 
 def test_answers_as_good_as_predicted_leave_a_lane_where_it_is_and_make_it_surer() -> None:
     correction = learned(*[judged(reward=0.7)] * 30)
-    found, std = correction.shift_of("p/a", "v/a")
-    assert abs(found) < 1e-9
+    moved, std = correction.shift_of("p/a", "v/a")
+    assert abs(moved) < 1e-9
     assert std < LaneCorrection().shift_of("p/a", "v/a")[1]
 
 
@@ -119,9 +119,11 @@ def test_what_is_kept_reads_back_the_same() -> None:
         max_size=40,
     )
 )
-def test_the_belief_stays_a_gaussian_whatever_is_said(told: list[tuple[str, float, float, float, float]]) -> None:
+def test_the_belief_stays_a_gaussian_whatever_the_feedback(
+    answers: list[tuple[str, float, float, float, float]],
+) -> None:
     correction = LaneCorrection()
-    for lane, predicted, reward, std, at_s in told:
+    for lane, predicted, reward, std, at_s in answers:
         believed = correction.learn(judged(lane, reward, at_s, predicted, reward_std=std))
         assert 0 < believed < 1
     assert np.isfinite(correction.mean).all()

@@ -9,16 +9,16 @@ from router.lane_learning import ALL_LANES, JudgedAnswer, LaneLearning, Learning
 
 
 def answer(
-    lane: str, at_s: float, signals: tuple[Signal, ...], predicted: float = 0.8, known: tuple[Signal, ...] = ()
+    lane: str, at_s: float, signals: tuple[Signal, ...], predicted: float = 0.8, known_signals: tuple[Signal, ...] = ()
 ) -> JudgedAnswer:
-    return JudgedAnswer(f"p/{lane}", f"v/{lane}", predicted, at_s, signals, known)
+    return JudgedAnswer(f"p/{lane}", f"v/{lane}", predicted, at_s, signals, known_signals)
 
 
 def shift(learning: LaneLearning, lane: str) -> float:
     return learning.correction.shift_of(f"p/{lane}", f"v/{lane}")[0]
 
 
-def test_metrics_that_nobody_gave_a_rule_count_for_nothing() -> None:
+def test_metrics_without_a_rule_do_not_count() -> None:
     assert read_signals(["mood"], [1.0]) == ()
     learning = LaneLearning.begin(LearningTerms())
     assert learning.learn(answer("a", 0.0, ())) == []
@@ -52,7 +52,7 @@ def test_a_thumb_after_a_check_adds_to_what_the_check_said() -> None:
     learning = LaneLearning.begin(LearningTerms())
     learning.learn(answer("a", 0.0, (check,)))
     assert abs(shift(learning, "a")) < 0.02
-    learning.learn(answer("a", 0.0, (check, thumb), known=(check,)))
+    learning.learn(answer("a", 0.0, (check, thumb), known_signals=(check,)))
     assert shift(learning, "a") < -0.02
     assert learning.tests["p/a"].n_answers == 1
 

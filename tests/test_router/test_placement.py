@@ -1,4 +1,4 @@
-"""A new model is placed where its graded answers say, and where the trained models say such models lie when they say little."""
+"""A new model is placed by its graded answers; with few, the trained models say where new models usually lie."""
 
 import numpy as np
 import pytest

@@ -32,7 +32,8 @@ TODAY = date(2026, 11, 1)
 
 
 def price(input_rate: str, output_rate: str, **others: object) -> Price:
-    return replace(Price(Decimal(input_rate), Decimal(output_rate), "a test", TODAY), **others)  # type: ignore[arg-type]
+    plain = Price(Decimal(input_rate), Decimal(output_rate), "a test", TODAY)
+    return replace(plain, **others)  # type: ignore[arg-type]
 
 
 def test_a_known_bill_is_computed_to_the_nano_dollar() -> None:
@@ -146,5 +147,5 @@ def test_the_snapshot_id_depends_on_the_prices_alone() -> None:
     rows = [("a", "x", price("1", "2")), ("b", "y", price("3", "4"))]
     other_source = [(provider, name, replace(row, source="elsewhere")) for provider, name, row in reversed(rows)]
     assert PriceTable.from_rows(rows).snapshot_id == PriceTable.from_rows(other_source).snapshot_id
-    dearer = [rows[0], ("b", "y", price("3", "4.1"))]
-    assert PriceTable.from_rows(rows).snapshot_id != PriceTable.from_rows(dearer).snapshot_id
+    costlier = [rows[0], ("b", "y", price("3", "4.1"))]
+    assert PriceTable.from_rows(rows).snapshot_id != PriceTable.from_rows(costlier).snapshot_id

@@ -1,4 +1,4 @@
-"""The file in a bundle that says where the watch begins."""
+"""The file in a bundle with the shifts that the watch starts from."""
 
 from pathlib import Path
 
@@ -63,8 +63,8 @@ def test_a_file_that_is_away_is_named(tmp_path: Path) -> None:
         RecentShifts.read(tmp_path / "none.json")
 
 
-def test_a_bundle_that_nobody_judged_begins_from_nothing(tmp_path: Path) -> None:
+def test_a_bundle_without_judged_answers_begins_without_shifts(tmp_path: Path) -> None:
     path = tmp_path / "recent_shifts.json"
     path.write_bytes(RecentShifts("base+12345678", LaneCorrection()).to_bytes())
-    found = RecentShifts.read(path).of(ShiftPrior())
-    assert found.shift_of(LANE, MODEL) == pytest.approx((0.0, np.hypot(0.57, 0.57)))
+    correction = RecentShifts.read(path).of(ShiftPrior())
+    assert correction.shift_of(LANE, MODEL) == pytest.approx((0.0, np.hypot(0.57, 0.57)))

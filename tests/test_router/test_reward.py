@@ -1,4 +1,6 @@
-"""One reward from all signals: in range, by precision, and nothing where nothing was said."""
+"""One reward from all signals: in range, by precision, and unknown without signals."""
+
+from random import Random
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from checkout import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.arrays import Floats
 from router.errors import RewardError
 from router.reward import REWARD_RULES, RewardRule, combine_rewards, keep_last, read_reward_rules
 
@@ -21,33 +24,33 @@ signals = st.lists(
 )
 
 
-def combined(*said: tuple[str, float]) -> tuple[float, float]:
+def combined(*given: tuple[str, float]) -> tuple[float, float]:
     """Return the reward and deviation of one request."""
-    names, values = [name for name, _ in said], np.array([value for _, value in said], dtype=float)
-    reward, std = combine_rewards(np.zeros(len(said), np.intp), names, values, 1)
+    names, values = [name for name, _ in given], np.array([value for _, value in given], dtype=float)
+    reward, std = combine_rewards(np.zeros(len(given), np.intp), names, values, 1)
     return float(reward[0]), float(std[0])
 
 
-def columns(said: list[tuple[int, str, float]]) -> tuple[np.ndarray, list[str], np.ndarray]:  # type: ignore[type-arg]
-    index, names, values = zip(*said, strict=True) if said else ((), (), ())
+def columns(given: list[tuple[int, str, float]]) -> tuple[np.ndarray, list[str], np.ndarray]:  # type: ignore[type-arg]
+    index, names, values = zip(*given, strict=True) if given else ((), (), ())
     return np.array(index, np.intp), list(names), np.array(values, float)
 
 
 @given(signals)
-def test_reward_lies_between_0_and_1_and_is_unknown_with_its_deviation(said: list[tuple[int, str, float]]) -> None:
-    reward, std = combine_rewards(*columns(said), 6)
+def test_reward_lies_between_0_and_1_and_is_unknown_with_its_deviation(given: list[tuple[int, str, float]]) -> None:
+    reward, std = combine_rewards(*columns(given), 6)
     assert reward.shape == std.shape == (6,)
     assert (np.isnan(reward) == np.isnan(std)).all()
-    known = ~np.isnan(reward)
-    assert ((reward[known] >= 0) & (reward[known] <= 1) & (std[known] > 0)).all()
-    heard = {index for index, name, value in said if name in REWARD_RULES and np.isfinite(value)}
-    assert set(np.flatnonzero(known)) == heard
+    has_reward = ~np.isnan(reward)
+    assert ((reward[has_reward] >= 0) & (reward[has_reward] <= 1) & (std[has_reward] > 0)).all()
+    counted = {index for index, name, value in given if name in REWARD_RULES and np.isfinite(value)}
+    assert set(np.flatnonzero(has_reward)) == counted
 
 
 @given(signals, st.randoms(use_true_random=False))
-def test_order_of_the_signals_does_not_matter(said: list[tuple[int, str, float]], random) -> None:  # type: ignore[no-untyped-def]
-    shuffled = random.sample(said, len(said))
-    for one, other in zip(combine_rewards(*columns(said), 5), combine_rewards(*columns(shuffled), 5), strict=True):
+def test_order_of_the_signals_does_not_matter(given: list[tuple[int, str, float]], random: Random) -> None:
+    shuffled = random.sample(given, len(given))
+    for one, other in zip(combine_rewards(*columns(given), 5), combine_rewards(*columns(shuffled), 5), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
@@ -71,7 +74,7 @@ def test_silence_is_unknown_and_not_zero() -> None:
     assert np.isnan(std).all()
 
 
-def test_metrics_that_nobody_explained_count_for_nothing() -> None:
+def test_metrics_without_a_rule_do_not_count() -> None:
     assert np.isnan(combined(("csat", 5))[0])
     assert combined(("csat", 5), ("thumbs", 1))[0] == 1.0
 
@@ -83,7 +86,7 @@ def test_thumb_down_is_worth_as_much_as_thumb_up() -> None:
 
 
 @pytest.mark.parametrize("failure", ["schema_valid", "tool_arguments_valid"])
-def test_an_answer_that_cannot_be_read_is_bad_where_nobody_gave_a_thumb(failure: str) -> None:
+def test_an_answer_that_cannot_be_read_is_bad_where_no_thumb_was_given(failure: str) -> None:
     passed = [(name, REWARD_RULES[name].best_value) for name in WEAK]
     assert combined((failure, 0))[0] == 0
     assert combined((failure, 0), *passed)[0] < 0.4
@@ -122,7 +125,7 @@ def test_combined_rewards_are_unbiased_where_the_rules_hold() -> None:
         (np.array([-1]), ["thumbs"], np.array([1.0])),
     ],
 )
-def test_signals_that_do_not_fit_are_refused(signals: tuple[np.ndarray, list[str], np.ndarray]) -> None:  # type: ignore[type-arg]
+def test_signals_that_do_not_fit_are_refused(signals: tuple[Floats, list[str], Floats]) -> None:
     with pytest.raises(RewardError):
         combine_rewards(*signals, 2)
 
@@ -144,8 +147,8 @@ def test_last_word_of_a_giver_stands_whatever_the_order_of_the_rows() -> None:
 def test_exactly_the_last_of_each_giver_request_and_metric_is_kept(rows: list[tuple[int, str, str, int]]) -> None:
     last = {}
     for place, (request, metric, giver, at) in enumerate(rows):
-        known = last.get((request, metric, giver))
-        if known is None or rows[known][3] <= at:
+        former = last.get((request, metric, giver))
+        if former is None or rows[former][3] <= at:
             last[request, metric, giver] = place
     index, metrics, givers, instants = zip(*rows, strict=True) if rows else ((), (), (), ())
     kept = keep_last(np.array(index, np.intp), metrics, givers, np.array(instants, "datetime64[us]"))
@@ -170,5 +173,6 @@ def test_rules_that_make_no_sense_are_refused(text: str) -> None:
 def test_every_rule_is_in_the_feedback_page_with_its_numbers() -> None:
     page = (ROOT / "docs" / "feedback.md").read_text(encoding="utf-8")
     for name, rule in REWARD_RULES.items():
-        ends = f"{rule.worst_value:g} | {rule.best_value:g} | {rule.worst_quality:g} to {rule.best_quality:g} | {rule.std:g}"
-        assert f"| `{name}` | {ends} |" in page
+        values = f"{rule.worst_value:g} | {rule.best_value:g}"
+        qualities = f"{rule.worst_quality:g} to {rule.best_quality:g}"
+        assert f"| `{name}` | {values} | {qualities} | {rule.std:g} |" in page

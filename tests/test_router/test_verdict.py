@@ -36,10 +36,10 @@ def test_a_verdict_reads_back_as_it_was_written(tmp_path: Path) -> None:
 def test_a_later_verdict_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
     write_verdict(tmp_path, VERDICT)
     write_verdict(tmp_path, replace(VERDICT, is_better=True, utility_gain_usd=None))
-    found = read_verdict(tmp_path)
-    assert found is not None
-    assert found.is_better
-    assert found.utility_gain_usd is None
+    verdict = read_verdict(tmp_path)
+    assert verdict is not None
+    assert verdict.is_better
+    assert verdict.utility_gain_usd is None
 
 
 def test_a_bundle_that_was_never_judged_has_no_verdict(tmp_path: Path) -> None:

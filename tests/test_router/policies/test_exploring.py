@@ -50,9 +50,9 @@ def exploring(terms: ExplorationTerms = TERMS, left_nusd: int = PLENTY, base: Po
 
 
 def decided(prediction: Prediction, policy: Policy, seed: int = 0, **state: np.ndarray) -> Decision:
-    known = replace(LaneState.unmeasured(TABLE), **state)  # type: ignore[arg-type]
+    lane_state = replace(LaneState.unmeasured(TABLE), **state)  # type: ignore[arg-type]
     return decide(
-        TABLE, CONTEXT, prediction, known, policy, np.random.default_rng(seed), NO_CONSTRAINTS, NO_PREFERENCES
+        TABLE, CONTEXT, prediction, lane_state, policy, np.random.default_rng(seed), NO_CONSTRAINTS, NO_PREFERENCES
     )
 
 
@@ -67,11 +67,18 @@ def test_a_belief_that_sounds_sure_is_still_doubted() -> None:
 
 
 def test_the_price_is_the_utility_given_up_and_never_less_than_the_extra_money() -> None:
-    dear = LaneTable.build([LANES[0], lane("two", "2", "beta"), LANES[2]], TRAINED_NAMES)
+    expensive = LaneTable.build([LANES[0], lane("two", "2", "beta"), LANES[2]], TRAINED_NAMES)
     prediction = believed(0.9, 0.9005, 0.8, std=(0.2, 0.2, 0.2))
-    unmeasured = LaneState.unmeasured(dear)
+    unmeasured = LaneState.unmeasured(expensive)
     decision = decide(
-        dear, CONTEXT, prediction, unmeasured, exploring(), np.random.default_rng(0), NO_CONSTRAINTS, NO_PREFERENCES
+        expensive,
+        CONTEXT,
+        prediction,
+        unmeasured,
+        exploring(),
+        np.random.default_rng(0),
+        NO_CONSTRAINTS,
+        NO_PREFERENCES,
     )
     assert decision.exploration_prices_usd is not None
     assert decision.exploration_prices_usd.tolist() == pytest.approx([0, 200e-6, 0.01 * 0.1], rel=1e-4)

@@ -15,7 +15,7 @@ from serve.routing.prediction_queue import MOST_AT_ONCE, Belief, PredictionQueue
 
 
 class DiaryModel:
-    """A quality model that enters in a diary which prompts it was asked about; the difficulty is the prompt's length."""
+    """A quality model that notes the prompts that it was asked about; the difficulty is the prompt's length."""
 
     trained_names = ("a", "b")
     version = "diary"
@@ -29,8 +29,8 @@ class DiaryModel:
             raise PredictionError("diary failed (Fail)")
         if context.text == "defect":
             raise ZeroDivisionError
-        known = np.full(2, 0.9, np.float32)
-        return Prediction(known, known, known, float(len(context.text)), 1.0, known)
+        level = np.full(2, 0.9, np.float32)
+        return Prediction(level, level, level, float(len(context.text)), 1.0, level)
 
 
 async def ask(queue: PredictionQueue, model: DiaryModel, prompt: str, n_turns_before: int = 0) -> Belief:

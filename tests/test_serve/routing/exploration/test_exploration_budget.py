@@ -1,4 +1,4 @@
-"""A worker's part of the ceiling: taken in the background, spent at once, given back at the end, lost with a worker that is killed."""
+"""A worker's slice of the ceiling: taken in the background, spent at once, given back at the end, or lost with it."""
 
 import asyncio
 from collections.abc import Iterator
