@@ -95,7 +95,13 @@ def test_an_export_of_version_2_can_still_be_read() -> None:
     noted = LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
     assert logs.lane_book is not None
     assert logs.lane_book.latest["sandbox/small"] == logs.lane_book.at["prices", "sandbox/small"] == noted
-    columns = (logs.belief_shift, logs.fallback_tier, logs.max_output_tokens, logs.quality_of_best, logs.price_snapshots)
+    columns = (
+        logs.belief_shift,
+        logs.fallback_tier,
+        logs.max_output_tokens,
+        logs.quality_of_best,
+        logs.price_snapshots,
+    )
     shift, fallback_tier, limits, shares, snapshots = (np.empty(0) if column is None else column for column in columns)
     assert shift.tolist() == [[-0.25, 0, 0.5]] * 3
     assert fallback_tier.tolist() == [[0, 0, 0]] * 3  # the log does not say
