@@ -85,11 +85,12 @@ def imports_upwards(graph: Graph) -> int:
 
 
 def longest_function(checkout: Path) -> tuple[int, str]:
-    """Return (lines, name) of the longest function of the three packages."""
+    """Return (lines, name) of the longest function of the three packages, migrations left out: they list tables."""
     return max(
         ((node.end_lineno or 0) - node.lineno + 1, f"{module_name(path, checkout)}.{node.name}")
         for root in ("router", "serve", "training")
         for path in (checkout / root).rglob("*.py")
+        if "migrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from router.arrays import Floats, Ints, Mask, Rows
 from router.lane import Lane
+from router.placement import Placement
 
 ASSUMED_CONTEXT_TOKENS = 4_096
 """Context length of a lane that declares none: the shortest that is still sold in 2026. It serves short prompts."""
@@ -124,11 +125,7 @@ class LaneTable:
         def integers(values: Sequence[int]) -> Ints:
             return np.array(values, dtype=np.int64)
 
-        placements = {
-            row: lane.prior.placement
-            for row, lane in enumerate(lanes)
-            if trained_index[row] < 0 and lane.prior is not None and lane.prior.placement is not None
-        }
+        placements = _placements(lanes, trained_index)
         ability_std = floats([lane.prior.ability_std if lane.prior else UNKNOWN_ABILITY_STD for lane in lanes])
         log_tokens = np.tile([0.0, 1.0], (len(lanes), 1))
         for row, placement in placements.items():
@@ -209,6 +206,15 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
         for name in dict.fromkeys(spellings):
             rows[name].append(row)
     return MappingProxyType({name: tuple(places) for name, places in rows.items()})
+
+
+def _placements(lanes: Sequence[Lane], trained_index: Rows) -> dict[int, Placement]:
+    """Return row -> placement of the calibrated lanes that the bundle was not trained on."""
+    return {
+        row: lane.prior.placement
+        for row, lane in enumerate(lanes)
+        if trained_index[row] < 0 and lane.prior is not None and lane.prior.placement is not None
+    }
 
 
 def _trained_place(lane: Lane, place_of: Mapping[str, int]) -> int:

@@ -1,4 +1,4 @@
-"""Where the data that travels with the package lies: the checkout's own folders first, else the copies inside the wheel."""
+"""Finds the data that travels with the package: in the checkout's own folders, else in the copies inside the wheel."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Secrets never leave by a side door: one filter for logs and for the texts of upstream errors."""
+"""Takes secrets out of logs and out of the texts of upstream errors."""
 
 import logging
 import re
@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 
 # Prefixes of the providers' key formats and of ours; a key is its prefix and at least eight more characters.
 _SECRET = re.compile(
-    r"(?:sk-[A-Za-z0-9_-]{8,}|gsk_\w{8,}|csk-[\w-]{8,}|nvapi-[\w-]{8,}|AIza[\w-]{8,}|xai-[\w-]{8,}|fw_\w{8,}|ll_(?:live|test)_\w{8,}"
+    r"(?:sk-[A-Za-z0-9_-]{8,}|gsk_\w{8,}|csk-[\w-]{8,}|nvapi-[\w-]{8,}|AIza[\w-]{8,}|xai-[\w-]{8,}"
+    r"|fw_\w{8,}|ll_(?:live|test)_\w{8,}"
     r"|(?i:bearer)\s+[\w.~+/=-]{8,}|(?<=[?&]key=)[^&\s]+)"
 )
 REDACTED = "[redacted]"
-
-
 _CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
 
 
@@ -23,7 +22,10 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def secrets_in(headers: Mapping[str, str]) -> list[str]:
-    """Return the credentials that these request headers carry: not every provider's keys have a form that can be recognised."""
+    """Return the credentials in these request headers.
+
+    They are taken out by value, because not every provider's keys have a form that can be recognised.
+    """
     return [
         value.removeprefix("Bearer ")
         for name, value in headers.items()

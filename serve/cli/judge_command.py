@@ -11,9 +11,10 @@ import typer
 from serve.cli.errors import one_line_errors
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from serve.jobs.judge.job import JudgingPlan
+    from serve.jobs.judge.job import JudgingPlan, JudgingResult
 
 
 def judge(
@@ -63,6 +64,10 @@ def judge(
             budget = Decimal(str(budget_usd))
             job = run_judging(plan, settings, os.environ, clock, budget, max_tokens, lambda: progress.advance(task))
             result = asyncio.run(job)
+    _print_result(console, result)
+
+
+def _print_result(console: "Console", result: "JudgingResult") -> None:
     if result.values:
         console.print(_table(result.values))
     for problem, times in result.problems.items():

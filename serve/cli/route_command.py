@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
 from serve.cli.errors import one_line_errors
+
+if TYPE_CHECKING:
+    from router.decision import Decision
 
 
 def route(
@@ -45,13 +48,12 @@ def route(
             raise ConfigurationError("--quality and --quality-of-best ask for different policies. Give one of them.")
         generation = deciding_generation(settings, os.environ)
         directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
-        table = directory.table
         policy = kinds[0].policy() if kinds else default_policy(settings)
         decision = decide(
-            table,
+            directory.table,
             context,
             directory.quality_model.predict(context),
-            LaneState.unmeasured(table),
+            LaneState.unmeasured(directory.table),
             policy,
             np.random.default_rng(settings.seed),
             NO_CONSTRAINTS,
@@ -60,7 +62,16 @@ def route(
             ),
             directory.bar,
         )
-    shown = Table(
+    console = Console()
+    console.print(_table(decision, most))
+    n_excluded = len(directory.table) - len(decision.order)
+    if n_excluded:
+        console.print(f"[dim]{n_excluded} lanes excluded[/]")
+
+
+def _table(decision: "Decision", most: int) -> Table:
+    """Return the first lanes of a decision, one a row."""
+    lanes = Table(
         "",
         Column("lane", overflow="fold", min_width=28),  # folded: half a name is of no use
         "P(good)",
@@ -73,20 +84,16 @@ def route(
     )
     expected = decision.expectation
     for place, row in enumerate(decision.order[:most]):
-        shown.add_row(
+        lanes.add_row(
             "→" if place == 0 else "",
-            table.lanes[row].lane_id,
-            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}" + _basis(table.quality_basis(row)),
+            decision.table.lanes[row].lane_id,
+            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}" + _basis(decision.table.quality_basis(row)),
             f"{expected.completion_tokens[row]:.0f}",
             f"{expected.cost_usd[row]:.6f}",
             f"{expected.latency_ms[row] / 1_000:.1f}",
             style="bold green" if place == 0 else None,
         )
-    console = Console()
-    console.print(shown)
-    n_excluded = len(table) - len(decision.order)
-    if n_excluded:
-        console.print(f"[dim]{n_excluded} lanes excluded[/]")
+    return lanes
 
 
 def _basis(basis: str) -> str:

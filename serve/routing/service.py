@@ -122,16 +122,7 @@ class RoutingService:
         if self.explorer is not None and decision.reason is EXPLORED and not is_rehearsed:
             self.explorer.note(decision)
         if reason is not None:
-            decision = Decision(
-                decision.table,
-                decision.order,
-                decision.probabilities,
-                reason,
-                decision.policy_name,
-                decision.expectation,
-                decision.exclusions,
-                fallback_tier=decision.fallback_tier,
-            )
+            decision = replace(decision, reason=reason)
         return decision, prediction
 
     def situation(
