@@ -1,1 +1,4 @@
-"""Offline: reads graded requests, fits the quality model, proves the export and measures it. Never imported by `serve`."""
+"""Offline work: read graded requests, fit the quality model, check the export and measure it.
+
+`serve` never imports this package.
+"""

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Writes files and folders in one step: a reader sees the old one or the whole new one."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from training.errors import SettingsError
 
 
 def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside `path`, then move it there in one step.
+    """Write a file next to `path`, then move it there in one step.
 
     Raises:
         SettingsError: The folder does not exist or cannot be written.
@@ -23,7 +23,7 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             write(stream)
-        os.chmod(name, 0o644)  # as any file: mkstemp made it private
+        os.chmod(name, 0o644)  # mkstemp makes the file private; give it the usual rights
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
@@ -34,24 +34,24 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder that holds exactly `files`, then move it to `folder`; an earlier one is replaced.
 
     Raises:
-        SettingsError: The place cannot be written.
+        SettingsError: The parent folder cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as problem:
         raise SettingsError(f"{folder}: cannot be written ({problem.strerror}): choose another place") from None
     try:
         for name, content in files.items():
-            (made / name).write_bytes(content)
-        made.chmod(0o755)
+            (scratch / name).write_bytes(content)
+        scratch.chmod(0o755)
         if folder.exists():
-            retired = made.with_name(made.name + ".old")
+            retired = scratch.with_name(scratch.name + ".old")
             os.replace(folder, retired)
-            os.replace(made, folder)
+            os.replace(scratch, folder)
             shutil.rmtree(retired)
         else:
-            os.replace(made, folder)
+            os.replace(scratch, folder)
     except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         raise

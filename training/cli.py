@@ -1,4 +1,7 @@
-"""`llmdeal train`, `predict` and `evaluate`; they join the command line through the entry-point group `llmdeal.commands`."""
+"""The commands `llmdeal train`, `predict` and `evaluate`.
+
+They join the command line through the entry-point group `llmdeal.commands`.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +19,7 @@ def train(
     corpus: Annotated[
         Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and, for measures, prices.csv.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder of the new bundle; its name becomes the bundle's.")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle; the folder's name becomes the bundle's name.")],
     base: Annotated[
         Path | None, typer.Option("--from", help="Bundle to start from: the prior for small corpora.")
     ] = None,
@@ -36,8 +39,8 @@ def train(
             track_run(track, out.name, {"corpus": str(corpus), "seed": seed, "base": str(base or "")}, measures, out)
     for source, row in measures.items():
         console.print(
-            f"{source}: gap closed [bold]{row['gap_closed']:.2f}[/], saved at 95% {row['save_95']:.0%}, AUC {row['auc']:.2f}, "
-            f"calibration error {row['ece']:.3f} (cross-validated)"
+            f"{source}: gap closed [bold]{row['gap_closed']:.2f}[/], saved at 95% {row['save_95']:.0%}, "
+            f"AUC {row['auc']:.2f}, calibration error {row['ece']:.3f} (cross-validated)"
         )
     console.print(
         f"[green]Wrote {out}[/]. Serve it with LLMDEAL_BUNDLE={out} llmdeal serve, or judge it with llmdeal evaluate."
@@ -67,7 +70,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder to write the whole report to: report.html, its pictures, figures.json.")
     ] = None,
     in_sample: Annotated[bool, typer.Option(help="Judge the bundle itself on prompts that it was fitted to.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split into folds.")] = 0,
     trees: Annotated[bool, typer.Option(help="Fit LightGBM as a baseline, too: minutes more.")] = False,
     left_out: Annotated[
         bool, typer.Option(help="Judge each source by a network that saw none of it, too: minutes more.")
@@ -103,5 +106,5 @@ def evaluate(
 
 
 def _wide(console: Console) -> Console:
-    """Return a console whose tables are not squeezed where nobody looks at a terminal."""
+    """Return a console with room for the tables when the output is not a terminal."""
     return console if console.is_terminal else Console(width=max(console.width, 140))

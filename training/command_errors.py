@@ -1,4 +1,4 @@
-"""How a command tells an error that its user can mend."""
+"""How a command reports an error that its user can fix."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from training.errors import TrainingError
 
 @contextmanager
 def one_line_errors(command: str) -> Iterator[None]:
-    """Turn errors that the user can mend into one line and exit status 2."""
+    """Turn errors that the user can fix into one line and exit status 2."""
     try:
         yield
     except (TrainingError, RouterError) as error:

@@ -1,4 +1,4 @@
-"""`llmdeal policy compare`, `judge` and `validate`: what logs say of policies and bundles."""
+"""The commands `llmdeal policy compare`, `judge` and `validate`: what logs say about policies and bundles."""
 
 import json
 from datetime import UTC, datetime
@@ -21,23 +21,24 @@ policy = typer.Typer(help="Judge routing policies and bundles on your own logs."
 
 LogsFolder = Annotated[Path, typer.Option("--logs", help="Folder that llmdeal export wrote.")]
 Method = Annotated[
-    Literal["ips", "snips", "dm", "dr", "switch-dr"], typer.Option(help="Estimator; dr unless you know why not.")
+    Literal["ips", "snips", "dm", "dr", "switch-dr"], typer.Option(help="Estimator; keep dr unless you have a reason.")
 ]
 Kind = Annotated[
     Literal["bootstrap", "bernstein", "anytime"],
-    typer.Option(help="Kind of interval; anytime: where you look at it again and again."),
+    typer.Option(help="Kind of interval; anytime holds even if you look again and again."),
 ]
 Value = Annotated[
-    float, typer.Option("--value", min=0, help="What a good answer is worth where the caller did not say, USD.")
+    float, typer.Option("--value", min=0, help="Value of a good answer if the caller did not state one, USD.")
 ]
 TimeValue = Annotated[float, typer.Option("--latency-value", min=0, help="What a second of waiting costs, USD.")]
 Learner = Annotated[
-    Literal["trees", "beliefs"], typer.Option("--reward-model", help="What fills in for answers that were not seen.")
+    Literal["trees", "beliefs"],
+    typer.Option("--reward-model", help="Estimator of the rewards of answers that were not seen."),
 ]
 Signals = Annotated[
     Literal["judgements", "all"],
     typer.Option(
-        help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: automatic checks, too."
+        help="What counts as a judged answer; judgements: thumbs, scores, ratings, judges; all: also automatic checks."
     ),
 ]
 Metrics = Annotated[
@@ -57,7 +58,7 @@ def compare(
     first: Annotated[
         str, typer.Argument(help="best_value, cheapest_above_bar:bar=0.8, lane:ID, logged, bundle=DIR,best_value, …")
     ],
-    second: Annotated[str, typer.Argument(help="Likewise.")],
+    second: Annotated[str, typer.Argument(help="The policy to compare it with, written the same way.")],
     logs: LogsFolder,
     method: Method = "dr",
     interval: Kind = "bootstrap",
@@ -71,7 +72,7 @@ def compare(
     seed: Seed = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write every figure to.")] = None,
 ) -> None:
-    """Say what two policies would have got on logged requests, and how sure that is."""
+    """Estimate what two policies would have earned on logged requests, and how sure that is."""
     from training.atomic_write import replace_file
     from training.off_policy.comparison import ComparisonSettings, compare_policies
     from training.off_policy.comparison_report import comparison_json, print_comparison
@@ -82,17 +83,17 @@ def compare(
         settings = ComparisonSettings(
             method, interval, value_usd=value, latency_usd_per_s=latency_value, reward_model=reward_model, seed=seed
         )
-        found = compare_policies(_read(logs, since, until, signals, metric), *policies, settings)
+        comparison = compare_policies(_read(logs, since, until, signals, metric), *policies, settings)
         if json_file is not None:
-            text = json.dumps(comparison_json(found), indent=2, allow_nan=False)
+            text = json.dumps(comparison_json(comparison), indent=2, allow_nan=False)
             replace_file(json_file, lambda stream: stream.write(text.encode() + b"\n"))
-    print_comparison(_wide_console(), found)
+    print_comparison(_wide_console(), comparison)
 
 
 @policy.command()
 def judge(
     challenger: Annotated[
-        Path, typer.Argument(help="Folder of the bundle that wants to be champion; verdict.json is written there.")
+        Path, typer.Argument(help="Folder of the bundle to be judged; verdict.json is written there.")
     ],
     champion: Annotated[Path, typer.Option(help="Folder of the bundle in use.")],
     logs: LogsFolder,
@@ -105,25 +106,31 @@ def judge(
     method: Method = "dr",
     interval: Kind = "bootstrap",
     value: Value = DEFAULT_WILLINGNESS_TO_PAY_USD,
-    least_gain: Annotated[float, typer.Option(help="Utility a request that it has to gain for sure, USD.")] = 0.0,
+    least_gain: Annotated[float, typer.Option(help="Least utility per request that it must surely gain, USD.")] = 0.0,
     quality_margin: Annotated[
         float, typer.Option(min=0, max=1, help="Most that quality may fall over all requests.")
     ] = 0.02,
     cost_margin: Annotated[
         float, typer.Option(min=0, help="Most that cost may rise, as a share of the champion's.")
     ] = 0.25,
-    latency_margin: Annotated[float, typer.Option(min=0, help="Likewise for latency.")] = 0.25,
+    latency_margin: Annotated[
+        float, typer.Option(min=0, help="Most that latency may rise, as a share of the champion's.")
+    ] = 0.25,
     group_margin: Annotated[
         float, typer.Option(min=0, max=1, help="Most that an account's or a kind's quality may fall.")
     ] = 0.03,
     signals: Signals = "judgements",
     metric: Metrics = None,
     since: Annotated[
-        datetime | None, typer.Option(help="Only requests from this time on, UTC: later ones than either learnt from.")
+        datetime | None,
+        typer.Option(help="Only requests from this time on, UTC; later than all that either bundle learned from."),
     ] = None,
     until: Until = None,
 ) -> None:
-    """Judge a bundle against the champion on later logs, and write verdict.json beside its manifest. Exit status 1: not better."""
+    """Judge a bundle against the champion on later logs, and write verdict.json next to its manifest.
+
+    Exit status 1: not better.
+    """
     from router.verdict import write_verdict
     from training.off_policy.comparison import ComparisonSettings
     from training.off_policy.policy_specs import parse_rule
@@ -140,9 +147,9 @@ def judge(
         )
         path = write_verdict(challenger, verdict)
     console = _wide_console()
+    outcome = "[green]better than[/]" if verdict.is_better else "[yellow]not shown to be better than[/]"
     console.print(
-        f"{verdict.challenger_version} is {'[green]better than' if verdict.is_better else '[yellow]not shown to be better than'}[/] "
-        f"{verdict.champion_version}, on {verdict.n_requests:,} requests."
+        f"{verdict.challenger_version} is {outcome} {verdict.champion_version}, on {verdict.n_requests:,} requests."
     )
     for reason in verdict.reasons:
         console.print(f"- {reason}")
@@ -154,10 +161,10 @@ def judge(
 
 @policy.command()
 def validate(
-    runs: Annotated[int, typer.Option(min=2, help="Of each scenario; 1,000 take some minutes.")] = 100,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    runs: Annotated[int, typer.Option(min=2, help="Runs of each scenario; 1,000 take some minutes.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
 ) -> None:
-    """Say how far the estimators are off, and how often the intervals hold, on traffic of which the truth is known."""
+    """Measure the estimators' errors, and how often the intervals hold, on traffic with a known truth."""
     from training.off_policy.validation import SCENARIOS, markdown
     from training.off_policy.validation import validate as run_scenario
 
@@ -183,6 +190,6 @@ def _aware(at: datetime | None) -> datetime | None:
 
 
 def _wide_console() -> Console:
-    """Return a console whose tables are not squeezed where nobody looks at a terminal."""
+    """Return a console with room for the tables when the output is not a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, 160))

@@ -1,4 +1,4 @@
-"""Progress bars on the terminal; plain lines where there is none."""
+"""Progress bars on a terminal; plain lines if the output is not a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +14,7 @@ class Progress(Protocol):
     """Shows how far a stage is."""
 
     def stage(self, title: str, total: float | None) -> AbstractContextManager[Callable[[float], None]]:
-        """Open a stage; the caller calls what it yields with the amount done since the last call."""
+        """Open a stage; the caller calls the yielded function with the amount done since the last call."""
         ...
 
 
@@ -22,7 +22,7 @@ class TerminalProgress:
     """Shows stages one below the other.
 
     Args:
-        console: Where to.
+        console: Console that shows the stages.
     """
 
     def __init__(self, console: Console) -> None:
@@ -49,9 +49,9 @@ class TerminalProgress:
 
 
 class SilentProgress:
-    """Shows nothing, for work in another process."""
+    """Shows nothing; for work in another process."""
 
     @contextmanager
     def stage(self, title: str, total: float | None) -> Iterator[Callable[[float], None]]:
-        """Show nothing of a stage."""
+        """Show nothing."""
         yield lambda amount: None

@@ -1,7 +1,10 @@
-"""Makes the questions that a new model is calibrated with: `python -m training.question_bank > data/calibration/questions.jsonl`.
+"""Makes the questions that calibrate a new model.
 
-Every answer is computed, by arithmetic, by trying all cases or by running the program that the question shows; only the knowledge questions
-stand as they were written (`data/calibration/knowledge.txt`). Nothing is taken from a benchmark, so no model has seen them and no grade is borrowed.
+Run `python -m training.question_bank > data/calibration/questions.jsonl`.
+
+- Every answer is computed: by arithmetic, by trying all cases, or by running the program that the question shows.
+- Only the knowledge questions are written by hand (`data/calibration/knowledge.txt`).
+- Nothing is taken from a benchmark, so no model was trained on these questions.
 """
 
 import json
@@ -23,7 +26,7 @@ _NAMES = ("Ada", "Ben", "Chloe", "Dan", "Eve", "Farid", "Grace", "Hugo", "Ines",
 
 
 class Question(TypedDict):
-    """A line of the file."""
+    """One line of the file."""
 
     id: str
     kind: str
@@ -32,12 +35,12 @@ class Question(TypedDict):
     answer: str
 
 
-Made = tuple[Grader, str, object]
-"""Grader, question, answer."""
+Draft = tuple[Grader, str, object]
+"""Grader, question and answer."""
 
 
-def shopping(random: random.Random, level: int) -> Made:
-    """Prices, amounts and change, with one more item a level."""
+def shopping(random: random.Random, level: int) -> Draft:
+    """Ask about prices, amounts and change; each level has one more item."""
     items = random.sample(("pens", "mugs", "lamps", "books", "plants", "kites", "scarves", "bowls"), 2 + level % 4)
     bought = [(random.randint(2, 9), random.randint(3, 40), item) for item in items]
     paid = math.ceil((sum(count * price for count, price, _ in bought) + 10) / 50) * 50
@@ -52,8 +55,8 @@ def shopping(random: random.Random, level: int) -> Made:
     )
 
 
-def journey(random: random.Random, level: int) -> Made:
-    """Speeds and times, with a break and a second leg at higher levels."""
+def journey(random: random.Random, level: int) -> Draft:
+    """Ask about speeds and times; higher levels have a break and a second leg."""
     speed, hours = random.randint(8, 30) * 4, random.randint(2, 6)
     if level < 3:
         return "number", f"A train runs at {speed} km/h for {hours} hours. How many kilometres is that?", speed * hours
@@ -61,14 +64,14 @@ def journey(random: random.Random, level: int) -> Made:
     distance = speed * hours + slower * minutes // 30
     return (
         "number",
-        f"A bus runs {hours} hours at {speed} km/h, stands still for {minutes} minutes, and runs another {2 * minutes} minutes at {slower} km/h. "
-        "How many kilometres did it run in all?",
+        f"A bus runs {hours} hours at {speed} km/h, stands still for {minutes} minutes, and runs another "
+        f"{2 * minutes} minutes at {slower} km/h. How many kilometres did it run in all?",
         distance,
     )
 
 
-def divisibility(random: random.Random, level: int) -> Made:
-    """Number theory whose answer is found by trying."""
+def divisibility(random: random.Random, level: int) -> Draft:
+    """Ask about number theory; the answer is computed by trying all numbers."""
     high = 60 * (level + 1)
     first, second = random.sample((3, 4, 5, 6, 7, 8, 9, 11), 2)
     if level % 3 == 0:
@@ -89,8 +92,8 @@ def divisibility(random: random.Random, level: int) -> Made:
     )
 
 
-def counting(random: random.Random, level: int) -> Made:
-    """Combinatorics, counted one by one."""
+def counting(random: random.Random, level: int) -> Draft:
+    """Ask about combinatorics; the answer is counted one by one."""
     n, k = 5 + level % 4, 2 + level % 3
     if level % 2:
         total = random.randint(n, 2 * n)
@@ -109,8 +112,8 @@ def counting(random: random.Random, level: int) -> Made:
     )
 
 
-def algebra(random: random.Random, level: int) -> Made:
-    """Equations made from their solutions."""
+def algebra(random: random.Random, level: int) -> Draft:
+    """Ask for the solutions of equations that are built from them."""
     if level < 4:
         solution, slope, shift = random.randint(-12, 20), random.randint(2, 9), random.randint(-30, 30)
         return (
@@ -129,8 +132,8 @@ def algebra(random: random.Random, level: int) -> Made:
     )
 
 
-def geometry(random: random.Random, level: int) -> Made:
-    """Areas and lengths with whole answers."""
+def geometry(random: random.Random, level: int) -> Draft:
+    """Ask for areas and lengths; the answers are whole numbers."""
     if level < 3:
         wide, high = random.randint(4, 40), random.randint(4, 40)
         return (
@@ -154,8 +157,8 @@ def geometry(random: random.Random, level: int) -> Made:
     )
 
 
-def calendar(random: random.Random, level: int) -> Made:
-    """Dates, over months and leap years."""
+def calendar(random: random.Random, level: int) -> Draft:
+    """Ask about dates, across months and leap years."""
     start = date(random.randint(1999, 2031), random.randint(1, 12), random.randint(1, 28))
     days = random.randint(3, 40) * (level + 1)
     if level % 2:
@@ -168,8 +171,8 @@ def calendar(random: random.Random, level: int) -> Made:
     return "number", f"How many days are there from {start:%d %B %Y} to {end:%d %B %Y}, not counting the first?", days
 
 
-def letters(random: random.Random, level: int) -> Made:
-    """Words taken apart."""
+def letters(random: random.Random, level: int) -> Draft:
+    """Ask about the letters of words."""
     words = random.sample(
         ("strawberry", "mississippi", "committee", "bookkeeper", "parallelogram", "onomatopoeia", "assassination"), 2
     )
@@ -187,8 +190,8 @@ def letters(random: random.Random, level: int) -> Made:
     )
 
 
-def ordering(random: random.Random, level: int) -> Made:
-    """A row of people with just enough hints for one order."""
+def ordering(random: random.Random, level: int) -> Draft:
+    """Ask about a row of people; the hints allow exactly one order."""
     people = random.sample(_NAMES, 3 + level % 3)
     true = random.sample(people, len(people))
     possible = list(permutations(people))
@@ -214,8 +217,8 @@ def ordering(random: random.Random, level: int) -> Made:
     )
 
 
-def knights(random: random.Random, level: int) -> Made:
-    """Truth tellers and liars with one consistent reading."""
+def knights(random: random.Random, level: int) -> Draft:
+    """Ask about truth tellers and liars; exactly one assignment is consistent."""
     while True:
         people = random.sample(_NAMES, 2 + level % 3)
         claims = [(random.randrange(len(people)), random.random() < 0.5) for _ in people]
@@ -230,15 +233,16 @@ def knights(random: random.Random, level: int) -> Made:
         ]
         if len(consistent) == 1 and all(about != speaker for speaker, (about, _) in enumerate(claims) if speaker):
             break
-    said = [f'{people[0]} says: "Exactly {linked} of us tell the truth."']
-    said += [
+    statements = [f'{people[0]} says: "Exactly {linked} of us tell the truth."']
+    statements += [
         f'{people[speaker]} says: "{people[about]} {"tells the truth" if says else "lies"}."'
         for speaker, (about, says) in enumerate(claims)
         if speaker
     ]
     return (
         "number",
-        f"{', '.join(people)} each either always tell the truth or always lie. {' '.join(said)} How many of them tell the truth?",
+        f"{', '.join(people)} each either always tell the truth or always lie. {' '.join(statements)} "
+        "How many of them tell the truth?",
         sum(consistent[0]),
     )
 
@@ -267,16 +271,18 @@ _PROGRAMS: tuple[tuple[str, Callable[[random.Random], tuple[object, ...]]], ...]
         lambda r: (r.sample(_WORDS, 5),),
     ),
     (
-        "def f(numbers):\n    kept = []\n    for number in numbers:\n        while kept and kept[-1] < number:\n            kept.pop()\n"
-        "        kept.append(number)\n    return kept",
+        "def f(numbers):\n    kept = []\n    for number in numbers:\n        while kept and kept[-1] < number:\n"
+        "            kept.pop()\n        kept.append(number)\n    return kept",
         lambda r: ([r.randint(0, 9) for _ in range(7)],),
     ),
     (
-        "def f(text, shift):\n    return ''.join(chr((ord(c) - 97 + shift) % 26 + 97) if c.islower() else c for c in text)",
+        "def f(text, shift):\n"
+        "    return ''.join(chr((ord(c) - 97 + shift) % 26 + 97) if c.islower() else c for c in text)",
         lambda r: (r.choice(_WORDS).title(), r.randint(1, 9)),
     ),
     (
-        "def f(n):\n    steps = 0\n    while n != 1:\n        n = n // 2 if n % 2 == 0 else 3 * n + 1\n        steps += 1\n    return steps",
+        "def f(n):\n    steps = 0\n    while n != 1:\n        n = n // 2 if n % 2 == 0 else 3 * n + 1\n"
+        "        steps += 1\n    return steps",
         lambda r: (r.randint(5, 40),),
     ),
     (
@@ -289,37 +295,40 @@ _PROGRAMS: tuple[tuple[str, Callable[[random.Random], tuple[object, ...]]], ...]
         lambda r: ([[r.randint(0, 9) for _ in range(3)] for _ in range(2)],),
     ),
     (
-        "def f(text):\n    out, run = '', 1\n    for left, right in zip(text, text[1:] + ' '):\n        if left == right:\n            run += 1\n"
-        "        else:\n            out += left + str(run)\n            run = 1\n    return out",
+        "def f(text):\n    out, run = '', 1\n    for left, right in zip(text, text[1:] + ' '):\n"
+        "        if left == right:\n            run += 1\n        else:\n            out += left + str(run)\n"
+        "            run = 1\n    return out",
         lambda r: ("".join(r.choice("xyz") * r.randint(1, 3) for _ in range(5)),),
     ),
     (
-        "def f(numbers, k):\n    for _ in range(k):\n        numbers = [b - a for a, b in zip(numbers, numbers[1:])]\n    return numbers",
+        "def f(numbers, k):\n    for _ in range(k):\n        numbers = [b - a for a, b in zip(numbers, numbers[1:])]\n"
+        "    return numbers",
         lambda r: ([r.randint(-9, 30) for _ in range(6)], r.randint(1, 3)),
     ),
     (
-        "def f(word):\n    a, b = '', ''\n    for place, letter in enumerate(word):\n        if place % 3:\n            a += letter\n        else:\n"
-        "            b = letter + b\n    return a + b",
+        "def f(word):\n    a, b = '', ''\n    for place, letter in enumerate(word):\n        if place % 3:\n"
+        "            a += letter\n        else:\n            b = letter + b\n    return a + b",
         lambda r: (r.choice(_WORDS),),
     ),
     (
-        "def f(a, b):\n    seen = []\n    while b:\n        seen.append(a // b)\n        a, b = b, a % b\n    return seen, a",
+        "def f(a, b):\n    seen = []\n    while b:\n        seen.append(a // b)\n        a, b = b, a % b\n"
+        "    return seen, a",
         lambda r: (r.randint(50, 400), r.randint(12, 49)),
     ),
 )
 
 
-def program(random: random.Random, level: int) -> Made:
-    """What a short Python function returns, found by running it."""
+def program(random: random.Random, level: int) -> Draft:
+    """Ask what a short Python function returns; the answer comes from running it."""
     source, make_arguments = _PROGRAMS[level % len(_PROGRAMS)]
     arguments = make_arguments(random)
     namespace: dict[str, Callable[..., object]] = {}
-    exec(source, namespace)  # noqa: S102 - the programs stand above
+    exec(source, namespace)  # noqa: S102 - only the programs above
     shown = ", ".join(map(repr, arguments))
     return "literal", f"```python\n{source}\n```\n\nWhat does f({shown}) return?", repr(namespace["f"](*arguments))
 
 
-KINDS: tuple[Callable[[random.Random, int], Made], ...] = (
+KINDS: tuple[Callable[[random.Random, int], Draft], ...] = (
     shopping,
     journey,
     divisibility,
@@ -335,7 +344,7 @@ KINDS: tuple[Callable[[random.Random, int], Made], ...] = (
 
 
 def make_questions() -> Iterator[Question]:
-    """Yield all questions; always the same."""
+    """Yield all questions; every call yields the same ones."""
     for kind in KINDS:
         rng = random.Random(kind.__name__)  # noqa: S311 - not a secret
         seen: set[str] = set()

@@ -5,27 +5,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """Everything that decides a fit besides the data and the seed.
+    """Everything that decides a fit, except the data and the seed.
 
     Args:
         n_dimensions: Width of the static embedding.
-        n_members: Networks in the ensemble; their mean is the belief, their spread its uncertainty.
+        n_members: Networks in the ensemble; their mean is the belief, and their spread is its uncertainty.
         n_hidden: Width of the shared layer.
         n_factors: Latent factors of a prompt, which every model's head reads.
         n_token_hidden: Width of the layer that answer lengths are read from.
         epochs: Passes over the corpus.
-        fewest_steps: Small corpora are passed over more often, until so many steps are made.
+        fewest_steps: Least number of steps; a small corpus gets more passes until they are made.
         batch_prompts: Prompts per step.
         learning_rate: Peak of the one-cycle schedule.
-        weight_decay: Of AdamW.
+        weight_decay: Weight decay of the AdamW optimizer.
         input_dropout, hidden_dropout: Shares of units left out while fitting.
-        task_weight, tokens_weight, difficulty_weight: Weights of the side losses against that of quality.
-        regret_weight: Weight of what the choices between priced models would lose; see `training.network.regret`.
-        regret_temperature: How soft those choices are while fitting, in score points.
-        peculiarity_penalty: On the squares of what a model makes of a factor beyond its difficulty.
-        task_prior_answers: A model's mean in a task starts from its overall mean, which counts like so many answers.
-        n_folds: Of the cross-validation that calibration and the reported figures come from.
-        threads: Of torch; part of the recipe, because sums depend on it.
+        task_weight, tokens_weight, difficulty_weight: Weights of the side losses, compared with the loss of quality.
+        regret_weight: Weight of the loss from choices between priced models; see `training.network.regret`.
+        regret_temperature: Softness of those choices while fitting, in score points.
+        peculiarity_penalty: Penalty on the squares of a model's own weights for the factors, beyond difficulty.
+        task_prior_answers: Answers that a model's overall mean counts for, as the prior of its mean in a task.
+        n_folds: Number of folds of the cross-validation behind the calibration and the reported figures.
+        threads: Number of torch threads; part of the recipe, because sums depend on it.
     """
 
     n_dimensions: int = 256

@@ -1,4 +1,4 @@
-"""Records a training run with MLflow, when asked to."""
+"""Records a training run with MLflow, if the caller asks for it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,9 @@ EXPERIMENT = "llmdeal"
 def track_run(
     uri: str, run_name: str, parameters: Mapping[str, object], measures: Mapping[str, Mapping[str, float]], folder: Path
 ) -> None:
-    """Log parameters, measures (as `<measure>.<source>`) and the bundle's manifest and card to the tracking server at `uri`.
+    """Log a run to the tracking server at `uri`.
+
+    It logs the parameters, the measures (as `<measure>.<source>`), the manifest and the model card.
 
     Raises:
         SettingsError: MLflow cannot use `uri`.

@@ -1,4 +1,4 @@
-"""The training job: corpus in, proven bundle out."""
+"""The training job: it reads a corpus and writes a bundle whose export was checked."""
 
 from pathlib import Path
 
@@ -27,19 +27,19 @@ def train_bundle(
     settings: FitSettings | None = None,
     table: StaticTable | None = None,
 ) -> Measures:
-    """Fit, calibrate, export, prove and write a bundle; return its out-of-fold measures, source -> measure -> value.
+    """Fit, calibrate, export, check and write a bundle; return its out-of-fold measures, source -> measure -> value.
 
     Args:
-        corpus_folder: Holds `prompts.parquet`, `responses.parquet` and, for the choices and the measures, `prices.csv`.
-        out: The bundle's folder; its name becomes the bundle's.
-        base_folder: An earlier bundle to learn from; None: from scratch.
-        seed: Decides folds, initial weights and order.
-        progress: Where to show how far it is.
-        settings: None: those of the base, or the defaults.
-        table: Of the text; None: that of the base, or a freshly distilled one.
+        corpus_folder: Folder with `prompts.parquet`, `responses.parquet` and, for choices and measures, `prices.csv`.
+        out: Folder of the bundle; the folder's name becomes the bundle's name.
+        base_folder: Earlier bundle to start from; None: start from nothing.
+        seed: Seed of the folds, the initial weights and the order of prompts.
+        progress: Display of the stages.
+        settings: Settings of the fit; None: those of the base, or the defaults.
+        table: Embedding table; None: that of the base, or a new one that is distilled here.
 
     Raises:
-        TrainingError: The corpus is unusable or too small, or the export failed its proof; nothing is written.
+        TrainingError: The corpus is unusable or too small, or the export differs from the fit; nothing is written.
         router.errors.BundleError: The base is unusable.
     """
     check_bundle_place(out)
@@ -59,7 +59,7 @@ def train_bundle(
         fitted = fit_whole(corpus, encoded, pools, table, calibration, settings, seed, base, advance)
     with progress.stage("Measuring out of fold", None):
         honest = out_of_fold.honest_beliefs(corpus)
-        # Without priced models there is nothing to route between: a fit without measures is still a fit.
+        # Without priced models there are no choices to measure; the fit itself is still useful.
         measures = flatten_measures(evaluate_beliefs(pools, honest)) if pools else {}
         reference = sample_reference(corpus, honest, seed)
         ability_prior = AbilityPrior.fit(corpus.trained_names, calibration.abilities.tolist(), prices[:, 1].tolist())

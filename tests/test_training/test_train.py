@@ -106,9 +106,9 @@ def test_evaluate_says_that_it_judged_the_recipe_and_not_the_seen_bundle(
 ) -> None:
     judged = llmdeal("evaluate", "--bundle", bundle, "--corpus", corpus, "--plot", tmp_path / "plot.png")
     assert judged.returncode == 0, judged.stderr
-    said = " ".join(judged.stdout.split())
-    assert "cross-validation" in said
-    assert "kNN-100" in said
+    output = " ".join(judged.stdout.split())
+    assert "cross-validation" in output
+    assert "kNN-100" in output
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,4 +1,4 @@
-"""Reading graded corpora and prompt files: every check that keeps bad data out of a fit lives here.
+"""Reads graded corpora and prompt files; every check that keeps bad data out of a fit is here.
 
 A corpus is complete information: `prompts.parquet` (source, prompt_id, task, prompt) and `responses.parquet`
 (source, prompt_id, model, score 0..1, completion_tokens), optionally `prices.csv`.
@@ -30,14 +30,14 @@ class Corpus:
     """Graded answers as a sparse matrix; `n` prompts, `m` models.
 
     Args:
-        prompt_ids: Unique, in file order.
-        prompts: The texts.
-        sources, tasks: Where each prompt came from and what it asks for.
+        prompt_ids: Unique ids, in file order.
+        prompts: Texts of the prompts.
+        sources, tasks: Origin of each prompt, and the kind of work it asks for.
         trained_names: Names of the models, sorted.
         scores: Shape (n, m), 0..1; NaN where a model did not answer.
         completion_tokens: Shape (n, m), at least 0; NaN where unknown.
         hashes: File name -> sha256.
-        is_near_duplicate: Shape (n,); marked in the optional column `near_dup`: learned from, but not measured on.
+        is_near_duplicate: Shape (n,); mark from the optional column `near_dup`: fitted to, but not measured on.
     """
 
     prompt_ids: tuple[str, ...]
@@ -51,11 +51,14 @@ class Corpus:
     is_near_duplicate: npt.NDArray[np.bool_]
 
     def contexts(self) -> list[RouteContext]:
-        """Return what the served path would see of each prompt."""
+        """Return each prompt as the serving code would see it."""
         return [RouteContext.from_prompt(prompt) for prompt in self.prompts]
 
     def task_kinds(self) -> npt.NDArray[np.str_]:
-        """Return `source/task` of every prompt, shape (n,): equal names of tasks may mean different things in two sources."""
+        """Return `source/task` of every prompt, shape (n,).
+
+        The same task name may mean different things in two sources.
+        """
         return np.char.add(np.char.add(self.sources, "/"), self.tasks)
 
     def of_models(self, columns: npt.NDArray[np.intp]) -> "Corpus":
@@ -72,7 +75,7 @@ def read_corpus(folder: Path) -> Corpus:
     """Read and check a corpus.
 
     Raises:
-        CorpusError: A file is missing or malformed; the message names the file, the row and the mend.
+        CorpusError: A file is missing or malformed; the message names the file, the row and the fix.
     """
     prompts_path, responses_path = folder / "prompts.parquet", folder / "responses.parquet"
     prompts = _read_table(prompts_path, PROMPT_COLUMNS)
@@ -106,7 +109,7 @@ def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Read a prompts file of which only `prompt_id` and `prompt` are required; return (prompt ids, prompts).
 
     Raises:
-        CorpusError: The file is missing or malformed; the message names the file, the row and the mend.
+        CorpusError: The file is missing or malformed; the message names the file, the row and the fix.
     """
     prompts = _read_table(path, ("prompt_id", "prompt"))
     _check_prompts(prompts, path)
@@ -114,7 +117,10 @@ def read_prompts(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def read_prices(path: Path, trained_names: Sequence[str]) -> Float32s:
-    """Read list prices and return (input, output) USD per million tokens of each model, shape (m, 2); NaN where unknown.
+    """Read list prices.
+
+    Returns:
+        (input, output) USD per million tokens of each model, shape (m, 2); NaN where unknown.
 
     Raises:
         CorpusError: The file is malformed, or a price is negative.
@@ -144,7 +150,7 @@ def hash_file(path: Path) -> str:
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
-        raise CorpusError(path, "does not exist", "point to a corpus in the documented format")
+        raise CorpusError(path, "does not exist", "give a corpus in the format of docs/training.md")
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as problem:
@@ -153,12 +159,12 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _check_columns(found: "pd.Index[str]", wanted: Sequence[str], path: Path) -> None:
-    missing = [name for name in wanted if name not in found]
+def _check_columns(columns: "pd.Index[str]", wanted: Sequence[str], path: Path) -> None:
+    missing = [name for name in wanted if name not in columns]
     if missing:
         raise CorpusError(
             path,
-            f"column {missing[0]!r} is missing (found {', '.join(map(str, found))})",
+            f"column {missing[0]!r} is missing (the file has {', '.join(map(str, columns))})",
             "add it or rename the one that holds it",
         )
 
@@ -175,7 +181,7 @@ def _check_prompts(prompts: pd.DataFrame, path: Path) -> None:
         try:
             RouteContext.from_prompt(prompt)
         except TextError as problem:
-            raise CorpusError(path, str(problem), "mend or drop the row", row) from problem
+            raise CorpusError(path, str(problem), "fix the row or drop it", row) from problem
 
 
 def _check_responses(responses: pd.DataFrame, prompts: pd.DataFrame, path: Path) -> npt.NDArray[np.intp]:

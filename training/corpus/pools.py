@@ -1,4 +1,4 @@
-"""From a corpus to the pools that routers are measured on."""
+"""Makes the pools that routers are measured on, from a corpus."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ _FEWEST_MODELS = 3
 
 
 def make_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
-    """Return the pools of a corpus with at least three priced models, in order of source.
+    """Return the pools of a corpus that have at least three priced models, in order of source.
 
     Args:
         corpus: Graded answers.
@@ -25,14 +25,14 @@ def make_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
     pools = find_pools(corpus, prices)
     if not pools:
         raise TrainingError(
-            f"no source has {_FEWEST_MODELS} models that answered {ANSWERED_SHARE:.0%} of its prompts and stand in prices.csv: "
-            "add their prices or grade more answers"
+            f"no source has {_FEWEST_MODELS} models that answered {ANSWERED_SHARE:.0%} of its prompts "
+            "and are in prices.csv: add their prices or grade more answers"
         )
     return pools
 
 
 def find_pools(corpus: Corpus, prices: Float32s) -> list[Pool]:
-    """Return what `make_pools` does, or nothing where there is none."""
+    """Return the same pools as `make_pools`, or an empty list if there is none."""
     return [
         pool for source in np.unique(corpus.sources) if (pool := _make_pool(corpus, prices, str(source))) is not None
     ]

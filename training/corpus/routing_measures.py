@@ -1,9 +1,9 @@
-"""How good a router is on graded answers: the measures, each defined once.
+"""How good a router is on graded answers; every measure is defined once, here.
 
-A *pool* is every model that answered at least 93% of a source's prompts. The cost of a prompt under a model is
-characters / 4 x input price + completion tokens x output price. A router turns predicted quality and predicted cost into a choice by
-argmax(quality - trade x predicted cost); letting `trade` run from 0 (quality alone) to 10^6.5 traces its *curve* of mean cost
-against mean score.
+- A *pool* is every model that answered at least 93% of a source's prompts.
+- The cost of a prompt with a model is characters / 4 x input price + completion tokens x output price.
+- A router chooses by argmax(quality - trade x predicted cost), from predicted quality and predicted cost.
+- As `trade` runs from 0 (quality alone) to 10^6.5, the router traces its *curve* of mean cost against mean score.
 """
 
 from dataclasses import dataclass, replace
@@ -26,15 +26,15 @@ class Pool:
     """The prompts of one source that every model of its pool answered; `n` prompts, `m` models.
 
     Args:
-        source: Of the prompts.
-        trained_names: The models.
-        rows: Shape (n,), of the prompts in their corpus.
-        columns: Shape (m,), of the models in their corpus.
+        source: Source of the prompts.
+        trained_names: Names of the models.
+        rows: Shape (n,); rows of the prompts in their corpus.
+        columns: Shape (m,); columns of the models in their corpus.
         score: Shape (n, m), 0..1.
-        cost: Shape (n, m), USD, of the answers that were given.
-        prompt_cost: Shape (n, m), USD; the part that is known beforehand.
+        cost: Shape (n, m), USD; cost of the answers that were given.
+        prompt_cost: Shape (n, m), USD; the part of the cost that is known before the answer.
         output_usd: Shape (m,), USD per completion token.
-        has_tokens: False where the source does not give answers: then each counts as 250 tokens, predicted or not.
+        has_tokens: False if the source gives no lengths; then each answer counts as 250 tokens, predicted or not.
     """
 
     source: str
@@ -48,7 +48,7 @@ class Pool:
     has_tokens: bool
 
     def take(self, chosen: npt.NDArray[np.intp]) -> "Pool":
-        """Return the pool of these prompts, by their places in it; one may be taken several times, as bootstraps do."""
+        """Return the pool of these prompts, by their places in it; a bootstrap takes some of them several times."""
         return replace(
             self,
             rows=self.rows[chosen],
@@ -58,7 +58,7 @@ class Pool:
         )
 
     def part_of(self, values: npt.NDArray[np.float32]) -> Floats:
-        """Return the pool's part, shape (n, m), of beliefs about a whole corpus, by its prompts and models."""
+        """Return this pool's part, shape (n, m), of an array over the whole corpus."""
         return values[np.ix_(self.rows, self.columns)].astype(np.float64)
 
     def believed_cost(self, completion_tokens: Floats) -> Floats:
@@ -68,16 +68,18 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class RoutingMeasures:
-    """What a router achieves on a pool.
+    """The measures of one router on one pool.
 
     Args:
-        gap_closed: (aiq - that of the best single model within each budget) / (the oracle's aiq - the same); 1 is the oracle, 0 is
-            no better than knowing which single model to buy.
-        save_95, save_98, save_100: Cost saved against the best single model where the curve first reaches 95%, 98%, 100% of its
-            score; -1 where it never does.
-        aiq: Mean, over 60 log-spaced budgets from the cheapest to the dearest model, of the best score within the budget.
+        gap_closed: (aiq - that of the best single model within each budget) / (the oracle's aiq - the same).
+            1 is the oracle; 0 is no better than knowing which single model to buy.
+        save_95, save_98, save_100: Cost saved against the best single model, at the point where the curve first
+            reaches 95%, 98%, 100% of its score; -1 if it never does.
+        aiq: Mean, over 60 log-spaced budgets from the cheapest to the most expensive model, of the best score
+            within the budget.
         best_score: Highest point of the curve.
-        auc: Mean over models of the area under the ROC of quality against score >= 0.5; NaN where quality was not predicted.
+        auc: Mean over models of the area under the ROC of quality against score >= 0.5; NaN if the router
+            predicts no quality.
         brier: Mean squared difference of quality and score.
         ece: Calibration error: mean |score - quality| over 15 equal bins of quality, weighted by their size.
         cost_bias: Believed cost of all answers over their cost, less 1.
@@ -106,10 +108,10 @@ def measure_router(pool: Pool, quality: Floats, completion_tokens: Floats) -> Ro
     aucs = [
         area_under_roc(pool.score[:, column] >= 0.5, quality[:, column]) for column in range(len(pool.trained_names))
     ]
-    known = [area for area in aucs if not np.isnan(area)]
+    defined = [area for area in aucs if not np.isnan(area)]
     return RoutingMeasures(
         **measures,
-        auc=float(np.mean(known)) if known else float("nan"),
+        auc=float(np.mean(defined)) if defined else float("nan"),
         brier=float(((probability - pool.score) ** 2).mean()),
         ece=calibration_error(probability.ravel(), pool.score.ravel()),
         cost_bias=float(believed.sum() / pool.cost.sum() - 1),
@@ -119,7 +121,7 @@ def measure_router(pool: Pool, quality: Floats, completion_tokens: Floats) -> Ro
 
 
 def measure_only_choices(pool: Pool, curve: Floats) -> RoutingMeasures:
-    """Measure a router of which only the curve (k, 2) is known, because it predicts nothing."""
+    """Measure a router that predicts nothing, from its curve (k, 2) alone."""
     unknown = float("nan")
     measures = measure_curve(pool, curve)
     return RoutingMeasures(
@@ -153,7 +155,9 @@ def measure_curve(pool: Pool, curve: Floats) -> dict[str, float]:
 
 
 def gap_closed(curve: Floats, singles: Floats, oracle: Floats) -> float:
-    """Return the share of the way from the best single model within each budget to the oracle; NaN where there is no way to go.
+    """Return how far a curve goes from the best single model within each budget to the oracle, as a share.
+
+    NaN if the oracle is no better than the best single model.
 
     Args:
         curve, singles, oracle: (mean cost, mean score) points, each of shape (k, 2).
@@ -163,12 +167,15 @@ def gap_closed(curve: Floats, singles: Floats, oracle: Floats) -> float:
 
 
 def log_budgets(single_costs: Floats) -> Floats:
-    """Return 60 budgets from the cheapest to the dearest single model, evenly by their logarithm."""
+    """Return 60 budgets from the cheapest to the most expensive single model, evenly spaced in their logarithm."""
     return np.logspace(np.log10(single_costs.min()), np.log10(single_costs.max()), N_BUDGETS)
 
 
 def scores_within(points: Floats, budgets: Floats, floor: float) -> Floats:
-    """Return the best score that (cost, score) points (k, 2) reach within each budget; `floor` where none is affordable."""
+    """Return the best score that (cost, score) points (k, 2) reach within each budget.
+
+    Where no point is affordable, the score is `floor`.
+    """
     order = np.argsort(points[:, 0], kind="stable")
     best = np.maximum.accumulate(points[order, 1])
     affordable = np.searchsorted(points[order, 0], budgets, side="right")
@@ -181,7 +188,10 @@ def _aiq(points: Floats, singles: Floats) -> float:
 
 
 def choose(value: Floats, believed_cost: Floats, trade: float) -> npt.NDArray[np.intp]:
-    """Return the model that a router takes for each prompt, shape (n,), at `trade` score points per USD; arguments have shape (n, m)."""
+    """Return the model that a router takes for each prompt, shape (n,), at `trade` score points per USD.
+
+    `value` and `believed_cost` have shape (n, m).
+    """
     chosen: npt.NDArray[np.intp] = np.argmax(value - trade * believed_cost, axis=1)
     return chosen
 
@@ -213,7 +223,10 @@ def oracle_curve(pool: Pool) -> Floats:
 
 
 def random_mix_curve(pool: Pool, points_per_edge: int = 10) -> Floats:
-    """Return the best curve of tossing a coin between two models, whatever the prompt: the upper hull of the single models."""
+    """Return the best curve of random choices between two models: the upper hull of the single models.
+
+    The choice does not depend on the prompt.
+    """
     singles = single_models(pool)
     order = np.lexsort((-singles[:, 1], singles[:, 0]))
     hull: list[Floats] = []
@@ -228,7 +241,10 @@ def random_mix_curve(pool: Pool, points_per_edge: int = 10) -> Floats:
 
 
 def area_under_roc(is_hit: npt.NDArray[np.bool_], quality: Floats) -> float:
-    """Return the probability that a good answer was predicted higher than a bad one, ties counting half; NaN without both."""
+    """Return the probability that a good answer was predicted higher than a bad one.
+
+    A tie counts half. NaN without both good and bad answers.
+    """
     n_hits, n_misses = int(is_hit.sum()), int((~is_hit).sum())
     if not n_hits or not n_misses:
         return float("nan")
@@ -248,13 +264,14 @@ def _turns_up(first: Floats, second: Floats, third: Floats) -> bool:
 
 
 def area_under_gap_recovered(hardness: Floats, strong: Floats, weak: Floats) -> float:
-    """Return the mean share of the gap between a weak and a strong model that is recovered, over all shares of prompts sent to the strong one.
+    """Return the mean recovered share of the gap between a weak and a strong model (APGR).
 
-    Prompts go to the strong model in order of `hardness`. 0.5 is a toss of a coin, above 1 means that the two together beat the strong one
-    (APGR; Ong et al. 2024, "RouteLLM: Learning to Route LLMs with Preference Data").
+    The mean is over all shares of prompts sent to the strong model. Prompts go to it in order of `hardness`. 0.5 is
+    a random choice; above 1 means that the two together beat the strong one. Source: Ong et al. 2024, "RouteLLM:
+    Learning to Route LLMs with Preference Data".
 
     Args:
-        hardness: Shape (n,); ties stay in their order.
+        hardness: Shape (n,); prompts with equal hardness stay in their order.
         strong, weak: Shape (n,), scores, 0..1.
     """
     gain: Floats = (strong - weak)[np.argsort(-hardness, kind="stable")]

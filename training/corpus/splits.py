@@ -1,6 +1,6 @@
-"""Grouped splits: prompts that nearly repeat each other share a group, and a group never straddles a split.
+"""Grouped splits: prompts that nearly repeat each other share a group, and a split never divides a group.
 
-Every fit and every figure takes its folds from here; there is no way to ask for a split by row.
+Every fit and every figure takes its folds from here. There is no split by row.
 """
 
 import re
@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.intp]
 _NOT_LETTERS = re.compile(r"[^a-z ]+")
 _SHINGLE_WORDS = 4
 _TEMPLATE_PROMPTS = 20
-"""A run of words found in more prompts than these is a template, and says nothing about repetition."""
+"""A run of words in more prompts than this is a template; it is no sign of repetition."""
 _BANDS, _ROWS_PER_BAND = 4, 4
 _PRIME = np.uint64(4_294_967_291)
 
@@ -26,9 +26,10 @@ _PRIME = np.uint64(4_294_967_291)
 def group_near_duplicates(prompts: Sequence[str]) -> Ints:
     """Return a group number for each prompt, shape (n,); near-duplicates share one.
 
-    Numbers and marks are ignored, so that one exercise with other figures is a near-duplicate. MinHash with banding over
-    runs of four words (Broder 1997, "On the resemblance and containment of documents"): two prompts that share a share `s` of
-    their runs are joined with probability 1 - (1 - s^4)^4: 0.3 at s = 0.5, 0.97 at s = 0.85.
+    Numbers and marks are ignored, so that the same exercise with other figures is a near-duplicate. The method is
+    MinHash with banding over runs of four words (Broder 1997, "On the resemblance and containment of documents").
+    Two prompts that have a share `s` of their runs in common are joined with probability 1 - (1 - s^4)^4. That is
+    0.3 at s = 0.5, and 0.97 at s = 0.85.
     """
     normalized = [" ".join(_NOT_LETTERS.sub(" ", prompt.lower().replace("\n", " ")).split()) for prompt in prompts]
     shingles = [_shingles(text) for text in normalized]
@@ -47,7 +48,9 @@ def group_near_duplicates(prompts: Sequence[str]) -> Ints:
 
 
 def assign_folds(groups: Ints, n_folds: int, seed: int) -> Ints:
-    """Return the fold of each row, 0..n_folds - 1, shape (n,); a group lies in one fold and folds are of nearly equal size.
+    """Return the fold of each row, 0..n_folds - 1, shape (n,).
+
+    A group lies in one fold, and folds have nearly equal sizes.
 
     Raises:
         SettingsError: There are fewer groups than folds.
@@ -74,7 +77,7 @@ def _shingles(text: str) -> set[int]:
 
 def _minhash(runs: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     factors = (np.arange(1, _BANDS * _ROWS_PER_BAND + 1, dtype=np.uint64) * np.uint64(2_654_435_761)) | np.uint64(1)
-    # The products wrap at 2^64, which is as good a hash as any: the same for equal runs.
+    # The products wrap at 2^64. That is fine for a hash: equal runs still give equal values.
     return np.asarray(
         ((runs[:, None] * factors + factors * np.uint64(97)) % _PRIME).min(axis=0).reshape(_BANDS, _ROWS_PER_BAND)
     )

@@ -46,7 +46,8 @@ def test_a_single_model_closes_nothing_and_saves_nothing() -> None:
 
 
 def test_cost_saved_is_that_of_the_cheapest_point_that_is_good_enough() -> None:
-    # The oracle takes the cheap model for prompts 1 and 2: score 1 at half the dear model's cost, and 0.75 is reached with one less.
+    # The oracle takes the cheap model for prompts 1 and 2: score 1 at half the expensive model's cost. It reaches 0.75
+    # with one expensive answer less.
     oracle = measure_only_choices(HAND, oracle_curve(HAND))
     assert oracle.save_100 == pytest.approx(1 - (0.001 * 3 + 0.1) / 4 / 0.1, abs=0.01) or oracle.save_100 >= 0.49
 
