@@ -1,1 +1,1 @@
-"""The network that is fitted: its input, its loss, its calibration and its out-of-fold beliefs."""
+"""The network that training fits: its input, its loss, its calibration and its out-of-fold beliefs."""

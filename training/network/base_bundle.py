@@ -1,4 +1,7 @@
-"""An earlier bundle as the prior of a new fit (`--from`): its table, its scaler and its network's weights, read back from the graph."""
+"""An earlier bundle as the prior of a new fit (`--from`).
+
+Its table, its scaler and its network's weights are read back from the graph.
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,15 +21,15 @@ from training.settings import FitSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BaseBundle:
-    """What an earlier bundle lends.
+    """The parts of an earlier bundle that a new fit starts from.
 
     Args:
-        version: Of that bundle.
-        trained_names: Its models.
-        table, scaler: Taken over unchanged: the trunk only understands its own inputs.
-        settings: Its widths are taken over too.
-        weights: Name -> array, as `training.network.ensemble.RoutingNetwork` calls them.
-        difficulty_offset: Kept, so that priors of untrained models keep their meaning.
+        version: Version of the earlier bundle.
+        trained_names: Models of the earlier bundle.
+        table, scaler: Table and scaler that the new fit keeps unchanged; the trunk only understands its own inputs.
+        settings: Settings of the earlier fit; the new fit keeps its widths.
+        weights: Name -> array, with the names of `training.network.ensemble.RoutingNetwork`.
+        difficulty_offset: Offset that the new fit keeps, so that priors of untrained models keep their meaning.
     """
 
     version: str
@@ -54,7 +57,7 @@ def read_base_bundle(folder: Path) -> BaseBundle:
     """Read a bundle that `llmdeal train` wrote.
 
     Raises:
-        BundleError: It is not whole, or was not made by this version.
+        BundleError: The bundle is not complete, or another version made it.
     """
     import onnx
     from onnx import numpy_helper
@@ -79,5 +82,5 @@ def read_base_bundle(folder: Path) -> BaseBundle:
         )
     except (KeyError, TypeError, AssertionError) as problem:
         raise BundleError(
-            f"{folder}: cannot be built upon (lacks {problem}): use a bundle that llmdeal train wrote"
+            f"{folder}: cannot be the base of a fit (it lacks {problem}): use a bundle that llmdeal train wrote"
         ) from None

@@ -1,4 +1,7 @@
-"""Calibration on out-of-fold outputs: probabilities that mean what they say, token counts that add up, one scale of difficulty."""
+"""Calibration on out-of-fold outputs.
+
+Stated probabilities then match the grades, token counts add up, and difficulty has one scale.
+"""
 
 from dataclasses import dataclass
 
@@ -14,9 +17,9 @@ Float32s = npt.NDArray[np.float32]
 
 _NEWTON_STEPS = 25
 _PRIOR_ANSWERS = 50.0
-"""A model's own slope and intercept outweigh the pooled ones once it has about so many graded answers."""
+"""With about so many graded answers, a model's own slope and intercept outweigh the pooled ones."""
 _SLOPE_PRECISION = 300.0
-"""Of the belief that lengths scatter alike at every length: outweighed by some thousand answers."""
+"""Precision of the prior that the slope of lengths is 1; a few thousand answers outweigh it."""
 _ABILITY_PRECISION = 0.25
 """Abilities are believed to be N(0, 2^2) before any answer was graded."""
 LONGEST_LOG_TOKENS = 11.5
@@ -24,14 +27,15 @@ LONGEST_LOG_TOKENS = 11.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """What is done to the network's outputs; `m` models.
+    """What calibration does to the network's outputs; `m` models.
 
     Args:
-        peers: What the models' logits say of one another; applied first.
-        slope, intercept: Shape (m,); P(good) = sigmoid(slope * mixed logit + intercept) (Platt 1999, "Probabilistic outputs for support
-            vector machines"), each model's pair drawn towards that of all.
-        intercept_variance: Shape (m,); what is unknown of the intercept because few answers were graded.
-        length_slope, length_offset: Shape (m,); tokens = exp(slope * log length + offset), so that their sum is that of the answers seen.
+        peers: Map that mixes the models' logits; applied first.
+        slope, intercept: Shape (m,); P(good) = sigmoid(slope * mixed logit + intercept). Each model's pair is drawn
+            towards that of all models (Platt 1999, "Probabilistic outputs for support vector machines").
+        intercept_variance: Shape (m,); variance of the intercept; large if few answers were graded.
+        length_slope, length_offset: Shape (m,); tokens = exp(slope * log length + offset). The sum of the tokens is
+            that of the answers seen.
         difficulty_slope, difficulty_offset: difficulty = slope * raw + offset; its mean over the corpus is 0.
         abilities: Shape (m,); log odds of a good answer to a prompt of difficulty 0 (Rasch 1960).
     """
@@ -51,7 +55,10 @@ class Calibration:
         return sigmoid(self.slope * self.peers.apply(outputs.logits) + self.intercept).astype(np.float32)
 
     def quality_std(self, outputs: NetworkOutputs) -> Float32s:
-        """Return the standard deviation of that belief, shape (n, m): the members' spread and the intercept's, by the delta method."""
+        """Return the standard deviation of that belief, shape (n, m).
+
+        It joins the members' spread and the intercept's variance by the delta method.
+        """
         quality = self.quality(outputs)
         variance = self.peers.apply(outputs.member_logits).var(axis=1)
         spread = np.sqrt(self.slope**2 * variance + self.intercept_variance)
@@ -77,11 +84,11 @@ def fit_calibration(
     """Fit to outputs for prompts that the network was not fitted to.
 
     Args:
-        outputs: Of `n` prompts and `m` models.
+        outputs: Outputs for `n` prompts and `m` models.
         scores: Shape (n, m), 0..1; NaN where unknown.
         completion_tokens: Shape (n, m); NaN where unknown.
-        group: Shape (n,); prompts of one group were put to the same models.
-        difficulty_offset: Keeps the scale of an earlier bundle; None: the mean difficulty becomes 0.
+        group: Shape (n,); the same models answered all prompts of one group.
+        difficulty_offset: Offset of an earlier bundle, to keep its scale; None: the mean difficulty becomes 0.
     """
     peers = fit_peer_map(outputs.logits.astype(np.float64), scores, group)
     slope, intercept, variance = _fit_platt(peers.apply(outputs.logits), scores)
@@ -114,7 +121,7 @@ def _fit_platt(logits: Floats, scores: Float32s) -> tuple[Floats, Floats, Floats
 
 
 def _fit_line(logits: Floats, scores: Floats, prior: Floats, precision: float) -> tuple[Floats, float]:
-    """Return (slope, intercept) of greatest posterior probability by Newton's method, and the intercept's variance."""
+    """Return the most probable (slope, intercept), by Newton's method, and the intercept's variance."""
     design = np.stack([logits, np.ones_like(logits)], axis=1)  # (n, 2)
     line = prior.copy()
     information = np.eye(2) * precision
@@ -146,9 +153,12 @@ def _fit_rasch(raw_difficulty: Floats, scores: Float32s) -> tuple[float, Floats]
 
 
 def _fit_lengths(log_tokens: Floats, completion_tokens: Float32s) -> tuple[Floats, Floats]:
-    """Return (slope, offset) of each model's line from the network's log length to that of the expected tokens, each (m,).
+    """Return (slope, offset) of each model's line, each of shape (m,).
 
-    Poisson regression, because its sums are those seen (Gourieroux, Monfort and Trognon 1984, "Pseudo maximum likelihood methods").
+    The line leads from the network's log length to the logarithm of the expected tokens.
+
+    It is a Poisson regression, because its sums equal the observed ones (Gourieroux, Monfort and Trognon 1984,
+    "Pseudo maximum likelihood methods").
     """
     is_counted = ~np.isnan(completion_tokens)
     n_models = log_tokens.shape[1]
@@ -172,7 +182,8 @@ def fit_length_line(log_tokens: Floats, tokens: Floats, pooled: float) -> tuple[
     line = prior.copy()
     for _ in range(_NEWTON_STEPS):
         expected = np.exp((design @ line).clip(-LONGEST_LOG_TOKENS, LONGEST_LOG_TOKENS))
-        # One token more or less says little where answers scatter by hundreds: information is counted in answers, not tokens.
+        # If answers scatter by hundreds of tokens, one token more or less says little. So the information is
+        # counted in answers, not in tokens.
         scatter = max(float(((tokens - expected) ** 2 / expected).mean()), 1e-9)
         precision = np.diag([_SLOPE_PRECISION, _PRIOR_ANSWERS * float(expected.mean()) / scatter])
         gradient = design.T @ (tokens - expected) / scatter - precision @ (line - prior)

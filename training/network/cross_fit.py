@@ -1,4 +1,4 @@
-"""Out-of-fold beliefs: each prompt is judged by a network that saw neither it nor any near-duplicate of it."""
+"""Out-of-fold beliefs: the network that judges a prompt saw neither it nor any near-duplicate of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFold:
-    """What networks say about prompts that they were not fitted to.
+    """Outputs for prompts, from networks that were not fitted to them.
 
     Args:
-        outputs: One row per prompt.
-        fold: Shape (n,), of each prompt.
+        outputs: Outputs with one row per prompt.
+        fold: Shape (n,); fold of each prompt.
     """
 
     outputs: NetworkOutputs
     fold: npt.NDArray[np.intp]
 
     def calibrate(self, corpus: Corpus, base: BaseBundle | None) -> Calibration:
-        """Return the calibration that all folds together support."""
+        """Return the calibration that is fitted to all folds together."""
         return fit_calibration(
             self.outputs,
             corpus.scores,
@@ -47,7 +47,7 @@ class OutOfFold:
         )
 
     def honest_beliefs(self, corpus: Corpus) -> Beliefs:
-        """Return beliefs whose calibration, too, was fitted on the other folds; for figures, never for serving."""
+        """Return beliefs with a calibration that was also fitted to the other folds; for figures, never for serving."""
         parts = []
         for held_out in np.unique(self.fold):
             kept, judged = self.fold != held_out, self.fold == held_out
@@ -72,7 +72,7 @@ def fit_out_of_fold(
     base: BaseBundle | None,
     advance: Advance,
 ) -> OutOfFold:
-    """Fit one network per fold and return what each says about its own fold.
+    """Fit one network per fold, and return its outputs for the fold that it did not see.
 
     Raises:
         SettingsError: The corpus has fewer distinct prompts than folds.
@@ -105,7 +105,7 @@ def fit_whole(
     base: BaseBundle | None,
     advance: Advance,
 ) -> FittedModel:
-    """Fit to every prompt, with a calibration from out-of-fold outputs."""
+    """Fit to every prompt; the calibration comes from out-of-fold outputs."""
     scaler = base.scaler if base else InputScaler.fit(encoded)
     inputs = scaler.transform(encoded)
     targets = targets_of(corpus, pools, np.arange(len(corpus.prompts)))
@@ -114,7 +114,7 @@ def fit_whole(
 
 
 def targets_of(corpus: Corpus, pools: Sequence[Pool], rows: npt.NDArray[np.intp]) -> FitTargets:
-    """Return what the network learns of these prompts."""
+    """Return the targets that the network learns for these prompts."""
     names, index = np.unique(corpus.task_kinds(), return_inverse=True)
     priced = price_pools(pools, rows, len(corpus.prompts))
     task_index = index.astype(np.intp)[rows]

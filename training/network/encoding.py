@@ -1,4 +1,7 @@
-"""Prompts as the numbers that a fit reads: the static embedding and the structural features, made by the code that serves."""
+"""Prompts as the numbers that a fit reads: the static embedding and the structural features.
+
+The same code makes them when the gateway serves.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,8 +24,8 @@ class EncodedPrompts:
 
     Args:
         token_ids: One array per prompt, never empty.
-        embeddings: Shape (n, n_dimensions), of unit length.
-        features: Shape (n, n_features), as `router.features` makes them.
+        embeddings: Shape (n, n_dimensions); each row has unit length.
+        features: Shape (n, n_features); features of `router.features`.
     """
 
     token_ids: tuple[npt.NDArray[np.int64], ...]
@@ -30,7 +33,7 @@ class EncodedPrompts:
     features: Float32s
 
     def rows(self, chosen: npt.NDArray[np.intp]) -> "EncodedPrompts":
-        """Return these prompts."""
+        """Return the encoded prompts of these rows."""
         return EncodedPrompts(
             tuple(self.token_ids[row] for row in chosen), self.embeddings[chosen], self.features[chosen]
         )
@@ -39,7 +42,7 @@ class EncodedPrompts:
 def encode_prompts(
     contexts: Sequence[RouteContext], table: StaticTable, advance: Callable[[], None] = lambda: None
 ) -> EncodedPrompts:
-    """Encode prompts exactly as the served path does; `advance` is called once per prompt."""
+    """Encode prompts exactly as the serving code does; call `advance` once per prompt."""
     tokenizer = WordPieceTokenizer.from_bytes(table.tokenizer_json, Path("tokenizer.json"))
     token_ids, embeddings, features = [], [], []
     for context in contexts:

@@ -1,17 +1,19 @@
-"""The network that is fitted: an ensemble of small multi-task networks over the static embedding and the structural features.
+"""The network that training fits: an ensemble of small multi-task networks.
 
-Each member shares one trunk between its heads, in the spirit of item response theory:
+Each reads the static embedding and the structural features. Its heads share one trunk, in the spirit of item response
+theory:
 
     hidden      = gelu(x W1 + b1)                             what the prompt is about
-    task        = softmax(hidden Wt + bt)                     which kind of prompt it is, learned from the corpus' task column
+    task        = softmax(hidden Wt + bt)                     kind of prompt, learned from the corpus' task column
     factors     = standardise(gelu(hidden W2 + b2))           latent demands of the prompt
     difficulty  = factors . wd                                one number on the models' ability scale
     logit_m     = ability_m - (1 + s_m) difficulty + factors . q_m + task . v_m
-    length      = gelu(x W3 + b3)                             what makes answers long, which is not what makes them wrong
+    length      = gelu(x W3 + b3)                             what makes answers long
     log tokens_m= length . l_m + task . u_m + c_m
 
-Factors are standardised so that a penalty on q_m means the same for each: what is peculiar to one model has to earn its place.
-The members live in one set of arrays with a leading axis (n_members, ...), so that they are fitted and served together.
+Factors are standardised so that a penalty on q_m means the same for each factor. Length has a layer of its own, because
+what makes answers long is not what makes them wrong. The members share one set of arrays with a leading axis
+(n_members, ...), so that they are fitted and served together.
 """
 
 from dataclasses import dataclass
@@ -33,14 +35,14 @@ TRUNK_WEIGHTS = frozenset(
         "length_bias",
     }
 )
-"""Parameters that know prompts, not models: an earlier bundle lends these whole."""
+"""Parameters that describe prompts, not models; a fit from an earlier bundle copies these whole."""
 MODEL_WEIGHTS = frozenset({"ability", "quality_factor", "tokens_length", "tokens_bias"})
-"""Parameters with one column a model: an earlier bundle lends the columns of the models it shares."""
+"""Parameters with one column per model; a fit from an earlier bundle copies the columns of the models in both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkOutput:
-    """What the members say about a batch; every tensor has the leading shape (n_members, batch)."""
+    """Outputs of the members for a batch; every tensor has the leading shape (n_members, batch)."""
 
     quality_logits: Tensor  # (members, batch, models)
     difficulty: Tensor  # (members, batch, 1)
@@ -49,12 +51,12 @@ class NetworkOutput:
 
 
 class RoutingNetwork(nn.Module):
-    """See the module's text. Heads start at zero, so that an unfitted model is the pooled one.
+    """The network; the module docstring describes it. Heads start at zero: an unfitted model equals the pooled one.
 
     Args:
         n_inputs: Width of the standardised input.
-        n_tasks: Kinds of prompts in the corpus.
-        n_trained: Models in the corpus.
+        n_tasks: Number of kinds of prompts in the corpus.
+        n_trained: Number of models in the corpus.
         settings: Widths, dropout and the number of members.
     """
 
@@ -107,7 +109,8 @@ class RoutingNetwork(nn.Module):
 class FactorStandardiser(nn.Module):
     """Brings every factor to mean 0 and deviation 1, by running statistics of the fit.
 
-    A network that continues an earlier one leaves its factors as they come (`leave_as_they_come`): their scale is in the weights already.
+    A network that continues an earlier one does not standardise (`leave_as_they_come`): its weights already hold the
+    scale.
     """
 
     def __init__(self, members: int, factors: int) -> None:
@@ -116,7 +119,7 @@ class FactorStandardiser(nn.Module):
         self._norm: nn.BatchNorm1d | None = nn.BatchNorm1d(members * factors, affine=False, momentum=0.02)
 
     def leave_as_they_come(self) -> None:
-        """Standardise nothing from now on."""
+        """Switch standardising off."""
         self._norm = None
 
     def forward(self, factors: Tensor) -> Tensor:
@@ -129,7 +132,7 @@ class FactorStandardiser(nn.Module):
         return standard.reshape(batch, members, n_factors).permute(1, 0, 2)
 
     def line(self) -> tuple[Tensor, Tensor]:
-        """Return (scale, offset), each (members, 1, factors), such that a fitted network computes scale * factors + offset."""
+        """Return (scale, offset), each (members, 1, factors): a fitted network computes scale * factors + offset."""
         if self._norm is None:
             return torch.ones(self._shape), torch.zeros(self._shape)
         mean, variance = self._norm.running_mean, self._norm.running_var

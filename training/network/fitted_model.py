@@ -1,4 +1,4 @@
-"""What a fit leaves: everything that the exported graph will compute, in the form that training can run."""
+"""The result of a fit: everything that the exported graph will compute, in a form that training can run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Float32s = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beliefs:
-    """What is believed of `n` prompts and `m` models; see `router.quality_model.Prediction` for the meaning of each."""
+    """Beliefs about `n` prompts and `m` models; `router.quality_model.Prediction` describes each array."""
 
     quality: Float32s  # (n, m)
     quality_std: Float32s  # (n, m)
@@ -49,9 +49,9 @@ class FittedModel:
     """A fitted quality model.
 
     Args:
-        trained_names: The models, in the order of every array.
-        table, scaler, network, calibration: The stages, from text to belief.
-        settings: With which it was fitted.
+        trained_names: Names of the models, in the order of every array.
+        table, scaler, network, calibration: Stages, from text to belief.
+        settings: Settings of the fit.
     """
 
     trained_names: tuple[str, ...]

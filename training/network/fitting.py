@@ -1,4 +1,4 @@
-"""Fitting the network to a sparse matrix of grades: losses that skip what is unknown, and one fixed schedule."""
+"""Fits the network to a sparse matrix of grades: the losses skip unknown entries, and the schedule is fixed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class FitTargets:
         scores: Shape (n, m), 0..1; NaN where unknown.
         completion_tokens: Shape (n, m); NaN where unknown.
         task_index: Shape (n,), 0..n_tasks - 1.
-        n_tasks: Kinds of prompts.
-        pools: Priced models to choose between, over the same `n` prompts; empty where no prices are known.
+        n_tasks: Number of kinds of prompts.
+        pools: Priced models to choose between, over the same `n` prompts; empty without prices.
     """
 
     scores: Float32s
@@ -58,11 +58,12 @@ def fit_network(
 
     Args:
         inputs: Standardised inputs.
-        targets: What to learn, row by row.
+        targets: Grades, lengths and tasks, row by row.
         settings: Widths, schedule and weights of the losses.
-        seed: Of initial weights, dropout and the order of prompts.
-        transfer: Copies an earlier bundle's weights into the fresh network; its trunk is then free of weight decay.
-        advance: Called after each step with the share of all steps done since the last call.
+        seed: Seed of the initial weights, dropout and the order of prompts.
+        transfer: Function that copies an earlier bundle's weights into the new network; its trunk then has no
+            weight decay.
+        advance: Function to call after each step, with the share of all steps done since the last call.
     """
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True)
@@ -109,7 +110,7 @@ def _make_optimizer(
     trunk = [weight for name, weight in network.named_parameters() if name in TRUNK_WEIGHTS]
     heads = [weight for name, weight in network.named_parameters() if name not in TRUNK_WEIGHTS]
     groups = [
-        # What an earlier bundle knows is not pulled towards nothing.
+        # Weight decay would pull the weights of an earlier bundle towards zero.
         {"params": trunk, "weight_decay": 0.0 if is_continued else settings.weight_decay},
         {"params": heads, "weight_decay": settings.weight_decay},
     ]

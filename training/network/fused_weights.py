@@ -1,11 +1,11 @@
-"""The network's weights as the served graph holds them: all members in three matrices, so that one prompt costs three products.
+"""The network's weights as the served graph holds them: three matrices, so that one prompt costs three products.
 
-hidden  (n_inputs, members * (n_hidden + n_token_hidden))         both first layers of every member side by side
+hidden  (n_inputs, members * (n_hidden + n_token_hidden))         both first layers of every member, side by side
 demand  (members, n_hidden, n_factors + n_tasks)                  factors and task of a member
-head    (members, n_factors + n_tasks + n_token_hidden, 2 m + 1)  calibrated logits, log tokens and difficulty of the `m` models
+head    (members, n_factors + n_tasks + n_token_hidden, 2 m + 1)  calibrated logits, log tokens and difficulty
 
-Standardised factors, the peers' map and calibration are lines, and so is the head: folding them into it spares the graph as many
-operators, of about a microsecond each.
+There are `m` models. Standardising the factors, the peers' map, calibration and the head are all linear. Folding the
+first three into the head saves the graph as many operators, of about a microsecond each.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Weights = dict[str, Float32s]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FusedWeights:
-    """See the module's text; each bias fits the product of its matrix."""
+    """The matrices of the module docstring; each offset is added to the product of its matrix."""
 
     hidden_matrix: Float32s
     hidden_offset: Float32s
@@ -59,7 +59,10 @@ def fuse_weights(network: RoutingNetwork, calibration: Calibration) -> FusedWeig
 
 
 def _heads(network: RoutingNetwork, raw: Weights) -> tuple[Floats, Floats]:
-    """Return all heads over (factors as they come, tasks, length) and their offsets, in double precision and before calibration."""
+    """Return all heads over (unscaled factors, tasks, length) and their offsets.
+
+    They are in double precision, before calibration.
+    """
     scale, shift = (part.numpy().astype(np.float64) for part in network.standardise.line())  # (members, 1, factors)
     difficulty = raw["difficulty_weight"].astype(np.float64)  # (members, factors, 1)
     quality = raw["quality_factor"] - difficulty * (1 + raw["difficulty_slope"])
@@ -79,7 +82,8 @@ def _heads(network: RoutingNetwork, raw: Weights) -> tuple[Floats, Floats]:
 def unfuse_weights(fused: FusedWeights, settings: FitSettings, n_models: int) -> Weights:
     """Return the trunk's and the models' weights under the network's own names.
 
-    They are those of a network that needs no calibration and whose factors stay as they come. Tasks' weights stay behind with their tasks.
+    They belong to a network that needs no calibration and does not standardise its factors. The weights of tasks are
+    left out.
     """
     members, n_hidden, n_factors = settings.n_members, settings.n_hidden, settings.n_factors
     n_inputs = len(fused.hidden_matrix)
@@ -103,5 +107,5 @@ def unfuse_weights(fused: FusedWeights, settings: FitSettings, n_models: int) ->
 
 
 def difficulty_offset_of(fused: FusedWeights) -> float:
-    """Return what places the difficulty on its scale."""
+    """Return the offset that places the difficulty on its scale."""
     return float(fused.head_offset[:, 0, -1].mean())

@@ -1,4 +1,4 @@
-"""Standardising what the network reads, in the same few operations that the exported graph does."""
+"""Standardises the network's input, with the same few operations as the exported graph."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from training.network.encoding import EncodedPrompts
 Float32s = npt.NDArray[np.float32]
 
 INPUT_LIMIT = 5.0
-"""Standardised inputs are cut at this many standard deviations: a prompt unlike all others must not shout."""
+"""Standardised inputs are cut at so many standard deviations, so that an unusual prompt does not dominate."""
 _CONSTANT = 1e-6
 
 
@@ -19,8 +19,8 @@ class InputScaler:
     """Maps embeddings and features to clipped standard scores.
 
     Args:
-        mean: Shape (n_inputs,).
-        inverse_std: Shape (n_inputs,); 0 where the fitting prompts were all alike, so that such an input is ignored.
+        mean: Shape (n_inputs,); mean of each input.
+        inverse_std: Shape (n_inputs,); 0 if an input was the same for all fitted prompts, so that it is ignored.
     """
 
     mean: Float32s

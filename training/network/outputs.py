@@ -1,4 +1,4 @@
-"""What an ensemble says about prompts, as plain arrays: the mean over its members, and their spread."""
+"""The outputs of an ensemble as plain arrays: the mean over its members, and their spread."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ _BATCH_PROMPTS = 2_048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkOutputs:
-    """Of `n` prompts and `m` models, by `k` members.
+    """Outputs for `n` prompts and `m` models, from `k` members.
 
     Args:
-        member_logits: Shape (n, k, m), before calibration.
-        log_tokens: Shape (n, m), log(1 + completion tokens).
-        difficulty: Shape (n,), before calibration.
+        member_logits: Shape (n, k, m); logits before calibration.
+        log_tokens: Shape (n, m); log(1 + completion tokens).
+        difficulty: Shape (n,); difficulty before calibration.
         task_probabilities: Shape (n, n_tasks).
     """
 
@@ -44,7 +44,7 @@ class NetworkOutputs:
 
 
 def run_network(network: RoutingNetwork, inputs: Float32s) -> NetworkOutputs:
-    """Return what the ensemble says about all `inputs` (n, n_inputs)."""
+    """Return the ensemble's outputs for all `inputs` (n, n_inputs)."""
     parts = [
         _run_batch(network, inputs[start : start + _BATCH_PROMPTS]) for start in range(0, len(inputs), _BATCH_PROMPTS)
     ]

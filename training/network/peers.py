@@ -1,9 +1,10 @@
-"""How far a model's logit is its own: what its peers say of a prompt, weighed against what only its own head says.
+"""Mixes each model's logit with those of its peers, the models that answered the same prompts.
 
-Models that answered the same prompts mostly agree on which ones are hard. A few principal components of their logits hold nearly
-all that can be known; what is left over is for the most part noise, and a router that picks the best of many noisy numbers picks noise.
-Each component, and the rest, gets a weight by how well it foretells the grades of prompts that the network was not fitted to:
-shrinkage of principal components, in the manner of Frank and Friedman 1993 ("A statistical view of some chemometrics regression tools").
+Peers mostly agree on which prompts are hard. A few principal components of their logits hold nearly all of the signal.
+The rest is mostly noise, and a router that picks the best of many noisy numbers picks noise. So each component, and the
+rest, gets a weight. The weight says how well it predicts the grades of prompts that the network was not fitted to. This
+is shrinkage of principal components, as in Frank and Friedman 1993 ("A statistical view of some chemometrics regression
+tools").
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _FEWEST_PROMPTS = 50
 _ANSWERED_SHARE = 0.5
 _LARGEST_WEIGHT = 1.5
 _WEIGHT_PRECISION = 50.0
-"""Of the belief that a weight is 1: outweighed by a few hundred prompts."""
+"""Precision of the prior that a weight is 1; a few hundred prompts outweigh it."""
 _OFFSET_PRECISION = 10.0
 
 
@@ -30,27 +31,27 @@ class PeerMap:
     """mixed logits = logits @ matrix.T + offset, for `m` models.
 
     Args:
-        matrix: Shape (m, m).
-        offset: Shape (m,).
+        matrix: Shape (m, m); weights of all logits in each mixed one.
+        offset: Shape (m,); offset of each mixed logit.
     """
 
     matrix: Floats
     offset: Floats
 
     def apply(self, logits: Floats | Float32s) -> Floats:
-        """Return the mixed logits; the last axis is that of the models."""
+        """Return the mixed logits; the last axis runs over the models."""
         return np.asarray(logits @ self.matrix.T + self.offset, np.float64)
 
 
 def fit_peer_map(logits: Floats, scores: Float32s, group: npt.NDArray[np.str_]) -> PeerMap:
     """Fit to logits of prompts that the network was not fitted to.
 
-    A model that answered prompts of several groups gets the mean of their maps, weighed by its graded answers.
+    A model that answered prompts of several groups gets the mean of their maps, weighted by its graded answers.
 
     Args:
-        logits: Shape (n, m).
+        logits: Shape (n, m); logits of prompts outside the fit.
         scores: Shape (n, m), 0..1; NaN where unknown.
-        group: Shape (n,); prompts of one group were put to the same models.
+        group: Shape (n,); the same models answered all prompts of one group.
     """
     n_models = logits.shape[1]
     is_graded = ~np.isnan(scores)
@@ -65,10 +66,10 @@ def fit_peer_map(logits: Floats, scores: Float32s, group: npt.NDArray[np.str_]) 
         matrix[np.ix_(peers, peers)] += answers[:, None] * part
         offset[peers] += answers * part_offset
         graded[peers] += answers
-    known = graded > 0
-    matrix[known] /= graded[known, None]
-    offset[known] /= graded[known]
-    matrix[~known, ~known] = 1.0
+    is_mixed = graded > 0
+    matrix[is_mixed] /= graded[is_mixed, None]
+    offset[is_mixed] /= graded[is_mixed]
+    matrix[~is_mixed, ~is_mixed] = 1.0
     return PeerMap(matrix, offset)
 
 
@@ -86,7 +87,7 @@ def _fit_group(logits: Floats, scores: Float32s) -> tuple[Floats, Floats]:
 
 
 def _fit_weights(parts: list[Floats], mean: Floats, scores: Float32s) -> tuple[Floats, Floats]:
-    """Return a weight for each part (n, peers) and a shift for each peer, of greatest posterior probability."""
+    """Return the most probable weight of each part (n, peers) and shift of each peer."""
     is_graded = ~np.isnan(scores)
     wanted = np.where(is_graded, scores, 0).astype(np.float64)
     n_parts, stacked = len(parts), np.stack(parts)
@@ -103,7 +104,7 @@ def _fit_weights(parts: list[Floats], mean: Floats, scores: Float32s) -> tuple[F
         )
 
     bounds = [(0.0, _LARGEST_WEIGHT)] * n_parts + [(None, None)] * len(mean)
-    found = minimize(
+    optimum = minimize(
         loss, np.concatenate([np.ones(n_parts), np.zeros(len(mean))]), jac=True, method="L-BFGS-B", bounds=bounds
     )
-    return found.x[:n_parts], found.x[n_parts:]
+    return optimum.x[:n_parts], optimum.x[n_parts:]

@@ -1,4 +1,4 @@
-"""Where a fit starts: at the means, so that it begins as the best constant, and each task begins as its own."""
+"""The starting point of a fit: the means, so that it begins as the best constant of each task."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +20,16 @@ def start_at_means(
     task_index: npt.NDArray[np.intp],
     task_prior_answers: float,
 ) -> None:
-    """Set the biases to each model's mean score and mean log length, and what tasks add to what they differ by from that.
+    """Set each model's biases to its mean score and mean log length, and each task's to the difference from them.
 
-    A task's mean is drawn towards the model's overall one, which counts like `task_prior_answers` answers.
+    A task's mean is drawn towards the model's overall mean, which counts as much as `task_prior_answers` answers.
 
     Args:
-        network: Fresh.
+        network: New network, not fitted yet.
         scores: Shape (n, m), 0..1; NaN where unknown.
         completion_tokens: Shape (n, m); NaN where unknown.
-        task_index: Shape (n,).
-        task_prior_answers: See above.
+        task_index: Shape (n,); task of each prompt.
+        task_prior_answers: Weight of the overall mean, in answers.
     """
     logs = np.log1p(completion_tokens)
     graded, counted = (~np.isnan(scores)).sum(axis=0), (~np.isnan(logs)).sum(axis=0)
@@ -47,8 +47,8 @@ def start_at_means(
 
 
 def _drawn(values: Float32s, towards: Floats, prior_answers: float) -> Floats:
-    known = (~np.isnan(values)).sum(axis=0)
-    return np.asarray((np.nansum(values, axis=0) + prior_answers * towards) / (known + prior_answers), np.float64)
+    answers = (~np.isnan(values)).sum(axis=0)
+    return np.asarray((np.nansum(values, axis=0) + prior_answers * towards) / (answers + prior_answers), np.float64)
 
 
 def _tensor(values: Floats) -> torch.Tensor:

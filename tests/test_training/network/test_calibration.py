@@ -1,13 +1,18 @@
 """Calibration against a truth that we made."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from training.network.calibration import fit_calibration
 from training.network.outputs import NetworkOutputs
 
+Array = npt.NDArray[Any]
 
-def outputs_of(logits: np.ndarray, log_tokens: np.ndarray, difficulty: np.ndarray) -> NetworkOutputs:  # type: ignore[type-arg]
+
+def outputs_of(logits: Array, log_tokens: Array, difficulty: Array) -> NetworkOutputs:
     n, _ = logits.shape
     return NetworkOutputs(
         np.stack([logits - 0.1, logits + 0.1], axis=1).astype(np.float32),
@@ -17,12 +22,12 @@ def outputs_of(logits: np.ndarray, log_tokens: np.ndarray, difficulty: np.ndarra
     )
 
 
-def one_group(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def one_group(scores: Array) -> Array:
     return np.full(len(scores), "exam")
 
 
 @pytest.fixture
-def world() -> tuple[NetworkOutputs, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def world() -> tuple[NetworkOutputs, Array, Array]:
     random = np.random.default_rng(0)
     n = 6_000
     difficulty = random.normal(0.7, 1.2, n)
@@ -34,7 +39,7 @@ def world() -> tuple[NetworkOutputs, np.ndarray, np.ndarray]:  # type: ignore[ty
     return outputs_of(2 * true_logits, np.full((n, 3), 4.0), difficulty * 3), scores, tokens
 
 
-def test_overconfidence_is_taken_back(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+def test_overconfidence_is_taken_back(world: tuple[NetworkOutputs, Array, Array]) -> None:
     outputs, scores, tokens = world
     believed = fit_calibration(outputs, scores, tokens, one_group(scores)).quality(outputs)
     true = 1 / (1 + np.exp(-outputs.logits / 2))
@@ -42,7 +47,7 @@ def test_overconfidence_is_taken_back(world: tuple[NetworkOutputs, np.ndarray, n
     assert np.abs(believed - true).max() < 0.05
 
 
-def test_difficulty_and_abilities_share_one_scale(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+def test_difficulty_and_abilities_share_one_scale(world: tuple[NetworkOutputs, Array, Array]) -> None:
     outputs, scores, tokens = world
     calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
     assert calibration.difficulty(outputs).mean() == pytest.approx(0, abs=1e-4)
@@ -50,14 +55,14 @@ def test_difficulty_and_abilities_share_one_scale(world: tuple[NetworkOutputs, n
     assert calibration.abilities[0] == pytest.approx(2.0 - 0.7, abs=0.12)
 
 
-def test_predicted_tokens_add_up_to_those_seen(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+def test_predicted_tokens_add_up_to_those_seen(world: tuple[NetworkOutputs, Array, Array]) -> None:
     outputs, scores, tokens = world
     believed = fit_calibration(outputs, scores, tokens, one_group(scores)).completion_tokens(outputs)
     assert believed.sum(axis=0) == pytest.approx(tokens.sum(axis=0), rel=0.01)
 
 
 def test_lengths_that_scatter_upwards_are_believed_longer_where_they_scatter_more(
-    world: tuple[NetworkOutputs, np.ndarray, np.ndarray],  # type: ignore[type-arg]
+    world: tuple[NetworkOutputs, Array, Array],
 ) -> None:
     _, scores, _ = world
     random = np.random.default_rng(4)
@@ -69,7 +74,7 @@ def test_lengths_that_scatter_upwards_are_believed_longer_where_they_scatter_mor
     assert calibration.completion_tokens(outputs).sum(axis=0) == pytest.approx(tokens.sum(axis=0), rel=0.05)
 
 
-def test_few_answers_make_for_more_doubt(world: tuple[NetworkOutputs, np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+def test_few_answers_make_for_more_doubt(world: tuple[NetworkOutputs, Array, Array]) -> None:
     outputs, scores, tokens = world
     scores[30:, 2] = np.nan
     calibration = fit_calibration(outputs, scores, tokens, one_group(scores))
@@ -77,7 +82,7 @@ def test_few_answers_make_for_more_doubt(world: tuple[NetworkOutputs, np.ndarray
 
 
 def test_a_model_that_nobody_graded_or_counted_still_gets_finite_beliefs(
-    world: tuple[NetworkOutputs, np.ndarray, np.ndarray],  # type: ignore[type-arg]
+    world: tuple[NetworkOutputs, Array, Array],
 ) -> None:
     outputs, scores, tokens = world
     scores[:, 1] = np.nan
