@@ -84,7 +84,7 @@ class _NoProgress:
 
 def test_a_place_with_other_things_in_it_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(SettingsError, match="holds other things than a bundle"):
+    with pytest.raises(SettingsError, match="is a folder with other files"):
         train_bundle(tmp_path, tmp_path, None, 0, _NoProgress())  # type: ignore[arg-type]
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 

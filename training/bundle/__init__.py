@@ -1,1 +1,1 @@
-"""Writes a fitted model as a bundle, proves the export and asks it about prompts."""
+"""Writes a fitted model as a bundle, checks the export and asks a bundle about prompts."""

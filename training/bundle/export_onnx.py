@@ -1,6 +1,7 @@
-"""The fitted model as one ONNX graph for one prompt: token ids and features in, calibrated beliefs about every model out.
+"""The fitted model as one ONNX graph for one prompt.
 
-Written node by node, because the gather from 8-bit rows and the calibration are ours, and so that the weights keep their names:
+Token ids and features go in; calibrated beliefs about every model come out. The graph is written node by node: no
+exporter knows the gather from 8-bit rows and the calibration, and the weights keep their names, because
 `training.network.base_bundle` reads them back.
 """
 
@@ -29,10 +30,10 @@ class GraphParts:
     """Everything that the graph holds; `m` models.
 
     Args:
-        table, scaler: From text to the network's input.
-        fused: The network, calibrated.
-        intercept_variance: Shape (m,); see `training.network.calibration.Calibration`.
-        n_factors: Of the demands that the network reads off a prompt; the others are tasks.
+        table, scaler: Stages from text to the network's input.
+        fused: Calibrated network.
+        intercept_variance: Shape (m,); variance of the intercepts, see `training.network.calibration.Calibration`.
+        n_factors: Number of factors among the demands of a prompt; the other demands are tasks.
         n_token_hidden: Width of the layer that answer lengths are read from.
     """
 
@@ -45,12 +46,12 @@ class GraphParts:
 
     @property
     def n_models(self) -> int:
-        """How many models it predicts."""
+        """Number of models that the graph predicts."""
         return len(self.intercept_variance)
 
 
 def build_graph(fitted: FittedModel) -> ModelProto:
-    """Return the checked graph of a fitted model. The same model gives the same bytes."""
+    """Return the checked graph of a fitted model; the same model gives the same bytes."""
     return assemble_graph(
         GraphParts(
             fitted.table,
@@ -64,7 +65,7 @@ def build_graph(fitted: FittedModel) -> ModelProto:
 
 
 def assemble_graph(parts: GraphParts) -> ModelProto:
-    """Return the checked graph of these parts. The same parts give the same bytes."""
+    """Return the checked graph of these parts; the same parts give the same bytes."""
     arrays = _weights(parts) | {"intercept_variance": parts.intercept_variance} | _shapes(parts) | _constants()
     nodes = [*_input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes()]
     graph = helper.make_graph(
@@ -89,7 +90,9 @@ def assemble_graph(parts: GraphParts) -> ModelProto:
 def _weights(parts: GraphParts) -> Arrays:
     return {
         "table_rows": parts.table.rows,
-        "table_scales": parts.table.row_scales[None],  # a row, so that their gather is one factor of a matrix product
+        "table_scales": parts.table.row_scales[
+            None
+        ],  # one row, so that the gathered scales are a factor of a matrix product
         "input_mean": parts.scaler.mean,
         "input_inverse_std": parts.scaler.inverse_std,
         **{entry.name: getattr(parts.fused, entry.name) for entry in fields(parts.fused)},
@@ -124,7 +127,7 @@ def _node(operator: str, inputs: str, output: str, **attributes: int) -> NodePro
 
 
 def _input_nodes() -> list[NodeProto]:
-    """Text to standardised input, as `StaticTable.embed` and `InputScaler.transform` do."""
+    """Return the nodes from text to standardised input, as in `StaticTable.embed` and `InputScaler.transform`."""
     return [
         _node("Gather", "table_rows token_ids", "rows_8bit"),
         _node("Cast", "rows_8bit", "rows", to=TensorProto.FLOAT),
@@ -139,7 +142,7 @@ def _input_nodes() -> list[NodeProto]:
 
 
 def _network_nodes() -> list[NodeProto]:
-    """`RoutingNetwork.forward` without dropout, on fused weights."""
+    """Return the nodes of `RoutingNetwork.forward` without dropout, on fused weights."""
     return [
         _node("MatMul", "input hidden_matrix", "hidden_sum"),
         _node("Add", "hidden_sum hidden_offset", "hidden_shifted"),

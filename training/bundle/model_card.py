@@ -1,49 +1,60 @@
-"""The model card of a bundle: on what it was trained, how good it is, and what it does not know. Written for people."""
+"""The model card of a bundle: what it was trained on, how good it is, and what it does not know."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from training.bundle.parity import QUALITY_TOLERANCE, TOKENS_TOLERANCE, ParityReport
 
-Manifest = Mapping[str, Any]  # parsed JSON of our own making
+Manifest = Mapping[str, Any]  # parsed JSON that `training.bundle.writer` wrote
 
 
 def render_model_card(manifest: Manifest, parity: ParityReport) -> str:
     """Return the card as Markdown."""
-    corpus = manifest["corpus"]
+    corpus, settings, n_models = manifest["corpus"], manifest["settings"], len(manifest["trained_names"])
+    tolerances = f"{QUALITY_TOLERANCE:g} in probability and {TOKENS_TOLERANCE:.1%} in tokens"
     sources = ", ".join(f"{name} ({count:,} prompts)" for name, count in corpus["sources"].items())
     base = f" It was fitted from {manifest['base']} as its prior." if manifest["base"] else ""
     return f"""# {manifest["name"]}
 
-Predicts, from the text of a request alone, how likely each of {len(manifest["trained_names"])} language models is to answer it well and how
-long the answer will be. llmdeal weighs that against price and chooses.
+Predicts how well each of {n_models} language models answers a request, and how long the answer will be.
+It reads the text of the request alone. llmdeal weighs the prediction against price and chooses.
 
 ## What it is
-A static embedding table ({manifest["settings"]["n_dimensions"]} numbers a token, 8 bits each) distilled from {manifest["teacher"]}, {manifest["settings"]["n_members"]} small
-networks that share it with counts of structural marks, and a calibration, as one ONNX graph. Feature version {manifest["features_version"]}, seed {manifest["seed"]}.{base}
+One ONNX graph of three parts:
+- a static embedding table ({settings["n_dimensions"]} numbers per token, 8 bits each), distilled from
+  {manifest["teacher"]},
+- {settings["n_members"]} small networks that read the embedding and counts of structural marks,
+- a calibration.
+
+Feature version {manifest["features_version"]}, seed {manifest["seed"]}.{base}
 
 ## What it was trained on
-{corpus["prompts"]:,} prompts and {corpus["answers"]:,} graded answers: {sources}. Grades come from matching reference answers automatically.
-The manifest holds the hashes of the files and the number of graded answers of every model.
+{corpus["prompts"]:,} prompts and {corpus["answers"]:,} graded answers:
+{sources}.
+The manifest holds the hashes of the files and the number of graded answers of every model. The answers of the shipped
+bundle's corpus were graded by a program that compared them with reference answers.
 
 ## How good it is
 {_learned_from_logs(manifest)}{_measures_table(manifest["measures"])}
 ## What it does not know
-- **Models that are not listed below.** They get a prior from `data/models.yaml`, or from their price and family, and the difficulty of the prompt, with a
-  wider uncertainty; the explanation of each request says so. `llmdeal calibrate` replaces the prior by graded answers.
-- **Other kinds of requests.** The prompts are exam questions, mathematics, code, trivia and reasoning, in English. Conversations,
-  long documents, tool use, images, other languages and matters of taste were not graded; there its probabilities are extrapolations.
-- **What its graders missed.** Grades come from matching answers with references. Where a source's matcher is strict, as with trivia,
-  good answers were counted as bad, and the probabilities for such prompts are too low for every model; their order suffers less.
-- **Change.** It was fitted to answers of fixed model versions. Providers alter what stands behind a name.
+- **Models that are not listed below.** They get a prior from `data/models.yaml`, or from their price and family, and
+  the difficulty of the prompt. Their uncertainty is larger, and the explanation of each request says so.
+  `llmdeal calibrate` replaces the prior by graded answers.
+- **Other kinds of requests.** The corpus decides which kinds of prompts it knows. The shipped bundle's prompts are exam
+  questions, mathematics, code, trivia and reasoning, in English. It has seen no graded conversations, long documents,
+  tool use, images, other languages or matters of taste. There its probabilities are extrapolations.
+- **Mistakes of the graders.** Some graders are strict, for example those of trivia. They counted good answers as bad.
+  The probabilities for these prompts are too low for every model; the order of the models suffers less.
+- **Change.** It was fitted to answers of fixed model versions. Providers can change the model behind a name.
 - **The middle of long texts.** It reads the first 600 and the last 1,400 characters.
-- **Its own ignorance, fully.** The stated uncertainty is the disagreement of its networks and the number of grades; it does not grow as
-  fast as it should for prompts unlike any it has seen.
+- **Its own uncertainty, fully.** The stated uncertainty comes from the disagreement of its networks and the number of
+  grades. It does not grow as fast as it should for prompts unlike those of the corpus.
 
 ## Exactness
-The graph was compared with the fitted networks on all {parity.n_prompts:,} prompts: within {QUALITY_TOLERANCE:g} in probability and {TOKENS_TOLERANCE:.1%} in tokens.
-The same corpus and seed give the same bytes on the same machine and library versions; elsewhere sums may run in another order, and the
-last digits of the weights differ.
+The graph was compared with the fitted networks on all {parity.n_prompts:,} prompts.
+They agree within {tolerances}.
+The same corpus and seed give the same bytes on the same machine with the same library versions. Elsewhere sums may run
+in another order, and the last digits of the weights differ.
 
 ## Models
 Ability: log odds of a good answer to the average prompt of the corpus.
@@ -59,19 +70,22 @@ def _learned_from_logs(manifest: Manifest) -> str:
     if not logs:
         return ""
     steps = "\n".join(
-        f"| {step['step']} | {step['rewards']:,} | {step['loss_before']:.4f} | {step['loss_after']:.4f} | {step['error']:.4f} | "
-        f"{'yes' if step['is_taken'] else 'no'} |"
+        f"| {step['step']} | {step['rewards']:,} | {step['loss_before']:.4f} | {step['loss_after']:.4f} | "
+        f"{step['error']:.4f} | {'yes' if step['is_taken'] else 'no'} |"
         for step in logs["steps"]
         if step["loss_before"] is not None
     )
-    return f"""Since then it learned from {logs["rewards"]:,} judged requests of {logs["requests"]:,} logged ones, {logs["rewards_with_text"]:,} of them with their text,
-from {logs["first_at"][:10]} to {logs["last_at"][:10]}. Log loss of the rewards of later conversations, before and after each step:
+    days = f"{logs['first_at'][:10]} to {logs['last_at'][:10]}"
+    return f"""Since then it learned from {logs["requests"]:,} logged requests, from {days}.
+{logs["rewards"]:,} of them were judged, {logs["rewards_with_text"]:,} of these with their text.
+Log loss of the rewards of later conversations, before and after each step:
 
 | step | rewards | before | after | standard error of the difference | taken |
 |---|---|---|---|---|---|
 {steps}
 
-{_accounts_of(logs.get("accounts"))}Whether it is better than the bundle that it came from is what `verdict.json` says, by conversations that are later still.
+{_accounts_of(logs.get("accounts"))}`verdict.json` says whether it is better than the bundle that it came from.
+Later conversations decide that.
 
 """
 
@@ -80,8 +94,9 @@ def _accounts_of(accounts: Mapping[str, int] | None) -> str:
     if not accounts or not accounts["corrected"]:
         return ""
     return (
-        f"With it go corrections for single accounts, {accounts['corrected']:,} of them, fitted to {accounts['answers']:,} judged answers. "
-        "Names are hashed, and each holds for its account alone.\n"
+        f"It contains corrections for single accounts, {accounts['corrected']:,} of them, "
+        f"fitted to {accounts['answers']:,} judged answers. "
+        "Account names are hashed, and each correction holds for its account alone.\n"
     )
 
 
@@ -89,18 +104,20 @@ def _measures_table(measures: Mapping[str, Mapping[str, float]]) -> str:
     if not measures:
         return "Not measured on a corpus.\n"
     rows = "\n".join(
-        f"| {source} | {row['models']:.0f} | {row['gap_closed']:.2f} | {_saved(row['save_95'])} | {_saved(row['save_98'])} | "
-        f"{_saved(row['save_100'])} | {row['auc']:.2f} | {row['brier']:.3f} | {row['ece']:.3f} | {row['cost_bias']:+.1%} |"
+        f"| {source} | {row['models']:.0f} | {row['gap_closed']:.2f} | {_saved(row['save_95'])} | "
+        f"{_saved(row['save_98'])} | {_saved(row['save_100'])} | {row['auc']:.2f} | {row['brier']:.3f} | "
+        f"{row['ece']:.3f} | {row['cost_bias']:+.1%} |"
         for source, row in measures.items()
     )
-    return f"""Cross-validated: every prompt was judged by networks and a calibration that saw neither it nor a near-duplicate of it.
+    return f"""Cross-validated: networks and calibration that judged a prompt saw neither it nor a near-duplicate.
 
 | pool | models | gap closed | saved at 95% | at 98% | at 100% | AUC | Brier | calibration error | cost bias |
 |---|---|---|---|---|---|---|---|---|---|
 {rows}
 
-*Gap closed*: share of the way from the best single model at every budget to an oracle that knows every grade. *Saved at 95%*: cost
-saved against the best single model while keeping 95% of its score; "never" where that score is not reached.
+*Gap closed*: share of the way from the best single model at every budget to an oracle that knows every grade.
+*Saved at 95%*: cost saved against the best single model while keeping 95% of its score; "never" if that score is not
+reached.
 """
 
 

@@ -1,4 +1,4 @@
-"""Proof that the exported graph says what the fitted model says, prompt by prompt, through the class that serves."""
+"""Checks, prompt by prompt and through the serving class, that the exported graph equals the fitted model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from training.errors import ParityError
 from training.network.fitted_model import Beliefs
 
 QUALITY_TOLERANCE = 1e-4
-"""Greatest absolute difference of a probability or of difficulty; sums in another order differ by about 1e-6."""
+"""Largest absolute difference of a probability or of difficulty; sums in another order differ by about 1e-6."""
 TOKENS_TOLERANCE = 1e-3
-"""Greatest relative difference of completion tokens."""
+"""Largest relative difference of completion tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class ParityReport:
     """How far the graph is from the fitted model.
 
     Args:
-        n_prompts: Prompts compared, each with every model.
-        quality: Greatest absolute difference of quality, its deviation, or difficulty.
-        completion_tokens: Greatest relative difference.
+        n_prompts: Number of prompts compared, each with every model.
+        quality: Largest absolute difference of quality, its standard deviation, or difficulty.
+        completion_tokens: Largest relative difference of completion tokens.
     """
 
     n_prompts: int
@@ -34,10 +34,10 @@ class ParityReport:
 def prove_parity(
     served: QualityModel, contexts: Sequence[RouteContext], beliefs: Beliefs, advance: Callable[[], None] = lambda: None
 ) -> ParityReport:
-    """Compare every prompt and model.
+    """Compare the graph with the fitted model for every prompt and model.
 
     Raises:
-        ParityError: A difference exceeds its tolerance; names the prompt's row.
+        ParityError: A difference exceeds its tolerance; the message names the prompt's row.
     """
     worst_quality = worst_tokens = 0.0
     for row, context in enumerate(contexts):
@@ -51,7 +51,8 @@ def prove_parity(
         if not (quality <= QUALITY_TOLERANCE and tokens <= TOKENS_TOLERANCE):
             raise ParityError(
                 f"row {row}: the exported graph differs by {quality:.2g} in quality and {tokens:.2g} in tokens "
-                f"(tolerances {QUALITY_TOLERANCE:g} and {TOKENS_TOLERANCE:g}); this is a defect of the export: please report it"
+                f"(tolerances {QUALITY_TOLERANCE:g} and {TOKENS_TOLERANCE:g}). "
+                "This is a bug of the export: please report it"
             )
         worst_quality, worst_tokens = max(worst_quality, quality), max(worst_tokens, tokens)
         advance()

@@ -1,4 +1,4 @@
-"""What a bundle believes about every prompt of a file and every model it knows, as a table."""
+"""Writes what a bundle believes about every prompt of a file and every one of its models."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +18,12 @@ from training.progress import Progress
 
 
 def predict_file(bundle_folder: Path, prompts_path: Path, out: Path, progress: Progress) -> int:
-    """Write predictions.parquet (prompt_id, model, quality 0..1, completion_tokens), every prompt x every model; return its rows.
+    """Write a bundle's predictions to a Parquet file, and return its number of rows.
+
+    There is one row for each prompt and model: prompt_id, model, quality (0..1), completion_tokens.
 
     Raises:
-        CorpusError: The prompts are unusable; names the file, the row and the mend. Nothing is written.
+        CorpusError: The prompts are unusable; the message names the file, the row and the fix. Nothing is written.
         router.errors.BundleError: The bundle is unusable.
         SettingsError: `out` cannot be written.
     """
@@ -37,7 +39,7 @@ def predict_file(bundle_folder: Path, prompts_path: Path, out: Path, progress: P
 def ask(
     quality_model: QualityModel, contexts: Sequence[RouteContext], advance: Callable[[], None] = lambda: None
 ) -> Beliefs:
-    """Return the served model's beliefs about all contexts, one call each, as in production."""
+    """Return the served model's beliefs about all contexts, with one call for each, as in production."""
     shape = (len(contexts), len(quality_model.trained_names))
     quality, quality_std, tokens = (np.empty(shape, np.float32) for _ in range(3))
     difficulty = np.empty(len(contexts), np.float32)
@@ -50,7 +52,7 @@ def ask(
 
 
 def predictions_table(prompt_ids: Sequence[str], trained_names: Sequence[str], beliefs: Beliefs) -> pd.DataFrame:
-    """Return beliefs as one row per prompt and model."""
+    """Return beliefs as a table with one row per prompt and model."""
     return pd.DataFrame(
         {
             "prompt_id": np.repeat(np.array(prompt_ids, dtype=object), len(trained_names)),

@@ -1,4 +1,4 @@
-"""Draws the graded answers that a bundle carries along."""
+"""Draws the sample of graded answers that a bundle contains."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ _PROMPTS_PER_SOURCE = 2_000
 
 
 def sample_reference(corpus: Corpus, honest: Beliefs, seed: int) -> ReferenceAnswers:
-    """Return up to 2,000 prompts of each source, near-duplicates left out.
+    """Return a sample of up to 2,000 prompts of each source, without near-duplicates.
 
     Args:
-        corpus: Graded answers.
+        corpus: Graded answers to draw from.
         honest: Out-of-fold beliefs about all of its prompts.
-        seed: Of the draw.
+        seed: Seed of the random sample.
     """
     rng = np.random.default_rng(seed)
     names, source = np.unique(corpus.sources, return_inverse=True)

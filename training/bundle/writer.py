@@ -1,4 +1,7 @@
-"""Writes a bundle: graph, tokenizer, manifest and card, proven equal to the fitted model before anything appears on disk."""
+"""Writes a bundle: graph, tokenizer, manifest and model card.
+
+The graph is compared with the fitted model before anything is put in place.
+"""
 
 import json
 import os
@@ -37,14 +40,14 @@ Measures = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """Where a bundle comes from, for its manifest.
+    """The origin and the measures of a bundle, for its manifest.
 
     Args:
-        seed: Of the fit.
-        base_version: Bundle that it was fitted from; None: from scratch.
-        measures: Source -> measure -> value, out of fold; empty without prices.
-        reference: The sample of graded answers that goes into the bundle.
-        ability_prior: What price and family say of other models; None without prices.
+        seed: Seed of the fit.
+        base_version: Version of the bundle that the fit started from; None: it started from nothing.
+        measures: Out-of-fold measures, source -> measure -> value; empty without prices.
+        reference: Sample of graded answers that goes into the bundle.
+        ability_prior: Prior of other models from their price and family; None without prices.
     """
 
     seed: int
@@ -62,7 +65,7 @@ def write_bundle(
     record: TrainingRecord,
     advance: Callable[[], None] = lambda: None,
 ) -> ParityReport:
-    """Export, prove parity on every prompt of the corpus, and put the bundle at `folder` in one step.
+    """Export, check parity on every prompt of the corpus, and put the bundle at `folder` in one step.
 
     Raises:
         ParityError: The export differs from the fitted model; nothing is written.
@@ -85,13 +88,13 @@ def write_bundle(
 def publish_bundle(
     folder: Path, files: dict[str, bytes], manifest: dict[str, object], prove: Callable[[QualityModel], ParityReport]
 ) -> ParityReport:
-    """Let the bundle of these files be loaded and proven, then put it at `folder` in one step, with manifest and card.
+    """Load and check the bundle of these files, then put it at `folder` in one step, with manifest and card.
 
     Args:
-        folder: Its place.
-        files: The hashed files.
-        manifest: Without the hashes and the outcome of the proof, which are added.
-        prove: Compares what is served with what was fitted.
+        folder: Folder of the bundle.
+        files: Name -> content of the files that the manifest hashes.
+        manifest: Manifest without the hashes and the parity, which are added here.
+        prove: Function that compares the served model with the fitted one.
 
     Raises:
         ParityError: The export differs from the fitted model; nothing is written.
@@ -115,15 +118,15 @@ def publish_bundle(
 
 
 def check_bundle_place(folder: Path) -> None:
-    """Refuse to replace what is not a bundle; called before the fit, so that no minute is wasted.
+    """Refuse to replace a folder that is not a bundle; called before the fit, so that no time is wasted.
 
     Raises:
-        SettingsError: `folder` is a file, or a folder with other things in it.
+        SettingsError: `folder` is a file, or a folder with other files in it.
     """
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"--out {folder}: is a file: name a folder")
     if folder.is_dir() and not (folder / MANIFEST_FILE).is_file() and any(folder.iterdir()):
-        raise SettingsError(f"--out {folder}: holds other things than a bundle: name an empty or a new folder")
+        raise SettingsError(f"--out {folder}: is a folder with other files: name an empty or a new folder")
     place = next(parent for parent in folder.absolute().parents if parent.exists())
     if not os.access(place, os.W_OK):
         raise SettingsError(f"--out {folder}: {place} cannot be written: choose another place")

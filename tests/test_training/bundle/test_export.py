@@ -112,12 +112,12 @@ class _Liar:
         self._beliefs = fitted.predict(encode_prompts([RouteContext.from_prompt(PROMPTS[0])], fitted.table))
 
     def predict(self, context: RouteContext) -> Prediction:
-        told = self._beliefs
+        beliefs = self._beliefs
         return Prediction(
-            told.quality[0] + 0.01,
-            told.quality_std[0],
-            told.completion_tokens[0],
-            float(told.difficulty[0]),
+            beliefs.quality[0] + 0.01,
+            beliefs.quality_std[0],
+            beliefs.completion_tokens[0],
+            float(beliefs.difficulty[0]),
             1.0,
             np.zeros(1, np.float32),
         )
