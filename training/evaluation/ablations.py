@@ -1,4 +1,4 @@
-"""What each part of the recipe buys: the part is taken out, and the rest is fitted and judged as before."""
+"""Measures the value of each part of the recipe: fit and judge the recipe without that part."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -57,14 +57,17 @@ def judge_ablations(
     seed: int,
     advance: Callable[[float], None] = lambda share: None,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return part left out -> source -> measure -> value, cross-validated; `advance` is called with shares of one network's fit."""
-    found = {}
+    """Return part left out -> source -> measure -> value, cross-validated.
+
+    `advance` is called with the share of one network's fit that is done since the last call.
+    """
+    measures = {}
     for name, take_out in ABLATIONS.items():
         left, changed = take_out(encoded, settings)
         fits = fit_out_of_fold(corpus, left, pools, changed, seed, None, advance)
-        found[name] = flatten_measures(evaluate_beliefs(pools, fits.honest_beliefs(corpus)))
+        measures[name] = flatten_measures(evaluate_beliefs(pools, fits.honest_beliefs(corpus)))
     fits = fit_out_of_fold(corpus, encoded, pools, settings, seed, None, advance)
-    # Peers are looked for within a source: a source of its own for every prompt leaves none.
+    # Peers are models of one source. If every prompt has a source of its own, no model has peers.
     alone = replace(corpus, sources=np.arange(len(corpus.prompts)).astype(np.str_))
-    found[WITHOUT_PEERS] = flatten_measures(evaluate_beliefs(pools, fits.honest_beliefs(alone)))
-    return found
+    measures[WITHOUT_PEERS] = flatten_measures(evaluate_beliefs(pools, fits.honest_beliefs(alone)))
+    return measures

@@ -1,4 +1,7 @@
-"""Whether the relative bar holds: solved on some prompts, tried on others, for all models of a pool and for random handfuls of them."""
+"""Checks whether the relative bar holds on prompts that it was not solved on.
+
+It is tried with all models of a pool, and with random small groups (handfuls) of them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,22 +17,22 @@ SHARES = (0.9, 0.95, 0.98)
 _N_HANDFULS = 10
 _LARGEST_HANDFUL = 9
 _SOLVING_PROMPTS = 2_000
-"""As many of a source as a bundle's reference answers hold."""
+"""Number of prompts of a source in a bundle's reference answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class BarCheck:
-    """How a bar fared on prompts that it was not solved on.
+    """The results of a bar on prompts that it was not solved on.
 
     Args:
-        source: Of the pool.
-        share: Wanted of the best model's mean score.
-        kept: Share that the whole pool kept, mean over folds.
-        saved: Cost saved by it against the best model.
-        held: Of all trials with random handfuls of models, the share in which at least `share` was kept.
-        kept_by_handfuls: Mean share that they kept.
-        saved_by_handfuls: Mean cost that they saved.
-        trials: Handfuls times folds.
+        source: Source of the pool.
+        share: Wanted share of the best model's mean score.
+        kept: Share that the whole pool kept; mean over folds.
+        saved: Share of the best model's cost that the whole pool saved.
+        held: Share of all trials with random handfuls of models that kept at least `share`.
+        kept_by_handfuls: Mean share that the handfuls kept.
+        saved_by_handfuls: Mean share of the cost that the handfuls saved.
+        trials: Number of handfuls times number of folds.
     """
 
     source: str
@@ -46,23 +49,23 @@ def check_bar(pool: Pool, beliefs: Beliefs, fold: npt.NDArray[np.intp], seed: in
     """Return one check for each of `SHARES`.
 
     Args:
-        pool: What was graded.
-        beliefs: Out-of-fold, about the whole corpus.
-        fold: Shape (n_corpus,), of each prompt.
-        seed: Of the handfuls.
+        pool: Graded answers of one source.
+        beliefs: Out-of-fold beliefs about the whole corpus.
+        fold: Shape (n_corpus,); fold of each prompt.
+        seed: Seed of the random handfuls.
     """
     quality = pool.part_of(beliefs.quality)
     cost = pool.believed_cost(pool.part_of(beliefs.completion_tokens))
     rng = np.random.default_rng(seed)
-    everyone = np.arange(len(pool.trained_names))
-    largest = min(_LARGEST_HANDFUL, len(everyone) - 1)
+    all_models = np.arange(len(pool.trained_names))
+    largest = min(_LARGEST_HANDFUL, len(all_models) - 1)
     handfuls = [
-        rng.choice(everyone, rng.integers(2, largest, endpoint=True), replace=False) for _ in range(_N_HANDFULS)
+        rng.choice(all_models, rng.integers(2, largest, endpoint=True), replace=False) for _ in range(_N_HANDFULS)
     ]
     folds = fold[pool.rows]
     checks = []
     for share in SHARES:
-        whole = [_try(pool, quality, cost, folds == held_out, everyone, share) for held_out in np.unique(folds)]
+        whole = [_try(pool, quality, cost, folds == held_out, all_models, share) for held_out in np.unique(folds)]
         trials = [
             _try(pool, quality, cost, folds == held_out, handful, share)
             for handful in handfuls
@@ -84,7 +87,7 @@ def _try(
     models: npt.NDArray[np.intp],
     share: float,
 ) -> tuple[float, float]:
-    """Return (share kept, cost saved) on the held-out prompts by a bar that was solved on the others."""
+    """Return (share kept, cost saved) on the held-out prompts, with a bar that was solved on the other prompts."""
     solving = np.flatnonzero(~is_held_out)[:: max(1, int((~is_held_out).sum()) // _SOLVING_PROMPTS)]
     part = np.ix_(solving, models)
     rule = solve_bar(quality[part], cost[part], pool.score[part], [np.arange(len(solving))], share)
@@ -95,7 +98,7 @@ def _try(
 def kept_and_saved(
     quality: Floats, believed_cost: Floats, score: Floats, cost: Floats, rule: BarRule
 ) -> tuple[float, float]:
-    """Return (share of the best model's mean score, share of its cost saved) by a rule; arrays have shape (n, m)."""
+    """Return (share of the best model's mean score, saved share of its cost) of a rule; arrays have shape (n, m)."""
     rows = np.arange(len(quality))
     chosen = rule.choose(quality, believed_cost)
     best = int(score.mean(axis=0).argmax())
@@ -104,16 +107,17 @@ def kept_and_saved(
 
 
 def drift(pool: Pool, difficulty: Floats, elsewhere: Floats, abilities: Sequence[float], share: float) -> float:
-    """Return the share that the bar keeps on a source left out of training, solved on the other sources as they are believed.
+    """Return the share that the bar keeps on a source left out of training.
 
-    The models count as unknown but for their abilities, so that what is judged is the network's sense of difficulty and the bar's.
+    The bar is solved on the believed difficulties of the other sources. Of the models only their abilities are used, so
+    that the result depends on the predicted difficulty and on the bar alone.
 
     Args:
-        pool: The source left out.
-        difficulty: Shape (n,), believed of its prompts.
-        elsewhere: Shape (k,), believed of prompts of other sources.
-        abilities: Of the pool's models, on the scale of difficulty.
-        share: Wanted.
+        pool: Pool of the source that was left out.
+        difficulty: Shape (n,); believed difficulty of its prompts.
+        elsewhere: Shape (k,); believed difficulty of prompts of other sources.
+        abilities: Abilities of the pool's models, on the scale of difficulty.
+        share: Share that the bar is to keep.
     """
 
     def believed(of: Floats) -> Floats:

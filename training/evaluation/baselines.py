@@ -1,7 +1,7 @@
-"""What any router has to beat: the usual learners on the same embedding, cross-fitted on the corpus itself.
+"""The baselines that a router has to beat: the usual learners on the same embedding, cross-fitted on the corpus.
 
-Each learns from the prompts of one source, because only there the same models were graded: an operator who routes this way would do
-the same. Answers that are missing count as the model's mean.
+Each learns from the prompts of one source, because only these have grades of the same models. An operator who routes
+this way would do the same. A missing answer counts as the model's mean.
 """
 
 import itertools
@@ -17,7 +17,8 @@ from training.corpus.graded_corpus import Corpus
 Float32s = npt.NDArray[np.float32]
 
 Learner = Callable[[Float32s, Float32s, Float32s], Float32s]
-"""(inputs of the known prompts (n, d), their values (n, m), inputs of the asked prompts (k, d)) -> values of the asked ones (k, m)."""
+"""(inputs of the fitted prompts (n, d), their values (n, m), inputs of the asked prompts (k, d))
+-> values of the asked prompts (k, m)."""
 
 N_NEIGHBOURS = 100
 N_CLUSTERS = 60
@@ -32,8 +33,8 @@ class BaselineBeliefs:
     """Beliefs of a baseline about `n` prompts and `m` models.
 
     Args:
-        quality: Shape (n, m), 0..1; 0.5 for models that were never graded in the prompt's source.
-        completion_tokens: Shape (n, m); 250 likewise.
+        quality: Shape (n, m), 0..1; 0.5 for a model without a grade in the prompt's source.
+        completion_tokens: Shape (n, m); 250 for a model without a length in the prompt's source.
     """
 
     quality: Float32s
@@ -43,75 +44,84 @@ class BaselineBeliefs:
 def cross_fit_baseline(
     learner: Learner, corpus: Corpus, inputs: Float32s, fold: npt.NDArray[np.intp]
 ) -> BaselineBeliefs:
-    """Return what `learner` believes of each prompt, having seen the other folds of its source.
+    """Return the beliefs of `learner` about each prompt, after fitting it to the other folds of the same source.
 
     Args:
         learner: One of `BASELINES`.
         corpus: Graded answers.
-        inputs: Shape (n, d), standardised.
-        fold: Shape (n,).
+        inputs: Shape (n, d); standardised inputs.
+        fold: Shape (n,); fold of each prompt.
     """
     quality = np.full(corpus.scores.shape, _UNKNOWN_SCORE, np.float32)
     tokens = np.full(corpus.scores.shape, _UNKNOWN_TOKENS, np.float32)
     for source, held_out in itertools.product(np.unique(corpus.sources), np.unique(fold)):
         of_source = corpus.sources == source
-        known, asked = np.flatnonzero(of_source & (fold != held_out)), np.flatnonzero(of_source & (fold == held_out))
-        if not len(known) or not len(asked):
+        fitted, asked = np.flatnonzero(of_source & (fold != held_out)), np.flatnonzero(of_source & (fold == held_out))
+        if not len(fitted) or not len(asked):
             continue
-        for believed, seen in ((quality, corpus.scores), (tokens, corpus.completion_tokens)):
-            columns = np.flatnonzero(~np.isnan(seen[known]).all(axis=0))
+        for believed, observed in ((quality, corpus.scores), (tokens, corpus.completion_tokens)):
+            columns = np.flatnonzero(~np.isnan(observed[fitted]).all(axis=0))
             if len(columns):
-                values = _filled(seen[np.ix_(known, columns)])
-                believed[np.ix_(asked, columns)] = learner(inputs[known], values, inputs[asked])
+                values = _filled(observed[np.ix_(fitted, columns)])
+                believed[np.ix_(asked, columns)] = learner(inputs[fitted], values, inputs[asked])
     return BaselineBeliefs(quality.clip(0, 1), tokens.clip(min=1))
 
 
-def neighbours(known: Float32s, values: Float32s, asked: Float32s) -> Float32s:
+def neighbours(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
     """Return the mean over the 100 nearest prompts by cosine."""
-    known, asked = _unit(known), _unit(asked)
-    n_near = min(N_NEIGHBOURS, len(known))
+    fitted, asked = _unit(fitted), _unit(asked)
+    n_near = min(N_NEIGHBOURS, len(fitted))
     parts = []
     for start in range(0, len(asked), _BATCH_PROMPTS):
-        similarity = asked[start : start + _BATCH_PROMPTS] @ known.T
+        similarity = asked[start : start + _BATCH_PROMPTS] @ fitted.T
         nearest = np.argpartition(-similarity, n_near - 1, axis=1)[:, :n_near]
         parts.append(values[nearest].mean(axis=1))
     return np.concatenate(parts)
 
 
-def clusters(known: Float32s, values: Float32s, asked: Float32s) -> Float32s:
-    """Return the mean of the prompt's cluster (as Avengers-Pro, Zhang et al. 2025)."""
+def clusters(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
+    """Return the mean of the prompt's cluster, as in Avengers-Pro (Zhang et al. 2025)."""
     from sklearn.cluster import KMeans
 
-    fitted = KMeans(min(N_CLUSTERS, len(known)), n_init=1, random_state=0).fit(known)
-    means = np.stack([values[fitted.labels_ == label].mean(axis=0) for label in range(fitted.n_clusters)])
-    return np.asarray(means[fitted.predict(asked)], np.float32)
+    model = KMeans(min(N_CLUSTERS, len(fitted)), n_init=1, random_state=0).fit(fitted)
+    means = np.stack([values[model.labels_ == label].mean(axis=0) for label in range(model.n_clusters)])
+    return np.asarray(means[model.predict(asked)], np.float32)
 
 
-def linear(known: Float32s, values: Float32s, asked: Float32s) -> Float32s:
-    """Return a ridge regression for each model."""
+def linear(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
+    """Return the predictions of one ridge regression per model."""
     from sklearn.linear_model import Ridge
 
-    return np.asarray(Ridge(_RIDGE).fit(known, values).predict(asked), np.float32).reshape(len(asked), -1)
+    return np.asarray(Ridge(_RIDGE).fit(fitted, values).predict(asked), np.float32).reshape(len(asked), -1)
 
 
-def factorization(known: Float32s, values: Float32s, asked: Float32s) -> Float32s:
-    """Return a matrix factorization whose prompt factors are a ridge regression on the inputs."""
+def factorization(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
+    """Return the predictions of a matrix factorization; a ridge regression predicts the prompts' factors."""
     mean = values.mean(axis=0)
     _, _, directions = np.linalg.svd(values - mean, full_matrices=False)
     directions = directions[:N_FACTORS]
-    return np.asarray(linear(known, (values - mean) @ directions.T, asked) @ directions + mean, np.float32)
+    return np.asarray(linear(fitted, (values - mean) @ directions.T, asked) @ directions + mean, np.float32)
 
 
-def trees(known: Float32s, values: Float32s, asked: Float32s) -> Float32s:
-    """Return boosted trees (LightGBM) for each model; minutes on a large corpus."""
+def trees(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
+    """Return the predictions of boosted trees (LightGBM), one fit per model; it takes minutes on a large corpus."""
     import lightgbm
 
     def one_model(column: int) -> Float32s:
         booster = lightgbm.LGBMRegressor(
-            n_estimators=120, num_leaves=15, learning_rate=0.06, min_child_samples=30, colsample_bytree=0.3, reg_lambda=5,
-            subsample=0.8, subsample_freq=1, random_state=0, n_jobs=2, verbose=-1,
-        )  # fmt: skip
-        return np.asarray(booster.fit(known, values[:, column]).predict(asked), np.float32)
+            n_estimators=120,
+            num_leaves=15,
+            learning_rate=0.06,
+            min_child_samples=30,
+            colsample_bytree=0.3,
+            reg_lambda=5,
+            subsample=0.8,
+            subsample_freq=1,
+            random_state=0,
+            n_jobs=2,
+            verbose=-1,
+        )
+        return np.asarray(booster.fit(fitted, values[:, column]).predict(asked), np.float32)
 
     return np.stack([one_model(column) for column in range(values.shape[1])], axis=1)
 

@@ -1,4 +1,7 @@
-"""How far a figure may be luck: prompts are redrawn with replacement, and curves and gaps are worked out anew (Efron 1979)."""
+"""Measures how far a figure may be luck, by a bootstrap (Efron 1979).
+
+Prompts are redrawn with replacement, and curves and gaps are computed again.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ _QUANTILES = (0.05, 0.95)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """90% of the redraws lie between `low` and `high`."""
+    """An interval: 90% of the redraws lie between `low` and `high`."""
 
     low: float
     high: float
@@ -30,13 +33,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoolConfidence:
-    """What redrawing a pool's prompts says.
+    """The intervals from redrawing a pool's prompts.
 
     Args:
-        gaps: Router -> interval of its gap closed.
+        gaps: Router -> interval of its closed gap.
         leads: Router -> interval of how much more the first router closes, on the same redraws.
-        budgets: Shape (60,), USD a prompt.
-        band: Shape (2, 60), of the first router's best mean score within each budget.
+        budgets: Shape (60,), USD per prompt.
+        band: Shape (2, 60); low and high of the first router's best mean score within each budget.
     """
 
     gaps: Mapping[str, Interval]
@@ -47,23 +50,23 @@ class PoolConfidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Traced:
-    """Cost and score of what a router takes at each trade, each (n_trades, n)."""
+    """Cost and score of the models that a router takes at each trade, each (n_trades, n)."""
 
     cost: Floats
     score: Floats
 
     def redrawn(self, weights: Floats) -> Floats:
-        """Return the curve (n_trades, 2) when prompts count by `weights` (n,)."""
+        """Return the curve (n_trades, 2) of prompts with these `weights` (n,)."""
         return np.stack([self.cost @ weights, self.score @ weights], axis=1)
 
 
 def redraw(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs], seed: int) -> PoolConfidence:
-    """Return intervals for all routers; leads and band are those of the first.
+    """Return intervals for all routers; leads and band belong to the first router.
 
     Args:
-        pool: What was graded.
-        routers: Beliefs about the whole corpus.
-        seed: Of the redraws.
+        pool: Graded answers of one source.
+        routers: Name -> beliefs about the whole corpus.
+        seed: Seed of the redraws.
     """
     traced = {name: _trace(pool, router) for name, router in routers.items()}
     oracle = _choices(pool, pool.score - 1e-9 * pool.cost, pool.cost)
@@ -80,10 +83,10 @@ def redraw(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs], seed: i
         for name, curve in curves.items():
             gaps[name].append(gap_closed(curve, singles, best))
         bands.append(scores_within(curves[first], budgets, float(singles[singles[:, 0].argmin(), 1])))
-    values = {name: np.array(found) for name, found in gaps.items()}
+    values = {name: np.array(redrawn) for name, redrawn in gaps.items()}
     return PoolConfidence(
-        {name: Interval.of(found) for name, found in values.items()},
-        {name: Interval.of(values[first] - found) for name, found in values.items() if name != first},
+        {name: Interval.of(redrawn) for name, redrawn in values.items()},
+        {name: Interval.of(values[first] - redrawn) for name, redrawn in values.items() if name != first},
         budgets,
         np.nanquantile(np.array(bands), _QUANTILES, axis=0),
     )

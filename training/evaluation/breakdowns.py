@@ -1,4 +1,4 @@
-"""Where a router is good and where it is not: by task, by difficulty, by stated probability."""
+"""Breaks a router's results down by task, by difficulty and by stated probability."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class TaskRow:
     """One task of a pool, at the trade that halves the best single model's cost over the whole pool.
 
     Args:
-        task: Its name.
-        prompts: How many.
-        score, cost_share: Mean score, and mean cost over that of the best single model.
+        task: Name of the task.
+        prompts: Number of prompts.
+        score, cost_share: Mean score, and mean cost divided by that of the best single model.
         best_single_score: Mean score of the pool's best single model.
         oracle_score: Mean score of the best answer to each prompt.
-        auc, ece: See `RoutingMeasures`.
+        auc, ece: Measures of `RoutingMeasures`.
     """
 
     task: str
@@ -46,10 +46,11 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DifficultyRegret:
-    """What is lost against an oracle that knows every grade and cost, by decile of believed difficulty, easiest first.
+    """The loss against an oracle that knows every grade and cost, by decile of believed difficulty, easiest first.
 
     Args:
-        lost: Router -> shape (10,), score points a prompt; costs count at the trade that halves the best single model's cost.
+        lost: Router -> shape (10,), score points per prompt. Costs count at the trade that halves the best single
+            model's cost.
     """
 
     lost: Mapping[str, Floats]
@@ -57,11 +58,11 @@ class DifficultyRegret:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reliability:
-    """Stated and true shares of good answers in 15 equal bins of the stated probability; NaN where a bin is empty.
+    """Stated and true shares of good answers in 15 equal bins of the stated probability; NaN if a bin is empty.
 
     Args:
-        stated, graded: Shape (15,).
-        answers: Shape (15,), how many.
+        stated, graded: Shape (15,); mean stated probability and mean grade of each bin.
+        answers: Shape (15,); number of answers in each bin.
     """
 
     stated: Floats
@@ -73,9 +74,9 @@ def by_task(pool: Pool, beliefs: Beliefs, tasks: npt.NDArray[np.str_]) -> list[T
     """Return one row per task.
 
     Args:
-        pool: What was graded.
-        beliefs: About the whole corpus.
-        tasks: Shape (n_corpus,).
+        pool: Graded answers of one source.
+        beliefs: Beliefs about the whole corpus.
+        tasks: Shape (n_corpus,); task of each prompt.
     """
     quality, believed = _believed(pool, beliefs)
     best = _best_single(pool)
@@ -87,7 +88,7 @@ def by_task(pool: Pool, beliefs: Beliefs, tasks: npt.NDArray[np.str_]) -> list[T
         aucs = [
             area_under_roc(pool.score[at, column] >= 0.5, quality[at, column]) for column in range(quality.shape[1])
         ]
-        known = [auc for auc in aucs if not np.isnan(auc)]
+        defined = [auc for auc in aucs if not np.isnan(auc)]
         rows.append(
             TaskRow(
                 str(task),
@@ -96,7 +97,7 @@ def by_task(pool: Pool, beliefs: Beliefs, tasks: npt.NDArray[np.str_]) -> list[T
                 float(pool.cost[at, chosen[at]].mean() / max(pool.cost[at, best].mean(), 1e-12)),
                 float(pool.score[at, best].mean()),
                 float(pool.score[at].max(axis=1).mean()),
-                float(np.mean(known)) if known else float("nan"),
+                float(np.mean(defined)) if defined else float("nan"),
                 calibration_error(quality[at].ravel(), pool.score[at].ravel()),
             )
         )
@@ -107,9 +108,9 @@ def by_difficulty(pool: Pool, routers: Mapping[str, Beliefs | BaselineBeliefs], 
     """Return the regret of every router and of always asking the best single model.
 
     Args:
-        pool: What was graded.
-        routers: About the whole corpus; the first one sets the trade.
-        difficulty: Shape (n_corpus,).
+        pool: Graded answers of one source.
+        routers: Name -> beliefs about the whole corpus; the first router sets the trade.
+        difficulty: Shape (n_corpus,); difficulty of each prompt.
     """
     rows = np.arange(len(pool.rows))
     first = next(iter(routers.values()))

@@ -1,4 +1,4 @@
-"""A bundle judged on graded answers, beside what it has to beat and what nobody can."""
+"""Judges a bundle on graded answers, next to the baselines and to an oracle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -33,12 +33,12 @@ class PoolEvaluation:
 def evaluate_beliefs(
     pools: Sequence[Pool], beliefs: Beliefs, baselines: Mapping[str, BaselineBeliefs] = MappingProxyType({})
 ) -> list[PoolEvaluation]:
-    """Judge beliefs about a whole corpus, and those of baselines by their names."""
+    """Judge beliefs about a whole corpus, and those of the named baselines."""
     return [_evaluate_pool(pool, {OURS: beliefs, **baselines}) for pool in pools]
 
 
 def flatten_measures(evaluations: list[PoolEvaluation]) -> dict[str, dict[str, float]]:
-    """Return source -> measure -> value of our own rows, for manifests and tracking."""
+    """Return source -> measure -> value of llmdeal's own rows, for manifests and tracking."""
     return {evaluation.pool.source: asdict(evaluation.measures[OURS]) for evaluation in evaluations}
 
 

@@ -1,4 +1,4 @@
-"""What a decision takes on this machine: text to chosen lane, on one core."""
+"""Measures the time of a decision on this machine: from text to chosen lane, on one core."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ class DecisionCost:
 
 
 def time_decisions(served: QualityModel, prompts: Sequence[str], names: Sequence[str], seed: int) -> DecisionCost:
-    """Time the whole decision on prompts of the corpus, each read for the second time.
+    """Time the whole decision on prompts of the corpus; the second of two passes counts.
 
     Args:
-        served: The bundle.
-        prompts: All of them; up to 2,000 are drawn.
-        names: Models to choose between.
-        seed: Of the draw.
+        served: Quality model of the bundle.
+        prompts: Texts of the corpus; up to 2,000 are drawn.
+        names: Names of the models to choose between.
+        seed: Seed of the random sample.
     """
     table = LaneTable.build([_lane(name, place) for place, name in enumerate(names)], served.trained_names)
     state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The evaluation job: a bundle against graded answers, honest about whether it has seen them."""
+"""The evaluation job: it judges a bundle on graded answers, and says whether the bundle was fitted to them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from training.network.encoding import EncodedPrompts, encode_prompts
 from training.network.fitted_model import Beliefs
 from training.network.input_scaler import InputScaler
 from training.progress import Progress
+from training.settings import FitSettings
 
 _BASELINE_FOLDS = 5
 _STABILITY_PROMPTS = 500
@@ -41,21 +42,21 @@ _CROSS_VALIDATED = (
     "The bundle was fitted to these prompts, so its recipe was judged by cross-validation ({n_folds} folds, "
     "near-duplicates kept together). --in-sample judges the bundle itself."
 )
-_IN_SAMPLE = "IN SAMPLE: the bundle was fitted to these prompts; on others it does worse."
+_IN_SAMPLE = "IN SAMPLE: the bundle was fitted to these prompts; on other prompts it does worse."
 _NOT_SEEN = "The bundle has not seen this corpus; the baselines were fitted to it, over folds."
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationScope:
-    """What is judged.
+    """What to judge.
 
     Args:
-        is_in_sample: Judge the bundle itself, even on prompts that it was fitted to.
-        seed: Of the folds and of whatever is drawn.
+        is_in_sample: Whether to judge the bundle itself, even on prompts that it was fitted to.
+        seed: Seed of the folds and of all random draws.
         baselines: Names from `training.evaluation.baselines.BASELINES`.
-        leaves_out: Judge each source by a network that saw none of it, too.
-        adds_models: Judge each model as a new one that is placed by a few answers, too.
-        ablates: Judge the recipe with each of its parts taken out, too.
+        leaves_out: Whether to also judge each source by a network that saw none of it.
+        adds_models: Whether to also judge each model as a new one that is placed by a few answers.
+        ablates: Whether to also judge the recipe without each of its parts.
     """
 
     is_in_sample: bool = False
@@ -68,14 +69,14 @@ class EvaluationScope:
 
 @dataclass(frozen=True, slots=True)
 class PoolReport:
-    """A pool, looked at from all sides.
+    """All results of one pool.
 
     Args:
         judged: Measures and curves of every router.
-        confidence: How far they may be luck.
-        tasks, regret, reliability: Where the router is good and where not.
-        bars: How relative bars fare on prompts that they were not solved on.
-        stability: Of the bundle itself, which has to choose alike, whether it has seen the prompts or not.
+        confidence: Intervals of these measures.
+        tasks, regret, reliability: Results by task, by difficulty and by stated probability.
+        bars: Results of relative bars on prompts that they were not solved on.
+        stability: Stability of the choices of the bundle itself, even if it was fitted to the prompts.
     """
 
     judged: PoolEvaluation
@@ -89,16 +90,16 @@ class PoolReport:
 
 @dataclass(frozen=True, slots=True)
 class BundleEvaluation:
-    """What came out.
+    """The results of an evaluation.
 
     Args:
-        version: Of the bundle.
-        pools: One entry per pool.
-        decision: What a decision takes here.
-        left_out: One entry per pool, where asked for.
-        new_models: One entry per pool, where asked for.
-        ablations: Part taken out -> source -> measure -> value, where asked for.
-        note: How the figures are to be read.
+        version: Version of the bundle.
+        pools: Results, one entry per pool.
+        decision: Time of a decision on this machine.
+        left_out: Results on sources left out, one entry per pool; empty unless asked for.
+        new_models: Results on new models, one entry per pool; empty unless asked for.
+        ablations: Part left out -> source -> measure -> value; empty unless asked for.
+        note: Advice on how to read the figures.
     """
 
     version: str
@@ -115,13 +116,14 @@ def evaluate_bundle(
 ) -> BundleEvaluation:
     """Judge a bundle on a corpus.
 
-    A corpus that the bundle was fitted to flatters it, so there the recipe is judged by cross-validation instead of the bundle itself.
+    A bundle looks too good on a corpus that it was fitted to. There the recipe is judged by cross-validation instead of
+    the bundle itself.
 
     Args:
-        bundle_folder: The bundle.
-        corpus_folder: `prompts.parquet`, `responses.parquet` and `prices.csv`.
-        scope: How far to go.
-        progress: Where to show how far it is.
+        bundle_folder: Folder of the bundle.
+        corpus_folder: Folder with `prompts.parquet`, `responses.parquet` and `prices.csv`.
+        scope: Parts of the evaluation.
+        progress: Display of the stages.
 
     Raises:
         TrainingError: The corpus is unusable, has no pool of priced models, or shares no model with the bundle.
@@ -138,15 +140,10 @@ def evaluate_bundle(
     served = OnnxQualityModel(bundle)
     is_seen = _was_fitted_to(bundle_folder, corpus)
     if is_seen and not scope.is_in_sample:
-        with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance_share:
-            out_of_fold = fit_out_of_fold(corpus, encoded, pools, settings, seed, None, advance_share)
-        fold, beliefs = out_of_fold.fold, out_of_fold.honest_beliefs(corpus)
+        fold, beliefs = _cross_validate(corpus, encoded, pools, settings, seed, progress)
         note = _CROSS_VALIDATED.format(n_folds=settings.n_folds)
     else:
-        fold = assign_folds(group_near_duplicates(corpus.prompts), _BASELINE_FOLDS, seed)
-        columns = [bundle.trained_names.index(name) for name in corpus.trained_names]
-        with progress.stage("Predicting", len(corpus.prompts)) as advance:
-            beliefs = ask(served, corpus.contexts(), lambda: advance(1)).of_models(columns)
+        fold, beliefs = _ask_bundle(served, corpus, seed, progress)
         note = _IN_SAMPLE if is_seen else _NOT_SEEN
     beaten = _fit_baselines(scope.baselines, corpus, encoded, fold, progress)
     judged = evaluate_beliefs(pools, beliefs, beaten)
@@ -168,6 +165,26 @@ def evaluate_bundle(
         with progress.stage("Taking parts out", N_ABLATION_FITS * settings.n_folds) as advance_share:
             ablations = judge_ablations(corpus, encoded, pools, settings, seed, advance_share)
     return BundleEvaluation(bundle.version, reports, decision, left_out, new_models, ablations, note)
+
+
+def _cross_validate(
+    corpus: Corpus, encoded: EncodedPrompts, pools: Sequence[Pool], settings: FitSettings, seed: int, progress: Progress
+) -> tuple[npt.NDArray[np.intp], Beliefs]:
+    """Return (fold of each prompt, beliefs) of networks that are fitted here, out of fold."""
+    with progress.stage(f"Fitting {settings.n_folds} folds", settings.n_folds) as advance_share:
+        out_of_fold = fit_out_of_fold(corpus, encoded, pools, settings, seed, None, advance_share)
+    return out_of_fold.fold, out_of_fold.honest_beliefs(corpus)
+
+
+def _ask_bundle(
+    served: QualityModel, corpus: Corpus, seed: int, progress: Progress
+) -> tuple[npt.NDArray[np.intp], Beliefs]:
+    """Return (fold of each prompt for the baselines, beliefs of the bundle itself)."""
+    fold = assign_folds(group_near_duplicates(corpus.prompts), _BASELINE_FOLDS, seed)
+    columns = [list(served.trained_names).index(name) for name in corpus.trained_names]
+    with progress.stage("Predicting", len(corpus.prompts)) as advance:
+        beliefs = ask(served, corpus.contexts(), lambda: advance(1)).of_models(columns)
+    return fold, beliefs
 
 
 def _report(
@@ -199,12 +216,12 @@ def _fit_baselines(
     names: Sequence[str], corpus: Corpus, encoded: EncodedPrompts, fold: npt.NDArray[np.intp], progress: Progress
 ) -> dict[str, BaselineBeliefs]:
     inputs = InputScaler.fit(encoded).transform(encoded)
-    found: dict[str, BaselineBeliefs] = {}
+    fitted: dict[str, BaselineBeliefs] = {}
     with progress.stage("Fitting baselines", len(names)) as advance:
         for name in names:
-            found[name] = cross_fit_baseline(BASELINES[name], corpus, inputs, fold)
+            fitted[name] = cross_fit_baseline(BASELINES[name], corpus, inputs, fold)
             advance(1)
-    return found
+    return fitted
 
 
 def _stability(served: QualityModel, corpus: Corpus, pool: Pool, seed: int) -> Stability:
@@ -222,7 +239,8 @@ def _only_known(corpus: Corpus, trained_names: tuple[str, ...], folder: Path) ->
     columns = np.flatnonzero([name in trained_names for name in corpus.trained_names])
     if not len(columns):
         raise TrainingError(
-            f"{folder}: the bundle knows none of the models in it ({', '.join(corpus.trained_names[:5])}, …): train one on this corpus"
+            f"{folder}: the bundle knows none of its models ({', '.join(corpus.trained_names[:5])}, …): "
+            "train a bundle on this corpus"
         )
     return corpus.of_models(columns)
 

@@ -1,6 +1,7 @@
-"""How far the knowledge of difficulty carries: each source judged by a network that saw none of it.
+"""Judges each source with a network that saw none of it: does the knowledge of difficulty carry over?
 
-The models of a source that was left out count as never seen, so all that a router has is the prompt's difficulty and which model is stronger.
+The models of a source that was left out count as new. So a router knows only the prompt's difficulty and which model is
+stronger.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +26,15 @@ _LEAST_GAP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LeftOutSource:
-    """A source judged from outside.
+    """The results on a source that the network did not see.
 
     Args:
-        source: Which.
-        gap_recovered: See `area_under_gap_recovered`; between the strongest model and each of the weaker two thirds, averaged.
-        by_length: The same when the longest prompts count as the hardest.
-        pairs: How many pairs of models were averaged.
-        kept: Share of the best model's mean score that a bar of `BAR_SHARE` keeps; see `training.evaluation.bar_check.drift`.
+        source: Name of the source.
+        gap_recovered: `area_under_gap_recovered` between the strongest model and each of the weaker two thirds; mean.
+        by_length: The same mean if the longest prompts count as the hardest.
+        pairs: Number of pairs of models in the mean.
+        kept: Share of the best model's mean score that a bar of `BAR_SHARE` keeps; see
+            `training.evaluation.bar_check.drift`.
     """
 
     source: str
@@ -50,7 +52,10 @@ def judge_left_out(
     seed: int,
     advance: Callable[[float], None] = lambda share: None,
 ) -> list[LeftOutSource]:
-    """Return one entry per pool whose source is not the whole corpus; `advance` is called with shares of one pool's fit."""
+    """Return one entry per pool, unless its source is the whole corpus.
+
+    `advance` is called with the share of one pool's fit that is done since the last call.
+    """
     return [
         _judge(corpus, encoded, pools, pool, settings, seed, advance)
         for pool in pools
@@ -77,10 +82,10 @@ def _judge(
     pairs = _pairs(pool)
 
     def mean_recovered(hardness: Floats) -> float:
-        found = [
+        recovered = [
             area_under_gap_recovered(hardness, pool.score[:, strong], pool.score[:, weak]) for strong, weak in pairs
         ]
-        return float(np.mean(found)) if found else float("nan")
+        return float(np.mean(recovered)) if recovered else float("nan")
 
     elsewhere = run_network(network, scaler.transform(encoded.rows(kept))).difficulty.astype(np.float64)
     chance = pool.score.mean(axis=0).clip(0.01, 0.99)

@@ -1,4 +1,8 @@
-"""How soon a new model is known: left out of every fit, placed by a few graded answers, and put back into its pool beside what a full fit gives."""
+"""Measures how well a few graded answers place a new model.
+
+The model is left out of every fit, then placed by a few graded answers, and put back into its pool. The results are
+compared with those of a full fit.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +25,16 @@ from training.settings import FitSettings
 N_ANSWERS = 50
 N_ROUNDS = 4
 _CANDIDATES = 1_500
-"""Prompts of the source that answers may be asked for; the figures come from all others too."""
+"""Number of a source's prompts that the few answers are taken from; the figures come from all prompts."""
 WAYS = ("chosen", "drawn", "price", "family", "none")
-"""Answers to the most telling prompts and to random ones; no answers but what price and family say, the mean of its family, the mean of all."""
+"""Ways to place a new model, in this order:
+
+- answers to the most informative prompts,
+- answers to random prompts,
+- no answers, but its price and family,
+- no answers, but the mean of its family,
+- no answers: the mean of all models.
+"""
 
 WAY_TITLES = {
     "chosen": "50 chosen answers",
@@ -36,14 +47,15 @@ WAY_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class NewModels:
-    """How a pool's models fared as new ones, each in its turn.
+    """The results of a pool's models, each of them treated as new in turn.
 
     Args:
-        source: Of the pool.
-        gap_kept: For each of `WAYS`, the gap closed with the new model's beliefs, over that with the fully trained ones; mean over models.
-        least_gap_kept: The same, least over models.
-        brier_lost: For each of `WAYS`, Brier score of the new model's beliefs less that of the fully trained ones; mean over models.
-        models: How many.
+        source: Source of the pool.
+        gap_kept: Way -> gap closed with the new model's beliefs, divided by that with the fully trained ones; mean over
+            models.
+        least_gap_kept: Way -> the same ratio; least over models.
+        brier_lost: Way -> Brier score of the new model's beliefs minus that of the trained ones; mean over models.
+        models: Number of models.
     """
 
     source: str
@@ -65,43 +77,45 @@ def judge_new_models(
 ) -> list[NewModels]:
     """Return one entry per pool.
 
-    The models are left out in four rounds, a quarter each time, so that nothing of a model's grades is in the networks that it is placed by.
+    There are four rounds, and each leaves out a quarter of the models. So the networks that place a model never saw its
+    grades.
 
     Args:
         corpus: Graded answers.
-        encoded: Its prompts.
-        pools: Its pools.
-        prices: Of its models, shape (m, 2).
+        encoded: Prompts of the corpus.
+        pools: Pools of the corpus.
+        prices: Shape (m, 2); prices of the models.
         trained: Out-of-fold beliefs of the full fit.
-        settings, seed: Of the fits.
-        advance: Called with shares of one network's fit; there are `4 * settings.n_folds`.
+        settings, seed: Settings and seed of the fits.
+        advance: Function to call with the share of one network's fit that is done since the last call; there are
+            `4 * settings.n_folds` fits.
     """
-    found: dict[str, list[dict[str, tuple[float, float]]]] = {pool.source: [] for pool in pools}
+    results: dict[str, list[dict[str, tuple[float, float]]]] = {pool.source: [] for pool in pools}
     turn = np.random.default_rng(seed).permutation(len(corpus.trained_names)) % N_ROUNDS
     for number in range(N_ROUNDS):
         kept = np.flatnonzero(turn != number)
-        known = corpus.of_models(kept)
-        fits = fit_out_of_fold(known, encoded, find_pools(known, prices[kept]), settings, seed, None, advance)
-        beliefs = fits.honest_beliefs(known)
-        space = PlacementSpace.of(sample_reference(known, beliefs, seed))
-        abilities = fits.calibrate(known, None).abilities
-        hearsay = _Hearsay(known.trained_names, abilities, prices[kept, 1].astype(np.float64))
+        rest = corpus.of_models(kept)
+        fits = fit_out_of_fold(rest, encoded, find_pools(rest, prices[kept]), settings, seed, None, advance)
+        beliefs = fits.honest_beliefs(rest)
+        space = PlacementSpace.of(sample_reference(rest, beliefs, seed))
+        kept_abilities = fits.calibrate(rest, None).abilities
+        untested = _Untested(rest.trained_names, kept_abilities, prices[kept, 1].astype(np.float64))
         for pool in pools:
             for place in np.flatnonzero(turn[pool.columns] == number):
-                said = hearsay.of(pool.trained_names[place], float(prices[pool.columns[place], 1]))
-                found[pool.source].append(_judge(corpus, pool, int(place), trained, beliefs, space, said, seed))
-    return [_summary(pool.source, found[pool.source]) for pool in pools]
+                abilities = untested.of(pool.trained_names[place], float(prices[pool.columns[place], 1]))
+                results[pool.source].append(_judge(corpus, pool, int(place), trained, beliefs, space, abilities, seed))
+    return [_summary(pool.source, results[pool.source]) for pool in pools]
 
 
-class _Hearsay:
-    """What can be said of a model that answered nothing."""
+class _Untested:
+    """What is known about a model without any answer."""
 
     def __init__(self, names: Sequence[str], abilities: Floats, output_usd: Floats) -> None:
         self._names, self._abilities = names, abilities
         self._by_price = AbilityPrior.fit(names, abilities.tolist(), output_usd.tolist())
 
     def of(self, name: str, output_usd: float) -> dict[str, tuple[float, float] | tuple[None, None]]:
-        """Return way -> (ability, its deviation)."""
+        """Return way -> (ability, its standard deviation)."""
         relatives = [
             self._abilities[place] for place, other in enumerate(self._names) if family_of(other) == family_of(name)
         ]
@@ -121,7 +135,7 @@ def _judge(
     trained: Beliefs,
     beliefs: Beliefs,
     space: PlacementSpace,
-    said: Mapping[str, tuple[float, float] | tuple[None, None]],
+    abilities: Mapping[str, tuple[float, float] | tuple[None, None]],
     seed: int,
 ) -> dict[str, tuple[float, float]]:
     """Return way -> (gap kept, Brier score lost) of the pool's model at `place`."""
@@ -141,7 +155,7 @@ def _judge(
             corpus.completion_tokens[rows, column],
         )
         believed, length = apply_placement(
-            space.place(answers, *said[way]), beliefs.quality[pool.rows], beliefs.completion_tokens[pool.rows]
+            space.place(answers, *abilities[way]), beliefs.quality[pool.rows], beliefs.completion_tokens[pool.rows]
         )
         quality[:, place], tokens[:, place] = believed, length
         measures = measure_router(pool, quality, tokens)
@@ -150,7 +164,7 @@ def _judge(
 
 
 def apply_placement(placement: Placement, quality: Float32s, completion_tokens: Float32s) -> tuple[Floats, Floats]:
-    """Return (P(good answer), tokens) of a placed model, each (n,), from those of the trained ones (n, m)."""
+    """Return (P(good answer), tokens) of a placed model, each (n,), from those of the trained models (n, m)."""
     steepness = 1 / np.sqrt(1 + np.pi / 8 * placement.logit_std**2)
     believed = sigmoid((logit(quality) @ placement.weights + placement.offset) * steepness)
     typical = completion_tokens.mean(axis=1).astype(np.float64)

@@ -1,6 +1,7 @@
-"""Whether choices survive what does not change a question: typos, other case, other spacing, a courtesy before or after it, other words for it.
+"""Measures whether choices survive changes that keep the question: does the router still pick the same model?
 
-A router that always picks one model is perfectly stable and useless, so the diversity of its choices is told beside.
+The changes are typos, other case, other spacing, a courtesy before or after the question, and other words. A router
+that always picks one model is perfectly stable and useless, so the diversity of its choices is reported as well.
 """
 
 import re
@@ -21,26 +22,59 @@ _COURTESIES = ("Please answer the following question.\n\n", "Hi! I need some hel
 _THANKS = ("\n\nThank you!", " Thanks in advance.", "\n")
 _OTHER_WORDS = MappingProxyType(
     {
-        "how many": "what number of", "how much": "what amount of", "what is": "tell me", "what are": "tell me", "which of the following": "which one of these",
-        "of the following": "of these", "find": "determine", "calculate": "work out", "compute": "work out", "determine": "find out",
-        "show that": "prove that", "suppose": "assume", "assume": "suppose", "in order to": "to", "therefore": "so", "because": "since",
-        "each": "every", "every": "each", "buys": "purchases", "begin": "start", "begins": "starts", "large": "big", "small": "little",
-        "correct": "right", "people": "persons", "must": "has to", "about": "roughly", "write a": "implement a", "given": "with",
-        "return": "give back", "returns": "gives back", "gave": "handed", "altogether": "in all", "in total": "in all", "another": "one more",
-        "following": "next", "often": "frequently", "a person": "somebody", "usually": "as a rule", "who was": "name the one who was",
+        "how many": "what number of",
+        "how much": "what amount of",
+        "what is": "tell me",
+        "what are": "tell me",
+        "which of the following": "which one of these",
+        "of the following": "of these",
+        "find": "determine",
+        "calculate": "work out",
+        "compute": "work out",
+        "determine": "find out",
+        "show that": "prove that",
+        "suppose": "assume",
+        "assume": "suppose",
+        "in order to": "to",
+        "therefore": "so",
+        "because": "since",
+        "each": "every",
+        "every": "each",
+        "buys": "purchases",
+        "begin": "start",
+        "begins": "starts",
+        "large": "big",
+        "small": "little",
+        "correct": "right",
+        "people": "persons",
+        "must": "has to",
+        "about": "roughly",
+        "write a": "implement a",
+        "given": "with",
+        "return": "give back",
+        "returns": "gives back",
+        "gave": "handed",
+        "altogether": "in all",
+        "in total": "in all",
+        "another": "one more",
+        "following": "next",
+        "often": "frequently",
+        "a person": "somebody",
+        "usually": "as a rule",
+        "who was": "name the one who was",
     }
-)  # fmt: skip
+)
 _OTHER_WORDS_PATTERN = re.compile(
     r"\b(" + "|".join(sorted(map(re.escape, _OTHER_WORDS), key=len, reverse=True)) + r")\b", re.IGNORECASE
 )
 
 
 def reword(prompt: str, rng: np.random.Generator) -> str:
-    """Say it in other words, as far as a list of them goes; numbers, names and formulas stay as they are."""
+    """Replace words by others from a list; numbers, names and formulas stay as they are."""
 
-    def other(found: re.Match[str]) -> str:
-        told = _OTHER_WORDS[found[0].lower()]
-        return told[0].upper() + told[1:] if found[0][0].isupper() else told
+    def other(match: re.Match[str]) -> str:
+        words = _OTHER_WORDS[match[0].lower()]
+        return words[0].upper() + words[1:] if match[0][0].isupper() else words
 
     return _OTHER_WORDS_PATTERN.sub(other, prompt)
 
@@ -64,12 +98,12 @@ def respace(prompt: str, rng: np.random.Generator) -> str:
 
 
 def lower_case(prompt: str, rng: np.random.Generator) -> str:
-    """Write everything small."""
+    """Write everything in lower case."""
     return prompt.lower()
 
 
 def be_polite(prompt: str, rng: np.random.Generator) -> str:
-    """Ask nicely, before or after."""
+    """Add a courtesy before or after the question."""
     if rng.random() < 0.5:
         return str(rng.choice(_COURTESIES)) + prompt
     return prompt + str(rng.choice(_THANKS))
@@ -82,13 +116,13 @@ PERTURBATIONS: Mapping[str, Perturbation] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """Of one pool's choices.
+    """The stability of one pool's choices.
 
     Args:
-        source: Of the pool.
+        source: Source of the pool.
         kept: Name of a perturbation -> share of prompts whose chosen model stays the same.
-        n_effective: Exponential of the choices' entropy: how many models are in use, as if equally.
-        prompts: How many were perturbed.
+        n_effective: Exponential of the choices' entropy: number of models in use, if all were used equally.
+        prompts: Number of perturbed prompts.
     """
 
     source: str
@@ -104,14 +138,16 @@ def measure_stability(
     columns: Sequence[int],
     seed: int,
 ) -> Stability:
-    """Perturb prompts of a pool and compare the chosen models, where the router spends half of what the best single model costs.
+    """Perturb prompts of a pool and compare the chosen models.
+
+    The router chooses at the trade where it spends half of what the best single model costs.
 
     Args:
-        pool: The models, and the prompts' known costs; `prompts` are those of its rows, in order.
-        prompts: `n` texts.
-        believe: Returns beliefs about texts.
-        columns: Of the pool's models in those beliefs.
-        seed: Of the perturbations.
+        pool: Models, and the known costs of `prompts`, which belong to its rows, in order.
+        prompts: Texts of the `n` prompts.
+        believe: Function that returns beliefs about texts.
+        columns: Columns of the pool's models in those beliefs.
+        seed: Seed of the perturbations.
     """
     quality, believed = _believed(pool, believe(prompts), columns)
     best_cost = pool.cost[:, pool.score.mean(axis=0).argmax()].mean()
@@ -120,8 +156,8 @@ def measure_stability(
     kept = {}
     for name, perturb in PERTURBATIONS.items():
         rng = np.random.default_rng(seed)
-        told = _believed(pool, believe([perturb(prompt, rng) for prompt in prompts]), columns)
-        kept[name] = float((choose(*told, trade) == chosen).mean())
+        perturbed = _believed(pool, believe([perturb(prompt, rng) for prompt in prompts]), columns)
+        kept[name] = float((choose(*perturbed, trade) == chosen).mean())
     shares = np.bincount(chosen, minlength=len(columns)) / len(chosen)
     entropy = -sum(share * np.log(share) for share in shares if share > 0)
     return Stability(pool.source, kept, float(np.exp(entropy)), len(prompts))

@@ -109,6 +109,6 @@ def test_tasks_share_out_the_prompts_and_true_chances_are_reliable() -> None:
     assert (easy.task, hard.task) == ("easy", "hard")
     assert easy.prompts + hard.prompts == N
     assert easy.score > hard.score
-    found = reliability(POOL, KNOWING)
-    known = found.answers > 100
-    assert found.graded[known] == pytest.approx(found.stated[known], abs=0.06)
+    bins = reliability(POOL, KNOWING)
+    filled = bins.answers > 100
+    assert bins.graded[filled] == pytest.approx(bins.stated[filled], abs=0.06)

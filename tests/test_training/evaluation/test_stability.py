@@ -28,16 +28,16 @@ def stability_of(wants_dear: Callable[[str], bool]) -> Stability:
 
 
 def test_a_router_that_always_picks_one_is_stable_and_not_diverse() -> None:
-    found = stability_of(lambda prompt: False)
-    assert set(found.kept.values()) == {1.0}
-    assert found.n_effective == pytest.approx(1)
+    stability = stability_of(lambda prompt: False)
+    assert set(stability.kept.values()) == {1.0}
+    assert stability.n_effective == pytest.approx(1)
 
 
 def test_a_router_that_looks_at_capitals_is_shaken_by_their_loss_alone() -> None:
-    found = stability_of(lambda prompt: "APPLES" in prompt and "sum" in prompt)
-    assert found.n_effective > 1.5
-    assert found.kept["lower case"] == pytest.approx(0.5)
-    assert found.kept["courtesy"] == 1.0
+    stability = stability_of(lambda prompt: "APPLES" in prompt and "sum" in prompt)
+    assert stability.n_effective > 1.5
+    assert stability.kept["lower case"] == pytest.approx(0.5)
+    assert stability.kept["courtesy"] == 1.0
 
 
 @pytest.mark.parametrize("name", PERTURBATIONS)
@@ -50,6 +50,6 @@ def test_a_perturbation_changes_the_text_a_little_and_the_same_way_each_time(nam
 
 
 def test_other_words_leave_numbers_names_and_most_of_the_sentence_alone() -> None:
-    told = reword("How many apples does Ann buy, if each of 17 costs $3? Find the total.", np.random.default_rng(0))
-    assert told == "What number of apples does Ann buy, if every of 17 costs $3? Determine the total."
+    reworded = reword("How many apples does Ann buy, if each of 17 costs $3? Find the total.", np.random.default_rng(0))
+    assert reworded == "What number of apples does Ann buy, if every of 17 costs $3? Determine the total."
     assert reword("nothing to say otherwise", np.random.default_rng(0)) == "nothing to say otherwise"

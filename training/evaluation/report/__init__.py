@@ -1,1 +1,1 @@
-"""The evaluation as something to look at: pictures, a page, tables for the terminal."""
+"""Shows an evaluation: pictures, a page, and tables for the terminal."""

@@ -1,4 +1,7 @@
-"""The evaluation as one HTML page that needs nothing else, its pictures beside it as PNG, and its figures as JSON."""
+"""Writes an evaluation as one HTML page that needs no other file.
+
+Its pictures are written next to it as PNG, and its figures as JSON.
+"""
 
 import base64
 import json
@@ -17,12 +20,12 @@ _TEMPLATE = "page.html.j2"
 
 
 def write_report(evaluation: BundleEvaluation, folder: Path, command: str) -> None:
-    """Write `report.html`, its pictures and `figures.json` into a folder, which is made if need be.
+    """Write `report.html`, its pictures and `figures.json` into a folder, which is created if it is missing.
 
     Args:
-        evaluation: What to show.
-        folder: Where; other files in it stay.
-        command: That gives these figures, for the page's foot.
+        evaluation: Results to show.
+        folder: Folder to write to; other files in it stay.
+        command: Command that gives these figures, for the foot of the page.
 
     Raises:
         SettingsError: The folder cannot be written.
@@ -32,7 +35,7 @@ def write_report(evaluation: BundleEvaluation, folder: Path, command: str) -> No
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise SettingsError(f"--out {folder}: cannot be made ({problem.strerror}): choose another place") from None
+        raise SettingsError(f"--out {folder}: cannot be created ({problem.strerror}): choose another place") from None
     pictures = {"quality_cost": "quality-cost.png", "reliability": "reliability.png", "regret": "regret.png"}
     plot_quality_cost(evaluation.pools, folder / pictures["quality_cost"], f"Routing with {evaluation.version}")
     plot_reliability(evaluation.pools, folder / pictures["reliability"])
@@ -50,7 +53,7 @@ def write_report(evaluation: BundleEvaluation, folder: Path, command: str) -> No
 
 
 def _figures(evaluation: BundleEvaluation) -> dict[str, object]:
-    """Return everything that is a number, for programs; NaN, which JSON lacks, as null."""
+    """Return all numbers, for programs; NaN becomes null, because JSON has no NaN."""
     pools = {
         report.judged.pool.source: {
             "routers": {name: asdict(row) for name, row in report.judged.measures.items()},

@@ -1,4 +1,4 @@
-"""The quality-cost plot: one panel a pool, mean cost against mean score, on a colour-blind-safe palette."""
+"""The quality-cost plot: one panel per pool, mean cost against mean score, in a colour-blind-safe palette."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from training.corpus.routing_measures import Floats
 from training.evaluation.bundle_evaluation import BEST_SINGLE, ORACLE, OURS, RANDOM_MIX
 from training.evaluation.evaluate import PoolReport
 
-# Okabe and Ito (2008), told apart by readers who do not see all colours.
+# Palette of Okabe and Ito (2008), for readers who do not see all colours.
 _STYLES: dict[str, dict[str, object]] = {
     ORACLE: {"color": "#999999", "linestyle": ":", "linewidth": 1.5},
     RANDOM_MIX: {"color": "#56B4E9", "linestyle": "--", "linewidth": 1.2},
@@ -22,7 +22,7 @@ _STYLES: dict[str, dict[str, object]] = {
 
 
 def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> None:
-    """Write the plot as a PNG, whole or not at all; the shade is where 90% of redraws of the prompts put our own line."""
+    """Write the plot as a PNG in one step; 90% of the redraws of the prompts put llmdeal's line in the shade."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -39,9 +39,8 @@ def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> 
                 continue
             frontier = _frontier(evaluation.curves[name]) * (1000, 100)
             panel.plot(*frontier.T, label=name, **style)
-        drawn = (
-            confidence.budgets <= evaluation.curves[OURS][:, 0].max()
-        )  # beyond its last point a curve has nothing to say
+        # Beyond its last point a curve has no meaning.
+        drawn = confidence.budgets <= evaluation.curves[OURS][:, 0].max()
         low, high = confidence.band[:, drawn] * 100
         panel.fill_between(
             confidence.budgets[drawn] * 1000, low, high, color=_STYLES[OURS]["color"], alpha=0.15, linewidth=0
@@ -56,7 +55,7 @@ def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> 
         panel.xaxis.set_major_locator(LogLocator(10, (1, 2, 5)))
         panel.xaxis.set_major_formatter("${x:g}")
         panel.xaxis.set_minor_formatter(NullFormatter())
-        # Models that are far from the frontier may fall below the picture; the table has them all.
+        # Models far from the frontier may fall below the picture; the table shows all of them.
         lowest = min(float(_frontier(evaluation.curves[name])[0, 1]) for name in (OURS, BEST_SINGLE)) * 100
         panel.set_ylim(max(lowest - 8, 0), min(float(evaluation.curves[ORACLE][:, 1].max()) * 100 + 3, 101))
     panels[0].set_ylabel("mean score, %")
@@ -66,7 +65,7 @@ def plot_quality_cost(reports: Sequence[PoolReport], path: Path, title: str) -> 
 
 
 def _frontier(curve: Floats) -> Floats:
-    """Return the points of a curve that no other point beats at lower cost, by rising cost."""
+    """Return the points of a curve that no cheaper point beats, by rising cost."""
     order = np.lexsort((-curve[:, 1], curve[:, 0]))
     ordered = curve[order]
     best_before = np.maximum.accumulate(np.concatenate([[-np.inf], ordered[:-1, 1]]))

@@ -1,4 +1,4 @@
-"""Two small pictures, one panel a pool: stated against true quality, and what is lost by difficulty."""
+"""Two small pictures, one panel per pool: stated against true quality, and the loss by difficulty."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +21,13 @@ def plot_reliability(reports: Sequence[PoolReport], path: Path) -> None:
     """Write stated probabilities against shares of good answers as a PNG; dots grow with the number of answers."""
     figure, panels = _panels(len(reports))
     for panel, report in zip(panels, reports, strict=True):
-        found = report.reliability
+        bins = report.reliability
         panel.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1.2)
-        known = found.answers > 0
-        panel.plot(found.stated[known], found.graded[known], color=_BLUE, linewidth=1.4, zorder=2)
-        sizes = 12 + 220 * found.answers[known] / found.answers.max()
+        filled = bins.answers > 0
+        panel.plot(bins.stated[filled], bins.graded[filled], color=_BLUE, linewidth=1.4, zorder=2)
+        sizes = 12 + 220 * bins.answers[filled] / bins.answers.max()
         panel.scatter(
-            found.stated[known], found.graded[known], s=sizes, color=_BLUE, alpha=0.75, zorder=3, edgecolors="white"
+            bins.stated[filled], bins.graded[filled], s=sizes, color=_BLUE, alpha=0.75, zorder=3, edgecolors="white"
         )
         error = report.judged.measures["llmdeal"].ece
         panel.set_title(f"{report.judged.pool.source}: calibration error {error:.3f}", fontsize=11)
@@ -40,7 +40,7 @@ def plot_reliability(reports: Sequence[PoolReport], path: Path) -> None:
 
 
 def plot_regret(reports: Sequence[PoolReport], path: Path) -> None:
-    """Write what is lost against the oracle, by decile of believed difficulty, as a PNG."""
+    """Write the loss against the oracle, by decile of believed difficulty, as a PNG."""
     figure, panels = _panels(len(reports))
     for panel, report in zip(panels, reports, strict=True):
         for name, colour in _COLOURS.items():

@@ -1,4 +1,4 @@
-"""The evaluation as tables for the terminal."""
+"""Prints an evaluation as tables on the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -24,12 +24,13 @@ def print_evaluation(console: Console, evaluation: BundleEvaluation) -> None:
         console.print(_ablation_table(evaluation))
     cost = evaluation.decision
     console.print(
-        f"A decision between {cost.lanes} lanes took {cost.p50_us:.0f} µs (p50) and {cost.p99_us:.0f} µs (p99) on {cost.prompts:,} prompts."
+        f"A decision between {cost.lanes} lanes took {cost.p50_us:.0f} µs (p50) and {cost.p99_us:.0f} µs (p99) "
+        f"on {cost.prompts:,} prompts."
     )
 
 
 def measure_cells(row: RoutingMeasures) -> list[str]:
-    """Return the cells under the headings after the router's name."""
+    """Return the cells of a row after the router's name."""
     saved = [f"{share:.0%}" if share != -1 else "never" for share in (row.save_95, row.save_98, row.save_100)]
     scored = [f"{value:.3f}" if value == value else "–" for value in (row.auc, row.brier, row.ece)]
     bias = f"{row.cost_bias:+.1%}" if row.cost_bias == row.cost_bias else "–"
