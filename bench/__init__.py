@@ -1,1 +1,4 @@
-"""The benchmark: the gateway under load beside a plain proxy and LiteLLM, on one machine and in one run. `python -m bench.run`."""
+"""The benchmark: the gateway under load, compared with a plain proxy and LiteLLM in one run on one machine.
+
+Run `python -m bench.run`.
+"""

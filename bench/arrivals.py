@@ -1,7 +1,8 @@
-"""How long answers take when callers ask at random moments: the gateway beside the plain proxy, at several rates.
+"""Measures latency when callers ask at random moments: the gateway and the plain proxy, at several rates.
 
-`python -m bench.arrivals [--rates 100 200 400] [--rounds 3] [--seconds 4] [--markdown FILE]`. The bench's own load asks as fast as answers come, which
-hides how long a request waits for those before it; here it counts. Exits 1 when an answer is wrong.
+Run `python -m bench.arrivals [--rates 100 200 400] [--rounds 3] [--seconds 4] [--markdown FILE]`. The load of
+`bench.run` asks as fast as answers come, which hides the time that a request waits for earlier ones. Here it counts.
+The exit status is 1 if an answer is wrong.
 """
 
 import argparse
@@ -25,23 +26,23 @@ from bench.subjects import llmdeal_subject, mock_subject, plain_subject
 
 _SHARES = (0.5, 0.9, 0.99)
 
-Found = dict[tuple[str, int, str], list[LoadResult]]
+Results = dict[tuple[str, int, str], list[LoadResult]]
 
 
-def measure(rates: Sequence[int], rounds: int, seconds: float) -> Found:
-    """Return the results of every round: (kind of answer, requests a second, subject) -> results. Subjects take turns.
+def measure(rates: Sequence[int], rounds: int, seconds: float) -> Results:
+    """Return (kind of answer, requests per second, subject) -> results of every round; the subjects take turns.
 
     Args:
-        rates: Requests a second.
-        rounds: How often each is measured.
-        seconds: Of each measurement.
+        rates: Requests per second.
+        rounds: Number of rounds.
+        seconds: Length of each measurement.
 
     Raises:
-        BenchError: A server does not run.
+        BenchError: A server did not start.
     """
     cores = Cores.of_this_machine()
     os.sched_setaffinity(0, {cores.load})
-    found: Found = {}
+    results: Results = {}
     with ExitStack() as servers:
         folder = Path(servers.enter_context(tempfile.TemporaryDirectory()))
         mock = mock_subject()
@@ -58,14 +59,14 @@ def measure(rates: Sequence[int], rounds: int, seconds: float) -> Found:
         for number, is_streaming, rate, subject in product(range(rounds), (False, True), rates, subjects):
             target = subject.streamed if is_streaming else subject.whole
             key = ("stream" if is_streaming else "whole", rate, subject.name)
-            found.setdefault(key, []).append(apply_arrivals(target, rate, seconds, seed=number))
-    return found
+            results.setdefault(key, []).append(apply_arrivals(target, rate, seconds, seed=number))
+    return results
 
 
-def latency_rows(found: Found) -> Rows:
-    """Return the latencies as a table, medians of the rounds; its head comes first."""
-    rows = [["", "a second", *(f"p{share * 100:.0f} ms" for share in _SHARES)]]
-    for (kind, rate, name), results in found.items():
+def latency_rows(results_by_case: Results) -> Rows:
+    """Return the latencies as a table of medians over the rounds, heading first."""
+    rows = [["", "per second", *(f"p{share * 100:.0f} ms" for share in _SHARES)]]
+    for (kind, rate, name), results in results_by_case.items():
         medians = (statistics.median(result.percentile_ms(share) for result in results) for share in _SHARES)
         rows.append([f"{kind}, {name}", f"{rate:,}", *(f"{median:,.1f}" for median in medians)])
     return rows
@@ -75,12 +76,12 @@ def main() -> int:
     """Run the benchmark from the command line."""
     options = _read_options()
     console = Console() if sys.stdout.isatty() else Console(width=160)
-    found = measure(options.rates, options.rounds, options.seconds)
-    rows = latency_rows(found)
+    results_by_case = measure(options.rates, options.rounds, options.seconds)
+    rows = latency_rows(results_by_case)
     print_table(console, "At random moments", rows)
     if options.markdown:
         options.markdown.write_text(to_markdown(rows))
-    errors = sum((result.errors for results in found.values() for result in results), start=Counter[str]())
+    errors = sum((result.errors for results in results_by_case.values() for result in results), start=Counter[str]())
     if errors:
         console.print(f"[bold red]{errors.total()} WRONG ANSWERS: {dict(errors)}")
     return int(errors.total() > 0)
@@ -88,14 +89,16 @@ def main() -> int:
 
 def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench.arrivals", description="Latency at random moments, beside a plain proxy."
+        prog="bench.arrivals", description="Latency at random moments, compared with a plain proxy."
     )
     parser.add_argument(
-        "--rates", type=_positive, nargs="+", default=[100, 200, 400], help="requests a second (default: 100 200 400)"
+        "--rates", type=_positive, nargs="+", default=[100, 200, 400], help="requests per second (default: 100 200 400)"
     )
-    parser.add_argument("--rounds", type=_positive, default=3, help="the median of so many is reported (default: 3)")
-    parser.add_argument("--seconds", type=_positive, default=4, help="of each measurement (default: 4)")
-    parser.add_argument("--markdown", metavar="FILE", type=Path, help="also write the table there")
+    parser.add_argument(
+        "--rounds", type=_positive, default=3, help="number of rounds; the median is reported (default: 3)"
+    )
+    parser.add_argument("--seconds", type=_positive, default=4, help="length of each measurement (default: 4)")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="file to write the table to as well")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,6 @@
-"""The least that Python can do: plain ASGI, no framework, a fast client. It neither checks, routes, counts nor logs anything.
+"""The smallest proxy in Python: plain ASGI, no framework, a fast client.
+
+It does not check, route, count or log anything.
 
 Run as `python -m bench.bare_proxy --client aiohttp --upstream http://127.0.0.1:N/v1 --port N`.
 """
@@ -19,20 +21,20 @@ _WANTS_STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 
 class Client(Protocol):
-    """What a proxy asks of its client."""
+    """Interface of the proxy's HTTP client."""
 
     async def whole(self, body: bytes) -> tuple[int, bytes]:
         """Return status and body of the provider's answer."""
         ...
 
     def stream(self, body: bytes) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
-        """Return the status and the pieces of the provider's answer as they come."""
+        """Return the status and the pieces of the provider's answer as they arrive."""
         ...
 
 
 @asynccontextmanager
 async def aiohttp_client(url: str) -> AsyncIterator[Client]:
-    """Return a client on aiohttp."""
+    """Return a client that uses aiohttp."""
     import aiohttp
 
     headers = {"content-type": "application/json"}
@@ -53,7 +55,7 @@ async def aiohttp_client(url: str) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def pyreqwest_client(url: str) -> AsyncIterator[Client]:
-    """Return a client on pyreqwest, reqwest of Rust."""
+    """Return a client that uses pyreqwest, a binding of Rust's reqwest."""
     from pyreqwest.client import ClientBuilder
 
     class PyreqwestClient:

@@ -1,6 +1,7 @@
-"""Providers that keep their own bill: one local server that plays several, answers, refuses, breaks off, and knows what each answer cost.
+"""Providers that keep their own bills: one local server that simulates several providers.
 
-Every answer has a serial number, told as its prompt tokens, so that an entry of a ledger names the answer that it is for.
+They answer, refuse or break off, and record the cost of each answer. Every answer reports its serial number as its
+prompt tokens, so that a ledger entry names its answer.
 """
 
 import asyncio
@@ -17,44 +18,44 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 TOKEN_NUSD: Final = 100_000
-"""A token of an answer: 100 USD a million. One of a prompt costs a nano-dollar, 0.001 USD a million."""
+"""Price of a token of an answer: 100 USD per million. A token of a prompt costs a nano-dollar."""
 
 MOST_TOKENS: Final = 4
-"""What callers ask for at most; answers have one token less, so that a serial number always fits into what was held."""
+"""Callers' limit on answers; answers have one token less, so that a serial number always fits into the held amount."""
 
 MOST_NUSD: Final = (MOST_TOKENS + 1) * TOKEN_NUSD
-"""More than is ever held for one attempt."""
+"""More than the gateway ever holds for one attempt."""
 
 GOOD: Final = ("alpha", "beta", "gamma")
 BAD: Final = ("limited", "failing", "breaking")
-"""What the others do: 429, 500, and an answer that is cut off before it says what it cost."""
+"""Failing providers: status 429, status 500, and an answer that breaks off before its usage."""
 
 _START_WITHIN_S: Final = 10.0
 
 
 @dataclass(slots=True)
 class Bill:
-    """What the provider asks for one answer.
+    """The provider's bill for one answer.
 
     Args:
-        serial: Of the answer, 1 to 99,999.
-        provider: Which.
-        amount_nusd: For it.
-        is_told: The answer went out to its end, with its usage.
+        serial: Serial number of the answer, 1 to 99,999.
+        provider: Name of the provider.
+        amount_nusd: Price of the answer.
+        is_complete: Whether the answer was sent to its end, with its usage.
     """
 
     serial: int
     provider: str
     amount_nusd: int
-    is_told: bool = False
+    is_complete: bool = False
 
 
 class BillingUpstream:
-    """Runs in a thread of its own while the block runs.
+    """Runs in its own thread while the `with` block runs.
 
     Args:
-        seed: Of lengths and delays.
-        longest_s: Answers take up to so long to begin.
+        seed: Seed of lengths and delays.
+        longest_s: Longest time until an answer begins.
     """
 
     def __init__(self, seed: int, longest_s: float = 0.05) -> None:
@@ -69,7 +70,7 @@ class BillingUpstream:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def base_url(self, provider: str) -> str:
-        """Return where a provider is."""
+        """Return the address of a provider."""
         return f"http://127.0.0.1:{self.port}/{provider}/v1"
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
@@ -82,7 +83,7 @@ class BillingUpstream:
             return self._refuse(provider, 500, {})
         bill = self._new_bill(provider)
         response = web.StreamResponse()
-        with contextlib.suppress(ConnectionResetError):  # whoever asked has gone, or was killed
+        with contextlib.suppress(ConnectionResetError):  # the caller has left, or the worker was killed
             response = await (self._stream(request, bill) if body.get("stream") else self._whole(request, bill))
         return response
 
@@ -108,7 +109,7 @@ class BillingUpstream:
         if bill.provider == "breaking":
             return await _cut(request, response, raw[: len(raw) // 2])
         await response.write(raw)
-        bill.is_told = True
+        bill.is_complete = True
         return response
 
     async def _stream(self, request: web.Request, bill: Bill) -> web.StreamResponse:
@@ -121,7 +122,7 @@ class BillingUpstream:
                 return await _cut(request, response, b"")
         await response.write(_event([{"index": 0, "delta": {}, "finish_reason": "stop"}]))
         await response.write(_event([], usage=_usage(bill)) + b"data: [DONE]\n\n")
-        bill.is_told = True
+        bill.is_complete = True
         return response
 
     async def _start(self) -> None:

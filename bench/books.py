@@ -1,4 +1,4 @@
-"""Reads a gateway's books and holds them against the providers' own bills. What does not add up is said in words."""
+"""Reads a gateway's ledger and budgets, and compares them with the providers' own bills."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from serve.storage.money_tables import BUDGET_RULE_TABLE, BUDGET_TABLE, LEASE_TA
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one payer paid for one attempt."""
+    """A ledger entry: what one payer paid for one attempt."""
 
     charge_id: str
     scope: str
@@ -24,19 +24,19 @@ class Entry:
 
     @property
     def provider(self) -> str:
-        """The first part of the lane's id."""
+        """Provider of the lane: the first part of its id."""
         return self.lane_id.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What a database says at one moment.
+    """Ledger, budgets and leases in a database at one moment.
 
     Args:
-        entries: The ledger.
-        spent, leased: Scope -> nano-dollars, as its budget says.
-        caps: Scope -> nano-dollars, of those that have one.
-        n_leases: Rows of leases.
+        entries: Entries of the ledger.
+        spent, leased: Scope -> nano-dollars, from its budget.
+        caps: Scope -> nano-dollars, for scopes with a cap.
+        n_leases: Number of leases.
     """
 
     entries: tuple[Entry, ...]
@@ -46,7 +46,7 @@ class Books:
     n_leases: int
 
     def charges(self) -> dict[str, Entry]:
-        """Return charge id -> its entry in the scope of everything."""
+        """Return charge id -> its entry in the scope of the account."""
         return {entry.charge_id: entry for entry in self.entries if entry.scope.startswith("account:")}
 
 
@@ -75,64 +75,70 @@ def _read(engine: Engine) -> Books:
 
 
 def _snapshot(engine: Engine) -> str:
-    """Return the isolation at which all queries of a transaction see one moment."""
+    """Return the isolation level at which all queries of a transaction see the same moment."""
     return "REPEATABLE READ" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
 
 
 def overshoot(books: Books) -> dict[str, int]:
-    """Return scope -> by how much more is spent or leased than its budget, at least 0."""
+    """Return scope -> amount spent or leased beyond its budget, at least 0."""
     return {
         scope: max(books.spent.get(scope, 0) + books.leased.get(scope, 0) - cap, 0) for scope, cap in books.caps.items()
     }
 
 
 def faults_at_any_time(books: Books) -> list[str]:
-    """Return what must never be, however much is under way: more than a budget, or a budget that is not the sum of its entries."""
-    said = [f"{scope} is overspent by {over} nano-dollars" for scope, over in overshoot(books).items() if over]
+    """Return the faults that must never occur, also under load.
+
+    They are an overspent budget, and a budget that is not the sum of its entries.
+    """
+    faults = [f"{scope} is overspent by {over} nano-dollars" for scope, over in overshoot(books).items() if over]
     sums: Counter[str] = Counter()
     for entry in books.entries:
         sums[entry.scope] += entry.amount_nusd
-    return said + [
-        f"{scope}: the budget says {spent}, its entries {sums[scope]}"
+    return faults + [
+        f"{scope}: the budget has {spent}, its entries add up to {sums[scope]}"
         for scope, spent in books.spent.items()
         if spent != sums[scope]
     ]
 
 
 def faults_at_rest(books: Books, journals: Path) -> list[str]:
-    """Return what must not be once all workers have ended: leases, journals, charges that not every payer has once."""
-    said = faults_at_any_time(books)
+    """Return the faults that must not occur once all workers have ended.
+
+    They are leases or journals that are left over, and charges that some payer does not have exactly once.
+    """
+    faults = faults_at_any_time(books)
     if books.n_leases or any(books.leased.values()):
-        said.append(f"{books.n_leases} leases are left over, of {sum(books.leased.values())} nano-dollars")
+        faults.append(f"{books.n_leases} leases are left over, of {sum(books.leased.values())} nano-dollars")
     left = sorted(path.name for path in journals.glob("*")) if journals.exists() else []
     if left:
-        said.append(f"{len(left)} journals are left over")
-    return said + _unequal_payers(books.entries)
+        faults.append(f"{len(left)} journals are left over")
+    return faults + _unequal_payers(books.entries)
 
 
 def _unequal_payers(entries: Iterable[Entry]) -> list[str]:
-    """Every charge is paid once by each kind of scope, and by all the same amount."""
+    """Return the charges that some kind of scope did not pay once, or that were paid with unequal amounts."""
     paid: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         paid[entry.charge_id].append(entry)
-    said = []
+    faults = []
     for charge_id, parts in paid.items():
         kinds = sorted(part.scope.partition(":")[0] for part in parts)
         if kinds != ["account", "provider_key", "virtual_key"] or len({part.amount_nusd for part in parts}) != 1:
-            said.append(f"{charge_id} was paid by {kinds}: {[part.amount_nusd for part in parts]}")
-    return said
+            faults.append(f"{charge_id} was paid by {kinds}: {[part.amount_nusd for part in parts]}")
+    return faults
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The ledger beside the providers' bills.
+    """The ledger compared with the providers' bills.
 
     Args:
-        n_exact, exact_nusd: Charges at the provider's own usage.
-        billed_nusd: What the providers ask for the same answers.
-        n_estimated, estimated_nusd: Charges where the gateway could not learn the usage.
-        n_unknown: Answers of the providers that no exact charge is for; estimates stand for them.
-        faults: What does not add up, in words.
+        n_exact, exact_nusd: Number and sum of the charges at the provider's own usage.
+        billed_nusd: Sum of the providers' bills for the same answers.
+        n_estimated, estimated_nusd: Number and sum of the charges whose usage the gateway could not learn.
+        n_unknown: Number of answers without an exact charge; they are covered by estimates.
+        faults: Differences, in words.
     """
 
     n_exact: int
@@ -145,30 +151,30 @@ class Reconciliation:
 
 
 def reconcile(books: Books, bills: Sequence[Bill]) -> Reconciliation:
-    """Hold every charge against the answer that it names, and look for answers that nobody was charged for."""
+    """Compare every charge with the answer that it names, and look for answers without a charge."""
     charges = books.charges().values()
     exact = [entry for entry in charges if not entry.is_estimated]
     estimated = [entry for entry in charges if entry.is_estimated]
     asked = {bill.serial: bill for bill in bills}
     times = Counter(serial_of(entry.amount_nusd) for entry in exact)
-    said = [f"answer {serial} was charged {count} times" for serial, count in times.items() if count > 1]
+    faults = [f"answer {serial} was charged {count} times" for serial, count in times.items() if count > 1]
     matched = []
     for entry in exact:
         bill = asked.get(serial_of(entry.amount_nusd))
         if bill is None or (bill.amount_nusd, bill.provider) != (entry.amount_nusd, entry.provider):
-            said.append(
+            faults.append(
                 f"{entry.charge_id}: charged {entry.amount_nusd} at {entry.provider}; the provider's bill is {bill}"
             )
         else:
             matched.append(bill)
     unknown = Counter(bill.provider for bill in bills if bill.serial not in times)
     stands_for = Counter(entry.provider for entry in estimated)
-    said += [
+    faults += [
         f"{provider}: {count} answers without a charge, {stands_for[provider]} estimates for them"
         for provider, count in unknown.items()
         if count > stands_for[provider]
     ]
-    said += [
+    faults += [
         f"{entry.charge_id}: {entry.amount_nusd} is more than was held"
         for entry in estimated
         if entry.amount_nusd > MOST_NUSD
@@ -180,5 +186,5 @@ def reconcile(books: Books, bills: Sequence[Bill]) -> Reconciliation:
         n_estimated=len(estimated),
         estimated_nusd=sum(entry.amount_nusd for entry in estimated),
         n_unknown=unknown.total(),
-        faults=tuple(said),
+        faults=tuple(faults),
     )

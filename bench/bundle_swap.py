@@ -1,7 +1,8 @@
-"""What bundles that come and go cost the requests: none on trial, a canary, a shadow, and a swap every other second. A real gateway, its sandbox, one worker.
+"""Measures what changes of bundles cost the requests: no trial, a canary, a shadow, and a swap every other second.
 
-Run as `python -m bench.bundle_swap [--seconds 10] [--connections 8]`. The load comes from a process of its own; with two cores or more
-each has one. Cases are measured in turn, several rounds, as neighbours on the machine come and go.
+Run `python -m bench.bundle_swap [--seconds 10] [--connections 8]`. It uses a real gateway with its sandbox and one
+worker. The load runs in its own process; with two cores or more, each has its own core. The cases take turns over
+several rounds, because other work on the machine changes over time.
 """
 
 import argparse
@@ -35,21 +36,21 @@ _OTHER = "other"
 _ACTOR = "bench"
 _N_PROMPTS = 64
 _PROMPT_WORDS = 60
-_SETTLE_S = 2.5  # workers follow within a second, and load for a fraction of one
+_SETTLE_S = 2.5  # workers notice a change within a second, and load the bundle in a fraction of one
 _SWAP_EVERY_S = 2.0
 Case = tuple[str, Callable[[BundleKeeper], object], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One case, over its rounds.
+    """The figures of one case, over its rounds.
 
     Args:
-        name: What was going on.
-        per_second: Right answers a second, of each round.
-        p50_ms, p99_ms, slowest_ms: Of a request, of each round.
-        n_errors: Wrong or missing answers, all rounds together.
-        n_swaps: How often the champion changed.
+        name: Name of the case.
+        per_second: Right answers per second in each round.
+        p50_ms, p99_ms, slowest_ms: Latency of the requests of each round.
+        n_errors: Number of wrong or missing answers, over all rounds.
+        n_swaps: Number of changes of the champion.
     """
 
     name: str
@@ -155,15 +156,16 @@ _CASES: tuple[Case, ...] = (
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of load for each case and round")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the load for each case and round")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    print("medians of the rounds; slowest: of all   req/s   p50 ms   p99 ms   slowest ms   errors   swaps")
+    print("medians of the rounds; slowest of all    req/s   p50 ms   p99 ms   slowest ms   errors   swaps")
     for case in measure(given.seconds, given.connections, given.rounds):
         medians = [float(np.median(values)) for values in (case.per_second, case.p50_ms, case.p99_ms)]
         print(
-            f"{case.name:38} {medians[0]:7.0f} {medians[1]:8.2f} {medians[2]:8.2f} {max(case.slowest_ms):12.1f} {case.n_errors:8d} {case.n_swaps:7d}"
+            f"{case.name:38} {medians[0]:7.0f} {medians[1]:8.2f} {medians[2]:8.2f} "
+            f"{max(case.slowest_ms):12.1f} {case.n_errors:8d} {case.n_swaps:7d}"
         )
 
 

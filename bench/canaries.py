@@ -1,4 +1,7 @@
-"""Canary keys: keys that exist nowhere else go through every error path, and then everything that the gateway wrote or said is searched."""
+"""Canary keys: unique secrets go through every error path of a gateway.
+
+Then everything that the gateway wrote or answered is searched for them.
+"""
 
 import json
 import os
@@ -27,14 +30,14 @@ _COMMAND: Final = (sys.executable, "-c", "from serve.cli.main import run; run()"
 
 @dataclass(frozen=True, slots=True)
 class CanaryReport:
-    """What became of the canaries.
+    """The result of the search for canaries.
 
     Args:
-        n_keys: How many.
-        n_requests, n_commands: Requests, and commands of the command line, that they went through.
-        n_sent: Provider keys among them that reached a provider, as they must.
-        places: What was searched.
-        leaks: Where a canary was found; empty: nowhere.
+        n_keys: Number of canaries.
+        n_requests, n_commands: Number of requests, and of commands, that carried them.
+        n_sent: Number of provider keys that reached a provider, as they must.
+        places: Kinds of places that were searched.
+        leaks: Places that contained a canary; empty: no leak.
     """
 
     n_keys: int
@@ -47,18 +50,18 @@ class CanaryReport:
 
 @dataclass(slots=True)
 class _Walk:
-    """What was said on the way: (where, text)."""
+    """The texts that the gateway answered or printed: (place, text)."""
 
     canaries: dict[str, str]
     client: httpx.Client
-    said: list[tuple[str, str]] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
     n_requests: int = 0
     n_commands: int = 0
 
     def request(self, method: str, url: str, shown: str, **others: Any) -> httpx.Response:
         answer = self.client.request(method, url, **others)
         self.n_requests += 1
-        self.said.append((f"answer to {shown}", f"{answer.reason_phrase}\n{answer.headers}\n{answer.text}"))
+        self.texts.append((f"answer to {shown}", f"{answer.reason_phrase}\n{answer.headers}\n{answer.text}"))
         return answer
 
     def command(self, arguments: Sequence[str], environment: dict[str, str], given: str | None = None) -> None:
@@ -72,20 +75,20 @@ class _Walk:
             check=False,
         )
         self.n_commands += 1
-        self.said.append((f"output of llmdeal {' '.join(arguments[:2])}", done.stdout + done.stderr))
+        self.texts.append((f"output of llmdeal {' '.join(arguments[:2])}", done.stdout + done.stderr))
 
 
 def walk_canaries(folder: Path) -> CanaryReport:
-    """Send canaries everywhere, then look for them in everything that was written or said.
+    """Send canaries everywhere, then search everything that the gateway wrote or answered.
 
     Args:
-        folder: Empty; the gateway works in it.
+        folder: Empty folder; the gateway works in it.
     """
     canaries = _new_canaries()
     walk = _Walk(canaries, httpx.Client(timeout=30))
     home, inputs = folder / "home", folder / "inputs"
-    for made in (home, inputs):
-        made.mkdir(parents=True)
+    for directory in (home, inputs):
+        directory.mkdir(parents=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
         "XDG_DATA_HOME": str(home / "data"),
@@ -102,13 +105,13 @@ def walk_canaries(folder: Path) -> CanaryReport:
         gateway = GatewayProcess(settings, 2, home / "gateway.log", environment, ("--log-level", "debug"))
         with gateway:
             _ask_everything(walk, gateway.url)
-            _say_the_wrong_thing(walk, gateway.url)
+            _send_misplaced_keys(walk, gateway.url)
             _look_around(walk, gateway.url)
             for pid in (gateway.pid, *gateway.worker_pids()):
-                walk.said.append(("command line of a process", Path(f"/proc/{pid}/cmdline").read_text()))
+                walk.texts.append(("command line of a process", Path(f"/proc/{pid}/cmdline").read_text()))
         sent = set(upstream.keys)
     _misconfigure(walk, inputs, settings, environment, home)
-    written = [*walk.said, *_files(home), *_rows(home / "llmdeal.db"), *_exported(home / "export")]
+    written = [*walk.texts, *_files(home), *_rows(home / "llmdeal.db"), *_exported(home / "export")]
     leaks = [f"{name}: {where}" for where, text in written for name, canary in canaries.items() if canary in text]
     places = sorted({where.partition(" ")[0] if where.startswith("answer") else where for where, _ in written})
     return CanaryReport(
@@ -117,7 +120,10 @@ def walk_canaries(folder: Path) -> CanaryReport:
 
 
 def _new_canaries() -> dict[str, str]:
-    """Return what it is -> a fresh secret; some look like a provider's keys, others like nothing that could be recognised."""
+    """Return name -> new secret.
+
+    Some look like a provider's keys; others have no form that could be recognised.
+    """
     return {
         "provider key of the settings": f"canary{secrets.token_hex(16)}",
         "provider key of the environment": f"sk-canary{secrets.token_hex(16)}",
@@ -132,7 +138,7 @@ def _new_canaries() -> dict[str, str]:
 
 
 def _ask_everything(walk: _Walk, url: str) -> None:
-    """Ask every provider that gives its key away, at every door, whole and streamed."""
+    """Ask every provider that repeats its key, at every door, with and without streaming."""
     headers = {"authorization": f"Bearer {walk.canaries['virtual key of the settings']}", "x-llmdeal-explain": "1"}
     models = [f"{name}/llama" for name in (*ANSWERS, "away")] + [
         "openai/gpt-5-mini",
@@ -140,17 +146,18 @@ def _ask_everything(walk: _Walk, url: str) -> None:
         "smart-route",
     ]
     for model in models:
-        for path, said_in in _DOORS.items():
+        for path, field_name in _DOORS.items():
             for is_streaming in (False, True):
                 asked = [{"role": "user", "content": "What is 17 * 23?"}]
-                body = {"model": model, said_in: asked, "max_tokens": 20, "stream": is_streaming}
+                body = {"model": model, field_name: asked, "max_tokens": 20, "stream": is_streaming}
                 answer = walk.request("POST", f"{url}{path}", f"{path} {model}", json=body, headers=headers)
                 if model.startswith("odd-answer") and answer.status_code == 200:
-                    walk.said.pop()  # what a provider says in an answer is the caller's, untouched; what is stored of it is searched
+                    # The gateway passes on an answer unchanged, so it may hold the key. Stored parts are searched.
+                    walk.texts.pop()
 
 
-def _say_the_wrong_thing(walk: _Walk, url: str) -> None:
-    """Callers send keys where none belong."""
+def _send_misplaced_keys(walk: _Walk, url: str) -> None:
+    """Send keys in places where no key belongs."""
     good = {"authorization": f"Bearer {walk.canaries['virtual key of the environment']}"}
     for name in ("virtual key that is not ours", "provider key that a caller sent"):
         key = walk.canaries[name]
@@ -174,7 +181,7 @@ def _say_the_wrong_thing(walk: _Walk, url: str) -> None:
 
 
 def _look_around(walk: _Walk, url: str) -> None:
-    """Ask for what the gateway tells of itself."""
+    """Ask for everything that the gateway reports about itself."""
     headers = {"authorization": f"Bearer {walk.canaries['virtual key of the settings']}"}
     paths = ("/metrics", "/openapi.json", "/v1/models", "/readyz", "/healthz", "/admin/v1/accounts")
     for path in (*paths, "/admin/v1/accounts/default/provider-keys", "/admin/v1/accounts/default/virtual-keys"):
@@ -184,7 +191,7 @@ def _look_around(walk: _Walk, url: str) -> None:
 
 
 def _misconfigure(walk: _Walk, inputs: Path, settings: Path, environment: dict[str, str], home: Path) -> None:
-    """Run commands that fail over a secret, and those that show what is stored."""
+    """Run commands that fail because of a secret, and commands that show what is stored."""
     canaries = walk.canaries
     key = canaries["provider key of the settings"]
     for number, text in enumerate(
@@ -210,15 +217,19 @@ def _misconfigure(walk: _Walk, inputs: Path, settings: Path, environment: dict[s
                 ["serve", "--config", str(settings), "--port", "0", "--workers", workers], {**environment, name: value}
             )
     for arguments in (
-        ["provider-keys"], ["provider-keys", "test", "openai", "--name", "stored"], ["keys"], ["budgets"], ["route", "Why?"],
+        ["provider-keys"],
+        ["provider-keys", "test", "openai", "--name", "stored"],
+        ["keys"],
+        ["budgets"],
+        ["route", "Why?"],
         ["export", "--since", "1d", "--out", str(home / "export")],
-    ):  # fmt: skip
+    ):
         walk.command([*arguments, "--config", str(settings)], environment)
     walk.command(["provider-keys", "add", "--config", str(settings)], environment, key + "\n")
 
 
 def _files(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield the bytes of every file that the gateway wrote."""
+    """Yield the content of every file that the gateway wrote."""
     for path in sorted(home.rglob("*")):
         if path.is_file():
             yield (
@@ -228,7 +239,7 @@ def _files(home: Path) -> Iterator[tuple[str, str]]:
 
 
 def _rows(database: Path) -> Iterator[tuple[str, str]]:
-    """Yield every table, its values written out."""
+    """Yield every table with all its values as text."""
     engine = open_database(str(database), must_exist=True)
     try:
         with engine.connect() as connection:

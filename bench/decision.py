@@ -1,6 +1,7 @@
-"""The decision by itself: the quality model over a prompt, then filter, rank and draw over 20 lanes. No server, one thread.
+"""Times the decision alone: the quality model reads a prompt, then 20 lanes are filtered, ranked and drawn.
 
-Run as `python -m bench.decision [--json]`, pinned to a core with taskset where others share the machine.
+There is no server, and one thread. Run `python -m bench.decision [--json]`; on a shared machine pin it to a core with
+taskset.
 """
 
 import argparse
@@ -38,12 +39,12 @@ _PRICED_ON = date(2026, 11, 1)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long one step takes.
+    """The time of one step.
 
     Args:
-        step: What was timed.
-        words: Of the prompts.
-        p50_us, p99_us: Microseconds.
+        step: Name of the step.
+        words: Length of the prompts, in words.
+        p50_us, p99_us: Percentiles of the time, microseconds.
     """
 
     step: str
@@ -53,7 +54,7 @@ class Timing:
 
 
 def time_decision(calls: int = 4_000) -> list[Timing]:
-    """Time the decision and its parts, for each length of prompt, over `_N_PROMPTS` different prompts in turn."""
+    """Time the decision and its parts for each length of prompt, on `_N_PROMPTS` different prompts in turn."""
     bundle = load_bundle(bundle_folder(""))
     quality_model = OnnxQualityModel(bundle)
     tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
@@ -98,7 +99,7 @@ def _decision(quality_model: QualityModel, *, is_shifted: bool = False) -> Calla
 
 
 def _lanes(trained_names: Sequence[str]) -> list[Lane]:
-    """Return lanes at different prices, the last few of models that the bundle does not know."""
+    """Return lanes at different prices; the last few are models that the bundle does not know."""
     lanes = []
     for number in range(N_LANES):
         is_known = number < N_LANES - N_PRIOR_LANES
@@ -136,7 +137,7 @@ def _time(
 def main() -> None:
     """Print the timings."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     timings = time_decision()
     if parser.parse_args().json:
         print(json.dumps([asdict(timing) for timing in timings]))

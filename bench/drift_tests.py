@@ -1,6 +1,6 @@
-"""How soon tests for drift find it, and how often they ring for nothing. Simulated, one thread.
+"""Measures how soon the drift tests find drift, and how often they raise a false alarm, by simulation in one thread.
 
-Run as `python -m bench.drift_tests`.
+Run `python -m bench.drift_tests`.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,10 @@ _SAMPLES: dict[str, Callable[[np.random.Generator, int], Floats]] = {
 
 
 def answers_until_alarm(drop: float, seed: int, limit: int) -> float:
-    """Return how many judged answers pass until the alarm rings, when all are worse by `drop` than predicted; infinite: it does not."""
+    """Return the number of judged answers until the alarm, if all are worse by `drop` than predicted.
+
+    Infinite: there is no alarm within `limit` answers.
+    """
     rng = np.random.default_rng(seed)
     test = CalibrationTest(_TOLERANCE, _BETWEEN)
     for count in range(1, limit + 1):
@@ -33,12 +36,12 @@ def answers_until_alarm(drop: float, seed: int, limit: int) -> float:
 
 
 def exceeded_share(sample: Callable[[np.random.Generator, int], Floats]) -> float:
-    """Return how often two samples of one distribution exceed what they are said to by chance in one of a hundred cases."""
+    """Return the share of pairs of samples of one distribution that exceed the 1% threshold."""
     rng = np.random.default_rng(0)
     exceeded = 0
     for _ in range(_PAIRS):
-        found = population_stability(sample(rng, 400), sample(rng, 200), _RATE)
-        exceeded += found is not None and found.index > found.by_chance
+        stability = population_stability(sample(rng, 400), sample(rng, 200), _RATE)
+        exceeded += stability is not None and stability.index > stability.by_chance
     return exceeded / _PAIRS
 
 
@@ -47,9 +50,9 @@ def main() -> None:
     for drop in _DROPS:
         counts = [answers_until_alarm(drop, seed, _LONGEST) for seed in range(_RUNS)]
         median, late = np.percentile(counts, (50, 90))
-        print(f"worse by {drop:.2f}: rings after {median:,.0f} judged answers, 90% of runs by {late:,.0f}")
+        print(f"worse by {drop:.2f}: alarm after {median:,.0f} judged answers, 90% of runs by {late:,.0f}")
     false = sum(answers_until_alarm(0.0, seed, _QUIET_ANSWERS) < np.inf for seed in range(_QUIET_RUNS))
-    print(f"as predicted: {false} of {_QUIET_RUNS} runs of {_QUIET_ANSWERS:,} judged answers rang")
+    print(f"as predicted: {false} of {_QUIET_RUNS} runs of {_QUIET_ANSWERS:,} judged answers had an alarm")
     for name, sample in _SAMPLES.items():
         print(f"two samples of one distribution, {name}: {exceeded_share(sample):.2%} exceed the {_RATE:.0%} threshold")
 

@@ -1,4 +1,4 @@
-"""Providers that give away the key they were sent: in error bodies, headers, events of a stream and where a redirect leads."""
+"""Providers that repeat the key they received: in error bodies, headers, stream events and redirects."""
 
 import json
 import threading
@@ -12,8 +12,9 @@ Answer = Callable[[BaseHTTPRequestHandler, str], None]
 
 def _error(status: int, text: str = "you sent {key}") -> Answer:
     def answer(handler: BaseHTTPRequestHandler, key: str) -> None:
-        told = text.format(key=key)
-        _send(handler, status, json.dumps({"error": {"message": told, "type": told, "code": told, "param": told}}))
+        message = text.format(key=key)
+        error = {"message": message, "type": message, "code": message, "param": message}
+        _send(handler, status, json.dumps({"error": error}))
 
     return answer
 
@@ -77,11 +78,11 @@ ANSWERS: Final[dict[str, Answer]] = {
     "breaks-with-error": _stream(_WORD, _EVENT),
     "breaks-off": _stream(_WORD, '{"KEY'),
 }
-"""Name -> what the provider of that name does."""
+"""Name of a provider -> its answer."""
 
 
 class EchoingUpstream:
-    """Runs in threads of its own while the block runs; each provider is at `/<name>/v1`."""
+    """Runs in its own threads while the `with` block runs; each provider is at `/<name>/v1`."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -90,7 +91,7 @@ class EchoingUpstream:
         _Handler.keys = self.keys
 
     def base_url(self, name: str) -> str:
-        """Return where a provider is."""
+        """Return the address of a provider."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/{name}/v1"
 
     def __enter__(self) -> Self:
@@ -122,20 +123,20 @@ class _Handler(BaseHTTPRequestHandler):
         ANSWERS[self.path.split("/")[1]](self, key)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _send(handler: BaseHTTPRequestHandler, status: int, text: str, headers: dict[str, str] | None = None) -> None:
     raw = text.encode()
     key = handler.headers.get("authorization", "").removeprefix("Bearer ")
     handler.send_response(status, f"because of {key}")
-    told = {
+    all_headers = {
         "content-type": "application/json",
         "x-request-id": key,
         "x-ratelimit-limit-requests": key,
         **(headers or {}),
     }
-    for name, value in {**told, "content-length": str(len(raw)), "connection": "close"}.items():
+    for name, value in {**all_headers, "content-length": str(len(raw)), "connection": "close"}.items():
         handler.send_header(name, value)
     handler.end_headers()
     handler.wfile.write(raw)

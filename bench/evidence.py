@@ -1,4 +1,4 @@
-"""Evidence, from the gateway's own log, that it did all its work while it was measured: it routed, and it wrote every row."""
+"""Evidence from the gateway's telemetry that it did all its work while it was measured: it routed and logged."""
 
 import sqlite3
 from collections import Counter
@@ -9,21 +9,21 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the telemetry database holds.
+    """Counts from the telemetry database.
 
     Args:
-        lanes: Lane id -> rows of attempts that it answered.
+        lanes: Lane id -> number of attempts that it answered.
     """
 
     lanes: Counter[str]
 
     @property
     def stored_rows(self) -> int:
-        """All rows."""
+        """Number of all rows."""
         return self.lanes.total()
 
     def __add__(self, other: "Evidence") -> "Evidence":
-        """Return the evidence of both."""
+        """Return the joint evidence."""
         return Evidence(self.lanes + other.lanes)
 
 

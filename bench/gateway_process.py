@@ -1,4 +1,4 @@
-"""The real `llmdeal serve`, started as people start it, with what is needed to watch its workers and to kill them. Linux only."""
+"""Starts the real `llmdeal serve`, and can watch and kill its workers; Linux only."""
 
 import os
 import re
@@ -19,18 +19,18 @@ _POLL_S = 0.02
 
 
 class GatewayProcessError(Exception):
-    """The gateway did not start, or did not end; quotes the end of its log."""
+    """The gateway did not start, or did not end; the message quotes the end of its log."""
 
 
 class GatewayProcess:
-    """A gateway that serves a free port while the block runs.
+    """A gateway on a free port while the `with` block runs.
 
     Args:
-        settings: Its settings file.
-        workers: How many processes.
-        log: Where its output is appended.
-        environment: Of it; None: ours.
-        arguments: Further ones.
+        settings: Settings file of the gateway.
+        workers: Number of worker processes.
+        log: File that its output is appended to.
+        environment: Environment variables of the gateway; None: those of this process.
+        arguments: Further arguments of the command.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class GatewayProcess:
         self._log_start = 0
 
     def start(self) -> None:
-        """Start it and return once all its workers take connections.
+        """Start the gateway and return once all its workers accept connections.
 
         Raises:
-            GatewayProcessError: It ended, or was not ready in time.
+            GatewayProcessError: The gateway ended, or was not ready in time.
         """
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as output:
@@ -68,31 +68,31 @@ class GatewayProcess:
             lambda: self._find_url() or self._process is None or self._process.poll() is not None, _READY_WITHIN_S
         )
         if not self.url:
-            raise GatewayProcessError(f"the gateway does not start:\n{self.log()[-3_000:]}")
+            raise GatewayProcessError(f"the gateway did not start:\n{self.log()[-3_000:]}")
 
     @property
     def pid(self) -> int:
-        """The parent's process id."""
+        """Process id of the parent."""
         assert self._process is not None, "start() comes first"
         return self._process.pid
 
     def log(self) -> str:
-        """Return what it wrote since it was started last."""
+        """Return the log since the last start."""
         return self._log.read_bytes()[self._log_start :].decode(errors="replace")
 
     def worker_pids(self) -> list[int]:
-        """Return the process ids of its workers, without the helper that Python starts beside them."""
+        """Return the process ids of the workers, without the helper process that Python starts."""
         children = [
             int(word) for path in Path(f"/proc/{self.pid}/task").glob("*/children") for word in path.read_text().split()
         ]
         return sorted(pid for pid in children if b"spawn_main" in _command_line(pid))
 
     def kill_worker(self, pid: int) -> None:
-        """End a worker as the kernel does when memory is short."""
+        """Kill a worker, as the kernel does when it runs out of memory."""
         os.kill(pid, signal.SIGKILL)
 
     def kill_all(self) -> None:
-        """End the parent and all workers at once, without a word to any of them."""
+        """Kill the parent and all workers at once, without a warning."""
         pids = self.worker_pids()
         for pid in (self.pid, *pids):
             os.kill(pid, signal.SIGKILL)
@@ -100,10 +100,10 @@ class GatewayProcess:
         self.wait_until(lambda: not any(map(is_alive, pids)))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end and return its exit code.
+        """Ask the gateway to end, and return its exit code.
 
         Raises:
-            GatewayProcessError: It hangs.
+            GatewayProcessError: The gateway did not end in time.
         """
         assert self._process is not None, "start() comes first"
         if self._process.poll() is None:
@@ -111,28 +111,28 @@ class GatewayProcess:
         return self._wait_for_end()
 
     def wait_until(self, holds: Callable[[], object], within_s: float = 30.0) -> None:
-        """Return once something holds.
+        """Return once `holds` returns a true value.
 
         Raises:
-            GatewayProcessError: It does not, in time.
+            GatewayProcessError: It did not happen in time.
         """
         deadline_s = time.monotonic() + within_s
         while not holds():
             if time.monotonic() > deadline_s:
-                raise GatewayProcessError(f"waited {within_s:.0f} s in vain:\n{self.log()[-3_000:]}")
+                raise GatewayProcessError(f"waited {within_s:.0f} s without success:\n{self.log()[-3_000:]}")
             time.sleep(_POLL_S)
 
     def _find_url(self) -> bool:
-        found = _LISTENS.search(self.log())
-        self.url = found[1] if found else ""
-        return bool(found)
+        match = _LISTENS.search(self.log())
+        self.url = match[1] if match else ""
+        return bool(match)
 
     def _wait_for_end(self) -> int:
         assert self._process is not None
         try:
             return self._process.wait(_STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
-            raise GatewayProcessError(f"the gateway does not end:\n{self.log()[-3_000:]}") from None
+            raise GatewayProcessError(f"the gateway did not end:\n{self.log()[-3_000:]}") from None
 
     def __enter__(self) -> Self:
         self.start()
@@ -150,7 +150,7 @@ class GatewayProcess:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that has ended and was not waited for does not."""
+    """Return whether a process runs; a process that ended but was not waited for does not run."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:

@@ -1,7 +1,10 @@
-"""How soon a lane that silently became worse is noticed, and how often one is suspected that did not: simulated feedback on a gateway's lanes.
+"""Measures how soon a gateway notices a lane that silently got worse, and how often it wrongly suspects one.
 
-Run as `python -m bench.lane_shift [--runs 20]`. Requests come evenly over the day; a share of their answers is judged by thumbs, of which one
-in nine is wrong; people judge more harshly than the bundle was trained to (`_HARSHNESS`), for all lanes alike.
+Run `python -m bench.lane_shift [--runs 20]`. The feedback is simulated:
+
+- Requests come evenly over the day.
+- A share of the answers is judged by thumbs, and one thumb in nine is wrong.
+- People judge more harshly than the bundle was trained to (`_HARSHNESS`), for all lanes alike.
 """
 
 import argparse
@@ -25,19 +28,19 @@ _THUMB_STD = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one way of degrading led to, over all runs.
+    """The results of one kind of degradation, over all runs.
 
     Args:
-        drop: By how much the first lane's P(good) fell; 0: it did not.
-        share: Of requests that the first lane answers.
-        true_shift: What the drop is in log odds of a thumb up.
-        hours: From the drop until the shift had half that size, of each run; NaN: it never had.
+        drop: Fall of the first lane's P(good); 0: no fall.
+        share: Share of the requests that the first lane answers.
+        true_shift: Size of the drop in log odds of a thumb up.
+        hours: Hours of each run from the drop until the shift reached half of `true_shift`; NaN: never.
         settled: Mean shift in the last two days.
-        wobble: Deviation of the shifts of all lanes in the 30 days before.
-        largest: The largest shift, either way, of any lane in these 30 days and all runs.
-        alarm_hours: From the drop until the lane's alarm rang, of each run; NaN: it never did.
-        false_alarms: How often a lane's alarm rang in the 30 days before, all runs together.
-        suspected: Share of the hours of these 30 days in which any lane was shifted by half of `true_shift` or more, downwards.
+        wobble: Standard deviation of the shifts of all lanes in the 30 days before the drop.
+        largest: Largest absolute shift of any lane in these 30 days, over all runs.
+        alarm_hours: Hours of each run from the drop until the lane's alarm; NaN: no alarm.
+        false_alarms: Number of alarms in the 30 days before the drop, over all runs.
+        suspected: Share of the hours of these 30 days in which a lane was shifted down by half of `true_shift` or more.
     """
 
     drop: float
@@ -53,10 +56,10 @@ class Outcome:
 
 
 def simulate(drop: float, share: float, runs: Sequence[int], terms: LearningTerms | None = None) -> Outcome:
-    """Return how the correction fared when the first lane's P(good) fell by `drop`, 30 days after it began to learn."""
+    """Return the results if the first lane's P(good) falls by `drop`, 30 days after the start of learning."""
     histories = [_run(drop, share, seed, terms or LearningTerms()) for seed in runs]
     shifts = np.array([history for history, _ in histories])  # (runs, hours, lanes)
-    rung = [alarms for _, alarms in histories]
+    alarms_by_run = [alarms for _, alarms in histories]
     true_shift = _true_shift(drop)
     before, after = shifts[:, _SETTLING_HOURS:HOURS_BEFORE], shifts[:, HOURS_BEFORE:, 0]
     level = before[:, -24:, 0].mean(axis=1, keepdims=True)
@@ -71,14 +74,14 @@ def simulate(drop: float, share: float, runs: Sequence[int], terms: LearningTerm
         float(after[:, -48:].mean()),
         float(before.std()),
         float(np.abs(before).max()),
-        np.array([_first_alarm(alarms) for alarms in rung]),
-        sum(hour < HOURS_BEFORE for alarms in rung for hour, _ in alarms),
+        np.array([_first_alarm(alarms) for alarms in alarms_by_run]),
+        sum(hour < HOURS_BEFORE for alarms in alarms_by_run for hour, _ in alarms),
         float(suspected),
     )
 
 
 def _run(drop: float, share: float, seed: int, terms: LearningTerms) -> tuple[Floats, list[tuple[int, str]]]:
-    """Return the shifts at the end of each hour, (hours, lanes), and the hours in which lanes' alarms rang."""
+    """Return the shifts at the end of each hour, (hours, lanes), and (hour, lane) of each alarm."""
     rng = np.random.default_rng(seed)
     shares = np.append(share, np.full(N_LANES - 1, (1 - share) / (N_LANES - 1)))
     learning, shifts = LaneLearning.begin(terms), []
@@ -90,15 +93,15 @@ def _run(drop: float, share: float, seed: int, terms: LearningTerms) -> tuple[Fl
             is_up = bool(rng.random() < chance[0])
             thumb = (Signal("thumbs", float(is_up), _THUMB_STD),)
             at_s = (hour + moment) * 3_600.0
-            rung = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, thumb))
-            alarms += [(hour, name) for name in rung if name != ALL_LANES]
+            alarmed = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, thumb))
+            alarms += [(hour, name) for name in alarmed if name != ALL_LANES]
         learning.correction.advance((hour + 1) * 3_600.0)
         shifts.append([learning.correction.shift_of(f"lane-{lane}", f"vendor/{lane}")[0] for lane in range(N_LANES)])
     return np.array(shifts), alarms
 
 
 def _first_alarm(alarms: Sequence[tuple[int, str]]) -> float:
-    """Return the hours from the drop until the alarm of the first lane rang; NaN: it never did."""
+    """Return the hours from the drop until the first lane's alarm; NaN: no alarm."""
     hours = [hour - HOURS_BEFORE + 1.0 for hour, name in alarms if name == "lane-0" and hour >= HOURS_BEFORE]
     return min(hours, default=np.nan)
 
@@ -114,7 +117,7 @@ def _thumb_chance(predicted: Floats, drop: float) -> Floats:
 
 
 def _true_shift(drop: float) -> float:
-    """Return the shift of log odds, against the predictions, that a drop makes in the chance of a thumb up."""
+    """Return the shift that a drop makes in the log odds of a thumb up, compared with the predictions."""
     predicted = _predictions(np.random.default_rng(0), 20_000)
     odds = np.log(predicted / (1 - predicted))
 
@@ -129,20 +132,22 @@ def _true_shift(drop: float) -> float:
 
 
 def main() -> None:
-    """Print a line for each way of degrading."""
+    """Print a line for each kind of degradation."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=20, help="seeds")
+    parser.add_argument("--runs", type=int, default=20, help="number of seeds")
     runs = range(parser.parse_args().runs)
     print(
-        "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  settled at  wobble  largest  suspected"
+        "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  settled at  wobble  "
+        "largest  suspected"
     )
     for drop, share in ((0.3, 0.97), (0.3, 0.4), (0.3, 0.1), (0.15, 0.4)):
         out = simulate(drop, share, runs)
-        found = out.hours[~np.isnan(out.hours)]
-        median, late = np.percentile(found, (50, 90)) if len(found) else (np.nan, np.nan)
+        reached = out.hours[~np.isnan(out.hours)]
+        median, late = np.percentile(reached, (50, 90)) if len(reached) else (np.nan, np.nan)
         judged = REQUESTS_PER_HOUR * JUDGED_SHARE * share
         print(
-            f"{drop:4.2f}  {share:17.0%}  {judged:8.1f}  {out.true_shift:10.2f}  {median:16.0f} {late:11.0f} {np.isnan(out.hours).sum():5d}"
+            f"{drop:4.2f}  {share:17.0%}  {judged:8.1f}  {out.true_shift:10.2f}  {median:16.0f} {late:11.0f} "
+            f"{np.isnan(out.hours).sum():5d}"
             f"  {out.settled:10.2f}  {out.wobble:6.2f}  {out.largest:7.2f}  {out.suspected:9.2%}"
             f"  {np.nanmedian(out.alarm_hours):16.0f} {np.isnan(out.alarm_hours).sum():5d}  {out.false_alarms:12d}"
         )

@@ -1,6 +1,7 @@
-"""The load: as fast as answers come (`apply_load`), or as often as callers would ask (`apply_arrivals`). Every answer is checked.
+"""The load: as fast as answers come (`apply_load`), or at random moments (`apply_arrivals`).
 
-Raw sockets; one core sends well over 20,000 requests a second, several times what any gateway here answers.
+Every answer is checked. It uses raw sockets: one core sends well over 20,000 requests per second, several times more
+than any gateway here can answer.
 """
 
 import asyncio
@@ -27,15 +28,15 @@ _CHUNK = b"data: "
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to send what.
+    """An endpoint, and the requests for it.
 
     Args:
-        url: Of the endpoint.
-        authorization: Value of that header; empty: none is sent.
-        bodies: Sent in turn.
+        url: Address of the endpoint.
+        authorization: Value of the header `authorization`; empty: the header is not sent.
+        bodies: Request bodies, sent in turn.
         is_streaming: Whether the bodies ask for streams.
-        whole_marks: What a whole answer holds.
-        end_mark: What stands at the end of a stream.
+        whole_marks: Byte strings that a whole answer must contain.
+        end_mark: Byte string at the end of a stream.
     """
 
     url: str
@@ -56,14 +57,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What came of it.
+    """The result of a load.
 
     Args:
-        seconds: From the first request to the last answer.
-        latencies_ms: From the request, or the moment when it was due, to the end of its answer, sorted; right answers only.
-        errors: What went wrong -> how often.
-        first_chunks_ms: From the request to the first chunk of its stream, sorted; right answers only.
-        n_chunks: Chunks of streams, right answers only.
+        seconds: Time from the first request to the last answer.
+        latencies_ms: Times from the request, or from the moment at which it was due, to the end of its answer; sorted,
+            right answers only.
+        errors: Kind of error -> count.
+        first_chunks_ms: Times from the request to the first chunk of its stream; sorted, right answers only.
+        n_chunks: Number of chunks of streams, right answers only.
     """
 
     seconds: float
@@ -83,11 +85,11 @@ class LoadResult:
         return self.n_chunks / self.seconds
 
     def percentile_ms(self, share: float) -> float:
-        """Return the latency that this share (0..1) of the answers did not exceed; NaN when there was no answer."""
+        """Return the latency that this share (0..1) of the answers did not exceed; NaN without an answer."""
         return _percentile(self.latencies_ms, share)
 
     def first_chunk_ms(self, share: float) -> float:
-        """Return the wait for the first chunk that this share (0..1) of the streams did not exceed; NaN when there was no stream."""
+        """Return the wait for a first chunk that this share (0..1) of the streams did not exceed; NaN: no stream."""
         return _percentile(self.first_chunks_ms, share)
 
 
@@ -96,20 +98,20 @@ def _percentile(numbers: Sequence[float], share: float) -> float:
 
 
 def apply_load(target: Target, connections: int, seconds: float) -> LoadResult:
-    """Send as fast as answers come, on so many connections for so long, and wait for the last answers."""
+    """Send as fast as answers come, on `connections` connections for `seconds`, and wait for the last answers."""
     return uvloop.run(_apply(target, connections, seconds))
 
 
 def apply_arrivals(target: Target, per_second: float, seconds: float, seed: int = 0) -> LoadResult:
-    """Send at random moments (Poisson), whatever becomes of the answers, and wait for the last of them.
+    """Send at random moments (Poisson), even if answers are late, and wait for the last of them.
 
-    Latencies count from the moment when a request was due, so that a server that falls behind is not asked less often.
+    Latencies count from the moment at which a request was due, so that a slow server does not get fewer requests.
 
     Args:
-        target: Where to send what.
-        per_second: Requests a second, on average.
-        seconds: How long.
-        seed: Of the moments.
+        target: Endpoint and requests.
+        per_second: Mean number of requests per second.
+        seconds: Length of the load.
+        seed: Seed of the random moments.
     """
     return uvloop.run(_arrive(target, per_second, seconds, seed))
 
@@ -121,13 +123,13 @@ async def _apply(target: Target, connections: int, seconds: float) -> LoadResult
 
 
 async def _arrive(target: Target, per_second: float, seconds: float, seed: int) -> LoadResult:
-    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    rng = random.Random(seed)  # noqa: S311 - not a secret
     load = _Arrivals(target, _ARRIVING_CONNECTIONS)
     await load.connect()
     load.started = due = perf_counter()
     for _ in range(round(per_second * seconds)):
         due += rng.expovariate(per_second)
-        # The loop's timers know milliseconds only: the last ones are waited for by asking again and again.
+        # The loop's timers have a resolution of milliseconds, so the last ones are waited for by polling.
         while (ahead_s := due - perf_counter()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(ahead_s - _TIMER_S if ahead_s > _TIMER_S else 0)
         load.send_when_free(due)
@@ -136,7 +138,7 @@ async def _arrive(target: Target, per_second: float, seconds: float, seed: int) 
 
 
 class _Load(ABC):
-    """What the connections of one load share. Ends when all of them are closed."""
+    """The shared state of one load's connections; the load ends when all of them are closed."""
 
     def __init__(self, target: Target, connections: int) -> None:
         self.requests = target.requests()
@@ -170,7 +172,7 @@ class _Load(ABC):
 
     @abstractmethod
     def go_on(self, connection: "_Connection") -> None:
-        """Do with a connection what comes next: it is new, or has its answer."""
+        """Use a connection that is new, or that has received its answer."""
 
     def note_closed(self, connection: "_Connection") -> None:
         self._n_open -= 1
@@ -179,7 +181,7 @@ class _Load(ABC):
 
 
 class _ClosedLoop(_Load):
-    """Each connection sends the next request as soon as it has its answer."""
+    """A load in which each connection sends its next request as soon as it has an answer."""
 
     def __init__(self, target: Target, connections: int, ends_at: float) -> None:
         super().__init__(target, connections)
@@ -194,7 +196,7 @@ class _ClosedLoop(_Load):
 
 
 class _Arrivals(_Load):
-    """Requests are sent when they are due, or as soon after it as a connection is free."""
+    """A load whose requests are sent when they are due, or when the next connection is free."""
 
     def __init__(self, target: Target, connections: int) -> None:
         super().__init__(target, connections)
@@ -209,16 +211,16 @@ class _Arrivals(_Load):
             self._late.append(due)
 
     def note_last(self) -> None:
-        """Close each connection as soon as it has nothing more to do."""
+        """Close each connection as soon as it has no more work."""
         self._has_more = False
         for connection in self._free:
             connection.close()
 
     async def result(self, within_s: float) -> LoadResult:
-        found = await super().result(within_s)
+        result = await super().result(within_s)
         if self._late:  # no connection was left
-            found.errors["never sent"] += len(self._late)
-        return found
+            result.errors["never sent"] += len(self._late)
+        return result
 
     def go_on(self, connection: "_Connection") -> None:
         if self._late:
@@ -229,7 +231,7 @@ class _Arrivals(_Load):
             connection.close()
 
     def note_closed(self, connection: "_Connection") -> None:
-        if connection in self._free:  # the server closes those that were idle for long
+        if connection in self._free:  # the server closes connections that were idle for long
             self._free.remove(connection)
         super().note_closed(connection)
 
@@ -246,7 +248,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def send(self, due: float) -> None:
-        """Send the next request, whose latency counts from `due`."""
+        """Send the next request; its latency counts from `due`."""
         self._parts.clear()
         self._n_bytes = 0
         self._is_waiting = True
@@ -299,7 +301,10 @@ class _Connection(asyncio.Protocol):
 
 
 def _length_of(first_bytes: bytes) -> int | None:
-    """Return the length of the whole response, or None where it comes in chunks. The head comes in one piece from all we measure."""
+    """Return the length of the whole response; None: it comes in chunks.
+
+    All measured servers send the head in one piece.
+    """
     head, separator, _ = first_bytes.partition(b"\r\n\r\n")
     _, named, rest = head.lower().partition(b"\r\ncontent-length:")
     return len(head) + len(separator) + int(rest.partition(b"\r\n")[0]) if named else None
@@ -309,7 +314,7 @@ def _problem_with(answer: bytes, target: Target) -> str | None:
     if not answer.startswith(b"HTTP/1.1 200 "):
         return "status " + answer[9:12].decode("latin-1")
     if target.is_streaming:
-        # A gateway may say more than the provider did (its own usage, say), never less.
+        # A gateway may add chunks, for example its own usage, but never leave one out.
         is_whole = answer.count(_CHUNK) > STREAM_CHUNKS - 2 and target.end_mark in answer
         return None if is_whole else "incomplete stream"
     return None if all(mark in answer for mark in target.whole_marks) else "not an answer"

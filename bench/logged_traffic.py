@@ -1,4 +1,7 @@
-"""Made-up logs in the form of a telemetry export, written column by column with the gateway's own schema: a million requests take a minute."""
+"""Writes invented logs as a telemetry export, column by column with the gateway's own schema.
+
+A million requests take a minute.
+"""
 
 import hashlib
 import json
@@ -45,20 +48,20 @@ class LoggedTraffic:
     """`n` requests between `m` lanes, one for each model.
 
     Args:
-        names: The models, as the vendor calls them.
-        router_version: Bundle that decided.
-        started_at: Shape (n,), microseconds since 1970, ascending.
-        conversation: Shape (n,), a number for each conversation.
-        prompts: Length n; None: the text was not kept.
-        features: Shape (n, n_features).
-        prompt_tokens: Shape (n,).
-        quality, completion_tokens, cost_usd: Shape (n, m), what was believed.
-        probability: Shape (n, m).
-        chosen: Shape (n,).
-        reward: Shape (n,); NaN: nobody said anything.
-        answer_tokens: Shape (n,).
-        paid_usd: Shape (n,).
-        account: Shape (n,); None: all are the default account's.
+        names: Vendors' names of the models.
+        router_version: Version of the bundle that decided.
+        started_at: Shape (n,); microseconds since 1970, ascending.
+        conversation: Shape (n,); number of the conversation.
+        prompts: Texts of the `n` prompts; None: the text was not kept.
+        features: Shape (n, n_features); features of the prompt.
+        prompt_tokens: Shape (n,); length of the prompt.
+        quality, completion_tokens, cost_usd: Shape (n, m); beliefs of the bundle.
+        probability: Shape (n, m); chance of each lane.
+        chosen: Shape (n,); column of the chosen lane.
+        reward: Shape (n,), 0..1; NaN: no feedback.
+        answer_tokens: Shape (n,); length of the answer.
+        paid_usd: Shape (n,); cost of the answer.
+        account: Shape (n,); account of each request; None: the default account.
     """
 
     names: tuple[str, ...]
@@ -79,7 +82,7 @@ class LoggedTraffic:
     account: npt.NDArray[np.str_] | None = None
 
     def rows(self, chosen: Ints) -> "LoggedTraffic":
-        """Return these requests."""
+        """Return the requests of these rows."""
         columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         taken: dict[str, Any] = {
             name: value[chosen] for name, value in columns.items() if isinstance(value, np.ndarray)
@@ -88,7 +91,10 @@ class LoggedTraffic:
 
 
 def write_export(folder: Path, parts: Iterator[LoggedTraffic]) -> Path:
-    """Write parts that follow each other in time as one export, a file of attempts and one of feedback for each; return the folder."""
+    """Write parts as one export; return its folder.
+
+    The parts are in order of time. Each gets one file of attempts and one of feedback.
+    """
     files, n_attempts, n_feedback, last = [], 0, 0, 0
     for number, part in enumerate(parts):
         day = np.datetime64(int(part.started_at[0]) // _DAY_US, "D")
@@ -113,7 +119,7 @@ def write_export(folder: Path, parts: Iterator[LoggedTraffic]) -> Path:
 
 
 def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
-    """Return the attempts; requests are numbered from `first`."""
+    """Return the table of attempts; requests are numbered from `first`."""
     n = len(part.chosen)
     names = [part.names[lane] for lane in part.chosen]
     own: dict[str, Any] = {
@@ -145,7 +151,7 @@ def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
 
 
 def feedback_of(part: LoggedTraffic, first: int) -> pa.Table:
-    """Return what was said, as scores given a minute after."""
+    """Return the table of feedback: scores that are given a minute later."""
     rows = np.flatnonzero(~np.isnan(part.reward))
     ids = _request_ids(first, len(part.reward))
     own: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""One round of one subject: load it in several ways, look at its memory and processor time."""
+"""Measures one round of one subject: several kinds of load, memory and processor time."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long each kind of load lasts, in seconds; the first is not counted."""
+    """Length of each kind of load, in seconds; the warm-up is not counted."""
 
     warm_up_s: float
     many_s: float
@@ -30,22 +30,22 @@ QUICK = Durations(warm_up_s=0.5, many_s=1.5, single_s=1, streams_s=1, single_str
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of one subject gave; figures that cannot be are NaN.
+    """The figures of one round of one subject; a figure that does not exist is NaN.
 
     Args:
         per_second: Answers per second at `CONNECTIONS` connections.
         p50_ms, p99_ms: Latency at `CONNECTIONS` connections.
         single_p50_ms, single_p99_ms: Latency at one connection.
         streams_per_second: Streamed answers per second at `CONNECTIONS` connections.
-        across_per_second: Streamed answers per second at `CONNECTIONS` connections, Anthropic's dialect asked and OpenAI's answering.
-        chunks_per_second: Chunks of these streams, the provider's dialect asked, per second.
-        first_chunk_p50_ms: From the request to the first chunk of its stream at one connection.
-        cpu_us: The server's processor time per request at `CONNECTIONS` connections, microseconds.
-        stream_cpu_us: The same per stream.
+        across_per_second: Streamed answers per second at `CONNECTIONS` connections, Anthropic's dialect to OpenAI's.
+        chunks_per_second: Chunks per second of the streams in the provider's own dialect.
+        first_chunk_p50_ms: Median time from the request to the first chunk of its stream at one connection.
+        cpu_us: Processor time of the server per request at `CONNECTIONS` connections, microseconds.
+        stream_cpu_us: Processor time of the server per stream, microseconds.
         rss_mb: Resident memory after the load, MB.
-        first_answer_s: From the start of the process to its first answer.
-        n_answers: Right answers, all loads together.
-        errors: What went wrong -> how often, all loads together.
+        first_answer_s: Time from the start of the process to its first answer.
+        n_answers: Number of right answers, over all loads.
+        errors: Kind of error -> count, over all loads.
     """
 
     per_second: float
@@ -66,7 +66,7 @@ class Round:
 
 
 def measure(subject: Subject, server: ServerProcess, durations: Durations) -> Round:
-    """Load a running server in several ways and look at it."""
+    """Load a running server in several ways and measure it."""
     warm_up = apply_load(subject.whole, CONNECTIONS, durations.warm_up_s)
     cpu_before_s = server.cpu_s()
     many = apply_load(subject.whole, CONNECTIONS, durations.many_s)

@@ -1,6 +1,6 @@
-"""A provider that answers at once: a fixed chat completion, or a stream of 50 chunks. A bare protocol, so that it is never the limit.
+"""A provider that answers at once: a fixed chat completion, or a stream of 50 chunks.
 
-Run as `python -m bench.mock_upstream --port N`.
+It is a bare protocol, so that it is never the limit. Run `python -m bench.mock_upstream --port N`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from typing import cast
 import uvloop
 
 STREAM_CHUNKS = 50
-"""Events of a streamed answer: a role, the words, a finish reason and the usage; `[DONE]` comes on top."""
+"""Events of a streamed answer: a role, the words, a finish reason and the usage; `[DONE]` is not counted."""
 
 _ANSWER_WORDS = 47
 _CREATED = 1_750_000_000
@@ -23,7 +23,7 @@ _WORD = " figure"
 
 
 def whole_answer() -> bytes:
-    """Return the response, head included, to a request that wants no stream."""
+    """Return the whole response, head included, without streaming."""
     message = {"role": "assistant", "content": _WORD * _ANSWER_WORDS, "refusal": None}
     body: dict[str, object] = {
         "id": "chatcmpl-bench",
@@ -38,7 +38,7 @@ def whole_answer() -> bytes:
 
 
 def streamed_answer() -> list[bytes]:
-    """Return the pieces of a streamed response, to be written one by one: the head, an event each, and the end."""
+    """Return the pieces of a streamed response, to be written one by one: the head, the events, and the end."""
     deltas = [{"role": "assistant", "content": ""}] + [{"content": _WORD}] * _ANSWER_WORDS
     choices: list[list[dict[str, object]]] = [
         [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}] for delta in deltas
@@ -96,7 +96,7 @@ class MockUpstream(asyncio.Protocol):
             self._transport.write(_WHOLE)
 
     def _write_piece(self, place: int) -> None:
-        """Write one piece and the next one a turn of the loop later, so that each is a packet of its own."""
+        """Write one piece; the next one follows a turn of the loop later, so that each is its own packet."""
         if self._transport.is_closing():
             return
         self._transport.write(_STREAM[place])

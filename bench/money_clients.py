@@ -1,4 +1,4 @@
-"""Many callers at once, of all kinds: streams, plain answers, and some who go away in the middle."""
+"""Many callers at once: some stream, some do not, and some leave in the middle."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ import aiohttp
 from bench.billing_upstream import MOST_TOKENS
 
 LEAVES_AFTER: Final = 0.2
-"""Share of the streams whose caller goes away in the middle."""
+"""Share of the streams that their caller leaves in the middle."""
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60)
 _PAUSE_S: Final = 0.25
@@ -20,13 +20,13 @@ _PAUSE_S: Final = 0.25
 
 @dataclass(slots=True)
 class Tally:
-    """What callers saw.
+    """Counts of what the callers saw.
 
     Args:
-        statuses: HTTP status -> times.
-        reasons: `x-llmdeal-reason` of answers -> times.
-        n_left: Streams that their caller left.
-        n_cut: Requests that ended without an answer or in the middle of one, because a worker was killed or a provider broke off.
+        statuses: HTTP status -> count.
+        reasons: `x-llmdeal-reason` of answers -> count.
+        n_left: Number of streams that their caller left.
+        n_cut: Number of requests without a whole answer, because a worker was killed or a provider broke off.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -36,13 +36,13 @@ class Tally:
 
 
 class MoneyClients:
-    """Callers that ask again and again.
+    """Callers that send requests until they are stopped.
 
     Args:
-        url: Where the gateway is now; asked before each request, for it may move.
-        virtual_keys: Callers take turns with them.
-        n_clients: How many at once.
-        seed: Of who does what.
+        url: Function that returns the gateway's present address; called before each request.
+        virtual_keys: Virtual keys that the callers share.
+        n_clients: Number of callers at once.
+        seed: Seed of the callers' choices.
     """
 
     def __init__(self, url: Callable[[], str], virtual_keys: Sequence[str], n_clients: int, seed: int) -> None:
@@ -53,7 +53,7 @@ class MoneyClients:
         self._seed = seed
 
     async def run(self, is_over: asyncio.Event, until_refused: int | None = None) -> None:
-        """Ask until it is over, or until each caller was refused for its budget so many times in a row."""
+        """Ask until `is_over`, or until each caller was refused for its budget `until_refused` times in a row."""
         connector = aiohttp.TCPConnector(limit=0, force_close=False)
         async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session:
             clients = [self._client(session, number, is_over, until_refused) for number in range(self._n_clients)]

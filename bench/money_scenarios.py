@@ -1,4 +1,7 @@
-"""Real gateways under many callers against small budgets: one crowd that spends them, and one whose workers are killed."""
+"""Real gateways with many callers and small budgets.
+
+One scenario spends the budgets; the other kills workers meanwhile.
+"""
 
 import asyncio
 import json
@@ -23,24 +26,24 @@ from serve.storage.database import open_database
 from serve.storage.database_choice import journal_folder
 
 GLOBAL: Final = "account:default"
-_REFUSED_IN_A_ROW: Final = 16  # four seconds of refusals: idle leases have gone back by then
+_REFUSED_IN_A_ROW: Final = 16  # four seconds of refusals: by then idle leases are returned
 _CENT_NUSD: Final = 10_000_000
 _ALL_AT_ONCE_EVERY: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a scenario showed.
+    """The results of a scenario.
 
     Args:
-        database: Which.
-        n_workers, n_clients, n_kills: How many.
-        seconds: It took.
-        tally: What callers saw.
-        refusals: What providers refused, by which.
-        books: In the end.
-        reconciliation: Of the ledger with the providers' bills.
-        faults: What must not be, in words; empty: all promises held.
+        database: Kind of database.
+        n_workers, n_clients, n_kills: Number of workers, of callers at once, and of kills.
+        seconds: Duration.
+        tally: Counts of what the callers saw.
+        refusals: Provider -> number of refusals.
+        books: Ledger and budgets at the end.
+        reconciliation: Comparison of the ledger with the providers' bills.
+        faults: Broken promises, in words; empty: all promises held.
     """
 
     database: str
@@ -56,20 +59,20 @@ class Findings:
 
     @property
     def n_kills_of_all(self) -> int:
-        """How many of the kills took the parent and all workers."""
+        """Number of kills that took the parent and all workers."""
         return self.n_kills // _ALL_AT_ONCE_EVERY
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done.
+    """The size of a scenario.
 
     Args:
-        n_workers: Processes of the gateway.
-        n_clients: Callers at once.
-        cents: The budget of everything; a provider key gets two fifths of it and a virtual key one fifth.
-        n_kills: Workers that are killed; 0: none.
-        seed: Of everything that is drawn.
+        n_workers: Number of the gateway's worker processes.
+        n_clients: Number of callers at once.
+        cents: Budget of the account, US cents; a provider key gets two fifths of it and a virtual key one fifth.
+        n_kills: Number of kills; 0: none.
+        seed: Seed of all random choices.
     """
 
     n_workers: int = 4
@@ -89,7 +92,7 @@ def spend_budgets(kind: str, folder: Path, scale: Scale) -> Findings:
 
 
 def kill_workers(kind: str, folder: Path, scale: Scale) -> Findings:
-    """Kill one worker, or all of them with their parent, again and again while callers ask and budgets are about to be spent."""
+    """Kill one worker, or all of them with their parent, while callers ask and budgets are nearly spent."""
 
     async def killing(clients: MoneyClients, gateway: GatewayProcess, database: str, faults: list[str]) -> None:
         is_over = asyncio.Event()
@@ -157,13 +160,13 @@ async def _async(work: Awaitable[None]) -> None:
 
 
 def _log_faults(log: Path) -> list[str]:
-    """Tracebacks of the gateway are defects, whatever the books say."""
+    """Return a fault for tracebacks in the gateway's log; they are always bugs."""
     n_tracebacks = log.read_text(encoding="utf-8", errors="replace").count("Traceback (most recent call last)")
     return [f"{n_tracebacks} tracebacks are in the gateway's log"] if n_tracebacks else []
 
 
 def _raise_budget(database: str, cap_nusd: int) -> None:
-    """Set the budget of everything, as `llmdeal budgets set` does."""
+    """Set the budget of the account, as `llmdeal budgets set` does."""
     engine = open_database(database)
     try:
         BudgetRepository(engine).set_rule(BudgetRule(GLOBAL, cap_nusd, ZoneInfo("UTC")))
@@ -180,7 +183,7 @@ def _settings(database: str, upstream: BillingUpstream, virtual_keys: dict[str, 
     lines += [f'monthly_budget_usd = "{usd / 5:.4f}"']
     lines += [f'[[virtual_keys]]\nname = "wide"\nkey = "{virtual_keys["wide"]}"']
     for provider in (*BAD, *GOOD):
-        # Those that fail are a little cheaper, so that they are asked first and others have to stand in.
+        # The failing providers are slightly cheaper, so they are asked first and the gateway has to fall back.
         lines += ["[[servers]]", f'id = "{provider}"', f'base_url = "{upstream.base_url(provider)}"']
         if provider == GOOD[0]:
             lines += [f'monthly_budget_usd = "{usd * 2 / 5:.4f}"']

@@ -1,6 +1,8 @@
-"""What one writes first: a FastAPI route that forwards with httpx. It neither checks, routes, counts nor logs anything.
+"""The simplest proxy: a FastAPI route that forwards with httpx.
 
-Run as `python -m bench.plain_proxy --upstream http://127.0.0.1:N/v1 --port N`, with `--client` for a successor of httpx with its interface.
+It does not check, route, count or log anything. Run
+`python -m bench.plain_proxy --upstream http://127.0.0.1:N/v1 --port N`; `--client` names a successor of httpx that has
+its interface.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Servers as processes of their own, each pinned to one core, with what the kernel knows of them. Linux only."""
+"""Runs servers as processes, each pinned to one core, and reads the kernel's figures about them; Linux only."""
 
 import os
 import shutil
@@ -23,16 +23,16 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class BenchError(Exception):
-    """Something could not be measured at all."""
+    """A measurement was not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where.
+    """The cores of the processes.
 
     Args:
-        server: Of the server under test.
-        load: Of the load and the mock provider.
+        server: Core of the server under test.
+        load: Core of the load and the mock provider.
     """
 
     server: int
@@ -56,8 +56,8 @@ class ServerProcess:
     """A running server.
 
     Args:
-        pid: Of its first process.
-        first_answer_s: From the start of the process to its first right answer, seconds.
+        pid: Process id of the first process.
+        first_answer_s: Time from the start of the process to its first right answer, seconds.
     """
 
     pid: int
@@ -68,7 +68,7 @@ class ServerProcess:
         return family_rss_mb(self.pid)
 
     def cpu_s(self) -> float:
-        """Return the processor time that it and its descendants have used so far."""
+        """Return the processor time that the process and its descendants have used so far."""
         return sum(_cpu_ticks(pid) for pid in _family(self.pid)) / _TICKS_PER_S
 
 
@@ -76,10 +76,10 @@ class ServerProcess:
 def running_server(
     command: Sequence[str], environment: Mapping[str, str], core: int, target: Target, log: Path
 ) -> Iterator[ServerProcess]:
-    """Start a server on one core, wait for its first right answer to `target`, and stop it in the end.
+    """Start a server on one core, wait for its first right answer to `target`, and stop it at the end.
 
     Raises:
-        BenchError: It exits, or does not answer in time; quotes the end of its log.
+        BenchError: The server ended, or did not answer in time; the message quotes the end of its log.
     """
     with log.open("wb") as output:
         started = time.perf_counter()
@@ -95,9 +95,7 @@ def running_server(
         while not _answers(target):
             waited_s = time.perf_counter() - started
             if process.poll() is not None or waited_s > _READY_WITHIN_S:
-                raise BenchError(
-                    f"{' '.join(command[:3])} does not answer:\n{log.read_text(errors='replace')[-3_000:]}"
-                )
+                raise BenchError(f"{' '.join(command[:3])} did not answer:\n{log.read_text(errors='replace')[-3_000:]}")
             time.sleep(_POLL_S)
         yield ServerProcess(process.pid, time.perf_counter() - started)
     finally:
@@ -105,7 +103,7 @@ def running_server(
 
 
 def others_share(seconds: float = 1.0) -> float:
-    """Return the share (0..1) of all cores that is in use while nothing of ours works: it makes every figure worse."""
+    """Return the share (0..1) of all cores that other processes use; it makes every figure worse."""
     busy_before, all_before = _machine_ticks()
     time.sleep(seconds)
     busy, total = _machine_ticks()
@@ -113,7 +111,7 @@ def others_share(seconds: float = 1.0) -> float:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on at this moment."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -131,7 +129,7 @@ def _answers(target: Target) -> bool:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, then make its whole session end."""
+    """Ask the server to end; kill its whole session if it does not."""
     process.terminate()
     try:
         process.wait(_STOP_WITHIN_S)
@@ -141,7 +139,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def family_rss_mb(pid: int) -> float:
-    """Return the resident memory of a process and its descendants, in MB of 10^6 bytes; of those that are gone, nothing."""
+    """Return the resident memory of a process and its descendants, in MB of 10^6 bytes; 0 if the process is gone."""
     try:
         return sum(_rss_bytes(member) for member in _family(pid)) / 1e6
     except (FileNotFoundError, ProcessLookupError):
@@ -150,11 +148,11 @@ def family_rss_mb(pid: int) -> float:
 
 def _family(pid: int) -> list[int]:
     """Return the process and its descendants."""
-    found = [pid]
-    for parent in found:
+    pids = [pid]
+    for parent in pids:
         for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in children.read_text().split()]
-    return found
+            pids += [int(child) for child in children.read_text().split()]
+    return pids
 
 
 def _machine_ticks() -> tuple[int, int]:

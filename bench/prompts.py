@@ -1,4 +1,4 @@
-"""The requests that every subject is sent: different prompts of about 300 tokens, the same ones each time."""
+"""The requests for every subject: different prompts of about 300 tokens, the same ones in every run."""
 
 import json
 import random
@@ -6,7 +6,7 @@ import random
 SMART_ROUTE = "smart-route"
 N_BODIES = 64
 WORDS_PER_PROMPT = 215
-"""About 300 tokens, counted as four characters each."""
+"""Words of a prompt: about 300 tokens of four characters each."""
 
 _KINDS = (
     ("Summarise what follows in three sentences for a reader who was not there.", "note"),
@@ -16,17 +16,26 @@ _KINDS = (
     ("Write unit tests for the code below.", "code"),
     ("Translate this note into plain words and list the open questions at its end.", "note"),
 )
-"""What is asked, and what kind of text follows; code, mathematics and prose differ for the router as they do for people."""
+"""Instructions, and the kind of text that follows; the router treats code, mathematics and prose differently."""
 
-_SUBJECTS = "pump valve ledger survey harbour committee molecule theorem orchard turbine reader parliament sensor violin glacier bridge"
-_VERBS = "measured replaced doubted recorded compared delayed approved divided forgot doubled inspected described mixed sold traced"
-_OBJECTS = "pressure income rainfall proof signal timber enzyme schedule voltage melody budget distance contract sample archive"
+_SUBJECTS = (
+    "pump valve ledger survey harbour committee molecule theorem orchard turbine reader parliament sensor violin "
+    "glacier bridge"
+)
+_VERBS = (
+    "measured replaced doubted recorded compared delayed approved divided forgot doubled inspected described mixed "
+    "sold traced"
+)
+_OBJECTS = (
+    "pressure income rainfall proof signal timber enzyme schedule voltage melody budget distance contract sample "
+    "archive"
+)
 _PLACES = "Utrecht Nairobi Valparaíso Oslo Hobart Quebec Kraków Da Nang Leipzig Porto Tampere Osaka Lagos Bergen Cusco"
 _LINKS = ("because", "although", "after", "unless", "while", "and so", "but")
 
 
 def prompt(number: int, words: int) -> str:
-    """Return one prompt of about so many words; the same number gives the same text, another number another text."""
+    """Return one prompt of about `words` words; each number gives its own text, always the same."""
     rng = random.Random(number)  # noqa: S311 - reproducible text, not a secret
     text, kind = _KINDS[number % len(_KINDS)]
     sentence_of = _SENTENCES[kind]
@@ -71,7 +80,10 @@ def _note(rng: random.Random) -> str:
         subject, verb, thing = (rng.choice(words.split()) for words in (_SUBJECTS, _VERBS, _OBJECTS))
         return f"the {subject} {verb} the {thing} {rng.randint(2, 9_999)} times"
 
-    return f"In {rng.choice(_PLACES.split())}, {clause()} {rng.choice(_LINKS)} {clause()}, about {rng.random() * 100:.2f}% more."
+    return (
+        f"In {rng.choice(_PLACES.split())}, {clause()} {rng.choice(_LINKS)} {clause()}, "
+        f"about {rng.random() * 100:.2f}% more."
+    )
 
 
 def _proof(rng: random.Random) -> str:
@@ -79,7 +91,8 @@ def _proof(rng: random.Random) -> str:
     return rng.choice(
         (
             f"Let {left} be an integer with {left}^{n % 7 + 2} = {n} (mod {n + 4}).",
-            f"Then \\sum_{{{right}=1}}^{{{n}}} {left}_{right} / ({right} + {n}) converges, since {left} < {right} * {n}.",
+            f"Then \\sum_{{{right}=1}}^{{{n}}} {left}_{right} / ({right} + {n}) converges, "
+            f"since {left} < {right} * {n}.",
             f"Suppose that f({left}) = {n}{left}^2 - {n // 2}{left} + {n % 5} has {n % 4} roots in [0, {n}].",
             f"By induction on {right}, the probability P({left} | {right}) is at most {n} / {n * 3 + 1}.",
         )
@@ -90,7 +103,8 @@ def _code(rng: random.Random) -> str:
     name, thing, n = rng.choice(_SUBJECTS.split()), rng.choice(_OBJECTS.split()), rng.randint(1, 999)
     return rng.choice(
         (
-            f"\ndef {thing}_of({name}, limit={n}):\n    return [{name}[i] for i in range(limit) if {name}[i] % {n % 9 + 2} == 0]\n",
+            f"\ndef {thing}_of({name}, limit={n}):\n"
+            f"    return [{name}[i] for i in range(limit) if {name}[i] % {n % 9 + 2} == 0]\n",
             f"\nfor index, {thing} in enumerate({name}s):\n    if {thing} is None or index > {n}:\n        continue\n",
             f"\nassert {name}({n}) == {n * 2}, '{thing}'\n",
             f"\n{thing} = {{'{name}': {n}, 'total': sum(x ** 2 for x in {name}s[:{n % 50}])}}\n",

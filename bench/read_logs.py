@@ -1,6 +1,7 @@
-"""How long, and in how much memory, a large telemetry export is read: writes a made-up one and reads it, whole and in parts.
+"""Measures the time and memory of reading a large telemetry export.
 
-Run `python -m bench.read_logs --requests 1000000 --lanes 20`.
+It writes an invented export and reads it, whole and in parts. Run
+`python -m bench.read_logs --requests 1000000 --lanes 20`.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from training.telemetry.reader import iterate_logs, read_logs
 
 _DAYS: Final = 10
 _CHUNK: Final = 20_000
-_ROW_GROUP: Final = 2_000  # as the gateway writes them
+_ROW_GROUP: Final = 2_000  # as in the gateway's exports
 _BEGAN: Final = datetime(2026, 11, 1, tzinfo=UTC)
 _MODES: Final = ("whole", "parts")
 
@@ -37,9 +38,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=1_000_000)
     parser.add_argument("--lanes", type=int, default=20)
-    parser.add_argument("--characters", type=int, default=400, help="Of each prompt; 0: no texts were kept.")
+    parser.add_argument("--characters", type=int, default=400, help="Length of each prompt; 0: no texts.")
     parser.add_argument("--read", choices=_MODES, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help="Where the export is kept; by default a temporary folder.")
+    parser.add_argument("--folder", type=Path, help="Folder to keep the export in; by default a temporary one.")
     options = parser.parse_args()
     if options.read:
         _read(options.folder, options.read)
@@ -48,9 +49,10 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         size_mb = write_export(folder, options.requests, options.lanes, options.characters) / 1e6
         print(
-            f"{options.requests:,} requests x {options.lanes} lanes, prompts of {options.characters} characters: {size_mb:,.0f} MB"
+            f"{options.requests:,} requests x {options.lanes} lanes, prompts of {options.characters} characters: "
+            f"{size_mb:,.0f} MB"
         )
-        for mode in _MODES:  # a process each, for the memory that a process needed at most is for its whole life
+        for mode in _MODES:  # one process each, because the peak memory is that of the whole process
             command = [sys.executable, "-m", "bench.read_logs", "--read", mode, "--folder", str(folder)]
             subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"})
 
@@ -73,7 +75,7 @@ def _read(folder: Path, mode: str) -> None:
 
 
 def write_export(folder: Path, n_requests: int, n_lanes: int, n_characters: int) -> int:
-    """Write a made-up export of so many requests over ten days, feedback on every tenth; return its size in bytes."""
+    """Write an invented export over ten days, with feedback on every tenth request; return its size in bytes."""
     rng = np.random.default_rng(0)
     files = []
     for day in range(_DAYS):
@@ -111,7 +113,7 @@ def _attempts(rng: np.random.Generator, numbers: Any, began_at: Any, n_lanes: in
     probability /= probability.sum(axis=1, keepdims=True)
     chosen = (probability.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=n_lanes - 1)
     features = rng.random((n, len(FEATURE_NAMES)), np.float32)
-    known: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "request_id": _request_ids(numbers),
         "attempt": np.zeros(n, np.int32),
         "started_at": began_at,
@@ -141,7 +143,7 @@ def _attempts(rng: np.random.Generator, numbers: Any, began_at: Any, n_lanes: in
         "total_ms": rng.random(n) * 5_000,
         "outcome": np.full(n, "ok"),
     }
-    return _table(known, ATTEMPT_SCHEMA, n)
+    return _table(columns, ATTEMPT_SCHEMA, n)
 
 
 def _candidates(rng: np.random.Generator, lane_ids: list[str], probability: Any) -> Any:
@@ -161,19 +163,19 @@ def _candidates(rng: np.random.Generator, lane_ids: list[str], probability: Any)
 
 def _feedback(rng: np.random.Generator, numbers: Any, began_at: Any, _n_lanes: int, _n_characters: int) -> pa.Table:
     n = len(numbers[::10])
-    known = {
+    columns = {
         "request_id": _request_ids(numbers[::10]),
         "metric_name": np.full(n, "thumbs"),
         "value": rng.integers(0, 2, n).astype(np.float64),
         "given_by": np.full(n, "app"),
         "received_at": began_at[::10],
     }
-    return _table(known, FEEDBACK_SCHEMA, n)
+    return _table(columns, FEEDBACK_SCHEMA, n)
 
 
-def _table(known: dict[str, Any], schema: pa.Schema, n: int) -> pa.Table:
+def _table(columns: dict[str, Any], schema: pa.Schema, n: int) -> pa.Table:
     arrays = [
-        pa.nulls(n, field.type) if known.get(field.name) is None else _array(known[field.name], field.type)
+        pa.nulls(n, field.type) if columns.get(field.name) is None else _array(columns[field.name], field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,7 +1,8 @@
-"""How many refusals the phrases of `serve.outcome_checks.refusals` find among answers that people labelled.
+"""Counts the refusals that the phrases of `serve.outcome_checks.refusals` find among answers that people labelled.
 
-Run as `python -m bench.refusals FILE…` over the files of completions of XSTest (Röttger et al. 2024), `model_completions/*.csv` of
-https://github.com/paul-rottger/exaggerated-safety: columns `completion` and `final_label`. They are read where they lie: they are under the terms of the models' vendors.
+Run `python -m bench.refusals FILE…` on the files of completions of XSTest (Röttger et al. 2024). They are
+`model_completions/*.csv` of https://github.com/paul-rottger/exaggerated-safety, with the columns `completion` and
+`final_label`. The files are not part of this repository, because they are under the terms of the models' vendors.
 """
 
 import argparse
@@ -19,22 +20,22 @@ def count(path: Path) -> Counter[tuple[str, bool]]:
     """Return (label, whether the phrases call it a refusal) -> answers.
 
     Raises:
-        ValueError: A column is missing; names the file.
+        ValueError: A column is missing; the message names the file.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         if not {"completion", "final_label"} <= set(rows.fieldnames or ()):
-            raise ValueError(f"{path}: has no columns completion and final_label: give XSTest's files of completions")
+            raise ValueError(f"{path}: has no columns completion and final_label: use XSTest's files of completions")
         return Counter((row["final_label"], begins_as_refusal(row["completion"])) for row in rows)
 
 
 def line_of(title: str, counts: Counter[tuple[str, bool]]) -> str:
-    """Return one line: of each label how many answers begin as a refusal."""
-    told = [
+    """Return one line: the number of answers of each label that begin as a refusal."""
+    counted = [
         f"{counts[label, True]} of {counts[label, True] + counts[label, False]} {words}"
         for label, words in ((REFUSES, "that refuse"), (IN_PART, "that refuse in part"), (COMPLIES, "that comply"))
     ]
-    return f"{title}: called a refusal are {', '.join(told)}"
+    return f"{title}: called a refusal are {', '.join(counted)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

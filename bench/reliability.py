@@ -1,6 +1,7 @@
-"""Shows on real gateways that money holds and that keys do not leak, and writes what was found as tables.
+"""Checks on real gateways that budgets hold and that keys do not leak, and writes the results as tables.
 
-`python -m bench.reliability --markdown FILE`; ends with 1 where a promise was broken. What is promised: docs/reliability.md.
+Run `python -m bench.reliability --markdown FILE`. The exit status is 1 if a promise was broken. The promises are in
+docs/reliability.md.
 """
 
 import argparse
@@ -17,17 +18,17 @@ from bench.databases import POSTGRESQL, SQLITE, has_postgresql
 from bench.money_scenarios import Findings, Scale, kill_workers, spend_budgets
 
 _KILLS_OF_POSTGRESQL = 4
-"""One kill in so many is done on PostgreSQL."""
+"""One kill in so many is on PostgreSQL."""
 
 
 def main() -> int:
     """Run everything from the command line; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--markdown", type=Path, help="Where the tables are written; absent: to standard output alone.")
-    parser.add_argument("--clients", type=int, default=64, help="Callers at once.")
-    parser.add_argument("--workers", type=int, default=4, help="Processes of the gateway.")
-    parser.add_argument("--kills", type=int, default=50, help="Of workers, on all databases together.")
-    parser.add_argument("--seed", type=int, default=0, help="Of who asks what, and of who is killed when.")
+    parser.add_argument("--markdown", type=Path, help="File for the tables; without it they are only printed.")
+    parser.add_argument("--clients", type=int, default=64, help="Number of callers at once.")
+    parser.add_argument("--workers", type=int, default=4, help="Number of worker processes.")
+    parser.add_argument("--kills", type=int, default=50, help="Number of kills, over all databases.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the requests and the kills.")
     options = parser.parse_args()
     scale = Scale(n_workers=options.workers, n_clients=options.clients, seed=options.seed)
     with tempfile.TemporaryDirectory(prefix="reliability") as name:
@@ -38,13 +39,13 @@ def main() -> int:
     if options.markdown is not None:
         options.markdown.write_text(text, encoding="utf-8")
     sys.stdout.write(text)
-    broken = [fault for found in (*crowds, *kills) for fault in found.faults] + list(canaries.leaks)
+    broken = [fault for each in (*crowds, *kills) for fault in each.faults] + list(canaries.leaks)
     sys.stdout.writelines(f"BROKEN: {fault}\n" for fault in broken)
     return 1 if broken else 0
 
 
 def run_money(folder: Path, scale: Scale, n_kills: int) -> tuple[list[Findings], list[Findings]]:
-    """Return what crowds and kills showed, on every database that there is here."""
+    """Return the results of crowds and kills, on every available kind of database."""
     kinds = [SQLITE, POSTGRESQL] if has_postgresql() else [SQLITE]
     n_elsewhere = n_kills // _KILLS_OF_POSTGRESQL if POSTGRESQL in kinds else 0
     killed = {SQLITE: n_kills - n_elsewhere, POSTGRESQL: n_elsewhere}
@@ -58,36 +59,36 @@ def run_money(folder: Path, scale: Scale, n_kills: int) -> tuple[list[Findings],
 
 
 def crowd_table(crowds: list[Findings]) -> str:
-    """Return the table of the crowds."""
+    """Return the table of the crowd scenario."""
     rows: list[tuple[str, list[str]]] = [
-        ("workers, callers at once", [f"{found.n_workers}, {found.n_clients}" for found in crowds]),
+        ("workers, callers at once", [f"{each.n_workers}, {each.n_clients}" for each in crowds]),
         (
             "answered, refused with 402",
-            [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in crowds],
+            [f"{each.tally.statuses[200]:,}, {each.tally.statuses[402]:,}" for each in crowds],
         ),
-        ("answered by another lane than the first", [f"{_fallbacks(found):,}" for found in crowds]),
+        ("answered by another lane than the first", [f"{_fallbacks(each):,}" for each in crowds]),
         (
             "provider said 429, 500",
-            [f"{found.refusals.get('limited', 0)}, {found.refusals.get('failing', 0)}" for found in crowds],
+            [f"{each.refusals.get('limited', 0)}, {each.refusals.get('failing', 0)}" for each in crowds],
         ),
-        ("callers that left in the middle", [f"{found.tally.n_left}" for found in crowds]),
+        ("callers that left in the middle", [f"{each.tally.n_left}" for each in crowds]),
         *_money_rows(crowds),
     ]
     scopes = sorted(crowds[0].books.caps)
-    rows += [(f"spent of the budget of `{scope}`", [_share(found, scope) for found in crowds]) for scope in scopes]
+    rows += [(f"spent of the budget of `{scope}`", [_share(each, scope) for each in crowds]) for scope in scopes]
     return _table(crowds, rows)
 
 
 def kill_table(kills: list[Findings]) -> str:
-    """Return the table of the kills."""
+    """Return the table of the kill scenario."""
     rows: list[tuple[str, list[str]]] = [
-        ("workers, callers at once", [f"{found.n_workers}, {found.n_clients}" for found in kills]),
-        ("`kill -9` of one worker, of all and their parent", [_kinds_of_kill(found) for found in kills]),
+        ("workers, callers at once", [f"{each.n_workers}, {each.n_clients}" for each in kills]),
+        ("`kill -9` of one worker, of all and their parent", [_kinds_of_kill(each) for each in kills]),
         (
             "answered, refused with 402",
-            [f"{found.tally.statuses[200]:,}, {found.tally.statuses[402]:,}" for found in kills],
+            [f"{each.tally.statuses[200]:,}, {each.tally.statuses[402]:,}" for each in kills],
         ),
-        ("connections refused or cut off", [f"{found.tally.n_cut:,}" for found in kills]),
+        ("connections refused or cut off", [f"{each.tally.n_cut:,}" for each in kills]),
         *_money_rows(kills),
     ]
     return _table(kills, rows)
@@ -106,12 +107,12 @@ def canary_table(report: CanaryReport) -> str:
 
 
 def machine_line() -> str:
-    """Return where it was measured."""
+    """Return a line that describes the machine."""
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}."
 
 
-def _money_rows(found: list[Findings]) -> list[tuple[str, list[str]]]:
-    books = [each.reconciliation for each in found]
+def _money_rows(findings: list[Findings]) -> list[tuple[str, list[str]]]:
+    books = [each.reconciliation for each in findings]
     return [
         ("charges at the provider's own usage", [f"{each.n_exact:,}" for each in books]),
         ("these in the ledger, nano-dollars", [f"{each.exact_nusd:,}" for each in books]),
@@ -120,28 +121,28 @@ def _money_rows(found: list[Findings]) -> list[tuple[str, list[str]]]:
             "answers whose usage never came, charges by estimate",
             [f"{each.n_unknown:,}, {each.n_estimated:,}" for each in books],
         ),
-        ("overshoot, all budgets, nano-dollars", [f"{sum(overshoot(each.books).values()):,}" for each in found]),
-        ("leases left over", [f"{each.books.n_leases}" for each in found]),
-        ("promises broken", [f"{len(each.faults)}" for each in found]),
+        ("overshoot, all budgets, nano-dollars", [f"{sum(overshoot(each.books).values()):,}" for each in findings]),
+        ("leases left over", [f"{each.books.n_leases}" for each in findings]),
+        ("promises broken", [f"{len(each.faults)}" for each in findings]),
     ]
 
 
-def _table(found: list[Findings], rows: list[tuple[str, list[str]]]) -> str:
-    lines = ["| | " + " | ".join(each.database for each in found) + " |", "|---|" + "--:|" * len(found)]
+def _table(findings: list[Findings], rows: list[tuple[str, list[str]]]) -> str:
+    lines = ["| | " + " | ".join(each.database for each in findings) + " |", "|---|" + "--:|" * len(findings)]
     return "\n".join(lines + [f"| {name} | " + " | ".join(values) + " |" for name, values in rows])
 
 
-def _share(found: Findings, scope: str) -> str:
-    cap = found.books.caps[scope]
-    return f"{found.books.spent.get(scope, 0) / cap:.1%} of {cap / 1e9:.3f} USD"
+def _share(each: Findings, scope: str) -> str:
+    cap = each.books.caps[scope]
+    return f"{each.books.spent.get(scope, 0) / cap:.1%} of {cap / 1e9:.3f} USD"
 
 
-def _fallbacks(found: Findings) -> int:
-    return sum(count for reason, count in found.tally.reasons.items() if reason.startswith("fallback"))
+def _fallbacks(each: Findings) -> int:
+    return sum(count for reason, count in each.tally.reasons.items() if reason.startswith("fallback"))
 
 
-def _kinds_of_kill(found: Findings) -> str:
-    return f"{found.n_kills - found.n_kills_of_all}, {found.n_kills_of_all}"
+def _kinds_of_kill(each: Findings) -> str:
+    return f"{each.n_kills - each.n_kills_of_all}, {each.n_kills_of_all}"
 
 
 if __name__ == "__main__":

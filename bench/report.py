@@ -1,4 +1,4 @@
-"""What was measured, as tables: for the terminal by rich, for documents as Markdown. And the targets, met or missed."""
+"""The figures as tables, for the terminal and as Markdown, and the targets, met or missed."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,11 +20,11 @@ class Figure:
     """One row of the table.
 
     Args:
-        name: With its unit.
-        read: Takes it from a round.
-        digits: Behind the point.
-        more_is_better: Which way the ratios run; None: no ratio is shown.
-        added: Name of a row below it: what each subject adds to the mock alone; empty: none.
+        name: Name of the figure, with its unit.
+        read: Function that takes the figure from a round.
+        digits: Number of digits after the point.
+        more_is_better: Whether a larger value is better; None: no ratio is shown.
+        added: Name of a row below it with what each subject adds to the mock alone; empty: no row.
     """
 
     name: str
@@ -57,12 +57,12 @@ FIGURES = (
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A target.
+    """A target and its result.
 
     Args:
-        name: What is wanted.
-        measured: What was found; NaN: not measured.
-        is_met: Whether that is enough; None where it was not measured.
+        name: Description of the target.
+        measured: Measured value; NaN: not measured.
+        is_met: Whether the target is met; None: not measured.
     """
 
     name: str
@@ -71,12 +71,12 @@ class Goal:
 
 
 def goals(rounds: Mapping[str, Round]) -> list[Goal]:
-    """Judge the gateway by its targets."""
+    """Return the gateway's targets and results."""
     ours, litellm = rounds[LLMDEAL], rounds.get(LITELLM)
     times_litellm = ours.per_second / litellm.per_second if litellm and litellm.per_second else math.nan
     budgeted = rounds.get(BUDGETED)
     kept = budgeted.per_second / ours.per_second if budgeted and ours.per_second else math.nan
-    found = [
+    targets = [
         ("with budgets at least 85% of the requests/s", kept, kept >= 0.85),
         ("at least 2,500 requests/s", ours.per_second, ours.per_second >= 2_500),
         ("at least 30 times LiteLLM's requests/s", times_litellm, times_litellm >= 30),
@@ -86,11 +86,11 @@ def goals(rounds: Mapping[str, Round]) -> list[Goal]:
         ("less than 150 MB of memory", ours.rss_mb, ours.rss_mb < 150),
         ("first answer within 2 s", ours.first_answer_s, ours.first_answer_s <= 2),
     ]
-    return [Goal(name, value, None if math.isnan(value) else is_met) for name, value, is_met in found]
+    return [Goal(name, value, None if math.isnan(value) else is_met) for name, value, is_met in targets]
 
 
 def figure_rows(rounds: Mapping[str, Round]) -> Rows:
-    """Return the table of all subjects, heading first, with how many times better the gateway is than the others."""
+    """Return the table of all subjects, heading first, and how many times better the gateway is than the others."""
     others = [name for name in (PLAIN, LITELLM) if name in rounds]
     rows = [["", *rounds, *(f"vs {name}" for name in others)]]
     for figure in FIGURES:
@@ -107,7 +107,7 @@ def _added(figure: Figure, rounds: Mapping[str, Round]) -> list[str]:
 
 
 def peer_rows(rounds: Mapping[str, Round]) -> Rows:
-    """Return the table of proxies that only forward, one a line, heading first, with the gateway's share of what each one does."""
+    """Return the table of proxies that only forward, heading first, with the gateway's figures as a share of theirs."""
     ours = rounds[LLMDEAL]
     rows = [
         ["", "requests/s", "llmdeal's share", "streams/s", "llmdeal's share", "processor µs per stream", "memory, MB"]
@@ -128,14 +128,14 @@ def peer_rows(rounds: Mapping[str, Round]) -> Rows:
     return rows
 
 
-def goal_rows(found: Sequence[Goal]) -> Rows:
+def goal_rows(targets: Sequence[Goal]) -> Rows:
     """Return the table of targets, heading first."""
     words = {True: "met", False: "MISSED", None: "not measured"}
-    return [["target", "measured", ""], *([goal.name, f"{goal.measured:,.2f}", words[goal.is_met]] for goal in found)]
+    return [["target", "measured", ""], *([goal.name, f"{goal.measured:,.2f}", words[goal.is_met]] for goal in targets)]
 
 
 def decision_rows(timings: Sequence[Timing]) -> Rows:
-    """Return the table of the decision alone, heading first."""
+    """Return the table of the timings of the decision, heading first."""
     heading = ["step", "words", "p50 µs", "p99 µs"]
     return [
         heading,
@@ -165,7 +165,7 @@ def _shown(value: float, digits: int) -> str:
 
 
 def _ratio(figure: Figure, ours: Round, theirs: Round) -> str:
-    """Return how many times better ours is; below 1 it is worse."""
+    """Return how many times better ours is; a ratio below 1 is worse."""
     if figure.more_is_better is None:
         return ""
     above, below = figure.read(ours), figure.read(theirs)

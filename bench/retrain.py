@@ -1,7 +1,9 @@
-"""Learning from many logged requests: how long `llmdeal retrain` takes and how much memory its processes hold at most.
+"""Measures the time and the peak memory of `llmdeal retrain` on many logged requests.
 
-Run as `python -m bench.retrain [--requests 1000000] [--folder DIR]`. The export is made up, by the gateway's own schema: 20 lanes of the shipped bundle's
-models, some of them better or worse than it believes; text kept for a part of the requests, feedback on a part.
+Run `python -m bench.retrain [--requests 1000000] [--folder DIR]`. The export is invented, in the gateway's own schema:
+
+- 20 lanes with models of the shipped bundle; some are better or worse than it believes,
+- a share of the requests has text, and a share has feedback.
 """
 
 import argparse
@@ -31,7 +33,7 @@ _EXPLORED = 0.2
 
 
 def make_export(folder: Path, n_requests: int, text_share: float, feedback: float, seed: int) -> Path:
-    """Write the export and return its folder."""
+    """Write the export; return its folder."""
     champion = read_champion(bundle_folder(""))
     random = np.random.default_rng(seed)
     return write_export(folder, _parts(champion, n_requests, text_share, feedback, random))
@@ -48,7 +50,7 @@ def _parts(
     quality, tokens = beliefs.quality[:, columns], beliefs.completion_tokens[:, columns]
     abilities = np.array([champion.bundle.abilities[name] for name in names])
     usd_per_token = 3e-7 * np.exp(abilities)
-    shift = random.normal(0, 0.8, N_LANES)  # what the champion does not know
+    shift = random.normal(0, 0.8, N_LANES)  # the champion does not know this shift
     for start in range(0, n_requests, _PART):
         n = min(_PART, n_requests - start)
         drawn, rows = random.integers(0, _TEXTS, n), np.arange(n)
@@ -82,7 +84,7 @@ def _parts(
 
 
 def run_retraining(logs: Path, out: Path, extra: list[str]) -> tuple[int, float, float]:
-    """Run the command; return (exit status, seconds, most MB that its process and children held together)."""
+    """Run the command; return (exit status, seconds, peak MB of its process and children together)."""
     code = "import typer; from training.retrain.command import retrain; typer.run(retrain)"
     arguments = ["--logs", str(logs), "--champion", str(bundle_folder("")), "--out", str(out), *extra]
     began, most_mb = time.monotonic(), 0.0
@@ -94,13 +96,13 @@ def run_retraining(logs: Path, out: Path, extra: list[str]) -> tuple[int, float,
 
 
 def main() -> None:
-    """Make the export, retrain and print what it took."""
+    """Write the export, retrain, and print time and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=1_000_000)
-    parser.add_argument("--text-share", type=float, default=0.3, help="of requests whose text was kept")
-    parser.add_argument("--feedback", type=float, default=0.2, help="of requests that were judged")
+    parser.add_argument("--text-share", type=float, default=0.3, help="share of the requests with text")
+    parser.add_argument("--feedback", type=float, default=0.2, help="share of the requests with feedback")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="where to work; by default a temporary folder")
+    parser.add_argument("--folder", type=Path, help="folder to work in; by default a temporary one")
     parser.add_argument("--pass", dest="extra", action="append", default=[], help="an argument for llmdeal retrain")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -109,7 +111,8 @@ def main() -> None:
         logs = make_export(folder / "logs", options.requests, options.text_share, options.feedback, options.seed)
         size_mb = sum(path.stat().st_size for path in logs.rglob("*.parquet")) / 1e6
         print(
-            f"Made {options.requests:,} requests between {N_LANES} lanes, {size_mb:,.0f} MB, in {time.monotonic() - began:.0f} s"
+            f"Wrote {options.requests:,} requests between {N_LANES} lanes, {size_mb:,.0f} MB, "
+            f"in {time.monotonic() - began:.0f} s"
         )
         status, seconds, most_mb = run_retraining(logs, folder / "bundles", options.extra)
     print(f"{options.requests:,} requests: {seconds:.0f} s, at most {most_mb:,.0f} MB, exit status {status}")

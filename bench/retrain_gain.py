@@ -1,7 +1,12 @@
-"""What learning from logs is worth: a graded corpus as bandit logs (one lane drawn for each prompt, with a known chance), judged on prompts that nobody learned from.
+"""Measures the gain from learning from logs.
 
-Run as `python -m bench.retrain_gain --corpus DIR [--seeds 3] [--split 1] [--folder DIR]`. Two kinds of champions: one that was trained on 15% of the corpus and meets more of the same
-(`same`), and one for each source that was trained on 2,500 prompts of the others, and meets that source, most of whose models it has never heard of.
+A graded corpus becomes bandit logs: one lane is drawn for each prompt, with a known chance. The results are judged on
+prompts that no fit saw. Run `python -m bench.retrain_gain --corpus DIR [--seeds 3] [--split 1] [--folder DIR]`. There
+are two kinds of champions:
+
+- `same`: trained on 15% of the corpus; its traffic comes from the rest of the same corpus.
+- One for each source: trained on 2,500 prompts of the other sources; its traffic comes from this source. It does not
+  know most of this source's models.
 """
 
 import argparse
@@ -52,11 +57,11 @@ MEASURES = ("gap_closed", "auc", "brier", "ece")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
-    """A corpus, encoded, with its pools and prices.
+    """An encoded corpus with its pools and prices.
 
     Args:
-        corpus, prices, encoded, pools: Of all prompts.
-        group: Shape (n,); near-duplicates share one.
+        corpus, prices, encoded, pools: Corpus, prices, encoded prompts and pools of all prompts.
+        group: Shape (n,); group of each prompt; near-duplicates share one.
     """
 
     corpus: Corpus
@@ -68,14 +73,14 @@ class World:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """A champion, and the traffic that it meets.
+    """A champion and its traffic.
 
     Args:
-        name: For people.
-        champion: The bundle.
-        pools: That prompts are routed in.
-        models: The champion's and the new ones.
-        logged, held_out: Rows of prompts.
+        name: Name in the output.
+        champion: Bundle that routes.
+        pools: Pools that the prompts are routed in.
+        models: Models of the champion and new models.
+        logged, held_out: Rows of the prompts that are logged, and of those that judge.
     """
 
     name: str
@@ -95,7 +100,7 @@ def read_world(folder: Path, table: StaticTable) -> World:
 
 
 def make_settings(world: World, table: StaticTable, folder: Path, split: int) -> Iterator[Setting]:
-    """Yield the champions and their traffic; `split` is the seed of who learns, who is logged and who judges."""
+    """Yield the champions and their traffic; `split` is the seed of the split of the prompts."""
     random = np.random.default_rng(split)
     share = _shares(world.group, random)
     yield _setting("same", world, table, folder, np.flatnonzero(share < 0.15), world.pools, share)
@@ -116,10 +121,10 @@ def _setting(
     name: str, world: World, table: StaticTable, folder: Path, fitted: Ints, pools: Sequence[Pool], share: Floats
 ) -> Setting:
     champion = _fit_champion(world, table, folder / name, fitted)
-    known = champion.trained_names
-    new = tuple(sorted({model for pool in pools for model in pool.trained_names} - set(known)))
-    names = (*known, *new)
-    models = LaneModels(names, names, known, new, np.arange(len(names)), _noted_abilities(champion, world, new))
+    trained = champion.trained_names
+    new = tuple(sorted({model for pool in pools for model in pool.trained_names} - set(trained)))
+    names = (*trained, *new)
+    models = LaneModels(names, names, trained, new, np.arange(len(names)), _noted_abilities(champion, world, new))
     routed = np.unique(np.concatenate([pool.rows for pool in pools]))
     return Setting(
         name,
@@ -165,7 +170,7 @@ def _part_of(corpus: Corpus, rows: Ints) -> Corpus:
 
 
 def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_text: bool, seed: int) -> Evidence:
-    """Return `n` judged requests: a lane drawn for each by the champion's own beliefs, and the grade of its answer."""
+    """Return `n` judged requests: the champion's beliefs draw a lane for each, and its answer has a grade."""
     random = np.random.default_rng(seed)
     start = untouched(setting)
     believed = beliefs_of(start, inputs).quality
@@ -183,7 +188,7 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
         drawn = int(random.choice(len(columns), p=chance))
         model[request], reward[request], propensity[request] = columns[drawn], pool.score[number, drawn], chance[drawn]
     logits = run_heads(setting.champion.parts, inputs, prompts).mean(axis=1)[:, : setting.champion.parts.n_models]
-    if not has_text:  # a log without text has the beliefs about the lanes that there were, and no others
+    if not has_text:  # a log without text only has the beliefs about its own lanes
         for request, row in enumerate(prompts.tolist()):
             logged = [place[name] for name in row_of[row][0].trained_names]
             logits[request, np.setdiff1d(np.arange(logits.shape[1]), logged)] = np.nan
@@ -215,7 +220,7 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
 
 
 def untouched(setting: Setting) -> GraphParts:
-    """Return the champion with new models as price and family have them: what a gateway believes before it has learned."""
+    """Return the champion before learning; new models have the prior of their price and family."""
     space = LogitSpace.of(logit(setting.champion.reference.quality))
     nothing = Judged(np.empty((0, len(space.centre))), np.empty(0, np.intp), np.empty(0), np.empty(0))
     return fold_logit_map(setting.champion.parts, fit_logit_map(nothing, space, setting.models.noted_abilities))
@@ -225,19 +230,19 @@ def measure(setting: Setting, parts: GraphParts, inputs: Float32s) -> Floats:
     """Return the `MEASURES` on the held-out prompts, mean over the pools."""
     beliefs = beliefs_of(parts, inputs)
     place = {name: column for column, name in enumerate(setting.models.names)}
-    found = []
+    rows = []
     for pool in setting.pools:
         held = pool.take(np.flatnonzero(np.isin(pool.rows, setting.held_out)))
         cells = np.ix_(held.rows, np.array([place[name] for name in held.trained_names]))
         measures = measure_router(
             held, beliefs.quality[cells].astype(np.float64), beliefs.completion_tokens[cells].astype(np.float64)
         )
-        found.append([getattr(measures, name) for name in MEASURES])
-    return np.asarray(np.mean(found, axis=0), np.float64)
+        rows.append([getattr(measures, name) for name in MEASURES])
+    return np.asarray(np.mean(rows, axis=0), np.float64)
 
 
 def learn_from(setting: Setting, world: World, inputs: Float32s, n: int, has_text: bool, seed: int) -> GraphParts:
-    """Return what a retraining makes of `n` judged requests."""
+    """Return the champion after retraining on `n` judged requests."""
     evidence = draw_evidence(setting, world, inputs, n, has_text, seed)
     settings = RetrainSettings(seed=seed)
     with TemporaryDirectory() as folder:
@@ -255,8 +260,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--split", type=int, default=1, help="seed of the split; the recipe was chosen on that of 0")
-    parser.add_argument("--folder", type=Path, help="where champions are kept; by default a temporary folder")
+    parser.add_argument("--split", type=int, default=1, help="seed of the split; the recipe was chosen with seed 0")
+    parser.add_argument("--folder", type=Path, help="folder to keep the champions in; by default a temporary one")
     options = parser.parse_args()
     table = read_champion(bundle_folder("")).parts.table
     world = read_world(options.corpus, table)
@@ -264,7 +269,8 @@ def main() -> None:
         for setting in make_settings(world, table, options.folder or Path(scratch), options.split):
             inputs = setting.champion.parts.scaler.transform(world.encoded)
             print(
-                f"\n{setting.name}: {len(setting.models.champion_models)} known models, {len(setting.models.new)} new ones, {len(setting.held_out):,} held-out prompts"
+                f"\n{setting.name}: {len(setting.models.champion_models)} known models, {len(setting.models.new)} new ones, "
+                f"{len(setting.held_out):,} held-out prompts"
             )
             print(
                 "| judged requests | text | gap closed | AUC | Brier | calibration error |\n|---|---|---|---|---|---|"
@@ -277,13 +283,13 @@ def main() -> None:
             )
             for n in SIZES:
                 for has_text in (False, True):
-                    found = [
+                    results = [
                         measure(setting, learn_from(setting, world, inputs, n, has_text, seed), inputs)
                         for seed in range(options.seeds)
                     ]
                     cells = [
                         f"{mean:.3f} ± {std:.3f}"
-                        for mean, std in zip(np.mean(found, axis=0), np.std(found, axis=0, ddof=1), strict=True)
+                        for mean, std in zip(np.mean(results, axis=0), np.std(results, axis=0, ddof=1), strict=True)
                     ]
                     print(f"| {n:,} | {'kept' if has_text else 'not kept'} | " + " | ".join(cells) + " |", flush=True)
 

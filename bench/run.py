@@ -1,7 +1,7 @@
-"""Measures everything in one run and says which targets hold.
+"""Measures everything in one run and reports which targets hold.
 
-`python -m bench.run [--quick] [--litellm PYTHON] [--peers PYTHON] [--markdown FILE]`
-Exits 1 when something does not run or an answer is wrong; with `--check` also when a target is missed.
+Run `python -m bench.run [--quick] [--litellm PYTHON] [--peers PYTHON] [--markdown FILE]`. The exit status is 1 if a
+server did not start or an answer is wrong; with `--check` also if a target is missed.
 """
 
 import argparse
@@ -39,15 +39,17 @@ from bench.subjects import (
 
 
 class Bench:
-    """One run: all subjects in turn, several times over, so that whatever else the machine does falls on all of them.
+    """One run of the benchmark.
+
+    All subjects take turns in several rounds, so that other work on the machine affects all of them.
 
     Args:
-        cores: Who runs where.
-        durations: Of the loads.
-        litellm_python: Of LiteLLM's own environment; empty: it is left out.
-        peers_python: Of the other proxies' own environment; empty: they are left out.
-        folder: For settings, logs and the telemetry database.
-        console: Told of the progress.
+        cores: Cores of the processes.
+        durations: Lengths of the loads.
+        litellm_python: Python of LiteLLM's own environment; empty: LiteLLM is left out.
+        peers_python: Python of the other proxies' own environment; empty: they are left out.
+        folder: Folder for settings, logs and the telemetry database.
+        console: Console that shows the progress.
     """
 
     def __init__(
@@ -94,18 +96,18 @@ class Bench:
         with running_server(subject.command, subject.environment, self._cores.server, subject.whole, log) as server:
             return measure(subject, server, self._durations)
 
-    def _note(self, name: str, number: int, found: Round) -> None:
-        self.rounds.setdefault(name, []).append(found)
+    def _note(self, name: str, number: int, one: Round) -> None:
+        self.rounds.setdefault(name, []).append(one)
         self._console.print(
-            f"round {number + 1}  {name:26} {found.per_second:9,.0f} requests/s  {found.single_p50_ms:7.3f} ms  "
-            f"{found.streams_per_second:6,.0f} streams/s  {found.rss_mb:5,.0f} MB"
+            f"round {number + 1}  {name:26} {one.per_second:9,.0f} requests/s  {one.single_p50_ms:7.3f} ms  "
+            f"{one.streams_per_second:6,.0f} streams/s  {one.rss_mb:5,.0f} MB"
         )
-        if found.errors:
-            self._console.print(f"[bold red]{name}: {found.errors.total()} WRONG ANSWERS: {dict(found.errors)}")
+        if one.errors:
+            self._console.print(f"[bold red]{name}: {one.errors.total()} WRONG ANSWERS: {dict(one.errors)}")
 
 
 def time_decision(cores: Cores) -> list[Timing]:
-    """Return the timings of the decision alone, taken on the server's core in a process of its own."""
+    """Return the timings of the decision alone; a separate process takes them on the server's core."""
     command = ["taskset", "-c", str(cores.server), sys.executable, "-m", "bench.decision", "--json"]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     if done.returncode != 0:
@@ -125,11 +127,11 @@ def main() -> int:
         rounds = bench.run(1 if options.quick else options.rounds)
     timings = time_decision(cores)
     ordered = {name: rounds[name] for name in (MOCK, PLAIN, LITELLM, BUDGETED, LLMDEAL) if name in rounds}
-    found = goals(ordered)
+    targets = goals(ordered)
     tables = {
         "Under load": figure_rows(ordered),
-        **({"Beside other proxies": peer_rows(rounds)} if options.peers else {}),
-        "Targets": goal_rows(found),
+        **({"Compared with other proxies": peer_rows(rounds)} if options.peers else {}),
+        "Targets": goal_rows(targets),
         "The decision alone": decision_rows(timings),
     }
     for title, rows in tables.items():
@@ -141,12 +143,12 @@ def main() -> int:
     n_errors = sum(one.errors.total() for one in rounds.values())
     if n_errors:
         console.print(f"[bold red]{n_errors} WRONG ANSWERS: these figures do not count")
-    is_missed = any(goal.is_met is False for goal in found)
+    is_missed = any(goal.is_met is False for goal in targets)
     return int(n_errors > 0 or shortfall > 0 or (options.check and is_missed))
 
 
 def _report_evidence(console: Console, bench: Bench, ours: Round) -> int:
-    """Print what the gateway logged; return how many answers are missing from its log."""
+    """Print a summary of the gateway's log; return the number of answers that are missing from it."""
     evidence = bench.evidence
     expected = ours.n_answers + len(bench.rounds[LLMDEAL])
     lanes = ", ".join(f"{lane} {count / evidence.stored_rows:.0%}" for lane, count in evidence.lanes.most_common())
@@ -156,24 +158,24 @@ def _report_evidence(console: Console, bench: Bench, ours: Round) -> int:
 
 def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="bench", description="The gateway under load beside a plain proxy and LiteLLM."
+        prog="bench", description="The gateway under load, compared with a plain proxy and LiteLLM."
     )
-    parser.add_argument("--quick", action="store_true", help="one short round: does it run, and about how fast")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of so many is reported (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it runs and about how fast")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds; the median is reported (default: 3)")
     parser.add_argument(
         "--litellm",
         metavar="PYTHON",
         default=os.environ.get("LLMDEAL_BENCH_LITELLM", ""),
-        help="the Python of an environment with litellm[proxy]; also as LLMDEAL_BENCH_LITELLM",
+        help="Python of an environment with litellm[proxy]; or set LLMDEAL_BENCH_LITELLM",
     )
     parser.add_argument(
         "--peers",
         metavar="PYTHON",
         default=os.environ.get("LLMDEAL_BENCH_PEERS", ""),
-        help="the Python of an environment with the clients of other proxies; also as LLMDEAL_BENCH_PEERS",
+        help="Python of an environment with the other proxies' clients; or set LLMDEAL_BENCH_PEERS",
     )
-    parser.add_argument("--markdown", metavar="FILE", type=Path, help="also write the tables there")
-    parser.add_argument("--check", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--markdown", metavar="FILE", type=Path, help="file to write the tables to as well")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a target is missed")
     return parser.parse_args(arguments)
 
 

