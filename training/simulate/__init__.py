@@ -1,1 +1,1 @@
-"""A world to practise in: a graded corpus replayed as traffic, of which only the drawn lane's grade is seen."""
+"""Simulates a gateway: it replays a graded corpus as traffic and shows only the grade of the drawn lane."""

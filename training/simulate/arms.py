@@ -1,4 +1,7 @@
-"""Who routes: the port of an arm, and the arms that need no bundle. Each learns from its own traffic alone: the grades of the lanes it drew."""
+"""The arms of a simulation: the interface of an arm, and the arms that need no bundle.
+
+An arm is one way of routing. It learns from its own traffic alone: from the grades of the lanes that it drew.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,19 +15,19 @@ Float32s = npt.NDArray[np.float32]
 
 _N_NEIGHBOURS = 100
 _PRIOR_ANSWERS = 5.0
-"""What is believed of a lane, before it was heard of, counts like so many answers."""
+"""The prior belief about a lane counts as much as so many answers."""
 _UNKNOWN_SCORE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observations:
-    """Judged answers, all that came until a night.
+    """All judged answers until a night.
 
     Args:
-        rows: Shape (k,), rows of the corpus.
-        lane: Shape (k,), columns of the world's lanes.
-        reward: Shape (k,), 0..1.
-        tokens: Shape (k,), of the answers.
+        rows: Shape (k,); rows of the corpus.
+        lane: Shape (k,); columns of the world's lanes.
+        reward: Shape (k,), 0..1; grades of the answers.
+        tokens: Shape (k,); lengths of the answers.
     """
 
     rows: Ints
@@ -38,20 +41,20 @@ class Arm(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the plot."""
+        """Name of the arm in the plot."""
         ...
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
-        """Return with which probability each lane answers each prompt, shape (n, lanes)."""
+        """Return the probability that a lane answers a prompt, shape (n, lanes)."""
         ...
 
     def learn(self, day: int, seen: Observations) -> None:
-        """Learn from what was judged until the night after `day`."""
+        """Learn from all answers that were judged until the night after `day`."""
         ...
 
 
 class Oracle:
-    """Knows every grade, those to come too: the best that can be had.
+    """Knows every grade, also future ones: no arm can be better.
 
     Args:
         world: The world.
@@ -63,15 +66,15 @@ class Oracle:
         self._world = world
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
-        """Always take the best lane."""
+        """Return certainty for the best lane."""
         return greedy(self._world.utilities(rows, day), self._world.can_answer(rows, day))
 
     def learn(self, day: int, seen: Observations) -> None:
-        """Know it already."""
+        """Learn nothing; it knows every grade already."""
 
 
 class EpsilonGreedy:
-    """The lane with the best mean so far, and now and then any other: no look at the prompt.
+    """Takes the lane with the best mean so far, and sometimes any lane; it ignores the prompt.
 
     Args:
         world: The world.
@@ -85,7 +88,7 @@ class EpsilonGreedy:
         self._tokens = np.full(len(world.names), np.nan)
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
-        """Take the best mean but for a share of any lane."""
+        """Return the best mean's lane, mixed with a share of any lane."""
         can_answer = self._world.can_answer(rows, day)
         believed = np.broadcast_to(self._score, can_answer.shape)
         return soften(
@@ -93,12 +96,14 @@ class EpsilonGreedy:
         )
 
     def learn(self, day: int, seen: Observations) -> None:
-        """Take the mean of all that was judged."""
+        """Take the means of all judged answers."""
         self._score, self._tokens = lane_means(seen, len(self._world.names))
 
 
 class Neighbours:
-    """The mean over each lane's judged answers to the nearest prompts, drawn towards the lane's mean; explores like epsilon-greedy.
+    """Takes the lane with the best judged answers to the nearest prompts; explores like epsilon-greedy.
+
+    The mean of the nearest answers is drawn towards the lane's mean.
 
     Args:
         world: The world.
@@ -115,7 +120,7 @@ class Neighbours:
         self._score, self._tokens = np.full(n, _UNKNOWN_SCORE), np.full(n, np.nan)
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
-        """Take the best lane by its answers nearby, but for a share of any lane."""
+        """Return the best lane by its nearest answers, mixed with a share of any lane."""
         can_answer = self._world.can_answer(rows, day)
         believed = np.stack([self._belief(rows, lane) for lane in range(len(self._world.names))], axis=1)
         return soften(
@@ -123,24 +128,27 @@ class Neighbours:
         )
 
     def learn(self, day: int, seen: Observations) -> None:
-        """Remember all that was judged."""
+        """Remember all judged answers."""
         self._seen = seen
         self._score, self._tokens = lane_means(seen, len(self._world.names))
 
     def _belief(self, rows: Ints, lane: int) -> Floats:
         mine = self._seen.lane == lane
-        known, reward = self._seen.rows[mine], self._seen.reward[mine]
-        if not len(known):
+        answered, reward = self._seen.rows[mine], self._seen.reward[mine]
+        if not len(answered):
             return np.full(len(rows), self._score[lane])
-        similarity = self._embeddings[rows] @ self._embeddings[known].T  # (n, k)
-        n_near = min(_N_NEIGHBOURS, len(known))
+        similarity = self._embeddings[rows] @ self._embeddings[answered].T  # (n, k)
+        n_near = min(_N_NEIGHBOURS, len(answered))
         nearest = np.argpartition(-similarity, n_near - 1, axis=1)[:, :n_near]
         total = reward[nearest].sum(axis=1) + _PRIOR_ANSWERS * self._score[lane]
         return np.asarray(total / (n_near + _PRIOR_ANSWERS), np.float64)
 
 
 def lane_means(seen: Observations, n_lanes: int) -> tuple[Floats, Floats]:
-    """Return each lane's mean reward, drawn towards 0.5, and mean answer length, NaN where none was seen; shapes (lanes,)."""
+    """Return each lane's mean reward and mean answer length, shapes (lanes,).
+
+    The reward is drawn towards 0.5. The length is NaN for a lane without judged answers.
+    """
     counts = np.bincount(seen.lane, minlength=n_lanes)
     rewards = np.bincount(seen.lane, seen.reward, minlength=n_lanes)
     tokens = np.bincount(seen.lane, seen.tokens, minlength=n_lanes)
@@ -149,7 +157,10 @@ def lane_means(seen: Observations, n_lanes: int) -> tuple[Floats, Floats]:
 
 
 def utilities(world: World, rows: Ints, day: int, quality: Floats, tokens: Floats) -> Floats:
-    """Return believed utilities, USD, shape (n, lanes), from believed quality and mean answer lengths (NaN: the mean over lanes, or 250)."""
+    """Return believed utilities, USD, shape (n, lanes), from believed quality and mean answer lengths.
+
+    A length of NaN counts as the mean over the lanes, or as 250 if all are NaN.
+    """
     typical = np.nanmean(tokens) if np.isfinite(tokens).any() else 250.0
     prompt_tokens = np.array([world.contexts[int(row)].prompt_tokens for row in rows], np.float64)
     rates = world.rates(day) / 1e6
@@ -166,6 +177,6 @@ def greedy(utility: Floats, can_answer: Mask) -> Floats:
 
 
 def soften(probabilities: Floats, can_answer: Mask, epsilon: float) -> Floats:
-    """Return the mixture with a share of any lane that can answer."""
-    anyone = can_answer / can_answer.sum(axis=1, keepdims=True)
-    return np.asarray((1 - epsilon) * probabilities + epsilon * anyone, np.float64)
+    """Return the mixture with a share `epsilon` of any lane that can answer."""
+    any_lane = can_answer / can_answer.sum(axis=1, keepdims=True)
+    return np.asarray((1 - epsilon) * probabilities + epsilon * any_lane, np.float64)

@@ -1,4 +1,4 @@
-"""The product as an arm: a bundle asked by the code that serves, exploration within its ceiling, and a learner at night."""
+"""The product as an arm: the serving code asks a bundle, explores within its ceiling, and learns at night."""
 
 import math
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ from training.simulate.watched_lanes import NoWatch, Watch, WatchedLanes
 from training.simulate.world import Floats, Ints, World
 
 _SLICES = 20
-"""As the gateway: no exploration may cost more than such a part of the ceiling."""
+"""One exploration may cost at most the ceiling divided by this number, as in the gateway."""
 
 
 class Learner(Protocol):
-    """What turns logs into a bundle."""
+    """Turns logs into a bundle."""
 
     def learn(self, day: int, until: datetime, champion: Path) -> Path | None:
-        """Return a bundle made of the champion and of what was logged until then; None: the champion stays."""
+        """Return a bundle fitted from the champion and all logs until then; None: the champion stays."""
         ...
 
 
@@ -41,11 +41,11 @@ class Routed:
     """One routed request.
 
     Args:
-        number: Of the request.
-        decision: What was decided.
-        prediction: What was believed.
-        lane: Column of the world's lanes.
-        router_version: Of the bundle.
+        number: Number of the request.
+        decision: Decision of the router.
+        prediction: Prediction of the quality model.
+        lane: Column of the chosen lane among the world's lanes.
+        router_version: Version of the bundle.
     """
 
     number: int
@@ -56,15 +56,15 @@ class Routed:
 
 
 class BundleArm:
-    """Routes by a bundle, which a learner may exchange at night.
+    """Routes with a bundle; a learner may replace it at night.
 
     Args:
-        name: As in the plot.
-        world: The world.
-        bundle_folder: The first bundle.
-        explores: Whether it explores, as the scenario says.
-        learner: Makes the next bundle; None: the first one stays.
-        learns_online: Whether grades move beliefs about the lanes as they come, as `[watch]` does.
+        name: Name of the arm in the plot.
+        world: World that sends the traffic.
+        bundle_folder: Folder of the first bundle.
+        explores: Whether the arm explores, with the scenario's settings.
+        learner: Learner that makes the next bundle; None: the first one stays.
+        learns_online: Whether each grade moves the beliefs about the lanes at once, as with `[watch]`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class BundleArm:
         self._load(bundle_folder)
 
     def probabilities(self, rows: Ints, day: int) -> Floats:
-        """Decide on prompts, without drawing."""
+        """Decide on prompts without drawing a lane."""
         probabilities = np.zeros((len(rows), len(self._world.names)))
         table, place, policy = *self._table(day), self._policy()
         for index, row in enumerate(rows):
@@ -103,7 +103,7 @@ class BundleArm:
         return probabilities
 
     def route(self, number: int, day: int, rng: np.random.Generator) -> Routed:
-        """Decide on a request and draw, spending the ceiling of exploration."""
+        """Decide on a request, draw a lane, and charge exploration to its ceiling."""
         row = int(self._world.requests[number])
         table, place = self._table(day)
         decision = self._decide(row, day, table, self._policy(), rng)
@@ -116,17 +116,17 @@ class BundleArm:
         self._watch.note(number, decision, version, self._world.started_at[number].timestamp())
         return Routed(number, decision, self._predict(row), int(place[decision.order[0]]), version)
 
-    def hear(self, number: int, grade: float) -> None:
-        """Learn from a grade that came in, at once, as the gateway does from feedback."""
-        self._watch.hear(number, grade)
+    def add_grade(self, number: int, grade: float) -> None:
+        """Learn from a new grade at once, as the gateway does from feedback."""
+        self._watch.add_grade(number, grade)
 
     def learn(self, day: int, seen: Observations) -> None:
-        """Exchange the bundle for what the learner made of the logs."""
+        """Replace the bundle by the one that the learner made from the logs."""
         if self._learner is None:
             return
-        learnt = self._learner.learn(day, self._world.night_after(day), self.bundle_folder)
-        if learnt is not None:
-            self._load(learnt)
+        new_bundle = self._learner.learn(day, self._world.night_after(day), self.bundle_folder)
+        if new_bundle is not None:
+            self._load(new_bundle)
 
     def _load(self, folder: Path) -> None:
         bundle = load_bundle(folder)
@@ -138,17 +138,17 @@ class BundleArm:
         self._tables: dict[int, tuple[LaneTable, Ints]] = {}
 
     def _predict(self, row: int) -> Prediction:
-        found = self._predictions.get(row)
-        if found is None:
-            found = self._predictions[row] = self._quality_model.predict(self._world.contexts[row])
-        return found
+        prediction = self._predictions.get(row)
+        if prediction is None:
+            prediction = self._predictions[row] = self._quality_model.predict(self._world.contexts[row])
+        return prediction
 
     def _table(self, day: int) -> tuple[LaneTable, Ints]:
         if day not in self._tables:
-            self._tables[day] = self._lay_out(day)
+            self._tables[day] = self._build_table(day)
         return self._tables[day]
 
-    def _lay_out(self, day: int) -> tuple[LaneTable, Ints]:
+    def _build_table(self, day: int) -> tuple[LaneTable, Ints]:
         lanes = self._world.lanes(day, self._prior)
         place = np.array([self._world.lane_ids.index(lane.lane_id) for lane in lanes], np.intp)
         return LaneTable.build(lanes, self._quality_model.trained_names), place
@@ -161,7 +161,7 @@ class BundleArm:
         world = self._world
         can_answer = world.can_answer(np.array([row]), day)[0]
         pool = frozenset(lane_id for lane_id, can in zip(world.lane_ids, can_answer, strict=True) if can)
-        constraints = Constraints(allowed_lanes=pool)  # as a caller's `models`
+        constraints = Constraints(allowed_lanes=pool)  # like a caller's `models`
         preferences = Preferences(willingness_to_pay_usd=world.scenario.worth_usd)
         state = LaneState.unmeasured(table)
         shift = self._watch.shifts(table, self._quality_model.version)

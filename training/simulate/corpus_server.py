@@ -1,4 +1,4 @@
-"""A local server that speaks OpenAI's chat dialect and answers for the corpus: the right number of tokens, from the right model."""
+"""A local server with OpenAI's chat dialect; it answers with the lengths of the corpus' answers."""
 
 import json
 import threading
@@ -11,10 +11,10 @@ from training.simulate.world import World
 
 
 class CorpusServer:
-    """Serves while the block runs.
+    """Runs the server while the `with` block runs.
 
     Args:
-        world: Whose models answer whose prompts.
+        world: World with the prompts and the models that answer them.
     """
 
     def __init__(self, world: World) -> None:
@@ -35,7 +35,7 @@ class CorpusServer:
                 self.wfile.write(content)
 
             def log_message(self, format: str, *arguments: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -43,13 +43,13 @@ class CorpusServer:
 
     @property
     def base_url(self) -> str:
-        """Up to and including /v1."""
+        """Address of the server, up to and including /v1."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def _answer(self, asked: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         row = self._row_of.get(asked["messages"][-1]["content"])
         if row is None or asked["model"] not in self._world.names:
-            return 400, {"error": {"message": "not of this corpus", "type": "invalid_request_error", "code": "unknown"}}
+            return 400, {"error": {"message": "not in this corpus", "type": "invalid_request_error", "code": "unknown"}}
         lane = self._world.names.index(asked["model"])
         prompt_tokens = self._world.contexts[row].prompt_tokens
         tokens = round(float(self._world.tokens[row, lane]))
@@ -60,8 +60,13 @@ class CorpusServer:
         usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens}
         choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
         return 200, {
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": asked["model"], "choices": choices, "usage": usage,
-        }  # fmt: skip
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked["model"],
+            "choices": choices,
+            "usage": usage,
+        }
 
     def __enter__(self) -> Self:
         self._thread.start()

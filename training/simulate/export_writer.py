@@ -1,4 +1,4 @@
-"""Writes simulated traffic as telemetry exports, one a night, in the format of `router.telemetry_schema`: what a gateway would have exported."""
+"""Writes simulated traffic as nightly telemetry exports, in the format of `router.telemetry_schema`."""
 
 import hashlib
 import json
@@ -44,15 +44,26 @@ _CANDIDATE: Final = pa.struct(
 )
 _TYPES: Final[dict[str, pa.DataType]] = {**_SCALARS, "list<candidate>": pa.list_(_CANDIDATE)}
 _SHARED: Final = {
-    "attempt": 0, "account": "default", "tags": [], "endpoint": "/v1/chat/completions", "is_streaming": False, "n_turns": 1,
-    "features_version": FEATURES_VERSION, "provider": PROVIDER, "usage_is_estimated": False, "status": 200, "outcome": "ok",
-    "finish_reason": "stop", "cached_tokens": 0, "cache_write_tokens": 0,
-}  # fmt: skip
+    "attempt": 0,
+    "account": "default",
+    "tags": [],
+    "endpoint": "/v1/chat/completions",
+    "is_streaming": False,
+    "n_turns": 1,
+    "features_version": FEATURES_VERSION,
+    "provider": PROVIDER,
+    "usage_is_estimated": False,
+    "status": 200,
+    "outcome": "ok",
+    "finish_reason": "stop",
+    "cached_tokens": 0,
+    "cache_write_tokens": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A grade that came in: of which request, how good, when."""
+    """A grade of one request: its number, the grade, and the time at which it was received."""
 
     number: int
     value: float
@@ -63,7 +74,7 @@ class TelemetryFolder:
     """A folder of nightly exports.
 
     Args:
-        folder: Where they are put, each in a folder of its own.
+        folder: Folder for the exports; each gets a folder of its own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +83,7 @@ class TelemetryFolder:
     def add_night(
         self, world: World, routed: Sequence[Routed], rewards: Floats, judged: Sequence[Judgement], day: int
     ) -> None:
-        """Write the export of one day: its requests, and the feedback that came on it."""
+        """Write the export of one day: its requests, and the feedback received on it."""
         out = self.folder / f"day-{day:03}"
         attempts = _table(ATTEMPT_COLUMNS, _attempt_values(world, routed, day))
         feedback = _table(
@@ -139,7 +150,7 @@ def _attempt_values(world: World, routed: Sequence[Routed], day: int) -> dict[st
     for one, cost_usd in zip(routed, costs, strict=True):
         row, decision = int(world.requests[one.number]), one.decision
         context, tokens = world.contexts[row], round(float(world.tokens[row, one.lane]))
-        told = {
+        own_values = {
             "request_id": request_id(one.number),
             "started_at": world.started_at[one.number],
             "conversation_id": request_id(one.number),
@@ -160,7 +171,7 @@ def _attempt_values(world: World, routed: Sequence[Routed], day: int) -> dict[st
             "cost_nusd": round(float(cost_usd[one.lane]) * NUSD_PER_USD),
             "total_ms": float(decision.expectation.latency_ms[decision.order[0]]),
         }
-        for name, value in (_SHARED | told).items():
+        for name, value in (_SHARED | own_values).items():
             values[name].append(value)
     return {**values, "candidates": _candidates(routed)}
 
@@ -190,14 +201,14 @@ def _candidates(routed: Sequence[Routed]) -> "pa.Array[Any]":
 
 
 def _table(columns: Sequence[Column], values: Mapping[str, Any]) -> pa.Table:
-    """Return the values as a table; columns that nobody filled are unknown."""
+    """Return the values as a table; columns without values are null."""
     n_rows = len(next(iter(values.values())))
     fields = [pa.field(column.name, _TYPES[column.type], nullable=column.is_nullable) for column in columns]
     schema = pa.schema(fields, {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)})
     arrays = [
-        found
-        if isinstance(found := values.get(field.name), pa.Array)
-        else pa.array(found or [None] * n_rows, field.type)
+        column
+        if isinstance(column := values.get(field.name), pa.Array)
+        else pa.array(column or [None] * n_rows, field.type)
         for field in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,4 +1,4 @@
-"""The real gateway, started as people start it, with the world's models behind one server of its own."""
+"""Starts the real gateway with its command, in front of one server that answers for the world's models."""
 
 import http.client
 import json
@@ -23,14 +23,14 @@ _POLL_S = 0.05
 
 
 class GatewayProcess:
-    """A gateway that serves a free port while the block runs. It keeps everything it knows below `folder`.
+    """A gateway on a free port while the `with` block runs; all of its files are below `folder`.
 
     Args:
-        folder: For its settings, database and log.
-        world: Whose lanes of `day` it has.
-        day: See above.
-        bundle_folder: That it routes by.
-        upstream_url: Of the server that answers for the lanes.
+        folder: Folder for its settings, database and log.
+        world: World that defines the lanes.
+        day: Day of the world; decides lanes and prices.
+        bundle_folder: Folder of the bundle that it routes with.
+        upstream_url: Address of the server that answers for the lanes.
     """
 
     def __init__(self, folder: Path, world: World, day: int, bundle_folder: Path, upstream_url: str) -> None:
@@ -51,10 +51,10 @@ class GatewayProcess:
         self._log = folder / "gateway.log"
 
     def export(self, out: Path) -> None:
-        """Write all that was logged, as `llmdeal export` does.
+        """Write all logs, as `llmdeal export` does.
 
         Raises:
-            SettingsError: It could not; quotes what it said.
+            SettingsError: The export failed; the message quotes its output.
         """
         arguments = ("export", "--since", "30d", "--out", str(out), "--config", str(self._settings))
         done = subprocess.run(
@@ -64,7 +64,7 @@ class GatewayProcess:
             raise SettingsError(f"llmdeal export failed: {done.stderr.strip()[-500:]}")
 
     def post(self, path: str, body: Mapping[str, Any]) -> tuple[Mapping[str, str], Any]:
-        """Return the headers and the body of an answer.
+        """Send a request; return the headers and the body of the answer.
 
         Raises:
             SettingsError: The gateway refused.
@@ -83,16 +83,19 @@ class GatewayProcess:
             begin = output.tell()
             self._process = subprocess.Popen(
                 (*_COMMAND, "serve", "--config", str(self._settings), "--port", "0", "--log-level", "error"),
-                env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         deadline = time.monotonic() + _WITHIN_S
-        while not (found := _LISTENS.search(said := self._log.read_bytes()[begin:].decode(errors="replace"))):
+        while not (match := _LISTENS.search(log := self._log.read_bytes()[begin:].decode(errors="replace"))):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
                 self._process.wait()
-                raise SettingsError(f"the gateway does not start: {' '.join(said.split())[-500:]}")
+                raise SettingsError(f"the gateway did not start: {' '.join(log.split())[-500:]}")
             time.sleep(_POLL_S)
-        address = urlsplit(found[1])
+        address = urlsplit(match[1])
         self._connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
         return self
 
@@ -111,7 +114,7 @@ class GatewayProcess:
 
 def _settings(folder: Path, world: World, day: int, bundle_folder: Path, upstream_url: str) -> str:
     scenario = world.scenario
-    told: list[tuple[str, Any]] = [
+    general: list[tuple[str, Any]] = [
         ("database", str(folder / "llmdeal.db")),
         ("bundle", str(bundle_folder.absolute())),
         ("sandbox", "off"),
@@ -125,7 +128,7 @@ def _settings(folder: Path, world: World, day: int, bundle_folder: Path, upstrea
         ("quality_bar", scenario.exploration_bar),
         ("most_lanes", scenario.exploration_lanes),
     ]
-    parts = [_lines(told), *(["[exploration]", _lines(exploration)] if scenario.exploration_share else [])]
+    parts = [_lines(general), *(["[exploration]", _lines(exploration)] if scenario.exploration_share else [])]
     parts += ["[[servers]]", _lines([("id", PROVIDER), ("base_url", upstream_url)])]
     for lane in world.lanes(day, None):
         model = [
@@ -141,6 +144,5 @@ def _settings(folder: Path, world: World, day: int, bundle_folder: Path, upstrea
 
 
 def _lines(values: Sequence[tuple[str, Any]]) -> str:
-    return "\n".join(
-        f"{name} = {json.dumps(value)}" for name, value in values
-    )  # JSON's strings and numbers are TOML's, too
+    # JSON's strings and numbers are also valid TOML.
+    return "\n".join(f"{name} = {json.dumps(value)}" for name, value in values)

@@ -14,18 +14,18 @@ from training.simulate.world import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito (2008), told apart by readers who do not see all colours; in the order of the arms.
+# Palette of Okabe and Ito (2008), for readers who do not see all colours; in the order of the arms.
 _COLOURS = ("#0072B2", "#D55E00", "#E69F00", "#009E73", "#CC79A7", "#56B4E9")
 _ORACLE_COLOUR = "#999999"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """One arm.
+    """The regret of one arm.
 
     Args:
-        name: Of the arm.
-        total, low, high: Shape (days,), regret summed up to the end of each day, USD, and the ends of its shade.
+        name: Name of the arm.
+        total, low, high: Shape (days,), USD; regret summed up to the end of each day, and the ends of its shade.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Curve:
 def plot_learning_curve(
     path: Path, scenario: Scenario, requests_a_day: Floats, curves: Sequence[Curve], note: str
 ) -> None:
-    """Write cumulative regret by day as a PNG, whole or not at all.
+    """Write cumulative regret by day as a PNG, in one step.
 
     Args:
-        path: The file.
-        scenario: What happened.
-        requests_a_day: Shape (days,).
-        curves: The arms.
-        note: What the shades are.
+        path: File to write.
+        scenario: Scenario of the simulation.
+        requests_a_day: Shape (days,); number of requests.
+        curves: Curves, one for each arm.
+        note: Meaning of the shades.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -78,18 +78,24 @@ def _from_zero(values: Floats) -> Floats:
 
 
 def _mark_events(panel: "Axes", scenario: Scenario, requests: Floats) -> None:
-    told: dict[int, list[str]] = {}
+    notes: dict[int, list[str]] = {}
     for arrival in scenario.arrivals:
-        told.setdefault(arrival.day, []).append(f"{arrival.model_name} arrives")
+        notes.setdefault(arrival.day, []).append(f"{arrival.model_name} arrives")
     for change in scenario.price_changes:
-        told.setdefault(change.day, []).append(f"{change.model_name}: price × {change.factor:g}")
+        notes.setdefault(change.day, []).append(f"{change.model_name}: price × {change.factor:g}")
     for degradation in scenario.degradations:
-        told.setdefault(degradation.day, []).append(f"{degradation.model_name} gets worse")
-    for day, words in told.items():
+        notes.setdefault(degradation.day, []).append(f"{degradation.model_name} gets worse")
+    for day, words in notes.items():
         if day < scenario.n_days:
             panel.axvline(float(requests[day]), color="#BBBBBB", linewidth=0.9, linestyle=":", zorder=0)
             panel.annotate(
-                "\n".join(words), (float(requests[day]), 0.01), xycoords=("data", "axes fraction"), fontsize=7,
-                rotation=90, va="bottom", ha="right", color="#555555",
+                "\n".join(words),
+                (float(requests[day]), 0.01),
+                xycoords=("data", "axes fraction"),
+                fontsize=7,
+                rotation=90,
+                va="bottom",
+                ha="right",
+                color="#555555",
                 bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.5},
-            )  # fmt: skip
+            )

@@ -1,4 +1,4 @@
-"""What a simulation found: figures as JSON, a table for the terminal, and the one plot."""
+"""The result of a simulation: figures as JSON, a table for the terminal, and the one plot."""
 
 import json
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ FIXED_ARM = "the first bundle, fixed"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimulationResult:
-    """A simulation, over.
+    """The result of a simulation.
 
     Args:
-        scenario: What happened.
-        requests_a_day: Shape (days,).
-        n_held_out: Prompts that judged every arm on every day.
-        runs: One for each arm.
-        n_explored, explored_usd: Explored requests of the arm that explored, and what they were expected to give up.
+        scenario: Scenario that was simulated.
+        requests_a_day: Shape (days,); number of requests.
+        n_held_out: Number of held-out prompts; they judge every arm on every day.
+        runs: Runs, one for each arm.
+        n_explored, explored_usd: Number of requests that the exploring arm explored, and their expected loss, USD.
     """
 
     scenario: Scenario
@@ -77,7 +77,7 @@ class SimulationResult:
         return shown
 
     def plot(self, path: Path) -> None:
-        """Write cumulative regret by day as a PNG, whole or not at all; shades are one standard error over held-out prompts."""
+        """Write cumulative regret by day as a PNG; shades are one standard error over held-out prompts."""
         curves = []
         for run in self.runs:
             total, error = run.cumulative_usd(self.requests_a_day), run.cumulative_std_usd(self.requests_a_day)

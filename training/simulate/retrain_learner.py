@@ -1,4 +1,7 @@
-"""The product's own learner: `llmdeal retrain` on all that was logged so far, followed where its gate lets the challenger pass."""
+"""The product's own learner: `llmdeal retrain` on the logs so far.
+
+With the gate on, a challenger is used only if the gate finds it better.
+"""
 
 import shutil
 from datetime import datetime
@@ -12,16 +15,18 @@ from training.retrain.settings import RetrainSettings
 
 
 class RetrainLearner:
-    """Retrains every night on the logs of the last days, of which the older ones count for less: they may not be true any more.
+    """Retrains every night on the logs of the last days.
+
+    Older logs count for less, because they may be outdated.
 
     Args:
-        logs: Folder of the exports.
-        start_corpus: What the first bundle was fitted to; it keeps what that knew.
-        out: Folder that the bundles are put into.
-        settings: Of the retraining.
-        progress: Where to show how far it is.
-        follows_gate: Whether a challenger has to be proven better; else every one is used.
-        window_days: Of how many days the logs are read; where they are one export, all of it is.
+        logs: Folder with the exports.
+        start_corpus: Corpus of the first bundle, so that later bundles keep its knowledge.
+        out: Folder for the new bundles.
+        settings: Settings of the retraining.
+        progress: Display of the stages.
+        follows_gate: Whether a challenger must be proven better; if not, every challenger is used.
+        window_days: Number of days of logs to read; a single export is read whole.
     """
 
     def __init__(
@@ -39,7 +44,7 @@ class RetrainLearner:
         self._follows_gate, self._window_days = follows_gate, window_days
 
     def learn(self, day: int, until: datetime, champion: Path) -> Path | None:
-        """Return the challenger; None: there is too little to learn from, or the gate held it back."""
+        """Return the challenger; None: there is too little to learn from, or the gate rejected it."""
         plan = RetrainPlan(self._recent_logs(), champion, self._out, corpus=self._start_corpus, settings=self._settings)
         try:
             result = retrain(plan, self._progress)
@@ -48,7 +53,7 @@ class RetrainLearner:
         return result.bundle if result.verdict.is_better or not self._follows_gate else None
 
     def _recent_logs(self) -> Path:
-        """Return a folder of the exports of the last days."""
+        """Return a folder with the exports of the last days."""
         if (self._logs / EXPORT_MANIFEST).is_file():
             return self._logs
         recent = self._out / "recent-logs"

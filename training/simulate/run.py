@@ -1,6 +1,7 @@
-"""The simulation as a whole: a first bundle, a fortnight for each arm, and what came of it."""
+"""The whole simulation: a first bundle, the scenario for each arm, and the results."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,15 +32,16 @@ _QUICK_FOLDS = 2
 
 @dataclass(frozen=True, slots=True)
 class SimulationPlan:
-    """What a simulation is made of.
+    """The inputs of a simulation.
 
     Args:
         corpus: Folder with prompts.parquet, responses.parquet and prices.csv.
-        table_of: A bundle whose text table is used, and nothing else of it.
-        out: A new or empty folder.
-        scenario: What happens.
-        fit: Of the first bundle; None: as that bundle was fitted, with fewer folds.
-        retrain: Of the nightly retraining; None: as `llmdeal retrain`, at the scenario's worth of a good answer.
+        table_of: Bundle to take the embedding table from; nothing else of it is used.
+        out: New or empty folder for the results.
+        scenario: Scenario to simulate.
+        fit: Settings of the first bundle's fit; None: those of `table_of`, with fewer folds.
+        retrain: Settings of the nightly retraining; None: those of `llmdeal retrain`, with the scenario's value of a
+            good answer.
     """
 
     corpus: Path
@@ -59,10 +61,10 @@ class _Prepared:
 
 
 def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
-    """Let every arm live through the scenario, and write figures, plot, exports and bundles below `plan.out`.
+    """Run every arm through the scenario, and write figures, plot, exports and bundles below `plan.out`.
 
     Raises:
-        TrainingError: Corpus or scenario cannot be used, or `plan.out` holds something.
+        TrainingError: Corpus or scenario cannot be used, or `plan.out` is not empty.
         router.errors.BundleError: `plan.table_of` is unusable.
     """
     ready, scenario = _prepare(plan, progress), plan.scenario
@@ -79,7 +81,7 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
     runs = []
     for arm, telemetry in arms:
         with progress.stage(arm.name, scenario.n_days) as advance:
-            runs.append(run_arm(world, arm, telemetry, lambda advance=advance: advance(1)))  # type: ignore[misc]  # bound early on purpose
+            runs.append(run_arm(world, arm, telemetry, partial(advance, 1)))
     n_held_out = len(world.split.held_out)
     result = SimulationResult(
         scenario, requests_a_day(world), n_held_out, runs, learning.n_explored, learning.explored_usd
@@ -90,7 +92,12 @@ def simulate(plan: SimulationPlan, progress: Progress) -> SimulationResult:
 
 
 def simulate_through_gateway(plan: SimulationPlan, progress: Progress) -> GatewayRun:
-    """Send the scenario's traffic through the real gateway, which is given a new bundle every night; errors are those of `simulate`."""
+    """Send the scenario's traffic through the real gateway, with a new bundle every night.
+
+    Raises:
+        TrainingError: The same reasons as in `simulate`.
+        router.errors.BundleError: `plan.table_of` is unusable.
+    """
     ready = _prepare(plan, progress)
     with progress.stage("Through the gateway", plan.scenario.n_days) as advance:
         return GatewayWorld(ready.world, plan.out / "gateway", ready.logs).run(
@@ -107,7 +114,7 @@ def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
     start_corpus = write_start_corpus(world, plan.corpus / PRICES_FILE, out / "start-corpus")
     logs, bundles = out / LOGS_FOLDER, out / "bundles"
     first = fit_start_bundle(start_corpus, plan.table_of, bundles / "first", scenario.seed, progress, fit)
-    # There is one account, and the arms route by the bundle alone.
+    # There is only one account, so there is nothing to correct by account.
     settings = plan.retrain or RetrainSettings(
         seed=scenario.seed, value_usd=scenario.worth_usd, corrects_accounts=False
     )
@@ -124,10 +131,10 @@ def _prepare(plan: SimulationPlan, progress: Progress) -> _Prepared:
 
 
 def _embeddings(world: World, table_of: Path) -> Float32s:
-    """Return the text embedding of every prompt of the traffic and of those held out, by its row of the corpus."""
+    """Return corpus row -> text embedding, for the prompts of the traffic and those held out."""
     table = read_base_bundle(table_of).table
     rows = list(world.contexts)
     encoded = encode_prompts([world.contexts[row] for row in rows], table).embeddings
-    found = np.zeros((len(world.corpus.prompts), encoded.shape[1]), np.float32)
-    found[rows] = encoded
-    return found
+    embeddings = np.zeros((len(world.corpus.prompts), encoded.shape[1]), np.float32)
+    embeddings[rows] = encoded
+    return embeddings

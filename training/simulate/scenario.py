@@ -1,4 +1,4 @@
-"""What happens in a simulated fortnight: traffic, feedback, exploration, and what changes on the way. Read from TOML."""
+"""The scenario of a simulation, read from TOML: traffic, feedback, exploration, and events on the way."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from training.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """From `day` on, a model costs `factor` times what prices.csv says."""
+    """From `day` on, a model costs `factor` times its price in prices.csv."""
 
     model_name: str
     day: int
@@ -20,7 +20,7 @@ class PriceChange:
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """From `day` on, only `kept_share` of a model's good answers are good."""
+    """From `day` on, only `kept_share` of a model's good answers stay good."""
 
     model_name: str
     day: int
@@ -29,7 +29,7 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A model that is not there before `day`."""
+    """A model that is available from `day` on."""
 
     model_name: str
     day: int
@@ -37,23 +37,23 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A world. Days count from 0.
+    """The scenario of a simulation; days count from 0.
 
     Args:
-        model_names: The lanes, by their names in the corpus.
-        sources: Of the corpus' prompts; empty: all.
-        n_requests, n_days: The traffic, evenly spread; one night's learning after each day.
-        start_share: Of the prompts, how many the first bundle is fitted to, with the grades of models that are not lanes.
-        held_out_share: How many are never sent, but judge every arm on every day.
-        worth_usd: What a good answer is worth.
-        feedback_share: Of the answers, how many are judged.
-        feedback_delay_days: Mean of the exponential time until they are.
-        exploration_share, exploration_ceiling_usd, exploration_bar, exploration_lanes: As the settings of `[exploration]`.
-        window_days: Of how many days the logs are that the nightly retraining reads.
-        follows_gate: Whether a challenger is used only where the gate says that it is better; else every one is.
-        first_day: Of the virtual clock, as `YYYY-MM-DD`, UTC.
-        price_changes, degradations, arrivals: What happens on the way.
-        seed: Decides splits, order, draws and feedback.
+        model_names: Names in the corpus of the models that are lanes.
+        sources: Sources of the prompts; empty: all sources of the corpus.
+        n_requests, n_days: Size of the traffic, spread evenly; each day ends with a night of learning.
+        start_share: Share of the prompts that the first bundle is fitted to, with grades of models that are not lanes.
+        held_out_share: Share of the prompts that are never sent; they judge every arm on every day.
+        worth_usd: Value of a good answer, USD.
+        feedback_share: Share of the answers that are judged.
+        feedback_delay_days: Mean of the exponential time until an answer is judged.
+        exploration_share, exploration_ceiling_usd, exploration_bar, exploration_lanes: Settings of `[exploration]`.
+        window_days: Number of days of logs that the nightly retraining reads.
+        follows_gate: Whether a challenger is used only if the gate finds it better; if not, every challenger is used.
+        first_day: First day of the virtual clock, `YYYY-MM-DD`, UTC.
+        price_changes, degradations, arrivals: Events on the way.
+        seed: Seed of splits, order, draws and feedback.
     """
 
     model_names: tuple[str, ...]
@@ -78,7 +78,7 @@ class Scenario:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check what a file can get wrong.
+        """Check the values that a file can get wrong.
 
         Raises:
             SettingsError: A number is out of range, or an event names no lane.
@@ -106,22 +106,37 @@ class Scenario:
             raise SettingsError("scenario: start_share and held_out_share leave no traffic: their sum must be below 1")
 
     def with_changes(self, **changes: object) -> "Scenario":
-        """Return the scenario with some fields set; those that are None stay."""
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # names are checked by replace
+        """Return the scenario with some fields set; a field whose new value is None stays."""
+        values: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **values)
 
 
 FORTNIGHT = Scenario(
     model_names=(
-        "claude-3-5-sonnet-20241022", "deepseek-coder-v2", "deepseek-v2.5", "gemini-1.5-flash", "gemini-1.5-flash-002",
-        "gemini-1.5-pro-002", "gemma-2-9b-it", "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "llama-3.1-70b-instruct",
-        "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct", "mistral-7b-instruct-v0.3", "mistral-large-2407",
-        "o1-mini-2024-09-12", "phi-3-mini-4k-instruct", "qwen1.5-72b-chat", "qwen2.5-7b-instruct",
+        "claude-3-5-sonnet-20241022",
+        "deepseek-coder-v2",
+        "deepseek-v2.5",
+        "gemini-1.5-flash",
+        "gemini-1.5-flash-002",
+        "gemini-1.5-pro-002",
+        "gemma-2-9b-it",
+        "gpt-4o-2024-08-06",
+        "gpt-4o-mini-2024-07-18",
+        "llama-3.1-70b-instruct",
+        "llama-3.1-8b-instruct",
+        "llama-3.1-nemotron-51b-instruct",
+        "mistral-7b-instruct-v0.3",
+        "mistral-large-2407",
+        "o1-mini-2024-09-12",
+        "phi-3-mini-4k-instruct",
+        "qwen1.5-72b-chat",
+        "qwen2.5-7b-instruct",
     ),
     price_changes=(PriceChange("llama-3.1-70b-instruct", 6, 0.3),),
     degradations=(Degradation("gemini-1.5-flash-002", 9, 0.6),),
     arrivals=(Arrival("deepseek-coder-v2", 4), Arrival("gpt-4o-mini-2024-07-18", 4)),
-)  # fmt: skip
-"""The scenario of docs/learning.md: eighteen models, two of which arrive late, one that becomes cheaper and one that becomes worse."""
+)
+"""The scenario of docs/learning.md: eighteen models. Two arrive late, one becomes cheaper, and one becomes worse."""
 
 _EVENTS: dict[str, type[PriceChange] | type[Degradation] | type[Arrival]] = {
     "price_changes": PriceChange,
@@ -131,20 +146,20 @@ _EVENTS: dict[str, type[PriceChange] | type[Degradation] | type[Arrival]] = {
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read a scenario: top-level keys are the fields of `Scenario`; events are arrays of tables, `[[arrivals]]` and so on.
+    """Read a scenario: top-level keys are fields of `Scenario`; events are arrays of tables, such as `[[arrivals]]`.
 
     Raises:
-        SettingsError: The file is missing or malformed; names what is wrong.
+        SettingsError: The file is missing or malformed; the message says what is wrong.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise SettingsError(f"--scenario {path}: cannot be read ({problem})") from None
-    known = {field.name for field in fields(Scenario)}
-    if unknown := sorted(set(told) - known):
-        raise SettingsError(f"--scenario {path}: {unknown[0]!r} is no field: use {', '.join(sorted(known))}")
+    field_names = {field.name for field in fields(Scenario)}
+    if unknown := sorted(set(content) - field_names):
+        raise SettingsError(f"--scenario {path}: {unknown[0]!r} is not a field: use {', '.join(sorted(field_names))}")
     try:
-        return Scenario(**{name: _value(name, value) for name, value in told.items()})
+        return Scenario(**{name: _value(name, value) for name, value in content.items()})
     except (TypeError, AttributeError) as problem:
         raise SettingsError(f"--scenario {path}: {problem}") from None
 

@@ -1,4 +1,7 @@
-"""One scenario with several seeds: other splits, orders, draws and fits each time, so that what an arm gains can be told from luck."""
+"""Simulates one scenario with several seeds, to separate an arm's gain from luck.
+
+Each seed has its own splits, order, draws and fits.
+"""
 
 import json
 import os
@@ -20,17 +23,17 @@ from training.simulate.world import Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeveralResults:
-    """The same fortnight, several times.
+    """The results of the same scenario with several seeds.
 
     Args:
-        by_seed: Seed -> what came of it; at least two.
+        by_seed: Seed -> result; at least two.
     """
 
     by_seed: Mapping[int, SimulationResult]
 
     @property
     def results(self) -> Sequence[SimulationResult]:
-        """In the order of their seeds."""
+        """Results in the order of their seeds."""
         return [self.by_seed[seed] for seed in sorted(self.by_seed)]
 
     def totals(self, days: slice = slice(None)) -> dict[str, Floats]:
@@ -39,7 +42,7 @@ class SeveralResults:
         return {name: np.array([_of_days(result, name, days) for result in self.results]) for name in names}
 
     def table(self) -> Table:
-        """Return the arms side by side: means over the seeds, with standard errors over them."""
+        """Return the arms side by side: means over the seeds, with their standard errors."""
         scenario = self.results[0].scenario
         worse_from = min((event.day for event in scenario.degradations), default=scenario.n_days)
         parts = (slice(None), slice(0, worse_from), slice(worse_from, None))
@@ -64,53 +67,53 @@ class SeveralResults:
 
     def write(self, path: Path) -> None:
         """Write each arm's regret by seed as JSON."""
-        found = {name: [round(float(value), 6) for value in values] for name, values in self.totals().items()}
+        regrets = {name: [round(float(value), 6) for value in values] for name, values in self.totals().items()}
         path.write_text(
-            json.dumps({"seeds": sorted(self.by_seed), "regret_usd": found}, indent=1) + "\n", encoding="utf-8"
+            json.dumps({"seeds": sorted(self.by_seed), "regret_usd": regrets}, indent=1) + "\n", encoding="utf-8"
         )
 
     def plot(self, path: Path) -> None:
-        """Write cumulative regret, the mean over the seeds, as a PNG; shades go from the least to the most of any seed."""
+        """Write the mean cumulative regret over the seeds as a PNG; shades go from the lowest seed to the highest."""
         first = self.results[0]
         curves = []
         for place, run in enumerate(first.runs):
             totals = np.stack([result.runs[place].cumulative_usd(result.requests_a_day) for result in self.results])
             curves.append(Curve(run.name, totals.mean(axis=0), totals.min(axis=0), totals.max(axis=0)))
-        note = f"mean of {len(self.by_seed)} seeds; shades: from the least to the most"
+        note = f"mean of {len(self.by_seed)} seeds; shades: from the lowest to the highest"
         plot_learning_curve(path, first.scenario, first.requests_a_day, curves, note)
 
 
 def simulate_seeds(plan: SimulationPlan, n_seeds: int, progress: Progress) -> SeveralResults:
-    """Simulate with the scenario's seed and the ones after it, several at once, and write what came of all of them, too.
+    """Simulate with the scenario's seed and the following ones, several at once, and also write their joint results.
 
     Args:
-        plan: Of each; its folder gets one for each seed.
-        n_seeds: How many.
-        progress: Where to show how many are over.
+        plan: Plan of each simulation; its folder gets a folder for each seed.
+        n_seeds: Number of seeds.
+        progress: Display of the number of finished seeds.
 
     Raises:
-        TrainingError: As `simulate`.
+        TrainingError: The same reasons as in `simulate`.
     """
     seeds = range(plan.scenario.seed, plan.scenario.seed + n_seeds)
     plans = {
         seed: replace(plan, out=plan.out / f"seed-{seed}", scenario=replace(plan.scenario, seed=seed)) for seed in seeds
     }
-    found = {}
-    # Forked processes would inherit the threads of libraries that were used before.
+    results = {}
+    # Forked processes would inherit the threads of libraries that are already in use.
     pool = ProcessPoolExecutor(min(n_seeds, os.cpu_count() or 1), get_context("spawn"), _use_one_thread)
     with pool, progress.stage(f"{n_seeds} seeds", n_seeds) as advance:
         under_way = {pool.submit(simulate, each, SilentProgress()): seed for seed, each in plans.items()}
         for future in as_completed(under_way):
-            found[under_way[future]] = future.result()
+            results[under_way[future]] = future.result()
             advance(1)
-    several = SeveralResults(found)
+    several = SeveralResults(results)
     several.write(plan.out / FIGURES_FILE)
     several.plot(plan.out / PLOT_FILE)
     return several
 
 
 def _use_one_thread() -> None:
-    """Keep torch from starting as many threads as there are cores in each of as many processes."""
+    """Let torch use one thread in this process; there are already as many processes as cores."""
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Runs arms through a world, night by night, and keeps what each gave up against an oracle."""
+"""Runs arms through a world, night by night, and keeps each arm's regret against an oracle."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ from training.simulate.world import Floats, Ints, World
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traffic:
-    """What an arm's own requests came to; every array has one entry a request.
+    """The outcomes of an arm's own requests; every array has one entry per request.
 
     Args:
-        lane: Column of the world's lanes that answered.
+        lane: Column of the lane that answered, among the world's lanes.
         reward: Grade of the answer, 0..1.
-        cost_usd: Of the answer.
-        judged_at: When its grade became known; None: never.
-        due: A heap of (when, number) of the grades that are still to come.
+        cost_usd: Cost of the answer.
+        judged_at: Time at which the grade was received; None: never.
+        due: Heap of (time, number) of the grades that are still to come.
     """
 
     lane: Ints
@@ -34,15 +34,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmRun:
-    """How an arm did.
+    """The results of an arm.
 
     Args:
-        name: Of the arm.
-        regret_usd: Shape (days, held out): what the arm was expected to give up on each held-out prompt on each day.
-        quality: Shape (days,), mean grade on held-out prompts.
-        cost_usd: Shape (days,), mean cost there.
-        traffic_regret_usd: Shape (n_requests,), what its own requests gave up by expectation.
-        bundles: Names of the bundles that routed, by day; empty for arms without.
+        name: Name of the arm.
+        regret_usd: Shape (days, held out); expected regret on each held-out prompt on each day.
+        quality: Shape (days,); mean grade on held-out prompts.
+        cost_usd: Shape (days,); mean cost on held-out prompts.
+        traffic_regret_usd: Shape (n_requests,); expected regret of its own requests.
+        bundles: Names of the bundles that routed, by day; empty for an arm without bundles.
     """
 
     name: str
@@ -53,16 +53,22 @@ class ArmRun:
     bundles: list[str] = field(default_factory=list)
 
     def cumulative_usd(self, requests_a_day: Floats) -> Floats:
-        """Return the regret summed up to the end of each day, had the day's requests been like the held-out prompts; shape (days,)."""
+        """Return the regret summed up to the end of each day, shape (days,).
+
+        It is computed as if each day's requests were like the held-out prompts.
+        """
         return np.cumsum(requests_a_day * self.regret_usd.mean(axis=1))
 
     def cumulative_std_usd(self, requests_a_day: Floats) -> Floats:
-        """Return the standard error of that, by which other held-out prompts would have differed; shape (days,)."""
+        """Return the standard error of `cumulative_usd` over the choice of held-out prompts, shape (days,)."""
         by_prompt = np.cumsum(requests_a_day[:, None] * self.regret_usd, axis=0)
         return np.asarray(by_prompt.std(axis=1, ddof=1) / np.sqrt(by_prompt.shape[1]))
 
     def less_than(self, other: "ArmRun", requests_a_day: Floats, days: slice) -> tuple[float, float]:
-        """Return how much less it gave up than another arm on some days, USD, and the standard error of that, prompt by prompt."""
+        """Return how much less its regret is than another arm's on some days, USD, and the standard error.
+
+        The arms are compared prompt by prompt.
+        """
         differs = other.regret_usd[days] - self.regret_usd[days]
         by_prompt = (requests_a_day[days, None] * differs).sum(axis=0)
         return float(by_prompt.mean()), float(by_prompt.std(ddof=1) / np.sqrt(len(by_prompt)))
@@ -74,10 +80,10 @@ def run_arm(
     """Send the world's traffic through an arm.
 
     Args:
-        world: The world.
-        arm: Who routes.
-        telemetry: Where a bundle's decisions and the feedback are exported, night by night; None: nowhere.
-        advance: Called after each day.
+        world: World that sends the traffic.
+        arm: Arm that routes.
+        telemetry: Folder for nightly exports of a bundle's decisions and the feedback; None: no exports.
+        advance: Function to call after each day.
     """
     scenario, n_days = world.scenario, world.scenario.n_days
     rng = np.random.default_rng([scenario.seed, 2])
@@ -107,7 +113,7 @@ def run_arm(
 
 
 def requests_a_day(world: World) -> Floats:
-    """Return how many requests each day has, shape (days,)."""
+    """Return the number of requests of each day, shape (days,)."""
     return np.bincount(world.day, minlength=world.scenario.n_days).astype(np.float64)
 
 
@@ -119,7 +125,7 @@ def _regret(world: World, rows: Ints, day: int, chances: Floats) -> Floats:
 def _send(
     world: World, arm: Arm, day: int, numbers: Ints, traffic: Traffic, rng: np.random.Generator
 ) -> Sequence[Routed]:
-    """Draw lanes for a day's requests and write down what came of it."""
+    """Draw lanes for a day's requests and record the outcomes."""
     rows = world.requests[numbers]
     routed: Sequence[Routed] = ()
     if isinstance(arm, BundleArm):
@@ -135,18 +141,21 @@ def _send(
 
 
 def _route(world: World, arm: BundleArm, number: int, day: int, traffic: Traffic, rng: np.random.Generator) -> Routed:
-    """Let an arm hear what was said until now, and route a request."""
+    """Give an arm all grades until now, and let it route a request."""
     now = world.started_at[number]
     while traffic.due and traffic.due[0][0] <= now:
         _, judged = heappop(traffic.due)
-        arm.hear(judged, float(traffic.reward[judged]))
+        arm.add_grade(judged, float(traffic.reward[judged]))
     routed = arm.route(number, day, rng)
     _answer(world, number, routed.lane, day, traffic)
     return routed
 
 
 def _answer(world: World, number: int, lane: int, day: int, traffic: Traffic) -> None:
-    """Write down how good the answer was, and when somebody is going to say so; luck is the request's own, whoever routes."""
+    """Record the grade of an answer, and the time at which the grade will be received.
+
+    Luck belongs to the request, so it is the same for every arm.
+    """
     row, luck = world.requests[number], world.luck[number]
     traffic.lane[number] = lane
     traffic.reward[number] = world.score[row, lane] * (luck.answer < world.kept_share(day)[lane])
@@ -157,7 +166,7 @@ def _answer(world: World, number: int, lane: int, day: int, traffic: Traffic) ->
 
 
 def _judged_on(world: World, traffic: Traffic, day: int) -> list[Judgement]:
-    """Return the feedback that came in on a day, whenever its request was."""
+    """Return the feedback received on a day, for requests of any day."""
     begin, end = world.night_after(day - 1), world.night_after(day)
     return [
         Judgement(number, float(traffic.reward[number]), judged_at)

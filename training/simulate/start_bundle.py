@@ -1,4 +1,7 @@
-"""The first bundle of a simulation: it knows other models' answers to other prompts, and of the lanes no more than price and family."""
+"""The first bundle of a simulation.
+
+It is fitted to answers of other models to other prompts. About the lanes it knows only their price and family.
+"""
 
 from pathlib import Path
 
@@ -15,7 +18,9 @@ from training.train import train_bundle
 
 
 def write_start_corpus(world: World, prices_file: Path, out: Path) -> Path:
-    """Write the part of the corpus that teaches the first bundle: the start prompts, with the grades of models that are not lanes.
+    """Write the corpus of the first bundle.
+
+    It holds the start prompts, with the grades of models that are not lanes.
 
     Raises:
         SettingsError: No other model was graded on them.
@@ -24,7 +29,7 @@ def write_start_corpus(world: World, prices_file: Path, out: Path) -> Path:
     rows = world.split.start[~np.isnan(world.corpus.scores[np.ix_(world.split.start, others)]).all(axis=1)]
     if not len(rows):
         raise SettingsError(
-            "scenario: no model besides the lanes was graded on the start prompts: leave some models out of model_names"
+            "scenario: the start prompts have grades of the lanes only: leave some models out of model_names"
         )
     out.mkdir(parents=True, exist_ok=True)
     prompts, responses = corpus_frames(world.corpus, rows, others)
@@ -60,15 +65,17 @@ def corpus_frames(corpus: Corpus, rows: Ints, columns: Ints) -> tuple[pd.DataFra
 def fit_start_bundle(
     start_corpus: Path, table_of: Path, out: Path, seed: int, progress: Progress, settings: FitSettings | None = None
 ) -> Path:
-    """Fit the first bundle from scratch; only the table of the text is taken from another bundle, which was made without grades.
+    """Fit the first bundle from nothing but the embedding table of another bundle.
+
+    That table was made without grades.
 
     Args:
-        start_corpus: See `write_start_corpus`.
-        table_of: A bundle.
-        out: The new bundle's folder.
-        seed: Of the fit.
-        progress: Where to show how far it is.
-        settings: None: those of that bundle.
+        start_corpus: Folder that `write_start_corpus` wrote.
+        table_of: Bundle to take the embedding table from.
+        out: Folder of the new bundle.
+        seed: Seed of the fit.
+        progress: Display of the stages.
+        settings: Settings of the fit; None: those of `table_of`.
 
     Raises:
         TrainingError: The corpus cannot be learned from.

@@ -1,4 +1,7 @@
-"""The same world through the real gateway: requests and feedback over HTTP, its own export every night, a new bundle every morning."""
+"""Sends the world's traffic through the real gateway.
+
+Requests and feedback go over HTTP. Every night the gateway exports its logs; every morning it gets a new bundle.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +19,16 @@ from training.simulate.world import Floats, Ints, Mask, World
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GatewayRun:
-    """What the real gateway's requests came to; arrays have one entry a request.
+    """The outcomes of the real gateway's requests; arrays have one entry per request.
 
     Args:
-        day: On which it was asked.
-        lane: Column of the world's lanes that answered.
+        day: Day of the request.
+        lane: Column of the lane that answered, among the world's lanes.
         reward: Grade of the answer, 0..1.
-        cost_usd: As the gateway said.
-        regret_usd: What the answer gave up by expectation, at the world's prices.
-        is_explored: Whether the gateway said so.
-        n_judged: Pieces of feedback that were sent.
+        cost_usd: Cost that the gateway reported.
+        regret_usd: Expected regret of the answer, at the world's prices.
+        is_explored: Whether the gateway reported an exploration.
+        n_judged: Number of pieces of feedback that were sent.
         bundles: Names of the bundles that routed, by day.
     """
 
@@ -61,9 +64,10 @@ class GatewayWorld:
     """Sends the world's traffic through a gateway.
 
     Args:
-        world: The world; of its virtual clock only the order counts, feedback comes so many requests late as its delay takes.
-        folder: Of the gateway.
-        logs: Folder of its export.
+        world: World that sends the traffic. Only the order of its virtual clock counts: feedback comes as many
+            requests late as fit into its delay.
+        folder: Folder of the gateway.
+        logs: Folder for its export.
     """
 
     def __init__(self, world: World, folder: Path, logs: Path) -> None:
@@ -77,10 +81,10 @@ class GatewayWorld:
     def run(
         self, start_bundle: Path, learner: Learner | None, advance: Callable[[], None] = lambda: None
     ) -> GatewayRun:
-        """Live through the scenario; `advance` is called after each day.
+        """Run the scenario; `advance` is called after each day.
 
         Raises:
-            SettingsError: The gateway does not start, or refuses a request.
+            SettingsError: The gateway did not start, or refused a request.
         """
         world, bundle, bundles = self._world, start_bundle, []
         regret = np.empty(world.scenario.n_requests)

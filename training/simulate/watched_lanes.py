@@ -1,4 +1,7 @@
-"""What grades teach about lanes between two nights, as the gateway's `[watch]` learns it: by bundle, forgetting, bounded."""
+"""Learns about lanes from grades between two nights, as the gateway's `[watch]` does.
+
+It learns separately for each bundle, forgets old grades, and limits the shifts.
+"""
 
 from pathlib import Path
 from typing import Protocol
@@ -15,22 +18,22 @@ _METRIC = "score"
 
 
 class Watch(Protocol):
-    """Learns of lanes from grades."""
+    """Learns about lanes from grades."""
 
     def begin(self, bundle: Path, version: str) -> None:
-        """Begin under a bundle, with what it says of the lanes lately."""
+        """Begin with a bundle and its recent shifts of the lanes."""
         ...
 
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
-        """Remember what was believed of a request's lane, to compare its grade with."""
+        """Remember the belief about a request's lane, to compare it with the grade."""
         ...
 
-    def hear(self, number: int, grade: float) -> None:
+    def add_grade(self, number: int, grade: float) -> None:
         """Learn from a grade."""
         ...
 
     def shifts(self, table: LaneTable, version: str) -> Floats | None:
-        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,); None: nothing."""
+        """Return the shift of the lanes' log odds for a bundle, shape (n_lanes,); None: no shift."""
         ...
 
 
@@ -43,7 +46,7 @@ class NoWatch:
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
         """Remember nothing."""
 
-    def hear(self, number: int, grade: float) -> None:
+    def add_grade(self, number: int, grade: float) -> None:
         """Learn nothing."""
 
     def shifts(self, table: LaneTable, version: str) -> Floats | None:
@@ -62,13 +65,13 @@ class WatchedLanes:
         self._shifts: dict[tuple[str, int], Floats] = {}
 
     def begin(self, bundle: Path, version: str) -> None:
-        """Begin under a bundle, with what it says of the lanes lately."""
+        """Begin with a bundle and its recent shifts of the lanes."""
         path = bundle / RECENT_SHIFTS_FILE
         recent = RecentShifts.read(path) if path.is_file() else None
         self._learnings.setdefault(version, LaneLearning.begin(self._terms, recent))
 
     def note(self, number: int, decision: Decision, version: str, at_s: float) -> None:
-        """Remember what was believed of a request's lane, to compare its grade with."""
+        """Remember the belief about a request's lane, to compare it with the grade."""
         row, expected = decision.order[0], decision.expectation
         predicted = float(expected.quality[row])
         if expected.quality_shift is not None:
@@ -78,7 +81,7 @@ class WatchedLanes:
         self._now_s = at_s
         self._waiting[number] = version, JudgedAnswer(lane.lane_id, lane.vendor_model, predicted, at_s, ())
 
-    def hear(self, number: int, grade: float) -> None:
+    def add_grade(self, number: int, grade: float) -> None:
         """Learn from a grade."""
         version, asked = self._waiting.pop(number)
         learning = self._learnings[version]
@@ -87,11 +90,11 @@ class WatchedLanes:
         self._shifts.clear()
 
     def shifts(self, table: LaneTable, version: str) -> Floats | None:
-        """Return what is added to the lanes' log odds under a bundle, shape (n_lanes,)."""
+        """Return the shift of the lanes' log odds for a bundle, shape (n_lanes,)."""
         learning = self._learnings[version]
-        known = self._shifts.get((version, len(table)))
-        if known is None:
+        shifts = self._shifts.get((version, len(table)))
+        if shifts is None:
             learning.correction.advance(self._now_s)
-            told = [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes]
-            known = self._shifts[version, len(table)] = np.array(told, np.float64)
-        return known
+            values = [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes]
+            shifts = self._shifts[version, len(table)] = np.array(values, np.float64)
+        return shifts

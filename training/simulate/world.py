@@ -1,4 +1,4 @@
-"""The world: which prompts come when, which lanes there are on a day, and what each would have answered, at what cost."""
+"""The world of a simulation: its prompts, the lanes of each day, and the grade and cost of every answer."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +29,10 @@ _CONTEXT_TOKENS = 1_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Rows of the corpus; near-duplicates lie in one part. `start` teaches the first bundle, `traffic` is sent, `held_out` judges."""
+    """Rows of the corpus in three parts; near-duplicates lie in the same part.
+
+    The first bundle is fitted to `start`, `traffic` is sent, and `held_out` judges the arms.
+    """
 
     start: Ints
     traffic: Ints
@@ -38,11 +41,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Luck:
-    """What chance has in store for a request, whoever answers it.
+    """The random part of a request; it is the same for every lane that answers.
 
     Args:
-        answer: 0..1; a good answer of a lane that got worse stays good where this lies below its kept share.
-        judged_after: When somebody says how good it was; None: nobody does.
+        answer: Random number, 0..1; a good answer of a lane that got worse stays good if it is below the kept share.
+        judged_after: Time until the answer is judged; None: it is never judged.
     """
 
     answer: float
@@ -50,12 +53,12 @@ class Luck:
 
 
 class World:
-    """A corpus as traffic. Everything is decided by the scenario's seed before anything is routed.
+    """A corpus as traffic; the scenario's seed decides everything before the first request.
 
     Args:
         corpus: Graded answers.
-        prices: Shape (m, 2), USD per million input and output tokens, of the corpus' models.
-        scenario: What happens.
+        prices: Shape (m, 2), USD per million input and output tokens; prices of the corpus' models.
+        scenario: Scenario to simulate.
 
     Raises:
         SettingsError: A lane has no grades or no price, or the corpus is too small.
@@ -98,7 +101,7 @@ class World:
 
     @cached_property
     def contexts(self) -> dict[int, RouteContext]:
-        """What the router sees of each prompt of the traffic and of those held out, by its row."""
+        """Row -> context that the router sees, for the prompts of the traffic and those held out."""
         rows = np.concatenate([self.split.traffic, self.split.held_out])
         return {int(row): RouteContext.from_prompt(self.corpus.prompts[row]) for row in rows}
 
@@ -111,12 +114,12 @@ class World:
         return self.began + timedelta(days=day + 1)
 
     def is_there(self, day: int) -> Mask:
-        """Return which lanes there are on a day, shape (lanes,)."""
+        """Return which lanes are available on a day, shape (lanes,)."""
         late = {arrival.model_name for arrival in self.scenario.arrivals if arrival.day > day}
         return np.array([name not in late for name in self.names])
 
     def can_answer(self, rows: Ints, day: int) -> Mask:
-        """Return which lanes there are that were graded on these prompts, shape (n, lanes): the pool that a caller names."""
+        """Return which available lanes have a grade for these prompts, shape (n, lanes): the caller's pool."""
         return ~np.isnan(self.score[rows]) & self.is_there(day)
 
     def rates(self, day: int) -> Floats:
@@ -136,18 +139,24 @@ class World:
         return kept
 
     def costs(self, rows: Ints, day: int) -> Floats:
-        """Return what each answer costs, USD, shape (n, lanes)."""
+        """Return the cost of each answer, USD, shape (n, lanes)."""
         prompt_tokens = np.array([self.contexts[int(row)].prompt_tokens for row in rows], np.float64)
         rates = self.rates(day) / 1e6
         return np.asarray(prompt_tokens[:, None] * rates[:, 0] + self.tokens[rows] * rates[:, 1])
 
     def utilities(self, rows: Ints, day: int) -> Floats:
-        """Return what each answer is worth less what it costs, by expectation, USD, shape (n, lanes); NaN where a lane cannot answer."""
+        """Return the expected value of each answer minus its cost, USD, shape (n, lanes).
+
+        NaN where a lane cannot answer.
+        """
         worth = self.scenario.worth_usd * self.score[rows] * self.kept_share(day) - self.costs(rows, day)
         return np.where(self.can_answer(rows, day), worth, np.nan)
 
     def lanes(self, day: int, prior: AbilityPrior | None) -> tuple[Lane, ...]:
-        """Return the lanes of a day, in the order of `lane_ids`; models that a bundle does not know are judged by price and family."""
+        """Return the lanes of a day, in the order of `lane_ids`.
+
+        A model that the bundle does not know gets a prior from its price and family.
+        """
         return tuple(
             _lane(lane_id, name, rates, prior)
             for lane_id, name, rates, is_there in zip(
@@ -176,9 +185,10 @@ def _lane(lane_id: str, name: str, rates: Floats, prior: AbilityPrior | None) ->
 
 
 def _split(corpus: Corpus, score: Floats, scenario: Scenario) -> Split:
-    """Deal groups of near-duplicates to the three parts; prompts that fewer than two lanes of the first day were graded on only teach.
+    """Assign groups of near-duplicates to the three parts.
 
-    `score` has those lanes' columns.
+    `score` has the columns of the lanes of the first day. Prompts with grades of fewer than two of them are only used
+    for the first bundle.
     """
     is_wanted = (
         np.isin(corpus.sources, scenario.sources) if scenario.sources else np.ones(len(corpus.prompts), np.bool_)
@@ -195,7 +205,9 @@ def _split(corpus: Corpus, score: Floats, scenario: Scenario) -> Split:
     )
     split = Split(*(np.flatnonzero(part) for part in parts))
     if min(len(split.traffic), len(split.held_out)) < 2:
-        raise SettingsError("scenario: the corpus has too few prompts that two of the lanes were graded on")
+        raise SettingsError(
+            "scenario: the corpus has too few prompts with grades of two of the lanes: choose other lanes"
+        )
     return split
 
 
@@ -210,6 +222,6 @@ def _luck(scenario: Scenario, rng: np.random.Generator) -> list[Luck]:
 
 
 def _traffic(rows: Ints, scenario: Scenario, rng: np.random.Generator) -> Ints:
-    """Return the prompt of each request: no prompt comes again before all others came."""
+    """Return the prompt of each request; a prompt repeats only after all others were sent."""
     passes = -(-scenario.n_requests // len(rows))
     return np.concatenate([rng.permutation(rows) for _ in range(passes)])[: scenario.n_requests]

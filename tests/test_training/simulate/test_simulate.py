@@ -176,7 +176,7 @@ def test_grades_move_beliefs_between_two_nights(world: World, tmp_path: Path) ->
     watched.begin(tmp_path, "a bundle")
     for number in range(20):
         watched.note(number, decision, "a bundle", float(number))
-        watched.hear(number, 0.0)
+        watched.add_grade(number, 0.0)
     shifts = watched.shifts(table, "a bundle")
     assert shifts is not None
     assert shifts[decision.order[0]] < -0.3
@@ -194,7 +194,7 @@ def test_grades_move_beliefs_between_two_nights(world: World, tmp_path: Path) ->
     [
         ("model_names = ['a']", "two or more"),
         ("model_names = ['a', 'b']\n[[arrivals]]\nmodel_name = 'c'\nday = 1", "'c', which is not in model_names"),
-        ("model_names = ['a', 'b']\ncolour = 1", "'colour' is no field"),
+        ("model_names = ['a', 'b']\ncolour = 1", "'colour' is not a field"),
         ("model_names = ['a', 'b']\nfeedback_share = 2", "feedback_share must be 0..1"),
         ("model_names = ['a', 'b']\n[[arrivals]]\nname = 'a'", "arrivals|unexpected keyword"),
         ("model_names = ", "cannot be read"),
@@ -247,9 +247,9 @@ def test_several_seeds_are_each_what_they_are_alone(corpus: Path, tmp_path: Path
     totals = several.totals()
     assert len(set(totals[alone.runs[0].name].tolist())) == 2  # another seed, another world
     assert totals["oracle"] == pytest.approx([0, 0])
-    told = json.loads((tmp_path / "both" / FIGURES_FILE).read_text())
-    assert told["seeds"] == [5, 6]
-    assert told["regret_usd"][alone.runs[0].name] == pytest.approx(totals[alone.runs[0].name], abs=1e-6)
+    figures = json.loads((tmp_path / "both" / FIGURES_FILE).read_text())
+    assert figures["seeds"] == [5, 6]
+    assert figures["regret_usd"][alone.runs[0].name] == pytest.approx(totals[alone.runs[0].name], abs=1e-6)
     assert (tmp_path / "both" / PLOT_FILE).read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "both" / "seed-6" / PLOT_FILE).is_file()
     shown = Console(width=200, record=True, file=io.StringIO())
