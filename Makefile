@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-CORPUS ?= ../shared/data/routing
+CORPUS ?= data/samples/graded
+OUT ?= runs/sample-model
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -30,8 +31,8 @@ bench: $(VENV)/.all  ## requests per second, latency and memory beside other gat
 reliability: $(VENV)/.all  ## crowds against small budgets, kill -9, canary keys; see docs/reliability.md
 	$(BIN)/python -m bench.reliability $(ARGS)
 
-model: $(VENV)/.all  ## train the shipped bundle again from the graded corpus
-	$(BIN)/llmdeal train --corpus $(CORPUS) --out models/llmdeal-base-1 --seed 0 $(ARGS)
+model: $(VENV)/.all  ## train on the small sample; on a large corpus: make model CORPUS=DIR OUT=models/llmdeal-base-1
+	$(BIN)/llmdeal train --corpus $(CORPUS) --out $(OUT) --seed 0 $(ARGS)
 
 lock: $(VENV)/.all  ## resolve the pinned versions anew, for all supported Pythons
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q -U -o requirements/base.txt
