@@ -9,8 +9,13 @@
 # %% [markdown]
 # # The corpus, and where routing can win
 #
-# Graded answers of many models to the same prompts: what is in them, how far apart the models are, and how much a perfect router would gain.
-# `CORPUS` names a folder with `prompts.parquet`, `responses.parquet` and `prices.csv` (formats: docs/training.md).
+# Graded answers of many models to the same prompts: what is in them, how far apart the models are, and how much a
+# perfect router would gain.
+#
+# Without further settings this notebook reads the small corpus in `data/samples/graded`, and the outputs below are of
+# that corpus. It has 380 questions and six models. The grades of its two local models were measured; those of its four
+# simulated models were drawn (`data/samples/README.md`). To look at your own corpus, set `CORPUS` to a folder with
+# `prompts.parquet`, `responses.parquet` and `prices.csv` (formats: `docs/training.md`) and run all cells.
 
 # %%
 import os
@@ -21,11 +26,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
+import training
 from training.corpus.graded_corpus import read_corpus, read_prices
 from training.corpus.pools import make_pools
 from training.corpus.routing_measures import oracle_curve, random_mix_curve, single_models
 
-CORPUS = Path(os.environ.get("CORPUS", "../../shared/data/routing"))
+SAMPLE = Path(training.__file__).parents[1] / "data" / "samples" / "graded"
+CORPUS = Path(os.environ.get("CORPUS", SAMPLE))  # your own: "corpora/november"
 corpus = read_corpus(CORPUS)
 pools = make_pools(corpus, read_prices(CORPUS / "prices.csv", corpus.trained_names))
 
@@ -52,15 +59,16 @@ for source in np.unique(corpus.sources):
 pd.DataFrame(rows).set_index("source")
 
 # %% [markdown]
-# Every model is graded in few sources, so the matrix of prompts and models is mostly empty. A *pool* is every model that answered at least
+# A *source* is a set of prompts that the same models answered. Large corpora have several. There each model is graded
+# in a few sources, and the matrix of prompts and models is mostly empty. A *pool* is every model that answered at least
 # 93% of a source's prompts; routing is measured within pools.
 
 # %% [markdown]
 # ## Which model, at what price
 #
-# Each dot is a model: what it would cost and score if it answered everything. Dearer is not better: in every pool some models are beaten by others
-# that cost a tenth. The line is the best toss of a coin between two models, which needs no router at all. The oracle knows every grade
-# and takes the cheapest model that answers well.
+# Each dot is a model: what it would cost and score if it answered everything. A more expensive model is not always
+# better. The dashed line is the best random choice between two models, which needs no router at all. The dotted line is
+# an oracle: it knows every grade and takes the cheapest model that answers well.
 
 # %%
 figure, panels = plt.subplots(1, len(pools), figsize=(5 * len(pools), 4), squeeze=False, layout="constrained")
@@ -77,9 +85,13 @@ for panel, pool in zip(panels[0], pools, strict=True):
     for place in (np.argmax(singles[:, 1]), np.argmin(singles[:, 0])):
         is_left = singles[place, 0] < np.median(singles[:, 0])
         panel.annotate(
-            pool.trained_names[place], singles[place] * (1_000, 1), xytext=(6 if is_left else -6, -11 if is_left else 6),
-            textcoords="offset points", fontsize=8, ha="left" if is_left else "right",
-        )  # fmt: skip
+            pool.trained_names[place],
+            singles[place] * (1_000, 1),
+            xytext=(6 if is_left else -6, -11 if is_left else 6),
+            textcoords="offset points",
+            fontsize=8,
+            ha="left" if is_left else "right",
+        )
     panel.xaxis.set_major_locator(LogLocator(10, (1, 3)))
     panel.xaxis.set_major_formatter("${x:g}")
     panel.xaxis.set_minor_formatter(NullFormatter())
@@ -107,8 +119,8 @@ pd.DataFrame(rows).set_index("pool")
 # %% [markdown]
 # ## How hard are the prompts
 #
-# The share of a pool's models that answer a prompt well. Where a prompt is solved by all or by none, routing is about cost alone: take the
-# cheapest. What is in between is where choosing decides the score.
+# The share of a pool's models that answer a prompt well. If all models or none solve a prompt, routing is about cost
+# alone: take the cheapest. On the prompts in between, the choice decides the score.
 
 # %%
 figure, panels = plt.subplots(1, len(pools), figsize=(4.2 * len(pools), 3), squeeze=False, layout="constrained")
@@ -127,9 +139,10 @@ plt.show()
 # %% [markdown]
 # ## Do models differ by more than how good they are?
 #
-# If every model had one strength and every prompt one difficulty, the best model for a price would be the best for all prompts of a difficulty, and nothing
-# else could be learned. The picture shows what is left when both are taken away: each model's mean score in each task, beyond what the task's and the
-# model's means add up to. Where it is pale, only difficulty matters; where it is strong, the kind of prompt does.
+# Suppose every model had one strength and every prompt one difficulty. Then the best model for a price would be the
+# best for all prompts of that difficulty, and there would be nothing else to learn. The picture shows what is left
+# without these two effects: each model's mean score in each task, minus what the means of the task and of the model
+# explain. In pale cells only difficulty matters; in strong cells the kind of prompt matters.
 
 
 # %%
@@ -154,8 +167,9 @@ plt.show()
 # %% [markdown]
 # ## What length does to cost
 #
-# Two models at the same price a token may differ by a factor in price an answer. Within one model, hard prompts get long answers: length has to be predicted for
-# each prompt, or cost is not known. Sources that do not give lengths are left out.
+# Two models with the same price per token may differ by a factor in price per answer. Within one model, hard prompts
+# often get long answers. So the length must be predicted for each prompt, or the cost is not known. Sources without
+# lengths are left out.
 
 # %%
 rows = []

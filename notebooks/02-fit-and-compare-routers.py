@@ -9,8 +9,15 @@
 # %% [markdown]
 # # Fit and compare routers
 #
-# The recipe of `llmdeal train`, cross-validated beside the usual learners on the same embedding: curves, confidence bands, calibration, regret by
-# difficulty, and what each group of inputs buys. Everything is judged on prompts that the fit did not see; near-duplicates never straddle a split.
+# The recipe of `llmdeal train`, cross-validated and compared with the usual learners on the same embedding: curves,
+# confidence intervals, calibration, regret by difficulty, and the value of each group of inputs. Everything is judged
+# on prompts that the fit did not see; a split never divides near-duplicates.
+#
+# Without further settings this notebook reads the small corpus in `data/samples/graded`, and the outputs below are of
+# that corpus. It has 380 questions and six models, so the differences between routers are within the noise. The grades
+# of four models were drawn, each independently, so much of the regret against an oracle is luck. For figures that can
+# separate routers, set `CORPUS` to a large corpus (formats: `docs/training.md`) and run all cells. `docs/quality.md`
+# has the figures of the shipped bundle's corpus.
 
 # %%
 import os
@@ -22,6 +29,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 
+import training
 from training.corpus.graded_corpus import read_corpus, read_prices
 from training.corpus.pools import make_pools
 from training.evaluation.baselines import BASELINES, QUICK_BASELINES, cross_fit_baseline
@@ -34,7 +42,8 @@ from training.network.input_scaler import InputScaler
 from training.network.static_table import distil_table
 from training.settings import FitSettings
 
-CORPUS = Path(os.environ.get("CORPUS", "../../shared/data/routing"))
+SAMPLE = Path(training.__file__).parents[1] / "data" / "samples" / "graded"
+CORPUS = Path(os.environ.get("CORPUS", SAMPLE))  # your own: "corpora/november"
 SETTINGS = FitSettings(n_folds=int(os.environ.get("FOLDS", "5")))
 corpus = read_corpus(CORPUS)
 pools = make_pools(corpus, read_prices(CORPUS / "prices.csv", corpus.trained_names))
@@ -93,10 +102,10 @@ panels[0][0].legend(frameon=False, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# ## How sure are the figures
+# ## How certain are the figures
 #
-# Gap closed on prompts drawn anew with replacement: 90% of the draws lie in the interval. Two routers whose intervals for the *difference* hold zero are not told apart by
-# this corpus.
+# Gap closed on prompts that are redrawn with replacement: 90% of the redraws lie in the interval. If the interval of
+# the *difference* contains zero, this corpus cannot separate the two routers.
 
 # %%
 routers = {"llmdeal": beliefs, **baselines}
@@ -110,15 +119,15 @@ for pool in judged:
 pd.DataFrame(rows, columns=["pool", "against", "llmdeal", "it", "difference, 90%"]).set_index(["pool", "against"])
 
 # %% [markdown]
-# ## Do the probabilities mean what they say
+# ## Do the probabilities match the grades
 
 # %%
 figure, panels = plt.subplots(1, len(pools), figsize=(3.6 * len(pools), 3.4), squeeze=False, layout="constrained")
 for panel, pool in zip(panels[0], pools, strict=True):
     for name in ("kNN-100", "llmdeal"):
-        found = reliability(pool, routers[name])
-        known = found.answers > 20
-        panel.plot(found.stated[known], found.graded[known], "o-", color=COLORS[name], label=name, ms=4)
+        bins = reliability(pool, routers[name])
+        filled = bins.answers > 20
+        panel.plot(bins.stated[filled], bins.graded[filled], "o-", color=COLORS[name], label=name, ms=4)
     panel.plot([0, 1], [0, 1], color="#999999", lw=0.8, ls=":")
     panel.set(title=pool.source, xlabel="predicted", ylabel="seen", xlim=(0, 1), ylim=(0, 1))
     panel.spines[["top", "right"]].set_visible(False)
@@ -126,9 +135,10 @@ panels[0][0].legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## Where is the regret
+# ## Regret by difficulty
 #
-# At the price of a score point at which the router costs half of the best single model: what it loses against the oracle's choice, by how hard the prompt was believed to be.
+# The loss against the oracle's choice, by believed difficulty of the prompt. The price of a score point is the one at
+# which the router costs half of the best single model.
 
 # %%
 figure, panels = plt.subplots(1, len(pools), figsize=(3.6 * len(pools), 3), squeeze=False, layout="constrained")
@@ -145,12 +155,12 @@ plt.show()
 
 
 # %% [markdown]
-# ## What each group of inputs buys
+# ## The value of each group of inputs
 
 
 # %%
 def gap_without(**blanked) -> dict[str, float]:
-    """Return gap closed for each pool when some inputs are blanked."""
+    """Return the closed gap of each pool with some inputs set to zero."""
     fitted = fit_out_of_fold(corpus, replace(encoded, **blanked), pools, SETTINGS, 0, None, lambda share: None)
     return {
         pool.pool.source: pool.measures["llmdeal"].gap_closed

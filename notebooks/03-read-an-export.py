@@ -9,8 +9,8 @@
 # %% [markdown]
 # # Read an export and look around
 #
-# `llmdeal export --since 30d --out exports/november` writes what was decided, what it cost and what people said of it. Set `LOGS` to that folder and run all cells; without one, a small sample is read.
-# The columns are described in `docs/telemetry.md`.
+# `llmdeal export --since 30d --out exports/november` writes the decisions, their costs and the feedback. Set `LOGS` to
+# that folder and run all cells; without it, a small sample is read. `docs/telemetry.md` describes the columns.
 
 # %%
 import os
@@ -30,7 +30,8 @@ LOGS = Path(os.environ.get("LOGS", SAMPLE))  # your own: "exports/november"
 # %% [markdown]
 # # As tables
 #
-# An export is a folder of Parquet files with a manifest; pandas, DuckDB or a spreadsheet read them. One row of `attempts` is one call of a provider: a request that fell back has several.
+# An export is a folder of Parquet files with a manifest; pandas, DuckDB or a spreadsheet can read them. One row of
+# `attempts` is one call of a provider. A request that fell back has several rows.
 
 # %%
 attempts = pd.concat(
@@ -56,7 +57,7 @@ by_lane = attempts.groupby("lane_id").agg(
 by_lane.sort_values("usd", ascending=False).round(4)
 
 # %% [markdown]
-# Why lanes were chosen, in the words of `x-llmdeal-reason`; *explored* is what exploration did.
+# The reasons for the chosen lanes, as in the header `x-llmdeal-reason`; *explored* marks exploration.
 
 # %%
 attempts["reason"].value_counts().to_frame("attempts")
@@ -64,7 +65,8 @@ attempts["reason"].value_counts().to_frame("attempts")
 # %% [markdown]
 # # As logged requests
 #
-# Whatever learns or judges takes the same thing in another shape: one row per request whose lane was drawn, its candidates as arrays over one list of lanes, its feedback as one reward with an uncertainty.
+# The code that learns and judges uses the same data in another form: one row per request with a drawn lane, its
+# candidates as arrays over one list of lanes, and its feedback as one reward with an uncertainty.
 
 # %%
 logs = read_logs(LOGS)
@@ -82,17 +84,18 @@ pd.DataFrame(
 ).round(4)
 
 # %% [markdown]
-# *Mean chance* and *drawn* should agree: the logged probabilities are those of the draw. A lane whose mean chance is 0 was never tried, and nothing can be learned of it: give
-# [exploration](../docs/exploration.md) a share.
+# *Mean chance* and *drawn* should agree, because the logged probabilities are those of the draw. A lane with a mean
+# chance of 0 was never tried, and the logs say nothing about it: give [exploration](../docs/exploration.md) a share.
 #
-# # Does the router keep its word?
+# # Do the beliefs match the rewards?
 #
-# Of answers that were believed to be good with a given probability, how good were they? Believed quality of the drawn lane against the reward, in tenths of the requests.
+# Believed quality of the drawn lane against the reward, in tenths of the requests. A point on the diagonal means:
+# answers that were believed good with this probability were good so often.
 
 # %%
 believed = logs.quality[np.arange(len(logs)), logs.chosen].astype(float)
-known = is_judged & np.isfinite(believed)
-tenths = np.array_split(np.flatnonzero(known)[np.argsort(believed[known])], 10)
+is_compared = is_judged & np.isfinite(believed)
+tenths = np.array_split(np.flatnonzero(is_compared)[np.argsort(believed[is_compared])], 10)
 tenths = [rows for rows in tenths if len(rows)]
 stated = np.array([believed[rows].mean() for rows in tenths])
 observed = np.array([logs.reward[rows].mean() for rows in tenths])
@@ -104,7 +107,7 @@ left.errorbar(stated, observed, yerr=error, fmt="o", color="#0072B2", capsize=2)
 left.set(
     xlabel="believed P(good answer)",
     ylabel="mean reward",
-    title="on the diagonal it keeps its word",
+    title="on the diagonal, beliefs match rewards",
     xlim=(0, 1),
     ylim=(0, 1),
 )
@@ -115,5 +118,8 @@ for panel in (left, right):
     panel.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
-# Rewards are missing where nobody judged; people judge what they notice, so this is no random sample. To ask what *another* policy would have got from these requests, go on with
-# `04-compare-policies-off-policy.ipynb`; to choose the bar, with `05-choose-the-bar-and-the-value-of-quality.ipynb`.
+# Answers without feedback have no reward. People judge what they notice, so this is not a random sample. Next steps:
+#
+# - To estimate what *another* policy would have earned from these requests, go on with
+#   `04-compare-policies-off-policy.ipynb`.
+# - To choose the bar, go on with `05-choose-the-bar-and-the-value-of-quality.ipynb`.

@@ -9,9 +9,10 @@
 # %% [markdown]
 # # Compare policies on your logs
 #
-# What would another policy have got, had it answered the requests that you logged? Set `LOGS` to a folder that `llmdeal export` wrote and run all cells. Without one, traffic is made up whose
-# truth is known, so that you can see whether the intervals hold it. (`../data/samples/telemetry` is a real export, but of 360 requests: too few for most questions, as the
-# comparison then says.) How it works, and when to believe it: `docs/off-policy.md`.
+# What would another policy have earned on your logged requests? Set `LOGS` to a folder that `llmdeal export` wrote and
+# run all cells. Without it, the notebook simulates traffic with a known truth, so that you can see whether the
+# intervals contain it. (`../data/samples/telemetry` is an export of 360 requests: too few for most questions, as the
+# comparison then says.) `docs/off-policy.md` says how it works and when to believe it.
 
 # %%
 import os
@@ -35,7 +36,7 @@ from training.telemetry.reader import read_logs
 
 LOGS = os.environ.get("LOGS")  # your own: "exports/november"
 FIRST, SECOND = "best_value:worth=0.03", "cheapest_above_bar:bar=0.7"
-VALUE_USD = 0.01  # what a good answer is worth where the caller did not say
+VALUE_USD = 0.01  # value of a good answer if the caller did not state one
 
 traffic = (
     None
@@ -51,7 +52,8 @@ settings = ComparisonSettings(value_usd=VALUE_USD)
 # %% [markdown]
 # # What is in the logs
 #
-# An answer that nobody judged is missing, not bad. Look at whether all lanes were drawn, and judged: of a lane that was not, nothing can be said.
+# An answer without feedback is missing, not bad. Check that all lanes were drawn and judged: the logs say nothing about
+# the others.
 
 # %%
 rows = np.arange(len(logs))
@@ -68,12 +70,13 @@ drawn.groupby("lane").agg(
 ).round(3)
 
 # %% [markdown]
-# The mean rewards above are *not* what the lanes are worth: the policy sent each lane the requests that it thought fit for it, and people judge some lanes' answers more often. What follows undoes both.
+# The mean rewards above are *not* the quality of the lanes. The policy sent each lane the requests that it believed fit
+# for it, and people judge some lanes' answers more often. The estimators below correct both.
 #
 # # Two policies
 
 # %%
-found = compare_policies(logs, first, second, settings)
+comparison = compare_policies(logs, first, second, settings)
 table = pd.DataFrame(
     {
         judged.name: {
@@ -84,14 +87,15 @@ table = pd.DataFrame(
             else "cannot tell"
             for metric in METRICS
         }
-        for judged in (found.first, found.second, found.difference)
+        for judged in (comparison.first, comparison.second, comparison.difference)
     }
 ).T.rename(columns={"cost_usd": "cost, USD/1,000", "utility_usd": "utility, USD/1,000", "latency_ms": "latency, ms"})
-print("\n".join(refusal_lines(found)) or "The logs can tell everything that was asked.")
+print("\n".join(refusal_lines(comparison)) or "The logs can answer every question.")
 display(table)
 
 # %% [markdown]
-# The difference is better known than either policy: it is taken on the same requests, and where both would take the same lane there is nothing to doubt. On made-up traffic, this is the truth:
+# The difference is more certain than either policy. It is taken on the same requests, and requests on which both take
+# the same lane add no uncertainty. On simulated traffic, this is the truth:
 
 # %%
 if traffic is not None:
@@ -103,16 +107,19 @@ if traffic is not None:
 # %% [markdown]
 # # Can the logs tell?
 #
-# Left: how often each lane was drawn, and would be. A policy that wants what was hardly ever drawn rests on few requests. Right: the weights of the drawn requests. A long tail means that few requests speak for many.
+# Left: how often each lane was drawn, and how often each policy would draw it. A policy that wants a rarely drawn lane
+# rests on few requests. Right: the weights of the drawn requests. A long tail means that a few requests stand for many.
 
 # %%
 COLORS = ("#0072B2", "#E69F00")
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
-lanes = [lane.lane_id for lane in found.first.diagnostics.lanes]
+lanes = [lane.lane_id for lane in comparison.first.diagnostics.lanes]
 places = np.arange(len(lanes))
-wanted = {lane.lane_id: lane.wanted for lane in found.second.diagnostics.lanes}
-left.barh(places + 0.27, [lane.logged for lane in found.first.diagnostics.lanes], 0.25, color="#999999", label="logged")
-left.barh(places, [lane.wanted for lane in found.first.diagnostics.lanes], 0.25, color=COLORS[0], label=FIRST)
+wanted = {lane.lane_id: lane.wanted for lane in comparison.second.diagnostics.lanes}
+left.barh(
+    places + 0.27, [lane.logged for lane in comparison.first.diagnostics.lanes], 0.25, color="#999999", label="logged"
+)
+left.barh(places, [lane.wanted for lane in comparison.first.diagnostics.lanes], 0.25, color=COLORS[0], label=FIRST)
 left.barh(places - 0.27, [wanted.get(lane, 0) for lane in lanes], 0.25, color=COLORS[1], label=SECOND)
 left.set(yticks=places, yticklabels=lanes, xlabel="share of requests")
 left.legend(frameon=False, fontsize=8, loc="lower right")
@@ -134,16 +141,17 @@ support = pd.DataFrame(
             "largest share": f"{judged.diagnostics.largest_share:.1%}",
             "not drawable": f"{judged.diagnostics.unsupported:.1%}",
         }
-        for judged in (found.first, found.second, found.difference)
+        for judged in (comparison.first, comparison.second, comparison.difference)
     }
 ).T
 display(support)
 
 # %% [markdown]
-# # The estimators beside each other
+# # The estimators compared
 #
-# The difference in quality, by every method. `dm` trusts a reward model and looks sure of itself for no reason. The others should agree within their intervals; `dr` is usually the narrowest of those that
-# can be trusted. The dotted line is the truth, where it is known.
+# The difference in quality, by every method. `dm` trusts a reward model, and its interval is too narrow. The others
+# should agree within their intervals; `dr` usually has the narrowest interval that you can trust. The dotted line is
+# the truth of simulated traffic.
 
 # %%
 figure, panel = plt.subplots(figsize=(8, 2.8), layout="constrained")
@@ -165,7 +173,8 @@ plt.show()
 # %% [markdown]
 # # What is a good answer worth to you?
 #
-# `best_value` at several worths, and single lanes: each point is what the logs say that you would have got. Lanes and policies of which the logs cannot tell are left out.
+# `best_value` with several values of a good answer, and single lanes. Each point is an estimate from the logs of what
+# you would have got. Lanes and policies that the logs say too little about are left out.
 
 # %%
 figure, panel = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -198,7 +207,8 @@ plt.show()
 # %% [markdown]
 # # Looking every day
 #
-# An interval of 95% that is looked at until one likes it errs far more often than in one case of twenty. A confidence sequence may be looked at at any time: its band holds the truth at all times together.
+# Suppose you look at a 95% interval every day and stop when you like it. Then it is wrong far more often than once in
+# twenty times. A confidence sequence allows a look at any time: its band contains the truth at all times together.
 
 # %%
 samples = [judge.quality_sample(policy) for policy in judge.policies]
@@ -216,7 +226,8 @@ plt.show()
 # %% [markdown]
 # # What can go wrong
 #
-# - **Nothing was explored.** A policy that always took what it thought best leaves no answers of the other lanes. The comparison says so instead of guessing:
+# - **No exploration.** A policy that always took the lane that it believed best leaves no answers of the other lanes.
+#   The comparison says so instead of guessing:
 
 # %%
 greedy = make_traffic(Scenario(n_requests=2_000, exploration=0.0), 0).logs
@@ -225,7 +236,10 @@ print(
 )
 
 # %% [markdown]
-# - **People judge what annoys them.** If answers are judged because they are bad, beyond what lane and request tell, every method is misled. Let a judge lane grade a random share (`llmdeal judge`).
-# - **The logged probabilities are not true**, for instance because something else chose the lane. The mean weight is then far from 1, and the comparison refuses.
-# - **The future is not the past.** Prices, lanes and callers change; what the logs say holds for requests like those in them. A policy that answers differently would also have been asked differently: within a
-#   conversation, later requests are taken as they were.
+# - **People judge what annoys them.** If people judge an answer because it is bad, and lane and request do not explain
+#   it, every method is misled. Let a judge lane grade a random share (`llmdeal judge`).
+# - **The logged probabilities are not true**, for example because something else chose the lane. The mean weight is
+#   then far from 1, and the comparison refuses.
+# - **The future differs from the past.** Prices, lanes and callers change; the results hold for requests like those in
+#   the logs. Other answers would also have led to other questions: later requests of a conversation are taken as they
+#   were.

@@ -9,8 +9,10 @@
 # %% [markdown]
 # # Choose the bar and the value of quality
 #
-# `best_value` needs to know what a good answer is worth to you (`willingness_to_pay_usd`), `cheapest_above_bar` how good an answer must be (`quality_bar`). Both are easier to choose when you see what they
-# would have done with the requests that you had. Set `LOGS` to a folder that `llmdeal export` wrote and run all cells; without one, a small sample is read.
+# `best_value` needs to know what a good answer is worth to you (`willingness_to_pay_usd`). `cheapest_above_bar` needs
+# to know how good an answer must be (`quality_bar`). Both are easier to choose when you see what they would have done
+# with your own requests. Set `LOGS` to a folder that `llmdeal export` wrote and run all cells; without it, a small
+# sample is read.
 
 # %%
 import os
@@ -33,18 +35,18 @@ WORTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)  # USD for a good answer
 BARS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 logs = read_logs(LOGS)
-logs = logs.rows(logs.is_eligible.sum(axis=1) >= 2)  # where there was something to choose
-unsaid = np.full(len(logs), np.nan)
-logs = replace(
-    logs, willingness_to_pay_usd=unsaid, quality_bar=unsaid
-)  # as if no caller had said: theirs would win over yours
+logs = logs.rows(logs.is_eligible.sum(axis=1) >= 2)  # requests with a choice
+unstated = np.full(len(logs), np.nan)
+# Remove the callers' own settings, because they would win over yours.
+logs = replace(logs, willingness_to_pay_usd=unstated, quality_bar=unstated)
 rows = np.arange(len(logs))
 print(f"{len(logs):,} requests with a choice, {np.isfinite(logs.reward).sum():,} judged")
 
 # %% [markdown]
 # # What each setting would have chosen
 #
-# Every decision was logged with the believed quality and cost of all lanes, so each setting can be replayed at once. These are *beliefs*: good for seeing where a setting begins to matter, not for proof.
+# Every decision was logged with the believed quality and cost of all lanes, so each setting can be replayed. These are
+# *beliefs*: they show where a setting begins to matter, but they prove nothing.
 
 # %%
 specs = [f"best_value:worth={worth:g}" for worth in WORTHS] + [f"cheapest_above_bar:bar={bar:g}" for bar in BARS]
@@ -63,10 +65,11 @@ table = pd.DataFrame(
 table.round(3)
 
 # %% [markdown]
-# # What can be proven
+# # What the rewards show
 #
-# The same settings judged on what really happened: rewards and costs of the drawn lanes, weighed by how likely the draw was (`docs/off-policy.md`). Bars are 95% intervals; where the logs cannot tell, there is none.
-# Wide intervals ask for more feedback, or for more [exploration](../docs/exploration.md).
+# The same settings judged on what really happened: rewards and costs of the drawn lanes, weighted by the probability of
+# the draw (`docs/off-policy.md`). Bars are 95% intervals; a point without a bar means that the logs cannot tell. Wide
+# intervals need more feedback, or more [exploration](../docs/exploration.md).
 
 # %%
 settings = ComparisonSettings(value_usd=0.01)
@@ -96,15 +99,16 @@ for kind, colour in (("best_value", "#0072B2"), ("cheapest_above_bar", "#E69F00"
         panel.annotate(
             spec.partition("=")[2], (point["USD/1,000"], point["believed quality"]), fontsize=7, ha="right", va="bottom"
         )
-    known = [
+    estimated = [
         (table.loc[spec, "USD/1,000"], proven[spec]["quality"])
         for spec in of_kind.index
         if "quality" in proven.get(spec, {})
     ]
-    if known:
-        cost, found = [cost for cost, _ in known], [interval for _, interval in known]
-        estimate = np.array([interval.estimate for interval in found])
-        reach = [estimate - [interval.low for interval in found], [interval.high for interval in found] - estimate]
+    if estimated:
+        cost, intervals = [cost for cost, _ in estimated], [interval for _, interval in estimated]
+        estimate = np.array([interval.estimate for interval in intervals])
+        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
+        reach = [estimate - low, high - estimate]
         panel.errorbar(
             cost,
             estimate,
@@ -123,25 +127,27 @@ panel.spines[["top", "right"]].set_visible(False)
 # %% [markdown]
 # # How to read it
 #
-# - **The value of quality** is the price of the last good answer that you would still buy. Between two points of the blue line it is their difference in cost over their difference in quality: go right as long as you
-#   would pay that for one more good answer in place of a bad one.
-# - **A bar** costs more than a value for the same mean quality, as it treats a request that needs a cent the same as one that needs a dollar. Use it where each single answer has to be good enough.
-# - **Where the line is flat** your lanes differ in price and not in quality: take its left end.
+# - **The value of quality** is the price of the last good answer that you would still buy. Between two points of the
+#   blue line it is their difference in cost divided by their difference in quality. Go right as long as you would pay
+#   that for one more good answer.
+# - **A bar** costs more than a value for the same mean quality, because it treats a request that needs a cent like one
+#   that needs a dollar. Use it if each single answer must be good enough.
+# - **A flat part of the line** means that your lanes differ in price and not in quality: take its left end.
 #
 # The price of one more good answer along the blue line:
 
 # %%
 steps = table[table.index.str.startswith("best_value")]
+extra_usd, extra_quality = np.diff(steps["USD/1,000"]) / 1_000, np.diff(steps["believed quality"])
 steps = pd.DataFrame(
     {
         "from": steps.index[:-1],
         "to": steps.index[1:],
-        "USD for one more good answer": np.diff(steps["USD/1,000"])
-        / 1_000
-        / np.maximum(np.diff(steps["believed quality"]), 1e-9),
+        "USD for one more good answer": extra_usd / np.maximum(extra_quality, 1e-9),
     }
 )
 steps.where(steps["USD for one more good answer"] < 1_000).round(5)
 
 # %% [markdown]
-# Set it in `llmdeal.toml` (`willingness_to_pay_usd = 0.003`), or for one caller's requests with `"route": {"willingness_to_pay": 0.003}`.
+# Set it in `llmdeal.toml` (`willingness_to_pay_usd = 0.003`), or for the requests of one caller with `"route":
+# {"willingness_to_pay": 0.003}`.

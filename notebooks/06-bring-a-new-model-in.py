@@ -9,8 +9,10 @@
 # %% [markdown]
 # # Bring a new model in
 #
-# A model that came out this week has no graded answers in any bundle. It is routed to all the same: at first by what its price and family say, then by what its own answers show. How many of them does it take? Set `LOGS`
-# to a folder that `llmdeal export` wrote, with prompts kept (`telemetry_content = "full"`), and `LANE` to the lane of the new model; without them, a small sample is read.
+# A model that came out this week has no graded answers in any bundle. The router still uses it: at first with a prior
+# from its price and family, then with its own answers. How many answers does that take? Set `LOGS` to a folder that
+# `llmdeal export` wrote, with prompts (`telemetry_content = "full"`), and `LANE` to the lane of the new model. Without
+# them, a small sample is read.
 
 # %%
 import os
@@ -31,11 +33,11 @@ from training.telemetry.reader import read_logs
 
 ROOT = Path(training.__file__).parents[1]
 LOGS = Path(os.environ.get("LOGS", ROOT / "data" / "samples" / "telemetry"))  # your own: "exports/november"
-BUNDLE = Path(os.environ.get("BUNDLE", ROOT / "models" / "llmdeal-base-1"))  # that routes now
-LANE = os.environ.get("LANE")  # None: the most judged of the lanes that the bundle was not trained on
+BUNDLE = Path(os.environ.get("BUNDLE", ROOT / "models" / "llmdeal-base-1"))  # the bundle in use
+LANE = os.environ.get("LANE")  # None: the new lane with the most judged answers
 
 bundle = load_bundle(BUNDLE)
-logs = read_logs(LOGS, rules=judgement_rules())  # what people and judges said; that a check passed is no praise
+logs = read_logs(LOGS, rules=judgement_rules())  # judgements of people and judges, not automatic checks
 has_text = np.array([text is not None for text in logs.prompts])
 usable = np.isfinite(logs.reward) & has_text
 judged_of = np.bincount(logs.chosen[usable], minlength=len(logs.lane_ids))
@@ -50,8 +52,9 @@ pd.DataFrame(
 # %% [markdown]
 # # What its own answers say
 #
-# Models mostly agree on which prompts are hard, so a new one is a point in a small space that the trained models span (`docs/bars-and-calibration.md`). Its answers come in one after the other; each is foretold by those
-# before it, and then learned from. Right: the error of these forecasts so far, beside that of the prior alone.
+# Models mostly agree on which prompts are hard. So a new model is a point in a small space that the trained models span
+# (`docs/bars-and-calibration.md`). Its answers come in one by one; the earlier answers predict each next one, which
+# then joins them. Right: the mean error of these predictions so far, compared with the prior alone.
 
 # %%
 rows = np.flatnonzero(usable & (logs.chosen == lane))
@@ -64,7 +67,7 @@ space = PlacementSpace.of(bundle.read_reference())
 
 
 def forecast(n_answers, asked):
-    """Return P(good answer) and its deviation in log odds on the asked prompts, after the first answers."""
+    """Return P(good answer) on the asked prompts and its standard deviation in log odds, after the first answers."""
     seen = slice(0, n_answers)
     placement = space.place(GradedAnswers(quality[seen], tokens[seen], reward[seen], length[seen]))
     steepness = 1 / np.sqrt(1 + np.pi / 8 * placement.logit_std**2)
@@ -82,36 +85,41 @@ error, prior_error = (np.cumsum((belief - reward) ** 2) / (everywhere + 1) for b
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4), layout="constrained")
 odds = np.log(mean / (1 - mean))
 left.fill_between(counts, sigmoid(odds - std), sigmoid(odds + std), color="#0072B2", alpha=0.15, linewidth=0)
-left.plot(counts, mean, color="#0072B2", label="believed, with one deviation")
+left.plot(counts, mean, color="#0072B2", label="believed, with one standard deviation")
 left.axhline(reward.mean(), color="#777777", linestyle=":", label="mean reward of all its answers")
 left.set(
     xlabel="judged answers", ylabel="P(good answer), mean over these prompts", ylim=(0, 1), title=logs.lane_ids[lane]
 )
 left.legend(frameon=False, fontsize=8)
-right.plot(everywhere + 1, error, color="#0072B2", label="foretold by the answers before it")
-right.plot(everywhere + 1, prior_error, color="#777777", linestyle=":", label="by the prior alone")
+right.plot(everywhere + 1, error, color="#0072B2", label="predicted by the earlier answers")
+right.plot(everywhere + 1, prior_error, color="#777777", linestyle=":", label="predicted by the prior alone")
 right.set(xlabel="judged answers", ylabel="mean squared error so far", ylim=(0, None))
 right.legend(frameon=False, fontsize=8)
 for panel in (left, right):
     panel.spines[["top", "right"]].set_visible(False)
 
 # %% [markdown]
-# These are answers to requests that the router chose to send there; feedback says what people noticed. What the belief was worth at a few points:
+# These are answers to requests that the router sent to this lane, and feedback covers only what people noticed. The
+# belief after some numbers of answers:
 
 # %%
 pd.DataFrame(
     [(count, mean[count], std[count]) for count in sorted({0, 5, 10, 20, 50, len(rows)}) if count <= len(rows)],
-    columns=["judged answers", "believed quality", "deviation of its log odds"],
+    columns=["judged answers", "believed quality", "standard deviation of its log odds"],
 ).round(3)
 
 # %% [markdown]
-# # Three ways to get there
+# # Three ways to learn about a new model
 #
-# - **At once**: `llmdeal calibrate vendor/new-model` asks it fifty questions whose answers tell most, grades them, and the gateway places it when it starts the next time. It costs a few cents.
-# - **From traffic**: give [exploration](../docs/exploration.md) a share. An answer of a lane of which little is known is drawn more often, and [watching](../docs/watching.md) moves the belief within hours.
-# - **For good**: [`llmdeal retrain`](../docs/retraining.md) gives a model with fifteen judged answers a head of its own in the next bundle.
+# - **At once**: `llmdeal calibrate vendor/new-model` asks it the fifty most informative questions and grades the
+#   answers. The gateway places the model at its next start. This costs a few cents.
+# - **From traffic**: give [exploration](../docs/exploration.md) a share. It draws uncertain lanes more often, and
+#   [watching](../docs/watching.md) moves the belief within hours.
+# - **Permanently**: [`llmdeal retrain`](../docs/retraining.md) gives a model with fifteen judged answers its own head
+#   in the next bundle.
 #
-# Which questions would tell most about a model that nobody knows? The most telling of the prompts above, by the same rule that `calibrate` follows:
+# Which questions say most about an unknown model? The most informative of the prompts above, by the rule that
+# `calibrate` uses:
 
 # %%
 telling = space.choose(quality, 5)

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, here on a small corpus; the outputs that they keep are of the real one."""
+"""The notebooks run from top to bottom on the samples of this repository, and keep the outputs of such a run."""
 
 from pathlib import Path
 
@@ -14,21 +14,27 @@ pytestmark = [pytest.mark.slow]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("corpus"), *tiny_tables())
+def run(path: Path, folder: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_a_notebook_runs_from_top_to_bottom(
-    path: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_notebook_runs_from_top_to_bottom_without_any_setting(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CORPUS", str(corpus))
+    for name in ("CORPUS", "LOGS", "BUNDLE", "LANE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FOLDS", "2")
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    run(path, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_a_notebook_reads_the_corpus_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORPUS", str(write_corpus(tmp_path / "corpus", *tiny_tables())))
+    run(NOTEBOOKS[0], tmp_path)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
