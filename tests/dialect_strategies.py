@@ -37,9 +37,9 @@ def tool_rounds(draw: st.DrawFn) -> list[Turn]:
         ToolCallPart(call_id, draw(names), draw(arguments))
         for call_id in draw(st.lists(call_ids, min_size=1, max_size=3, unique=True))
     ]
-    said = draw(st.lists(texts, max_size=1))
+    spoken_texts = draw(st.lists(texts, max_size=1))
     results = [ToolResultPart(call.call_id, tuple(draw(st.lists(texts, max_size=1)))) for call in calls]
-    return [Turn("assistant", (*said, *calls)), Turn("user", tuple(results))]
+    return [Turn("assistant", (*spoken_texts, *calls)), Turn("user", tuple(results))]
 
 
 @st.composite
@@ -104,6 +104,6 @@ def answers(draw: st.DrawFn) -> NeutralAnswer:
         ToolCallPart(call_id, draw(names), draw(arguments))
         for call_id in draw(st.lists(call_ids, max_size=3, unique=True))
     ]
-    said = draw(st.lists(texts, max_size=1)) if calls else [draw(texts)]
+    spoken_texts = draw(st.lists(texts, max_size=1)) if calls else [draw(texts)]
     reason = "tool_calls" if calls else draw(st.sampled_from(["stop", "length", "content_filter"]))
-    return NeutralAnswer("id-1", "some-model", (*thoughts, *said, *calls), reason, draw(usages))
+    return NeutralAnswer("id-1", "some-model", (*thoughts, *spoken_texts, *calls), reason, draw(usages))

@@ -36,7 +36,7 @@ def walk(
     ids: list[str] = []
     while True:
         page = read_page(engine, "default", what, cursor, page_rows)
-        ids += [found.request_id for found in page.rows]
+        ids += [row.request_id for row in page.rows]
         if page.older is None:
             return ids, page.newer
         cursor = page.older
@@ -51,7 +51,7 @@ def test_pages_hold_every_request_once_newest_first(engine: Engine) -> None:
     assert ids == [f"req_{number:024x}" for number in range(11, -1, -1)]
     assert back is not None
     before = read_page(engine, "default", wanted(), back, 3)
-    assert [found.request_id for found in before.rows] == ids[6:9]
+    assert [row.request_id for row in before.rows] == ids[6:9]
 
 
 def test_a_request_is_one_line_the_answer_if_there_was_one(engine: Engine) -> None:
@@ -64,7 +64,7 @@ def test_a_request_is_one_line_the_answer_if_there_was_one(engine: Engine) -> No
     ]
     AttemptRepository(engine).insert_many(attempts)
     page = read_page(engine, "default", wanted(), None)
-    assert [found.lane_id for found in page.rows] == ["last", "b"]
+    assert [row.lane_id for row in page.rows] == ["last", "b"]
     assert page.attempts[f"req_{1:024x}"] == (3, 12)
 
 
@@ -76,16 +76,16 @@ def test_a_filter_finds_attempts_that_another_one_made_good(engine: Engine) -> N
     ]
     AttemptRepository(engine).insert_many([*attempts, row(2, lane_id="b")])
 
-    def found(**query: str) -> list[tuple[str, int]]:
+    def attempts_of(**query: str) -> list[tuple[str, int]]:
         return [
             (line.request_id[-1], line.attempt) for line in read_page(engine, "default", wanted(**query), None).rows
         ]
 
-    assert found(lane="a") == [("1", 1)]
-    assert found(outcome="failed") == [("1", 1)]
-    assert found(outcome="timeout") == [("1", 0)]
-    assert found(lane="b") == [("2", 0), ("1", 2)]
-    assert found(lane="a", outcome="ok") == []
+    assert attempts_of(lane="a") == [("1", 1)]
+    assert attempts_of(outcome="failed") == [("1", 1)]
+    assert attempts_of(outcome="timeout") == [("1", 0)]
+    assert attempts_of(lane="b") == [("2", 0), ("1", 2)]
+    assert attempts_of(lane="a", outcome="ok") == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_request_of_another_account_is_not_there(engine: Engine) -> None:
     stored = read_request(engine, "default", f"req_{2:024x}")
     assert stored is not None
     assert stored.attempts == (row(2),)
-    assert [said.comment for said in stored.feedback] == ["fine"]
+    assert [feedback.comment for feedback in stored.feedback] == ["fine"]
 
 
 def test_sums_are_of_one_account_and_one_span(engine: Engine) -> None:

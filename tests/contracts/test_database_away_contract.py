@@ -1,4 +1,7 @@
-"""A database that goes away under a gateway that runs: callers are told so and may come again, and what needs no database is answered."""
+"""The database of a running gateway becomes unreachable.
+
+Callers get an error and may try again; requests that need no database are still answered.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

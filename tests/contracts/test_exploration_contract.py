@@ -1,4 +1,4 @@
-"""What every database must do with the ceiling of exploration: never above it, whoever takes slices and in whatever order."""
+"""Every database must keep exploration below its ceiling, in whatever order the workers take their slices."""
 
 import threading
 from collections.abc import Callable

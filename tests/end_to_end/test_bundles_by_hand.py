@@ -1,4 +1,4 @@
-"""Bundles over the admin API and on the dashboard: who may, what is shown, and that a change is at work when it is answered."""
+"""Bundles over the admin API and on the dashboard: rights, display, and that a change works once it is answered."""
 
 import re
 from collections.abc import Iterator

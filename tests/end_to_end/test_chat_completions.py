@@ -1,4 +1,4 @@
-"""The main job through its public door: the official SDK, the real gateway, real HTTP to a provider that does as it is told."""
+"""Chat completions end to end: the official SDK, the real gateway, and real HTTP to a scripted provider."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -58,8 +58,8 @@ def gateway(first: ScriptedProvider, second: ScriptedProvider, tmp_path: Path) -
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=VIRTUAL_KEY, max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=VIRTUAL_KEY, max_retries=0) as client:
+        yield client
 
 
 def post(gateway: GatewayThread, **fields: Any) -> httpx.Response:
@@ -172,9 +172,9 @@ def test_what_a_provider_says_of_itself_is_logged_short_and_without_nul(
     gateway: GatewayThread, first: ScriptedProvider
 ) -> None:
     async def say_too_much(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        told = completion(body["model"])
-        told["choices"][0]["finish_reason"] = "sto\0p" + "!" * 10_000
-        return web.json_response(told)
+        malformed = completion(body["model"])
+        malformed["choices"][0]["finish_reason"] = "sto\0p" + "!" * 10_000
+        return web.json_response(malformed)
 
     first.script = [say_too_much]
     assert post(gateway).status_code == 200

@@ -1,4 +1,4 @@
-"""People's clients: the scripts of docs/clients, each run as it stands by a process of its own, through the real gateway.
+"""Common clients: each script of docs/clients runs unchanged in its own process, through the real gateway.
 
 Chats and vectors come from real models. Models this small call no tools, so these calls are recorded bodies.
 """
@@ -111,16 +111,16 @@ def desk(real_servers: list[Any], request: pytest.FixtureRequest, tmp_path: Path
 
 def script_tool_rounds(desk: Desk, dialect: str, rounds: int) -> str:
     """Let the provider call tools and then answer, so many times; return what it answers."""
-    calls, answer, said = BODIES[dialect]
+    calls, answer, final_answer = BODIES[dialect]
     desk.provider.script = [recorded(calls), recorded(answer)] * rounds
-    return said
+    return final_answer
 
 
 def test_llm_answers_and_keeps_to_a_schema(desk: Desk) -> None:
-    said = desk.run("llm.sh")
-    assert "Paris" in said
-    assert '"name": "Ann"' in said
-    assert '"age": 34' in said
+    output = desk.run("llm.sh")
+    assert "Paris" in output
+    assert '"name": "Ann"' in output
+    assert '"age": 34' in output
     assert desk.answered() == [("/v1/chat/completions", GEMMA)] * 2
 
 
@@ -133,11 +133,11 @@ def test_instructor_gets_an_object_and_its_cost(desk: Desk) -> None:
 
 def test_langchain_chats_streams_calls_tools_and_makes_vectors(desk: Desk) -> None:
     script_tool_rounds(desk, "openai", 1)
-    answer, *said = (" ".join(line.split()) for line in desk.run("langchain_client.py").splitlines())
+    answer, *tool_lines = (" ".join(line.split()) for line in desk.run("langchain_client.py").splitlines())
     text, cost = answer.split(" for USD ")
     assert text == "answer: Paris"
     assert float(cost) > 0
-    assert said == [
+    assert tool_lines == [
         "stream: Paris True",
         "calls: [{'city': 'Paris', 'days': 2}, {'city': 'Zürich'}]",
         "after the tool: Paris",
@@ -151,9 +151,11 @@ def test_langchain_chats_streams_calls_tools_and_makes_vectors(desk: Desk) -> No
 @pytest.mark.parametrize(("desk", "dialect"), [(dialect, dialect) for dialect in BODIES], indirect=["desk"])
 def test_pydantic_ai_runs_an_agent_with_a_tool_at_every_door(desk: Desk, dialect: str) -> None:
     answer = script_tool_rounds(desk, dialect, 3)
-    said = desk.run("pydantic_ai_client.py").splitlines()
+    lines = desk.run("pydantic_ai_client.py").splitlines()
     doors = {"chat completions": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
-    assert [line.partition(";")[0] for line in said] == [f"{name}: {answer} (asked for Paris, Zürich" for name in doors]
+    assert [line.partition(";")[0] for line in lines] == [
+        f"{name}: {answer} (asked for Paris, Zürich" for name in doors
+    ]
     assert desk.answered() == [(door, "tools/caller") for door in doors.values() for _ in range(2)]
     results = [str(body) for body in desk.provider.requests[1::2]]
     assert all("2 sunny day(s) in Paris" in body and "1 sunny day(s) in Zürich" in body for body in results)

@@ -1,4 +1,7 @@
-"""An account says how much of its requests is logged, and has deleted what was: over the admin API, the dashboard, the command line."""
+"""An account chooses how much of its requests is logged, and deletes what was logged.
+
+It does so over the admin API, the dashboard and the command line.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +30,8 @@ def gateway(tmp_path: Path) -> Iterator[GatewayThread]:
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {OPERATOR}"}, timeout=30) as made:
-        yield made
+    with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {OPERATOR}"}, timeout=30) as client:
+        yield client
 
 
 def ask(client: httpx.Client, words: str) -> str:

@@ -1,4 +1,4 @@
-"""The snippets of the pages about the doors do what they say, on a gateway that was started with nothing but its defaults."""
+"""The snippets of the pages about the doors work on a gateway with default settings."""
 
 import contextlib
 import gc
@@ -25,11 +25,11 @@ def test_a_snippet_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
         return
     with GatewayThread(tmp_path, sandbox="auto", sandbox_pace=0.0) as gateway:
         for snippet in snippets:
-            said = io.StringIO()
-            with contextlib.redirect_stdout(said):
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
                 exec(snippet.replace("http://127.0.0.1:8000", gateway.url), {})
-            assert "simulated" in said.getvalue()
-            # A snippet leaves its client to the collector, as people do; its socket must not be found open in some later test.
+            assert "simulated" in output.getvalue()
+            # A snippet does not close its client. Collect it now, so that its open socket does not fail a later test.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
                 gc.collect()

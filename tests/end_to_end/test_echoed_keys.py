@@ -48,12 +48,12 @@ def test_what_a_provider_repeats_is_stored_without_the_key_it_was_sent(gateway: 
 
 
 def test_an_error_does_not_repeat_a_key_that_a_caller_sent_where_none_belongs(gateway: GatewayThread) -> None:
-    told = [httpx.get(f"{gateway.url}/v1/{CALLERS_KEY}")]
+    answers = [httpx.get(f"{gateway.url}/v1/{CALLERS_KEY}")]
     for path in ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/embeddings"):
         asked = [{"role": "user", "content": "a"}]
         body = {"model": CALLERS_KEY, "messages": asked, "input": "a", "max_tokens": 5}
-        told.append(httpx.post(f"{gateway.url}{path}", json=body))
-    for answer in told:
+        answers.append(httpx.post(f"{gateway.url}{path}", json=body))
+    for answer in answers:
         assert answer.status_code >= 400
         assert CALLERS_KEY not in answer.text
-    assert "[redacted]" in told[0].text
+    assert "[redacted]" in answers[0].text

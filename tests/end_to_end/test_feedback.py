@@ -1,4 +1,4 @@
-"""Feedback through its public door: on a request, on a conversation, by shorthand, within its range, and by nobody else."""
+"""Feedback end to end: on a request, on a conversation, by shorthand, within its range, and from its own key only."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -46,8 +46,8 @@ def ask(gateway: GatewayThread, virtual_key: str = OWN, **fields: Any) -> str:
     return answer.headers["x-llmdeal-request-id"]
 
 
-def tell(gateway: GatewayThread, virtual_key: str = OWN, **said: Any) -> httpx.Response:
-    return httpx.post(f"{gateway.url}/v1/feedback", json=said, headers={"authorization": f"Bearer {virtual_key}"})
+def tell(gateway: GatewayThread, virtual_key: str = OWN, **fields: Any) -> httpx.Response:
+    return httpx.post(f"{gateway.url}/v1/feedback", json=fields, headers={"authorization": f"Bearer {virtual_key}"})
 
 
 def stored(gateway: GatewayThread) -> list[FeedbackRow]:
@@ -57,8 +57,8 @@ def stored(gateway: GatewayThread) -> list[FeedbackRow]:
 
 def test_thumbs_score_and_a_metric_of_ones_own_go_in_one_call(gateway: GatewayThread) -> None:
     request_id = ask(gateway)
-    told = tell(gateway, request_id=request_id, thumbs="up", score=0.75, metric_name="csat", value=9, comment="quick")
-    assert (told.status_code, told.json()) == (
+    answer = tell(gateway, request_id=request_id, thumbs="up", score=0.75, metric_name="csat", value=9, comment="quick")
+    assert (answer.status_code, answer.json()) == (
         202,
         {"request_id": request_id, "request_ids": [request_id], "is_recorded": True},
     )
@@ -114,7 +114,7 @@ def test_another_account_cannot_judge_nor_find_out(gateway: GatewayThread) -> No
 
 
 @pytest.mark.parametrize(
-    ("said", "param"),
+    ("fields", "param"),
     [
         ({"thumbs": "sideways"}, "thumbs"),
         ({"score": 1.5}, "score"),
@@ -129,9 +129,9 @@ def test_another_account_cannot_judge_nor_find_out(gateway: GatewayThread) -> No
     ],
 )
 def test_feedback_that_says_nothing_or_too_much_is_refused(
-    said: dict[str, Any], param: str | None, gateway: GatewayThread
+    fields: dict[str, Any], param: str | None, gateway: GatewayThread
 ) -> None:
-    refused = tell(gateway, request_id="req_" + "0" * 24, **said)
+    refused = tell(gateway, request_id="req_" + "0" * 24, **fields)
     assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
     if param is not None:
         assert refused.json()["error"]["param"] == param
@@ -151,9 +151,9 @@ def test_answers_are_checked_on_their_way_out_whole_and_streamed_and_no_text_is_
             whole = ask(gateway, response_format=wanted)
             streamed = ask(gateway, stream=True, response_format=wanted)
             gateway.finish_checks()
-            said = {(row.request_id, row.metric_name, row.value, row.given_by) for row in stored(gateway)}
+            judgements = {(row.request_id, row.metric_name, row.value, row.given_by) for row in stored(gateway)}
             rows = gateway.attempts()
-    assert said == {
+    assert judgements == {
         (request_id, name, 0.0, f"check:{name}")
         for request_id in (whole, streamed)
         for name in ("schema_valid", "refusal")

@@ -1,4 +1,4 @@
-"""Logged answers are graded by a judge lane: within its budget, where it left off, and undisturbed by what the answers say."""
+"""A judge lane grades logged answers: within its budget, from where it stopped, and unaffected by their text."""
 
 import asyncio
 import json
@@ -195,7 +195,7 @@ def test_two_lanes_answers_to_one_prompt_are_compared_in_both_orders(
     fill(tmp_path, values, ("first", "What is 17 * 23?"), ("second", "What is 17 * 23?"), ("first", "Something else?"))
     judge.script[:] = [saying({"reason": "a", "better": straight}), saying({"reason": "b", "better": swapped})]
     result = judged(values, "pairwise")
-    assert {value for said in result.values.values() for value in said} == values_of_both
+    assert {value for values in result.values.values() for value in values} == values_of_both
     rows = feedback(tmp_path).values()
     assert ({row.metric_name for row in rows}, len(rows)) == ({metric_name}, 2)
 

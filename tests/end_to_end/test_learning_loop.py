@@ -1,4 +1,7 @@
-"""The whole loop through the doors that people use: asked, judged, exported, retrained, and promoted by the gateway itself where the verdict says so."""
+"""The whole learning loop: requests, feedback, export and retraining.
+
+The gateway itself promotes the bundle if the verdict allows it.
+"""
 
 import asyncio
 import os
@@ -25,12 +28,13 @@ pytestmark = [pytest.mark.slow]
 
 LLMDEAL = (sys.executable, "-c", "from serve.cli.main import run; run()")
 SHIPPED_VERSION = load_bundle(SHIPPED_BUNDLE).version
-# Where money is no object the shipped bundle takes the large lane for an easy question, and half of the time the gateway explores the medium one.
+# With a high value of an answer the shipped bundle takes the large lane for an easy question. Half of the time the
+# gateway explores the medium one.
 LARGE, MEDIUM = "sandbox/large", "sandbox/medium"
 WORTH_USD = 1.0
 N_REQUESTS = 1_000
 PACE = 0.02
-"""The large lane answers in 9 ms, the medium one in 5: without any pace latency is nothing but noise, and the gate guards it."""
+"""The large lane answers in 9 ms, the medium one in 5. Without a pace latency is only noise, and the gate guards it."""
 
 
 @contextmanager
@@ -64,8 +68,8 @@ def ask_and_judge(gateway: GatewayThread, prompts: list[str], *, good_lane: str)
         answers = [ask(client, prompts[number % len(prompts)], f"talk {number}") for number in range(N_REQUESTS)]
         for number, answer in enumerate(answers):
             is_good = (answer.headers["x-llmdeal-lane"] == good_lane) != (number % 10 == 0)
-            said = {"request_id": answer.headers["x-llmdeal-request-id"], "thumbs": "up" if is_good else "down"}
-            assert client.post("/v1/feedback", json=said).status_code == 202
+            feedback = {"request_id": answer.headers["x-llmdeal-request-id"], "thumbs": "up" if is_good else "down"}
+            assert client.post("/v1/feedback", json=feedback).status_code == 202
     assert min(Counter(answer.headers["x-llmdeal-lane"] for answer in answers).values()) > 0.4 * N_REQUESTS
     gateway.attempts()  # stored, all of it
 

@@ -49,8 +49,8 @@ def sdk(gateway: GatewayThread) -> openai.OpenAI:
 
 @pytest.fixture(scope="module")
 def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with sdk(gateway) as made:
-        yield made
+    with sdk(gateway) as client:
+        yield client
 
 
 def test_a_real_model_answers_and_the_answer_says_what_it_cost(client: openai.OpenAI) -> None:
@@ -123,17 +123,17 @@ def test_a_json_schema_is_kept_to(model: LocalModel, client: openai.OpenAI) -> N
         max_tokens=150,
         temperature=0,
     )
-    told = json.loads(answer.choices[0].message.content or "")
-    assert list(told) == ["age"]
-    assert isinstance(told["age"], int)
+    person = json.loads(answer.choices[0].message.content or "")
+    assert list(person) == ["age"]
+    assert isinstance(person["age"], int)
 
 
 def test_tools_are_refused_by_lane_and_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIStatusError) as refused:
         client.chat.completions.create(model="smart-route", messages=FRANCE, tools=[TOOL])
     assert refused.value.status_code == 503
-    for told in (SMOL, GEMMA, "tools"):
-        assert told in refused.value.message
+    for text in (SMOL, GEMMA, "tools"):
+        assert text in refused.value.message
 
 
 def test_a_lane_killed_in_mid_stream_is_reported_in_the_stream_and_logged(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -27,8 +28,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayThread]
 
 @pytest.fixture(scope="module")
 def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_without_any_provider_key_the_sandbox_answers_and_says_that_it_is_one(
@@ -76,9 +77,9 @@ def test_a_lower_share_of_the_best_is_cheaper_and_gives_less(client: openai.Open
 
 
 def test_a_stream_of_the_sandbox_costs_what_the_whole_answer_costs(client: openai.OpenAI) -> None:
-    messages = [{"role": "user", "content": EASY}]
-    whole = client.chat.completions.create(model="sandbox/large", messages=messages)  # type: ignore[arg-type]
-    chunks = list(client.chat.completions.create(model="sandbox/large", messages=messages, stream=True))  # type: ignore[call-overload]
+    messages: Any = [{"role": "user", "content": EASY}]
+    whole = client.chat.completions.create(model="sandbox/large", messages=messages)
+    chunks = list(client.chat.completions.create(model="sandbox/large", messages=messages, stream=True))
     assert whole.usage is not None
     assert chunks[-1].usage.model_dump()["cost"] == whole.usage.model_dump()["cost"]
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)

@@ -1,4 +1,7 @@
-"""Credentials that are more than a key, stored in the vault: service accounts and AWS keys, through the admin API, the command line and the dashboard."""
+"""Credentials with several parts in the vault: service accounts and AWS keys.
+
+They are stored through the admin API, the command line and the dashboard.
+"""
 
 import json
 import threading
@@ -43,8 +46,8 @@ def tokens() -> Iterator[GoogleTokens]:
 def store(gateway: GatewayThread, status: int, account: str = "default", **body: Any) -> dict[str, Any]:
     answer = httpx.post(f"{gateway.url}/admin/v1/accounts/{account}/provider-keys", json=body, timeout=30)
     assert answer.status_code == status, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    stored: dict[str, Any] = answer.json()
+    return stored
 
 
 def answered(gateway: GatewayThread, model: str) -> httpx.Response:
@@ -74,7 +77,7 @@ def test_a_stored_service_account_answers_on_vertex_is_tested_and_found_nowhere(
     base_url = f"{cloud.base_url}/projects/{{project}}/locations/{{location}}"
     (tmp_path / "gateway").mkdir()
     with GatewayThread(tmp_path / "gateway", sandbox="auto") as gateway:
-        told = store(
+        stored = store(
             gateway,
             201,
             provider="vertex",
@@ -82,7 +85,7 @@ def test_a_stored_service_account_answers_on_vertex_is_tested_and_found_nowhere(
             base_url=base_url,
             region="eu",
         )
-        assert "private" not in json.dumps(told)
+        assert "private" not in json.dumps(stored)
         tested = httpx.post(f"{gateway.url}/admin/v1/accounts/default/provider-keys/vertex/main/test").json()
         assert tested["test_outcome"] == "accepted"
         tokens.is_refusing = True
@@ -103,8 +106,8 @@ def test_a_stored_pair_of_aws_keys_signs_for_bedrock_and_is_found_nowhere(
         monkeypatch.delenv(name, raising=False)
     cloud.script = [recorded("bedrock/answer.json")]
     with GatewayThread(tmp_path, sandbox="auto") as gateway:
-        told = store(gateway, 201, provider="bedrock", key=PAIR, base_url=cloud.base_url, region="eu")
-        assert told["last_four"] == "MPLE"  # of the access key's id: the end of the pair is secret
+        stored = store(gateway, 201, provider="bedrock", key=PAIR, base_url=cloud.base_url, region="eu")
+        assert stored["last_four"] == "MPLE"  # of the access key's id: the end of the pair is secret
         assert answered(gateway, "anthropic/claude-opus-5.5").headers["x-llmdeal-lane"].startswith("bedrock@main/")
         authorization = cloud.headers[-1]["Authorization"]
         assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/")

@@ -70,7 +70,8 @@ class GatewayThread:
 
     @staticmethod
     async def _closed(listener: asyncio.Server) -> None:
-        while listener.is_serving():  # noqa: ASYNC110 - uvicorn looks at its flag every tenth of a second and has no event for it
+        # uvicorn reads its flag every tenth of a second; there is no event to wait for.
+        while listener.is_serving():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A real local token endpoint of Google's kind: checks the service account's signed assertion and hands out tokens, or refuses."""
+"""A real local token endpoint like Google's: it checks the signed assertion and returns tokens, or refuses."""
 
 import base64
 import json
@@ -27,8 +27,8 @@ class GoogleTokens:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 fields = urllib.parse.parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-                status, told = owner.answer(fields["assertion"][0])
-                raw = json.dumps(told).encode()
+                status, body = owner.answer(fields["assertion"][0])
+                raw = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(raw)))

@@ -1,8 +1,12 @@
-"""Logs of a made-up world in which the shipped bundle is wrong: what it thinks good fails, what it thinks weak is good, and one model is new to it."""
+"""Logs of an invented world in which the shipped bundle is wrong.
+
+One model is worse than the bundle believes, one is better, and one is new to it.
+"""
 
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from checkout import SHIPPED_BUNDLE
 from fakes.tiny_corpus import tiny_tables
 
@@ -21,6 +25,9 @@ OVERRATED, UNDERRATED, AS_BELIEVED, NEW = (
 NAMES = (OVERRATED, UNDERRATED, AS_BELIEVED, NEW)
 _COST_USD = np.array([4e-3, 2e-4, 8e-4, 3e-4])
 ACCOUNTS = ("acme", "globex")
+
+Floats = npt.NDArray[np.float64]
+Names = npt.NDArray[np.str_]
 _START_US = 1_780_000_000_000_000
 
 
@@ -36,18 +43,21 @@ def write_logs(
     fails_lately: str = "",
     seed: int = 0,
 ) -> Path:
-    """Write an export of requests that are half easy, half hard; the new model answers the easy ones well and the hard ones badly.
+    """Write an export of requests; half of them are easy, half are hard.
+
+    The new model answers easy requests well and hard ones badly.
 
     Args:
-        folder: To write to.
-        n_requests: How many.
-        text_share: Of requests whose text is kept.
+        folder: Folder to write to.
+        n_requests: Number of requests.
+        text_share: Share of requests with text.
         feedback: Share of requests that are judged.
-        is_as_believed: The shipped bundle is right, in truth.
-        has_accounts: Conversations take turns between `ACCOUNTS`, of whom the second one finds good what the first one finds bad.
-        router_version: Who decided; empty: the shipped bundle.
-        fails_lately: A model that only fails in the last fifth.
-        seed: Of all that is drawn.
+        is_as_believed: Whether the beliefs of the shipped bundle are the truth.
+        has_accounts: Whether conversations take turns between `ACCOUNTS`. For the second account the overrated and the
+            underrated model change places.
+        router_version: Version of the bundle that decided; empty: the shipped bundle.
+        fails_lately: Name of a model whose answers all fail in the last fifth.
+        seed: Seed of all random draws.
     """
     random = np.random.default_rng(seed)
     champion = read_champion(SHIPPED_BUNDLE)
@@ -58,19 +68,9 @@ def write_logs(
     columns = [champion.trained_names.index(name) for name in NAMES[:3]]
     quality = np.column_stack([beliefs.quality[drawn][:, columns], np.full(n_requests, 0.4)])
     tokens = np.column_stack([beliefs.completion_tokens[drawn][:, columns], np.full(n_requests, 300)])
-    is_hard = drawn % 2 == 1
-    truth = np.column_stack(
-        [np.full(n_requests, 0.4), np.full(n_requests, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)]
-    )
-    truth = quality if is_as_believed else truth
     account = np.array(ACCOUNTS)[np.arange(n_requests) // 2 % 2] if has_accounts else None
-    if account is not None:
-        truth = np.where((account == ACCOUNTS[1])[:, None], truth[:, [1, 0, 2, 3]], truth)
-    if fails_lately:
-        truth[-n_requests // 5 :, NAMES.index(fails_lately)] = 0
-    best = (0.02 * quality - _COST_USD).argmax(axis=1)
-    probability = np.full((n_requests, 4), 0.15)
-    probability[np.arange(n_requests), best] += 0.4
+    truth = _truth(quality, drawn % 2 == 1, is_as_believed, account, fails_lately)
+    probability = _probability(quality)
     chosen = (probability.cumsum(axis=1) > random.random((n_requests, 1))).argmax(axis=1)
     rows = np.arange(n_requests)
     score = (random.random(n_requests) < truth[rows, chosen]).astype(np.float64)
@@ -95,3 +95,25 @@ def write_logs(
     )
     half = n_requests // 2
     return write_export(folder, iter([traffic.rows(np.arange(half)), traffic.rows(np.arange(half, n_requests))]))
+
+
+def _truth(
+    quality: Floats, is_hard: npt.NDArray[np.bool_], is_as_believed: bool, account: Names | None, fails_lately: str
+) -> Floats:
+    """Return the true P(good answer) of each request and model, shape (n, 4)."""
+    n = len(quality)
+    truth = np.column_stack([np.full(n, 0.4), np.full(n, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)])
+    truth = quality if is_as_believed else truth
+    if account is not None:
+        truth = np.where((account == ACCOUNTS[1])[:, None], truth[:, [1, 0, 2, 3]], truth)
+    if fails_lately:
+        truth[-n // 5 :, NAMES.index(fails_lately)] = 0
+    return truth
+
+
+def _probability(quality: Floats) -> Floats:
+    """Return the chance of each lane, shape (n, 4): the lane that is believed best gets 0.55, the others 0.15."""
+    best = (0.02 * quality - _COST_USD).argmax(axis=1)
+    probability = np.full((len(quality), 4), 0.15)
+    probability[np.arange(len(quality)), best] += 0.4
+    return probability

@@ -1,4 +1,4 @@
-"""A real TCP server that answers each request with the bytes it was given, cut where it was told, and counts connections."""
+"""A real TCP server that answers with given bytes, cut at given places, and counts connections."""
 
 import asyncio
 import contextlib

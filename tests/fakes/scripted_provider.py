@@ -1,4 +1,4 @@
-"""A real local HTTP server that speaks OpenAI's chat dialect and does as it is told: answers, refuses, stalls, breaks off."""
+"""A real local HTTP server in OpenAI's chat dialect; by script it answers, refuses, stalls or breaks off."""
 
 import asyncio
 import json
@@ -142,7 +142,8 @@ class ScriptedProvider:
 
     async def _wait_until_left(self, request: web.Request) -> None:
         try:
-            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - aiohttp has no event for it
+            # aiohttp has no event to wait for.
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         finally:
             self.hang_ended.set()

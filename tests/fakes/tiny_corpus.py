@@ -1,4 +1,7 @@
-"""A small corpus with a known truth: two kinds of prompts, a model that can both, one that can only the easy kind, one that can none."""
+"""A small corpus with a known truth: two kinds of prompts and three models.
+
+One model answers both kinds well, one only the easy kind, and one neither.
+"""
 
 from pathlib import Path
 
@@ -19,7 +22,8 @@ def tiny_tables(n_prompts: int = 160, seed: int = 0) -> tuple[pd.DataFrame, pd.D
         subject, verb = random.choice(_SUBJECTS), random.choice(_VERBS)
         count, extra = random.integers(2, 90, 2)
         text = (
-            f"Prove that the polynomial x^{count} + {extra}x + 1 is irreducible over the rationals, or factor it ({subject}, {verb})."
+            f"Prove that the polynomial x^{count} + {extra}x + 1 is irreducible over the rationals, "
+            f"or factor it ({subject}, {verb})."
             if is_hard
             else f"Ann {verb} {count} {subject} and then {extra} more. How many {subject} is that in all?"
         )

@@ -1,4 +1,7 @@
-"""llama.cpp's own server making vectors with one of the small models, in a process of its own that ends when its standard input closes."""
+"""llama.cpp's own server that makes vectors with one of the small models.
+
+It runs in its own process, which ends when its standard input closes.
+"""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes webhooks, checks their signatures with OpenAI's SDK, and refuses as often as it is told."""
+"""A real HTTP server that takes webhooks, checks their signatures with OpenAI's SDK, and can refuse some of them."""
 
 import json
 import threading
