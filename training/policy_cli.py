@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.reward import RewardRule
+    from router.verdict import Verdict
     from training.telemetry.logged_requests import LoggedRequests
 
 policy = typer.Typer(help="Judge routing policies and bundles on your own logs.", no_args_is_help=True)
@@ -137,16 +138,18 @@ def judge(
     from training.promotion.gate import GateSettings, judge_bundles
 
     with one_line_errors("policy judge"):
-        settings = GateSettings(
-            least_gain, quality_margin, cost_margin, latency_margin, group_margin,
-            comparison=ComparisonSettings(method, interval, value_usd=value),
-        )  # fmt: skip
+        limits = (least_gain, quality_margin, cost_margin, latency_margin, group_margin)
+        settings = GateSettings(*limits, comparison=ComparisonSettings(method, interval, value_usd=value))
         rule = None if spec is None else parse_rule(spec)
         verdict = judge_bundles(
             _read(logs, since, until, signals, metric), challenger, champion, datetime.now(UTC), settings, rule
         )
         path = write_verdict(challenger, verdict)
-    console = _wide_console()
+    _print_verdict(_wide_console(), verdict, path)
+    raise SystemExit(0 if verdict.is_better else 1)
+
+
+def _print_verdict(console: Console, verdict: "Verdict", path: Path) -> None:
     outcome = "[green]better than[/]" if verdict.is_better else "[yellow]not shown to be better than[/]"
     console.print(
         f"{verdict.challenger_version} is {outcome} {verdict.champion_version}, on {verdict.n_requests:,} requests."
@@ -156,7 +159,6 @@ def judge(
     for guard in verdict.guards:
         console.print(f"[dim]  {guard.outcome}: {guard.name}: {guard.note}[/]")
     console.print(f"Wrote {path}.")
-    raise SystemExit(0 if verdict.is_better else 1)
 
 
 @policy.command()

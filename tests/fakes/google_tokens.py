@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 
 class GoogleTokens:
-    """Hands out `token-1`, `token-2`, … to whoever signs with its service account's key."""
+    """Returns `token-1`, `token-2`, … for assertions that are signed with its service account's key."""
 
     def __init__(self, lifetime_s: int = 3_600) -> None:
         self.lifetime_s = lifetime_s

@@ -12,9 +12,9 @@ from fakes.tiny_corpus import tiny_tables
 
 from bench.logged_traffic import LoggedTraffic, write_export
 from router.context import RouteContext
-from training.network.encoding import encode_prompts
+from training.network.encoding import EncodedPrompts, encode_prompts
 from training.retrain.challenger import beliefs_of
-from training.retrain.champion import read_champion
+from training.retrain.champion import Champion, read_champion
 
 OVERRATED, UNDERRATED, AS_BELIEVED, NEW = (
     "gpt-4o-2024-08-06",
@@ -59,20 +59,16 @@ def write_logs(
         fails_lately: Name of a model whose answers all fail in the last fifth.
         seed: Seed of all random draws.
     """
-    random = np.random.default_rng(seed)
+    random, rows = np.random.default_rng(seed), np.arange(n_requests)
     champion = read_champion(SHIPPED_BUNDLE)
     texts, _ = tiny_tables(160, seed)
-    encoded = encode_prompts([RouteContext.from_prompt(text) for text in texts.prompt], champion.parts.table)
-    beliefs = beliefs_of(champion.parts, champion.parts.scaler.transform(encoded))
     drawn = random.integers(0, len(texts), n_requests)
-    columns = [champion.trained_names.index(name) for name in NAMES[:3]]
-    quality = np.column_stack([beliefs.quality[drawn][:, columns], np.full(n_requests, 0.4)])
-    tokens = np.column_stack([beliefs.completion_tokens[drawn][:, columns], np.full(n_requests, 300)])
-    account = np.array(ACCOUNTS)[np.arange(n_requests) // 2 % 2] if has_accounts else None
+    encoded = encode_prompts([RouteContext.from_prompt(text) for text in texts.prompt], champion.parts.table)
+    quality, tokens = _beliefs(champion, encoded, drawn)
+    account = np.array(ACCOUNTS)[rows // 2 % 2] if has_accounts else None
     truth = _truth(quality, drawn % 2 == 1, is_as_believed, account, fails_lately)
     probability = _probability(quality)
     chosen = (probability.cumsum(axis=1) > random.random((n_requests, 1))).argmax(axis=1)
-    rows = np.arange(n_requests)
     score = (random.random(n_requests) < truth[rows, chosen]).astype(np.float64)
     prompts = [texts.prompt[row] if random.random() < text_share else None for row in drawn]
     traffic = LoggedTraffic(
@@ -95,6 +91,15 @@ def write_logs(
     )
     half = n_requests // 2
     return write_export(folder, iter([traffic.rows(np.arange(half)), traffic.rows(np.arange(half, n_requests))]))
+
+
+def _beliefs(champion: Champion, encoded: EncodedPrompts, drawn: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return (P(good answer), tokens) that the champion believes for each request and model, each of shape (n, 4)."""
+    beliefs = beliefs_of(champion.parts, champion.parts.scaler.transform(encoded))
+    columns = [champion.trained_names.index(name) for name in NAMES[:3]]
+    quality = np.column_stack([beliefs.quality[drawn][:, columns], np.full(len(drawn), 0.4)])
+    tokens = np.column_stack([beliefs.completion_tokens[drawn][:, columns], np.full(len(drawn), 300)])
+    return quality, tokens
 
 
 def _truth(
