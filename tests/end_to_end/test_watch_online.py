@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_thumbs_down_send_the_next_request_to_the_other_lane(
         assert row.candidates.quality_shift is not None
         metrics = httpx.get(f"{gateway.url}/metrics", timeout=30).text
         assert 'llmdeal_lane_quality_shift{lane="first/llama"' in metrics
-        assert "quality -" in httpx.get(f"{gateway.url}/lanes", timeout=30).text
+        assert re.search(r"quality\s+-", httpx.get(f"{gateway.url}/lanes", timeout=30).text)
         page = httpx.get(f"{gateway.url}/router", timeout=30).text
         assert "first/llama" in page
         assert "No alarm rang" in page
