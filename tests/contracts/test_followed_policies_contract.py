@@ -197,8 +197,11 @@ def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text
             lambda logs: replace(logs, router_versions=np.full(len(logs), "other+1")),
             "48 of 48 requests were not decided by llmdeal",
         ),
-        (lambda logs: replace(logs, lane_book=None), "the logs do not hold those of p"),
-        (lambda logs: replace(logs, quality_std=logs.quality_std * 1.3), "of p4/m that rests on graded answers"),
+        (lambda logs: replace(logs, lane_book=None), "the logs do not hold the prices of p"),
+        (
+            lambda logs: replace(logs, quality_std=logs.quality_std * 1.3),
+            "the belief about p4/m comes from graded answers",
+        ),
     ],
 )
 def test_near_best_is_refused_where_the_logs_do_not_hold_its_bar(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from any_lane import LANE
 
+from router.policies.cheapest import CHEAPEST
 from router.price_table import Cost, TokenUsage, quote_cost
-from router.reason import Reason
 from router.telemetry_schema import Outcome
 from serve.dialects.quirks import NO_QUIRKS
 from serve.lanes.directory import LaneConnection
@@ -115,7 +115,7 @@ class World:
             hold=self._hold,
             cost=self._cost,
         )
-        self.attempt = Attempt(self.call, 0, 0, Reason.CHEAPEST, self.clock, self)
+        self.attempt = Attempt(self.call, 0, 0, CHEAPEST, self.clock, self)
 
     def attempt_ended(self, call: Any, attempt: Attempt, outcome: Outcome, usage: TokenUsage | None) -> None:
         self.ended.append((outcome, usage))
