@@ -269,8 +269,8 @@ def main() -> None:
         for setting in make_settings(world, table, options.folder or Path(scratch), options.split):
             inputs = setting.champion.parts.scaler.transform(world.encoded)
             print(
-                f"\n{setting.name}: {len(setting.models.champion_models)} known models, {len(setting.models.new)} new ones, "
-                f"{len(setting.held_out):,} held-out prompts"
+                f"\n{setting.name}: {len(setting.models.champion_models)} known models, "
+                f"{len(setting.models.new)} new ones, {len(setting.held_out):,} held-out prompts"
             )
             print(
                 "| judged requests | text | gap closed | AUC | Brier | calibration error |\n|---|---|---|---|---|---|"

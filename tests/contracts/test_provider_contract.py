@@ -63,13 +63,13 @@ def test_a_provider_row_is_sourced_and_reachable(row: ProviderRow) -> None:
 
 @pytest.mark.parametrize("row", SPOKEN, ids=lambda row: row.id)
 def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, catalogue: ModelCatalogue) -> None:
-    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+    connections = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     offered = {model.offers[row.id].model for model in catalogue.models if row.id in model.offers}
-    chats = [connection for connection in found.connections if EMBEDDINGS.name not in connection.endpoints]
+    chats = [connection for connection in connections.connections if EMBEDDINGS.name not in connection.endpoints]
     lanes = [connection.lane for connection in chats]
     assert {lane.upstream_model for lane in lanes} == offered, "an offer without a price would be missing here"
     if not offered and row.needs_key:
-        assert any(row.name in notice for notice in found.notices)
+        assert any(row.name in notice for notice in connections.notices)
     for connection in chats:
         lane = connection.lane
         assert lane.lane_id == f"{row.id}/{lane.upstream_model}"
@@ -90,9 +90,9 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
 
 @pytest.mark.parametrize("row", SPOKEN, ids=lambda row: row.id)
 def test_vectors_that_the_catalogue_offers_are_priced_lanes_of_their_own(row: ProviderRow, tmp_path: Path) -> None:
-    found = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
+    connections = connect(tmp_path, {row.key_env[0]: "provider-secret-1"})
     models = load_embeddings(data_dir() / "embeddings.yaml").models
-    vectors = [connection for connection in found.connections if EMBEDDINGS.name in connection.endpoints]
+    vectors = [connection for connection in connections.connections if EMBEDDINGS.name in connection.endpoints]
     assert {connection.lane.upstream_model for connection in vectors} == {
         model.offers[row.id] for model in models if row.id in model.offers
     }
@@ -104,10 +104,10 @@ def test_vectors_that_the_catalogue_offers_are_priced_lanes_of_their_own(row: Pr
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row not in SPOKEN], ids=lambda row: row.id)
 def test_credentials_that_serve_for_more_are_not_used_unasked(row: ProviderRow, tmp_path: Path) -> None:
-    found = connect(tmp_path, {row.key_env[0]: "/a/file.json"})
-    assert found.connections == ()
-    assert found.signers == ()
-    assert any(row.name in notice and f"[providers.{row.id}]" in notice for notice in found.notices)
+    connections = connect(tmp_path, {row.key_env[0]: "/a/file.json"})
+    assert connections.connections == ()
+    assert connections.signers == ()
+    assert any(row.name in notice and f"[providers.{row.id}]" in notice for notice in connections.notices)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
@@ -115,7 +115,10 @@ def test_a_provider_row_says_where_it_runs_and_what_it_keeps_or_that_nobody_know
     row: ProviderRow, tmp_path: Path
 ) -> None:
     """Lanes of which it is not known satisfy no demand: region, training and retention all fail closed."""
-    settings = f"[providers.{row.id}]\nbase_url = 'https://somewhere.test/v1'\n[[providers.{row.id}.models]]\nupstream_model = 'x'\n"
+    settings = (
+        f"[providers.{row.id}]\nbase_url = 'https://somewhere.test/v1'\n"
+        f"[[providers.{row.id}.models]]\nupstream_model = 'x'\n"
+    )
     if row.credentials != "key":
         return
     [connection] = [
@@ -159,10 +162,10 @@ def test_a_region_that_is_offered_is_in_the_lane_and_its_uplift_in_the_price(
 
 
 def test_models_are_offered_by_known_providers_and_trained_names_exist(catalogue: ModelCatalogue) -> None:
-    known = {row.id for row in ROWS}
+    provider_ids = {row.id for row in ROWS}
     trained = set(load_bundle(models_dir() / "llmdeal-base-1").trained_names)
     for model in catalogue.models:
-        assert set(model.offers) <= known, model.model
+        assert set(model.offers) <= provider_ids, model.model
         assert model.trained_name is None or model.trained_name in trained, model.model
         capabilities_named(model.capabilities, model.model)
 
@@ -266,11 +269,11 @@ def test_a_local_provider_needs_no_key_but_to_be_asked_for(tmp_path: Path) -> No
 
 
 def test_an_account_of_ones_own_has_its_own_name_and_pool(tmp_path: Path) -> None:
-    found = connect(
+    connections = connect(
         tmp_path, {"WORK_KEY": "provider-secret-1"}, '[providers.groq]\nkey_env = "WORK_KEY"\naccount = "work"\n'
     )
-    assert {connection.lane.account for connection in found.connections} == {"groq@work"}
-    assert all(connection.lane.lane_id.startswith("groq@work/") for connection in found.connections)
+    assert {connection.lane.account for connection in connections.connections} == {"groq@work"}
+    assert all(connection.lane.lane_id.startswith("groq@work/") for connection in connections.connections)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Clouds that want more than a key: signed requests for Bedrock, tokens of a service account for Vertex, through the public doors."""
+"""Clouds that need more than a key, through the public doors: signed requests for Bedrock, tokens for Vertex."""
 
 import hashlib
 import hmac
@@ -207,9 +207,9 @@ def test_a_token_endpoint_that_refuses_is_said_without_a_secret(
         while not any("no token could be fetched" in line for line in caplog.messages):
             assert time.monotonic() < deadline
             httpx.get(f"{gateway.url}/healthz")
-        told = caplog.text + answer.text
-    assert "PRIVATE KEY" not in told
-    assert file.read_text(encoding="utf-8")[60:120] not in told
+        shown_text = caplog.text + answer.text
+    assert "PRIVATE KEY" not in shown_text
+    assert file.read_text(encoding="utf-8")[60:120] not in shown_text
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"type": "service_account", "private_key": "canary-secret"}'])

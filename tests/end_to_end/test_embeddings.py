@@ -1,4 +1,4 @@
-"""Embeddings through OpenAI's SDK: the real gateway, real HTTP to a provider that does as it is told, and a real model."""
+"""Embeddings through OpenAI's SDK: the real gateway, real HTTP to a scripted provider, and a real model."""
 
 import base64
 import contextlib
@@ -62,8 +62,8 @@ def gateway(first: ScriptedProvider, second: ScriptedProvider, tmp_path: Path) -
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_vectors_come_from_the_cheapest_lane_of_the_model_and_say_what_they_cost(
@@ -171,9 +171,9 @@ def real(tmp_path: Path) -> Iterator[RealVectors]:
         servers = [{"id": "box", "base_url": base_url, "models": [served]}]
         with (
             GatewayThread(tmp_path, servers=servers, sandbox="on") as running,
-            openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as made,
+            openai.OpenAI(base_url=f"{running.url}/v1", api_key="none", max_retries=0) as client,
         ):
-            yield RealVectors(base_url, running, made)
+            yield RealVectors(base_url, running, client)
 
 
 @pytest.mark.real

@@ -1,4 +1,4 @@
-"""Exploration through the public door: drawn as logged, paid for from the ceiling, never where the caller wants something definite."""
+"""Exploration through the public door: drawn as logged, paid from the ceiling, never against a caller's wish."""
 
 import asyncio
 from collections.abc import Iterator
@@ -39,8 +39,8 @@ def exploring_gateway(folder: Path, provider: ScriptedProvider, **exploration: A
             "input_usd_per_mtok": rate,
             "output_usd_per_mtok": "1",
         }
-        known = {**model, "context_tokens": 32_000, "trained_name": "llama-3.1-8b-instruct"}
-        servers.append({"id": name, "base_url": provider.base_url, "models": [known]})
+        graded = {**model, "context_tokens": 32_000, "trained_name": "llama-3.1-8b-instruct"}
+        servers.append({"id": name, "base_url": provider.base_url, "models": [graded]})
     with GatewayThread(folder, servers=servers, exploration={**EXPLORATION, **exploration}) as running:
         yield running
 

@@ -55,14 +55,14 @@ def gateway(gemini: ScriptedProvider, gpt: ScriptedProvider, tmp_path: Path) -> 
 
 @pytest.fixture
 def chat(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture
 def messages(gateway: GatewayThread) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0) as made:
-        yield made
+    with anthropic.Anthropic(base_url=gateway.url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_the_model_is_in_the_path_and_the_key_in_a_header(chat: openai.OpenAI, gemini: ScriptedProvider) -> None:
@@ -103,15 +103,15 @@ def test_the_signature_of_a_call_comes_back_and_keeps_the_conversation_with_gemi
 ) -> None:
     gemini.script = [recorded("gemini/thinking-and-tools.json"), recorded("gemini/answer.json")]
     first = chat.chat.completions.create(model=GEMINI, messages=QUESTION, tools=[CHAT_TOOL])
-    said: Any = first.choices[0].message.model_dump(exclude_none=True)
+    turn: Any = first.choices[0].message.model_dump(exclude_none=True)
     if field == "extra_content":  # some clients keep the one, some the other
-        del said["reasoning_details"]
+        del turn["reasoning_details"]
     else:
-        for call in said["tool_calls"]:
+        for call in turn["tool_calls"]:
             call.pop("extra_content", None)
-    results: Any = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in said["tool_calls"]]
+    results: Any = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in turn["tool_calls"]]
     raw = chat.chat.completions.with_raw_response.create(
-        model="smart-route", messages=[*QUESTION, said, *results], tools=[CHAT_TOOL]
+        model="smart-route", messages=[*QUESTION, turn, *results], tools=[CHAT_TOOL]
     )
     assert raw.headers["x-llmdeal-lane"] == GEMINI
     assert gpt.requests == []
@@ -132,13 +132,13 @@ def test_the_signature_of_a_call_comes_back_through_anthropics_door_too(
     else:
         with messages.messages.stream(model=GEMINI, max_tokens=99, messages=QUESTION, tools=[TOOL]) as stream:
             first = stream.get_final_message()
-    said: Any = [block.model_dump(exclude_none=True) for block in first.content]
+    turn: Any = [block.model_dump(exclude_none=True) for block in first.content]
     results: Any = [
         {"type": "tool_result", "tool_use_id": block.id, "content": "sunny"}
         for block in first.content
         if block.type == "tool_use"
     ]
-    conversation: Any = [*QUESTION, {"role": "assistant", "content": said}, {"role": "user", "content": results}]
+    conversation: Any = [*QUESTION, {"role": "assistant", "content": turn}, {"role": "user", "content": results}]
     raw = messages.messages.with_raw_response.create(
         model="smart-route", max_tokens=99, messages=conversation, tools=[TOOL]
     )

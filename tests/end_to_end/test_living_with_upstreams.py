@@ -79,14 +79,14 @@ def ask(gateway: GatewayThread, **fields: Any) -> httpx.Response:
 
 
 def candidate(response: httpx.Response, lane_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in response.json()["llmdeal"]["candidates"] if one["lane"] == lane_id)
-    return found
+    candidate: dict[str, Any] = next(one for one in response.json()["llmdeal"]["candidates"] if one["lane"] == lane_id)
+    return candidate
 
 
 def metric(gateway: GatewayThread, name: str, lane_id: str) -> float | None:
     lines = httpx.get(f"{gateway.url}/metrics").text.splitlines()
-    told = next((line for line in lines if line.startswith(f'{name}{{lane="{lane_id}"}}')), None)
-    return None if told is None else float(told.rpartition(" ")[2])
+    reported = next((line for line in lines if line.startswith(f'{name}{{lane="{lane_id}"}}')), None)
+    return None if reported is None else float(reported.rpartition(" ")[2])
 
 
 def test_a_lane_whose_known_token_limit_is_used_up_is_not_asked(
@@ -109,12 +109,12 @@ def test_a_lane_whose_known_token_limit_is_used_up_is_not_asked(
 def test_what_a_providers_headers_say_is_left_is_kept_to(
     tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:
-    told = {
+    reported = {
         "anthropic-ratelimit-tokens-limit": "40000",
         "anthropic-ratelimit-tokens-remaining": "3",
         "anthropic-ratelimit-tokens-reset": "2999-01-01T00:00:00Z",
     }
-    first.script = [answer_with(told)]
+    first.script = [answer_with(reported)]
     with two_servers(tmp_path, first, second) as gateway:
         answer = ask(gateway)
         assert answer.headers["x-ratelimit-remaining-tokens"] == "3"

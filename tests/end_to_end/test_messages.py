@@ -1,4 +1,4 @@
-"""Anthropic's door through its own SDK, and Anthropic's lanes behind OpenAI's door: the real gateway, real HTTP, recorded bodies."""
+"""Anthropic's door through its own SDK, and Anthropic's lanes behind OpenAI's door, over real HTTP."""
 
 import asyncio
 from collections.abc import Iterator
@@ -69,14 +69,14 @@ def gateway(claude: ScriptedProvider, gpt: ScriptedProvider, tmp_path: Path) -> 
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=gateway.url, api_key=VIRTUAL_KEY, max_retries=0) as made:
-        yield made
+    with anthropic.Anthropic(base_url=gateway.url, api_key=VIRTUAL_KEY, max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture
 def chat(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=VIRTUAL_KEY, max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=VIRTUAL_KEY, max_retries=0) as client:
+        yield client
 
 
 def test_a_message_goes_through_as_it_came_but_for_our_fields(
@@ -162,12 +162,12 @@ def test_thoughts_of_claude_survive_openais_door_and_keep_the_conversation_with_
 ) -> None:
     claude.script = [recorded("anthropic/thinking-and-tools.json"), recorded("anthropic/answer.json")]
     first = chat.chat.completions.create(model=CLAUDE, messages=QUESTION, tools=[CHAT_TOOL], reasoning_effort="low")
-    said = first.choices[0].message.model_dump(exclude_none=True)
-    assert said["reasoning_content"] == "A capital. France."
-    results: Any = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in said["tool_calls"]]
+    turn = first.choices[0].message.model_dump(exclude_none=True)
+    assert turn["reasoning_content"] == "A capital. France."
+    results: Any = [{"role": "tool", "tool_call_id": call["id"], "content": "sunny"} for call in turn["tool_calls"]]
     raw = chat.chat.completions.with_raw_response.create(
         model="smart-route",
-        messages=[*QUESTION, said, *results],
+        messages=[*QUESTION, turn, *results],
         tools=[CHAT_TOOL],
         extra_body={"route": {"explain": True}},
     )
@@ -192,8 +192,8 @@ def test_a_streamed_thought_can_be_sent_back_in_the_pieces_it_came_in(
     for chunk in chat.chat.completions.create(model=CLAUDE, messages=QUESTION, tools=[CHAT_TOOL], stream=True):
         for choice in chunk.choices:
             details += choice.delta.model_dump().get("reasoning_details") or []
-    said: Any = {"role": "assistant", "content": "I look both up.", "reasoning_details": details}
-    chat.chat.completions.create(model=CLAUDE, messages=[*QUESTION, said, {"role": "user", "content": "go on"}])
+    turn: Any = {"role": "assistant", "content": "I look both up.", "reasoning_details": details}
+    chat.chat.completions.create(model=CLAUDE, messages=[*QUESTION, turn, {"role": "user", "content": "go on"}])
     assert claude.requests[1]["messages"][1]["content"][:2] == [
         {"type": "thinking", "thinking": "A capital. France.", "signature": "c2lnbmF0dXJl"},
         {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"},

@@ -1,4 +1,4 @@
-"""The door of Responses through OpenAI's SDK, in front of lanes of every dialect: the real gateway, real HTTP, recorded bodies."""
+"""The Responses door through OpenAI's SDK, in front of lanes of every dialect, with recorded bodies over real HTTP."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +23,8 @@ INPUTS = ['{"city":"Paris","days":2}', '{"city":"Zürich"}']
 
 @pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as made:
-        yield made
+    with ScriptedProvider() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def gateway(provider: ScriptedProvider, tmp_path: Path) -> Iterator[GatewayThrea
 
 @pytest.fixture
 def client(gateway: GatewayThread) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as made:
-        yield made
+    with openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="none", max_retries=0) as opened:
+        yield opened
 
 
 def test_a_lane_that_speaks_responses_gets_the_request_as_it_came(

@@ -1,4 +1,4 @@
-"""What other gateways fell into, through the public doors. docs/traps.md lists these tests and those that stand elsewhere."""
+"""The traps of other gateways, tried through the public doors. docs/traps.md lists these tests and others."""
 
 import asyncio
 import json
@@ -41,8 +41,8 @@ CANARY = "4f1d9c0ab7e2c0ffee5ec2e7d00dfeed"  # of no provider's form: nothing bu
 
 @pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
-    with ScriptedProvider() as made:
-        yield made
+    with ScriptedProvider() as provider:
+        yield provider
 
 
 def server(lane: str, vendor_model: str, dialect: str, base_url: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ HEAVY = (
     "onnx",
 )
 TIMES_FASTAPI = 5.0
-"""FastAPI, SQLAlchemy and onnxruntime cost about a FastAPI each, and so do the routes of the admin API and the dashboard."""
+"""FastAPI, SQLAlchemy, onnxruntime, and the routes of the admin API and the dashboard cost about a FastAPI each."""
 
 
 def seconds_to_import(module: str) -> float:

@@ -53,8 +53,8 @@ class LoggedRequests:
         max_output_tokens, quality_of_best: Shape (n,), the caller's limit on the answer, and the share of the best
             lane's quality that the caller wanted to keep; NaN if the caller sent none. None: the log does not say.
         price_snapshots: Shape (n,), ids of the price tables. None: the log does not say.
-        fallback_tier: Shape (n, m), tier of each lane: a lane of a larger tier came after all lanes of a smaller one, whatever
-            its utility. None: all lanes were in tier 0, or the log does not say.
+        fallback_tier: Shape (n, m), tier of each lane: a lane of a larger tier came after all lanes of a smaller one,
+            whatever its utility. None: all lanes were in tier 0, or the log does not say.
         lane_book: Notes about the lanes themselves. None: there are no notes.
     """
 
