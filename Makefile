@@ -6,6 +6,7 @@ CORPUS ?= data/samples/graded
 OUT ?= runs/sample-model
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-header -q -U
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: serve local test lint bench reliability model lock clean
@@ -25,7 +26,7 @@ lint: $(VENV)/.all
 	$(BIN)/mypy router training serve bench
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.all  ## requests per second, latency and memory beside other gateways; see docs/performance.md
+bench: $(VENV)/.all  ## requests per second, latency and memory, with other gateways; see docs/performance.md
 	$(BIN)/python -m bench.run $(ARGS)
 
 reliability: $(VENV)/.all  ## crowds against small budgets, kill -9, canary keys; see docs/reliability.md
@@ -34,12 +35,13 @@ reliability: $(VENV)/.all  ## crowds against small budgets, kill -9, canary keys
 model: $(VENV)/.all  ## train on the small sample; on a large corpus: make model CORPUS=DIR OUT=models/llmdeal-base-1
 	$(BIN)/llmdeal train --corpus $(CORPUS) --out $(OUT) --seed 0 $(ARGS)
 
-lock: $(VENV)/.all  ## resolve the pinned versions anew, for all supported Pythons
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header -q -U -o requirements/base.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras --no-header --no-annotate -q -U -o requirements/constraints.txt
+lock: $(VENV)/.all  ## resolve the pinned versions again, for all supported Pythons
+	$(COMPILE) --generate-hashes -o requirements/base.txt
+	$(COMPILE) --all-extras --no-annotate -o requirements/constraints.txt
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llmdeal needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -c 'import sys; \
+	    sys.exit(sys.version_info < (3, 11) and "llmdeal needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
 # What the gateway runs on: every file pinned by its hash.
