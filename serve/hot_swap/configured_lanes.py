@@ -14,9 +14,8 @@ from serve.hot_swap.bundle_loader import BundleLoader
 from serve.hot_swap.identity_follower import FirstLanes, first_lanes
 from serve.hot_swap.identity_stores import IdentityStores, open_identity
 from serve.hot_swap.live_bundle import LiveBundle
-from serve.identity.configured_keys import configured_keys
 from serve.identity.content_consent import ContentConsent
-from serve.identity.virtual_keys import KeyRing
+from serve.identity.virtual_keys import KeyRing, configured_keys
 from serve.lanes.assembler import LaneAssembler
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.fresh_signers import FreshSigners

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from serve.errors import BadVirtualKeyError, ConfigurationError
+from serve.settings import Settings
 
 VIRTUAL_KEY_PATTERN = r"ll_(live|test)_[0-9A-Za-z]{36}"
 """Form of a virtual key, for secret scanners."""
@@ -213,3 +214,24 @@ def presented_key(authorization: bytes | None, x_api_key: bytes | None) -> str |
     if authorization is not None and authorization[:7].lower() == b"bearer ":
         return authorization[7:].decode("latin-1").strip()
     return x_api_key.decode("latin-1").strip() if x_api_key is not None else None
+
+
+def configured_keys(settings: Settings) -> list[tuple[VirtualKeyHolder, str]]:
+    """Return (holder, key) of every virtual key; the keys of `LLMDEAL_KEYS` are named env-1, env-2 and so on."""
+    entries = {entry.name: entry for entry in settings.virtual_keys}
+    holders = []
+    for name, key in settings.named_virtual_keys():
+        entry = entries.get(name)
+        holder = VirtualKeyHolder(name, DEFAULT_ACCOUNT)
+        if entry is not None:
+            holder = VirtualKeyHolder(
+                virtual_key_id=name,
+                account=DEFAULT_ACCOUNT,
+                lanes=entry.lanes,
+                tags=entry.tags,
+                scopes=frozenset(entry.scopes),
+                requests_per_minute=entry.requests_per_minute,
+                tokens_per_minute=entry.tokens_per_minute,
+            )
+        holders.append((holder, key))
+    return holders

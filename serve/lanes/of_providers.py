@@ -13,7 +13,7 @@ from router.lane import Lane
 from router.price_table import Price, PriceTier
 from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
-from serve.catalogue.price_sources import PriceSources
+from serve.catalogue.price_rows import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Engine
 
+from router.policies.cheapest import Cheapest
 from serve.background.supervisor import BackgroundPart
 from serve.bundles.staging import Standing
 from serve.clock import Clock
@@ -20,7 +21,6 @@ from serve.routing.exploration.explorer import Explorer
 from serve.routing.service import RoutingService
 from serve.routing.shadow import Shadow
 from serve.routing.shadow_repository import ShadowRepository
-from serve.routing.vectors import vector_routing
 from serve.settings import Settings
 
 
@@ -84,7 +84,8 @@ def configured_routing(
         parts.append(BackgroundPart("exploration", start=budget.look, run=budget.follow, close=budget.close))
     return ConfiguredRouting(
         answers=answers,
-        vectors=vector_routing(vector_directories, np.random.default_rng(settings.seed), spending),
+        # The caller chooses the embedding model, so nothing is predicted: the cheapest lane that hosts it comes first.
+        vectors=RoutingService(vector_directories, Cheapest(), np.random.default_rng(settings.seed), spending),
         policy=RunningPolicy(settings, environment, answers),
         explorer=explorer,
         shadow_decisions=repository,

@@ -1,6 +1,7 @@
 """Routes a request to the lanes of this moment. Only this service asks the quality model about requests."""
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -23,13 +24,21 @@ from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
 from serve.money.spending import Spending
+from serve.routing.call import Call
 from serve.routing.canary import Canary
 from serve.routing.exploration.explorer import Explorer
 from serve.routing.prediction_queue import PredictionQueue
 from serve.routing.request import RoutingRequest
-from serve.routing.shadow_port import ShadowPort
 
 _RESTS = frozenset({"cooldown", "rate_limit"})
+
+
+class ShadowPort(Protocol):
+    """Takes decided requests, and never makes them wait."""
+
+    def offer(self, call: Call, state: LaneState, constraints: Constraints) -> None:
+        """Take or drop a request, with the state and the constraints that it was decided on."""
+        ...
 
 
 @dataclass(slots=True)
