@@ -16,13 +16,13 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, refuse
 from telemetry_strategies import attempt_row
 
-from serve.dashboard.page import CONTENT_SECURITY_POLICY, environment
+from serve.dashboard.page import CONTENT_SECURITY_POLICY, NAVIGATION, environment
 from serve.identity.virtual_keys import issue_virtual_key
 from serve.telemetry.attempt_repository import AttemptRepository
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("/", "/live", "/requests", "/lanes", "/router", "/playground", "/budgets")
+PAGES = (*(path for path, _ in NAVIGATION), "/live")
 SCRIPT = "<script>alert(1)</script>"
 MESSAGES = [{"role": "user", "content": f"What is 17 * 23? {SCRIPT}"}]
 KEY, OTHER_KEY = issue_virtual_key("test"), issue_virtual_key("test")

@@ -15,6 +15,7 @@ from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, answer, refuse
 
 from router.bundle import load_bundle
+from serve.dashboard.page import NAVIGATION
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,19 +29,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium, chromium-browser or google-chrome on PATH"),
 ]
 
-PAGES = (
-    "/",
-    "/requests",
-    "/lanes",
-    "/router",
-    "/playground",
-    "/keys",
-    "/budgets",
-    "/account",
-    "/audit",
-    "/settings",
-    "/start",
-)
+PAGES = (*(path for path, _ in NAVIGATION), "/audit", "/settings", "/start")
 LONG_LANE = "a-model-with-a-name-that-goes-on-and-on-as-some-vendors-names-do-2026-11-24-preview"
 
 

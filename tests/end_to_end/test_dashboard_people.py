@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serve.dashboard.page import NAVIGATION
 from tests.fakes.gateway_thread import GatewayThread
 from tests.fakes.scripted_provider import ScriptedProvider
 
@@ -122,7 +123,7 @@ def test_people_sign_in_see_what_their_role_allows_and_sign_out(
     cookie = vic.sign_in("vic@example.com").headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
-    for path in ("/", "/keys", "/budgets", "/account", "/audit", "/requests", "/lanes"):
+    for path in (*(path for path, _ in NAVIGATION), "/audit"):
         assert vic.get(path).status_code == 200, path
     form_token = token(vic.get("/playground"))
     for action in (
