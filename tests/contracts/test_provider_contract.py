@@ -67,7 +67,9 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
     offered = {model.offers[row.id].model for model in catalogue.models if row.id in model.offers}
     chats = [connection for connection in connections.connections if EMBEDDINGS.name not in connection.endpoints]
     lanes = [connection.lane for connection in chats]
-    assert {lane.upstream_model for lane in lanes} == offered, "an offer without a price would be missing here"
+    assert {lane.upstream_model for lane in lanes} == offered, (
+        f"an offer in data/models.yaml has no price in genai-prices: add it to data/prices/{row.id}.yaml"
+    )
     if not offered and row.needs_key:
         assert any(row.name in notice for notice in connections.notices)
     for connection in chats:

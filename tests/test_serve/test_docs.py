@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 from checkout import ROOT
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from router.policies.kind import PolicyKind
 from router.policies.registry import POLICIES, REASONS
 from serve import errors
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.dashboard.page import NAVIGATION
 from serve.dialects.registry import upstream_dialects
 from serve.http import feedback, health, models
+from serve.http.admin.routes import routes as admin_api
 from serve.packaged_files import data_dir
 from serve.settings import Settings, load_settings
 
@@ -57,6 +60,25 @@ def test_every_endpoint_is_in_the_api_page() -> None:
         assert f" {path}`" in page, path
 
 
+def admin_paths() -> list[str]:
+    app = FastAPI()
+    app.include_router(admin_api)
+    return sorted(app.openapi()["paths"])
+
+
+@pytest.mark.parametrize("path", admin_paths())
+def test_every_admin_endpoint_is_on_the_page_of_keys_or_of_bundles(path: str) -> None:
+    """The table of docs/keys.md shortens paths, so the last word of a path that is fixed is enough."""
+    pages = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("keys.md", "bundles.md"))
+    word = [part for part in path.split("/") if not part.startswith("{")][-1]
+    assert re.search(rf"^\| .*(GET|POST|PUT|PATCH|DELETE) .*/{word}\b", pages, re.MULTILINE), path
+
+
+@pytest.mark.parametrize(("path", "name"), NAVIGATION)
+def test_every_page_of_the_dashboard_is_in_the_table_of_pages(path: str, name: str) -> None:
+    assert f"| `{path}` " in (DOCS / "dashboard.md").read_text(encoding="utf-8"), name
+
+
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_is_in_the_settings_page(name: str) -> None:
     assert f"| `{name}` |" in (DOCS / "settings.md").read_text(encoding="utf-8")
@@ -78,7 +100,8 @@ def test_every_policy_is_in_the_settings_page_with_its_number(kind: PolicyKind) 
 @pytest.mark.parametrize("row", load_provider_rows(data_dir() / "providers"), ids=lambda row: row.id)
 def test_every_provider_is_in_the_table(row: ProviderRow) -> None:
     page = (DOCS / "providers.md").read_text(encoding="utf-8")
-    line = next(line for line in page.splitlines() if f"| `{row.id}` |" in line)
+    line = next((line for line in page.splitlines() if f"| `{row.id}` |" in line), None)
+    assert line is not None, f"docs/providers.md: add a line for {row.id} to the table"
     assert line.startswith(f"| {row.name} |")
     assert row.credentials != "key" or not row.needs_key or f"`{row.key_env[0]}`" in line
 
@@ -86,7 +109,8 @@ def test_every_provider_is_in_the_table(row: ProviderRow) -> None:
 @pytest.mark.parametrize("row", load_provider_rows(data_dir() / "providers"), ids=lambda row: row.id)
 def test_the_table_of_regions_says_what_the_rows_say(row: ProviderRow) -> None:
     page = (DOCS / "regions.md").read_text(encoding="utf-8")
-    line = next(line for line in page.splitlines() if line.startswith(f"| `{row.id}` |"))
+    line = next((line for line in page.splitlines() if line.startswith(f"| `{row.id}` |")), None)
+    assert line is not None, f"docs/regions.md: add a line for {row.id} to the table"
     _, _, as_it_is, eu, us, _ = (cell.strip() for cell in line.split("|"))
     assert as_it_is == ("global" if row.id == "bedrock" else row.region or "unknown")
     for region, cell in (("eu", eu), ("us", us)):
