@@ -13,6 +13,7 @@ from checkout import SHIPPED_BUNDLE
 from router.bundle import load_bundle
 from router.context import RouteContext
 from router.errors import BundleError, PredictionError
+from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
 
 
@@ -51,7 +52,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest is a list": (lambda folder: (folder / "manifest.json").write_text("[]"), "is not a JSON object"),
     "later features": (
         lambda folder: rewrite(folder, features_version=99),
-        "features_version is 99, this program reads 2",
+        f"features_version is 99, this program reads {FEATURES_VERSION}",
     ),
     "later format": (lambda folder: rewrite(folder, format_version=99), "format_version is 99"),
     "no hashes": (lambda folder: rewrite(folder, files={}), r"has no hash of model\.onnx"),
