@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serve.cli.errors import one_line_errors
+from serve.cli.notices import print_notices
 
 
 def prices(
@@ -50,5 +51,4 @@ def prices(
             )
     console = Console()
     console.print(shown)
-    for notice in assembly.notices:
-        console.print(f"[yellow]• {notice}[/]")
+    print_notices(console, assembly.notices)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from serve.cli.errors import one_line_errors
+from serve.cli.notices import print_notices
 
 if TYPE_CHECKING:
     from router.decision import Decision
@@ -47,7 +48,8 @@ def route(
         if len(kinds) > 1:
             raise ConfigurationError("--quality and --quality-of-best ask for different policies. Give one of them.")
         generation = deciding_generation(settings, os.environ)
-        directory = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator().directory
+        assembly = LaneAssembler(settings, os.environ, generation, SystemClock()).of_operator()
+        directory = assembly.directory
         policy = kinds[0].policy() if kinds else default_policy(settings)
         decision = decide(
             directory.table,
@@ -67,6 +69,7 @@ def route(
     n_excluded = len(directory.table) - len(decision.order)
     if n_excluded:
         console.print(f"[dim]{n_excluded} lanes excluded[/]")
+    print_notices(console, assembly.notices)
 
 
 def _table(decision: "Decision", most: int) -> Table:

@@ -59,6 +59,13 @@ def test_route_shows_the_candidates_and_the_winner(tmp_path: Path) -> None:
     assert "sandbox/large" in shown.stdout
 
 
+@pytest.mark.parametrize("command", [["route", "x"], ["prices"]])
+def test_a_provider_without_a_lane_is_explained(command: list[str], tmp_path: Path) -> None:
+    without_models = llmdeal(*command, folder=tmp_path, environment={"NVIDIA_API_KEY": "nvapi-x"})
+    assert without_models.returncode == 0, without_models.stderr
+    assert "list yours under [[providers.nvidia-nim.models]]" in " ".join(without_models.stdout.split())
+
+
 def test_prices_name_their_source(tmp_path: Path) -> None:
     shown = llmdeal("prices", folder=tmp_path)
     assert shown.returncode == 0, shown.stderr
