@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from click.testing import Result
+from fakes.gateway_thread import GatewayThread
 from sqlalchemy import Engine, Table, select
 from typer.testing import CliRunner
 
@@ -27,7 +28,6 @@ from serve.storage.identity_tables import (
 )
 from serve.storage.money_tables import BUDGET_RULE_TABLE
 from serve.vault.master_key import new_master_key
-from tests.fakes.gateway_thread import GatewayThread
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider
 
 from serve.dashboard.page import NAVIGATION
-from tests.fakes.gateway_thread import GatewayThread
-from tests.fakes.scripted_provider import ScriptedProvider
 
 PASSWORD = "correct horse battery"
 OWNER = {"email": "ann@example.com", "password": PASSWORD}

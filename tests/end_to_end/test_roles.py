@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.gateway_thread import GatewayThread
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serve.identity.virtual_keys import issue_virtual_key
-from tests.fakes.gateway_thread import GatewayThread
 
 OPERATOR = issue_virtual_key()
 ROLES = ("nobody", "inference", "viewer", "admin", "owner", "stranger", "operator")

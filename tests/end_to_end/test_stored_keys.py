@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider, refuse
 
 from serve.identity.virtual_keys import issue_virtual_key
-from tests.fakes.gateway_thread import GatewayThread
-from tests.fakes.scripted_provider import ScriptedProvider, refuse
 
 OWNER = issue_virtual_key()
 OWNERS = [{"name": "operator", "key": OWNER, "scopes": ["owner", "inference"]}]

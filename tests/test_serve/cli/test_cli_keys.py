@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from checkout import ROOT
+from fakes.gateway_thread import GatewayThread
 
 from serve.identity.virtual_keys import is_well_formed
-from tests.fakes.gateway_thread import GatewayThread
 
 pytestmark = pytest.mark.slow
 
