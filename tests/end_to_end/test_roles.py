@@ -6,8 +6,6 @@ from typing import Any
 import httpx
 import pytest
 from fakes.gateway_thread import GatewayThread
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from serve.identity.virtual_keys import issue_virtual_key
 
@@ -96,7 +94,9 @@ def ask(gateway: GatewayThread, key: str | None, method: str, path: str, **names
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     query = {"scope": "account:nobody"} if method == "delete" else None
     sent = None if method in ("get", "delete") else body
-    return httpx.request(method, f"{gateway.url}{filled}", json=sent, params=query, headers=headers, timeout=30)
+    return httpx.request(
+        method, f"{gateway.url}{filled}", json=sent, params=query, headers=headers, timeout=30, follow_redirects=True
+    )
 
 
 def test_the_table_names_every_route(gateway: GatewayThread) -> None:
@@ -135,19 +135,18 @@ def test_a_route_lets_in_whom_it_should_and_nobody_else(
     assert CANARY not in answer.text
 
 
-@given(data=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize(
+    "account", ["acme", "default", "ACME", "acme%2F", "other%2F..%2Facme", "nowhere", " acme", "acme%00"]
+)
 def test_a_key_of_one_account_never_reaches_anothers_rows(
-    gateway: GatewayThread, key_of: dict[str, str | None], data: st.DataObject
+    gateway: GatewayThread, key_of: dict[str, str | None], account: str
 ) -> None:
-    method, path = data.draw(st.sampled_from([route for route in LEAST if "{account}" in route[1]]))
-    account = data.draw(
-        st.sampled_from(["acme", "default", "ACME", "acme%2F", "other%2F..%2Facme", "nowhere", " acme", "acme%00"])
-    )
-    answer = ask(gateway, key_of["stranger"], method, path, account=account, name="main")
-    assert answer.status_code in (400, 404, 405)
-    for word in ("canary", "viewer", "owner", "last_four"):
-        assert word not in answer.text.replace("'owner'", "")
+    for method, path in LEAST:
+        if "{account}" in path:
+            answer = ask(gateway, key_of["stranger"], method, path, account=account, name="main")
+            assert answer.status_code in (400, 404, 405), (method, path)
+            for word in ("canary", "viewer", "owner", "last_four"):
+                assert word not in answer.text.replace("'owner'", ""), (method, path)
 
 
 def test_each_sees_only_their_own_accounts(gateway: GatewayThread, key_of: dict[str, str | None]) -> None:
