@@ -1,6 +1,7 @@
 """The figures as tables, for the terminal and as Markdown, and the targets, met or missed."""
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from rich.table import Table
 from bench.decision import Timing
 from bench.measure import CONNECTIONS, Round
 from bench.mock_upstream import STREAM_CHUNKS
-from bench.subjects import BUDGETED, LITELLM, LLMDEAL, MOCK, PEERS, PLAIN
+from bench.subjects import BASELINE, BUDGETED, LITELLM, LLMDEAL, MOCK, PEERS, PLAIN
 
 Rows = list[list[str]]
 
@@ -43,7 +44,7 @@ FIGURES = (
     Figure(
         f"streams/s of {STREAM_CHUNKS} chunks, {CONNECTIONS} connections", lambda one: one.streams_per_second, 0, True
     ),
-    Figure("the same across two dialects", lambda one: one.across_per_second, 0, None),
+    Figure("the same across two dialects", lambda one: one.across_per_second, 0, True),
     Figure(f"chunks/s passed on, {CONNECTIONS} connections", lambda one: one.chunks_per_second, 0, True),
     Figure("p50 to the first chunk ms, 1 connection", lambda one: one.first_chunk_p50_ms, 3, False, "added to it, ms"),
     Figure("processor µs per request", lambda one: one.cpu_us, 0, False),
@@ -128,6 +129,24 @@ def peer_rows(rounds: Mapping[str, Round]) -> Rows:
     return rows
 
 
+def baseline_rows(rounds: Mapping[str, Sequence[Round]]) -> Rows:
+    """Return the table of another build, heading first: medians, and how many times better this build is.
+
+    The ratio is the median of the ratios round by round, so that a machine that changes its speed does not count.
+    """
+    ours, theirs = rounds[LLMDEAL], rounds[BASELINE]
+    rows = [["", "baseline", "this build", "times better", "least and most"]]
+    for figure in FIGURES:
+        if figure.more_is_better is None:
+            continue
+        pairs = [(figure.read(former), figure.read(one)) for former, one in zip(theirs, ours, strict=True)]
+        ratios = [one / former if figure.more_is_better else former / one for former, one in pairs]
+        medians = [statistics.median(values) for values in zip(*pairs, strict=True)]
+        shown = [_shown(value, figure.digits) for value in medians]
+        rows.append([figure.name, *shown, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}–{max(ratios):.2f}"])
+    return rows
+
+
 def goal_rows(targets: Sequence[Goal]) -> Rows:
     """Return the table of targets, heading first."""
     words = {True: "met", False: "MISSED", None: "not measured"}
@@ -171,4 +190,6 @@ def _ratio(figure: Figure, ours: Round, theirs: Round) -> str:
     above, below = figure.read(ours), figure.read(theirs)
     if not figure.more_is_better:
         above, below = below, above
+    if math.isnan(above) or math.isnan(below):
+        return ""
     return f"{above / below:,.1f}x" if below else "—"

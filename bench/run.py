@@ -1,7 +1,7 @@
 """Measures everything in one run and reports which targets hold.
 
-Run `python -m bench.run [--quick] [--litellm PYTHON] [--peers PYTHON] [--markdown FILE]`. The exit status is 1 if a
-server did not start or an answer is wrong; with `--check` also if a target is missed.
+Run `python -m bench.run [--quick] [--litellm PYTHON] [--peers PYTHON] [--baseline PYTHON] [--markdown FILE]`. The exit
+status is 1 if a server did not start or an answer is wrong; with `--check` also if a target is missed.
 """
 
 import argparse
@@ -21,7 +21,16 @@ from bench.decision import Timing
 from bench.evidence import Evidence, read_evidence
 from bench.measure import FULL, QUICK, Durations, Round, measure, median_round
 from bench.processes import BenchError, Cores, others_share, running_server
-from bench.report import decision_rows, figure_rows, goal_rows, goals, peer_rows, print_table, to_markdown
+from bench.report import (
+    baseline_rows,
+    decision_rows,
+    figure_rows,
+    goal_rows,
+    goals,
+    peer_rows,
+    print_table,
+    to_markdown,
+)
 from bench.subjects import (
     BUDGETED,
     DATABASE_FILE,
@@ -30,6 +39,7 @@ from bench.subjects import (
     MOCK,
     PLAIN,
     Subject,
+    baseline_subject,
     litellm_subject,
     llmdeal_subject,
     mock_subject,
@@ -48,17 +58,26 @@ class Bench:
         durations: Lengths of the loads.
         litellm_python: Python of LiteLLM's own environment; empty: LiteLLM is left out.
         peers_python: Python of the other proxies' own environment; empty: they are left out.
+        baseline_python: Python of another build's own environment; empty: it is left out.
         folder: Folder for settings, logs and the telemetry database.
         console: Console that shows the progress.
     """
 
     def __init__(
-        self, cores: Cores, durations: Durations, litellm_python: str, peers_python: str, folder: Path, console: Console
+        self,
+        cores: Cores,
+        durations: Durations,
+        litellm_python: str,
+        peers_python: str,
+        baseline_python: str,
+        folder: Path,
+        console: Console,
     ) -> None:
         self._cores = cores
         self._durations = durations
         self._litellm_python = litellm_python
         self._peers_python = peers_python
+        self._baseline_python = baseline_python
         self._folder = folder
         self._console = console
         self.rounds: dict[str, list[Round]] = {}
@@ -87,6 +106,9 @@ class Bench:
             subjects.append(litellm_subject(upstream, folder, self._litellm_python))
         if self._peers_python:
             subjects += peer_subjects(upstream, self._peers_python)
+        if self._baseline_python:
+            baseline = baseline_subject(upstream, folder / "baseline", self._baseline_python)
+            subjects.insert(1 + number % 2, baseline)  # now before ours, now after it
         for subject in subjects:
             self._note(subject.name, number, self._measure(subject, folder))
         self.evidence += read_evidence(folder / DATABASE_FILE)
@@ -123,7 +145,9 @@ def main() -> int:
     os.sched_setaffinity(0, {cores.load})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llmdeal-bench-")))
-        bench = Bench(cores, QUICK if options.quick else FULL, options.litellm, options.peers, folder, console)
+        bench = Bench(
+            cores, QUICK if options.quick else FULL, options.litellm, options.peers, options.baseline, folder, console
+        )
         rounds = bench.run(1 if options.quick else options.rounds)
     timings = time_decision(cores)
     ordered = {name: rounds[name] for name in (MOCK, PLAIN, LITELLM, BUDGETED, LLMDEAL) if name in rounds}
@@ -131,6 +155,7 @@ def main() -> int:
     tables = {
         "Under load": figure_rows(ordered),
         **({"Compared with other proxies": peer_rows(rounds)} if options.peers else {}),
+        **({"Compared with the baseline": baseline_rows(bench.rounds)} if options.baseline else {}),
         "Targets": goal_rows(targets),
         "The decision alone": decision_rows(timings),
     }
@@ -173,6 +198,12 @@ def _read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="PYTHON",
         default=os.environ.get("LLMDEAL_BENCH_PEERS", ""),
         help="Python of an environment with the other proxies' clients; or set LLMDEAL_BENCH_PEERS",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="PYTHON",
+        default="",
+        help="Python of an environment with another build of llmdeal; both builds take turns",
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="file to write the tables to as well")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a target is missed")

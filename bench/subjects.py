@@ -14,6 +14,7 @@ MOCK = "mock alone"
 PLAIN = "FastAPI + httpx"
 LLMDEAL = "llmdeal"
 BUDGETED = "llmdeal, budgets"
+BASELINE = "llmdeal, baseline"
 LITELLM = "LiteLLM"
 DATABASE_FILE = "telemetry.db"
 
@@ -123,6 +124,19 @@ def llmdeal_subject(upstream: str, folder: Path, *, has_budgets: bool = False) -
         end_mark=b"event: message_stop",
     )
     return replace(subject, across=across)
+
+
+def baseline_subject(upstream: str, folder: Path, python: str) -> Subject:
+    """Return another build of the gateway, with the same settings.
+
+    Args:
+        upstream: Base URL of the mock.
+        folder: Folder for its settings and its database.
+        python: Python of an environment where that build is installed.
+    """
+    subject = llmdeal_subject(upstream, folder)
+    # -P: the folder that the bench runs in has a build, too, and would win.
+    return replace(subject, name=BASELINE, command=(python, "-P", *subject.command[1:]))
 
 
 def litellm_subject(upstream: str, folder: Path, python: str) -> Subject:
