@@ -74,6 +74,7 @@ class TokenRates:
         cache_write_usd_per_mtok: Rate of input tokens written to it.
         cache_write_1h_usd_per_mtok: Rate of input tokens written to it for an hour.
         output_usd_per_mtok: Rate of output tokens.
+        highest_input_usd_per_mtok: The highest of the four rates of input tokens.
     """
 
     input_usd_per_mtok: Decimal
@@ -81,6 +82,7 @@ class TokenRates:
     cache_write_usd_per_mtok: Decimal
     cache_write_1h_usd_per_mtok: Decimal
     output_usd_per_mtok: Decimal
+    highest_input_usd_per_mtok: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ class Price:
     request_usd: Decimal = _ZERO
     tiers: tuple[PriceTier, ...] = ()
     cache_write_1h_factor: Decimal | None = None
+    _rates: tuple[TokenRates, ...] = field(init=False, repr=False, compare=False)
+    """The rates of the price itself, then those of each tier; resolved once, because every request reads them."""
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -131,30 +135,34 @@ class Price:
         thresholds = [tier.above_prompt_tokens for tier in self.tiers]
         if thresholds != sorted(set(thresholds)):
             raise PriceError(f"tiers must ascend by above_prompt_tokens, got {thresholds!r}")
+        object.__setattr__(self, "_rates", (self._rates_of(self), *map(self._rates_of, self.tiers)))
 
     def rates_for(self, prompt_tokens: int) -> TokenRates:
         """Return the rates that a request with this many input tokens is billed at."""
-        tier: Price | PriceTier = self
-        for longer in self.tiers:
-            if prompt_tokens > longer.above_prompt_tokens:
-                tier = longer
-        return self._rates_of(tier)
+        return self.rates_up_to(prompt_tokens)[-1]
 
-    def rates_up_to(self, prompt_tokens: int) -> list[TokenRates]:
-        """Return the rates of every tier that a request with at most this many input tokens can be billed at."""
-        longer = [self._rates_of(tier) for tier in self.tiers if prompt_tokens > tier.above_prompt_tokens]
-        return [self._rates_of(self), *longer]
+    def rates_up_to(self, prompt_tokens: int) -> tuple[TokenRates, ...]:
+        """Return the rates of every tier that a request with at most this many input tokens can be billed at.
+
+        The last ones are those of a request with exactly this many.
+        """
+        if not self.tiers:
+            return self._rates
+        n_tiers = sum(prompt_tokens > tier.above_prompt_tokens for tier in self.tiers)  # the tiers ascend
+        return self._rates[: 1 + n_tiers]
 
     def _rates_of(self, tier: "Price | PriceTier") -> TokenRates:
         plain, cached, written = tier.input_usd_per_mtok, tier.cached_input_usd_per_mtok, tier.cache_write_usd_per_mtok
+        cached = plain if cached is None else cached
         written = plain if written is None else written
-        factor = self.cache_write_1h_factor
+        for_an_hour = written if self.cache_write_1h_factor is None else plain * self.cache_write_1h_factor
         return TokenRates(
             input_usd_per_mtok=plain,
-            cached_input_usd_per_mtok=plain if cached is None else cached,
+            cached_input_usd_per_mtok=cached,
             cache_write_usd_per_mtok=written,
-            cache_write_1h_usd_per_mtok=written if factor is None else plain * factor,
+            cache_write_1h_usd_per_mtok=for_an_hour,
             output_usd_per_mtok=tier.output_usd_per_mtok,
+            highest_input_usd_per_mtok=max(plain, cached, written, for_an_hour),
         )
 
 
@@ -201,20 +209,11 @@ def quote_most(price: Price, prompt_tokens: int, completion_tokens: int) -> int:
     Every input token counts at the highest of the input rates. No usage within these tokens costs more by `quote_cost`.
     """
     tokens = max(
-        prompt_tokens * _highest_input_rate(rates) + completion_tokens * rates.output_usd_per_mtok
+        prompt_tokens * rates.highest_input_usd_per_mtok + completion_tokens * rates.output_usd_per_mtok
         for rates in price.rates_up_to(prompt_tokens)
     )
     most = tokens * _NUSD_PER_TOKEN_AT_ONE_USD_PER_MTOK + price.request_usd * NUSD_PER_USD
     return int(most.to_integral_value(ROUND_CEILING))
-
-
-def _highest_input_rate(rates: TokenRates) -> Decimal:
-    return max(
-        rates.input_usd_per_mtok,
-        rates.cached_input_usd_per_mtok,
-        rates.cache_write_usd_per_mtok,
-        rates.cache_write_1h_usd_per_mtok,
-    )
 
 
 def _canonical_line(provider: str, upstream_model: str, price: Price) -> str:
