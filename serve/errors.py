@@ -303,3 +303,8 @@ def budget_spent_error(scope: str, resets_at: datetime) -> BudgetSpentError:
         f"the monthly budget of {scope} has not enough left for this request, and no other lane may answer. "
         f"The next month begins at {resets_at:%Y-%m-%dT%H:%M:%SZ}"
     )
+
+
+def failed_check(message: str) -> str:
+    """Return pydantic's message about a refused value, in the words of our own check where one refused it."""
+    return message.removeprefix("Value error, ")

@@ -23,7 +23,7 @@ from pydantic import (
 
 from router.policies.kind import PolicyNumber
 from router.policies.registry import DEFAULT_POLICIES
-from serve.errors import ConfigurationError
+from serve.errors import ConfigurationError, failed_check
 
 ENVIRONMENT_PREFIX = "LLMDEAL_"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -462,7 +462,7 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            f"{'.'.join(str(part) for part in item['loc'])}: {failed_check(item['msg'])}"
             for item in error.errors(include_input=False)
         )
         raise ConfigurationError(f"settings: {problems} (see 'llmdeal settings' for all names)") from None

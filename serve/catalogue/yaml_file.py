@@ -7,7 +7,7 @@ from typing import TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from serve.errors import ConfigurationError
+from serve.errors import ConfigurationError, failed_check
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -40,7 +40,9 @@ def read_rows(path: Path, kind: type[Row]) -> Row:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{path}, line {_line_of(text, first['loc'])}: {field}: {first['msg']}") from None
+        raise ConfigurationError(
+            f"{path}, line {_line_of(text, first['loc'])}: {field}: {failed_check(first['msg'])}"
+        ) from None
 
 
 def _line_of(text: str, location: tuple[str | int, ...]) -> int:

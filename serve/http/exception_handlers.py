@@ -14,6 +14,7 @@ from serve.errors import (
     RequestError,
     VaultError,
     VaultUnavailableError,
+    failed_check,
 )
 from serve.http.error_envelope import error_envelope, error_headers
 from serve.http.struct_response import StructResponse
@@ -52,7 +53,7 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
         if first["type"] == "json_invalid":
             return respond(BadRequestError(f"the body is not valid JSON: {first['ctx']['error']}", code="invalid_json"))
         param = ".".join(str(part) for part in first["loc"][1:]) or None
-        return respond(BadRequestError(f"{first['msg']} (in {param or 'the body'})", param=param))
+        return respond(BadRequestError(f"{failed_check(first['msg'])} (in {param or 'the body'})", param=param))
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> StructResponse:

@@ -84,3 +84,8 @@ def test_listening_beyond_this_machine_needs_a_virtual_key() -> None:
         check_exposure(load_settings(None, {}, {"host": "0.0.0.0"}))
     check_exposure(load_settings(None, {"LLMDEAL_KEYS": issue_virtual_key()}, {"host": "0.0.0.0"}))
     check_exposure(load_settings(None, {}))
+
+
+def test_a_refused_value_is_explained_in_the_words_of_the_check() -> None:
+    with pytest.raises(ConfigurationError, match=r"^settings: policy: 'zzz' is no policy of smart-route\. Use one of "):
+        load_settings(None, {"LLMDEAL_POLICY": "zzz"})
