@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from router.features import FEATURES_VERSION
 from router.price_table import NUSD_PER_USD
+from router.telemetry_arrow import CANDIDATE, arrow_schema
 from router.telemetry_schema import (
     ATTEMPT_COLUMNS,
     CANDIDATE_COLUMNS,
@@ -28,21 +29,6 @@ from router.telemetry_schema import (
 from training.simulate.bundle_arm import Routed
 from training.simulate.world import PROVIDER, Floats, World
 
-_SCALARS: Final[dict[str, pa.DataType]] = {
-    "string": pa.string(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "list<string>": pa.list_(pa.string()),
-    "list<float32>": pa.list_(pa.float32()),
-}
-_CANDIDATE: Final = pa.struct(
-    [pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS]
-)
-_TYPES: Final[dict[str, pa.DataType]] = {**_SCALARS, "list<candidate>": pa.list_(_CANDIDATE)}
 _SHARED: Final = {
     "attempt": 0,
     "account": "default",
@@ -194,8 +180,8 @@ def _candidates(routed: Sequence[Routed]) -> "pa.Array[Any]":
         columns["excluded_by"].extend(excluded.get(row) for row in range(len(decision.table)))
         columns["probability"].extend(decision.probabilities.tolist())
     n_candidates = len(columns["lane_id"])
-    children = [pa.array(columns[field.name] or [None] * n_candidates, field.type) for field in _CANDIDATE]
-    structs = pa.StructArray.from_arrays(children, fields=list(_CANDIDATE))
+    children = [pa.array(columns[field.name] or [None] * n_candidates, field.type) for field in CANDIDATE]
+    structs = pa.StructArray.from_arrays(children, fields=list(CANDIDATE))
     offsets = list(accumulate((len(one.decision.table) for one in routed), initial=0))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), structs)
 
@@ -203,8 +189,7 @@ def _candidates(routed: Sequence[Routed]) -> "pa.Array[Any]":
 def _table(columns: Sequence[Column], values: Mapping[str, Any]) -> pa.Table:
     """Return the values as a table; columns without values are null."""
     n_rows = len(next(iter(values.values())))
-    fields = [pa.field(column.name, _TYPES[column.type], nullable=column.is_nullable) for column in columns]
-    schema = pa.schema(fields, {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)})
+    schema = arrow_schema(columns)
     arrays = [
         column
         if isinstance(column := values.get(field.name), pa.Array)

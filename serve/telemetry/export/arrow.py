@@ -1,4 +1,4 @@
-"""The telemetry schema in Arrow, and rows as Arrow tables. Import this only to export: it imports pyarrow, slowly."""
+"""Telemetry rows as Arrow tables. Import this only to export: it imports pyarrow, slowly."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -8,31 +8,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from router.telemetry_arrow import CANDIDATE, arrow_schema
 from router.telemetry_schema import (
     ATTEMPT_COLUMNS,
-    CANDIDATE_COLUMNS,
     FEEDBACK_COLUMNS,
     LANE_COLUMNS,
-    TELEMETRY_SCHEMA_VERSION,
     AttemptRow,
     CandidateTable,
-    Column,
     FeedbackRow,
     Floats,
     LaneRow,
 )
 
-_SCALARS: Final[dict[str, pa.DataType]] = {
-    "string": pa.string(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "list<string>": pa.list_(pa.string()),
-    "list<float32>": pa.list_(pa.float32()),
-}
 _NUMBERS_OF_CANDIDATES: Final[dict[str, Callable[[CandidateTable], Floats]]] = {
     "quality": lambda table: table.quality,
     "quality_std": lambda table: table.quality_std,
@@ -45,23 +32,9 @@ _NUMBERS_OF_CANDIDATES: Final[dict[str, Callable[[CandidateTable], Floats]]] = {
 }
 
 
-def _field(column: Column) -> "pa.Field[pa.DataType]":
-    arrow_type = pa.list_(_CANDIDATE) if column.type == "list<candidate>" else _SCALARS[column.type]
-    return pa.field(column.name, arrow_type, nullable=column.is_nullable)
-
-
-def _schema(columns: Sequence[Column]) -> pa.Schema:
-    return pa.schema(
-        [_field(column) for column in columns], {"llmdeal.telemetry_schema_version": str(TELEMETRY_SCHEMA_VERSION)}
-    )
-
-
-_CANDIDATE: Final = pa.struct(
-    [pa.field(column.name, _SCALARS[column.type], column.is_nullable) for column in CANDIDATE_COLUMNS]
-)
-ATTEMPT_SCHEMA: Final = _schema(ATTEMPT_COLUMNS)
-FEEDBACK_SCHEMA: Final = _schema(FEEDBACK_COLUMNS)
-LANE_SCHEMA: Final = _schema(LANE_COLUMNS)
+ATTEMPT_SCHEMA: Final = arrow_schema(ATTEMPT_COLUMNS)
+FEEDBACK_SCHEMA: Final = arrow_schema(FEEDBACK_COLUMNS)
+LANE_SCHEMA: Final = arrow_schema(LANE_COLUMNS)
 
 
 def attempts_to_arrow(rows: Sequence[AttemptRow]) -> pa.Table:
@@ -102,8 +75,8 @@ def _feature_array(vectors: Sequence[npt.NDArray[np.float32] | None]) -> "pa.Arr
 def _candidate_array(tables: Sequence[CandidateTable | None]) -> "pa.Array[Any]":
     # Column by column over all rows at once: an object per candidate would take minutes per million rows.
     present = [table for table in tables if table is not None]
-    children = [_candidate_child(field, present) for field in _CANDIDATE]
-    structs = pa.StructArray.from_arrays(children, fields=list(_CANDIDATE))
+    children = [_candidate_child(field, present) for field in CANDIDATE]
+    structs = pa.StructArray.from_arrays(children, fields=list(CANDIDATE))
     return _list_array([None if table is None else len(table.lane_ids) for table in tables], structs)
 
 
