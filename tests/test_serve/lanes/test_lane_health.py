@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from fakes.still_clock import StillClock
 
 from router.lane import Lane
 from router.lane_table import LaneTable
@@ -17,14 +18,6 @@ LANES = [
     Lane(f"p/{name}", "p", name, f"v/{name}", account, PRICE)
     for name, account in [("one", "org"), ("two", "org"), ("three", "other")]
 ]
-
-
-class StillClock:
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What is remembered of the providers' prompt caches, so that staying can be priced."""
 
 import pytest
+from fakes.still_clock import StillClock
 
 from router.price_table import TokenUsage
 from serve.lanes.warm_caches import WarmCaches
@@ -8,14 +9,6 @@ from serve.upstream.prompt_cache import PromptCache
 
 AUTOMATIC = PromptCache(is_automatic=True, least_tokens=1_024, lifetime_s=300.0)
 MARKED = PromptCache(is_automatic=False, least_tokens=1_024, lifetime_s=300.0)
-
-
-class StillClock:
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
