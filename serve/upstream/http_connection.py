@@ -9,11 +9,14 @@ from typing import cast
 
 import httptools
 
-from serve.upstream.transport import DeadlinePassed, StreamBroken, TransportError
+from serve.upstream.transport import ClosedWhileIdle, DeadlinePassed, StreamBroken, TransportError
 
 MAX_HEAD_BYTES = 64 * 1024
 _BUFFERED_BYTES = 256 * 1024
 """Bytes of an answer that may wait for their reader. At more, the connection stops reading, so the provider waits."""
+
+_CLOSED_WITHIN_S = 1.0
+"""A kept connection that ends this soon after a request was sent was being closed already, within a round trip."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -31,7 +34,8 @@ class HttpConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._deadline: asyncio.TimerHandle | None = None
         self._is_reusable = True
-        self._read_s = self._ends_at = self._active_at = 0.0
+        self._read_s = self._ends_at = self._sent_at = self._active_at = 0.0
+        self._n_answers = 0
         self._begin_exchange()
         self._is_complete = True
 
@@ -39,6 +43,7 @@ class HttpConnection(asyncio.Protocol):
         self.status = 0
         self.headers: dict[str, str] = {}
         self._head_bytes = 0
+        self._has_bytes = False
         self._has_head = False
         self._is_complete = False
         self._ends_with_connection = False
@@ -70,7 +75,7 @@ class HttpConnection(asyncio.Protocol):
         self._begin_exchange()
         self._read_s = read_s
         self._ends_at = ends_at
-        self._active_at = self._loop.time()
+        self._sent_at = self._active_at = self._loop.time()
         self._expect_by(min(self._active_at + read_s, ends_at))
         if self._transport is None:
             self._fail(StreamBroken("the connection broke before the request was sent"))
@@ -81,6 +86,7 @@ class HttpConnection(asyncio.Protocol):
         """Return once `status` and `headers` are there.
 
         Raises:
+            ClosedWhileIdle: The provider was closing this kept connection; the request may be sent on another.
             DeadlinePassed, StreamBroken: They did not come.
         """
         while not self._has_head:
@@ -176,6 +182,7 @@ class HttpConnection(asyncio.Protocol):
             self._is_reusable = False
             self.abort()
             return
+        self._has_bytes = True
         self._active_at = self._loop.time()
         try:
             self._parser.feed_data(data)
@@ -191,10 +198,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport = None
         if self._has_head and self._ends_with_connection and error is None:
             self._is_complete = True
-        self._fail(
-            StreamBroken(f"the connection broke ({type(error).__name__ if error else 'closed by the provider'})")
-        )
+        kind = ClosedWhileIdle if self._was_closed_while_idle() else StreamBroken
+        self._fail(kind(f"the connection broke ({type(error).__name__ if error else 'closed by the provider'})"))
         self._on_lost(self)
+
+    def _was_closed_while_idle(self) -> bool:
+        is_quick = self._loop.time() - self._sent_at < _CLOSED_WITHIN_S
+        return self._n_answers > 0 and not self._has_bytes and is_quick
 
     # Called by the parser.
 
@@ -228,4 +238,5 @@ class HttpConnection(asyncio.Protocol):
         """End the exchange."""
         if self._has_head:
             self._is_complete = True
+            self._n_answers += 1
             self._is_reusable = self._parser.should_keep_alive()

@@ -4,6 +4,7 @@ The reasons are in docs/decisions/0007-our-own-upstream-client.md.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections import defaultdict
@@ -14,7 +15,7 @@ from aiohappyeyeballs import start_connection
 from serve.upstream.destination import Destination, MalformedHead, Origin
 from serve.upstream.http_connection import HttpConnection
 from serve.upstream.http_response import HttpResponse
-from serve.upstream.transport import ConnectFailed, Deadlines, UpstreamResponse
+from serve.upstream.transport import ClosedWhileIdle, ConnectFailed, Deadlines, UpstreamResponse
 
 MAX_CONNECTIONS = 2_000
 KEEPALIVE_S = 60.0
@@ -38,20 +39,30 @@ class HttpTransport:
         except MalformedHead as error:
             raise ConnectFailed(str(error)) from error
         ends_at = asyncio.get_running_loop().time() + deadlines.total_s
-        connection = self._take_idle(origin) or await self._connect(origin, deadlines.connect_s)
-        try:
-            connection.send([head, body], deadlines.read_s, ends_at)
-            await connection.receive_head()
-            return HttpResponse(connection, self._release)
-        except BaseException:  # also when the caller cancels: the answer is of no use then
-            connection.abort()
-            raise
+        request = [head, body]
+        kept = self._take_idle(origin)
+        if kept is not None:
+            with contextlib.suppress(ClosedWhileIdle):
+                return await self._ask(kept, request, deadlines.read_s, ends_at)
+        connection = await self._connect(origin, deadlines.connect_s)
+        return await self._ask(connection, request, deadlines.read_s, ends_at)
 
     async def close(self) -> None:
         """Close all connections."""
         for connection in list(self._origins):
             connection.abort()
         await asyncio.sleep(0)  # lets the event loop call `connection_lost` of each
+
+    async def _ask(
+        self, connection: HttpConnection, request: list[bytes], read_s: float, ends_at: float
+    ) -> HttpResponse:
+        try:
+            connection.send(request, read_s, ends_at)
+            await connection.receive_head()
+            return HttpResponse(connection, self._release)
+        except BaseException:  # also when the caller cancels: the answer is of no use then
+            connection.abort()
+            raise
 
     def _take_idle(self, origin: Origin) -> HttpConnection | None:
         """Return the connection that was idle for the shortest time; None: there is none, or even that one is stale."""

@@ -23,6 +23,10 @@ class StreamBroken(TransportError):  # noqa: N818
     """The connection broke after the request was sent."""
 
 
+class ClosedWhileIdle(StreamBroken):
+    """The provider closed a kept connection at the moment when the request was sent, and gave no byte of an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """Limits of one upstream call, in seconds.

@@ -131,6 +131,20 @@ def test_a_connection_that_the_provider_closed_while_idle_is_replaced() -> None:
     assert asyncio.run(run()) == 2
 
 
+def test_a_connection_that_the_provider_closes_when_it_is_used_again_is_replaced() -> None:
+    bodies, server = answer_to([HELLO], [HangUp()], [HELLO], times=2)
+    assert bodies == [b"hello"] * 2
+    assert (server.n_connections, len(server.requests)) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "second", [[OK[:9], HangUp()], [Pause(1.2), HangUp()]], ids=["after a byte of the answer", "after working on it"]
+)
+def test_a_request_that_may_have_been_worked_on_is_not_sent_again(second: list[Step]) -> None:
+    with pytest.raises(StreamBroken, match="connection broke"):
+        answer_to([HELLO], second, [HELLO], times=2)
+
+
 @pytest.mark.parametrize("wbits", [31, 15], ids=["gzip", "deflate"])
 def test_a_compressed_answer_is_read_though_none_was_asked_for(wbits: int) -> None:
     packer = zlib.compressobj(wbits=wbits)
