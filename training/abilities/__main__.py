@@ -47,18 +47,20 @@ def _print_tables(chosen: argparse.Namespace) -> None:
     settings = AbilitySettings(chosen.factors, chosen.sweeps, chosen.seed)
     lengths = read_lengths(chosen.data / "verbosity.csv", allowed=allowed)
     result = leave_models_out(graded, benchmarks, lengths, n_folds=chosen.folds, settings=settings)
-    briers = pd.DataFrame(
-        {
-            "all models": result.brier(),
-            f"with {_SOME_SCORES} published scores or more": result.brier(fewest_scores=_SOME_SCORES),
-        }
-    ).T
+    newest = leave_models_out(graded, benchmarks, lengths, newest_only=True, settings=settings)
+    briers = {
+        "all models": result.brier(),
+        f"models with {_SOME_SCORES} published scores or more": result.brier(fewest_scores=_SOME_SCORES),
+        f"newest of a vendor's lines, {_SOME_SCORES} scores or more": newest.brier(fewest_scores=_SOME_SCORES),
+    }
     print("Brier score of models that were left out, each model with equal weight")
-    print(briers.round(4).to_string())
+    print(pd.DataFrame(briers).T.round(4).to_string())
     print("\nBrier score by column")
     print(result.brier_by_column().round(4).to_string())
     print("\nShare of left-out log odds inside the stated intervals")
     print(result.coverage().round(3).to_string())
+    print("\nThe same for the newest of a vendor's lines")
+    print(newest.coverage().round(3).to_string())
     print("\nError of the predicted mean length of left-out models, in octaves")
     print(result.octaves_by_task().round(3).to_string())
     print("\nError of the mean grade on 70% of the prompts, after the other 30%")

@@ -117,7 +117,7 @@ class Abilities:
         Args:
             model: Name, `vendor/name`.
             effort: One of `EFFORTS`, or "" for the provider's default.
-            facts: Facts of a model that is not in the fit. None: read from the name.
+            facts: Facts of a model that is not in the fit, see `read_name`. None: read from the name, without a price.
 
         Raises:
             SettingsError: The effort is unknown.

@@ -1,7 +1,7 @@
 """Measures abilities honestly: whole models are left out and predicted, and few prompts are completed.
 
 A model is left out with all its efforts and with its other spellings and variants (one root). Its published scores,
-its name and its prices stay.
+its name and its prices stay. For a harder measure, the newest models of a vendor are left out all at once.
 """
 
 from collections.abc import Iterator
@@ -90,15 +90,18 @@ def leave_models_out(
     lengths: pd.DataFrame | None = None,
     *,
     n_folds: int = 10,
+    newest_only: bool = False,
     settings: AbilitySettings | None = None,
 ) -> LeftOutResult:
-    """Predict every graded model from a fit without its grades and lengths, and without those of its variants.
+    """Predict graded models from fits without their grades and lengths, and without those of their variants.
 
     Args:
         graded: Grades, see `fit_abilities`.
         benchmarks: Published scores, see `fit_abilities`.
         lengths: Lengths of answers, see `fit_abilities`. None: lengths are not predicted.
-        n_folds: Number of fits; each leaves out a part of the models.
+        n_folds: Number of fits; each leaves out a part of the models. Not used if `newest_only`.
+        newest_only: Whether to leave out the newest model of every line of one vendor at once, vendor by vendor,
+            instead of all models in turn.
         settings: Settings of the fits. None: the defaults.
     """
     settings = settings or AbilitySettings()
@@ -108,7 +111,8 @@ def leave_models_out(
     cells = graded.groupby(["column", "prompt_id", "model"], as_index=False)["score"].mean()
     observed = {str(name): read_column(grades) for name, grades in graded.groupby("column")}
     errors, misses, octaves = [], [], []
-    for left in _folds(graded, n_folds, settings.seed):
+    models = sorted(set(graded["model"]))
+    for left in _newest_of_vendors(models) if newest_only else _folds(models, n_folds, settings.seed):
         kept = graded[~graded["model"].isin(left)]
         gone = graded[graded["model"].isin(left)]
         rows = sorted(set(zip(gone["model"], gone["effort"], strict=True)))
@@ -178,13 +182,29 @@ def complete_few_prompts(
     return summary
 
 
-def _folds(graded: pd.DataFrame, n_folds: int, seed: int) -> Iterator[set[str]]:
-    root_of = {model: read_name(model).root for model in graded["model"].unique()}
+def _folds(models: list[str], n_folds: int, seed: int) -> Iterator[set[str]]:
+    """Yield sets of models that have all models of a root together."""
+    root_of = {model: read_name(model).root for model in models}
     roots = np.array(sorted(set(root_of.values())))
     np.random.default_rng(seed).shuffle(roots)
     for fold in range(n_folds):
         chosen = set(roots[fold::n_folds])
         left = {model for model, root in root_of.items() if root in chosen}
+        if left:
+            yield left
+
+
+def _newest_of_vendors(models: list[str]) -> Iterator[set[str]]:
+    """Yield for each vendor the models with the highest version of their line, for lines with two versions or more."""
+    facts = [read_name(model) for model in models]
+    versions: dict[str, set[float]] = {}
+    for stated in facts:
+        if stated.version is not None:
+            versions.setdefault(stated.line, set()).add(stated.version)
+    newest_of = {line: max(numbers) for line, numbers in versions.items() if len(numbers) > 1}
+    newest = {stated.root for stated in facts if stated.line in newest_of and stated.version == newest_of[stated.line]}
+    for vendor in sorted({stated.vendor for stated in facts}):
+        left = {stated.model for stated in facts if stated.vendor == vendor and stated.root in newest}
         if left:
             yield left
 

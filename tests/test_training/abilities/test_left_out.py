@@ -71,6 +71,14 @@ def _turned(graded: pd.DataFrame) -> list[str]:
 
 
 @pytest.mark.slow
+def test_the_newest_models_of_a_vendor_are_left_out_at_once(tmp_path: Path) -> None:
+    write_world(tmp_path)
+    graded, scores = read_graded(tmp_path), read_benchmarks(tmp_path / "benchmarks.csv")
+    result = leave_models_out(graded, scores, newest_only=True, settings=AbilitySettings(2, 30))
+    assert sorted(result.errors["model"]) == [f"v{vendor}/line-n{25 + vendor}" for vendor in range(5)]
+
+
+@pytest.mark.slow
 def test_few_prompts_are_completed_by_scores(tmp_path: Path) -> None:
     write_world(tmp_path)
     graded = read_graded(tmp_path)
