@@ -173,8 +173,12 @@ def fit_abilities(
         settings: Settings of the fit. None: the defaults.
 
     Raises:
-        SettingsError: There are no grades, or an effort in `wanted` is unknown.
+        SettingsError: There are no grades, a table lacks a column, or an effort in `wanted` is unknown.
     """
+    _check_columns("graded", graded, ("column", "kind", "prompt_id", "model", "effort", "score"))
+    _check_columns("benchmarks", benchmarks, ("model", "effort", "benchmark", "domain", "log_odds", "year"))
+    if lengths is not None:
+        _check_columns("lengths", lengths, ("model", "effort", "task", "kind", "log_tokens"))
     if graded.empty:
         raise SettingsError("there are no grades to fit abilities to: give at least one graded source")
     settings = settings or AbilitySettings()
@@ -223,6 +227,12 @@ def _prompt_counts(graded: pd.DataFrame, rows: Sequence[RowName], columns: Seque
 def _score_counts(benchmarks: pd.DataFrame, rows: Sequence[RowName]) -> npt.NDArray[np.intp]:
     counts = benchmarks.groupby("model").size()
     return np.asarray(counts.reindex([model for model, _ in rows], fill_value=0), np.intp)
+
+
+def _check_columns(name: str, table: pd.DataFrame, wanted: Sequence[str]) -> None:
+    missing = [column for column in wanted if column not in table.columns]
+    if missing:
+        raise SettingsError(f"the table {name} has no column {missing[0]!r}: give {', '.join(wanted)}")
 
 
 def _check_effort(effort: str) -> None:

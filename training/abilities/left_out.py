@@ -157,7 +157,8 @@ def complete_few_prompts(
     price_of = ListPrices().price_of
     pairs = graded.groupby(["column", "model"]).size()
     third = pd.Series(random.integers(0, 3, len(pairs)), index=pairs.index)
-    is_hidden = random.random(len(graded)) > _FEW_PROMPTS
+    cell = graded.groupby(["column", "model", "prompt_id"]).ngroup().to_numpy()
+    is_hidden = random.random(cell.max() + 1)[cell] > _FEW_PROMPTS  # a prompt at all efforts of a model
     of_row = third.reindex(pd.MultiIndex.from_frame(graded[["column", "model"]])).to_numpy()
     results = []
     for part in range(3):

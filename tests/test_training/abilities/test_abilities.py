@@ -184,10 +184,21 @@ def test_grades_alone_are_enough() -> None:
     assert (abilities.stds > 0).all()
 
 
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_a_world_of_one_prompt_is_fitted_with_wide_beliefs(n_models: int) -> None:
+    rows = [("code", "code", "p", f"v/line-n{number}", "", 1.0) for number in range(n_models)]
+    graded = pd.DataFrame(rows, columns=["column", "kind", "prompt_id", "model", "effort", "score"])
+    abilities = fit_abilities(graded, world()[1][:0], price_of=price_of, settings=AbilitySettings(2, 30))
+    assert np.isfinite(abilities.means).all()
+    assert (abilities.of("v/line-n0").stds > 0.05).all()
+
+
 def test_what_cannot_be_fitted_is_refused() -> None:
     graded, scores, _ = world()
     with pytest.raises(SettingsError, match="no grades"):
         fit_abilities(graded[:0], scores)
+    with pytest.raises(SettingsError, match="table benchmarks has no column 'domain'"):
+        fit_abilities(graded, scores.drop(columns="domain"))
     with pytest.raises(SettingsError, match="effort 'huge' is unknown"):
         fit_abilities(graded, scores, wanted=[("a/x", "huge")])
     with pytest.raises(SettingsError, match="too small"):
