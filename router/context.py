@@ -21,6 +21,9 @@ class RouteContext:
         n_turns: Number of messages.
         required: Capabilities that the request cannot do without.
         max_output_tokens: The caller's limit on the answer; None: not given.
+        service_tier: Service tier that the caller asks for, such as flex; it is billed by the price of its own that a
+            lane may have. None: the standard one.
+        web_searches: Searches of the web that the request lets the provider make, as far as it says; 0: none.
     """
 
     text: str
@@ -29,6 +32,8 @@ class RouteContext:
     n_turns: int = 1
     required: Capability = Capability.NONE
     max_output_tokens: int | None = None
+    service_tier: str | None = None
+    web_searches: int = 0
 
     @classmethod
     def from_prompt(cls, prompt: object) -> "RouteContext":

@@ -135,14 +135,15 @@ def _check_identity(exclusions: Exclusions, table: LaneTable, context: RouteCont
         remove_where(lambda lane: bool(lane.refused_parameters & constraints.required_parameters), Exclusion.PARAMETERS)
     ceilings = (constraints.max_input_usd_per_mtok, constraints.max_output_usd_per_mtok, constraints.max_request_usd)
     if any(ceiling is not None for ceiling in ceilings):
-        remove_where(lambda lane: _is_above_price(lane, context.prompt_tokens, constraints), Exclusion.MAX_PRICE)
+        remove_where(lambda lane: _is_above_price(lane, context, constraints), Exclusion.MAX_PRICE)
 
 
-def _is_above_price(lane: Lane, prompt_tokens: int, constraints: Constraints) -> bool:
-    rates = lane.price.rates_for(prompt_tokens)
+def _is_above_price(lane: Lane, context: RouteContext, constraints: Constraints) -> bool:
+    price = lane.price.at(context.service_tier)
+    rates = price.rates_for(context.prompt_tokens)
     pairs = (
         (rates.input_usd_per_mtok, constraints.max_input_usd_per_mtok),
         (rates.output_usd_per_mtok, constraints.max_output_usd_per_mtok),
-        (lane.price.request_usd, constraints.max_request_usd),
+        (price.request_usd, constraints.max_request_usd),
     )
     return any(ceiling is not None and rate > ceiling for rate, ceiling in pairs)

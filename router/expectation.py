@@ -96,8 +96,8 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         quality, quality_std = shift_quality(quality, quality_std, shift)
     if context.max_output_tokens is not None:
         tokens = np.minimum(tokens, context.max_output_tokens)
-    rates = table.rates_for(context.prompt_tokens)
-    cost = context.prompt_tokens * rates.input_usd_per_token + tokens * rates.output_usd_per_token + table.request_usd
+    rates = table.rates_for(context.prompt_tokens, context.service_tier)
+    cost = context.prompt_tokens * rates.input_usd_per_token + tokens * rates.output_usd_per_token + rates.request_usd
     latency = state.ttft_ms + tokens * state.ms_per_token
     if state.error_rate is not None:
         latency = latency / (1 - np.minimum(state.error_rate, _LARGEST_ERROR_RATE))

@@ -12,6 +12,7 @@ import numpy as np
 from router.arrays import Floats, Ints, Mask, Rows
 from router.lane import Lane
 from router.placement import Placement
+from router.price_table import Price
 
 ASSUMED_CONTEXT_TOKENS = 4_096
 """Context length of a lane that declares none: the shortest that is still sold in 2026. It serves short prompts."""
@@ -32,21 +33,33 @@ class LaneRates:
         input_usd_per_token: USD per input token.
         cached_usd_per_token: USD per input token that the lane's prompt cache holds.
         output_usd_per_token: USD per output token.
+        request_usd: USD per request, in addition to the tokens.
     """
 
     input_usd_per_token: Floats
     cached_usd_per_token: Floats
     output_usd_per_token: Floats
+    request_usd: Floats
 
     @classmethod
-    def of(cls, lanes: Sequence[Lane], prompt_tokens: int) -> "LaneRates":
+    def of(cls, prices: Sequence[Price], prompt_tokens: int) -> "LaneRates":
         """Return the rates that a prompt of this length is billed at."""
-        rates = [lane.price.rates_for(prompt_tokens) for lane in lanes]
+        rates = [price.rates_for(prompt_tokens) for price in prices]
         return cls(
             np.array([float(rate.input_usd_per_mtok) / 1e6 for rate in rates], np.float64),
             np.array([float(rate.cached_input_usd_per_mtok) / 1e6 for rate in rates], np.float64),
             np.array([float(rate.output_usd_per_mtok) / 1e6 for rate in rates], np.float64),
+            np.array([float(price.request_usd) for price in prices], np.float64),
         )
+
+    def replaced(self, rows: Rows, others: "LaneRates") -> "LaneRates":
+        """Return these rates with those of some rows replaced, shape of the others (n_rows,)."""
+        columns = []
+        for name in ("input_usd_per_token", "cached_usd_per_token", "output_usd_per_token", "request_usd"):
+            column = getattr(self, name).copy()
+            column[rows] = getattr(others, name)
+            columns.append(column)
+        return LaneRates(*columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,8 @@ class LaneTable:
         rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts
             first.
         tier_tokens: Prompt lengths above which the next of `rates` holds, ascending; one fewer than `rates`.
+        rates_of_tiers: Service tier that some lane has a price for -> `rates` in it; other lanes have their standard
+            rates there.
         trained_index: Row of the lane's model in a `Prediction`, or -1 where its quality is a prior.
         has_any_prior: Whether any lane's quality is a prior.
         ability, ability_std: Prior on the logit scale; it has a meaning where `trained_index` is -1.
@@ -84,6 +99,7 @@ class LaneTable:
     names: Mapping[str, tuple[int, ...]]
     rates: tuple[LaneRates, ...]
     tier_tokens: tuple[int, ...]
+    rates_of_tiers: Mapping[str, tuple[LaneRates, ...]]
     request_usd: Floats
     capabilities: Ints
     context_tokens: Ints
@@ -117,7 +133,15 @@ class LaneTable:
             raise ValueError("lane ids must be unique")
         position = {name: index for index, name in enumerate(trained_names)}
         trained_index = np.array([_trained_place(lane, position) for lane in lanes], dtype=np.intp)
-        tier_tokens = sorted({tier.above_prompt_tokens for lane in lanes for tier in lane.price.tiers})
+        of_tiers: dict[str, dict[int, Price]] = defaultdict(dict)
+        for row, lane in enumerate(lanes):
+            for name, price in lane.price.service_tiers:
+                of_tiers[name][row] = price
+        prices = [lane.price for lane in lanes]
+        prices += [price for by_row in of_tiers.values() for price in by_row.values()]
+        tier_tokens = sorted({tier.above_prompt_tokens for price in prices for tier in price.tiers})
+        starts = [tokens + 1 for tokens in (-1, *tier_tokens)]
+        rates = tuple(LaneRates.of([lane.price for lane in lanes], tokens) for tokens in starts)
 
         def floats(values: Sequence[float]) -> Floats:
             return np.array(values, dtype=np.float64)
@@ -138,8 +162,9 @@ class LaneTable:
             lane_ids=tuple(index_of),
             index_of=MappingProxyType(index_of),
             names=_index_names(lanes),
-            rates=tuple(LaneRates.of(lanes, tokens + 1) for tokens in (-1, *tier_tokens)),
+            rates=rates,
             tier_tokens=tuple(tier_tokens),
+            rates_of_tiers={name: _in_service_tier(rates, by_row, starts) for name, by_row in of_tiers.items()},
             request_usd=floats([float(lane.price.request_usd) for lane in lanes]),
             capabilities=integers([int(lane.capabilities) for lane in lanes]),
             context_tokens=context_tokens,
@@ -171,9 +196,10 @@ class LaneTable:
     def __len__(self) -> int:
         return len(self.lanes)
 
-    def rates_for(self, prompt_tokens: int) -> LaneRates:
-        """Return the rates that a prompt of this length is billed at."""
-        return self.rates[bisect_left(self.tier_tokens, prompt_tokens)]
+    def rates_for(self, prompt_tokens: int, service_tier: str | None = None) -> LaneRates:
+        """Return the rates that a prompt of this length is billed at, in a service tier or in the standard one."""
+        rates = self.rates if service_tier is None else self.rates_of_tiers.get(service_tier, self.rates)
+        return rates[bisect_left(self.tier_tokens, prompt_tokens)]
 
     def quality_basis(self, row: int) -> Literal["trained", "calibrated", "prior"]:
         """Return the source of a lane's quality: the bundle's training, graded answers of its own, or only a prior."""
@@ -184,6 +210,16 @@ class LaneTable:
     def find(self, name: str) -> tuple[int, ...]:
         """Return the rows of the lanes with exactly this name, never a prefix of it; empty when there are none."""
         return self.names.get(name, ())
+
+
+def _in_service_tier(
+    rates: Sequence[LaneRates], price_of_row: Mapping[int, Price], starts: Sequence[int]
+) -> tuple[LaneRates, ...]:
+    """Return the rates with those of the lanes that have a price for the service tier replaced."""
+    rows, prices = np.array(list(price_of_row), np.intp), list(price_of_row.values())
+    return tuple(
+        standard.replaced(rows, LaneRates.of(prices, tokens)) for standard, tokens in zip(rates, starts, strict=True)
+    )
 
 
 def _or_assumed(value: float | None, assumed: float) -> float:

@@ -31,15 +31,27 @@ def prices(draw: st.DrawFn) -> Price:
     )
 
 
+service_tiers = st.sampled_from(["batch", "flex", "priority"])
+
+
 @st.composite
 def tiered_prices(draw: st.DrawFn) -> Price:
-    """Prices with tiers for long prompts, and a rate for cache writes that are kept for an hour."""
+    """Prices with tiers for long prompts, service tiers, searches, and a rate for cache writes kept for an hour."""
     thresholds = draw(st.lists(st.integers(0, 300_000), max_size=3, unique=True))
     tiers = tuple(
-        PriceTier(tokens, draw(rates), draw(rates), draw(st.none() | rates), draw(st.none() | rates))
+        PriceTier(
+            tokens, draw(rates), draw(rates), draw(st.none() | rates), draw(st.none() | rates), draw(st.none() | rates)
+        )
         for tokens in sorted(thresholds)
     )
-    return replace(draw(prices()), tiers=tiers, cache_write_1h_factor=draw(st.none() | st.just(Decimal(2))))
+    return replace(
+        draw(prices()),
+        tiers=tiers,
+        cache_write_1h_factor=draw(st.none() | st.just(Decimal(2))),
+        cache_write_1h_usd_per_mtok=draw(st.none() | rates),
+        web_search_usd=draw(st.none() | st.just(Decimal("0.01"))),
+        service_tiers=tuple((name, draw(prices())) for name in sorted(draw(st.sets(service_tiers)))),
+    )
 
 
 @st.composite

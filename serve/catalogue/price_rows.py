@@ -1,6 +1,6 @@
-"""Our own prices: one YAML file per provider in `data/prices`. They win over the package genai-prices."""
+"""Our own prices: one YAML file per provider in `data/prices`. They win over every table."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from router.price_table import Price
-from serve.catalogue.model_rows import OfferRow
-from serve.catalogue.provider_rows import ProviderRow
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.errors import ConfigurationError
-from serve.packaged_files import data_dir
 
 Rate = Annotated[Decimal, Field(ge=0)]
 
@@ -64,35 +61,3 @@ def load_own_prices(folder: Path) -> dict[tuple[str, str], Price]:
             raise ConfigurationError(f"{path}: the provider must be {path.stem!r}, and every model must be listed once")
         prices |= prices_of_file
     return prices
-
-
-class PriceSources:
-    """Looks up prices at one moment.
-
-    Args:
-        now: Time for which prices are looked up.
-
-    Raises:
-        ConfigurationError: One of our own files is malformed.
-    """
-
-    def __init__(self, now: datetime) -> None:
-        # Imported here: a gateway without provider keys never needs it.
-        from serve.catalogue.packaged_prices import PackagedPrices
-
-        self._own = load_own_prices(data_dir() / "prices")
-        self._packaged = PackagedPrices(now)
-
-    def price_of(self, row: ProviderRow, offer: OfferRow) -> Price | None:
-        """Return the price of an offer. None: it is unknown."""
-        own = self._own.get((row.id, offer.model))
-        if own is not None or row.packaged_prices is None:
-            return own
-        return self._packaged.price_of(row.packaged_prices, offer.price_id or offer.model)
-
-    def embedding_price_of(self, row: ProviderRow, model_id: str) -> Price | None:
-        """Return the price of an embedding model; its answers cost nothing. None: it is unknown."""
-        own = self._own.get((row.id, model_id))
-        if own is not None or row.packaged_prices is None:
-            return own
-        return self._packaged.price_of(row.packaged_prices, model_id, has_output=False)

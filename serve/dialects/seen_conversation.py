@@ -3,6 +3,8 @@
 from router.context import MAX_PROMPT_CHARACTERS, RouteContext
 from router.lane import Capability
 from router.text_window import cut_to_window, estimate_tokens
+from serve.dialects.inquiry import Body
+from serve.dialects.service_terms import allowed_searches, requested_tier
 from serve.errors import BadRequestError, TooLargeError
 
 # Rough number of input tokens of an image, at the default detail of the big providers (their pricing pages, 2026-11).
@@ -27,7 +29,7 @@ class SeenConversation:
         """Return all text so far."""
         return "\n".join(self.texts)
 
-    def context(self, field: str, n_messages: int, max_output_tokens: int | None) -> RouteContext:
+    def context(self, field: str, n_messages: int, max_output_tokens: int | None, body: Body) -> RouteContext:
         """Return what the decision may see of the whole conversation; see `conversation_context`.
 
         Raises:
@@ -45,6 +47,7 @@ class SeenConversation:
             other_characters=self.other_characters,
             required=self.required,
             max_output_tokens=max_output_tokens,
+            body=body,
         )
 
 
@@ -62,6 +65,7 @@ def conversation_context(
     other_characters: int,
     required: Capability,
     max_output_tokens: int | None,
+    body: Body,
 ) -> RouteContext:
     """Return what the decision may see of a conversation.
 
@@ -73,6 +77,7 @@ def conversation_context(
         other_characters: Number of characters of tools, calls and documents, which cost tokens too.
         required: Capabilities that the lane must have.
         max_output_tokens: The caller's limit. None: the caller gave none.
+        body: Body of the request; says which service tier is asked for, and which searches are allowed.
 
     Raises:
         TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
@@ -91,4 +96,6 @@ def conversation_context(
         n_turns=n_messages,
         required=required,
         max_output_tokens=max_output_tokens,
+        service_tier=requested_tier(body),
+        web_searches=allowed_searches(body),
     )

@@ -5,6 +5,8 @@ The shape is OpenAI's and Anthropic's at once.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Final, Literal
 
 from fastapi import APIRouter, Request
@@ -25,15 +27,29 @@ routes = APIRouter()
 _UNKNOWN_DATE: Final = "1970-01-01T00:00:00Z"
 
 
-class Pricing(Struct):
-    """USD; `source` and `checked_on` say where and when it was read."""
+class TierPricing(Struct):
+    """USD per million tokens in a service tier, which a request asks for with `service_tier` or `speed`."""
 
     input_usd_per_mtok: str
     output_usd_per_mtok: str
     cached_input_usd_per_mtok: str | None
+
+
+class Pricing(Struct):
+    """USD. `source` and `checked_on` say where the price is from and of which day; null: the operator set it."""
+
+    input_usd_per_mtok: str
+    output_usd_per_mtok: str
+    cached_input_usd_per_mtok: str | None
+    cache_write_usd_per_mtok: str | None
+    cache_write_1h_usd_per_mtok: str | None
     request_usd: str
+    web_search_usd: str | None
+    file_search_usd: str | None
+    service_tiers: dict[str, TierPricing]
     source: str
-    checked_on: str
+    checked_on: str | None
+    age_days: int | None
 
 
 class OfferedLane(Struct):
@@ -91,7 +107,7 @@ async def list_models(request: Request) -> StructResponse:
     data = [_model(SMART_ROUTE, "llmdeal", smart_route_lanes)]
     for directory in (answers, vectors):
         if directory is not None:
-            data += _vendor_models(directory, holder)
+            data += _vendor_models(directory, holder, resources.clock.now().date())
     return StructResponse(ModelsAnswer("list", data, has_more=False, first_id=data[0].id, last_id=data[-1].id))
 
 
@@ -103,12 +119,12 @@ def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]
     return [lane for lane in lanes if lane.lane_id in permitted]
 
 
-def _vendor_models(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[OfferedModel]:
+def _vendor_models(directory: LaneDirectory, holder: VirtualKeyHolder, today: date) -> list[OfferedModel]:
     by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
     for lane in _permitted(directory, holder):
         by_vendor_model[lane.vendor_model].append(lane)
     return [
-        _model(name, name.partition("/")[0], [_lane(lane, directory.table) for lane in lanes])
+        _model(name, name.partition("/")[0], [_lane(lane, directory.table, today) for lane in lanes])
         for name, lanes in sorted(by_vendor_model.items())
     ]
 
@@ -126,9 +142,8 @@ def _model(name: str, owner: str, lanes: Sequence[str | OfferedLane]) -> Offered
     )
 
 
-def _lane(lane: Lane, table: LaneTable) -> OfferedLane:
+def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
     price = lane.price
-    cached_input = price.cached_input_usd_per_mtok
     return OfferedLane(
         id=lane.lane_id,
         provider=lane.provider,
@@ -143,9 +158,26 @@ def _lane(lane: Lane, table: LaneTable) -> OfferedLane:
         pricing=Pricing(
             input_usd_per_mtok=str(price.input_usd_per_mtok),
             output_usd_per_mtok=str(price.output_usd_per_mtok),
-            cached_input_usd_per_mtok=None if cached_input is None else str(cached_input),
+            cached_input_usd_per_mtok=_text(price.cached_input_usd_per_mtok),
+            cache_write_usd_per_mtok=_text(price.cache_write_usd_per_mtok),
+            cache_write_1h_usd_per_mtok=_text(price.cache_write_1h_usd_per_mtok),
             request_usd=str(price.request_usd),
+            web_search_usd=_text(price.web_search_usd),
+            file_search_usd=_text(price.file_search_usd),
+            service_tiers={
+                name: TierPricing(
+                    str(tier.input_usd_per_mtok),
+                    str(tier.output_usd_per_mtok),
+                    _text(tier.cached_input_usd_per_mtok),
+                )
+                for name, tier in price.service_tiers
+            },
             source=price.source,
-            checked_on=price.checked_on.isoformat(),
+            checked_on=None if price.checked_on is None else price.checked_on.isoformat(),
+            age_days=price.age_days(today),
         ),
     )
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)

@@ -10,10 +10,11 @@ from decimal import Decimal
 from router.bar import Bar
 from router.lane import Lane
 from router.lane_table import LaneTable
-from router.price_table import PriceTable
+from router.price_table import Price, PriceTable
 from router.quality_model import QualityModel
 from serve.bundles.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
 from serve.bundles.generation import Generation
+from serve.catalogue.price_sources import PriceSources, PriceUse
 from serve.clock import Clock
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
@@ -72,6 +73,7 @@ class LaneAssembler:
         self._environment = environment
         self._generation = generation
         self._clock = clock
+        self._prices: PriceSources | None = None
         self._http = HttpTransport()
         self._sandbox = SandboxTransport(settings.sandbox_pace)
         self._deadlines = Deadlines(settings.connect_timeout_s, settings.read_timeout_s, settings.total_timeout_s)
@@ -85,6 +87,25 @@ class LaneAssembler:
         """Arrange new lanes for another bundle from now on. Existing lanes stay as they are."""
         self._generation = generation
 
+    @property
+    def prices(self) -> PriceSources:
+        """The prices of new lanes: those of the day on which they were first looked up. It reads files at first."""
+        if self._prices is None:
+            now = self._clock.now()
+            self._prices = PriceSources(
+                now, PriceStore.of_settings(self._settings, self._environment).tables(now.date())
+            )
+        return self._prices
+
+    @property
+    def used_prices(self) -> Mapping[PriceUse, Price | None]:
+        """The prices that were looked up so far; None: it is unknown."""
+        return {} if self._prices is None else dict(self._prices.used)
+
+    def use_prices(self, prices: PriceSources) -> None:
+        """Look up the prices of new lanes there from now on. Existing lanes stay as they are."""
+        self._prices = prices
+
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
         """Return the lanes of the operator's account: providers, own servers and stored keys.
 
@@ -93,7 +114,7 @@ class LaneAssembler:
         Raises:
             ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
         """
-        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        connector = ProviderConnector(self._http, self._deadlines, lambda: self.prices)
         configured = self._configured(connector)
         own = connector.of_stored_keys(stored)
         connections = [*configured.connections, *own.connections]
@@ -121,7 +142,7 @@ class LaneAssembler:
             hosted_lanes: Condition under which it may use the operator's lanes.
             operators: Directories of the operator's lanes, for answers and vectors; hosted lanes share their health.
         """
-        connector = ProviderConnector(self._http, self._deadlines, self._clock.now())
+        connector = ProviderConnector(self._http, self._deadlines, lambda: self.prices)
         own = connector.of_stored_keys(stored)
         if hosted_lanes == "never":
             return self._assembled(own.connections, own.notices, own.signers)
@@ -166,7 +187,7 @@ class LaneAssembler:
         """Return the lanes of the settings and of the environment."""
         settings = self._settings
         configured = connector.of_settings(settings, self._environment)
-        servers = server_connections(settings.servers, self._http, self._deadlines, self._clock.now().date())
+        servers = server_connections(settings.servers, self._http, self._deadlines)
         reserves = {provider_id for provider_id, configured in settings.providers.items() if configured.is_reserve}
         reserves |= {server.id for server in settings.servers if server.is_reserve}
         connections = tuple(

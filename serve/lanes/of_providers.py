@@ -3,17 +3,16 @@
 A key comes from the environment, from the settings or from the vault.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 
 from router.lane import Lane
-from router.price_table import Price, PriceTier
+from router.price_table import Price
 from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
-from serve.catalogue.price_rows import PriceSources
+from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
@@ -52,17 +51,17 @@ class ProviderConnector:
     Args:
         transport: Client that carries the lanes' bytes.
         deadlines: Limits of one call.
-        now: Moment at which prices are looked up.
+        prices: Function that returns the prices; it is called once, when the first price is needed.
 
     Raises:
         ConfigurationError: A row of the catalogue is malformed.
     """
 
-    def __init__(self, transport: UpstreamTransport, deadlines: Deadlines, now: datetime) -> None:
+    def __init__(self, transport: UpstreamTransport, deadlines: Deadlines, prices: Callable[[], PriceSources]) -> None:
         self._rows = load_provider_rows(data_dir() / "providers")
         self._transport = transport
         self._deadlines = deadlines
-        self._now = now
+        self._open_prices = prices
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ class ProviderConnector:
             vectors = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
             lanes = [
                 *_catalogue_lanes(account, self._catalogue, self._prices, notices),
-                *_own_lanes(account, self._now),
+                *_own_lanes(account),
             ]
             if not lanes:
                 table = f"[[providers.{account.row.id}.models]]"
@@ -126,7 +125,7 @@ class ProviderConnector:
 
     @cached_property
     def _prices(self) -> PriceSources:
-        return PriceSources(self._now)
+        return self._open_prices()
 
     @cached_property
     def _embeddings(self) -> EmbeddingCatalogue:
@@ -226,7 +225,7 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
         upstream_model=model_id,
         vendor_model=model.model,
         account=account.pays_as,
-        price=replace(price, cache_write_1h_factor=row.cache_write_1h_factor),
+        price=price.with_hour_factor(row.cache_write_1h_factor),
         capabilities=capabilities & ~capabilities_named(row.lacks, f"data/providers/{row.id}.yaml"),
         context_tokens=offer.context_tokens or model.context_tokens,
         max_output_tokens=offer.max_output_tokens or model.max_output_tokens,
@@ -238,7 +237,7 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
     )
 
 
-def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
+def _own_lanes(account: ProviderAccount) -> Iterator[Lane]:
     """Yield the lanes of models that the operator lists for a provider.
 
     Examples: deployments of Azure, models of Ollama, models that the catalogue does not list yet.
@@ -249,7 +248,6 @@ def _own_lanes(account: ProviderAccount, now: datetime) -> Iterator[Lane]:
             account.name,
             served,
             account.region,
-            now.date(),
             trains_on_data=account.trains_on_data,
             retains_data=account.retains_data,
         )
@@ -260,26 +258,4 @@ def scaled(price: Price, factor: Decimal, reason: str = "for the region") -> Pri
     """Return a price times a factor. The price's source then names the factor and the reason."""
     if factor == 1:
         return price
-
-    def times(rate: Decimal | None) -> Decimal | None:
-        return None if rate is None else rate * factor
-
-    return replace(
-        price,
-        input_usd_per_mtok=price.input_usd_per_mtok * factor,
-        output_usd_per_mtok=price.output_usd_per_mtok * factor,
-        source=f"{price.source}, times {factor} {reason}",
-        cached_input_usd_per_mtok=times(price.cached_input_usd_per_mtok),
-        cache_write_usd_per_mtok=times(price.cache_write_usd_per_mtok),
-        request_usd=price.request_usd * factor,
-        tiers=tuple(
-            PriceTier(
-                tier.above_prompt_tokens,
-                tier.input_usd_per_mtok * factor,
-                tier.output_usd_per_mtok * factor,
-                times(tier.cached_input_usd_per_mtok),
-                times(tier.cache_write_usd_per_mtok),
-            )
-            for tier in price.tiers
-        ),
-    )
+    return price.times(factor, f"{price.source}, times {factor} {reason}")

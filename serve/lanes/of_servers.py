@@ -1,7 +1,6 @@
 """Lanes of the operator's own servers, from `[[servers]]` in the settings."""
 
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 
 from router.lane import Lane, QualityPrior, Region
@@ -18,7 +17,7 @@ from serve.upstream.upstream_terms import UpstreamTerms
 
 
 def server_connections(
-    servers: tuple[ServerSettings, ...], transport: UpstreamTransport, deadlines: Deadlines, today: date
+    servers: tuple[ServerSettings, ...], transport: UpstreamTransport, deadlines: Deadlines
 ) -> list[LaneConnection]:
     """Return one connection per model of each server.
 
@@ -40,7 +39,7 @@ def server_connections(
         )
         for served in server.models:
             lane = lane_of_server_model(
-                server.id, server.id, served, server.region, today, trains_on_data=False, retains_data=False
+                server.id, server.id, served, server.region, trains_on_data=False, retains_data=False
             )
             if served.kind == "embedding":
                 endpoints = {EMBEDDINGS.name: EMBEDDINGS.endpoints(server.base_url, lane.upstream_model)}
@@ -60,7 +59,6 @@ def lane_of_server_model(
     account: str,
     served: ServerModelSettings,
     region: Region | None,
-    today: date,
     *,
     trains_on_data: bool | None,
     retains_data: bool | None,
@@ -80,7 +78,7 @@ def lane_of_server_model(
         vendor_model=served.vendor_model or f"{provider}/{served.upstream_model}",
         account=account,
         price=Price(
-            Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", today
+            Decimal(served.input_usd_per_mtok), Decimal(served.output_usd_per_mtok), "set by the operator", None
         ),
         capabilities=capabilities_named(served.capabilities, f"{account}: {served.upstream_model}"),
         context_tokens=served.context_tokens,

@@ -45,6 +45,7 @@ class Hold:
         limited: Budgets in which the amount is held.
         periods: Every scope that pays, limited or not, with its month.
         lane_id, price_snapshot_id: Lane and prices, for the ledger.
+        service_tier: Service tier that the request asks for; None: it asks for none.
         at_cost: Second hold on the operator's provider key, at the provider's price, if the lane is hosted; else None.
         is_ended: Whether it was settled.
     """
@@ -55,5 +56,6 @@ class Hold:
     periods: tuple[ScopePeriod, ...]
     lane_id: str
     price_snapshot_id: str
+    service_tier: str | None = None
     at_cost: "Hold | None" = None
     is_ended: bool = False

@@ -38,7 +38,9 @@ class Spending:
         output = self._hold_output_tokens if context.max_output_tokens is None else context.max_output_tokens
         if lane.max_output_tokens is not None:
             output = min(output, lane.max_output_tokens)
-        return quote_most(price, context.prompt_tokens * _PROMPT_MARGIN, output)
+        return quote_most(
+            price, context.prompt_tokens * _PROMPT_MARGIN, output, context.service_tier, context.web_searches
+        )
 
     def over_budget(
         self, directory: LaneDirectory, context: RouteContext, account: str
@@ -95,7 +97,9 @@ class Spending:
                     charge_id + AT_COST, (payer,), at_cost, lane.lane_id, price_snapshot_id
                 )
             finally:
-                if hold.at_cost is None:
+                if hold.at_cost is not None:
+                    hold.at_cost.service_tier = context.service_tier
+                else:
                     self._keeper.settle(hold, None)
         return hold
 
@@ -111,16 +115,20 @@ class Spending:
         is_estimated = usage is not None and usage.is_estimated
         self._keeper.settle(hold, None if cost is None else cost.total_nusd, is_estimated=is_estimated)
         if hold.at_cost is not None:
-            self._keeper.settle(hold.at_cost, _at_cost(connection, usage), is_estimated=is_estimated)
+            self._keeper.settle(
+                hold.at_cost, _at_cost(connection, usage, hold.at_cost.service_tier), is_estimated=is_estimated
+            )
 
     def note_progress(self, hold: Hold, connection: LaneConnection, usage: TokenUsage, cost: Cost) -> None:
         """Write down what a stream has cost so far."""
         self._keeper.progress(hold, cost.total_nusd)
-        if hold.at_cost is not None and (at_cost := _at_cost(connection, usage)) is not None:
-            self._keeper.progress(hold.at_cost, at_cost)
+        if hold.at_cost is not None:
+            at_cost = _at_cost(connection, usage, hold.at_cost.service_tier)
+            if at_cost is not None:
+                self._keeper.progress(hold.at_cost, at_cost)
 
 
-def _at_cost(connection: LaneConnection, usage: TokenUsage | None) -> Nusd | None:
+def _at_cost(connection: LaneConnection, usage: TokenUsage | None, service_tier: str | None) -> Nusd | None:
     """Return what the provider of a hosted lane charges the operator; None: nothing."""
     price = connection.hosted_at
-    return None if price is None or usage is None else quote_cost(price, usage).total_nusd
+    return None if price is None or usage is None else quote_cost(price, usage, service_tier).total_nusd

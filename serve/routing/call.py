@@ -99,5 +99,5 @@ class Call:
         )
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:
-        """Return what these tokens cost on the lane in this row."""
-        return quote_cost(self.decision.table.lanes[row].price, usage)
+        """Return what these tokens cost on the lane in this row, at the price that the request was decided on."""
+        return quote_cost(self.decision.table.lanes[row].price, usage, self.context.service_tier)

@@ -1,6 +1,5 @@
 """The sandbox's lanes. Each has the predicted quality of a graded model, so that routing is real."""
 
-from datetime import date
 from decimal import Decimal
 
 from router.lane import Lane
@@ -8,7 +7,6 @@ from router.price_table import Price
 
 PROVIDER = "sandbox"
 _SOURCE = "invented for the sandbox, near the 2024 list price of the model it stands for"
-_ON = date(2026, 11, 23)
 
 
 def _lane(name: str, prices: tuple[str, str], stands_for: str, ttft_ms: float, tokens_per_s: float) -> Lane:
@@ -18,7 +16,7 @@ def _lane(name: str, prices: tuple[str, str], stands_for: str, ttft_ms: float, t
         upstream_model=name,
         vendor_model=f"{PROVIDER}/{name}",
         account=PROVIDER,
-        price=Price(Decimal(prices[0]), Decimal(prices[1]), _SOURCE, _ON),
+        price=Price(Decimal(prices[0]), Decimal(prices[1]), _SOURCE, None),
         context_tokens=128_000,
         max_output_tokens=4_096,
         trains_on_data=False,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from checkout import ROOT
 
 from router.bundle import load_bundle
 from router.context import Constraints, RouteContext
@@ -22,7 +23,9 @@ from serve.catalogue.embedding_rows import load_embeddings
 from serve.catalogue.model_rows import ModelCatalogue, load_models
 from serve.catalogue.packaged_prices import PackagedPrices
 from serve.catalogue.price_rows import load_own_prices
+from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
+from serve.catalogue.published_table import packaged_table
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.registry import DIALECTS, capabilities_of_dialects, exchange_between
 from serve.errors import ConfigurationError
@@ -47,7 +50,7 @@ def catalogue() -> ModelCatalogue:
 def connect(tmp_path: Path, environment: dict[str, str], toml: str = "") -> ProviderConnections:
     config = tmp_path / "llmdeal.toml"
     config.write_text(toml)
-    return ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), NOW).of_settings(
+    return ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), lambda: PriceSources(NOW)).of_settings(
         load_settings(config, {}), environment
     )
 
@@ -200,6 +203,34 @@ def test_a_long_prompt_is_billed_at_its_tier() -> None:
     price = PackagedPrices(NOW).price_of("openai", "gpt-5.5")
     assert price is not None
     assert [price.rates_for(tokens).input_usd_per_mtok for tokens in (272_000, 272_001)] == [5, 10]
+
+
+def test_the_service_tiers_and_searches_of_the_package_have_prices() -> None:
+    flex = PackagedPrices(NOW).price_of("openai", "gpt-5.4-mini")
+    assert flex is not None
+    assert [name for name, _ in flex.service_tiers] == ["batch", "fast", "flex", "priority"]
+    assert flex.at("flex").input_usd_per_mtok * 2 == flex.input_usd_per_mtok
+    assert (flex.web_search_usd, flex.file_search_usd) == (Decimal("0.01"), Decimal("0.0025"))
+    claude = PackagedPrices(NOW).price_of("anthropic", "claude-opus-5-5")
+    assert claude is not None
+    assert claude.at("batch").cache_write_1h_usd_per_mtok == Decimal(4)
+    assert claude.at("fast").output_usd_per_mtok == 2 * claude.output_usd_per_mtok
+
+
+def test_packaged_prices_have_the_date_of_the_packages_release_whatever_the_day() -> None:
+    dates = set()
+    for year in (2026, 2027):
+        price = PackagedPrices(datetime(year, 12, 1, tzinfo=UTC)).price_of("openai", "gpt-5.4-mini")
+        assert price is not None
+        dates.add(price.checked_on)
+    assert dates == {packaged_table().dated}
+    assert packaged_table().dated < date(2026, 11, 30)
+
+
+def test_the_release_on_file_is_the_one_that_the_requirements_pin() -> None:
+    release = yaml.safe_load((data_dir() / "packaged_prices.yaml").read_text())
+    pinned = (ROOT / "requirements" / "base.txt").read_text()
+    assert f"genai-prices=={release['version']} " in pinned, "make lock took another version: write down its release"
 
 
 def test_a_prefix_of_a_model_id_has_no_price() -> None:

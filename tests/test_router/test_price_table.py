@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import prices, tiered_prices, usages
+from strategies import prices, service_tiers, tiered_prices, usages
 
 from router.context import RouteContext
 from router.errors import PriceError
@@ -92,32 +92,103 @@ def test_a_cached_token_is_billed_at_the_rate_of_the_prompts_tier() -> None:
     assert quote_cost(no_cache, TokenUsage(1_001, 0, cached_tokens=1_000)).total_nusd == 1_001 * 6_000
 
 
-@given(tiered_prices(), usages(), st.integers(0, 1_000_000), st.integers(0, 10_000), st.floats(0, 1))
+@given(
+    tiered_prices(),
+    usages(),
+    st.integers(0, 1_000_000),
+    st.integers(0, 10_000),
+    st.floats(0, 1),
+    st.none() | service_tiers,
+    st.booleans(),
+    st.integers(0, 9),
+)
 def test_no_usage_costs_more_than_the_most_that_so_many_tokens_can(
-    price: Price, usage: TokenUsage, more_prompt: int, more_completion: int, share_for_an_hour: float
+    price: Price,
+    usage: TokenUsage,
+    more_prompt: int,
+    more_completion: int,
+    share_for_an_hour: float,
+    requested: str | None,
+    is_served_so: bool,
+    searches: int,
 ) -> None:
     for_an_hour = int(share_for_an_hour * usage.cache_write_tokens)
-    cost = quote_cost(price, replace(usage, cache_write_1h_tokens=for_an_hour)).total_nusd
-    assert cost <= quote_most(price, usage.prompt_tokens, usage.completion_tokens)
-    assert cost <= quote_most(price, usage.prompt_tokens + more_prompt, usage.completion_tokens + more_completion)
+    served = requested if is_served_so else "default"
+    usage = replace(usage, cache_write_1h_tokens=for_an_hour, service_tier=served, web_searches=searches)
+    cost = quote_cost(price, usage).total_nusd
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    assert cost <= quote_most(price, prompt, completion, requested, searches)
+    assert cost <= quote_most(price, prompt + more_prompt, completion + more_completion, requested, searches)
 
 
-@given(st.lists(tiered_prices(), min_size=1, max_size=4), usages())
-def test_the_expected_cost_is_the_bill_of_the_expected_tokens(priced: list[Price], usage: TokenUsage) -> None:
+@given(st.lists(tiered_prices(), min_size=1, max_size=4), usages(), st.none() | service_tiers)
+def test_the_expected_cost_is_the_bill_of_the_expected_tokens(
+    priced: list[Price], usage: TokenUsage, tier: str | None
+) -> None:
     table = LaneTable.build([lane_at(price, number) for number, price in enumerate(priced)], ["alpha"])
     one = np.ones(1, np.float32)
     prediction = Prediction(one / 2, one / 10, one * usage.completion_tokens, 0.0, 1.0, one)
     state = replace(LaneState.unmeasured(table), cached_tokens=np.full(len(table), float(usage.cached_tokens)))
-    expected = expect_outcomes(table, prediction, RouteContext("a prompt", 8, usage.prompt_tokens), state)
+    context = RouteContext("a prompt", 8, usage.prompt_tokens, service_tier=tier)
+    expected = expect_outcomes(table, prediction, context, state)
     for row, rates in enumerate(priced):
-        bill = quote_cost(rates, replace(usage, cache_write_tokens=0))  # no write to a cache is expected of a request
+        bill = quote_cost(
+            rates, replace(usage, cache_write_tokens=0), tier
+        )  # no write to a cache is expected of a request
         # The sum of two products and a discount, in floats; the bill is rounded up to a whole nano-dollar.
-        scale = quote_most(rates, usage.prompt_tokens, usage.completion_tokens)
+        scale = quote_most(rates, usage.prompt_tokens, usage.completion_tokens, tier)
         assert expected.cost_usd[row] * NUSD_PER_USD == pytest.approx(bill.total_nusd - 0.5, abs=0.5 + 1e-14 * scale)
 
 
 def lane_at(price: Price, number: int) -> Lane:
     return Lane(f"p/{number}", "p", f"{number}", "vendor/m", "p", price, trained_name="alpha")
+
+
+HALF = price("1.5", "7.5", cached_input_usd_per_mtok=Decimal("0.15"))
+TIERED = price("3", "15", service_tiers=(("flex", HALF),), web_search_usd=Decimal("0.01"))
+
+
+def test_the_service_tier_that_the_provider_served_is_billed() -> None:
+    assert quote_cost(TIERED, TokenUsage(1_000, 100, service_tier="flex")).total_nusd == 1_000 * 1_500 + 100 * 7_500
+    standard = 1_000 * 3_000 + 100 * 15_000
+    assert quote_cost(TIERED, TokenUsage(1_000, 100)).total_nusd == standard
+    assert quote_cost(TIERED, TokenUsage(1_000, 100, service_tier="default"), "flex").total_nusd == standard
+
+
+def test_the_requested_service_tier_is_billed_if_the_provider_names_none() -> None:
+    assert quote_cost(TIERED, TokenUsage(1_000, 100), "flex").total_nusd == 1_000 * 1_500 + 100 * 7_500
+
+
+def test_searches_are_billed_by_the_piece_and_unknown_prices_are_not() -> None:
+    cost = quote_cost(TIERED, TokenUsage(0, 0, web_searches=5, file_searches=3))
+    assert cost == Cost(50_000_000, 0, 0, 50_000_000)
+
+
+def test_a_rate_for_writes_kept_an_hour_wins_over_the_factor() -> None:
+    both = price("3", "15", cache_write_1h_usd_per_mtok=Decimal(5), cache_write_1h_factor=Decimal(2))
+    assert quote_cost(both, TokenUsage(10, 0, 0, 10, cache_write_1h_tokens=10)).total_nusd == 10 * 5_000
+
+
+def test_a_factor_scales_every_amount() -> None:
+    doubled = replace(TIERED, cache_write_1h_usd_per_mtok=Decimal(6)).times(Decimal(2), "twice")
+    usage = TokenUsage(1_000, 100, web_searches=1, cache_write_tokens=500, cache_write_1h_tokens=500)
+    single = replace(TIERED, cache_write_1h_usd_per_mtok=Decimal(6))
+    for tier in (None, "flex"):
+        assert quote_cost(doubled, usage, tier).total_nusd == 2 * quote_cost(single, usage, tier).total_nusd
+    assert {doubled.source, doubled.at("flex").source} == {"twice"}
+
+
+def test_tables_that_differ_in_a_service_tier_or_a_search_have_different_ids() -> None:
+    others = [price("3", "15"), replace(TIERED, web_search_usd=None), replace(TIERED, service_tiers=())]
+    others.append(replace(TIERED, service_tiers=(("priority", HALF),)))
+    ids = {PriceTable.from_rows([("p", "m", each)]).snapshot_id for each in (TIERED, *others)}
+    assert len(ids) == 5
+
+
+def test_service_tiers_are_sorted_and_have_no_tiers_of_their_own() -> None:
+    for tiers in ((("flex", HALF), ("batch", HALF)), (("flex", HALF), ("flex", HALF)), (("flex", TIERED),)):
+        with pytest.raises(PriceError, match="service tiers"):
+            replace(TIERED, service_tiers=tiers)
 
 
 @pytest.mark.parametrize("rate", ["-1", "NaN", "Infinity"])

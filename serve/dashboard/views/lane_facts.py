@@ -23,7 +23,7 @@ class LaneFact:
         lane: Lane that is shown.
         capabilities: Capabilities in words, without those about dialects.
         quality_basis: Basis of its predicted quality: trained, calibrated, prior, or vectors for embeddings.
-        price_age_days: Days since its price was read.
+        price_age_days: Days since the day of its price's data; None: the operator set the price.
         other_price: Price of another source, if it differs; None: it does not.
         vitals: Present state in figures.
         health: Present state in a word.
@@ -33,7 +33,7 @@ class LaneFact:
     lane: Lane
     capabilities: tuple[str, ...]
     quality_basis: str
-    price_age_days: int
+    price_age_days: int | None
     other_price: Price | None
     vitals: LaneVitals
     health: Health
@@ -59,7 +59,7 @@ def lane_facts(
             lane,
             _capabilities(lane),
             "vectors" if makes_vectors else table.quality_basis(row),
-            (today - lane.price.checked_on).days,
+            lane.price.age_days(today),
             other_prices.get(lane.lane_id),
             vitals[row],
             health_of(vitals[row]),

@@ -123,7 +123,7 @@ def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
         seen.look_at(message.content)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
     seen.required = _required(request, body, seen.required)
-    context = seen.context("messages", len(request.messages), request.max_tokens)
+    context = seen.context("messages", len(request.messages), request.max_tokens, body)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 

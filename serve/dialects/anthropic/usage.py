@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from router.price_table import TokenUsage
+from serve.dialects.service_terms import reported_searches, tier_name
 
 
 class CacheCreation(Struct):
@@ -29,6 +30,10 @@ class Usage(Struct):
     cache_creation_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
+    server_tool_use: Any = None
+    """Calls that the provider made itself."""
+    speed: Any = None
+    service_tier: Any = None
 
     def updated(self, later: "Usage") -> "Usage":
         """Return this block with the values of a later one: a stream sends the prompt's counts before the answer's."""
@@ -54,6 +59,8 @@ def read_usage(usage: Usage | None) -> TokenUsage | None:
         cache_write_tokens=max(written, 0),
         reasoning_tokens=max(thoughts, 0),
         cache_write_1h_tokens=max(min(for_an_hour, written), 0),
+        service_tier=tier_name(usage.speed, usage.service_tier),
+        web_searches=reported_searches(usage.server_tool_use),
     )
 
 

@@ -25,6 +25,7 @@ from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart,
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
+from serve.dialects.service_terms import tier_name
 
 _FILTERED = frozenset(
     {
@@ -72,6 +73,7 @@ class _Usage(Struct, rename="camel"):
     thoughts_token_count: int | None = None
     cached_content_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
+    service_tier: Any = None
 
 
 class _Feedback(Struct, rename="camel"):
@@ -217,4 +219,5 @@ def _usage(usage: _Usage | None) -> TokenUsage | None:
         completion_tokens=max(usage.candidates_token_count or 0, 0) + thoughts,
         cached_tokens=max(usage.cached_content_token_count or 0, 0),
         reasoning_tokens=thoughts,
+        service_tier=tier_name(usage.service_tier),
     )

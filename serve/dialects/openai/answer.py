@@ -55,7 +55,7 @@ def parse_answer(raw: bytes, prompt_tokens: int, *, is_reasoning_outside: bool =
         block = msgspec.convert(body.get("usage"), Usage | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError, AttributeError, LookupError) as error:
         raise ValueError(f"the provider's answer is not a chat completion: {type(error).__name__}") from None
-    usage = read_usage(block, is_reasoning_outside=is_reasoning_outside)
+    usage = read_usage(block, body.get("service_tier"), is_reasoning_outside=is_reasoning_outside)
     text = message.get("content") if isinstance(message.get("content"), str) else None
     if usage is None:
         usage = estimate_usage(prompt_tokens, len(text or "") + len(str(message.get("tool_calls") or "")))

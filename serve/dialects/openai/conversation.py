@@ -112,6 +112,7 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
         other_characters=len(str(body["tools"])) if request.tools else 0,
         required=required | _required_capabilities(request, body, n_images > 0, has_audio),
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
+        body=body,
     )
 
 

@@ -1,5 +1,7 @@
 """The chunks of a chat completion stream, with the fields that the relay reads."""
 
+from typing import Any
+
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
@@ -34,6 +36,7 @@ class Chunk(Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     x_groq: _GroqExtra | None = None
+    service_tier: Any = None
     error: Raw = Raw()
 
 

@@ -62,6 +62,7 @@ class ChatStreamRelay:
         self._settle = settle
         self._is_reasoning_outside = is_reasoning_outside
         self._usage: TokenUsage | None = None
+        self._service_tier: Any = None
         self._head = Chunk()
         self._frame: WordFrame | None = None
         self._frames_left = _MOST_FRAMES
@@ -172,7 +173,8 @@ class ChatStreamRelay:
         if chunk.usage is None and chunk.x_groq is None:
             return event
         block = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
-        usage = read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
+        tier = chunk.service_tier or self._service_tier
+        usage = read_usage(block, tier, is_reasoning_outside=self._is_reasoning_outside)
         if usage is None:
             return event
         self._usage = usage
@@ -181,6 +183,8 @@ class ChatStreamRelay:
     def _note(self, chunk: Chunk) -> None:
         if self._head.id is None:
             self._head = chunk
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
         if len(chunk.error):
             self.error = bytes(chunk.error).decode()
         for choice in chunk.choices or ():

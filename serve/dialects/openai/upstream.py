@@ -86,6 +86,7 @@ class _Completion(Struct):
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     x_groq: _GroqExtra | None = None
+    service_tier: Any = None
     error: _Problem | str | None = None
 
 
@@ -115,7 +116,7 @@ class ChatUpstream:
             completion.model or "",
             parts,
             _reason(choice.finish_reason, any(isinstance(part, ToolCallPart) for part in parts)),
-            read_usage(completion.usage, is_reasoning_outside=quirks.is_reasoning_outside),
+            read_usage(completion.usage, completion.service_tier, is_reasoning_outside=quirks.is_reasoning_outside),
         )
 
     def stream_reader(self, quirks: Quirks) -> "ChatStreamReader":
@@ -129,6 +130,7 @@ class ChatStreamReader(SseStreamReader[_Completion]):
     def __init__(self, *, is_reasoning_outside: bool = False) -> None:
         super().__init__(_decode, "a chunk is no chat completion chunk", end_mark=b"[DONE]")
         self._is_reasoning_outside = is_reasoning_outside
+        self._service_tier: Any = None
         self._has_begun = False
         self._numbers: dict[int, int] = {}  # the provider's index -> our number
         self._call_ids: list[str] = []
@@ -188,8 +190,9 @@ class ChatStreamReader(SseStreamReader[_Completion]):
             events.append(ToolArguments(number, function.arguments))
 
     def _usage_of(self, piece: _Completion) -> TokenUsage | None:
+        self._service_tier = piece.service_tier or self._service_tier
         block = piece.usage or (piece.x_groq.usage if piece.x_groq else None)
-        return read_usage(block, is_reasoning_outside=self._is_reasoning_outside)
+        return read_usage(block, self._service_tier, is_reasoning_outside=self._is_reasoning_outside)
 
 
 def _parts(message: _Message) -> tuple[AssistantPart, ...]:

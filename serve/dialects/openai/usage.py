@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from router.price_table import Cost, TokenUsage
 from serve.dialects.cost_fields import cost_fields
+from serve.dialects.service_terms import reported_searches, tier_name
 
 
 class PromptDetails(Struct):
@@ -30,13 +31,20 @@ class Usage(Struct):
     completion_tokens_details: CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's older name for cached tokens."""
+    server_tool_use: Any = None
+    """Calls that the provider made itself; OpenRouter reports them."""
+    num_search_queries: Any = None
+    """Perplexity's name for searches of the web."""
 
 
-def read_usage(usage: Usage | None, *, is_reasoning_outside: bool = False) -> TokenUsage | None:
+def read_usage(
+    usage: Usage | None, service_tier: object = None, *, is_reasoning_outside: bool = False
+) -> TokenUsage | None:
     """Return the tokens of a usage block. None: it has no counts.
 
     Args:
         usage: The provider's block. None: there is none.
+        service_tier: The answer's field of that name.
         is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
     """
     if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
@@ -51,6 +59,8 @@ def read_usage(usage: Usage | None, *, is_reasoning_outside: bool = False) -> To
         cached_tokens=max(cached or 0, 0),
         cache_write_tokens=max(details.cache_write_tokens or 0, 0),
         reasoning_tokens=max(reasoning, 0),
+        service_tier=tier_name(service_tier),
+        web_searches=reported_searches(usage.server_tool_use, usage.num_search_queries),
     )
 
 

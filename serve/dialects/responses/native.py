@@ -28,6 +28,13 @@ class _Item(Struct):
     type: str
     content: list[_Piece] | None = None
     arguments: str | None = None
+    action: Any = None
+
+    @property
+    def billed_type(self) -> str:
+        """Type of the item; a web search that only opens a page or looks for a word in it is not billed as one."""
+        kind = self.action.get("type", "search") if isinstance(self.action, dict) else "search"
+        return self.type if self.type != "web_search_call" or kind == "search" else f"{self.type}:{kind}"
 
 
 class _Response(Struct):
@@ -35,7 +42,12 @@ class _Response(Struct):
     status: str | None = None
     output: list[_Item] | None = None
     usage: Usage | None = None
+    service_tier: Any = None
     error: Raw = Raw()
+
+    def read_usage(self) -> TokenUsage | None:
+        """Return the tokens, service tier and searches. None: it has no counts."""
+        return read_usage(self.usage, self.service_tier, [item.billed_type for item in self.output or ()])
 
 
 class _Event(Struct):
@@ -73,7 +85,7 @@ class NativeResponses:
             piece.text or "" for item in response.output for piece in item.content or () if item.type == "message"
         )
         arguments = sum(len(item.arguments or "") for item in response.output)
-        usage = read_usage(response.usage) or estimate_usage(prompt_tokens, len(text) + arguments)
+        usage = response.read_usage() or estimate_usage(prompt_tokens, len(text) + arguments)
         return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
@@ -154,7 +166,7 @@ class ResponsesStreamRelay:
             self.error = event.message or "the provider failed"
         if event.type not in _ENDS or event.response is None:
             return raw
-        self._usage = read_usage(event.response.usage)
+        self._usage = event.response.read_usage()
         if event.type == "response.failed":
             self.error = "the provider failed"
             return raw

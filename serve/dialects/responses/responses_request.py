@@ -103,7 +103,7 @@ def read_responses_request(raw: bytes) -> Inquiry:
         seen.look_at(item)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
     seen.required = _required(request, body, seen.required)
-    context = seen.context("input", len(items), request.max_output_tokens)
+    context = seen.context("input", len(items), request.max_output_tokens, body)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
 

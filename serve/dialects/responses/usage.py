@@ -1,5 +1,6 @@
 """Token usage in the shape of Responses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -7,6 +8,7 @@ from msgspec import Struct
 from router.price_table import TokenUsage
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill
+from serve.dialects.service_terms import tier_name
 
 
 class _InputDetails(Struct):
@@ -27,8 +29,14 @@ class Usage(Struct):
     output_tokens_details: _OutputDetails | None = None
 
 
-def read_usage(usage: Usage | None) -> TokenUsage | None:
-    """Return the tokens of a usage block. None: it has no counts."""
+def read_usage(usage: Usage | None, service_tier: object = None, item_types: Sequence[str] = ()) -> TokenUsage | None:
+    """Return the tokens of a usage block. None: it has no counts.
+
+    Args:
+        usage: The provider's block. None: there is none.
+        service_tier: The response's field of that name.
+        item_types: Types of the items of its output, one for each item. A search of the web or of files is billed.
+    """
     if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
         return None
     prompt, completion = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
@@ -38,6 +46,9 @@ def read_usage(usage: Usage | None) -> TokenUsage | None:
         cached_tokens=max(prompt.cached_tokens or 0, 0),
         cache_write_tokens=max(prompt.cache_write_tokens or 0, 0),
         reasoning_tokens=max(completion.reasoning_tokens or 0, 0),
+        service_tier=tier_name(service_tier),
+        web_searches=item_types.count("web_search_call"),
+        file_searches=item_types.count("file_search_call"),
     )
 
 
