@@ -71,7 +71,7 @@ def create_app(
     lanes = configured_lanes(settings, environment, engine, store, clock, metrics)
     money = configured_money(settings, environment, engine, clock, follows_settings=not is_prepared)
     routing = configured_routing(settings, environment, engine, lanes.directories, money.spending, clock, metrics)
-    followers = configured_followers(settings, lanes, routing, metrics)
+    followers = configured_followers(settings, environment, engine, lanes, routing, clock, metrics)
     telemetry = configured_telemetry(settings, engine, lanes.directories, lanes.consent, clock, metrics)
     key_limits, limit_parts = configured_limits(settings, clock, metrics)
     answers = AnswerKeeper(IdempotencyRepository(engine), lanes.stores.vault, clock, metrics)
@@ -132,6 +132,7 @@ def _resources(
         explorer=routing.explorer,
         empty_directory=lanes.assembler.nothing(),
         bundles=followers.bundles,
+        prices=followers.prices,
         bundle_keeper=lanes.bundle_keeper,
         bundle_desk=BundleDesk(lanes.bundle_keeper, lambda: from_thread.run(followers.bundles.refresh)),
         desks=open_desks(lanes.stores, BudgetRepository(engine), lambda: from_thread.run(followers.identity.refresh)),

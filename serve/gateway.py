@@ -13,6 +13,7 @@ from serve.hot_swap.bundle_follower import BundleFollower
 from serve.hot_swap.desks import Desks
 from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.identity_stores import IdentityStores
+from serve.hot_swap.price_follower import PriceFollower
 from serve.identity.virtual_keys import KeyRing
 from serve.lanes.directory import LaneDirectory
 from serve.metrics import Metrics
@@ -43,6 +44,7 @@ class ResourceSet:
         explorer: Chooser of lanes to learn about; None: nothing is explored.
         empty_directory: Lanes of an account that has none.
         bundles: Bundles in use.
+        prices: Prices in use, and tables that wait for confirmation.
         bundle_keeper: Bundles on disk, and the history of which are in use.
         bundle_desk: Desk where people change which bundles are in use.
         desks: Desks where accounts, members, keys and budgets are changed.
@@ -67,6 +69,7 @@ class ResourceSet:
     explorer: Explorer | None
     empty_directory: LaneDirectory
     bundles: BundleFollower
+    prices: PriceFollower
     bundle_keeper: BundleKeeper
     bundle_desk: BundleDesk
     desks: Desks

@@ -29,6 +29,10 @@ ENVIRONMENT_PREFIX = "LLMDEAL_"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DEFAULT_CONFIG_FILE = Path("llmdeal.toml")
 
+PUBLISHED_PRICES_URL = (
+    "https://raw.githubusercontent.com/pydantic/genai-prices/refs/heads/main/prices/new_data/v2/data.json"
+)
+"""Where genai-prices publishes its table (genai-prices 0.2.3, update_prices.py)."""
 Price = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
 ContentLogging = Literal["none", "features", "full"]
 """How much of a request's content is logged: nothing, numbers only, or the texts too."""
@@ -284,6 +288,25 @@ class WatchSettings(_Section):
     )
 
 
+class PriceSettings(_Section):
+    """The `[prices]` section: where newer prices come from while the gateway runs."""
+
+    sources: tuple[Literal["published", "providers"], ...] = Field(
+        default=(),
+        description="Sources that may be asked over the network: published, providers; empty: none.",
+    )
+    file: str = Field(
+        default="", description="Your own copy of a published table, JSON; read whenever it changes; empty: none."
+    )
+    url: str = Field(
+        default=PUBLISHED_PRICES_URL,
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/))",
+        description="Address of the published table.",
+    )
+    every_hours: float = Field(default=6.0, ge=0.01, le=720, description="Hours between two questions to a source.")
+    folder: str = Field(default="", description="Folder of the tables; empty: prices in your data folder.")
+
+
 def _policy_of_smart_route(name: str) -> str:
     if name not in DEFAULT_POLICIES:
         raise ValueError(f"{name!r} is no policy of smart-route. Use one of {', '.join(DEFAULT_POLICIES)}.")
@@ -413,6 +436,7 @@ class Settings(_Section):
         {}, description="Your keys at providers; keys in the environment need no entry."
     )
     servers: tuple[ServerSettings, ...] = Field((), description="Your own OpenAI-compatible servers.")
+    prices: PriceSettings = Field(PriceSettings(), description="Where newer prices come from.")
     watch: WatchSettings = Field(WatchSettings(), description="What is learned online, and when alarms ring.")
     alerts: AlertSettings | None = Field(
         None, description="Webhooks on the state of budgets and on the watch's alarms."

@@ -38,7 +38,7 @@ class Alarm:
 
     Args:
         account: Account that the lanes, prompts or prices belong to.
-        kind: Kind of the alarm: quality, calibration, prompts or price.
+        kind: Kind of the alarm: quality, calibration, prompts, price or price_table.
         subject: Lane id or name of a feature; empty: all.
         rang_at_us: Time of the alarm, microseconds since 1970 UTC.
         measure: Measured value.

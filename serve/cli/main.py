@@ -50,7 +50,6 @@ def build_command_line(wanted: str | None) -> typer.Typer:
         serve,
         local,
         route,
-        prices,
         workloads,
         calibrate,
         judge,
@@ -82,6 +81,7 @@ _GROUPS = {
     "keys": keys,
     "provider-keys": provider_keys,
     "budgets": budgets,
+    "prices": prices,
     "bundle": bundle,
     "vault": vault,
 }

@@ -88,11 +88,16 @@ class IdentityFollower:
         for notice in self._first.notices:
             _log.warning("%s", notice)
 
-    def assemble(self, snapshot: Snapshot) -> dict[str, LaneAssembly]:
-        """Assemble the lanes of accounts whose keys changed. Blocks, for some dozens of milliseconds an account."""
+    def assemble(self, snapshot: Snapshot, *, is_whole: bool = False) -> dict[str, LaneAssembly]:
+        """Assemble the lanes of accounts whose keys changed. Blocks, for some dozens of milliseconds an account.
+
+        Args:
+            snapshot: Stored keys and accounts.
+            is_whole: Whether to assemble the lanes of all accounts.
+        """
         assembled = {}
         for account, recipe in snapshot.recipes.items():
-            if self._recipes.get(account) == recipe:
+            if not is_whole and self._recipes.get(account) == recipe:
                 continue
             hosted_lanes, keys = recipe
             try:
@@ -130,6 +135,11 @@ class IdentityFollower:
         async with self.lanes_lock:
             snapshot = await asyncio.to_thread(read_snapshot, self._stores)
             self.apply(snapshot, await asyncio.to_thread(self.assemble, snapshot))
+
+    async def reassemble(self) -> None:
+        """Assemble the lanes of all accounts again, and use them; the caller holds `lanes_lock`."""
+        snapshot = await asyncio.to_thread(read_snapshot, self._stores)
+        self.apply(snapshot, await asyncio.to_thread(lambda: self.assemble(snapshot, is_whole=True)))
 
     async def follow(self) -> None:
         """Refresh every second, and store every minute which keys were used, until cancelled."""

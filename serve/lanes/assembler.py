@@ -29,6 +29,7 @@ from serve.lanes.of_providers import ProviderConnections, ProviderConnector, sca
 from serve.lanes.of_servers import server_connections
 from serve.lanes.reasoning_affinity import ReasoningAffinity
 from serve.lanes.warm_caches import WarmCaches
+from serve.prices.store import PriceStore
 from serve.provider_keys.accounts import OpenedProviderKey
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.transport import SandboxTransport

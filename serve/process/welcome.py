@@ -45,7 +45,7 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
     console.print(lanes)
     first = "/start" if is_first_start(resources.key_ring, resources.identity.accounts) else "/"
     console.print(f"Dashboard: [bold]{url}{first}[/]", soft_wrap=True)
-    for notice in resources.notices:
+    for notice in (*resources.notices, *resources.prices.notices()):
         console.print(Text("• " + notice, style="yellow"))
     console.print(
         Panel(

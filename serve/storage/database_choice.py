@@ -1,4 +1,4 @@
-"""The places of stored data: the URL of the database, and the folders of bundles and journals."""
+"""The places of stored data: the URL of the database, and the folders of bundles, prices and journals."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +33,11 @@ def bundles_folder(setting: str, database: str, environment: Mapping[str, str]) 
 def journal_folder(setting: str, environment: Mapping[str, str]) -> Path:
     """Return the folder of the workers' journals of charges: `journals` in the data folder."""
     return _data_folder(setting, environment) / "journals"
+
+
+def prices_folder(setting: str, database: str, environment: Mapping[str, str]) -> Path:
+    """Return the folder of price tables: the one from the settings, else `prices` in the data folder."""
+    return Path(setting) if setting else _data_folder(database, environment) / "prices"
 
 
 def _data_folder(database: str, environment: Mapping[str, str]) -> Path:

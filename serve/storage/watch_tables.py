@@ -22,6 +22,7 @@ WATCH_STATE_TABLE: Final = Table(
 - `feedback`: how far feedback was read.
 - `lanes`: what was learned of an account's lanes under a bundle.
 - `prices`: prices of an account's lanes.
+- `price_table`: problems of a table of prices that was kept aside.
 - `prompts`: how an account's prompts changed.
 
 A write succeeds only with the next `revision`.

@@ -48,6 +48,21 @@ class BrokenClock(SystemClock):
         return datetime.now(UTC)
 
 
+class OnceBrokenClock(SystemClock):
+    """Raises the first time, and notes the next."""
+
+    def __init__(self, works_again: Callable[[], None]) -> None:
+        self._works_again = works_again
+        self._is_broken = True
+
+    def now(self) -> datetime:
+        if self._is_broken:
+            self._is_broken = False
+            raise RuntimeError("the clock is broken")
+        self._works_again()
+        return super().now()
+
+
 class HeldPauses:
     """Pauses of the supervisor, which end when the test says so."""
 
@@ -202,6 +217,10 @@ async def break_alerts(scene: Scene) -> None:
     scene.break_statement("SELECT budget_alert.scope")
 
 
+async def break_prices(scene: Scene) -> None:
+    scene.resources.prices._clock = OnceBrokenClock(scene.note_work)
+
+
 BREAKS = {
     "identity": break_identity,
     "credentials": break_credentials,
@@ -209,6 +228,7 @@ BREAKS = {
     "telemetry": break_telemetry,
     "lane_log": break_lane_log,
     "bundles": break_bundles,
+    "prices": break_prices,
     "shadow": break_shadow,
     "outcome_checks": break_outcome_checks,
     "exploration": break_exploration,

@@ -45,7 +45,7 @@ def test_a_wrong_setting_is_refused_by_its_name(text: str, complaint: str, tmp_p
         load_settings(write(tmp_path, text), {})
 
 
-@pytest.mark.parametrize("name", ["alerts", "exploration", "providers", "servers", "virtual_keys", "watch"])
+@pytest.mark.parametrize("name", ["alerts", "exploration", "prices", "providers", "servers", "virtual_keys", "watch"])
 def test_a_table_is_not_taken_from_the_environment(name: str) -> None:
     variable = f"LLMDEAL_{name.upper()}"
     with pytest.raises(ConfigurationError, match=rf"{variable} cannot set '{name}'.*llmdeal\.toml"):
@@ -59,6 +59,7 @@ def test_every_other_setting_has_an_environment_variable() -> None:
         "virtual_keys",
         "providers",
         "servers",
+        "prices",
         "watch",
         "alerts",
         "exploration",

@@ -25,7 +25,7 @@ def list_lanes(request: Request) -> Response:
         "lanes.html",
         facts=facts,
         providers=providers,
-        notices=resources.notices if viewer.account == DEFAULT_ACCOUNT else (),
+        notices=(*resources.notices, *resources.prices.notices()) if viewer.account == DEFAULT_ACCOUNT else (),
         price_snapshot_id=directory_of(resources, viewer).price_snapshot_id,
     )
 

@@ -15,6 +15,7 @@ from serve.dashboard.views.overview_view import OverviewView, overview_view
 from serve.dashboard.views.savings import estimate
 from serve.dashboard.views.spans import SPANS, Span, span_named
 from serve.gateway import resources_of
+from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 
 routes = APIRouter(include_in_schema=False)
 
@@ -48,7 +49,10 @@ def bucket_sums(request: Request, viewer: Viewer, span: Span) -> list[LaneSums]:
 def _page(request: Request, template: str) -> Response:
     viewer = viewer_of(request)
     span = span_of(request)
-    return render_page(request, viewer, template, view=_view(request, viewer, span), span_names=SPANS)
+    notices = resources_of(request.app).prices.notices() if viewer.account == DEFAULT_ACCOUNT else ()
+    return render_page(
+        request, viewer, template, view=_view(request, viewer, span), span_names=SPANS, price_notices=notices
+    )
 
 
 def _view(request: Request, viewer: Viewer, span: Span) -> OverviewView:

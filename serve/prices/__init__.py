@@ -1,0 +1,1 @@
+"""The price tables that a gateway uses: kept on disk, refreshed from allowed sources, and checked before use."""

@@ -1,0 +1,100 @@
+"""The sources of newer prices that the settings allow."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from serve.catalogue.provider_lists import LISTS
+from serve.catalogue.provider_rows import load_provider_rows
+from serve.errors import ConfigurationError
+from serve.packaged_files import data_dir
+from serve.prices.get_json import FetchFailed, get_bytes, read_file
+from serve.prices.table_file import OPERATORS_FILE, PUBLISHED, TableFile
+from serve.provider_keys.accounts import ProviderAccount, open_accounts
+from serve.settings import Settings
+
+SourceKind = Literal["published", "providers", "file"]
+SOURCE_KINDS: Final[tuple[SourceKind, ...]] = get_args(SourceKind)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceSource:
+    """A source of newer prices.
+
+    Args:
+        name: Name of its table: `published`, `file`, or the id of a provider.
+        fetch: Function that gets the table at a time. It blocks, and raises `FetchFailed`.
+        watched: File whose change makes the source due; None: it is due by time.
+    """
+
+    name: str
+    fetch: Callable[[datetime], TableFile]
+    watched: Path | None = None
+
+    def stamp(self) -> str:
+        """Return the state of the watched file, which changes with it; empty: there is no file."""
+        if self.watched is None:
+            return ""
+        try:
+            state = self.watched.stat()
+        except OSError:
+            return "missing"
+        return f"{state.st_mtime_ns}/{state.st_size}"
+
+
+def sources_of(
+    settings: Settings, environment: Mapping[str, str], kinds: Iterable[SourceKind] | None = None
+) -> tuple[PriceSource, ...]:
+    """Return the sources that the settings allow, or those of the given kinds.
+
+    Args:
+        settings: Settings of the gateway.
+        environment: Environment variables; hold provider keys.
+        kinds: Kinds of sources that the operator asks for by hand; None: the settings decide.
+
+    Raises:
+        ConfigurationError: A provider's settings are wrong, or no file is set and one is asked for.
+    """
+    allowed = (*settings.prices.sources, *(["file"] if settings.prices.file else [])) if kinds is None else (*kinds,)
+    sources = []
+    if "published" in allowed:
+        sources.append(_published(settings.prices.url))
+    if "file" in allowed:
+        if not settings.prices.file:
+            raise ConfigurationError("prices.file is not set: name the file with your copy of a published table")
+        sources.append(_file(Path(settings.prices.file)))
+    if "providers" in allowed:
+        for row in load_provider_rows(data_dir() / "providers"):
+            if row.id in LISTS:
+                sources += [_list(account) for account in open_accounts(row, settings, environment, [])[:1]]
+    return tuple(sources)
+
+
+def _published(url: str) -> PriceSource:
+    origin = url.partition("?")[0]
+    return PriceSource(PUBLISHED, lambda now: _table(PUBLISHED, origin, now, *get_bytes(url, {})))
+
+
+def _file(path: Path) -> PriceSource:
+    return PriceSource(OPERATORS_FILE, lambda now: _table(OPERATORS_FILE, str(path), now, *read_file(path)), path)
+
+
+def _list(account: ProviderAccount) -> PriceSource:
+    url = f"{account.base_url}/models"
+    origin = url.partition("://")[2].partition("?")[0]
+    headers = dict(account.headers)
+    return PriceSource(
+        account.row.id, lambda now: _table(account.row.id, origin, now, get_bytes(url, headers)[0], None)
+    )
+
+
+def _table(name: str, origin: str, now: datetime, content: bytes, published_on: date | None) -> TableFile:
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FetchFailed(f"{origin}: not JSON ({error})") from None
+    return TableFile(name, origin, now, published_on, msgspec.Raw(content))
