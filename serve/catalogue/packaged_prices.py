@@ -29,9 +29,10 @@ class PackagedPrices:
 
     def __init__(self, moment: datetime, table: PublishedTable | None = None) -> None:
         self._moment = moment
-        self._table = table or packaged_table()
+        self.table = table or packaged_table()
+        """The table that prices are looked up in."""
         self._models = {
-            provider.id: {model.id: model for model in provider.models} for provider in self._table.providers
+            provider.id: {model.id: model for model in provider.models} for provider in self.table.providers
         }
 
     def context_tokens(self, provider: str, model_id: str) -> int | None:
@@ -74,7 +75,7 @@ class PackagedPrices:
         midnight = self._moment.replace(hour=0, minute=30, second=0, microsecond=0)
         hours = range(24) if _depends_on_hour(model) else (12,)
         rates = max((model.get_prices(midnight + timedelta(hours=hour), context) for hour in hours), key=_expense)
-        return _as_price(rates, self._table, service_tiers, has_output=has_output)
+        return _as_price(rates, self.table, service_tiers, has_output=has_output)
 
 
 def _depends_on_hour(model: ModelInfo) -> bool:

@@ -80,7 +80,8 @@ class PriceSources:
         self._own = load_own_prices(data_dir() / "prices")
         self._file = None if tables.file is None else PackagedPrices(now, tables.file)
         self._lists = tables.lists
-        self._published = PackagedPrices(now, tables.published)
+        self.published = PackagedPrices(now, tables.published)
+        """The prices of the published table, or of the installed package."""
 
     def price_of(self, row: ProviderRow, offer: OfferRow) -> Price | None:
         """Return the price of an offer. None: it is unknown."""
@@ -99,7 +100,7 @@ class PriceSources:
         for price in (
             _in_table(self._file, use),
             None if in_list is None else in_list.prices.get(use.model),
-            _in_table(self._published, use),
+            _in_table(self.published, use),
         ):
             if price is not None:
                 return price

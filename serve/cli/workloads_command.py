@@ -33,13 +33,15 @@ def workloads(
     from serve.jobs.workloads.breakdown import break_down
     from serve.jobs.workloads.workload_rows import load_workloads
     from serve.packaged_files import data_dir
+    from serve.prices.store import PriceStore
     from serve.settings import load_settings
 
     console = Console()
     with one_line_errors():
         settings, now = load_settings(config, os.environ), SystemClock().now()
         bundle = load_bundle(bundle_folder(settings.bundle))
-        breakdowns = break_down(bundle, load_workloads(data_dir() / "workloads.yaml"), PackagedPrices(now))
+        prices = PackagedPrices(now, PriceStore.of_settings(settings, os.environ).tables(now.date()).published)
+        breakdowns = break_down(bundle, load_workloads(data_dir() / "workloads.yaml"), prices)
         if not breakdowns:
             raise ConfigurationError(
                 f"{bundle.version} has no graded prompts of these workloads: use the shipped bundle"
@@ -60,7 +62,8 @@ def workloads(
         console.print(shown)
         console.print(f"[dim]{_basis(breakdown)}[/]\n")
     console.print(
-        f"Prices of {now.date()}; beliefs of {bundle.version}, from networks that had not seen these prompts."
+        f"Prices: {prices.table.source}, of {prices.table.dated}; beliefs of {bundle.version}, "
+        "from networks that had not seen these prompts."
     )
 
 

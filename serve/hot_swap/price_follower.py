@@ -7,7 +7,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +27,9 @@ from serve.prices.notices import quarantine_notices, stale_notices
 from serve.prices.refresh import PriceRefresh, Refreshed
 from serve.prices.store import PriceStore
 from serve.prices.table_file import TableFile
+
+if TYPE_CHECKING:
+    from serve.catalogue.packaged_prices import PackagedPrices
 
 FOLLOW_S: Final = 2.0
 ALARM: Final = "price_table"
@@ -115,6 +118,10 @@ class PriceFollower:
         stale = stale_notices(prices, self._clock.now().date(), has_sources=self._has_sources)
         return (*quarantine_notices(self._quarantined), *stale)
 
+    def published(self) -> "PackagedPrices":
+        """Return the prices of the published table in use, or of the installed package."""
+        return self._assembler.prices.published
+
     @property
     def quarantined(self) -> tuple[TableFile, ...]:
         """The tables that wait for confirmation."""
@@ -153,7 +160,10 @@ class PriceFollower:
                     raise
             _log.info("prices: new prices are in use")
         self._quarantined = tuple(await asyncio.to_thread(self._store.quarantined))
+        is_new_day = seen.day != self._seen.day
         self._signature, self._seen = signature, seen
+        for notice in self.notices() if is_new_day else ():
+            _log.warning("%s", notice)
 
     def _ask(self) -> list[Refreshed] | None:
         return self._refresh.round(self._assembler.used_prices, self._clock.now())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -75,7 +76,7 @@ def sources_of(
 
 
 def _published(url: str) -> PriceSource:
-    origin = url.partition("?")[0]
+    origin = _address(url)
     return PriceSource(PUBLISHED, lambda now: _table(PUBLISHED, origin, now, *get_bytes(url, {})))
 
 
@@ -85,11 +86,17 @@ def _file(path: Path) -> PriceSource:
 
 def _list(account: ProviderAccount) -> PriceSource:
     url = f"{account.base_url}/models"
-    origin = url.partition("://")[2].partition("?")[0]
+    origin = _address(url).partition("://")[2]
     headers = dict(account.headers)
     return PriceSource(
         account.row.id, lambda now: _table(account.row.id, origin, now, get_bytes(url, headers)[0], None)
     )
+
+
+def _address(url: str) -> str:
+    """Return a URL as it may be shown and stored: without user name, password and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _table(name: str, origin: str, now: datetime, content: bytes, published_on: date | None) -> TableFile:

@@ -1,6 +1,6 @@
 """Lanes for which two sources name different prices. The catalogue is read once, because that takes a moment."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,17 +16,23 @@ if TYPE_CHECKING:
 _PACKAGE = "genai-prices"
 
 
-def differing_prices(lanes: Sequence[Lane], now: datetime) -> dict[str, Price]:
-    """Return lane id -> price in the package genai-prices, for lanes with another price from another source.
+def differing_prices(
+    lanes: Sequence[Lane], now: datetime, published: "Callable[[], PackagedPrices] | None" = None
+) -> dict[str, Price]:
+    """Return lane id -> price in the published table, for lanes with another price from another source.
 
-    The other source is a file of data/prices or the operator's settings. Both win over the package.
+    Args:
+        lanes: Lanes. Those whose price is from another source are compared: a file of data/prices, the provider's own
+            list, the operator's file or settings. All of them win over the published table.
+        now: Present time.
+        published: Function that returns the prices of the published table; None: those of the installed package.
     """
     elsewhere = [
         lane for lane in lanes if not lane.price.source.startswith(_PACKAGE) and lane.provider in _packaged_ids()
     ]
     if not elsewhere:
         return {}
-    packaged = _packaged(now.replace(hour=0, minute=0, second=0, microsecond=0))
+    packaged = published() if published else _packaged(now.replace(hour=0, minute=0, second=0, microsecond=0))
     others = {
         lane.lane_id: packaged.price_of(_packaged_ids()[lane.provider], lane.upstream_model) for lane in elsewhere
     }
