@@ -25,7 +25,7 @@ from serve.lanes.assembler import LaneAssembler
 from serve.metrics import Metrics
 from serve.prices.notices import quarantine_notices, stale_notices
 from serve.prices.refresh import PriceRefresh, Refreshed
-from serve.prices.store import PriceStore
+from serve.prices.store import PriceStore, Signature
 from serve.prices.table_file import TableFile
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class PriceFollower:
     Args:
         store: Folder of the tables.
         refresh: Asks the sources that are allowed.
-        has_sources: Whether any is.
         assembler: Assembler of lanes.
         identity: Follower of keys and accounts; it assembles the lanes of all accounts.
         alarms: Raises alarms about tables that are kept aside.
         clock: Time.
+        has_sources: Whether any source is allowed.
     """
 
     def __init__(
@@ -108,7 +108,8 @@ class PriceFollower:
         self._alarms = alarms
         self._clock = clock
         self._has_sources = has_sources
-        self._signature = store.signature()
+        # The lanes were assembled before this. If tables are stored, the first round looks whether one came meanwhile.
+        self._signature: Signature | None = None if store.signature() else ()
         self._seen = _Seen(clock.now().date(), store.contents())
         self._quarantined = tuple(store.quarantined())
 

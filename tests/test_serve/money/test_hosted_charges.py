@@ -177,3 +177,29 @@ def test_the_operators_budget_holds_the_providers_price_and_the_accounts_credit_
     )
     engine.dispose()
     assert list((tmp_path / "journals").iterdir()) == []
+
+
+@pytest.mark.parametrize(("served", "factor"), [(None, "0.5"), ("flex", "0.5"), ("default", "1")])
+def test_account_and_operator_both_pay_the_service_tier_of_a_hosted_answer(
+    tmp_path: Path, served: str | None, factor: str
+) -> None:
+    flex = LANE.price.times(Decimal("0.5"), "flex")
+    lane = hosted(replace(LANE, account="box", price=replace(LANE.price, service_tiers=(("flex", flex),))), "3")
+    usage = TokenUsage(1_000, 1_000, service_tier=served)
+    engine = open_database(str(tmp_path / "money.db"))
+    repository = BudgetRepository(engine)
+
+    async def scenario() -> None:
+        keeper = BudgetKeeper(repository, tmp_path / "journals", StoppedClock(), QUIET)
+        await keeper.start()
+        spending = Spending(keeper, 1_000)
+        context = replace(CONTEXT, service_tier="flex")
+        hold = await spending.hold("req_1/0", ACME, lane, context, "prices")
+        spending.settle(hold, lane, usage, quote_cost(lane.lane.price, usage, "flex"))
+        await keeper.close()
+
+    asyncio.run(scenario())
+    spent = {state.scope: state.spent_nusd for state in repository.states(repository.scopes_of(MONTH))}
+    engine.dispose()
+    assert spent["provider_key:box"] == owed(LANE.price, usage, factor)
+    assert spent["hosted:acme"] == spent["account:acme"] == owed(LANE.price, usage, str(3 * Decimal(factor)))
