@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.price_table import Price
 from serve.catalogue.model_rows import OfferRow
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from serve.catalogue.packaged_prices import PackagedPrices
     from serve.catalogue.provider_lists import ProviderList
     from serve.catalogue.published_table import PublishedTable
+
+
+_OFTEN_MISSING: Final = (
+    "cached_input_usd_per_mtok",
+    "cache_write_usd_per_mtok",
+    "cache_write_1h_usd_per_mtok",
+    "web_search_usd",
+    "file_search_usd",
+    "tiers",
+)
+"""What providers' lists often leave out. A rate for cached tokens that is unknown would count as the input rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +107,25 @@ class PriceSources:
         own = self._own.get((use.provider, use.model))
         if own is not None:
             return own
-        in_list = self._lists.get(use.provider)
-        for price in (
-            _in_table(self._file, use),
-            None if in_list is None else in_list.prices.get(use.model),
-            _in_table(self.published, use),
-        ):
-            if price is not None:
-                return price
-        return None
+        in_file = _in_table(self._file, use)
+        if in_file is not None:
+            return in_file
+        published = _in_table(self.published, use)
+        in_list = self._lists[use.provider].prices.get(use.model) if use.provider in self._lists else None
+        return published if in_list is None else _completed(in_list, published)
 
     def _noted(self, use: PriceUse) -> Price | None:
         if use not in self.used:
             self.used[use] = self.look_up(use)
         return self.used[use]
+
+
+def _completed(listed: Price, published: Price | None) -> Price:
+    """Return a price of a provider's list, with what such lists leave out taken from the published table."""
+    if published is None:
+        return listed
+    missing = {name: getattr(published, name) for name in _OFTEN_MISSING if getattr(listed, name) in (None, ())}
+    return replace(listed, **missing)
 
 
 def _in_table(table: "PackagedPrices | None", use: PriceUse) -> Price | None:

@@ -138,7 +138,7 @@ def refresh_prices(
                 "no source of prices is allowed, or none has a provider key: set sources under [prices] in "
                 "llmdeal.toml, or name one with --source published"
             )
-        results = PriceRefresh(opened.store, sources, 0).round(opened.used, SystemClock().now(), is_forced=True)
+        results = PriceRefresh(opened.store, lambda: sources, 0).round(opened.used, SystemClock().now(), is_forced=True)
         if results is None:
             raise ConfigurationError("another process asks for prices at this moment: try again in a minute")
         is_wrong = False

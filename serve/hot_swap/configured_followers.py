@@ -15,7 +15,7 @@ from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.price_follower import PriceFollower, price_alarms
 from serve.metrics import Metrics
 from serve.prices.refresh import PriceRefresh
-from serve.prices.sources import sources_of
+from serve.prices.sources import AllowedSources
 from serve.prices.store import PriceStore
 from serve.routing.configured_routing import ConfiguredRouting
 from serve.settings import Settings
@@ -68,7 +68,8 @@ def configured_followers(
     bundles = BundleFollower(keeper.history, lanes.loader, switch, lanes.champion, identity.lanes_lock, gate_keeper)
     bundles.begin()
     metrics.registry.register(bundles)
-    store, sources = PriceStore.of_settings(settings, environment), sources_of(settings, environment)
+    store = PriceStore.of_settings(settings, environment)
+    sources = AllowedSources(settings, environment, lambda: identity.operators_keys)
     prices = PriceFollower(
         store,
         PriceRefresh(store, sources, settings.prices.every_hours * 3_600),
@@ -76,7 +77,7 @@ def configured_followers(
         identity,
         price_alarms(engine, metrics, has_alerts=settings.alerts is not None),
         clock,
-        has_sources=bool(sources),
+        has_sources=bool(settings.prices.sources or settings.prices.file),
     )
     parts = (
         BackgroundPart("identity", run=identity.follow),

@@ -14,6 +14,7 @@ from serve.identity.content_consent import ContentConsent
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT, KeyRing
 from serve.lanes.assembler import LaneAssembler, LaneAssembly
 from serve.lanes.directories import LaneDirectories
+from serve.provider_keys.accounts import OpenedProviderKey
 from serve.routing.chosen_policy import ChosenPolicy
 
 FOLLOW_S = 1.0
@@ -81,6 +82,11 @@ class IdentityFollower:
         self._use_policy = use_policy
         self._version = -1
         self._recipes: dict[str, Recipe] = {DEFAULT_ACCOUNT: lanes.snapshot.recipes[DEFAULT_ACCOUNT]}
+
+    @property
+    def operators_keys(self) -> tuple[OpenedProviderKey, ...]:
+        """The stored provider keys of the operator that are in use."""
+        return self._recipes[DEFAULT_ACCOUNT][1]
 
     def begin(self) -> None:
         """Use the snapshot that the first lanes come from, before the first request. Blocks."""

@@ -1,7 +1,7 @@
 """Asks the allowed sources, checks what comes, and stores it: in use, or aside until it is confirmed. Blocks."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -72,11 +72,11 @@ class PriceRefresh:
 
     Args:
         store: Folder of the tables, shared by all processes of this machine.
-        sources: Sources that may be asked.
+        sources: Function that returns the sources that may be asked.
         every_s: Seconds between two questions to a source.
     """
 
-    def __init__(self, store: PriceStore, sources: Sequence[PriceSource], every_s: float) -> None:
+    def __init__(self, store: PriceStore, sources: Callable[[], Sequence[PriceSource]], every_s: float) -> None:
         self._store = store
         self._sources = sources
         self._every_s = every_s
@@ -103,12 +103,13 @@ class PriceRefresh:
             if not is_ours:
                 return None
             # Read again: another process may have asked just before.
-            due = self._sources if is_forced else self._due(now)
+            due = self._sources() if is_forced else self._due(now)
             return [self._ask(source, used, now) for source in due]
 
     def _due(self, now: datetime) -> list[PriceSource]:
-        asked = self._store.asked() if self._sources else {}
-        return [source for source in self._sources if self._is_due(source, asked.get(source.name), now)]
+        sources = self._sources()
+        asked = self._store.asked() if sources else {}
+        return [source for source in sources if self._is_due(source, asked.get(source.name), now)]
 
     def _is_due(self, source: PriceSource, last: Asked | None, now: datetime) -> bool:
         if last is None:

@@ -1,6 +1,6 @@
 """The sources of newer prices that the settings allow."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from serve.errors import ConfigurationError
 from serve.packaged_files import data_dir
 from serve.prices.get_json import FetchFailed, get_bytes, read_file
 from serve.prices.table_file import OPERATORS_FILE, PUBLISHED, TableFile
-from serve.provider_keys.accounts import ProviderAccount, open_accounts
+from serve.provider_keys.accounts import OpenedProviderKey, ProviderAccount, open_accounts, open_stored_account
 from serve.settings import Settings
 
 SourceKind = Literal["published", "providers", "file"]
@@ -47,8 +47,43 @@ class PriceSource:
         return f"{state.st_mtime_ns}/{state.st_size}"
 
 
+class AllowedSources:
+    """The sources that the settings allow, also with keys of the operator that are stored while the gateway runs.
+
+    Args:
+        settings: Settings of the gateway.
+        environment: Environment variables; hold provider keys.
+        stored: Function that returns the operator's stored keys.
+
+    Raises:
+        ConfigurationError: A provider's settings are wrong.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        stored: Callable[[], Sequence[OpenedProviderKey]] = tuple,
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._stored = stored
+        self._keys: tuple[OpenedProviderKey, ...] = ()
+        self._sources = sources_of(settings, environment)
+
+    def __call__(self) -> tuple[PriceSource, ...]:
+        """Return the sources of this moment."""
+        keys = tuple(key for key in self._stored() if key.key.provider in LISTS)
+        if keys != self._keys:
+            self._keys, self._sources = keys, sources_of(self._settings, self._environment, stored=keys)
+        return self._sources
+
+
 def sources_of(
-    settings: Settings, environment: Mapping[str, str], kinds: Iterable[SourceKind] | None = None
+    settings: Settings,
+    environment: Mapping[str, str],
+    kinds: Iterable[SourceKind] | None = None,
+    stored: Sequence[OpenedProviderKey] = (),
 ) -> tuple[PriceSource, ...]:
     """Return the sources that the settings allow, or those of the given kinds.
 
@@ -56,6 +91,7 @@ def sources_of(
         settings: Settings of the gateway.
         environment: Environment variables; hold provider keys.
         kinds: Kinds of sources that the operator asks for by hand; None: the settings decide.
+        stored: The operator's stored keys; used for providers without a key in the settings or the environment.
 
     Raises:
         ConfigurationError: A provider's settings are wrong, or no file is set and one is asked for.
@@ -71,7 +107,13 @@ def sources_of(
     if "providers" in allowed:
         for row in load_provider_rows(data_dir() / "providers"):
             if row.id in LISTS:
-                sources += [_list(account) for account in open_accounts(row, settings, environment, [])[:1]]
+                accounts = open_accounts(row, settings, environment, [])
+                accounts += [
+                    account
+                    for key in stored
+                    if key.key.provider == row.id and (account := open_stored_account(row, key, [])) is not None
+                ]
+                sources += [_list(account) for account in accounts[:1]]
     return tuple(sources)
 
 

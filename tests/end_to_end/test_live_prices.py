@@ -22,6 +22,7 @@ from fakes.running_gateway import START, RunningGateway
 from fakes.scripted_provider import USAGE, ScriptedProvider, stream_events
 
 from serve.app import create_app
+from serve.catalogue.packaged_prices import PackagedPrices
 from serve.clock import SystemClock
 from serve.settings import Settings
 
@@ -228,3 +229,28 @@ def test_a_dated_price_is_used_from_its_day_on_without_a_restart(tmp_path: Path)
         return seen
 
     assert asyncio.run(rates()) == [Decimal("0.68"), Decimal("1.36"), Decimal("0.7")]
+
+
+def test_a_list_is_asked_with_a_key_that_is_stored_while_the_gateway_runs(tmp_path: Path) -> None:
+    secret = "sk-or-v1-" + "0123456789abcdef" * 4
+    offered = PackagedPrices(SystemClock().now()).price_of("openrouter", "openai/gpt-5.4-mini")
+    assert offered is not None
+    prompt, completion = (rate / 1_000_000 for rate in (offered.input_usd_per_mtok, offered.output_usd_per_mtok))
+    pricing = {"prompt": f"{prompt * Decimal('1.1'):f}", "completion": f"{completion:f}"}
+    with (
+        PriceServer({"data": [{"id": "openai/gpt-5.4-mini", "pricing": pricing}]}) as lists,
+        GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0, prices={"sources": ["providers"]}) as gateway,
+    ):
+        body = {"key": secret, "name": "work", "base_url": f"{lists.url}/api/v1"}
+        stored = httpx.post(f"{gateway.url}/admin/v1/accounts/default/provider-keys", json=body)
+        assert stored.status_code == 201, stored.text
+
+        def price() -> Decimal | None:
+            lanes = gateway.resources.directory.table.lanes
+            rates = (lane.price.input_usd_per_mtok for lane in lanes if lane.lane_id.endswith("openai/gpt-5.4-mini"))
+            return next(rates, None)
+
+        wait_until(lambda: price() == offered.input_usd_per_mtok * Decimal("1.1"))
+        asked = [headers["authorization"] for path, headers in lists.requests if path == "/api/v1/models"]
+        assert asked == [f"Bearer {secret}"]
+    assert secret not in "".join(path.read_text() for path in (tmp_path / "prices").glob("*.json"))

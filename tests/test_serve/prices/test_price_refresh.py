@@ -13,7 +13,8 @@ import pytest
 from fakes.price_server import PriceServer, published, times
 
 from router.price_table import Price
-from serve.catalogue.price_sources import PriceSources, PriceUse
+from serve.catalogue.price_sources import PriceSources, PriceTables, PriceUse
+from serve.catalogue.provider_lists import read_list
 from serve.errors import ConfigurationError
 from serve.prices.refresh import PriceRefresh, Refreshed
 from serve.prices.sources import sources_of
@@ -48,7 +49,7 @@ class Machine:
         return sources
 
     def refresh(self, now: datetime = NOW, used: Used | None = None) -> list[Refreshed] | None:
-        return PriceRefresh(self.store, self.sources, 3_600).round(used or self.prices(now).used, now)
+        return PriceRefresh(self.store, lambda: self.sources, 3_600).round(used or self.prices(now).used, now)
 
     def mini(self, now: datetime = NOW) -> Price:
         price = self.prices(now).look_up(MINI)
@@ -220,7 +221,7 @@ def test_a_providers_own_list_is_asked_with_its_key_and_wins_over_the_table(tmp_
         sources = sources_of(chosen, {"OPENROUTER_API_KEY": "sk-or-v1-secret", "GROQ_API_KEY": "gsk"})
         assert [source.name for source in sources] == ["openrouter"]
         store = PriceStore.of_settings(chosen, {})
-        refresh = PriceRefresh(store, sources, 3_600)
+        refresh = PriceRefresh(store, lambda: sources, 3_600)
         assert refresh.round({}, NOW) == [Refreshed("openrouter", "accepted")]
         ((path, headers),) = server.requests
         assert (path, headers["authorization"]) == ("/api/v1/models", "Bearer sk-or-v1-secret")
@@ -232,6 +233,20 @@ def test_a_providers_own_list_is_asked_with_its_key_and_wins_over_the_table(tmp_
         server.answer = listing("0.000004")
         (result,) = refresh.round({ROUTED: price}, NOW + timedelta(hours=2)) or []
         assert result.outcome == "quarantined"
+
+
+def test_what_a_list_leaves_out_comes_from_the_published_table(tmp_path: Path) -> None:
+    use = PriceUse("openrouter", "openai/gpt-5.4-mini", "openrouter", "openai/gpt-5.4-mini")
+    published_price = PriceSources(NOW).look_up(use)
+    assert published_price is not None
+    assert published_price.cached_input_usd_per_mtok is not None
+    rows = [{"id": use.model, "pricing": {"prompt": "0.0000009", "completion": "0.000005"}}]
+    listed = read_list("openrouter", rows, "a list", NOW.date())
+    price = PriceSources(NOW, PriceTables().with_list(listed)).look_up(use)
+    assert price is not None
+    assert (price.input_usd_per_mtok, price.source) == (Decimal("0.9"), "a list")
+    assert price.cached_input_usd_per_mtok == published_price.cached_input_usd_per_mtok
+    assert price.tiers == published_price.tiers
 
 
 def test_an_own_file_is_read_whenever_it_changes(tmp_path: Path) -> None:
