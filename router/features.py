@@ -1,19 +1,22 @@
-"""Structural features of a request: lengths, character classes, and counts of marks of maths, code, lists and options.
+"""Structural features of a request: lengths, character classes, marks of maths, code and lists, and the answer's form.
 
-Every feature is a count over the text window. The meaning of words is left to the quality model's embedding table.
+Every feature is a count over the text window, or a length that the request states (`router.answer_form`). The meaning
+of all other words is left to the quality model's embedding table.
 """
 
 import re
 from math import log1p
 from operator import itemgetter
+from struct import Struct
 from typing import Final
 
 import numpy as np
 
+from router.answer_form import FORM_NAMES, PART_NAMES, answer_form, part_lengths
 from router.arrays import Float32s
 from router.context import RouteContext
 
-FEATURES_VERSION: Final = 2
+FEATURES_VERSION: Final = 3
 """Rises with every change of a feature's meaning, number or place: bundles of another version are refused."""
 
 _CHARACTER_CLASSES: Final = {
@@ -80,14 +83,20 @@ FEATURE_NAMES: Final = (
     *_EDGES,
     *(f"opens_with_{word}" for word in _OPENINGS),
     *(f"log_{name}" for name in (*_CHARACTERS, *_LENGTHS, *_NUMBERS, *_MARKS)),
+    "share_cjk",
+    *PART_NAMES,
+    *FORM_NAMES,
 )
 
 _ASCII_CLASSES: Final = tuple(
     itemgetter(*members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii"
 )
 _CHARACTERS_OF: Final = itemgetter(*map(ord, _CHARACTERS.values()))
+_ROW: Final = Struct(f"{len(FEATURE_NAMES)}f")
 _BLANK: Final = ord(" ")
 _FIRST_NON_ASCII: Final = 128
+_CJK_FIRST_BYTES: Final = slice(0xE3, 0xEE)
+"""Bytes with which UTF-8 begins a character of U+3000..U+DFFF: Chinese, Japanese and Korean ones."""
 _LINES: Final = tuple(_CHARACTERS).index("lines")
 _NO_LINES: Final = (0, 0, 0)
 """Numbers of options, blank lines and indented lines in a text of one line."""
@@ -131,4 +140,8 @@ def extract_features(context: RouteContext) -> Float32s:
         counts += _NO_LINES
     counts += map(raw.count, _WORD_MARKS)
     row += map(log1p, counts)
-    return np.array([row], np.float32)
+    n_cjk = 0 if len(raw) == len(text) else sum(histogram[_CJK_FIRST_BYTES])
+    row.append(n_cjk / max(len(text), 1))
+    row += part_lengths(text)
+    row += answer_form(text, n_cjk > 0)
+    return np.frombuffer(_ROW.pack(*row), np.float32).reshape(1, -1)

@@ -26,3 +26,17 @@ def test_marks_are_counted() -> None:
     assert named["log_numbers"] == np.float32(np.log1p(3))
     assert named["opens_with_which"] == 1
     assert named["opens_with_what"] == 0
+
+
+def test_a_request_says_what_form_its_answer_takes() -> None:
+    prompt = "Translate only the last line, briefly.\n\nEin Tag.\nEin Jahr."
+    named = dict(zip(FEATURE_NAMES, extract_features(RouteContext.from_prompt(prompt))[0].tolist(), strict=True))
+    assert (named["words_of_translate"], named["words_of_only"], named["words_of_short_form"]) == (1, 1, 1)
+    assert named["log_first_paragraph"] == np.float32(np.log1p(len("Translate only the last line, briefly.")))
+    assert named["log_last_paragraph"] == np.float32(np.log1p(len("Ein Tag.\nEin Jahr")))
+    assert named["log_last_sentence"] == np.float32(np.log1p(len("Ein Jahr")))
+
+
+def test_the_share_of_chinese_japanese_and_korean_characters_is_counted() -> None:
+    named = dict(zip(FEATURE_NAMES, extract_features(RouteContext.from_prompt("日本 한국 é"))[0].tolist(), strict=True))
+    assert named["share_cjk"] == np.float32(4 / 7)

@@ -23,7 +23,8 @@ It reads the text of the request alone. llmdeal weighs the prediction against pr
 One ONNX graph of three parts:
 - a static embedding table ({settings["n_dimensions"]} numbers per token, 8 bits each), distilled from
   {manifest["teacher"]},
-- {settings["n_members"]} small networks that read the embedding and counts of structural marks,
+- {settings["n_members"]} small networks that read the embedding, counts of structural marks, and what the
+  request says of the answer's length and form,
 - a calibration.
 
 Feature version {manifest["features_version"]}, seed {manifest["seed"]}.{base}

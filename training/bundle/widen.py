@@ -5,6 +5,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from router.bundle import GRAPH_FILE, MANIFEST_FILE
+from router.bundle import CARD_FILE, GRAPH_FILE, MANIFEST_FILE
 from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.onnx_quality_model import INPUT_NAMES
 from training.atomic_write import replace_file
@@ -28,7 +29,8 @@ _BY_INPUT = ("input_mean", "input_inverse_std", "hidden_matrix")
 def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
     """Let the bundle read the present features. Its predictions stay the same.
 
-    The entries of the new features are 0 in every array, so they are scaled to 0 and have no weight.
+    The entries of the new features are 0 in every array, so they are scaled to 0 and have no weight. The model card
+    says the new feature version.
 
     Args:
         folder: Folder of the bundle; it is changed in place.
@@ -40,6 +42,7 @@ def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
         model = onnx.load_model_from_string((folder / GRAPH_FILE).read_bytes())
+        card = (folder / CARD_FILE).read_text(encoding="utf-8")
     except OSError as problem:
         raise SettingsError(f"{problem.filename}: cannot be read. Name the folder of a bundle.") from None
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -69,6 +72,8 @@ def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     replace_file(folder / GRAPH_FILE, lambda stream: stream.write(graph))
     replace_file(folder / MANIFEST_FILE, lambda stream: stream.write(text.encode()))
+    card = re.sub(r"^Feature version \d+", f"Feature version {FEATURES_VERSION}", card, flags=re.MULTILINE)
+    replace_file(folder / CARD_FILE, lambda stream: stream.write(card.encode()))
 
 
 def _spread(array: npt.NDArray[np.float32], places: Sequence[int], n_inputs: int) -> npt.NDArray[np.float32]:

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from router.bundle import load_bundle
 from router.context import RouteContext
-from router.features import FEATURE_NAMES, extract_features
+from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
 from router.onnx_quality_model import OnnxQualityModel
 from router.tokenizer import WordPieceTokenizer
 from training.bundle.widen import widen_bundle
@@ -42,6 +42,8 @@ def older(tmp_path: Path) -> Path:
     manifest["features_version"] -= 1
     manifest["files"]["model.onnx"] = sha256(graph).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    card = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(card.replace(f"version {FEATURES_VERSION},", f"version {FEATURES_VERSION - 1},"))
     return folder
 
 
@@ -56,6 +58,7 @@ def test_a_widened_bundle_loads_and_predicts_as_before(older: Path) -> None:
         inputs = {"token_ids": tokenizer.encode(context.text), "features": extract_features(context)[:, kept]}
         (quality,) = before.run(["quality"], inputs)
         assert widened.predict(context).quality == pytest.approx(quality, abs=1e-6)
+    assert f"Feature version {FEATURES_VERSION}," in (older / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
