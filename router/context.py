@@ -24,6 +24,8 @@ class RouteContext:
         service_tier: Service tier that the caller asks for, such as flex; it is billed by the price of its own that a
             lane may have. None: the standard one.
         web_searches: Searches of the web that the request lets the provider make, as far as it says; 0: none.
+        effort: Effort of reasoning that the request states, one of `router.effort.EFFORTS` or `OTHER_EFFORT`; None: it
+            says nothing about reasoning.
     """
 
     text: str
@@ -34,6 +36,7 @@ class RouteContext:
     max_output_tokens: int | None = None
     service_tier: str | None = None
     web_searches: int = 0
+    effort: str | None = None
 
     @classmethod
     def from_prompt(cls, prompt: object) -> "RouteContext":
@@ -69,6 +72,7 @@ class Constraints:
         region: Region in which inference must run; None: any.
         denies_training: Whether to exclude lanes that train on data, or may.
         requires_zero_retention: Whether to exclude lanes that keep data, or may.
+        efforts: Efforts that a lane may set for this request; None: all. The provider's default is always allowed.
         required_parameters: Names of the request's parameters that the lane must not refuse.
         max_input_usd_per_mtok: Highest input rate accepted; None: any.
         max_output_usd_per_mtok: Highest output rate accepted; None: any.
@@ -86,6 +90,7 @@ class Constraints:
     region: Region | None = None
     denies_training: bool = False
     requires_zero_retention: bool = False
+    efforts: frozenset[str] | None = None
     required_parameters: frozenset[str] = frozenset()
     max_input_usd_per_mtok: Decimal | None = None
     max_output_usd_per_mtok: Decimal | None = None

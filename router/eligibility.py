@@ -21,6 +21,8 @@ class Exclusion(StrEnum):
     """The caller's virtual key may not use the lane."""
     THOUGHTS = "thoughts"
     """The conversation carries reasoning that only another account or another service can read."""
+    EFFORT = "effort"
+    """The lane sets an effort of reasoning that the request does not leave open, or that the bundle does not know."""
     PROVIDER = "provider"
     CAPABILITY = "capability"
     PARAMETERS = "parameters"
@@ -79,6 +81,11 @@ def exclude_lanes(
         exclusions.remove(_lanes_not_in(table, constraints.permitted_lanes), Exclusion.VIRTUAL_KEY)
     if constraints.readers is not None:
         exclusions.remove(_lanes_not_in(table, constraints.readers), Exclusion.THOUGHTS)
+    if table.efforts is not None:
+        is_pinned = constraints.pinned_lanes is not None
+        unfit = table.efforts.unfit(context.effort, context.required, constraints.efforts, is_pinned=is_pinned)
+        if unfit is not None:
+            exclusions.remove(unfit, Exclusion.EFFORT)
     if constraints is not NO_CONSTRAINTS:
         _check_identity(exclusions, table, context, constraints)
     if context.required:

@@ -1,4 +1,4 @@
-"""A lane: one way to answer a request. It is a provider, an upstream model, an account and a region, with a price."""
+"""A lane: one way to answer a request: a provider, an upstream model, an effort, an account, a region and a price."""
 
 from dataclasses import dataclass
 from enum import IntFlag
@@ -8,6 +8,8 @@ from router.placement import Placement
 from router.price_table import Price
 
 Region = Literal["eu", "us", "global", "local"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How much a model is to reason, from not at all to the most."""
 
 
 class Capability(IntFlag):
@@ -65,7 +67,7 @@ class Lane:
 
     Args:
         lane_id: Unique, readable id: `groq/llama-3.3-70b-versatile`, with `@account` when a provider has several
-            accounts.
+            accounts, and with `:effort` at the end when the lane sets an effort.
         provider: Host of the model: the id of a row in data/providers.
         upstream_model: Id of the model that is sent to the provider.
         vendor_model: Vendor and model, independent of the host: `meta-llama/llama-3.3-70b-instruct`.
@@ -83,6 +85,9 @@ class Lane:
         typical_ttft_ms: Time to first token before any was measured; None: unknown.
         typical_tokens_per_s: Output speed before any was measured; None: unknown.
         is_reserve: Whether it is asked only when no other lane can answer.
+        effort: Effort of reasoning that it sets when the request states none; None: the provider's default.
+        lost_by_effort: Capabilities that the model lacks while it reasons at this effort. They count only when the
+            lane sets the effort: a request that states it itself is sent as it is.
     """
 
     lane_id: str
@@ -103,3 +108,10 @@ class Lane:
     typical_ttft_ms: float | None = None
     typical_tokens_per_s: float | None = None
     is_reserve: bool = False
+    effort: Effort | None = None
+    lost_by_effort: Capability = Capability.NONE
+
+    @property
+    def base_id(self) -> str:
+        """Id of the same lane at the provider's default effort."""
+        return self.lane_id if self.effort is None else self.lane_id.removesuffix(f":{self.effort}")

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from router.arrays import Floats, Ints, Mask, Rows
+from router.effort import EffortColumns, name_at
 from router.lane import Lane
 from router.placement import Placement
 from router.price_table import Price
@@ -73,6 +74,7 @@ class LaneTable:
         lane_ids: Ids of the lanes.
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
+            The names of a lane with an effort end in `:effort`, so a plain name never means it.
         rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts
             first.
         tier_tokens: Prompt lengths above which the next of `rates` holds, ascending; one fewer than `rates`.
@@ -91,6 +93,7 @@ class LaneTable:
         least_context_tokens, least_max_output_tokens: Smallest values of all lanes; a request within them excludes no
             lane.
         is_reserve: Whether a lane is asked only when no other can answer; None: no lane is a reserve.
+        efforts: Efforts of the lanes; None: no lane sets one.
     """
 
     lanes: tuple[Lane, ...]
@@ -120,6 +123,7 @@ class LaneTable:
     least_context_tokens: int
     least_max_output_tokens: int
     is_reserve: Mask | None = None
+    efforts: EffortColumns | None = None
 
     @classmethod
     def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
@@ -191,6 +195,7 @@ class LaneTable:
             is_reserve=np.array([lane.is_reserve for lane in lanes])
             if any(lane.is_reserve for lane in lanes)
             else None,
+            efforts=EffortColumns.of(lanes, trained_names),
         )
 
     def __len__(self) -> int:
@@ -231,7 +236,7 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
     for row, lane in enumerate(lanes):
         bare = lane.vendor_model.rpartition("/")[2]
         spellings = (
-            lane.lane_id,
+            lane.base_id,
             lane.vendor_model,
             bare,
             lane.upstream_model,
@@ -240,7 +245,7 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
             f"{lane.provider}/{lane.upstream_model}",
         )
         for name in dict.fromkeys(spellings):
-            rows[name].append(row)
+            rows[name_at(name, lane.effort)].append(row)
     return MappingProxyType({name: tuple(places) for name, places in rows.items()})
 
 
@@ -255,4 +260,6 @@ def _placements(lanes: Sequence[Lane], trained_index: Rows) -> dict[int, Placeme
 
 def _trained_place(lane: Lane, place_of: Mapping[str, int]) -> int:
     """Return the lane's place among the bundle's models, or -1. A model learned from logs has its vendor's name."""
+    if lane.effort is not None:  # a model at another effort is another model
+        return place_of.get(lane.trained_name or "", -1)
     return place_of.get(lane.trained_name or "", place_of.get(lane.vendor_model, -1))

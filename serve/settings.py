@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from router.effort import EFFORTS
+from router.lane import Effort
 from router.policies.kind import PolicyNumber
 from router.policies.registry import DEFAULT_POLICIES
 from serve.errors import ConfigurationError, failed_check
@@ -95,6 +97,9 @@ class ServerModelSettings(_Section):
     max_output_tokens: int | None = Field(None, ge=1, description="Longest answer, tokens.")
     capabilities: tuple[str, ...] = Field(
         (), description="tools, images, json_object, json_schema, reasoning, …; what is not listed is not used."
+    )
+    efforts: tuple[Effort, ...] = Field(
+        default=(), description="Efforts of reasoning that a request may ask for by name: none, low, high, …."
     )
     trained_name: str | None = Field(
         None, description="Its name in the bundle, if the bundle was trained on its answers."
@@ -313,6 +318,20 @@ def _policy_of_smart_route(name: str) -> str:
     return name
 
 
+def _efforts_to_set(text: str) -> str:
+    for word in efforts_named(text):
+        if word not in EFFORTS:
+            raise ValueError(f"{word!r} is no effort of reasoning. Use all, off, or some of {', '.join(EFFORTS)}.")
+    return text
+
+
+def efforts_named(text: str) -> frozenset[str]:
+    """Return the efforts of the setting `route_efforts`: all of them, none, or those that it lists with commas."""
+    if text in ("all", "off"):
+        return frozenset(EFFORTS if text == "all" else ())
+    return frozenset(word.strip() for word in text.split(","))
+
+
 def _number_of(policy: str) -> Any:
     """Return the field of the setting that holds a policy's number."""
     number = DEFAULT_POLICIES[policy].number
@@ -364,6 +383,10 @@ class Settings(_Section):
     willingness_to_pay_usd: float = _number_of("best_value")
     quality_bar: float = _number_of("cheapest_above_bar")
     quality_of_best: float = _number_of("near_best")
+    route_efforts: Annotated[str, AfterValidator(_efforts_to_set)] = Field(
+        "all",
+        description="Efforts of reasoning that the router may set if a request states none: all, off, or a list.",
+    )
     account_corrections: str = Field(
         "", description="Folder that `llmdeal accounts-learn` writes; empty: account_corrections in your data folder."
     )

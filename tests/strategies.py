@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from router.context import Constraints, RouteContext
+from router.effort import EFFORTS, OTHER_EFFORT, name_at
 from router.lane import Capability, Lane, QualityPrior
 from router.price_table import Price, PriceTier, TokenUsage
 from router.quality_model import Prediction
@@ -90,6 +91,20 @@ def lane_lists(draw: st.DrawFn, min_size: int = 1, max_size: int = 8) -> list[La
 
 
 @st.composite
+def lanes_at_efforts(draw: st.DrawFn) -> list[Lane]:
+    """Lanes, each of them perhaps also at some efforts, whether the bundle knows them or not."""
+    every = []
+    for lane in draw(lane_lists(max_size=4)):
+        every.append(lane)
+        for effort in draw(st.lists(st.sampled_from(["none", "low", "high"]), unique=True)):
+            further = replace(lane, lane_id=name_at(lane.lane_id, effort), effort=effort)
+            trained_name = draw(st.sampled_from([*TRAINED_NAMES, "unknown"]))
+            lost = Capability(draw(st.sampled_from([0, 1, 32])))
+            every.append(replace(further, trained_name=trained_name, lost_by_effort=lost))
+    return every
+
+
+@st.composite
 def predictions(draw: st.DrawFn) -> Prediction:
     n = len(TRAINED_NAMES)
     return Prediction(
@@ -113,6 +128,7 @@ def contexts(draw: st.DrawFn) -> RouteContext:
         n_turns=1,
         required=Capability(draw(st.sampled_from([0, 1, 2, 8, 9]))),
         max_output_tokens=draw(st.none() | st.integers(1, 60_000)),
+        effort=draw(st.sampled_from([None, None, "high", "low", OTHER_EFFORT])),
     )
 
 
@@ -132,4 +148,5 @@ def constraints(draw: st.DrawFn, lane_ids: list[str]) -> Constraints:
         max_output_usd_per_mtok=draw(st.none() | rates),
         max_cost_usd=draw(st.none() | st.floats(0, 10)),
         max_latency_ms=draw(st.none() | st.floats(0, 100_000)),
+        efforts=draw(st.none() | st.frozensets(st.sampled_from(EFFORTS))),
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from router.lane import QualityPrior
+from router.lane import Effort, QualityPrior
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.quirks import Quirks
 
@@ -33,6 +33,12 @@ class OfferRow(CatalogueRow):
         None, ge=1, description="Its context length, if it is shorter than the model's own."
     )
     max_output_tokens: int | None = Field(None, ge=1)
+    efforts: tuple[Effort, ...] | None = Field(
+        None, description="Efforts of reasoning that it takes here; null: those of the model."
+    )
+    reasoning_lacks: tuple[str, ...] = Field(
+        (), description="Capabilities that it lacks here while it reasons at a named effort."
+    )
 
 
 def _offer(value: object) -> object:
@@ -49,6 +55,12 @@ class ModelRow(CatalogueRow):
     max_output_tokens: int | None = Field(None, ge=1)
     refuses: frozenset[str] = Field(
         frozenset(), description="Parameters that it answers with an error; they are never sent to it."
+    )
+    efforts: tuple[Effort, ...] = Field(
+        (), description="Efforts of reasoning that a request may ask for by name, at every provider that says no other."
+    )
+    reasoning_refuses: frozenset[str] = Field(
+        frozenset(), description="Parameters that it answers with an error while it reasons at a named effort."
     )
     takes_thinking_budget: bool = Field(
         False, description="True for Claude before Opus 4.6: thinking is limited in tokens, not by effort."

@@ -28,7 +28,7 @@ def route(
     """Show which lane a prompt would take, and why; no request is sent."""
     import numpy as np
 
-    from router.context import NO_CONSTRAINTS, Preferences, RouteContext
+    from router.context import Constraints, Preferences, RouteContext
     from router.decision import decide
     from router.expectation import LaneState
     from serve.clock import SystemClock
@@ -38,7 +38,7 @@ def route(
     from serve.lanes.assembler import LaneAssembler
     from serve.routing.chosen_policy import default_policy
     from serve.routing.request import policies_asked_by
-    from serve.settings import load_settings
+    from serve.settings import efforts_named, load_settings
 
     with one_line_errors():
         text = typer.get_text_stream("stdin").read() if prompt == "-" else prompt
@@ -58,7 +58,7 @@ def route(
             LaneState.unmeasured(directory.table),
             policy,
             np.random.default_rng(settings.seed),
-            NO_CONSTRAINTS,
+            Constraints(efforts=efforts_named(settings.route_efforts)),
             Preferences(
                 quality_bar=quality, quality_of_best=quality_of_best, willingness_to_pay_usd=willingness_to_pay
             ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router.context import RouteContext
+from router.lane import Effort, Lane
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.routing_fields import RoutingFields
 
@@ -47,3 +48,10 @@ class Inquiry:
         if self._neutral is None:
             self._neutral = self.read_neutral(self.body)
         return self._neutral
+
+    def effort_to_set(self, lane: Lane) -> Effort | None:
+        """Return the effort that must be put into the body for this lane.
+
+        None: the lane leaves the effort to the provider, or the body states how much to reason.
+        """
+        return lane.effort if self.context.effort is None else None

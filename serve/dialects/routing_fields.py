@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from router.lane import Effort
+
 NonNegative = Annotated[float, Meta(ge=0)]
 
 
@@ -38,6 +40,7 @@ class RouteOptions(Struct, forbid_unknown_fields=True):
     - `willingness_to_pay` and `max_cost` are USD.
     - `max_latency_ms` is the time to the end of the answer.
     - `explore: false` asks the best lane only.
+    - `efforts` are the efforts of reasoning that may be set for the request; `[]`: the provider's default alone.
     """
 
     quality: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -48,6 +51,7 @@ class RouteOptions(Struct, forbid_unknown_fields=True):
     region: Literal["eu", "us"] | None = None
     explain: bool = False
     explore: bool = True
+    efforts: list[Effort] | None = None
 
 
 class RoutingFields(Struct, kw_only=True):

@@ -24,6 +24,8 @@ class SeenConversation:
         self.other_characters = 0
         """Characters of tools, calls and documents, which cost tokens too."""
         self.required = Capability.NONE
+        self.effort: str | None = None
+        """Effort of reasoning that the request states."""
 
     def text(self) -> str:
         """Return all text so far."""
@@ -48,6 +50,7 @@ class SeenConversation:
             required=self.required,
             max_output_tokens=max_output_tokens,
             body=body,
+            effort=self.effort,
         )
 
 
@@ -66,6 +69,7 @@ def conversation_context(
     required: Capability,
     max_output_tokens: int | None,
     body: Body,
+    effort: str | None = None,
 ) -> RouteContext:
     """Return what the decision may see of a conversation.
 
@@ -78,6 +82,7 @@ def conversation_context(
         required: Capabilities that the lane must have.
         max_output_tokens: The caller's limit. None: the caller gave none.
         body: Body of the request; says which service tier is asked for, and which searches are allowed.
+        effort: Effort of reasoning that the request states. None: it says nothing about reasoning.
 
     Raises:
         TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
@@ -98,4 +103,5 @@ def conversation_context(
         max_output_tokens=max_output_tokens,
         service_tier=requested_tier(body),
         web_searches=allowed_searches(body),
+        effort=effort,
     )

@@ -1,6 +1,6 @@
 """Calls between two dialects: requests, answers and streams are read into a neutral form and written from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from router.lane import Lane
@@ -19,7 +19,7 @@ from serve.dialects.neutral.answer import (
     ToolCallBegan,
 )
 from serve.dialects.neutral.parts import joined_text
-from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.neutral.request import NeutralRequest, Reasoning
 from serve.dialects.quirks import Quirks
 from serve.dialects.usage_estimate import estimate_usage
 
@@ -184,8 +184,11 @@ class Translation:
     upstream: UpstreamDialect
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's request in the provider's dialect."""
-        return self.upstream.encode_request(inquiry.neutral, lane, quirks)
+        """Return the caller's request in the provider's dialect, with the lane's effort."""
+        request, effort = inquiry.neutral, inquiry.effort_to_set(lane)
+        if effort is not None:  # the caller did not ask for thoughts, so none are shown
+            request = replace(request, reasoning=Reasoning(effort, is_shown=False))
+        return self.upstream.encode_request(request, lane, quirks)
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
         """Read an answer."""

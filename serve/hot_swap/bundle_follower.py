@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prometheus_client.core import GaugeMetricFamily
@@ -29,6 +29,7 @@ class _Prepared:
     """The bundles to put in place; the same objects as before where nothing changed."""
 
     staging: Staging
+    lanes: Mapping[str, LaneDirectory]
     champion: LiveBundle
     canary: LiveBundle | None
     shadow: LiveBundle | None
@@ -105,41 +106,73 @@ class BundleFollower(Collector):
         staging = self.staging
         if self._history.newest() != staging.number:
             staging = staging_of(self._history.entries())
-        champion = self._prepare_champion(staging.champion)
+        # All bundles are loaded before any lanes are laid out, because all of them decide on the same lanes.
+        champion = self._loaded("champion", staging.champion)
+        canary = None if staging.canary is None else self._loaded("canary", staging.canary)
+        shadow = None if staging.shadow is None else self._loaded("shadow", staging.shadow)
+        lanes = self._lanes_for([loaded for loaded in (champion, canary, shadow) if loaded is not None])
         return _Prepared(
             staging,
-            champion,
-            self._prepare_trial("canary", staging.canary, self.canary),
-            self._prepare_trial("shadow", staging.shadow, self.shadow),
+            lanes,
+            self._prepare_champion(staging.champion, champion, lanes),
+            self._prepare_trial("canary", staging.canary, self.canary, canary, lanes),
+            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, lanes),
         )
 
-    def _prepare_champion(self, wanted: Standing | None) -> LiveBundle:
+    def _loaded(self, stage: Stage, wanted: Standing | None) -> Generation | None:
+        """Return the bundle that a stage is to have: the loaded one if it is in use, else load it. None: refused."""
+        live = self.at_work().get(stage)
+        if live is not None and live.standing == wanted:
+            return live.generation
+        if self.loader.is_refused(stage, wanted):
+            return None
+        try:
+            return self._generation(wanted)
+        except (RouterError, ServeError) as error:
+            self.loader.refuse(stage, wanted, error)
+            return None
+
+    def _lanes_for(self, generations: Sequence[Generation]) -> Mapping[str, LaneDirectory]:
+        try:
+            return self._switch.lanes_for(generations)
+        except ServeError:
+            # The bundle is refused with the same error in a moment, when its lanes are laid out.
+            return self._switch.lanes_for(())
+
+    def _prepare_champion(
+        self, wanted: Standing | None, generation: Generation | None, lanes: Mapping[str, LaneDirectory]
+    ) -> LiveBundle:
         if self.champion.standing == wanted:
             self.loader.accept("champion")
             return self.champion
-        if self.loader.is_refused("champion", wanted):
+        if generation is None:
             return self.champion
         try:
-            generation = self._generation(wanted)
-            return LiveBundle(wanted, generation, self._switch.arranged(generation, {}))
+            return LiveBundle(wanted, generation, self._switch.arranged(generation, lanes, {}))
         except (RouterError, ServeError) as error:
             self.loader.refuse("champion", wanted, error)
             return self.champion
 
-    def _prepare_trial(self, stage: Stage, wanted: Standing | None, live: LiveBundle | None) -> LiveBundle | None:
+    def _prepare_trial(
+        self,
+        stage: Stage,
+        wanted: Standing | None,
+        live: LiveBundle | None,
+        generation: Generation | None,
+        lanes: Mapping[str, LaneDirectory],
+    ) -> LiveBundle | None:
         if wanted is None:
             self.loader.accept(stage)
             return None
         former: Mapping[str, LaneDirectory] = {}
         if live is not None and live.standing == wanted:
-            if not self._switch.is_outdated(live):
+            if not self._switch.is_outdated(live, lanes):
                 return live
             former = live.directories
-        if self.loader.is_refused(stage, wanted):
+        if generation is None or self.loader.is_refused(stage, wanted):
             return None
         try:
-            generation = self._generation(wanted)
-            directories = self._switch.arranged(generation, former)
+            directories = self._switch.arranged(generation, lanes, former)
         except (RouterError, ServeError) as error:
             self.loader.refuse(stage, wanted, error)
             return None
@@ -157,6 +190,7 @@ class BundleFollower(Collector):
     def _apply(self, prepared: _Prepared) -> None:
         """Switch; runs on the thread of the event loop, so that no request sees one half of it."""
         champion, canary, shadow = prepared.champion, prepared.canary, prepared.shadow
+        self._switch.use_lanes(prepared.lanes)
         if champion is not self.champion:
             former = self.champion.generation.version
             self._switch.use_champion(champion)

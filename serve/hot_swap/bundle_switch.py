@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from serve.bundles.generation import Generation
@@ -41,15 +41,46 @@ class BundleSwitch:
         self._make_shadow = make_shadow
         self._shadow: Shadow | None = None
 
-    def arranged(self, generation: Generation, former: Mapping[str, LaneDirectory]) -> dict[str, LaneDirectory]:
+    def lanes_for(self, generations: Iterable[Generation]) -> Mapping[str, LaneDirectory]:
+        """Return every account's lanes, with those added that the bundles' efforts of reasoning need. Blocks.
+
+        Args:
+            generations: Loaded bundles that are about to be used.
+
+        Raises:
+            ConfigurationError: A file of graded answers is malformed.
+        """
+        directories = self._routing.directories
+        newer = [generation for generation in generations if not self._assembler.has_models_of(generation)]
+        if not newer:
+            return dict(directories.by_account())
+        calibrations = self._assembler.calibrations()
+        for generation in newer:
+            self._assembler.note_models_of(generation)
+        return {
+            account: self._assembler.with_efforts(directory, calibrations, directories)
+            for account, directory in list(directories.by_account().items())
+        }
+
+    def use_lanes(self, lanes: Mapping[str, LaneDirectory]) -> None:
+        """Use the lanes that `lanes_for` returned from now on; those that were there before keep what is known."""
+        directories = self._routing.directories
+        for account, directory in lanes.items():
+            if directories.by_account().get(account) is not directory:
+                directories.replace(account, directory)
+
+    def arranged(
+        self, generation: Generation, lanes: Mapping[str, LaneDirectory], former: Mapping[str, LaneDirectory]
+    ) -> dict[str, LaneDirectory]:
         """Return every account's lanes as a bundle sees them. Blocks.
 
         Args:
             generation: The loaded bundle.
+            lanes: Lanes of every account.
             former: Lanes that were laid out for it before; they are kept where the account's lanes did not change.
         """
         directories, calibrations = {}, self._assembler.calibrations()
-        for account, directory in list(self._routing.directories.by_account().items()):
+        for account, directory in lanes.items():
             kept = former.get(account)
             if kept is not None and kept.connections is directory.connections:
                 directories[account] = kept
@@ -60,13 +91,17 @@ class BundleSwitch:
             time.sleep(0)
         return directories
 
-    def is_outdated(self, live: LiveBundle) -> bool:
-        """Return whether an account's lanes have changed since they were laid out for a bundle on trial."""
-        present = self._routing.directories.by_account()
-        if present.keys() != live.directories.keys():
+    def is_outdated(self, live: LiveBundle, lanes: Mapping[str, LaneDirectory]) -> bool:
+        """Return whether an account's lanes have changed since they were laid out for a bundle on trial.
+
+        Args:
+            live: The bundle on trial.
+            lanes: Lanes of every account.
+        """
+        if lanes.keys() != live.directories.keys():
             return True
         return any(
-            live.directories[account].connections is not directory.connections for account, directory in present.items()
+            live.directories[account].connections is not directory.connections for account, directory in lanes.items()
         )
 
     def use_champion(self, champion: LiveBundle) -> None:

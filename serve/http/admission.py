@@ -131,6 +131,7 @@ class Admission:
             None if region is None else region.decode("latin-1"),
             headers.get(b"x-llmdeal-explain") == b"1",
             inquiry.body.keys(),
+            inquiry.context.effort,
         )
 
     def _offer_to_shadow(self, call: Call) -> None:

@@ -58,6 +58,7 @@ class OfferedLane(Struct):
     id: str
     provider: str
     upstream_model: str
+    effort: str | None
     region: str | None
     context_length: int | None
     max_output_tokens: int | None
@@ -148,6 +149,7 @@ def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
         id=lane.lane_id,
         provider=lane.provider,
         upstream_model=lane.upstream_model,
+        effort=lane.effort,
         region=lane.region,
         context_length=lane.context_tokens,
         max_output_tokens=lane.max_output_tokens,

@@ -20,6 +20,7 @@ from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
 from serve.errors import ConfigurationError
 from serve.identity.rows import HostedLanes
+from serve.lanes.at_efforts import at_default_effort, at_efforts
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.lanes.health import LaneHealth
@@ -28,6 +29,7 @@ from serve.lanes.no_quality_model import NoQualityModel
 from serve.lanes.of_providers import ProviderConnections, ProviderConnector, scaled
 from serve.lanes.of_servers import server_connections
 from serve.lanes.reasoning_affinity import ReasoningAffinity
+from serve.lanes.shared_rows import rows_that_share
 from serve.lanes.warm_caches import WarmCaches
 from serve.prices.store import PriceStore
 from serve.provider_keys.accounts import OpenedProviderKey
@@ -73,6 +75,7 @@ class LaneAssembler:
         self._settings = settings
         self._environment = environment
         self._generation = generation
+        self._trained_names = frozenset(generation.bundle.trained_names)
         self._clock = clock
         self._prices: PriceSources | None = None
         self._http = HttpTransport()
@@ -106,6 +109,17 @@ class LaneAssembler:
     def use_prices(self, prices: PriceSources) -> None:
         """Look up the prices of new lanes there from now on. Existing lanes stay as they are."""
         self._prices = prices
+
+    def has_models_of(self, generation: Generation) -> bool:
+        """Return whether the models of a loaded bundle were noted already."""
+        return self._trained_names.issuperset(generation.bundle.trained_names)
+
+    def note_models_of(self, generation: Generation) -> None:
+        """Note the models of a loaded bundle. From now on lanes have the efforts that it knows.
+
+        Lanes have the efforts of every bundle that was loaded, so that all bundles decide on the same rows.
+        """
+        self._trained_names = self._trained_names.union(generation.bundle.trained_names)
 
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
         """Return the lanes of the operator's account: providers, own servers and stored keys.
@@ -184,6 +198,25 @@ class LaneAssembler:
         bar.prepare_like(directory.bar)
         return replace(directory, table=table, bar=bar, quality_model=generation.quality_model)
 
+    def with_efforts(
+        self, directory: LaneDirectory, calibrations: Sequence[CalibrationFile], operators: LaneDirectories
+    ) -> LaneDirectory:
+        """Return an account's lanes with those at efforts that were noted since; the same object if there are none.
+
+        Blocks. `LaneDirectory.adopt` takes over what is known of the former lanes.
+
+        Args:
+            directory: Lanes of the account, arranged for the bundle that decides.
+            calibrations: Graded answers of models.
+            operators: Lanes of all accounts; hosted lanes share the health of the operator's.
+        """
+        connections = at_efforts(at_default_effort(directory.connections), self._trained_names)
+        if len(connections) == len(directory.connections):
+            return directory
+        generation = self._generation
+        table = _believed([connection.lane for connection in connections], generation, calibrations)
+        return _directory(connections, table, generation.quality_model, generation, self._clock, operators)
+
     def _configured(self, connector: ProviderConnector) -> ProviderConnections:
         """Return the lanes of the settings and of the environment."""
         settings = self._settings
@@ -217,7 +250,8 @@ class LaneAssembler:
         signers: tuple[Signer, ...],
         hosts: tuple[LaneDirectories, LaneDirectories] | None = None,
     ) -> LaneAssembly:
-        connections = [connection for connection in all_connections if EMBEDDINGS.name not in connection.endpoints]
+        answering = [connection for connection in all_connections if EMBEDDINGS.name not in connection.endpoints]
+        connections = at_efforts(answering, self._trained_names)
         embeddings = [connection for connection in all_connections if EMBEDDINGS.name in connection.endpoints]
         generation = self._generation
         table = _believed([connection.lane for connection in connections], generation, self.calibrations())
@@ -243,7 +277,11 @@ def _directory(
         table=table,
         connections=tuple(connections),
         health=_health(connections, table, terms, clock, host),
-        warm_caches=WarmCaches([term.prompt_cache for term in terms], clock.monotonic),
+        warm_caches=WarmCaches(
+            [term.prompt_cache for term in terms],
+            clock.monotonic,
+            rows_that_share([lane.base_id for lane in table.lanes]),
+        ),
         reasoning_affinity=ReasoningAffinity(table),
         price_snapshot_id=prices.snapshot_id,
         bar=Bar(table, generation.read_reference),

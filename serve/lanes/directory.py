@@ -19,6 +19,7 @@ from serve.lanes.hosted_health import AnyLaneHealth
 from serve.lanes.reasoning_affinity import ReasoningAffinity
 from serve.lanes.warm_caches import WarmCaches
 from serve.upstream.destination import Destination
+from serve.upstream.effort_terms import NO_EFFORTS, EffortTerms
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
@@ -40,6 +41,7 @@ class LaneConnection:
         signer: Signer that adds credentials to each request; None: the headers have them.
         hosted_at: Price that the provider charges the operator, if the lane runs on the operator's key for another
             account; None: it runs on the account's own key.
+        effort_terms: Efforts of reasoning that the lane's model takes at the provider.
     """
 
     lane: Lane
@@ -51,6 +53,7 @@ class LaneConnection:
     terms: UpstreamTerms = NO_TERMS
     signer: Signer | None = None
     hosted_at: Price | None = None
+    effort_terms: EffortTerms = NO_EFFORTS
     _destinations: dict[tuple[str, bool], Destination] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -125,7 +128,7 @@ class LaneDirectory:
 
         Args:
             patterns: Patterns like those of file names: `anthropic/*` (the vendor), `groq` (the provider),
-                `openai@work/gpt-5-mini` (one lane).
+                `openai@work/gpt-5-mini` (one lane, at every effort), `*:low` (one effort).
         """
         lane_ids = self.permissions.get(patterns)
         if lane_ids is None:
@@ -151,4 +154,4 @@ class LaneDirectory:
 
 
 def _matches(lane: Lane, pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in (lane.lane_id, lane.vendor_model, lane.provider))
+    return any(fnmatchcase(name, pattern) for name in (lane.lane_id, lane.base_id, lane.vendor_model, lane.provider))

@@ -3,7 +3,6 @@
 Attempts write it, decisions read it.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from router.expectation import LaneState
 from router.lane_table import LaneTable
 from serve.lanes.allowance import Allowances
 from serve.lanes.rate_limit_headers import RateLimits
+from serve.lanes.shared_rows import rows_that_share
 from serve.lanes.statistics import LaneStatistics
 from serve.upstream.upstream_terms import NO_TERMS, UpstreamTerms
 
@@ -49,7 +49,8 @@ class LaneHealth:
 
     - A limit belongs to a provider's account, so it rests all lanes of its pool.
     - A refused provider key rests all lanes of its account.
-    - A failure rests its lane alone.
+    - A failure rests its lane alone, at every effort of reasoning.
+    - Speeds and failure rates are measured at each effort.
 
     Args:
         table: The lanes.
@@ -69,8 +70,9 @@ class LaneHealth:
         self._failures = [0] * len(table)
         self._nothing_cools = np.zeros(len(table), dtype=np.bool_)
         self._quiet_after = 0.0
-        self._account_rows = _rows_that_share([f"{lane.provider}/{lane.account}" for lane in table.lanes])
-        self._pool_rows = _rows_that_share(pools)
+        self._account_rows = rows_that_share([f"{lane.provider}/{lane.account}" for lane in table.lanes])
+        self._pool_rows = rows_that_share(pools)
+        self._effort_rows = rows_that_share([lane.base_id for lane in table.lanes])
         self._pool_of: npt.NDArray[np.intp] = np.array([index_of[pool] for pool in pools], dtype=np.intp)
         self._counts_max_output = np.array([term.counts_max_output for term in terms], dtype=np.bool_)
         self._pools = tuple(index_of)
@@ -91,6 +93,9 @@ class LaneHealth:
         for row, former_row in rows:
             self._rests_until[row] = former._rests_until[former_row]
             self._failures[row] = former._failures[former_row]
+        for together in self._effort_rows:  # the former table may have had fewer efforts
+            if len(together) > 1:
+                self._rests_until[together] = self._rests_until[together].max()
         self._quiet_after = former._quiet_after
         self._statistics.adopt(former._statistics, rows)
         place = {pool: index for index, pool in enumerate(former._pools)}
@@ -169,7 +174,7 @@ class LaneHealth:
 
     def note_success(self, row: int, ttft_ms: float, total_ms: float, completion_tokens: int) -> None:
         """Note an answer: its speed, and that the lane works."""
-        self._failures[row] = 0
+        self._failures[self._effort_rows[row][0]] = 0
         self._statistics.note_answer(row, ttft_ms, total_ms, completion_tokens, self._monotonic())
 
     def note_slow(self, row: int, waited_ms: float) -> None:
@@ -186,11 +191,13 @@ class LaneHealth:
         self._rest(self._account_rows[row], _LONGEST_FAILURE_REST_S)
 
     def note_failure(self, row: int, retry_after_s: float | None = None) -> None:
-        """Rest this lane, longer with every failure in a row."""
+        """Rest this lane at every effort, longer with every failure in a row."""
         self._statistics.note_error(row, self._monotonic())
-        rest_s = min(_FIRST_FAILURE_REST_S * 2 ** self._failures[row], _LONGEST_FAILURE_REST_S)
-        self._failures[row] = min(self._failures[row] + 1, 16)
-        self._rest([row], max(rest_s, retry_after_s or 0.0))
+        together = self._effort_rows[row]
+        counted = together[0]  # the row that counts the failures at every effort
+        rest_s = min(_FIRST_FAILURE_REST_S * 2 ** self._failures[counted], _LONGEST_FAILURE_REST_S)
+        self._failures[counted] = min(self._failures[counted] + 1, 16)
+        self._rest(together, max(rest_s, retry_after_s or 0.0))
 
     def _tokens_left(self, now: float) -> Floats | None:
         """Return the tokens that a request may need, per lane; None: no limit is known.
@@ -212,14 +219,6 @@ def shortest_wait(waits_s: Iterable[float]) -> float | None:
     """Return the shortest wait above zero, at most an hour; None: there is no wait."""
     shortest = min((wait_s for wait_s in waits_s if wait_s > 0), default=None)
     return None if shortest is None else min(shortest, _LONGEST_REST_S)
-
-
-def _rows_that_share(names: Sequence[str]) -> list[list[int]]:
-    """Return for every row the rows with the same name, its own included."""
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, name in enumerate(names):
-        rows[name].append(row)
-    return [rows[name] for name in names]
 
 
 def _if_known(left: float) -> float | None:

@@ -24,6 +24,7 @@ from serve.lanes.of_servers import lane_of_server_model
 from serve.packaged_files import data_dir
 from serve.provider_keys.accounts import OpenedProviderKey, ProviderAccount, open_accounts, open_stored_account
 from serve.settings import Settings
+from serve.upstream.effort_terms import NO_EFFORTS, EffortTerms
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import Deadlines, UpstreamTransport
 
@@ -114,7 +115,8 @@ class ProviderConnector:
                 notices.append(f"{account.row.name}: no model is listed for it; list yours under {table}.")
             connections += vectors
             connections += [
-                _connect(account, lane, self._catalogue, self._transport, self._deadlines) for lane in lanes
+                _connect(account, lane, efforts, self._catalogue, self._transport, self._deadlines)
+                for lane, efforts in lanes
             ]
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
@@ -133,7 +135,12 @@ class ProviderConnector:
 
 
 def _connect(
-    account: ProviderAccount, lane: Lane, catalogue: ModelCatalogue, transport: UpstreamTransport, deadlines: Deadlines
+    account: ProviderAccount,
+    lane: Lane,
+    efforts: EffortTerms,
+    catalogue: ModelCatalogue,
+    transport: UpstreamTransport,
+    deadlines: Deadlines,
 ) -> LaneConnection:
     row = account.row
     quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
@@ -153,7 +160,17 @@ def _connect(
     endpoints = {
         name: DIALECTS[name].endpoints(account.base_url, lane.upstream_model, row.paths.get(name)) for name in dialects
     }
-    return LaneConnection(lane, endpoints, account.headers, quirks, transport, deadlines, account.terms, account.signer)
+    return LaneConnection(
+        lane,
+        endpoints,
+        account.headers,
+        quirks,
+        transport,
+        deadlines,
+        account.terms,
+        account.signer,
+        effort_terms=efforts,
+    )
 
 
 def _check_known(settings: Settings, rows: tuple[ProviderRow, ...]) -> None:
@@ -200,7 +217,7 @@ def _embedding_connections(
 
 def _catalogue_lanes(
     account: ProviderAccount, catalogue: ModelCatalogue, prices: PriceSources, notices: list[str]
-) -> Iterator[Lane]:
+) -> Iterator[tuple[Lane, EffortTerms]]:
     unpriced = []
     for model in catalogue.models:
         offer = model.offers.get(account.row.id)
@@ -210,7 +227,8 @@ def _catalogue_lanes(
         if price is None:
             unpriced.append(offer.model)
         else:
-            yield _lane(account, model, offer, scaled(price, account.price_factor), catalogue)
+            lane = _lane(account, model, offer, scaled(price, account.price_factor), catalogue)
+            yield lane, _effort_terms(model, offer)
     if unpriced:
         notices.append(f"{account.row.name}: left out, because no price is known: {', '.join(unpriced)}.")
 
@@ -237,7 +255,15 @@ def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Pri
     )
 
 
-def _own_lanes(account: ProviderAccount) -> Iterator[Lane]:
+def _effort_terms(model: ModelRow, offer: OfferRow) -> EffortTerms:
+    efforts = model.efforts if offer.efforts is None else offer.efforts
+    if not efforts:
+        return NO_EFFORTS
+    lacks = capabilities_named(offer.reasoning_lacks, f"data/models.yaml: {model.model}: {offer.model}")
+    return EffortTerms(efforts, model.reasoning_refuses, lacks)
+
+
+def _own_lanes(account: ProviderAccount) -> Iterator[tuple[Lane, EffortTerms]]:
     """Yield the lanes of models that the operator lists for a provider.
 
     Examples: deployments of Azure, models of Ollama, models that the catalogue does not list yet.
@@ -251,7 +277,7 @@ def _own_lanes(account: ProviderAccount) -> Iterator[Lane]:
             trains_on_data=account.trains_on_data,
             retains_data=account.retains_data,
         )
-        yield replace(lane, account=account.pays_as)
+        yield replace(lane, account=account.pays_as), EffortTerms(served.efforts)
 
 
 def scaled(price: Price, factor: Decimal, reason: str = "for the region") -> Price:

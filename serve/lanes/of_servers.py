@@ -12,6 +12,7 @@ from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
 from serve.lanes.directory import LaneConnection
 from serve.settings import ServerModelSettings, ServerSettings
+from serve.upstream.effort_terms import EffortTerms
 from serve.upstream.transport import Deadlines, UpstreamTransport
 from serve.upstream.upstream_terms import UpstreamTerms
 
@@ -50,7 +51,10 @@ def server_connections(
             refused = parameters_refused_by(server.dialect, NO_QUIRKS)
             lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
             endpoints = {name: DIALECTS[name].endpoints(server.base_url, lane.upstream_model) for name in dialects}
-            connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
+            efforts = EffortTerms(served.efforts)
+            connections.append(
+                LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms, effort_terms=efforts)
+            )
     return connections
 
 

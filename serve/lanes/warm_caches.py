@@ -27,15 +27,23 @@ class _Warm:
 class WarmCaches:
     """Remembers how much of each conversation each lane's prompt cache holds.
 
-    It is kept in this process alone, for the 20,000 conversations that were answered last.
+    It is kept in this process alone, for the 20,000 conversations that were answered last. Lanes of one model that
+    differ by their effort of reasoning share a cache.
 
     Args:
         caches: Terms of each lane's prompt cache, in the rows' order; None: it has none, or its terms are not known.
         monotonic: Clock, in seconds that only go forward.
+        together: Rows that share each row's cache, its own included, ascending; None: each row has its own.
     """
 
-    def __init__(self, caches: Sequence[PromptCache | None], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        caches: Sequence[PromptCache | None],
+        monotonic: Callable[[], float],
+        together: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         self._caches = caches
+        self._together = [[row] for row in range(len(caches))] if together is None else together
         self._monotonic = monotonic
         self._warm: OrderedDict[str, dict[int, _Warm]] = OrderedDict()
         self._hit_share = DecayedMeans(np.full(len(caches), _ASSUMED_HIT_SHARE), _ASSUMED_HIT_WEIGHT)
@@ -60,7 +68,7 @@ class WarmCaches:
             return None
         tokens = np.zeros(len(self._caches))
         for row, warm in alive.items():
-            tokens[row] = min(warm.tokens, prompt_tokens)
+            tokens[self._together[row]] = min(warm.tokens, prompt_tokens)
         return tokens * self._hit_share.read(now)
 
     def note_answer(self, conversation_id: str, row: int, usage: TokenUsage) -> None:
@@ -70,7 +78,8 @@ class WarmCaches:
             return
         now = self._monotonic()
         warm_rows = self._warm.get(conversation_id, {})
-        before = warm_rows.get(row)
+        first = self._together[row][0]  # under which the cache is kept
+        before = warm_rows.get(first)
         if before is not None and before.until_s > now:
             self._hit_share.note(
                 row, min(usage.cached_tokens / max(min(before.tokens, usage.prompt_tokens), 1), 1.0), now
@@ -79,7 +88,7 @@ class WarmCaches:
         if held < cache.least_tokens or held == 0:
             return
         lifetime_s = _ONE_HOUR_S if usage.cache_write_1h_tokens else cache.lifetime_s
-        self._warm[conversation_id] = {**warm_rows, row: _Warm(held, now + lifetime_s)}
+        self._warm[conversation_id] = {**warm_rows, first: _Warm(held, now + lifetime_s)}
         self._warm.move_to_end(conversation_id)
         if len(self._warm) > _MOST_CONVERSATIONS:
             self._warm.popitem(last=False)

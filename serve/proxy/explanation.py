@@ -28,10 +28,11 @@ class Vitals(Struct):
 
 
 class Candidate(Struct):
-    """A lane with what was expected of it."""
+    """A lane with what was expected of it; `effort` is that of reasoning, and null leaves it to the provider."""
 
     lane: str
     model: str
+    effort: str | None
     quality: float
     quality_std: float
     quality_shift: float
@@ -122,6 +123,7 @@ def _candidate(decision: Decision, row: int, vitals: LaneVitals) -> Candidate:
     return Candidate(
         lane=lane.lane_id,
         model=lane.vendor_model,
+        effort=lane.effort,
         quality=_rounded(expected.quality[row]),
         quality_std=_rounded(expected.quality_std[row]),
         quality_shift=0.0 if expected.quality_shift is None else _rounded(expected.quality_shift[row]),

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Engine
 
+from router.effort import EFFORTS
 from router.policies.cheapest import Cheapest
 from serve.background.supervisor import BackgroundPart
 from serve.bundles.staging import Standing
@@ -21,7 +22,7 @@ from serve.routing.exploration.explorer import Explorer
 from serve.routing.service import RoutingService
 from serve.routing.shadow import Shadow
 from serve.routing.shadow_repository import ShadowRepository
-from serve.settings import Settings
+from serve.settings import Settings, efforts_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,15 @@ def configured_routing(
     directories, vector_directories = lanes
     explorer = configured_explorer(settings, engine, metrics, clock)
     rng = np.random.default_rng(settings.seed)
-    answers = RoutingService(directories, default_policy(settings), rng, spending, explorer)
+    efforts = efforts_named(settings.route_efforts)
+    answers = RoutingService(
+        directories,
+        default_policy(settings),
+        rng,
+        spending,
+        explorer,
+        efforts=None if efforts == frozenset(EFFORTS) else efforts,
+    )
     repository = ShadowRepository(engine)
     make_shadow = partial(
         Shadow, repository=repository, now=clock.now, on_outcome=metrics.note_shadow, seed=settings.seed

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import cast
 
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, Constraints, Preferences
-from router.lane import Region
+from router.effort import EFFORTS, OTHER_EFFORT
+from router.lane import Lane, Region
 from router.lane_table import LaneTable
 from router.policies.base import Policy
 from router.policies.cheapest import Cheapest
@@ -58,6 +59,7 @@ def routing_request(
     region_header: str | None = None,
     explain_header: bool = False,
     given_parameters: Collection[str] = (),
+    stated_effort: str | None = None,
 ) -> RoutingRequest:
     """Read the caller's wishes and check them against the lanes that exist.
 
@@ -68,6 +70,7 @@ def routing_request(
         region_header: Value of the region header; None: the request has none.
         explain_header: Whether a header asks for the explanation.
         given_parameters: Names of all fields of the body, for `provider.require_parameters`.
+        stated_effort: Effort of reasoning that the request states; None: it says nothing about reasoning.
 
     Raises:
         UnknownModelError: `model` or one of `models` names no lane.
@@ -78,11 +81,11 @@ def routing_request(
     if request.model == SMART_ROUTE and not (route or request.provider or request.models or region_header):
         return RoutingRequest(NO_CONSTRAINTS, NO_PREFERENCES, default_policy, is_explained=is_explained)
     name, suffix_policy = split_suffix(request.model, table)
-    pinned, lane_order = _pinned_lanes(name, request.models, table)
+    pinned, lane_order = _pinned_lanes(name, request.models, table, stated_effort)
     provider = request.provider or ProviderPreferences()
     route = route or RouteOptions()
     policy = suffix_policy or _policy(pinned is not None, provider, route, default_policy)
-    allowed = _rows_named(request.models, table) if pinned is None and request.models else None
+    allowed = _pool(request.models, table) if pinned is None and request.models else None
     constraints = _constraints(provider, route, _region(route, region_header), pinned, allowed)
     if provider.require_parameters:
         constraints = replace(constraints, required_parameters=frozenset(given_parameters))
@@ -112,30 +115,60 @@ def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:
 
 
 def _pinned_lanes(
-    name: str, models: list[str] | None, table: LaneTable
+    name: str, models: list[str] | None, table: LaneTable, stated_effort: str | None
 ) -> tuple[frozenset[str] | None, dict[str, int] | None]:
+    """Return the pinned lanes, and their order if there are several names.
+
+    A pin on a model leaves the effort to the provider, or to the request if it states one.
+    """
     if name == SMART_ROUTE:
         return None, None
     order: dict[str, int] = {}
     for place, wanted in enumerate([name, *(models or [])]):
-        for lane_id in _lanes_named(wanted, table, "model" if place == 0 else "models"):
-            order.setdefault(lane_id, place)
+        param = "model" if place == 0 else "models"
+        rows = _rows_named(wanted, table, param)
+        if stated_effort is not None:
+            _check_effort(wanted, table.lanes[rows[0]], stated_effort, param)
+            # Which of them answers at the stated effort depends on the bundle, and a canary may know another one.
+            rows = _at_all_efforts(tuple(table.index_of.get(table.lanes[row].base_id, row) for row in rows), table)
+        for row in rows:
+            order.setdefault(table.lane_ids[row], place)
     return frozenset(order), order if models else None
 
 
-def _rows_named(names: list[str], table: LaneTable) -> frozenset[str]:
-    return frozenset(lane_id for name in names for lane_id in _lanes_named(name, table, "models"))
+def _pool(names: list[str], table: LaneTable) -> frozenset[str]:
+    """Return the ids of the lanes of a pool. A model's name stands for the model at every effort."""
+    rows = [row for name in names for row in _at_all_efforts(_rows_named(name, table, "models"), table)]
+    return frozenset(table.lane_ids[row] for row in rows)
 
 
-def _lanes_named(name: str, table: LaneTable, param: str) -> list[str]:
+def _rows_named(name: str, table: LaneTable, param: str) -> tuple[int, ...]:
     rows = table.find(name)
     if not rows:
-        raise UnknownModelError(
-            f"no lane is called {name!r}: use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; "
-            "GET /v1/models lists them",
+        stem, _, word = name.rpartition(":")
+        hint = f"use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; GET /v1/models lists them"
+        if word in EFFORTS and table.find(stem):
+            hint = (
+                f"the bundle knows nothing of {stem!r} at the effort {word!r}. "
+                f"Ask for {stem!r} and send the effort in the request"
+            )
+        raise UnknownModelError(f"no lane is called {name!r}: {hint}", param=param)
+    return rows
+
+
+def _at_all_efforts(rows: tuple[int, ...], table: LaneTable) -> tuple[int, ...]:
+    return rows if table.efforts is None else table.efforts.with_siblings(rows)
+
+
+def _check_effort(name: str, lane: Lane, stated_effort: str, param: str) -> None:
+    """Refuse a pin on one effort in a request that states another one."""
+    if lane.effort is not None and lane.effort != stated_effort:
+        stated = "another one" if stated_effort == OTHER_EFFORT else repr(stated_effort)
+        raise BadRequestError(
+            f"{param} names {name!r}, which reasons at the effort {lane.effort!r}, and the request states {stated}. "
+            "Send one of them.",
             param=param,
         )
-    return [table.lanes[row].lane_id for row in rows]
 
 
 def _policy(is_pinned: bool, provider: ProviderPreferences, route: RouteOptions, default_policy: Policy) -> Policy:
@@ -192,6 +225,8 @@ def _constraints(
         max_request_usd=_decimal(ceilings.request if ceilings else None),
         max_cost_usd=route.max_cost,
         max_latency_ms=route.max_latency_ms,
+        # A pin names the effort itself.
+        efforts=None if route.efforts is None or pinned is not None else frozenset(route.efforts),
     )
 
 

@@ -53,6 +53,7 @@ class RoutingService:
         explorer: Tries lanes that are not the best one; None: exploration is off.
         canary: Bundle that decides a share of the conversations; None: the champion decides all.
         shadow: Bundle that is asked, but whose answers are not used; None: there is none.
+        efforts: Efforts of reasoning that the operator lets the router set; None: all.
     """
 
     directories: LaneDirectories
@@ -62,6 +63,7 @@ class RoutingService:
     explorer: Explorer | None = None
     canary: Canary | None = None
     shadow: ShadowPort | None = None
+    efforts: frozenset[str] | None = None
     _predictions: PredictionQueue = field(default_factory=PredictionQueue, init=False)
 
     @property
@@ -154,6 +156,10 @@ class RoutingService:
         if constraints.pinned_lanes is None:  # a pin is never overridden
             readers = directory.reasoning_affinity.readers(conversation_id, context.required)
             constraints = constraints if readers is None else replace(constraints, readers=readers)
+            if self.efforts is not None and directory.table.efforts is not None:
+                asked = constraints.efforts
+                allowed = self.efforts if asked is None else self.efforts & asked
+                constraints = replace(constraints, efforts=allowed)
         if holder.lanes:
             constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
         is_over_budget = self.spending.over_budget(directory, context, holder.account)
@@ -169,7 +175,7 @@ class RoutingService:
         directory: LaneDirectory,
         holder: VirtualKeyHolder,
     ) -> RequestError:
-        reasons = set(error.excluded.values()) - {"pin", "models"}
+        reasons = set(error.excluded.values()) - {"pin", "models", "effort"}
         if reasons == {"region"}:
             return RegionUnavailableError(
                 f"no lane runs in the region {request.constraints.region!r}: {error}", param="route.region"

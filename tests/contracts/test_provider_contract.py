@@ -91,6 +91,9 @@ def test_a_key_in_the_environment_is_enough(row: ProviderRow, tmp_path: Path, ca
         assert connection.endpoints[row.dialect] == DIALECTS[row.dialect].endpoints(base_url, lane.upstream_model)
         assert "provider-secret-1" in "".join(connection.headers.values())
         assert "provider-secret-1" not in repr(connection)
+        if connection.effort_terms.efforts:
+            assert Capability.REASONING in lane.capabilities
+            assert "reasoning_effort" not in connection.quirks.dropped_parameters
 
 
 @pytest.mark.parametrize("row", SPOKEN, ids=lambda row: row.id)

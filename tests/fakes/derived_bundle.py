@@ -4,7 +4,7 @@ They are made by editing its graph, in a tenth of a second, and work like traine
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -21,16 +21,23 @@ from router.verdict import Guard, Interval, Verdict, write_verdict
 _PER_MODEL = ("quality", "quality_std", "completion_tokens")
 
 
-def derive_bundle(folder: Path, *, is_contrary: bool = False, leaves_out: int = 0) -> Path:
+def derive_bundle(
+    folder: Path, *, is_contrary: bool = False, leaves_out: int = 0, adds: Mapping[str, str] | None = None
+) -> Path:
     """Write a bundle whose name is the folder's, and return the folder.
 
     Args:
         folder: Folder of the new bundle.
         is_contrary: Whether the new P(good) is 1 - P(good) of the shipped bundle.
         leaves_out: It knows so many models fewer, and the others in the opposite order.
+        adds: New model -> model of the shipped bundle whose beliefs it has.
     """
     shipped = load_bundle(SHIPPED_BUNDLE)
     kept = list(range(len(shipped.trained_names)))[leaves_out:][::-1]
+    copied = adds or {}
+    names = [shipped.trained_names[index] for index in kept] + list(copied)
+    originals = [*(shipped.trained_names[index] for index in kept), *copied.values()]
+    kept += [shipped.trained_names.index(original) for original in copied.values()]
     folder.mkdir(parents=True)
     graph = _edited(onnx.load(str(SHIPPED_BUNDLE / "model.onnx")), kept, is_contrary, folder.name)
     (folder / "model.onnx").write_bytes(graph.SerializeToString())
@@ -40,11 +47,10 @@ def derive_bundle(folder: Path, *, is_contrary: bool = False, leaves_out: int = 
     columns = {name: getattr(reference, name)[:, kept] for name in ("completion_tokens", "score", "answer_tokens")}
     (folder / "reference_answers.npz").write_bytes(replace(reference, quality=quality[:, kept], **columns).to_bytes())
     manifest = json.loads((SHIPPED_BUNDLE / "manifest.json").read_text())
-    names = [shipped.trained_names[index] for index in kept]
     manifest |= {
         "name": folder.name,
         "trained_names": names,
-        "abilities": {name: shipped.abilities[name] for name in names},
+        "abilities": {name: shipped.abilities[original] for name, original in zip(names, originals, strict=True)},
     }
     manifest["files"] = {name: sha256((folder / name).read_bytes()).hexdigest() for name in HASHED_FILES}
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import TRAINED_NAMES, constraints, contexts, lane_lists, predictions
+from strategies import TRAINED_NAMES, constraints, contexts, lane_lists, lanes_at_efforts, predictions
 
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, Constraints, Preferences, RouteContext
 from router.decision import Decision, decide, draw
@@ -241,7 +241,7 @@ def assert_sound(decision: Decision) -> None:
     assert 0 < decision.propensity <= 1
 
 
-@given(lane_lists(), predictions(), contexts(), st.data())
+@given(lanes_at_efforts(), predictions(), contexts(), st.data())
 def test_a_further_constraint_never_makes_a_lane_eligible(
     lanes: list[Lane], believed: Prediction, context: RouteContext, data: st.DataObject
 ) -> None:
@@ -249,7 +249,9 @@ def test_a_further_constraint_never_makes_a_lane_eligible(
     state = LaneState.unmeasured(table)
     expectation = expect_outcomes(table, believed, context, state)
     wanted = data.draw(constraints(list(table.lane_ids)))
-    field = data.draw(st.sampled_from(["pinned_lanes", "region", "denies_training", "max_cost_usd", "allowed_lanes"]))
+    field = data.draw(
+        st.sampled_from(["pinned_lanes", "region", "denies_training", "max_cost_usd", "allowed_lanes", "efforts"])
+    )
     looser = replace(wanted, **{field: getattr(NO_CONSTRAINTS, field)})
     tight = exclude_lanes(table, context, wanted, expectation, state).is_eligible
     loose = exclude_lanes(table, context, looser, expectation, state).is_eligible

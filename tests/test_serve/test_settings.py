@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from router.effort import EFFORTS
 from serve.errors import ConfigurationError
 from serve.identity.virtual_keys import issue_virtual_key
-from serve.settings import Settings, check_exposure, environment_variable, load_settings
+from serve.settings import Settings, check_exposure, efforts_named, environment_variable, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -90,3 +91,17 @@ def test_listening_beyond_this_machine_needs_a_virtual_key() -> None:
 def test_a_refused_value_is_explained_in_the_words_of_the_check() -> None:
     with pytest.raises(ConfigurationError, match=r"^settings: policy: 'zzz' is no policy of smart-route\. Use one of "):
         load_settings(None, {"LLMDEAL_POLICY": "zzz"})
+
+
+@pytest.mark.parametrize(
+    ("text", "efforts"),
+    [("all", EFFORTS), ("off", ()), ("none", ("none",)), ("none, high", ("none", "high"))],
+)
+def test_the_efforts_that_the_router_may_set_are_a_word_or_a_list(text: str, efforts: tuple[str, ...]) -> None:
+    settings = load_settings(None, {"LLMDEAL_ROUTE_EFFORTS": text})
+    assert efforts_named(settings.route_efforts) == frozenset(efforts)
+
+
+def test_an_effort_that_does_not_exist_is_refused_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"'much' is no effort of reasoning\. Use all, off, or some of none"):
+        load_settings(None, {"LLMDEAL_ROUTE_EFFORTS": "none,much"})

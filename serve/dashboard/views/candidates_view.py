@@ -13,6 +13,7 @@ EXCLUSIONS = {
     "models": "not among the requested models",
     "virtual_key": "not for this virtual key",
     "thoughts": "cannot read the conversation's thoughts",
+    "effort": "the request does not leave this effort open",
     "provider": "the request excludes its provider",
     "capability": "lacks a capability that the request needs",
     "parameters": "does not take a parameter",

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from router.effort import OTHER_EFFORT, named_effort
 from router.lane import Capability
 from serve.dialects.anthropic import NAME
 from serve.dialects.anthropic.blocks import VENDOR
@@ -68,6 +69,7 @@ class _Tool(Struct):
 
 class _Thinking(Struct):
     type: str
+    budget_tokens: Any = None
 
 
 class _Format(Struct):
@@ -123,6 +125,7 @@ def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
         seen.look_at(message.content)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
     seen.required = _required(request, body, seen.required)
+    seen.effort = _stated_effort(request)
     context = seen.context("messages", len(request.messages), request.max_tokens, body)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 
@@ -164,6 +167,17 @@ class _Seen(SeenConversation):
             block.source is not None and block.source.type not in _CARRIED_SOURCES
         ):
             self.required |= Capability.MESSAGES_DIALECT
+
+
+def _stated_effort(request: MessagesRequest) -> str | None:
+    """Return the effort of reasoning that the request states."""
+    thinking = request.thinking
+    effort = None if request.output_config is None else request.output_config.effort
+    if thinking is None:
+        return named_effort(effort)
+    if thinking.type == "disabled":
+        return "none"
+    return OTHER_EFFORT if effort is None or thinking.budget_tokens is not None else named_effort(effort)
 
 
 def _required(request: MessagesRequest, body: Body, required: Capability) -> Capability:

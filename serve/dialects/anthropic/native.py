@@ -8,12 +8,13 @@ import msgspec
 from router.lane import Lane
 from router.price_table import TokenUsage
 from serve.dialects.anthropic.caller import broken_stream
-from serve.dialects.anthropic.thinking import as_taken
+from serve.dialects.anthropic.thinking import as_taken, set_thinking
 from serve.dialects.anthropic.upstream import StreamEvent, decode_event, read_message
 from serve.dialects.anthropic.usage import Usage, read_usage, usage_block
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
+from serve.dialects.neutral.request import Reasoning
 from serve.dialects.quirks import Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 from serve.dialects.sse import EventSplitter, event_data
@@ -29,7 +30,11 @@ class NativeMessages:
         """Return the caller's body without the gateway's own fields; fields that this model refuses are rewritten."""
         body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
         body["model"] = lane.upstream_model
-        as_taken(body, takes_budget=quirks.takes_thinking_budget)
+        effort = inquiry.effort_to_set(lane)
+        if effort is None:
+            as_taken(body, takes_budget=quirks.takes_thinking_budget)
+        else:
+            set_thinking(body, Reasoning(effort, is_shown=False), takes_budget=quirks.takes_thinking_budget)
         for name in quirks.dropped_parameters:
             body.pop(name, None)
         body.update(quirks.added_fields)

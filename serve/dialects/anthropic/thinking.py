@@ -9,9 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from router.lane import Effort
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
-from serve.dialects.neutral.request import Effort, Reasoning
+from serve.dialects.neutral.request import Reasoning
 
 _SHARES: dict[str, float] = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
 _LEAST_BUDGET_TOKENS = 1_024

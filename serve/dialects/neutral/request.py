@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from router.lane import Effort
 from serve.dialects.neutral.parts import CacheTtl, Part, TextPart
 
 Role = Literal["user", "assistant"]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """A chat request as the decision sees it: the whole conversation as text, its shape, and what its lane must have."""
 
+from msgspec import UNSET
+
 from router.context import RouteContext
+from router.effort import OTHER_EFFORT, named_effort
 from router.lane import Capability
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.openai import NAME
@@ -48,6 +51,8 @@ _CARRIED_FIELDS = frozenset(
 )
 """Fields that other dialects have too, that the answer does not need, or that have a capability of their own."""
 _CARRIED_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_OTHER_REASONING_FIELDS = frozenset({"chat_template_kwargs", "enable_thinking", "thinking", "thinking_budget"})
+"""Fields in which some providers take how much to reason."""
 
 
 def read_chat_request(raw: bytes) -> Inquiry:
@@ -113,7 +118,23 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
         required=required | _required_capabilities(request, body, n_images > 0, has_audio),
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
         body=body,
+        effort=_stated_effort(request, body),
     )
+
+
+def _stated_effort(request: ChatRequest, body: Body) -> str | None:
+    """Return the effort of reasoning that the request states. OpenRouter's `reasoning` counts before OpenAI's field."""
+    reasoning = None if request.reasoning is UNSET else request.reasoning
+    if reasoning is None:
+        if request.reasoning_effort is None and not _OTHER_REASONING_FIELDS.isdisjoint(body):
+            return OTHER_EFFORT
+        return named_effort(request.reasoning_effort)
+    if not isinstance(reasoning, dict):
+        return OTHER_EFFORT
+    if reasoning.get("enabled") is False:
+        return "none"
+    effort = reasoning.get("effort") or (None if reasoning.get("max_tokens") else request.reasoning_effort)
+    return named_effort(effort) if isinstance(effort, str) else OTHER_EFFORT
 
 
 def _has_tool_turn(messages: list[Message]) -> bool:

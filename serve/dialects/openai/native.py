@@ -13,8 +13,10 @@ class NativeChat:
     """See `serve.dialects.exchange.Exchange`."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
-        """Return the caller's body without the gateway's own fields, with the provider's quirks applied."""
-        return encode_upstream_body(inquiry.body, lane.upstream_model, quirks)
+        """Return the caller's body without our own fields, with the lane's effort and the provider's quirks."""
+        effort = inquiry.effort_to_set(lane)
+        body = inquiry.body if effort is None else {**inquiry.body, "reasoning_effort": effort}
+        return encode_upstream_body(body, lane.upstream_model, quirks)
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
         """Read a chat completion."""

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from router.lane import Effort
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
 from serve.dialects.media_url import media_of_url
@@ -18,7 +19,6 @@ from serve.dialects.neutral.parts import (
 )
 from serve.dialects.neutral.reading import NO_PARAMETERS, plain_parts, read_output_format
 from serve.dialects.neutral.request import (
-    Effort,
     NeutralRequest,
     OutputFormat,
     Reasoning,

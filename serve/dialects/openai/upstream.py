@@ -98,7 +98,10 @@ class ChatUpstream:
 
     def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
         """Return the body to send."""
-        return encode_upstream_body(write_request(request, quirks), lane.upstream_model, quirks)
+        body = write_request(request, quirks)
+        if request.reasoning is not None and lane.effort is not None and request.reasoning.effort == lane.effort:
+            body["reasoning_effort"] = lane.effort  # a word that the catalogue says the model takes here
+        return encode_upstream_body(body, lane.upstream_model, quirks)
 
     def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
         """Return a whole answer.

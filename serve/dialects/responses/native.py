@@ -72,6 +72,9 @@ class NativeResponses:
         body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
         body["model"] = lane.upstream_model
         body.setdefault("store", False)
+        effort = inquiry.effort_to_set(lane)
+        if effort is not None:
+            body["reasoning"] = {"effort": effort}
         for name in quirks.dropped_parameters:
             body.pop(name, None)
         return msgspec.json.encode(body)

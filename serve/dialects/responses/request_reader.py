@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from router.lane import Effort
 from serve.dialects.carried_thoughts import CarriedThought
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
 from serve.dialects.neutral.parts import Part, TextPart
 from serve.dialects.neutral.reading import NO_PARAMETERS, read_output_format, with_signature
 from serve.dialects.neutral.request import (
-    Effort,
     NeutralRequest,
     OutputFormat,
     Reasoning,

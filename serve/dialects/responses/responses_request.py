@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from router.effort import OTHER_EFFORT, named_effort
 from router.lane import Capability
 from serve.dialects.carried_thoughts import OPENAI, capability_to_read
 from serve.dialects.inquiry import Body, Inquiry
@@ -103,6 +104,8 @@ def read_responses_request(raw: bytes) -> Inquiry:
         seen.look_at(item)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
     seen.required = _required(request, body, seen.required)
+    if request.reasoning is not None:
+        seen.effort = named_effort(request.reasoning.effort) or OTHER_EFFORT
     context = seen.context("input", len(items), request.max_output_tokens, body)
     return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
 

@@ -81,6 +81,7 @@ class LocalModelProcess:
             context_tokens=CONTEXT_TOKENS,
             max_output_tokens=None,
             capabilities=("json_object", "json_schema"),
+            efforts=(),
             trained_name=None,
             ability=local_model.ability,
             ability_std=local_model.ability_std,
