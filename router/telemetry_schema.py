@@ -5,7 +5,8 @@ be read without pyarrow. A column is never renamed or given another meaning. Eve
 of `TELEMETRY_SCHEMA_VERSION`.
 
 Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and
-`forgotten.json`. Version 3 added `demotion` to candidates. Readers take every version.
+`forgotten.json`. Version 3 added `demotion` to candidates. Version 4 added `effort` to lanes. Readers take every
+version.
 """
 
 import math
@@ -17,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-TELEMETRY_SCHEMA_VERSION: Final = 3
+TELEMETRY_SCHEMA_VERSION: Final = 4
 EXPORT_FORMAT: Final = "llmdeal-telemetry"
 """Name of the format in the manifest of an export."""
 EXPORT_MANIFEST: Final = "export.json"
@@ -280,6 +281,7 @@ class LaneRow:
     ability: float | None = None
     ability_std: float | None = None
     noted_at: datetime
+    effort: str | None = None
 
 
 CANDIDATE_COLUMNS: Final = (
@@ -420,6 +422,12 @@ LANE_COLUMNS: Final = (
     ),
     Column("ability_std", "float64", True, "Standard deviation of that belief."),
     Column("noted_at", "timestamp", False, "Time at which the gateway last began to use the lane in this form."),
+    Column(
+        "effort",
+        "string",
+        True,
+        "Effort of reasoning that the lane sets, in one word; null: the provider's default. From version 4.",
+    ),
 )
 
 

@@ -130,6 +130,7 @@ PRICED_LANE_TABLE: Final = Table(
     Column("ability", Double),
     Column("ability_std", Double),
     Column("noted_at_us", BigInteger, nullable=False),
+    Column("effort", Text),
     PrimaryKeyConstraint("price_snapshot_id", "lane_id", name="priced_lane_pk"),
 )
 """Each lane at each price table that attempts name; written when lanes or prices change."""

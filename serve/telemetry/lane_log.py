@@ -81,4 +81,5 @@ def lane_row(lane: Lane, price_snapshot_id: str, noted_at: datetime) -> LaneRow:
         ability=None if prior is None else prior.ability,
         ability_std=None if prior is None else prior.ability_std,
         noted_at=noted_at,
+        effort=lane.effort,
     )

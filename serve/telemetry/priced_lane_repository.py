@@ -13,7 +13,7 @@ from serve.storage.tables import PRICED_LANE_TABLE
 
 _COLUMNS: Final = PRICED_LANE_TABLE.c
 _NAMES: Final = ("price_snapshot_id", "lane_id")
-# SQLite takes 32,766 parameters a statement; a row has fifteen.
+# SQLite takes 32,766 parameters a statement; a row has sixteen.
 _AT_ONCE: Final = 1_000
 
 

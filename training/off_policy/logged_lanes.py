@@ -82,4 +82,5 @@ def _lane(lane_id: str, lane: LoggedLane, trained_names: Sequence[str], price_pr
         price=price,
         trained_name=lane.trained_name,
         prior=prior,
+        effort=lane.effort,
     )

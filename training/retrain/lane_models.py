@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from router.effort import trained_name_at
 from training.retrain.correction import NotedAbility
 from training.telemetry.folder import TelemetryExport, files_of, find_exports
-from training.telemetry.lanes import vendor_models
+from training.telemetry.lanes import read_lane_book, vendor_models
 
 Ints = npt.NDArray[np.intp]
 
@@ -47,15 +48,16 @@ def find_lane_models(
     """Return the models of an export's lanes.
 
     A lane's model is found by its trained name, if that is among the champion's models. Else it is found by the
-    vendor's name, which is the name that an earlier retraining learned it under. A vendor's name that is not among the
-    champion's models is a new model.
+    vendor's name, which is the name that an earlier retraining learned it under. A lane that sets an effort has a model
+    of its own, `vendor/model@effort`. A name that is not among the champion's models is a new model.
     """
     exports = find_exports(folder)
     vendor = vendor_models(files_of(exports, "attempts"))
     place = {name: column for column, name in enumerate(champion_models)}
+    efforts = {lane_id: lane.effort for lane_id, lane in read_lane_book(files_of(exports, "lanes")).latest.items()}
     names = []
     for lane_id, trained in zip(lane_ids, trained_names, strict=True):
-        names.append(trained if trained in place else vendor.get(lane_id))
+        names.append(trained if trained in place else _name_at(vendor.get(lane_id), efforts.get(lane_id)))
     new = tuple(sorted({name for name in names if name is not None and name not in place}))
     place |= {name: len(champion_models) + column for column, name in enumerate(new)}
     of_lane = np.array([-1 if name is None else place[name] for name in names], np.intp)
@@ -66,14 +68,21 @@ def find_lane_models(
 
 
 def _noted_abilities(exports: Sequence[TelemetryExport]) -> dict[str, NotedAbility]:
-    """Return vendor's name of a model -> (ability, standard deviation), as the gateway noted them last."""
+    """Return name of a model -> (ability, standard deviation), as the gateway noted them last."""
     noted = [
-        (lane["noted_at"], str(lane["vendor_model"]), float(lane["ability"]), float(lane["ability_std"]))
+        (
+            lane["noted_at"],
+            str(_name_at(lane["vendor_model"], lane.get("effort"))),
+            float(lane["ability"]),
+            float(lane["ability_std"]),
+        )
         for export in exports
         for path in export.lanes
-        for lane in pq.read_table(
-            path, columns=["vendor_model", "ability", "ability_std", "noted_at"], partitioning=None
-        ).to_pylist()
+        for lane in pq.read_table(path, partitioning=None).to_pylist()
         if lane["ability"] is not None and lane["ability_std"]
     ]
     return {name: (ability, std) for _, name, ability, std in sorted(noted)}
+
+
+def _name_at(vendor_model: str | None, effort: str | None) -> str | None:
+    return vendor_model if vendor_model is None or effort is None else trained_name_at(vendor_model, effort)

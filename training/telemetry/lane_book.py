@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from router.lane import Effort
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedLane:
@@ -13,6 +15,7 @@ class LoggedLane:
         trained_name: Model's name in a bundle that was trained on its graded answers; None also if there were none.
         ability, ability_std: Prior belief about a model without graded answers; None also if there is no such belief.
         input_usd_per_mtok, output_usd_per_mtok, request_usd: Prices of the lane.
+        effort: Effort of reasoning that the lane sets; None: the provider's default.
     """
 
     vendor_model: str | None = None
@@ -22,6 +25,7 @@ class LoggedLane:
     input_usd_per_mtok: float | None = None
     output_usd_per_mtok: float | None = None
     request_usd: float = 0.0
+    effort: Effort | None = None
 
     @property
     def is_noted(self) -> bool:

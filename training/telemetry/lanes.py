@@ -46,4 +46,5 @@ def _lane(row: dict[str, Any]) -> LoggedLane:
         input_usd_per_mtok=row["input_usd_per_mtok"],
         output_usd_per_mtok=row["output_usd_per_mtok"],
         request_usd=row["request_usd"],
+        effort=row.get("effort"),  # from version 4
     )

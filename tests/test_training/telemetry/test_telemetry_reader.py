@@ -17,19 +17,20 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from telemetry_strategies import LANES, NOON, attempt_row, attempt_rows, candidate_table, feedback_row, feedback_rows
 
-from router.telemetry_schema import AttemptRow, Candidate, CandidateTable, FeedbackRow
+from router.telemetry_schema import AttemptRow, Candidate, CandidateTable, FeedbackRow, LaneRow
 from serve.storage.database import open_database
 from serve.storage.tables import ATTEMPT_TABLE, FEEDBACK_TABLE
 from serve.telemetry.attempt_repository import AttemptRepository
 from serve.telemetry.export.export import export_telemetry
 from serve.telemetry.feedback_repository import FeedbackRepository
+from serve.telemetry.priced_lane_repository import PricedLaneRepository
 from training.errors import TelemetryError
 from training.telemetry.lane_book import LoggedLane
 from training.telemetry.logged_requests import LoggedRequests
 from training.telemetry.reader import iterate_logs, open_logs, read_logs
 
 FIXTURES = FIXTURES
-VERSION_1, VERSION_2 = FIXTURES / "telemetry_v1", FIXTURES / "telemetry_v2"
+VERSION_1, VERSION_2, VERSION_3 = (FIXTURES / f"telemetry_v{version}" for version in (1, 2, 3))
 DAY = timedelta(days=1)
 
 
@@ -85,6 +86,37 @@ def test_an_export_of_version_1_can_still_be_read() -> None:
     assert logs.lane_ids[logs.chosen[fallen]] == "down/llama"
     assert logs.cost_usd[fallen] == pytest.approx(9.32e-6)
     assert np.isnan(logs.reward[fallen])
+
+
+def test_an_export_of_version_3_can_still_be_read() -> None:
+    logs = read_logs(VERSION_3)
+
+    assert logs.lane_ids == ("sandbox/large", "sandbox/small")
+    assert logs.fallback_tier is not None
+    assert logs.fallback_tier.tolist() == [[1, 0], [0, 0]]
+    assert logs.lane_book is not None
+    assert logs.lane_book.latest["sandbox/small"] == LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
+
+
+def test_the_effort_of_a_lane_comes_back(engine: Engine, tmp_path: Path) -> None:
+    lane = LaneRow(
+        price_snapshot_id="prices",
+        lane_id=LANES[0],
+        provider="sandbox",
+        upstream_model="small",
+        vendor_model="sandbox/small",
+        input_usd_per_mtok=0.5,
+        output_usd_per_mtok=2.0,
+        noted_at=NOON,
+        effort="high",
+    )
+    PricedLaneRepository(engine).put([lane, replace(lane, lane_id=LANES[1], effort=None)])
+    row = attempt_row(price_snapshot_id="prices")
+
+    book = read_logs(exported(engine, tmp_path / "out", row)).lane_book
+
+    assert book is not None
+    assert [book.latest[lane_id].effort for lane_id in LANES[:2]] == ["high", None]
 
 
 def test_an_export_of_version_2_can_still_be_read() -> None:
