@@ -75,7 +75,8 @@ class ExplorationBudget:
         if self._period is None:
             self._period = month_of(now, self._zone)
         runs_low = self._left_nusd <= self._slice_nusd // 2
-        self._left_nusd += await self._exchange(self._period, self._slice_nusd - self._left_nusd if runs_low else 0)
+        given_nusd = await self._exchange(self._period, self._slice_nusd - self._left_nusd if runs_low else 0)
+        self._left_nusd += given_nusd  # not `+= await`: what is spent meanwhile would be overwritten
 
     async def follow(self) -> None:
         """Look every second, until cancelled."""

@@ -65,6 +65,20 @@ def test_what_was_spent_is_told_and_the_slice_is_filled_up_when_it_runs_low(repo
     assert (mine.left_nusd(), mine.month) == (SLICE, ExplorationMonth("2026-11", 170, 70, 2))
 
 
+def test_what_is_spent_while_the_database_is_asked_is_not_forgotten(repository: ExplorationRepository) -> None:
+    mine = budget(repository, SetClock())
+
+    async def spend_meanwhile() -> None:
+        await mine.look()
+        looking = asyncio.create_task(mine.look())
+        await asyncio.sleep(0)  # the look has begun and waits for the database
+        mine.spend(30)
+        await looking
+
+    asyncio.run(spend_meanwhile())
+    assert mine.left_nusd() == SLICE - 30
+
+
 def test_what_is_left_goes_back_at_the_end(repository: ExplorationRepository) -> None:
     mine = budget(repository, SetClock())
     asyncio.run(mine.look())
