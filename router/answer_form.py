@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from math import log1p
 from typing import Final
 
-from router.request_words import encode_part, request_part, split_words, split_words_and_numbers
+from router.request_words import encode_part, request_part, split_words
 from router.stated_length import (
     ITEM_NAMES,
     UNIT_TOKENS,
@@ -16,7 +16,13 @@ from router.stated_length import (
 )
 from router.word_groups import GROUP_NAMES, GROUP_OF_CJK_WORD, GROUPS_OF_WORD
 
-_STATED: Final = ("log_stated_tokens", "states_length", "squared_log_stated_tokens", "log_stated_items")
+_STATED: Final = (
+    "log_stated_tokens",
+    "states_length",
+    "states_few_words",
+    "squared_log_stated_tokens",
+    "log_stated_items",
+)
 FORM_NAMES: Final = (*_STATED, *(f"words_of_{name}" for name in GROUP_NAMES))
 PART_NAMES: Final = ("log_first_paragraph", "log_last_paragraph", "log_last_sentence")
 
@@ -29,9 +35,11 @@ _YES_OR_NO: Final = re.compile(
     "да или нет".encode()
 )
 _YES_OR_NO_TOKENS: Final = 1.35
+_MANY_WORDS_TOKENS: Final = 3
+"""Tokens of a stated length above which an answer has more than a word or two, or a number."""
 _ENDING: Final = " \t\r\n.?!。？！"
 _LONGEST_SENTENCE: Final = 300
-_SENTENCE_ENDS: Final = (". ", "? ", "\n")
+"""Characters of the longest last sentence; a longer one counts as this."""
 
 
 def part_lengths(text: str) -> tuple[float, float, float]:
@@ -46,7 +54,7 @@ def part_lengths(text: str) -> tuple[float, float, float]:
     else:
         first = text.find("\n\n")
     start = max(last, end - _LONGEST_SENTENCE)
-    sentence = max([text.rfind(mark, start, end) for mark in _SENTENCE_ENDS]) + 1
+    sentence = max(text.rfind(". ", start, end), text.rfind("? ", start, end), text.rfind("\n", start, end)) + 1
     return log1p(first), log1p(end - last), log1p(end - max(sentence, start))
 
 
@@ -74,9 +82,8 @@ def answer_form(text: str, has_cjk: bool) -> Sequence[float]:
             items.append(word)
     tokens = n_items = 0.0
     if units or items:
-        words = split_words_and_numbers(raw)
-        tokens = stated_tokens(words, units)
-        n_items = stated_items(words, items)
+        tokens = stated_tokens(words, units, raw)
+        n_items = stated_items(words, items, raw)
     if has_cjk:
         tokens = max(tokens, stated_cjk_tokens(part))
         n_items = max(n_items, stated_cjk_items(part))
@@ -85,4 +92,4 @@ def answer_form(text: str, has_cjk: bool) -> Sequence[float]:
     if not tokens and not _YES.isdisjoint(present) and _YES_OR_NO.search(b" ".join(words)):
         tokens = _YES_OR_NO_TOKENS
     length = log1p(tokens)
-    return (length, float(tokens > 0), length * length / 10, log1p(n_items), *counts)
+    return (length, tokens > 0, 0 < tokens < _MANY_WORDS_TOKENS, length * length / 10, log1p(n_items), *counts)

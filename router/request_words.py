@@ -4,16 +4,16 @@ A request says at its start and at its end what it wants. The text between is mo
 searched, and a long text costs as much as a short one.
 """
 
-import re
 from typing import Final
 
-HEAD_CHARACTERS: Final = 300
-TAIL_CHARACTERS: Final = 300
+HEAD_CHARACTERS: Final = 200
+TAIL_CHARACTERS: Final = 200
 
-_SEPARATOR_IN_NUMBER: Final = re.compile(rb"[.,](?<=[0-9].)(?=[0-9])")
-"""The dot or comma of "1.500" or "1,500". It begins with the rare character, so most positions cost nothing."""
-_PUNCTUATION: Final = re.compile("[\u00a0\u202f–—…«»“”„‘’¿¡。，：；！？（）「」·।،؟]+")
-"""Marks beyond ASCII that separate words."""
+_PUNCTUATION: Final = {
+    **dict.fromkeys("\u00a0\u202f…«»“”„‘¿¡。，、：；！？（）「」·।،؟", " "),
+    **{"–": "-", "—": "-", "’": "'"},
+}
+"""Mark beyond ASCII that separates words -> one of ASCII that does."""
 
 
 def _word_byte(code: int) -> int:
@@ -27,17 +27,20 @@ _WORD_BYTES: Final = bytes(_word_byte(code) for code in range(256))
 
 
 def request_part(text: str) -> str:
-    """Return the head and the tail of a long text, else the text. It has at most 601 characters."""
+    """Return the head and the tail of a long text, else the text. It has at most 401 characters."""
     if len(text) <= HEAD_CHARACTERS + TAIL_CHARACTERS:
         return text
     return f"{text[:HEAD_CHARACTERS]}\n{text[-TAIL_CHARACTERS:]}"
 
 
 def encode_part(part: str) -> bytes:
-    """Return `request_part` as UTF-8, in lower case as far as it is not ASCII, with ASCII between its words."""
+    """Return `request_part` as UTF-8. Beyond ASCII, letters are in lower case, and marks are those of ASCII."""
     if part.isascii():
         return part.encode()
-    return _PUNCTUATION.sub(" ", part.lower()).encode("utf-8", "replace")
+    part = part.lower()
+    for mark, ascii_mark in _PUNCTUATION.items():
+        part = part.replace(mark, ascii_mark)
+    return part.encode("utf-8", "replace")
 
 
 def split_words(raw: bytes) -> list[bytes]:
@@ -47,8 +50,3 @@ def split_words(raw: bytes) -> list[bytes]:
     other means for them.
     """
     return raw.translate(_WORD_BYTES).split()
-
-
-def split_words_and_numbers(raw: bytes) -> list[bytes]:
-    """Return the words as `split_words` does, but with whole numbers: "1,500" is `1_500`."""
-    return split_words(_SEPARATOR_IN_NUMBER.sub(b"_", raw))

@@ -5,7 +5,7 @@ quality model learns what a stated length says about the length of an answer.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 MAX_TOKENS: Final = 20_000.0
@@ -131,6 +131,11 @@ _VALUES: Final = {word.encode(): float(value) for value, words in _NUMBER_WORDS.
 _DIGITS: Final = b"0123456789"
 _LEAST_UNIT_OF_ARTICLE: Final = 24
 """Tokens of the smallest unit before which "a" is a number: "in a sentence" states a length, "is there a word" none."""
+_MOST_DIGITS: Final = 6
+"""Digits of the longest number that is read; a longer one is no number of words."""
+_GROUP_DIGITS: Final = 3
+"""Digits between two separators of thousands, and at most those before the first."""
+_THOUSANDS_SEPARATORS: Final = (b",", b".", b" ", b"'")
 _REACH: Final = 2
 """How many words before its unit a number may stand: "three short paragraphs"."""
 
@@ -149,29 +154,31 @@ _LEAST_CJK_ITEMS: Final = 3
 """Smaller numbers are articles: 一个."""
 
 
-def stated_tokens(words: Sequence[bytes], units: Collection[bytes]) -> float:
+def stated_tokens(words: Sequence[bytes], units: Collection[bytes], raw: bytes) -> float:
     """Return the longest length that the words state, in tokens, 0..`MAX_TOKENS`. 0: they state none.
 
     Args:
         words: Words in order, as `router.request_words.split_words` returns them.
         units: Those of `UNIT_TOKENS` that are among the words.
+        raw: Text from which the words were split.
     """
     longest = 0.0
-    for place, word in enumerate(words):
-        if word in units:
-            tokens = UNIT_TOKENS[word]
-            longest = max(longest, tokens * _number_before(words, place, tokens >= _LEAST_UNIT_OF_ARTICLE))
+    for unit in units:
+        tokens = UNIT_TOKENS[unit]
+        for place in _places(words, unit):
+            longest = max(longest, tokens * _number_before(words, place, raw, tokens >= _LEAST_UNIT_OF_ARTICLE))
     return min(longest, MAX_TOKENS)
 
 
-def stated_items(words: Sequence[bytes], items: Collection[bytes]) -> float:
+def stated_items(words: Sequence[bytes], items: Collection[bytes], raw: bytes) -> float:
     """Return the largest number of items that the words ask for, 0..`MAX_ITEMS`. 0: they ask for none.
 
     Args:
         words: Words in order, as `router.request_words.split_words` returns them.
         items: Those of `ITEM_NAMES` that are among the words.
+        raw: Text from which the words were split.
     """
-    numbers = (_number_before(words, place, False) for place, word in enumerate(words) if word in items)
+    numbers = (_number_before(words, place, raw, False) for item in items for place in _places(words, item))
     return max((number for number in numbers if number <= MAX_ITEMS), default=0.0)
 
 
@@ -187,7 +194,15 @@ def stated_cjk_items(part: str) -> float:
     return max((number for number in numbers if _LEAST_CJK_ITEMS <= number <= MAX_ITEMS), default=0.0)
 
 
-def _number_before(words: Sequence[bytes], place: int, may_be_article: bool) -> float:
+def _places(words: Sequence[bytes], word: bytes) -> Iterator[int]:
+    """Yield the places at which the word stands."""
+    place = -1
+    for _ in range(words.count(word)):
+        place = words.index(word, place + 1)
+        yield place
+
+
+def _number_before(words: Sequence[bytes], place: int, raw: bytes, may_be_article: bool) -> float:
     """Return the number that stands closest before the unit at this place, or 0.
 
     Of a range this is the upper number: "300-400 words", "two to three sentences".
@@ -196,7 +211,7 @@ def _number_before(words: Sequence[bytes], place: int, may_be_article: bool) -> 
     for before in range(place - 1, max(place - 1 - _REACH, -1), -1):
         word = words[before]
         if word[0] in _DIGITS:
-            return _value(word, words[before - 1] if before else b"")
+            return _value(word, words[before - 1] if before else b"", raw)
         if word in _VALUES:
             return _VALUES[word]
         if word == b"a" and may_be_article and before == place - 1:
@@ -204,25 +219,24 @@ def _number_before(words: Sequence[bytes], place: int, may_be_article: bool) -> 
     return article
 
 
-def _value(word: bytes, previous: bytes) -> float:
-    """Return the value of a number such as `1500`, `1_500`, `1_5` (1.5) or `2k`; 0 if the word is no number.
+def _value(word: bytes, previous: bytes, raw: bytes) -> float:
+    """Return the value of a number, or 0 if the word is none. It may be the end of "1,500", "1 500" or "1.5", or "2k".
 
     Args:
         word: The word, which begins with a digit.
-        previous: The word before it; `1 500` is one number.
+        previous: The word before it.
+        raw: Text from which the words were split.
     """
-    factor = 1.0
-    if word.endswith(b"k"):
-        word, factor = word[:-1], 1_000.0
-    whole, _, last = word.rpartition(b"_")
-    is_decimal = whole != b"" and len(last) < 3
-    digits = (whole if is_decimal else word).replace(b"_", b"")
-    if len(digits) > 6 or not digits.isdigit() or not last.isdigit():
+    digits, factor = (word[:-1], 1_000.0) if word.endswith(b"k") else (word, 1.0)
+    if not digits.isdigit() or len(digits) > _MOST_DIGITS:
         return 0.0
-    if len(digits) == 3 and previous.isdigit() and len(previous) < 3:
-        digits = previous + digits
-    fraction = int(last) / 10.0 ** len(last) if is_decimal else 0.0
-    return (int(digits) + fraction) * factor
+    if previous.isdigit() and len(previous) <= _GROUP_DIGITS:
+        if len(digits) == _GROUP_DIGITS:
+            if any(previous + separator + digits in raw for separator in _THOUSANDS_SEPARATORS):
+                digits = previous + digits
+        elif previous + b"." + word in raw or previous + b"," + word in raw:
+            return float(previous + b"." + digits) * factor
+    return int(digits) * factor
 
 
 def _cjk_value(number: str) -> float:

@@ -26,6 +26,11 @@ def form_of(text: str) -> dict[str, float]:
         ("300–400 words", 540),
         ("between 300 and 400 words", 540),
         ("two to three sentences", 72),
+        ("“300–400 words”, he said", 540),
+        ("300, 400 or 500 words", 675),
+        ("2,5 pages", 1625),
+        ("1.5k words", 2025),
+        ("1'500 Wörter", 2025),
         ("In one sentence: why is the sky blue?", 24),
         ("Explain it in a sentence", 24),
         ("Erkläre es in einem Satz", 24),
@@ -66,6 +71,7 @@ def test_a_stated_length_is_read(text: str, tokens: float) -> None:
     form = form_of(text)
     assert expm1(form["log_stated_tokens"]) == pytest.approx(tokens)
     assert form["states_length"] == (tokens > 0)
+    assert form["states_few_words"] == (0 < tokens < 3)
     assert form["squared_log_stated_tokens"] == pytest.approx(form["log_stated_tokens"] ** 2 / 10)
 
 
