@@ -212,6 +212,16 @@ class LaneTable:
             return "trained"
         return "calibrated" if row in self.placed_rows else "prior"
 
+    def describe_basis(self, row: int) -> str:
+        """Return the source of a lane's quality in words: for graded answers of its own, how many and how old."""
+        prior = self.lanes[row].prior
+        placement = None if prior is None else prior.placement
+        if placement is None or not self.has_prior_only[row]:
+            return self.quality_basis(row)
+        many = "answer" if placement.n_answers == 1 else "answers"
+        day = "" if placement.graded_on is None else f", {placement.graded_on}"
+        return f"own grades ({placement.n_answers} {many}{day})"
+
     def find(self, name: str) -> tuple[int, ...]:
         """Return the rows of the lanes with exactly this name, never a prefix of it; empty when there are none."""
         return self.names.get(name, ())

@@ -11,6 +11,7 @@ Lengths are placed in the same way, on the log of the trained models' mean lengt
 """
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 
 import numpy as np
@@ -60,6 +61,7 @@ class Placement:
         log_tokens_offset, log_tokens_slope: Line of the lengths: log tokens = slope * log(mean of the trained models'
             tokens) + offset.
         n_answers: Number of graded answers that it was fitted to.
+        graded_on: Day of the newest answer; None: unknown.
     """
 
     weights: Floats
@@ -68,6 +70,7 @@ class Placement:
     log_tokens_offset: float
     log_tokens_slope: float
     n_answers: int
+    graded_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,9 @@ from serve.settings import default_database_file
 FORMAT_VERSION = 1
 _SUFFIX = ".json"
 
+CalibrationsState = tuple[tuple[str, int, int, int], ...]
+"""Name, time of the last change in nanoseconds, bytes and inode of each file, in order of their names."""
+
 
 class CalibrationAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One graded answer. `score` is 0..1; `completion_tokens` is None if the provider does not say."""
@@ -66,6 +69,18 @@ def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
             f"{path}: cannot be written ({problem.strerror}): set `calibrations` to another folder"
         ) from problem
     return path
+
+
+def calibrations_state(folder: Path) -> CalibrationsState:
+    """Return what tells that a file of a folder was added, changed or removed; empty if there is no such folder."""
+    state = []
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            stat = path.stat()
+        except OSError:  # removed since the folder was listed
+            continue
+        state.append((path.name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(state)
 
 
 def read_calibrations(folder: Path) -> list[CalibrationFile]:

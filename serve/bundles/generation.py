@@ -12,7 +12,7 @@ from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from serve.bundles.calibration_file import CalibrationFile
-from serve.bundles.placing import place_lanes
+from serve.bundles.placing import Place, place_lanes, remembered_placing
 
 _FIRST_PROMPTS = (
     "Good morning!",
@@ -28,11 +28,13 @@ class Generation:
         bundle: The checked bundle.
         quality_model: Quality model that predicts with it.
         read_reference: Function that returns its reference answers; they are read from disk once, at the first call.
+        place: Function that places a model by its graded answers; it remembers the placements.
     """
 
     bundle: Bundle
     quality_model: QualityModel
     read_reference: Callable[[], ReferenceAnswers]
+    place: Place
 
     @property
     def version(self) -> str:
@@ -42,14 +44,14 @@ class Generation:
     def believe_of(self, lanes: Sequence[Lane], calibrations: Sequence[CalibrationFile]) -> list[Lane]:
         """Return the lanes with this bundle's priors and placements for models that it was not trained on.
 
-        Blocks, for some milliseconds for each placement.
+        Blocks, for some milliseconds for each model that was not placed by the same answers before.
 
         Args:
             lanes: Lanes as configured, without priors or placements of another bundle.
             calibrations: Graded answers of models.
         """
         with_priors = [with_price_prior(lane, self.bundle) for lane in lanes]
-        return place_lanes(with_priors, calibrations, self.bundle, self.quality_model, self.read_reference)
+        return place_lanes(with_priors, calibrations, self.bundle, self.place)
 
     def warm_up(self) -> None:
         """Do the work that the first requests would wait for. Blocks for some dozens of milliseconds.
@@ -71,7 +73,8 @@ def load_generation(folder: Path) -> Generation:
         BundleError: It is incomplete, altered, of another format or feature version, or its graph cannot be run here.
     """
     bundle = load_bundle(folder)
-    return Generation(bundle, OnnxQualityModel(bundle), cache(bundle.read_reference))
+    quality_model, read_reference = OnnxQualityModel(bundle), cache(bundle.read_reference)
+    return Generation(bundle, quality_model, read_reference, remembered_placing(quality_model, read_reference))
 
 
 def with_price_prior(lane: Lane, bundle: Bundle) -> Lane:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -15,26 +16,40 @@ from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from serve.bundles.calibration_file import CalibrationFile
 
+Place = Callable[[CalibrationFile, QualityPrior | None], Placement]
+"""Places a model by its graded answers and its prior; None: nothing else is known of it."""
+_REMEMBERED = 4_096
+
 
 def place_lanes(
-    lanes: Iterable[Lane],
-    calibrations: Sequence[CalibrationFile],
-    bundle: Bundle,
-    quality_model: QualityModel,
-    read_reference: Callable[[], ReferenceAnswers],
+    lanes: Iterable[Lane], calibrations: Sequence[CalibrationFile], bundle: Bundle, place: Place
 ) -> list[Lane]:
     """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
-    answered = {calibration.vendor_model: calibration for calibration in calibrations}
-    wanted = list(lanes)
-    if not any(_needs_placing(lane, bundle) and lane.vendor_model in answered for lane in wanted):
-        return wanted
-    space = PlacementSpace.of(read_reference())
+    answered = {calibration.vendor_model: calibration for calibration in calibrations if calibration.answers}
     return [
-        with_placement(lane, place_model(space, quality_model, answered[lane.vendor_model], lane.prior))
-        if _needs_placing(lane, bundle) and lane.vendor_model in answered
+        with_placement(lane, place(answered[lane.vendor_model], lane.prior))
+        if needs_placing(lane, bundle) and lane.vendor_model in answered
         else lane
-        for lane in wanted
+        for lane in lanes
     ]
+
+
+def remembered_placing(quality_model: QualityModel, read_reference: Callable[[], ReferenceAnswers]) -> Place:
+    """Return a function that places models and remembers where.
+
+    So a change of one model's answers costs the fit of one model, however many lanes and accounts have it.
+
+    Args:
+        quality_model: Quality model of a bundle.
+        read_reference: Function that returns the reference answers of the same bundle.
+    """
+    space = cache(lambda: PlacementSpace.of(read_reference()))
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def place(calibration: CalibrationFile, prior: QualityPrior | None) -> Placement:
+        return place_model(space(), quality_model, calibration, prior)
+
+    return place
 
 
 def place_model(
@@ -47,7 +62,8 @@ def place_model(
     graded = GradedAnswers(
         quality, tokens, np.array([answer.score for answer in answers], np.float32), np.array(lengths, np.float32)
     )
-    return space.place(graded) if prior is None else space.place(graded, prior.ability, prior.ability_std)
+    placement = space.place(graded) if prior is None else space.place(graded, prior.ability, prior.ability_std)
+    return replace(placement, graded_on=calibration.asked_at.date())
 
 
 def predict_all(quality_model: QualityModel, prompts: Sequence[str]) -> tuple[Float32s, Float32s]:
@@ -62,5 +78,6 @@ def with_placement(lane: Lane, placement: Placement) -> Lane:
     return replace(lane, prior=replace(prior, placement=placement))
 
 
-def _needs_placing(lane: Lane, bundle: Bundle) -> bool:
+def needs_placing(lane: Lane, bundle: Bundle) -> bool:
+    """Return whether a bundle knows a lane's model only by a prior or by its graded answers."""
     return lane.trained_name not in bundle.trained_names

@@ -63,7 +63,7 @@ def calibrate(
     console.print(_kinds_table(result.asked))
     console.print(_outlook_table(result.before, result.after))
     spent = sum(each.cost_usd for each in result.asked if each.cost_usd is not None)
-    console.print(f"Spent {spent:.6f} USD. [green]Wrote {result.path}[/]; the gateway reads it when it starts.")
+    console.print(f"Spent {spent:.6f} USD. [green]Wrote {result.path}[/]; a running gateway uses it within seconds.")
 
 
 def _kinds_table(asked: "Sequence[AskedQuestion]") -> "Table":

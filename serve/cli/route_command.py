@@ -90,7 +90,8 @@ def _table(decision: "Decision", most: int) -> Table:
         lanes.add_row(
             "→" if place == 0 else "",
             decision.table.lanes[row].lane_id,
-            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}" + _basis(decision.table.quality_basis(row)),
+            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}"
+            + _basis(decision.table.describe_basis(row)),
             f"{expected.completion_tokens[row]:.0f}",
             f"{expected.cost_usd[row]:.6f}",
             f"{expected.latency_ms[row] / 1_000:.1f}",
@@ -100,4 +101,4 @@ def _table(decision: "Decision", most: int) -> Table:
 
 
 def _basis(basis: str) -> str:
-    return "" if basis == "trained" else f" {basis}"
+    return "" if basis == "trained" else f"\n{basis}"

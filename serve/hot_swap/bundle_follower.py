@@ -1,4 +1,7 @@
-"""Follows the history of bundles while the gateway runs, and changes bundles without disturbing a request."""
+"""Follows the history of bundles and the graded answers of models while the gateway runs.
+
+Bundles and the beliefs about models change without disturbing a request.
+"""
 
 import asyncio
 import logging
@@ -10,11 +13,12 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import DBAPIError
 
 from router.errors import RouterError
+from serve.bundles.calibration_file import CalibrationsState
 from serve.bundles.gate_keeper import GateKeeper
 from serve.bundles.generation import Generation
 from serve.bundles.history import BundleHistory
 from serve.bundles.staging import Stage, Staging, Standing, staging_of
-from serve.errors import ServeError
+from serve.errors import ConfigurationError, ServeError
 from serve.hot_swap.bundle_loader import BundleLoader
 from serve.hot_swap.bundle_switch import BundleSwitch
 from serve.hot_swap.identity_follower import FOLLOW_S
@@ -33,16 +37,20 @@ class _Prepared:
     champion: LiveBundle
     canary: LiveBundle | None
     shadow: LiveBundle | None
+    calibrations: CalibrationsState
 
 
 class BundleFollower(Collector):
     """Loads bundles in a thread and switches to them on the event loop. Shows Prometheus which are in use.
+
+    When a file of graded answers comes, changes or goes, the lanes of all bundles in use are arranged again.
 
     Args:
         history: History of bundles.
         loader: Loader of the bundles that the history names.
         switch: Switch that puts them in place.
         champion: Bundle that the gateway was started with.
+        calibrations: State of the files of graded answers that the first lanes were arranged by.
         lanes_lock: Lock that is held while lanes are changed, by this follower and by the one of keys and accounts.
         gate_keeper: Promoter of bundles that the gate calls better; None: only people promote.
     """
@@ -53,6 +61,7 @@ class BundleFollower(Collector):
         loader: BundleLoader,
         switch: BundleSwitch,
         champion: LiveBundle,
+        calibrations: CalibrationsState,
         lanes_lock: asyncio.Lock,
         gate_keeper: GateKeeper | None,
     ) -> None:
@@ -61,6 +70,7 @@ class BundleFollower(Collector):
         self.champion = champion
         self.canary: LiveBundle | None = None
         self.shadow: LiveBundle | None = None
+        self._calibrations = calibrations
         self._history = history
         self._switch = switch
         self._lanes_lock = lanes_lock
@@ -106,6 +116,8 @@ class BundleFollower(Collector):
         staging = self.staging
         if self._history.newest() != staging.number:
             staging = staging_of(self._history.entries())
+        calibrations = self._switch.calibrations_state()
+        is_recalibrated = calibrations != self._calibrations and self._can_read_calibrations()
         # All bundles are loaded before any lanes are laid out, because all of them decide on the same lanes.
         champion = self._loaded("champion", staging.champion)
         canary = None if staging.canary is None else self._loaded("canary", staging.canary)
@@ -114,10 +126,19 @@ class BundleFollower(Collector):
         return _Prepared(
             staging,
             lanes,
-            self._prepare_champion(staging.champion, champion, lanes),
-            self._prepare_trial("canary", staging.canary, self.canary, canary, lanes),
-            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, lanes),
+            self._prepare_champion(staging.champion, champion, lanes, is_recalibrated=is_recalibrated),
+            self._prepare_trial("canary", staging.canary, self.canary, canary, lanes, is_recalibrated=is_recalibrated),
+            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, lanes, is_recalibrated=is_recalibrated),
+            calibrations,
         )
+
+    def _can_read_calibrations(self) -> bool:
+        try:
+            self._switch.check_calibrations()
+        except ConfigurationError as error:
+            _log.error("the beliefs about calibrated models stay as they are: %s", error)
+            return False
+        return True
 
     def _loaded(self, stage: Stage, wanted: Standing | None) -> Generation | None:
         """Return the bundle that a stage is to have: the loaded one if it is in use, else load it. None: refused."""
@@ -140,18 +161,26 @@ class BundleFollower(Collector):
             return self._switch.lanes_for(())
 
     def _prepare_champion(
-        self, wanted: Standing | None, generation: Generation | None, lanes: Mapping[str, LaneDirectory]
+        self,
+        wanted: Standing | None,
+        generation: Generation | None,
+        lanes: Mapping[str, LaneDirectory],
+        *,
+        is_recalibrated: bool,
     ) -> LiveBundle:
-        if self.champion.standing == wanted:
+        present = self.champion
+        if is_recalibrated:
+            present = replace(present, directories=self._switch.arranged(present.generation, lanes, {}))
+        if present.standing == wanted:
             self.loader.accept("champion")
-            return self.champion
+            return present
         if generation is None:
-            return self.champion
+            return present
         try:
             return LiveBundle(wanted, generation, self._switch.arranged(generation, lanes, {}))
         except (RouterError, ServeError) as error:
             self.loader.refuse("champion", wanted, error)
-            return self.champion
+            return present
 
     def _prepare_trial(
         self,
@@ -160,12 +189,14 @@ class BundleFollower(Collector):
         live: LiveBundle | None,
         generation: Generation | None,
         lanes: Mapping[str, LaneDirectory],
+        *,
+        is_recalibrated: bool,
     ) -> LiveBundle | None:
         if wanted is None:
             self.loader.accept(stage)
             return None
         former: Mapping[str, LaneDirectory] = {}
-        if live is not None and live.standing == wanted:
+        if live is not None and live.standing == wanted and not is_recalibrated:
             if not self._switch.is_outdated(live, lanes):
                 return live
             former = live.directories
@@ -192,10 +223,13 @@ class BundleFollower(Collector):
         champion, canary, shadow = prepared.champion, prepared.canary, prepared.shadow
         self._switch.use_lanes(prepared.lanes)
         if champion is not self.champion:
-            former = self.champion.generation.version
+            former = self.champion.generation
             self._switch.use_champion(champion)
             self.champion = replace(champion, directories={})
-            _log.warning("the bundle %s decides from now on, after %s", champion.generation.version, former)
+            if champion.generation is former:
+                _log.info("the beliefs about models follow their newest graded answers from now on")
+            else:
+                _log.warning("the bundle %s decides from now on, after %s", champion.generation.version, former.version)
         if canary is not self.canary:
             self._switch.use_canary(canary)
             self.canary = canary
@@ -203,6 +237,7 @@ class BundleFollower(Collector):
             self._switch.use_shadow(shadow)
             self.shadow = shadow
         self.staging = prepared.staging
+        self._calibrations = prepared.calibrations
 
     async def close(self) -> None:
         """Store what the shadow has scored so far."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
+from serve.bundles.calibration_file import CalibrationsState
 from serve.bundles.generation import Generation
 from serve.bundles.staging import Standing
 from serve.hot_swap.live_bundle import LiveBundle
@@ -90,6 +91,18 @@ class BundleSwitch:
             # instead of 0.2 ms while 200 accounts with 21 lanes each were laid out (median, 2 cores, 2026-11-30).
             time.sleep(0)
         return directories
+
+    def calibrations_state(self) -> CalibrationsState:
+        """Return what tells that graded answers of models have changed. Blocks."""
+        return self._assembler.calibrations_state()
+
+    def check_calibrations(self) -> None:
+        """Read the graded answers of models, if they have changed. Blocks.
+
+        Raises:
+            ConfigurationError: A file is malformed.
+        """
+        self._assembler.calibrations()
 
     def is_outdated(self, live: LiveBundle, lanes: Mapping[str, LaneDirectory]) -> bool:
         """Return whether an account's lanes have changed since they were laid out for a bundle on trial.

@@ -65,7 +65,9 @@ def configured_followers(
     keeper = lanes.bundle_keeper
     switch = BundleSwitch(lanes.assembler, routing.answers, routing.vectors, routing.make_shadow)
     gate_keeper = GateKeeper(keeper) if settings.promotion == "gated" else None
-    bundles = BundleFollower(keeper.history, lanes.loader, switch, lanes.champion, identity.lanes_lock, gate_keeper)
+    bundles = BundleFollower(
+        keeper.history, lanes.loader, switch, lanes.champion, lanes.calibrations, identity.lanes_lock, gate_keeper
+    )
     bundles.begin()
     metrics.registry.register(bundles)
     store = PriceStore.of_settings(settings, environment)

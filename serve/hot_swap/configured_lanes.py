@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from serve.background.supervisor import BackgroundPart
 from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.calibration_file import CalibrationsState
 from serve.bundles.history import BundleHistory
 from serve.bundles.store import BundleStore
 from serve.clock import Clock
@@ -36,6 +37,7 @@ class ConfiguredLanes:
         loader: Loader of bundles.
         champion: Bundle that decides.
         assembler: Assembler of lanes.
+        calibrations: State of the files of graded answers before the first lanes were assembled.
         first: Lanes that the gateway begins with.
         parts: Connections to providers, and background work that keeps credentials fresh.
     """
@@ -47,6 +49,7 @@ class ConfiguredLanes:
     loader: BundleLoader
     champion: LiveBundle
     assembler: LaneAssembler
+    calibrations: CalibrationsState
     first: FirstLanes
     parts: tuple[BackgroundPart, ...]
 
@@ -84,6 +87,7 @@ def configured_lanes(
     loader = BundleLoader(bundle_store, metrics.note_bundle_refused)
     champion = loader.first_champion(bundle_keeper.staging())
     assembler = LaneAssembler(settings, environment, champion.generation, clock)
+    calibrations = assembler.calibrations_state()
     first = first_lanes(stores, assembler)
     directories = (first.answers, first.vectors)
     metrics.registry.register(LaneMetrics(directories))
@@ -100,6 +104,7 @@ def configured_lanes(
         loader=loader,
         champion=champion,
         assembler=assembler,
+        calibrations=calibrations,
         first=first,
         parts=(*transports, BackgroundPart("credentials", run=signers.follow, close=signers.close)),
     )

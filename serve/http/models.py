@@ -64,6 +64,7 @@ class OfferedLane(Struct):
     max_output_tokens: int | None
     capabilities: list[str]
     quality_basis: Literal["trained", "calibrated", "prior"]
+    quality_basis_text: str
     trains_on_data: bool | None
     retains_data: bool | None
     pricing: Pricing
@@ -155,6 +156,7 @@ def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
         max_output_tokens=lane.max_output_tokens,
         capabilities=sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
         quality_basis=table.quality_basis(table.index_of[lane.lane_id]),
+        quality_basis_text=table.describe_basis(table.index_of[lane.lane_id]),
         trains_on_data=lane.trains_on_data,
         retains_data=lane.retains_data,
         pricing=Pricing(

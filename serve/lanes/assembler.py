@@ -12,7 +12,13 @@ from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import Price, PriceTable
 from router.quality_model import QualityModel
-from serve.bundles.calibration_file import CalibrationFile, calibrations_folder, read_calibrations
+from serve.bundles.calibration_file import (
+    CalibrationFile,
+    CalibrationsState,
+    calibrations_folder,
+    calibrations_state,
+    read_calibrations,
+)
 from serve.bundles.generation import Generation
 from serve.catalogue.price_sources import PriceSources, PriceUse
 from serve.clock import Clock
@@ -74,6 +80,8 @@ class LaneAssembler:
     ) -> None:
         self._settings = settings
         self._environment = environment
+        self._calibrations_folder = calibrations_folder(settings.calibrations, environment)
+        self._calibrations: tuple[CalibrationsState, Sequence[CalibrationFile]] | None = None
         self._generation = generation
         self._trained_names = frozenset(generation.bundle.trained_names)
         self._clock = clock
@@ -178,12 +186,19 @@ class LaneAssembler:
         )
 
     def calibrations(self) -> Sequence[CalibrationFile]:
-        """Return the graded answers of all calibrated models.
+        """Return the graded answers of all calibrated models. The files are read again when one has changed.
 
         Raises:
             ConfigurationError: A file is malformed.
         """
-        return read_calibrations(calibrations_folder(self._settings.calibrations, self._environment))
+        state = self.calibrations_state()  # before the files are read, so that no later change is missed
+        if self._calibrations is None or self._calibrations[0] != state:
+            self._calibrations = state, read_calibrations(self._calibrations_folder)
+        return self._calibrations[1]
+
+    def calibrations_state(self) -> CalibrationsState:
+        """Return what tells that the graded answers have changed. It is cheap: the files are not read."""
+        return calibrations_state(self._calibrations_folder)
 
     def arrange(
         self, directory: LaneDirectory, generation: Generation, calibrations: Sequence[CalibrationFile]

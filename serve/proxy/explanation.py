@@ -38,6 +38,7 @@ class Candidate(Struct):
     quality_shift: float
     account_shift: float
     quality_basis: Literal["trained", "calibrated", "prior"]
+    quality_basis_text: str
     completion_tokens: int
     cost_usd: float
     cache_discount_usd: float
@@ -129,6 +130,7 @@ def _candidate(decision: Decision, row: int, vitals: LaneVitals) -> Candidate:
         quality_shift=0.0 if expected.quality_shift is None else _rounded(expected.quality_shift[row]),
         account_shift=0.0 if expected.account_shift is None else _rounded(expected.account_shift[row]),
         quality_basis=decision.table.quality_basis(row),
+        quality_basis_text=decision.table.describe_basis(row),
         completion_tokens=round(float(expected.completion_tokens[row])),
         cost_usd=_rounded(expected.cost_usd[row]),
         cache_discount_usd=0.0 if discount is None else _rounded(discount[row]),

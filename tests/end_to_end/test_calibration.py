@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiohttp import web
 from fakes.gateway_thread import GatewayThread
@@ -75,8 +77,6 @@ def test_answers_decide_where_a_model_stands(behaviour: Any, is_better: bool, tm
 
 
 def test_the_gateway_routes_by_what_was_found(tmp_path: Path) -> None:
-    import httpx
-
     with ScriptedProvider(script=[know] * 30) as provider:
         settings = settings_for(provider, tmp_path)
         calibrate(provider, settings)
@@ -85,6 +85,46 @@ def test_the_gateway_routes_by_what_was_found(tmp_path: Path) -> None:
             candidates = httpx.post(f"{gateway.url}/v1/route", json=body).json()["candidates"]
     basis = {candidate["lane"]: candidate["quality_basis"] for candidate in candidates}
     assert basis == {"mine/newcomer": "calibrated", "mine/known": "trained"}
+
+
+def bases(gateway: GatewayThread) -> dict[str, str]:
+    """Return what the gateway says now about the source of each lane's quality."""
+    body = {"model": "smart-route", "messages": [{"role": "user", "content": "What is 17 * 23?"}]}
+    candidates = httpx.post(f"{gateway.url}/v1/route", json=body).json()["candidates"]
+    return {candidate["lane"]: candidate["quality_basis_text"] for candidate in candidates}
+
+
+def wait_for(gateway: GatewayThread, basis: str) -> None:
+    """Return once the newcomer's quality has this source."""
+    deadline = time.monotonic() + 10
+    while (now := bases(gateway)["mine/newcomer"]) != basis:
+        assert time.monotonic() < deadline, now
+        time.sleep(0.05)
+
+
+def test_a_running_gateway_follows_the_files_of_graded_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    today = SystemClock().now().date()
+    with ScriptedProvider(script=[know] * 20) as provider:
+        settings = settings_for(provider, tmp_path)
+        with GatewayThread(tmp_path, **settings.model_dump(include={"servers", "calibrations"})) as gateway:
+            assert bases(gateway) == {"mine/newcomer": "prior", "mine/known": "trained"}
+            result = calibrate(provider, settings, count=20)
+            wait_for(gateway, f"own grades (20 answers, {today})")
+
+            # A spoilt file changes nothing, and is named in the log.
+            spoilt = result.path.with_name("spoilt.json")
+            spoilt.write_text("{}")
+            deadline = time.monotonic() + 10
+            while "spoilt.json: is no calibration" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert bases(gateway)["mine/newcomer"] == f"own grades (20 answers, {today})"
+
+            spoilt.unlink()
+            result.path.unlink()
+            wait_for(gateway, "prior")
 
 
 def test_when_nobody_answers_nothing_is_written_and_the_reason_is_said(tmp_path: Path) -> None:

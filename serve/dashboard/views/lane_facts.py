@@ -23,6 +23,7 @@ class LaneFact:
         lane: Lane that is shown.
         capabilities: Capabilities in words, without those about dialects.
         quality_basis: Basis of its predicted quality: trained, calibrated, prior, or vectors for embeddings.
+        basis: The same in words; for graded answers, with their number and day.
         price_age_days: Days since the day of its price's data; None: the operator set the price.
         other_price: Price of another source, if it differs; None: it does not.
         vitals: Present state in figures.
@@ -33,6 +34,7 @@ class LaneFact:
     lane: Lane
     capabilities: tuple[str, ...]
     quality_basis: str
+    basis: str
     price_age_days: int | None
     other_price: Price | None
     vitals: LaneVitals
@@ -59,6 +61,7 @@ def lane_facts(
             lane,
             _capabilities(lane),
             "vectors" if makes_vectors else table.quality_basis(row),
+            "vectors" if makes_vectors else table.describe_basis(row),
             lane.price.age_days(today),
             other_prices.get(lane.lane_id),
             vitals[row],

@@ -18,7 +18,7 @@ from serve.bundles.calibration_file import (
     write_calibration,
 )
 from serve.bundles.generation import Generation
-from serve.bundles.placing import place_model, predict_all, with_placement
+from serve.bundles.placing import predict_all, with_placement
 from serve.clock import Clock
 from serve.errors import ConfigurationError
 from serve.hot_swap.deciding import deciding_generation
@@ -113,7 +113,7 @@ async def run_calibration(
     asked = await ask_questions(app, plan.lane.lane_id, plan.questions, max_tokens, advance)
     calibration = _graded(plan.lane, asked, clock)
     reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
-    placement = place_model(PlacementSpace.of(reference), plan.generation.quality_model, calibration, plan.lane.prior)
+    placement = plan.generation.place(calibration, plan.lane.prior)
     lanes = plan.table.lanes
     placed = [
         with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes
