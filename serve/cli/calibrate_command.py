@@ -55,6 +55,8 @@ def calibrate(
             f"Asking [bold]{plan.lane.lane_id}[/] {len(plan.questions)} questions, "
             f"for about {plan.expected_usd:.4f} USD."
         )
+        if plan.left_out:
+            console.print(f"[yellow]Left out:[/] {plan.left_out}.", highlight=False)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("Asking", total=len(plan.questions))
             worth = settings.willingness_to_pay_usd

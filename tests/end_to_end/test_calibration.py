@@ -15,19 +15,19 @@ from fakes.scripted_provider import ScriptedProvider, completion, refuse
 from serve.clock import SystemClock
 from serve.errors import ConfigurationError
 from serve.jobs.calibrate.job import CalibrationResult, plan_calibration, run_calibration
-from serve.jobs.calibrate.questions import load_questions
 from serve.packaged_files import data_dir
 from serve.settings import Settings
+from training.question_bank.bank import solved_questions
 
 pytestmark = pytest.mark.slow
 BANK = data_dir() / "calibration" / "questions.jsonl"
-ANSWERS = {question.prompt: question.answer for question in load_questions(BANK)}
+SOLUTIONS = {question["prompt"]: solution for question, solution in solved_questions()}
 
 
 async def know(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """Answer every question rightly."""
     answer = completion(body["model"])
-    answer["choices"][0]["message"]["content"] = f"Let me think.\nAnswer: {ANSWERS[body['messages'][-1]['content']]}"
+    answer["choices"][0]["message"]["content"] = SOLUTIONS[body["messages"][-1]["content"]]
     return web.json_response(answer)
 
 

@@ -105,7 +105,8 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
     completion = msgspec.json.decode(content, type=_Completion)
     choice = completion.choices[0]
     cost = None if completion.usage.cost is None else Decimal(str(completion.usage.cost))
-    score = float(is_right(choice.message.content or "", question.answer, question.grader))
+    answer = choice.message.content or ""
+    score = float(await asyncio.to_thread(is_right, answer, question.answer, question.grader))
     return AskedQuestion(
         question, score, completion.usage.completion_tokens, cost, is_cut=choice.finish_reason == "length"
     )

@@ -24,7 +24,7 @@ from serve.errors import ConfigurationError
 from serve.hot_swap.deciding import deciding_generation
 from serve.jobs.calibrate.asking import AskedQuestion, ask_questions
 from serve.jobs.calibrate.effect import LaneOutlook, lane_outlook
-from serve.jobs.calibrate.questions import Question, load_questions
+from serve.jobs.calibrate.questions import Question, gradable_questions
 from serve.lanes.assembler import LaneAssembler
 from serve.settings import Settings
 
@@ -41,6 +41,7 @@ class CalibrationPlan:
         lane: Lane that is asked.
         questions: Questions to ask, the most informative first.
         expected_usd: Expected cost of all answers.
+        left_out: Reason why questions that run code were left out; empty: none were.
     """
 
     generation: Generation
@@ -48,6 +49,7 @@ class CalibrationPlan:
     lane: Lane
     questions: Sequence[Question]
     expected_usd: float
+    left_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,12 @@ def plan_calibration(
         raise ConfigurationError(
             f"{lane.vendor_model} needs no calibration: the bundle was trained on its answers. Choose another model."
         )
-    questions = load_questions(bank)
+    questions, left_out = gradable_questions(bank)
     quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
     chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count)
     picked = [questions[place] for place in chosen]
-    return CalibrationPlan(generation, table, lane, picked, _expected_usd(lane, picked, float(tokens[chosen].mean())))
+    expected_usd = _expected_usd(lane, picked, float(tokens[chosen].mean()))
+    return CalibrationPlan(generation, table, lane, picked, expected_usd, left_out)
 
 
 async def run_calibration(

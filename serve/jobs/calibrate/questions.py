@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from serve.errors import ConfigurationError
-
-Grader = Literal["number", "choice", "text", "literal"]
+from serve.jobs.calibrate.answer_rules import RUNS_CODE, Grader, check_rule
+from serve.jobs.calibrate.confinement import why_not_confined
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Question:
         kind: Subject, for reports.
         grader: Way in which answers are compared; see `serve.jobs.calibrate.grading`.
         prompt: Text that is sent.
-        answer: Right answer.
+        answer: Right answer, or the rule of right answers; see `serve.jobs.calibrate.answer_rules`.
     """
 
     id: str
@@ -43,11 +42,13 @@ def load_questions(path: Path) -> list[Question]:
     questions = []
     for number, line in enumerate(lines, start=1):
         try:
-            questions.append(msgspec.json.decode(line, type=Question))
+            question = msgspec.json.decode(line, type=Question)
+            check_rule(question.grader, question.answer)
         except msgspec.MsgspecError as problem:
             raise ConfigurationError(
                 f"{path}, line {number}: {problem}. Each line needs id, kind, grader, prompt and answer."
             ) from None
+        questions.append(question)
     ids = [question.id for question in questions]
     if len(set(ids)) != len(ids):
         twice = next(question_id for question_id in ids if ids.count(question_id) > 1)
@@ -55,3 +56,25 @@ def load_questions(path: Path) -> list[Question]:
     if not questions:
         raise ConfigurationError(f"{path} has no questions. Add at least one line.")
     return questions
+
+
+def gradable_questions(path: Path) -> tuple[list[Question], str]:
+    """Read the questions that can be graded on this system. Blocks.
+
+    Returns:
+        The questions, and the reason why those that run code were left out; it is empty if none were.
+
+    Raises:
+        ConfigurationError: As `load_questions`; or no question can be graded here.
+    """
+    questions = load_questions(path)
+    running = [question for question in questions if question.grader in RUNS_CODE]
+    if not running or (reason := why_not_confined()) is None:
+        return questions, ""
+    if len(running) == len(questions):
+        raise ConfigurationError(
+            f"{path}: every question runs code that a model wrote, and this system cannot limit that ({reason}). "
+            "Add other questions, or calibrate on Linux."
+        )
+    kept = [question for question in questions if question.grader not in RUNS_CODE]
+    return kept, f"{len(running)} questions run code that a model wrote, and this system cannot limit that: {reason}"

@@ -1,45 +1,21 @@
-"""Makes the questions that calibrate a new model.
+"""Questions that take reasoning: arithmetic, combinatorics, geometry, calendars, letters, order, logic, programs."""
 
-Run `python -m training.question_bank > data/calibration/questions.jsonl`.
-
-- Every answer is computed: by arithmetic, by trying all cases, or by running the program that the question shows.
-- Only the knowledge questions are written by hand (`data/calibration/knowledge.txt`).
-- Nothing is taken from a benchmark, so no model was trained on these questions.
-"""
-
-import json
 import math
 import random
-import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import combinations, permutations
-from pathlib import Path
-from typing import Literal, TypedDict
 
-Grader = Literal["number", "choice", "text", "literal"]
-_ASK = "\n\nThink as long as you need. Then write the answer on a line of its own, as in\nAnswer: {form}"
-_FORMS: dict[Grader, str] = {"number": "42", "choice": "B", "text": "word", "literal": "[1, 'a']"}
-_KNOWLEDGE = Path(__file__).parent.parent / "data" / "calibration" / "knowledge.txt"
-_PER_KIND = 30
+from training.question_bank.drafts import Grader
+
 _NAMES = ("Ada", "Ben", "Chloe", "Dan", "Eve", "Farid", "Grace", "Hugo", "Ines", "Jun")
 
 
-class Question(TypedDict):
-    """One line of the file."""
-
-    id: str
-    kind: str
-    grader: Grader
-    prompt: str
-    answer: str
-
-
-Draft = tuple[Grader, str, object]
+Computed = tuple[Grader, str, object]
 """Grader, question and answer."""
 
 
-def shopping(random: random.Random, level: int) -> Draft:
+def shopping(random: random.Random, level: int) -> Computed:
     """Ask about prices, amounts and change; each level has one more item."""
     items = random.sample(("pens", "mugs", "lamps", "books", "plants", "kites", "scarves", "bowls"), 2 + level % 4)
     bought = [(random.randint(2, 9), random.randint(3, 40), item) for item in items]
@@ -55,7 +31,7 @@ def shopping(random: random.Random, level: int) -> Draft:
     )
 
 
-def journey(random: random.Random, level: int) -> Draft:
+def journey(random: random.Random, level: int) -> Computed:
     """Ask about speeds and times; higher levels have a break and a second leg."""
     speed, hours = random.randint(8, 30) * 4, random.randint(2, 6)
     if level < 3:
@@ -70,7 +46,7 @@ def journey(random: random.Random, level: int) -> Draft:
     )
 
 
-def divisibility(random: random.Random, level: int) -> Draft:
+def divisibility(random: random.Random, level: int) -> Computed:
     """Ask about number theory; the answer is computed by trying all numbers."""
     high = 60 * (level + 1)
     first, second = random.sample((3, 4, 5, 6, 7, 8, 9, 11), 2)
@@ -92,7 +68,7 @@ def divisibility(random: random.Random, level: int) -> Draft:
     )
 
 
-def counting(random: random.Random, level: int) -> Draft:
+def counting(random: random.Random, level: int) -> Computed:
     """Ask about combinatorics; the answer is counted one by one."""
     n, k = 5 + level % 4, 2 + level % 3
     if level % 2:
@@ -112,7 +88,7 @@ def counting(random: random.Random, level: int) -> Draft:
     )
 
 
-def algebra(random: random.Random, level: int) -> Draft:
+def algebra(random: random.Random, level: int) -> Computed:
     """Ask for the solutions of equations that are built from them."""
     if level < 4:
         solution, slope, shift = random.randint(-12, 20), random.randint(2, 9), random.randint(-30, 30)
@@ -132,7 +108,7 @@ def algebra(random: random.Random, level: int) -> Draft:
     )
 
 
-def geometry(random: random.Random, level: int) -> Draft:
+def geometry(random: random.Random, level: int) -> Computed:
     """Ask for areas and lengths; the answers are whole numbers."""
     if level < 3:
         wide, high = random.randint(4, 40), random.randint(4, 40)
@@ -157,7 +133,7 @@ def geometry(random: random.Random, level: int) -> Draft:
     )
 
 
-def calendar(random: random.Random, level: int) -> Draft:
+def calendar(random: random.Random, level: int) -> Computed:
     """Ask about dates, across months and leap years."""
     start = date(random.randint(1999, 2031), random.randint(1, 12), random.randint(1, 28))
     days = random.randint(3, 40) * (level + 1)
@@ -171,7 +147,7 @@ def calendar(random: random.Random, level: int) -> Draft:
     return "number", f"How many days are there from {start:%d %B %Y} to {end:%d %B %Y}, not counting the first?", days
 
 
-def letters(random: random.Random, level: int) -> Draft:
+def letters(random: random.Random, level: int) -> Computed:
     """Ask about the letters of words."""
     words = random.sample(
         ("strawberry", "mississippi", "committee", "bookkeeper", "parallelogram", "onomatopoeia", "assassination"), 2
@@ -190,7 +166,7 @@ def letters(random: random.Random, level: int) -> Draft:
     )
 
 
-def ordering(random: random.Random, level: int) -> Draft:
+def ordering(random: random.Random, level: int) -> Computed:
     """Ask about a row of people; the hints allow exactly one order."""
     people = random.sample(_NAMES, 3 + level % 3)
     true = random.sample(people, len(people))
@@ -217,7 +193,7 @@ def ordering(random: random.Random, level: int) -> Draft:
     )
 
 
-def knights(random: random.Random, level: int) -> Draft:
+def knights(random: random.Random, level: int) -> Computed:
     """Ask about truth tellers and liars; exactly one assignment is consistent."""
     while True:
         people = random.sample(_NAMES, 2 + level % 3)
@@ -318,7 +294,7 @@ _PROGRAMS: tuple[tuple[str, Callable[[random.Random], tuple[object, ...]]], ...]
 )
 
 
-def program(random: random.Random, level: int) -> Draft:
+def program(random: random.Random, level: int) -> Computed:
     """Ask what a short Python function returns; the answer comes from running it."""
     source, make_arguments = _PROGRAMS[level % len(_PROGRAMS)]
     arguments = make_arguments(random)
@@ -328,7 +304,7 @@ def program(random: random.Random, level: int) -> Draft:
     return "literal", f"```python\n{source}\n```\n\nWhat does f({shown}) return?", repr(namespace["f"](*arguments))
 
 
-KINDS: tuple[Callable[[random.Random, int], Draft], ...] = (
+REASONING: tuple[Callable[[random.Random, int], Computed], ...] = (
     shopping,
     journey,
     divisibility,
@@ -341,34 +317,3 @@ KINDS: tuple[Callable[[random.Random, int], Draft], ...] = (
     knights,
     program,
 )
-
-
-def make_questions() -> Iterator[Question]:
-    """Yield all questions; every call yields the same ones."""
-    for kind in KINDS:
-        rng = random.Random(kind.__name__)  # noqa: S311 - not a secret
-        seen: set[str] = set()
-        level = 0
-        while len(seen) < _PER_KIND:
-            grader, question, answer = kind(rng, level % 10)
-            level += 1
-            if question not in seen:
-                seen.add(question)
-                yield _question(f"{kind.__name__}-{len(seen):02d}", kind.__name__, grader, question, _shown(answer))
-    for number, block in enumerate(_KNOWLEDGE.read_text(encoding="utf-8").strip().split("\n\n"), start=1):
-        text, answer = block.rsplit("\n= ", 1)
-        yield _question(f"knowledge-{number:02d}", "knowledge", "choice", text, answer.strip())
-
-
-def _question(question_id: str, kind: str, grader: Grader, question: str, answer: str) -> Question:
-    prompt = question + _ASK.format(form=_FORMS[grader])
-    return Question(id=question_id, kind=kind, grader=grader, prompt=prompt, answer=answer)
-
-
-def _shown(answer: object) -> str:
-    return f"{answer:g}" if isinstance(answer, float) else str(answer)
-
-
-if __name__ == "__main__":
-    for line in make_questions():
-        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
