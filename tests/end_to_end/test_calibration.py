@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,8 @@ from serve.settings import Settings
 from training.question_bank.bank import solved_questions
 
 pytestmark = pytest.mark.slow
+LLMDEAL = [sys.executable, "-c", "from serve.cli.main import run; run()"]
+NOTHING: Mapping[str, str] = {}
 BANK = data_dir() / "calibration" / "questions.jsonl"
 SOLUTIONS = {question["prompt"]: solution for question, solution in solved_questions()}
 
@@ -58,9 +64,11 @@ def settings_for(provider: ScriptedProvider, folder: Path) -> Settings:
     )
 
 
-def calibrate(provider: ScriptedProvider, settings: Settings, count: int = 30) -> CalibrationResult:
-    plan = plan_calibration(settings, {}, SystemClock(), "mine/newcomer", "", count, BANK)
-    return asyncio.run(run_calibration(plan, settings, {}, SystemClock(), 500, 0.01, lambda: None))
+def calibrate(
+    provider: ScriptedProvider, settings: Settings, count: int = 30, environment: Mapping[str, str] = NOTHING
+) -> CalibrationResult:
+    plan = plan_calibration(settings, environment, SystemClock(), "mine/newcomer", "", count, BANK)
+    return asyncio.run(run_calibration(plan, settings, environment, SystemClock(), 500, 0.01, lambda: None))
 
 
 @pytest.mark.parametrize(("behaviour", "is_better"), [(know, True), (guess, False)])
@@ -133,6 +141,17 @@ def test_when_nobody_answers_nothing_is_written_and_the_reason_is_said(tmp_path:
         with pytest.raises(ConfigurationError, match="0 of 30 questions were answered, so nothing was written"):
             calibrate(provider, settings)
     assert not (tmp_path / "calibrations").exists()
+
+
+def test_a_gateway_whose_callers_need_keys_can_calibrate(tmp_path: Path) -> None:
+    with ScriptedProvider(script=[know] * 12) as provider:
+        settings = settings_for(provider, tmp_path)
+        (tmp_path / "llmdeal.toml").write_text(f"database = {settings.database!r}\n")
+        issue = ["keys", "--config", str(tmp_path / "llmdeal.toml"), "issue", "ci"]
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        subprocess.run([*LLMDEAL, *issue], check=True, env=environment, cwd=tmp_path, capture_output=True)
+        result = calibrate(provider, settings, count=12, environment=environment)
+    assert [each.problem for each in result.asked] == [""] * 12
 
 
 def test_a_trained_model_needs_no_calibration_and_an_unknown_one_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from serve.http.admission import HOLDER_KEY
+from serve.identity.virtual_keys import ANONYMOUS
 from serve.jobs.calibrate.grading import is_right
 from serve.jobs.calibrate.questions import Question
 
@@ -113,7 +115,10 @@ async def _ask(app: FastAPI, lane_id: str, question: Question, max_tokens: int) 
 
 
 async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
-    """Send a chat request to the gateway in this process, logged under this tag. Return (status, body)."""
+    """Send a chat request to the gateway in this process, logged under this tag. Return (status, body).
+
+    It needs no virtual key: the operator of the gateway sends it.
+    """
     parts: list[bytes] = []
     status = 0
     sent = False
@@ -145,6 +150,7 @@ async def post_chat(app: FastAPI, body: bytes, tag: str) -> tuple[int, bytes]:
         "headers": [(b"content-type", b"application/json"), (b"x-llmdeal-tags", tag.encode())],
         "client": (tag, 0),
         "server": ("llmdeal", 0),
+        HOLDER_KEY: ANONYMOUS,
     }
     await app(scope, receive, send)
     return status, b"".join(parts)
