@@ -18,6 +18,7 @@ import numpy as np
 
 from router.arrays import Float32s, Floats, Rows
 from router.log_odds import logit, sigmoid
+from router.prompt_choice import PromptChoice
 from router.reference_answers import ReferenceAnswers
 
 N_COMPONENTS = 8
@@ -25,8 +26,6 @@ N_COMPONENTS = 8
 _NEWTON_STEPS = 30
 _LENGTH_STD = 0.6
 """Standard deviation of the log of an answer's length around its expectation, on the shipped corpus."""
-_FARTHEST = 2.0
-"""Larger components count as this when prompts are chosen: the line is least certain where prompts are rare."""
 _SUM_PRIOR = 10.0
 """Weight of the uncorrected lengths, in answers, when the sum of the lengths is corrected."""
 _PRIOR_RIDGE = 0.02
@@ -123,9 +122,7 @@ class PlacementSpace:
             ability: Prior mean of its mean logit; None: like the trained models.
             ability_std: Standard deviation of that prior; None: like the trained models.
         """
-        mean, precision = self._belief(ability, ability_std)
-        design, score = self.design(answers.quality), answers.score.astype(np.float64)
-        coefficients, posterior = _logistic_fit(design, score, mean, precision)
+        coefficients, posterior = self.believe(answers, ability, ability_std)
         offset, slope = self._length_line(answers)
         weights = self.directions @ coefficients[1:]
         return Placement(
@@ -134,34 +131,41 @@ class PlacementSpace:
             float(np.sqrt(np.trace(posterior))),  # the components have mean 0 and variance 1
             offset,
             slope,
-            len(score),
+            len(answers.score),
         )
 
-    def choose(self, quality: Float32s, count: int) -> Rows:
+    def believe(
+        self, answers: GradedAnswers | None = None, ability: float | None = None, ability_std: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return the mean and the covariance of a model's coefficients, shapes (k + 1,) and (k + 1, k + 1).
+
+        Args:
+            answers: Graded answers of the model; None: it has none.
+            ability, ability_std: Prior, as in `place`.
+        """
+        mean, precision = self._belief(ability, ability_std)
+        if answers is None or not len(answers.score):
+            return mean, np.asarray(np.linalg.inv(precision), np.float64)
+        return _logistic_fit(self.design(answers.quality), answers.score.astype(np.float64), mean, precision)
+
+    def choose(self, quality: Float32s, count: int, kinds: Rows | None = None) -> Rows:
         """Return the places of the `count` prompts whose answers say most about a new model, the best first.
 
-        This is greedy I-optimal design: each prompt is the one whose answer lowers the mean variance of the belief over
-        all prompts most, given the prompts before it (Fedorov 1972, "Theory of Optimal Experiments"). The information
-        of a graded answer is taken at the prior.
+        The information of a graded answer is taken at the prior. See `router.prompt_choice`.
 
         Args:
             quality: P(good answer) of the trained models for the candidate prompts, shape (n, m).
             count: Number of prompts; at most `n` are returned.
+            kinds: Number of each prompt's kind, shape (n,); kinds take turns. None: all prompts are of one kind.
         """
-        design = self.design(quality).clip(-_FARTHEST, _FARTHEST)
-        spread = np.einsum("nk,kl,nl->n", design, self.covariance, design)
-        chance = sigmoid((design @ self.mean) / np.sqrt(1 + np.pi / 8 * spread))
-        informative = design * np.sqrt(chance * (1 - chance))[:, None]
-        covariance, chosen = self.covariance.copy(), []
-        is_free = np.ones(len(design), np.bool_)
-        for _ in range(min(count, len(design))):
-            reached = informative @ covariance
-            gain = (reached**2).sum(axis=1) / (1 + (reached * informative).sum(axis=1))
-            best = int(np.where(is_free, gain, -1).argmax())
+        one_kind = np.zeros(len(quality), np.intp)
+        choice = PromptChoice(self.design(quality), one_kind if kinds is None else kinds, self.mean, self.covariance)
+        chosen = []
+        for _ in range(min(count, len(quality))):
+            best = int(choice.gains().argmax())
             chosen.append(best)
-            is_free[best] = False
-            shrunk = covariance @ informative[best]
-            covariance -= np.outer(shrunk, shrunk) / (1 + informative[best] @ shrunk)
+            choice.mark_asked(best)
+            choice.expect_answer(best)
         return np.array(chosen, np.intp)
 
     def _belief(self, ability: float | None, ability_std: float | None) -> tuple[Floats, Floats]:

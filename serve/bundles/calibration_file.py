@@ -71,6 +71,18 @@ def write_calibration(folder: Path, calibration: CalibrationFile) -> Path:
     return path
 
 
+def keep_answer(folder: Path, vendor_model: str, lane_id: str, asked_at: datetime, answer: CalibrationAnswer) -> None:
+    """Add an answer to the file of a model, next to those that it has. An answer to the same question is replaced.
+
+    Raises:
+        ConfigurationError: The file is malformed, or the folder cannot be written.
+    """
+    path = calibration_path(folder, vendor_model)
+    earlier = _read(path).answers if path.exists() else ()
+    kept = tuple(each for each in earlier if each.question_id != answer.question_id)
+    write_calibration(folder, CalibrationFile(FORMAT_VERSION, vendor_model, lane_id, asked_at, (*kept, answer)))
+
+
 def calibrations_state(folder: Path) -> CalibrationsState:
     """Return what tells that a file of a folder was added, changed or removed; empty if there is no such folder."""
     state = []
@@ -89,18 +101,19 @@ def read_calibrations(folder: Path) -> list[CalibrationFile]:
     Raises:
         ConfigurationError: A file is malformed or of another format.
     """
-    calibrations = []
-    for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        try:
-            calibration = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
-        except (OSError, msgspec.MsgspecError) as problem:
-            raise ConfigurationError(
-                f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it"
-            ) from problem
-        if calibration.format_version != FORMAT_VERSION:
-            raise ConfigurationError(
-                f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: "
-                "run llmdeal calibrate again"
-            )
-        calibrations.append(calibration)
-    return calibrations
+    return [_read(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+
+
+def _read(path: Path) -> CalibrationFile:
+    try:
+        calibration = msgspec.json.decode(path.read_bytes(), type=CalibrationFile)
+    except (OSError, msgspec.MsgspecError) as problem:
+        raise ConfigurationError(
+            f"{path}: is no calibration ({problem}): run llmdeal calibrate again or remove it"
+        ) from problem
+    if calibration.format_version != FORMAT_VERSION:
+        raise ConfigurationError(
+            f"{path}: has format {calibration.format_version}, this program reads {FORMAT_VERSION}: "
+            "run llmdeal calibrate again"
+        )
+    return calibration

@@ -14,7 +14,7 @@ from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
 from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
-from serve.bundles.calibration_file import CalibrationFile
+from serve.bundles.calibration_file import CalibrationAnswer, CalibrationFile
 
 Place = Callable[[CalibrationFile, QualityPrior | None], Placement]
 """Places a model by its graded answers and its prior; None: nothing else is known of it."""
@@ -27,8 +27,8 @@ def place_lanes(
     """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
     answered = {calibration.vendor_model: calibration for calibration in calibrations if calibration.answers}
     return [
-        with_placement(lane, place(answered[lane.vendor_model], lane.prior))
-        if needs_placing(lane, bundle) and lane.vendor_model in answered
+        with_placement(lane, place(answered[calibrated_name(lane)], lane.prior))
+        if needs_placing(lane, bundle) and calibrated_name(lane) in answered
         else lane
         for lane in lanes
     ]
@@ -52,18 +52,26 @@ def remembered_placing(quality_model: QualityModel, read_reference: Callable[[],
     return place
 
 
+def calibrated_name(lane: Lane) -> str:
+    """Return the name under which a lane's graded answers are kept. Lanes of one name share them."""
+    return lane.vendor_model
+
+
 def place_model(
     space: PlacementSpace, quality_model: QualityModel, calibration: CalibrationFile, prior: QualityPrior | None
 ) -> Placement:
     """Return where a model's graded answers place it among the trained ones."""
-    answers = calibration.answers
-    quality, tokens = predict_all(quality_model, [answer.prompt for answer in answers])
-    lengths = [np.nan if answer.completion_tokens is None else answer.completion_tokens for answer in answers]
-    graded = GradedAnswers(
-        quality, tokens, np.array([answer.score for answer in answers], np.float32), np.array(lengths, np.float32)
-    )
+    graded = graded_answers(quality_model, calibration.answers)
     placement = space.place(graded) if prior is None else space.place(graded, prior.ability, prior.ability_std)
     return replace(placement, graded_on=calibration.asked_at.date())
+
+
+def graded_answers(quality_model: QualityModel, answers: Sequence[CalibrationAnswer]) -> GradedAnswers:
+    """Return graded answers, at least one, with the bundle's beliefs about their prompts."""
+    quality, tokens = predict_all(quality_model, [answer.prompt for answer in answers])
+    lengths = [np.nan if answer.completion_tokens is None else answer.completion_tokens for answer in answers]
+    scores = np.array([answer.score for answer in answers], np.float32)
+    return GradedAnswers(quality, tokens, scores, np.array(lengths, np.float32))
 
 
 def predict_all(quality_model: QualityModel, prompts: Sequence[str]) -> tuple[Float32s, Float32s]:

@@ -1,4 +1,4 @@
-"""The effect of a calibration: a lane's expected quality and how often it would be chosen, before and after."""
+"""The effect of a calibration: lanes' expected quality and how often each would be chosen, before and after."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,17 +30,24 @@ class LaneOutlook:
     chosen_share: float
 
 
-def lane_outlook(
-    lanes: Sequence[Lane], lane_id: str, trained_names: Sequence[str], reference: ReferenceAnswers, worth_usd: float
-) -> LaneOutlook:
-    """Return the outlook of the lane `lane_id` among `lanes`, if a good answer is worth `worth_usd`."""
+def lane_outlooks(
+    lanes: Sequence[Lane],
+    lane_ids: Sequence[str],
+    trained_names: Sequence[str],
+    reference: ReferenceAnswers,
+    worth_usd: float,
+) -> list[LaneOutlook]:
+    """Return the outlook of each of `lane_ids` among `lanes`, if a good answer is worth `worth_usd`."""
     table = LaneTable.build(lanes, trained_names)
-    row, beliefs = table.index_of[lane_id], LaneReference(table, reference)
+    beliefs = LaneReference(table, reference)
     chosen = (worth_usd * beliefs.quality - beliefs.cost_usd).argmax(axis=1)
-    return LaneOutlook(
-        float(beliefs.quality[:, row].mean()),
-        float(table.ability_std[row]),
-        float(beliefs.completion_tokens[:, row].mean()),
-        float(beliefs.cost_usd[:, row].mean()),
-        float(np.mean(chosen == row)),
-    )
+    return [
+        LaneOutlook(
+            float(beliefs.quality[:, row].mean()),
+            float(table.ability_std[row]),
+            float(beliefs.completion_tokens[:, row].mean()),
+            float(beliefs.cost_usd[:, row].mean()),
+            float(np.mean(chosen == row)),
+        )
+        for row in (table.index_of[lane_id] for lane_id in lane_ids)
+    ]

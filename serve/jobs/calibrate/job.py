@@ -18,13 +18,14 @@ from serve.bundles.calibration_file import (
     write_calibration,
 )
 from serve.bundles.generation import Generation
-from serve.bundles.placing import predict_all, with_placement
+from serve.bundles.placing import calibrated_name, predict_all, with_placement
 from serve.clock import Clock
 from serve.errors import ConfigurationError
 from serve.hot_swap.deciding import deciding_generation
 from serve.jobs.calibrate.asking import AskedQuestion, ask_questions
-from serve.jobs.calibrate.effect import LaneOutlook, lane_outlook
+from serve.jobs.calibrate.effect import LaneOutlook, lane_outlooks
 from serve.jobs.calibrate.questions import Question, gradable_questions
+from serve.jobs.calibrate.subjects import numbered_kinds
 from serve.lanes.assembler import LaneAssembler
 from serve.settings import Settings
 
@@ -92,7 +93,7 @@ def plan_calibration(
         )
     questions, left_out = gradable_questions(bank)
     quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
-    chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count)
+    chosen = PlacementSpace.of(generation.read_reference()).choose(quality, count, numbered_kinds(questions))
     picked = [questions[place] for place in chosen]
     expected_usd = _expected_usd(lane, picked, float(tokens[chosen].mean()))
     return CalibrationPlan(generation, table, lane, picked, expected_usd, left_out)
@@ -113,15 +114,16 @@ async def run_calibration(
         ConfigurationError: Too few questions were answered, or the file cannot be written. No file is left then.
     """
     app = create_app(settings.model_copy(update={"keys": None, "virtual_keys": ()}), environment, clock)
-    asked = await ask_questions(app, plan.lane.lane_id, plan.questions, max_tokens, advance)
+    asked = await ask_questions(app, plan.lane, plan.questions, max_tokens, advance)
     calibration = _graded(plan.lane, asked, clock)
     reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
     placement = plan.generation.place(calibration, plan.lane.prior)
     lanes = plan.table.lanes
-    placed = [
-        with_placement(lane, placement) if lane.vendor_model == plan.lane.vendor_model else lane for lane in lanes
-    ]
-    before, after = (lane_outlook(each, plan.lane.lane_id, names, reference, worth_usd) for each in (lanes, placed))
+    name = calibrated_name(plan.lane)
+    placed = [with_placement(lane, placement) if calibrated_name(lane) == name else lane for lane in lanes]
+    before, after = (
+        lane_outlooks(each, [plan.lane.lane_id], names, reference, worth_usd)[0] for each in (lanes, placed)
+    )
     path = write_calibration(calibrations_folder(settings.calibrations, environment), calibration)
     return CalibrationResult(asked, before, after, path)
 
@@ -159,4 +161,4 @@ def _graded(lane: Lane, asked: Sequence[AskedQuestion], clock: Clock) -> Calibra
             f"{lane.lane_id}: {len(answers)} of {len(asked)} questions were answered, so nothing was written. "
             f"The most frequent problem ({times} times): {problem}"
         )
-    return CalibrationFile(FORMAT_VERSION, lane.vendor_model, lane.lane_id, clock.now(), answers)
+    return CalibrationFile(FORMAT_VERSION, calibrated_name(lane), lane.lane_id, clock.now(), answers)

@@ -14,13 +14,10 @@ from fastapi import FastAPI
 from router.lane import Capability, Lane
 from serve.jobs.calibrate.asking import post_chat
 from serve.jobs.judge.questions import Judgement, JudgeQuestion
+from serve.jobs.run_budget import RunBudget
 
 TAG = "judge"
 _TIMES_ASKED = 2
-
-
-class BudgetReachedError(Exception):
-    """The next call could cost more than the budget has left."""
 
 
 class _Message(msgspec.Struct):
@@ -46,36 +43,6 @@ class _Problem(msgspec.Struct):
 
 class _Refusal(msgspec.Struct):
     error: _Problem
-
-
-@dataclass(slots=True)
-class JudgeBudget:
-    """The budget of one run. For one event loop.
-
-    Args:
-        budget_usd: Budget of the whole run.
-        spent_usd: Sum spent so far; a call of unknown cost counts with the most that it may have cost.
-        held_usd: Sum set aside for calls that are on their way.
-    """
-
-    budget_usd: Decimal
-    spent_usd: Decimal = Decimal(0)
-    held_usd: Decimal = Decimal(0)
-
-    def hold(self, most_usd: Decimal) -> None:
-        """Set an amount aside.
-
-        Raises:
-            BudgetReachedError: The budget has less left.
-        """
-        if self.spent_usd + self.held_usd + most_usd > self.budget_usd:
-            raise BudgetReachedError
-        self.held_usd += most_usd
-
-    def settle(self, most_usd: Decimal, cost_usd: Decimal | None) -> None:
-        """Give back the held sum, and count what the call cost."""
-        self.held_usd -= most_usd
-        self.spent_usd += most_usd if cost_usd is None else cost_usd
 
 
 def most_usd(lane: Lane, question: JudgeQuestion, answer_tokens: int) -> Decimal:
@@ -107,7 +74,7 @@ class Judge:
 
     app: FastAPI
     lane: Lane
-    budget: JudgeBudget
+    budget: RunBudget
     max_tokens: int
     problems: Counter[str] = field(default_factory=Counter)
 

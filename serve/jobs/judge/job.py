@@ -19,7 +19,7 @@ from serve.app import create_app
 from serve.clock import Clock
 from serve.errors import ConfigurationError
 from serve.hot_swap.deciding import deciding_generation
-from serve.jobs.judge.asking import BudgetReachedError, Judge, JudgeBudget, cost_usd
+from serve.jobs.judge.asking import Judge, cost_usd
 from serve.jobs.judge.logged_answers import LoggedAnswer, LoggedAnswers, Texts
 from serve.jobs.judge.questions import (
     INSTRUCTION_CHARACTERS,
@@ -36,6 +36,7 @@ from serve.jobs.judge.questions import (
     rubric_question,
 )
 from serve.jobs.judge.sample import pairs, stratified
+from serve.jobs.run_budget import BudgetReachedError, RunBudget
 from serve.lanes.assembler import LaneAssembler
 from serve.settings import Settings
 from serve.storage.database import open_database
@@ -153,14 +154,14 @@ async def run_judging(
     app = create_app(settings.model_copy(update=own), environment, clock)
     engine = open_database(database_url(settings.database, environment), must_exist=True)
     try:
-        return await _Run(plan, app, engine, clock, JudgeBudget(budget_usd), max_tokens).run(advance)
+        return await _Run(plan, app, engine, clock, RunBudget(budget_usd), max_tokens).run(advance)
     finally:
         engine.dispose()
 
 
 class _Run:
     def __init__(
-        self, plan: JudgingPlan, app: FastAPI, engine: Engine, clock: Clock, budget: JudgeBudget, max_tokens: int
+        self, plan: JudgingPlan, app: FastAPI, engine: Engine, clock: Clock, budget: RunBudget, max_tokens: int
     ) -> None:
         self._plan = plan
         self._app = app
