@@ -6,21 +6,29 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
+from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import derive_bundle
 from fakes.gateway_thread import GatewayThread
 from fakes.scripted_provider import ScriptedProvider, completion, refuse
 
+from serve.bundles.bundle_keeper import BundleKeeper
+from serve.bundles.history import BundleHistory
+from serve.bundles.store import BundleStore
 from serve.clock import SystemClock
 from serve.errors import ConfigurationError
+from serve.identity.audit_repository import AuditRepository
 from serve.jobs.calibrate.job import CalibrationResult, plan_calibration, run_calibration
 from serve.packaged_files import data_dir
 from serve.settings import Settings
+from serve.storage.database import open_database
 from training.question_bank.bank import solved_questions
 
 pytestmark = pytest.mark.slow
@@ -102,12 +110,16 @@ def bases(gateway: GatewayThread) -> dict[str, str]:
     return {candidate["lane"]: candidate["quality_basis_text"] for candidate in candidates}
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def wait_for(gateway: GatewayThread, basis: str) -> None:
     """Return once the newcomer's quality has this source."""
-    deadline = time.monotonic() + 10
-    while (now := bases(gateway)["mine/newcomer"]) != basis:
-        assert time.monotonic() < deadline, now
-        time.sleep(0.05)
+    wait_until(lambda: bases(gateway)["mine/newcomer"] == basis)
 
 
 def test_a_running_gateway_follows_the_files_of_graded_answers(
@@ -124,10 +136,7 @@ def test_a_running_gateway_follows_the_files_of_graded_answers(
             # A spoilt file changes nothing, and is named in the log.
             spoilt = result.path.with_name("spoilt.json")
             spoilt.write_text("{}")
-            deadline = time.monotonic() + 10
-            while "spoilt.json: is no calibration" not in caplog.text:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            wait_until(lambda: "spoilt.json: is no calibration" in caplog.text)
             assert bases(gateway)["mine/newcomer"] == f"own grades (20 answers, {today})"
 
             spoilt.unlink()
@@ -141,6 +150,37 @@ def test_when_nobody_answers_nothing_is_written_and_the_reason_is_said(tmp_path:
         with pytest.raises(ConfigurationError, match="0 of 30 questions were answered, so nothing was written"):
             calibrate(provider, settings)
     assert not (tmp_path / "calibrations").exists()
+
+
+def test_a_canary_and_a_shadow_follow_them_too(tmp_path: Path) -> None:
+    for name in ("canary", "shadow"):
+        derive_bundle(tmp_path / "bundles" / name)
+    with ScriptedProvider(script=[know] * 12) as provider:
+        settings = settings_for(provider, tmp_path)
+        with GatewayThread(tmp_path, **settings.model_dump(include={"servers", "calibrations"})) as gateway:
+            engine = open_database(settings.database)
+            history = BundleHistory(AuditRepository(engine, lambda: datetime.now(UTC)))
+            keeper = BundleKeeper(BundleStore(tmp_path / "bundles", SHIPPED_BUNDLE), history)
+            keeper.try_canary("canary", 0.5, "test")
+            keeper.try_shadow("shadow", "test")
+            follower = gateway.resources.bundles
+
+            def stages_with(basis: str) -> set[str]:
+                tables = {
+                    stage: live.directories["default"].table
+                    for stage, live in follower.at_work().items()
+                    if live.directories
+                }
+                return {
+                    stage
+                    for stage, table in tables.items()
+                    if table.quality_basis(table.index_of["mine/newcomer"]) == basis
+                }
+
+            wait_until(lambda: stages_with("prior") == {"canary", "shadow"})
+            calibrate(provider, settings, count=12)
+            wait_until(lambda: stages_with("calibrated") == {"canary", "shadow"})
+            engine.dispose()
 
 
 def test_a_gateway_whose_callers_need_keys_can_calibrate(tmp_path: Path) -> None:
