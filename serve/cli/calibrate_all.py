@@ -36,7 +36,7 @@ def calibrate_all(
         _print_plan(console, plan, rehearse(plan))
         return
     console.print(
-        f"Asking {len(plan.schedule.subjects)} models{_others(plan)}. It never costs more than "
+        f"Asking {_counted(len(plan.schedule.subjects), 'model')}{_others(plan)}. It never costs more than "
         f"{limits.max_cost_usd} USD. Ctrl-C ends it; all answers are kept."
     )
     columns = (
@@ -76,6 +76,10 @@ def _stop_on_interrupt(run: CommonRun, console: Console) -> None:
         loop.add_signal_handler(signal.SIGINT, stop)
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _others(plan: CommonPlan) -> str:
     return f", and leaving {plan.n_left_out} for another time" if plan.n_left_out else ""
 
@@ -98,8 +102,9 @@ def _print_plan(console: Console, plan: CommonPlan, models: Sequence[PlannedMode
     expected, most = sum(each.expected_usd for each in models), sum(each.most_usd for each in models)
     limit = plan.limits.max_cost_usd
     console.print(
-        f"{sum(each.n_questions for each in models)} questions for about {expected:.4f} USD, at most "
-        f"{min(limit, most):.4f} USD{_others(plan)}. Nothing was asked.\n"
+        f"{_counted(sum(each.n_questions for each in models), 'question')} for about {expected:.4f} USD"
+        f"{_others(plan)}. Nothing was asked.\n"
+        f"These questions cost at most {most:.4f} USD, and the run ends before it costs more than {limit} USD.\n"
         "Worth knowing: good answers per 1,000 requests that certainty about the model would gain.",
         highlight=False,
     )
@@ -131,6 +136,7 @@ def _print_result(console: Console, result: CommonResult) -> None:
     n_new = sum(each.subject.n_new for each in result.models)
     ended = " The budget has too little left for the next question." if result.is_out_of_money else ""
     console.print(
-        f"{n_new} answers, {result.spent_usd:.6f} USD spent.{ended} [green]The answers are in {result.folder}[/]; "
-        "a running gateway uses them within seconds. The same command goes on where this one ended."
+        f"{_counted(n_new, 'answer')}, {result.spent_usd:.6f} USD spent.{ended} "
+        f"[green]The answers are in {result.folder}[/]; a running gateway uses them within seconds. "
+        "The same command goes on where this one ended."
     )

@@ -154,6 +154,20 @@ def test_a_later_run_goes_on_and_asks_nothing_twice(provider: ScriptedProvider, 
         run(settings, per_model=20)
 
 
+def test_a_model_is_asked_on_its_next_lane_if_its_cheapest_is_refused(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    offers = [
+        model("absent", "0.1", vendor_model="acme/newcomer"),
+        model("clever", "0.4", vendor_model="acme/newcomer"),
+    ]
+    result = run(settings_for(provider, tmp_path, *offers), per_model=12)
+    assert [each.subject.n_new for each in result.models] == [12]
+    assert result.models[0].subject.lane.lane_id == "mine/clever"
+    assert not result.models[0].subject.ended
+    assert set(kept(tmp_path)) == {"acme/newcomer"}
+
+
 def test_an_account_is_asked_only_so_many_questions_at_once(
     pupils: Class, provider: ScriptedProvider, tmp_path: Path
 ) -> None:
@@ -237,6 +251,7 @@ def test_the_command_shows_what_was_learned(provider: ScriptedProvider, tmp_path
     )
     assert "20 questions for about" in planned
     assert "Nothing was asked" in planned
+    assert re.search(r"cost at most 0\.\d+ USD, and the run ends before it costs more than 2\.0 USD", planned)
     assert not provider.requests
     shown, _ = command(tmp_path, provider, "--max-cost", "2", "--questions", "10").communicate(timeout=60)
     assert re.search(r"mine/clever\s+│ 10 \(\+10\)\s+│ 0\.0000 │ 0\.\d+ → 0\.\d+\s+│ ±\d\.\d+ → ±\d\.\d+", shown), shown

@@ -1,6 +1,6 @@
 """Plans the calibration of many models: which ones, and what asking them is expected to cost, and costs at most."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -129,11 +129,11 @@ def plan_all(
     for name in ranked:
         if len(subjects) == limits.n_models:
             break
-        lanes = tuple(table.lanes[row] for row in candidates[name])
+        lanes = _cheapest_first(table.lanes[row] for row in candidates[name])
         kept = list(answers.get(name, ()))
         if len(kept) >= limits.per_model or values[name] < LEAST_VALUE:
             continue
-        subject = Subject(name, lanes, _cheapest(lanes), question_bank, limits.max_tokens, kept)
+        subject = Subject(name, lanes, question_bank, limits.max_tokens, kept)
         if float(subject.expected_usd().mean()) * _WORTHWHILE * _LARGEST_SHARE <= float(limits.max_cost_usd):
             subjects.append(subject)
     if not subjects:
@@ -193,5 +193,5 @@ def _candidates(table: LaneTable, generation: Generation, pattern: str) -> dict[
     return candidates
 
 
-def _cheapest(lanes: Sequence[Lane]) -> Lane:
-    return min(lanes, key=lambda lane: (lane.is_reserve, lane.price.output_usd_per_mtok, lane.lane_id))
+def _cheapest_first(lanes: Iterable[Lane]) -> tuple[Lane, ...]:
+    return tuple(sorted(lanes, key=lambda lane: (lane.is_reserve, lane.price.output_usd_per_mtok, lane.lane_id)))

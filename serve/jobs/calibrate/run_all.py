@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from router.lane import Lane
 from router.placement import Placement
 from serve.app import create_app
 from serve.bundles.calibration_file import (
@@ -155,14 +156,14 @@ class CommonRun:
         return on_their_way < self._plan.limits.parallel
 
     async def _ask(self, subject: Subject, place: int, most: Decimal) -> None:
-        cost: Decimal | None = None
+        lane, cost = subject.lane, None
         is_answered = False
         try:
             question = subject.bank.questions[place]
-            asked = await ask_question(self._app, subject.lane, question, subject.max_tokens)
+            asked = await ask_question(self._app, lane, question, subject.max_tokens)
             cost, is_answered = asked.cost_usd, asked.score is not None
             if is_answered:
-                self._keep(subject, place, asked)
+                self._keep(subject, lane, place, asked)
         finally:
             self._budget.settle(most, cost)
             subject.spent_usd += most if cost is None else cost
@@ -170,13 +171,13 @@ class CommonRun:
                 subject.drop(place)
         self._on_progress(self._budget.spent_usd)
         if not is_answered:
-            await self._note_failure(subject, asked)
+            await self._note_failure(subject, lane, asked)
 
-    def _keep(self, subject: Subject, place: int, asked: AskedQuestion) -> None:
+    def _keep(self, subject: Subject, lane: Lane, place: int, asked: AskedQuestion) -> None:
         question, score = asked.question, asked.score
         assert score is not None
         answer = CalibrationAnswer(question.id, question.kind, question.prompt, score, asked.completion_tokens)
-        keep_answer(self._folder, subject.name, subject.lane.lane_id, self._clock.now(), answer)
+        keep_answer(self._folder, subject.name, lane.lane_id, self._clock.now(), answer)
         subject.answers.append(answer)
         subject.pending.remove(place)
         subject.n_new += 1
@@ -194,11 +195,15 @@ class CommonRun:
         placement = self._placements[subject.name] = self._plan.generation.place(calibration, bare)
         return placement
 
-    async def _note_failure(self, subject: Subject, asked: AskedQuestion) -> None:
-        self._problems[f"{subject.lane.lane_id}: {asked.problem}"] += 1
+    async def _note_failure(self, subject: Subject, lane: Lane, asked: AskedQuestion) -> None:
+        self._problems[f"{lane.lane_id}: {asked.problem}"] += 1
+        if lane is not subject.lane or subject.ended:
+            return  # another question has shown this before
         n_failures = self._failures[subject.name] = self._failures[subject.name] + 1
         if asked.is_hopeless or n_failures > len(self._pauses_s):
-            subject.ended = subject.ended or asked.problem
+            self._failures[subject.name] = 0
+            if not subject.use_next_lane():
+                subject.ended = asked.problem
             return
         self._resting.add(subject.name)
         try:

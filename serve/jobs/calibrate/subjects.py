@@ -76,8 +76,7 @@ class Subject:
 
     Args:
         name: Name under which its answers are kept.
-        lanes: All lanes that share them.
-        lane: Lane that is asked.
+        lanes: All lanes that share them; the first one is asked, and the next one if it cannot answer.
         bank: Questions.
         max_tokens: Limit on each answer.
         answers: Answers so far, those of earlier runs included.
@@ -89,7 +88,6 @@ class Subject:
 
     name: str
     lanes: tuple[Lane, ...]
-    lane: Lane
     bank: QuestionBank
     max_tokens: int
     answers: list[CalibrationAnswer]
@@ -97,6 +95,7 @@ class Subject:
     n_new: int = 0
     spent_usd: Decimal = Decimal(0)
     ended: str = ""
+    _turn: int = field(default=0, init=False)
     _choice: PromptChoice = field(init=False, repr=False)
     _placement: Placement | None = field(default=None, init=False, repr=False)
     _most_usd: Floats = field(init=False, repr=False)
@@ -108,7 +107,20 @@ class Subject:
         for place, question in enumerate(self.bank.questions):
             if question.id in answered:
                 self._choice.mark_asked(place)
-        self._most_usd = np.array([float(self.most_usd(place)) for place in range(len(self.bank.questions))])
+        self._quote()
+
+    @property
+    def lane(self) -> Lane:
+        """Lane that is asked."""
+        return self.lanes[self._turn]
+
+    def use_next_lane(self) -> bool:
+        """Ask the next lane from now on. Return whether there is one."""
+        if self._turn + 1 == len(self.lanes):
+            return False
+        self._turn += 1
+        self._quote()
+        return True
 
     @property
     def account(self) -> tuple[str, str]:
@@ -172,6 +184,9 @@ class Subject:
         prompt_tokens = len(question.prompt.encode()) + _TEMPLATE_TOKENS
         answer_tokens = answer_limit(self.lane, question, self.max_tokens)
         return Decimal(quote_most(self.lane.price, prompt_tokens, answer_tokens)) / NUSD_PER_USD
+
+    def _quote(self) -> None:
+        self._most_usd = np.array([float(self.most_usd(place)) for place in range(len(self.bank.questions))])
 
     def _refresh(self) -> None:
         self._choice.believe(*self._belief())
