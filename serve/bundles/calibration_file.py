@@ -33,7 +33,10 @@ class CalibrationAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class CalibrationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The graded answers of one model, asked on one lane."""
+    """The graded answers of one model, asked on one lane.
+
+    `vendor_model` has `@effort` at the end if the lane sets an effort. Without it, the provider's default was asked.
+    """
 
     format_version: int
     vendor_model: str

@@ -9,6 +9,7 @@ import numpy as np
 from router.arrays import Float32s
 from router.bundle import Bundle
 from router.context import RouteContext
+from router.effort import trained_name_at
 from router.lane import Lane, QualityPrior
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
 from router.placement import GradedAnswers, Placement, PlacementSpace
@@ -53,8 +54,12 @@ def remembered_placing(quality_model: QualityModel, read_reference: Callable[[],
 
 
 def calibrated_name(lane: Lane) -> str:
-    """Return the name under which a lane's graded answers are kept. Lanes of one name share them."""
-    return lane.vendor_model
+    """Return the name under which a lane's graded answers are kept. Lanes of one name share them.
+
+    It is `vendor/model`, and `vendor/model@high` for a lane that sets an effort: at another effort, a model answers
+    differently.
+    """
+    return lane.vendor_model if lane.effort is None else trained_name_at(lane.vendor_model, lane.effort)
 
 
 def place_model(

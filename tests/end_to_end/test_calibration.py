@@ -144,6 +144,30 @@ def test_a_running_gateway_follows_the_files_of_graded_answers(
             wait_for(gateway, "prior")
 
 
+def test_graded_answers_say_nothing_of_another_effort(tmp_path: Path) -> None:
+    derive_bundle(tmp_path / "bundles" / "efforts", adds={"mine/newcomer@high": "o1-preview-2024-09-12"})
+    today = SystemClock().now().date()
+    with ScriptedProvider(script=[know] * 12) as provider:
+        served = settings_for(provider, tmp_path).model_dump(mode="json", include={"servers", "calibrations"})
+        served["servers"][0]["models"][0] |= {"capabilities": ["reasoning"], "efforts": ["high"]}
+        with GatewayThread(tmp_path, **served) as gateway:
+            keeper = gateway.resources.bundle_keeper
+            keeper.try_shadow("efforts", "test")
+            wait_until(lambda: "mine/newcomer:high" in bases(gateway))
+            calibrate(provider, settings_for(provider, tmp_path), count=12)
+            wait_for(gateway, f"own grades (12 answers, {today})")
+            before = bases(gateway)
+            keeper.promote("efforts", "test", is_forced=True, note="it knows an effort")
+            wait_until(lambda: bases(gateway)["mine/newcomer:high"] == "trained")
+            after = bases(gateway)
+        assert before == {**after, "mine/newcomer:high": "prior"}
+        assert after["mine/newcomer"] == f"own grades (12 answers, {today})"
+        served |= {"bundle": str(tmp_path / "bundles" / "efforts"), "database": str(tmp_path / "other.db")}
+        settings = Settings.model_validate(served)
+        with pytest.raises(ConfigurationError, match="mine/newcomer@high needs no calibration"):
+            plan_calibration(settings, NOTHING, SystemClock(), "mine/newcomer:high", "", 10, BANK)
+
+
 def test_when_nobody_answers_nothing_is_written_and_the_reason_is_said(tmp_path: Path) -> None:
     with ScriptedProvider(script=[refuse(401, "bad key")] * 400) as provider:
         settings = settings_for(provider, tmp_path)

@@ -88,8 +88,9 @@ def plan_calibration(
     table = LaneAssembler(settings, environment, generation, clock).of_operator().directory.table
     lane = _find_lane(table, name, lane_id)
     if lane.trained_name in generation.bundle.trained_names:
+        model = calibrated_name(lane)
         raise ConfigurationError(
-            f"{lane.vendor_model} needs no calibration: the bundle was trained on its answers. Choose another model."
+            f"{model} needs no calibration: the bundle was trained on its answers. Choose another model."
         )
     questions, left_out = gradable_questions(bank)
     quality, tokens = predict_all(generation.quality_model, [question.prompt for question in questions])
