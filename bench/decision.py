@@ -1,7 +1,7 @@
 """Times the decision alone: the quality model reads a prompt, then 20 lanes are filtered, ranked and drawn.
 
-There is no server, and one thread. Run `python -m bench.decision [--json]`; on a shared machine pin it to a core with
-taskset.
+There is no server, and one thread. Run `python -m bench.decision [--json] [--bundle DIR]`; on a shared machine pin it
+to a core with taskset.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.prompts import prompt
 from router.account_correction import LaneCoefficients, PromptSpace
-from router.bundle import load_bundle
+from router.bundle import Bundle, load_bundle
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, RouteContext
 from router.decision import decide
 from router.expectation import LaneState
@@ -53,9 +53,14 @@ class Timing:
     p99_us: float
 
 
-def time_decision(calls: int = 4_000) -> list[Timing]:
-    """Time the decision and its parts for each length of prompt, on `_N_PROMPTS` different prompts in turn."""
-    bundle = load_bundle(bundle_folder(""))
+def time_decision(calls: int = 4_000, folder: str = "") -> list[Timing]:
+    """Time the decision and its parts for each length of prompt, on `_N_PROMPTS` different prompts in turn.
+
+    Args:
+        calls: Number of calls of each step.
+        folder: Folder of the bundle; empty: the shipped one.
+    """
+    bundle = load_bundle(bundle_folder(folder))
     quality_model = OnnxQualityModel(bundle)
     tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
     rng = np.random.default_rng(0)
@@ -64,20 +69,22 @@ def time_decision(calls: int = 4_000) -> list[Timing]:
     timings = []
     for words in PROMPT_WORDS:
         contexts = [RouteContext.from_prompt(prompt(number, words)) for number in range(_N_PROMPTS)]
-        steps = _steps(quality_model, tokenizer, contexts, coefficients)
+        steps = _steps(bundle, quality_model, tokenizer, contexts, coefficients)
         timings += [_time(step, words, run, contexts, calls) for step, run in steps.items()]
     return timings
 
 
 def _steps(
+    bundle: Bundle,
     quality_model: QualityModel,
     tokenizer: WordPieceTokenizer,
     contexts: Sequence[RouteContext],
     coefficients: LaneCoefficients,
 ) -> dict[str, Callable[[RouteContext], object]]:
-    decide_on, decide_shifted = _decision(quality_model), _decision(quality_model, is_shifted=True)
+    decide_on, decide_shifted = _decision(bundle), _decision(bundle, is_shifted=True)
+    decide_both = _decision(bundle, is_both=True)
     predictions = {id(context): quality_model.predict(context) for context in contexts}
-    return {
+    steps: dict[str, Callable[[RouteContext], object]] = {
         "whole decision": lambda context: decide_on(context, quality_model.predict(context)),
         "predict": quality_model.predict,
         "of it, features": extract_features,
@@ -86,10 +93,15 @@ def _steps(
         "account's shift": lambda context: coefficients.shift(predictions[id(context)].quality),
         "decide, shifted": lambda context: decide_shifted(context, predictions[id(context)]),
     }
+    if bundle.catalogue is not None:  # lanes that are reference models as well, so that both beliefs are mixed
+        steps["whole, both"] = lambda context: decide_both(context, quality_model.predict(context))
+    return steps
 
 
-def _decision(quality_model: QualityModel, *, is_shifted: bool = False) -> Callable[[RouteContext, Prediction], object]:
-    table = LaneTable.build(_lanes(quality_model.trained_names), quality_model.trained_names)
+def _decision(
+    bundle: Bundle, *, is_shifted: bool = False, is_both: bool = False
+) -> Callable[[RouteContext, Prediction], object]:
+    table = LaneTable.build(_lanes(bundle, is_both=is_both), bundle.trained_names, bundle.catalogue)
     state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(0)
     if is_shifted:
         state = replace(state, quality_shift=np.linspace(-1, 1, N_LANES))
@@ -98,21 +110,27 @@ def _decision(quality_model: QualityModel, *, is_shifted: bool = False) -> Calla
     )
 
 
-def _lanes(trained_names: Sequence[str]) -> list[Lane]:
-    """Return lanes at different prices; the last few are models that the bundle does not know."""
+def _lanes(bundle: Bundle, *, is_both: bool = False) -> list[Lane]:
+    """Return lanes at different prices.
+
+    All but the last few are reference models; if the bundle has catalogue models, these instead, and all of them are
+    both with `is_both`.
+    """
+    listed = () if bundle.catalogue is None else bundle.catalogue.names
     lanes = []
     for number in range(N_LANES):
         is_known = number < N_LANES - N_PRIOR_LANES
+        is_trained = is_known and (not listed or is_both)
         rate = Decimal(2**number) / 10_000
         lane = Lane(
             lane_id=f"provider-{number % 5}/model-{number}",
             provider=f"provider-{number % 5}",
             upstream_model=f"model-{number}",
-            vendor_model=f"vendor/model-{number}",
+            vendor_model=listed[number] if is_known and number < len(listed) else f"vendor/model-{number}",
             account="default",
             price=Price(rate, 4 * rate, "made up", _PRICED_ON),
             context_tokens=128_000,
-            trained_name=trained_names[number] if is_known else None,
+            trained_name=bundle.trained_names[number] if is_trained else None,
             prior=None if is_known else QualityPrior(0.2 * number, 1.0, "made up"),
         )
         lanes.append(lane)
@@ -138,8 +156,10 @@ def main() -> None:
     """Print the timings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
-    timings = time_decision()
-    if parser.parse_args().json:
+    parser.add_argument("--bundle", default="", help="folder of a bundle (default: the shipped one)")
+    arguments = parser.parse_args()
+    timings = time_decision(folder=arguments.bundle)
+    if arguments.json:
         print(json.dumps([asdict(timing) for timing in timings]))
         return
     for timing in timings:

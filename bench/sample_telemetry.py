@@ -115,9 +115,10 @@ class Week:
     """An invented week of one gateway."""
 
     def __init__(self) -> None:
-        self._quality_model = OnnxQualityModel(load_bundle(bundle_folder("")))
+        bundle = load_bundle(bundle_folder(""))
+        self._quality_model = OnnxQualityModel(bundle)
         lanes = sample_lanes()
-        self.table = LaneTable.build(lanes, self._quality_model.trained_names)
+        self.table = LaneTable.build(lanes, bundle.trained_names, bundle.catalogue)
         prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in lanes)
         self.price_snapshot_id = prices.snapshot_id
         self._state = LaneState.unmeasured(self.table)

@@ -110,9 +110,16 @@ class LaneReference:
     def __init__(self, table: LaneTable, reference: ReferenceAnswers) -> None:
         typical = reference.completion_tokens.mean(axis=1, keepdims=True).astype(np.float64)
         difficulty = reference.difficulty[:, None].astype(np.float64)
-        self.quality, _, self.completion_tokens = believe_of_lanes(
-            table, reference.quality, reference.quality, reference.completion_tokens, difficulty, typical
+        beliefs = believe_of_lanes(
+            table,
+            reference.quality,
+            np.zeros_like(reference.quality),  # deviations do not count here
+            reference.completion_tokens,
+            difficulty,
+            typical,
+            reference.demand,
         )
+        self.quality, self.completion_tokens = beliefs.quality, beliefs.completion_tokens
         rates = table.rates[0]  # reference prompts are short
         self.cost_usd = (
             reference.prompt_tokens[:, None] * rates.input_usd_per_token

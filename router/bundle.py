@@ -6,9 +6,11 @@
     manifest.json             the models, the versions and the hashes of the files
     README.md                 the model card, for people
     account_corrections.npz   optional: corrections for single accounts; see `router.account_correction`
+    catalogue_models.npz      optional, from format 3: beliefs about models on sale today; see `router.catalogue_models`
     recent_shifts.json        optional: where the watch begins, if it was learned from logs; see `router.recent_shifts`
 
-Loading refuses a bundle that is incomplete, altered or made for other features.
+Loading refuses a bundle that is incomplete, altered or made for other features. A bundle of format 2 loads as one
+without catalogue models.
 """
 
 import hashlib
@@ -19,19 +21,23 @@ from pathlib import Path
 
 from router.ability_prior import AbilityPrior
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE
+from router.catalogue_models import CATALOGUE_FILE, FIRST_DEMANDS, CatalogueModels
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
 from router.recent_shifts import RECENT_SHIFTS_FILE
 from router.reference_answers import ReferenceAnswers
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_WITHOUT_CATALOGUE = 2
+"""Last format without catalogue models."""
+READABLE_FORMATS = (_WITHOUT_CATALOGUE, FORMAT_VERSION)
 MANIFEST_FILE = "manifest.json"
 GRAPH_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 REFERENCE_FILE = "reference_answers.npz"
 CARD_FILE = "README.md"
 HASHED_FILES = (GRAPH_FILE, TOKENIZER_FILE, REFERENCE_FILE)
-_OPTIONAL_FILES = (ACCOUNT_CORRECTIONS_FILE, RECENT_SHIFTS_FILE)
+_OPTIONAL_FILES = (ACCOUNT_CORRECTIONS_FILE, CATALOGUE_FILE, RECENT_SHIFTS_FILE)
 _REMEDY = "export the bundle again or get a whole copy"
 
 
@@ -47,6 +53,8 @@ class Bundle:
             average prompt of its corpus.
         ability_prior: Estimate of the abilities of other models, from price and family; None: it was trained without
             prices.
+        demand_names: Names of the entries of the graph's output `demand`; empty: it has no such output.
+        catalogue: Beliefs about catalogue models; None: it has none.
     """
 
     folder: Path
@@ -54,6 +62,13 @@ class Bundle:
     trained_names: tuple[str, ...]
     abilities: Mapping[str, float]
     ability_prior: AbilityPrior | None
+    demand_names: tuple[str, ...] = ()
+    catalogue: CatalogueModels | None = None
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """Names of all models that the bundle knows: those of the graph, and the catalogue models."""
+        return self.trained_names if self.catalogue is None else (*self.trained_names, *self.catalogue.names)
 
     @property
     def graph_path(self) -> Path:
@@ -71,7 +86,7 @@ class Bundle:
         Raises:
             BundleError: The file was altered since the bundle was checked.
         """
-        return ReferenceAnswers.read(self.folder / REFERENCE_FILE, len(self.trained_names))
+        return ReferenceAnswers.read(self.folder / REFERENCE_FILE, len(self.trained_names), len(self.demand_names))
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -98,7 +113,8 @@ def load_bundle(folder: Path) -> Bundle:
         ) from None
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_REMEDY}")
-    return Bundle(folder, version, names, abilities, prior)
+    demand_names, catalogue = _read_catalogue(folder, manifest, abilities)
+    return Bundle(folder, version, names, abilities, prior, demand_names, catalogue)
 
 
 def version_of(name: str, graph_hash: str) -> str:
@@ -121,13 +137,34 @@ def read_manifest(folder: Path) -> dict[str, object]:
         raise BundleError(f"{path}: is not JSON ({problem}): {_REMEDY}") from None
     if not isinstance(manifest, dict):
         raise BundleError(f"{path}: is not a JSON object: {_REMEDY}")
-    for key, ours in (("format_version", FORMAT_VERSION), ("features_version", FEATURES_VERSION)):
-        if manifest.get(key) != ours:
+    for key, ours in (("format_version", READABLE_FORMATS), ("features_version", (FEATURES_VERSION,))):
+        if manifest.get(key) not in ours:
             raise BundleError(
-                f"{path}: {key} is {manifest.get(key)!r}, this program reads {ours}: "
+                f"{path}: {key} is {manifest.get(key)!r}, this program reads {' and '.join(map(str, ours))}: "
                 "train the bundle again with this version"
             )
     return manifest
+
+
+def _read_catalogue(
+    folder: Path, manifest: Mapping[str, object], abilities: Mapping[str, float]
+) -> tuple[tuple[str, ...], CatalogueModels | None]:
+    """Return the names of the demands and the catalogue models, after the file's hash was checked."""
+    if manifest["format_version"] == _WITHOUT_CATALOGUE:
+        return (), None
+    path, names = folder / MANIFEST_FILE, manifest.get("demand_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BundleError(f"{path}: demand_names is not a list of texts: {_REMEDY}")
+    if names and (tuple(names[: len(FIRST_DEMANDS)]) != FIRST_DEMANDS or len(set(names)) != len(names)):
+        raise BundleError(
+            f"{path}: demand_names must be distinct and begin with {' and '.join(FIRST_DEMANDS)}, not with "
+            f"{names[: len(FIRST_DEMANDS)]}: {_REMEDY}"
+        )
+    if not _has_hash(CATALOGUE_FILE, manifest):
+        return tuple(names), None
+    if not names:
+        raise BundleError(f"{path}: demand_names is missing, which {CATALOGUE_FILE} needs: {_REMEDY}")
+    return tuple(names), CatalogueModels.read(folder / CATALOGUE_FILE, len(names), abilities)
 
 
 def _has_hash(name: str, manifest: Mapping[str, object]) -> bool:

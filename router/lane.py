@@ -53,12 +53,17 @@ class QualityPrior:
         source: Origin of the belief, with its date.
         placement: Placement by its own graded answers, for the loaded bundle; replaces the ability. None: it has no
             graded answers.
+        general, general_std: The same belief on the scale of the bundle's catalogue models, where 0 is an average open
+            model of 8 billion parameters of 2025 and 1 are the strongest models at the end of 2026; None: it is read
+            off the ability.
     """
 
     ability: float
     ability_std: float
     source: str
     placement: Placement | None = None
+    general: float | None = None
+    general_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

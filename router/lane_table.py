@@ -5,15 +5,17 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 
 from router.arrays import Floats, Ints, Mask, Rows
+from router.catalogue_models import CatalogueModels
 from router.effort import EffortColumns, name_at
 from router.lane import Lane
+from router.lane_rows import LaneRows
 from router.placement import Placement
 from router.price_table import Price
+from router.quality_basis import QualityBasis, describe_basis
 
 ASSUMED_CONTEXT_TOKENS = 4_096
 """Context length of a lane that declares none: the shortest that is still sold in 2026. It serves short prompts."""
@@ -94,6 +96,7 @@ class LaneTable:
             lane.
         is_reserve: Whether a lane is asked only when no other can answer; None: no lane is a reserve.
         efforts: Efforts of the lanes; None: no lane sets one.
+        rows: Beliefs of the bundle's catalogue models for these lanes; None: the bundle has no catalogue models.
     """
 
     lanes: tuple[Lane, ...]
@@ -124,10 +127,18 @@ class LaneTable:
     least_max_output_tokens: int
     is_reserve: Mask | None = None
     efforts: EffortColumns | None = None
+    rows: LaneRows | None = None
 
     @classmethod
-    def build(cls, lanes: Sequence[Lane], trained_names: Sequence[str]) -> "LaneTable":
+    def build(
+        cls, lanes: Sequence[Lane], trained_names: Sequence[str], catalogue: CatalogueModels | None = None
+    ) -> "LaneTable":
         """Build the table of `lanes` for the models that the loaded bundle knows.
+
+        Args:
+            lanes: Lanes in the order of the rows.
+            trained_names: Models that the bundle's graph predicts.
+            catalogue: Catalogue models of the bundle; None: it has none.
 
         Raises:
             ValueError: Two lanes share an id.
@@ -195,32 +206,44 @@ class LaneTable:
             is_reserve=np.array([lane.is_reserve for lane in lanes])
             if any(lane.is_reserve for lane in lanes)
             else None,
-            efforts=EffortColumns.of(lanes, trained_names),
+            efforts=EffortColumns.of(lanes, trained_names if catalogue is None else (*trained_names, *catalogue.names)),
+            rows=None if catalogue is None else LaneRows.build(lanes, trained_index, catalogue),
         )
 
     def __len__(self) -> int:
         return len(self.lanes)
+
+    @property
+    def is_in_bundle(self) -> Mask:
+        """Whether the bundle has a belief about the lane's own model: a reference model or a catalogue model."""
+        return ~self.has_prior_only if self.rows is None else ~self.has_prior_only | self.rows.is_listed
 
     def rates_for(self, prompt_tokens: int, service_tier: str | None = None) -> LaneRates:
         """Return the rates that a prompt of this length is billed at, in a service tier or in the standard one."""
         rates = self.rates if service_tier is None else self.rates_of_tiers.get(service_tier, self.rates)
         return rates[bisect_left(self.tier_tokens, prompt_tokens)]
 
-    def quality_basis(self, row: int) -> Literal["trained", "calibrated", "prior"]:
-        """Return the source of a lane's quality: the bundle's training, graded answers of its own, or only a prior."""
+    def quality_basis(self, row: int) -> QualityBasis:
+        """Return what a lane's quality rests on; `router.quality_basis` explains it."""
+        if self.rows is not None:
+            return self.rows.basis[row]
         if not self.has_prior_only[row]:
             return "trained"
         return "calibrated" if row in self.placed_rows else "prior"
 
-    def describe_basis(self, row: int) -> str:
-        """Return the source of a lane's quality in words: for graded answers of its own, how many and how old."""
+    def n_evidence(self, row: int) -> int:
+        """Return the number of graded answers or published scores behind a lane's quality; 0: it is not counted."""
+        if self.rows is not None:
+            return self.rows.n_evidence[row]
         prior = self.lanes[row].prior
-        placement = None if prior is None else prior.placement
-        if placement is None or not self.has_prior_only[row]:
-            return self.quality_basis(row)
-        many = "answer" if placement.n_answers == 1 else "answers"
-        day = "" if placement.graded_on is None else f", {placement.graded_on}"
-        return f"own grades ({placement.n_answers} {many}{day})"
+        return 0 if prior is None or prior.placement is None else prior.placement.n_answers
+
+    def describe_basis(self, row: int) -> str:
+        """Return what a lane's quality rests on in words: how many answers or scores, and how old they are."""
+        prior, basis = self.lanes[row].prior, self.quality_basis(row)
+        is_placed = basis == "calibrated" and prior is not None and prior.placement is not None
+        day = prior.placement.graded_on if is_placed and prior is not None and prior.placement is not None else None
+        return describe_basis(basis, self.n_evidence(row), day)
 
     def find(self, name: str) -> tuple[int, ...]:
         """Return the rows of the lanes with exactly this name, never a prefix of it; empty when there are none."""

@@ -2,7 +2,7 @@
 
 The graph takes `token_ids` int64 (n_tokens,) and `features` float32 (1, n_features), and returns `quality`,
 `quality_std` and `completion_tokens` float32 (n_models,), and `difficulty` and `typical_completion_tokens` float32
-(1,).
+(1,). The graph of a bundle whose manifest has `demand_names` also returns `demand` float32 (n_demands,).
 """
 
 import onnxruntime
@@ -16,6 +16,7 @@ from router.tokenizer import WordPieceTokenizer
 
 INPUT_NAMES = ("token_ids", "features")
 OUTPUT_NAMES = ("quality", "quality_std", "completion_tokens", "difficulty", "typical_completion_tokens")
+DEMAND_OUTPUT = "demand"
 
 
 class OnnxQualityModel:
@@ -40,15 +41,18 @@ class OnnxQualityModel:
             ) from None
         inputs = tuple(entry.name for entry in self._session.get_inputs())
         outputs = tuple(entry.name for entry in self._session.get_outputs())
-        if inputs != INPUT_NAMES or outputs != OUTPUT_NAMES:
-            raise BundleError(
-                f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {OUTPUT_NAMES}"
-            )
+        n_demands = len(bundle.demand_names)
+        wanted = (*OUTPUT_NAMES, DEMAND_OUTPUT) if n_demands else OUTPUT_NAMES
+        if inputs != INPUT_NAMES or outputs != wanted:
+            raise BundleError(f"{path}: has inputs {inputs} and outputs {outputs}, not {INPUT_NAMES} and {wanted}")
+        self._outputs = wanted
         shapes = [list(entry.shape) for entry in (*self._session.get_inputs()[1:], *self._session.get_outputs())]
         n_models = len(bundle.trained_names)
-        if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models], [1], [1]]:
+        demand_shape = [[n_demands]] if n_demands else []
+        if shapes != [[1, len(FEATURE_NAMES)], [n_models], [n_models], [n_models], [1], [1], *demand_shape]:
             raise BundleError(
-                f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features and {n_models} models"
+                f"{path}: has shapes {shapes}, not those of {len(FEATURE_NAMES)} features, {n_models} models and "
+                f"{n_demands} demands"
             )
 
     @property
@@ -70,12 +74,14 @@ class OnnxQualityModel:
         features = extract_features(context)  # (1, n_features)
         tokens = self._tokenizer.encode(context.text)  # (n_tokens,)
         try:
-            quality, quality_std, completion_tokens, difficulty, typical = self._session.run(
-                OUTPUT_NAMES, {"token_ids": tokens, "features": features}
+            quality, quality_std, completion_tokens, difficulty, typical, *demand = self._session.run(
+                self._outputs, {"token_ids": tokens, "features": features}
             )
         except Exception as problem:  # onnxruntime has no public base class of its errors
             raise PredictionError(f"{self._bundle.version} failed ({type(problem).__name__})") from None
-        return Prediction(quality, quality_std, completion_tokens, difficulty.item(), typical.item(), features[0])
+        return Prediction(
+            quality, quality_std, completion_tokens, difficulty.item(), typical.item(), features[0], *demand
+        )
 
 
 def _one_thread() -> "onnxruntime.SessionOptions":

@@ -61,6 +61,7 @@ class Placement:
             tokens) + offset.
         n_answers: Number of graded answers that it was fitted to.
         graded_on: Day of the newest answer; None: unknown.
+        shift: Amount by which the answers moved the mean logit over the reference prompts away from its prior.
     """
 
     weights: Floats
@@ -70,6 +71,7 @@ class Placement:
     log_tokens_slope: float
     n_answers: int
     graded_on: date | None = None
+    shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +134,8 @@ class PlacementSpace:
             offset,
             slope,
             len(answers.score),
+            # The components have mean 0, so c0 is the mean logit.
+            shift=float(coefficients[0] - (self.mean[0] if ability is None or ability_std is None else ability)),
         )
 
     def believe(

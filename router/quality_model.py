@@ -24,6 +24,8 @@ class Prediction:
         typical_completion_tokens: Expected answer length of a model that was never trained on.
         features: Features that the quality model saw next to the text, shape (n_features,). They are logged, so that
             training can use them without the text.
+        demand: Demands of the prompt, shape (n_demands,), that beliefs about catalogue models are linear in; None: the
+            bundle has no catalogue models. See `router.catalogue_models`.
     """
 
     quality: Float32s
@@ -32,6 +34,7 @@ class Prediction:
     difficulty: float
     typical_completion_tokens: float
     features: Float32s
+    demand: Float32s | None = None
 
 
 class QualityModel(Protocol):

@@ -35,6 +35,7 @@ class ReferenceAnswers:
         source: Number of the corpus source of each prompt, shape (n,).
         task: Place of each prompt's task in `task_names`, shape (n,).
         task_names: Names of the tasks, as `source/task`, shape (n_tasks,).
+        demand: Demands of the prompts, shape (n, n_demands); None: the bundle has no catalogue models.
     """
 
     quality: Float32s
@@ -46,6 +47,7 @@ class ReferenceAnswers:
     source: npt.NDArray[np.uint16]
     task: npt.NDArray[np.uint16]
     task_names: npt.NDArray[np.str_]
+    demand: Float32s | None = None
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -54,8 +56,10 @@ class ReferenceAnswers:
         """Return the content of an `.npz` file: beliefs with 16 bits, grades with 8. Equal samples give equal bytes."""
         grade = np.where(np.isnan(self.score), _UNGRADED, np.rint(np.nan_to_num(self.score) * _GRADE_STEPS))
         file = io.BytesIO()
+        demand = {} if self.demand is None else {"demand": self.demand.astype(np.float16)}
         np.savez_compressed(
             file,
+            **demand,  # type: ignore[arg-type]  # a dict might hold the flag allow_pickle, this one does not
             quality=self.quality.astype(np.float16),
             completion_tokens=np.log(np.maximum(self.completion_tokens, 1)).astype(np.float16),
             score=grade.astype(np.uint8),
@@ -69,15 +73,21 @@ class ReferenceAnswers:
         return file.getvalue()
 
     @classmethod
-    def read(cls, path: Path, n_models: int) -> "ReferenceAnswers":
+    def read(cls, path: Path, n_models: int, n_demands: int = 0) -> "ReferenceAnswers":
         """Read a bundle's sample.
+
+        Args:
+            path: File.
+            n_models: Number of the bundle's reference models.
+            n_demands: Length of the bundle's demand vectors; 0: it has none.
 
         Raises:
             BundleError: The file is not of the documented form.
         """
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                stored = {field.name: arrays[field.name] for field in fields(cls)}
+                stored = {field.name: arrays[field.name] for field in fields(cls) if field.name != "demand"}
+                demand = arrays["demand"].astype(np.float32) if n_demands and "demand" in arrays else None
         except (OSError, KeyError, ValueError) as problem:
             raise BundleError(
                 f"{path}: cannot be read ({problem}): export the bundle again or get a whole copy"
@@ -88,6 +98,10 @@ class ReferenceAnswers:
             wanted = shape if name in _PER_MODEL else shape[:1]
             if array.shape != wanted:
                 raise BundleError(f"{path}: {name} has the shape {array.shape}, not {wanted}: export the bundle again")
+        if demand is not None and demand.shape != (shape[0], n_demands):
+            raise BundleError(
+                f"{path}: demand has the shape {demand.shape}, not {(shape[0], n_demands)}: export the bundle again"
+            )
         score = stored["score"].astype(np.float32)
         return cls(
             stored["quality"].astype(np.float32),
@@ -99,4 +113,5 @@ class ReferenceAnswers:
             stored["source"],
             stored["task"],
             names,
+            demand,
         )

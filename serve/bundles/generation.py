@@ -74,7 +74,8 @@ def load_generation(folder: Path) -> Generation:
     """
     bundle = load_bundle(folder)
     quality_model, read_reference = OnnxQualityModel(bundle), cache(bundle.read_reference)
-    return Generation(bundle, quality_model, read_reference, remembered_placing(quality_model, read_reference))
+    place = remembered_placing(bundle, quality_model, read_reference)
+    return Generation(bundle, quality_model, read_reference, place)
 
 
 def with_price_prior(lane: Lane, bundle: Bundle) -> Lane:

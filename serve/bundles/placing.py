@@ -8,17 +8,19 @@ import numpy as np
 
 from router.arrays import Float32s
 from router.bundle import Bundle
+from router.catalogue_models import LEAST, MOST, STD
 from router.context import RouteContext
 from router.effort import trained_name_at
 from router.lane import Lane, QualityPrior
+from router.lane_rows import column_name
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
 from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
 from serve.bundles.calibration_file import CalibrationAnswer, CalibrationFile
 
-Place = Callable[[CalibrationFile, QualityPrior | None], Placement]
-"""Places a model by its graded answers and its prior; None: nothing else is known of it."""
+Place = Callable[[CalibrationFile, Lane], Placement]
+"""Places the model of a lane by its graded answers; what was believed of it before is the prior."""
 _REMEMBERED = 4_096
 
 
@@ -28,29 +30,33 @@ def place_lanes(
     """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
     answered = {calibration.vendor_model: calibration for calibration in calibrations if calibration.answers}
     return [
-        with_placement(lane, place(answered[calibrated_name(lane)], lane.prior))
+        with_placement(lane, place(answered[calibrated_name(lane)], lane))
         if needs_placing(lane, bundle) and calibrated_name(lane) in answered
         else lane
         for lane in lanes
     ]
 
 
-def remembered_placing(quality_model: QualityModel, read_reference: Callable[[], ReferenceAnswers]) -> Place:
-    """Return a function that places models and remembers where.
+def remembered_placing(
+    bundle: Bundle, quality_model: QualityModel, read_reference: Callable[[], ReferenceAnswers]
+) -> Place:
+    """Return a function that places the models of lanes and remembers where.
 
     So a change of one model's answers costs the fit of one model, however many lanes and accounts have it.
 
     Args:
-        quality_model: Quality model of a bundle.
-        read_reference: Function that returns the reference answers of the same bundle.
+        bundle: Bundle that the lanes are placed in.
+        quality_model: Quality model of the bundle.
+        read_reference: Function that returns the reference answers of the bundle.
     """
-    space = cache(lambda: PlacementSpace.of(read_reference()))
+    reference = cache(read_reference)
+    space = cache(lambda: PlacementSpace.of(reference()))
 
     @lru_cache(maxsize=_REMEMBERED)
     def place(calibration: CalibrationFile, prior: QualityPrior | None) -> Placement:
         return place_model(space(), quality_model, calibration, prior)
 
-    return place
+    return lambda calibration, lane: place(calibration, reference_prior(lane, bundle, reference()))
 
 
 def calibrated_name(lane: Lane) -> str:
@@ -60,6 +66,19 @@ def calibrated_name(lane: Lane) -> str:
     differently.
     """
     return lane.vendor_model if lane.effort is None else trained_name_at(lane.vendor_model, lane.effort)
+
+
+def reference_prior(lane: Lane, bundle: Bundle, reference: ReferenceAnswers) -> QualityPrior | None:
+    """Return the belief about a lane's model on the reference prompts, before its own answers are graded.
+
+    That of a catalogue model follows from its row, if the bundle says what its reference prompts demand.
+    """
+    place = None if bundle.catalogue is None else bundle.catalogue.find(column_name(lane))
+    if bundle.catalogue is None or place is None or reference.demand is None:
+        return None if lane.prior is None else replace(lane.prior, placement=None)
+    mean = reference.demand.mean(axis=0)
+    ability, std = float(bundle.catalogue.quality[place] @ mean), float(bundle.catalogue.quality_std[place] @ mean)
+    return QualityPrior(ability, min(max(std, LEAST[STD]), MOST[STD]), f"its row in {bundle.version}")
 
 
 def place_model(

@@ -20,6 +20,13 @@ class PriorRow(CatalogueRow):
         description="Log odds of a good answer to the average prompt of the shipped bundle's corpus."
     )
     ability_std: float = Field(gt=0)
+    general: float = Field(
+        ge=0,
+        le=1,
+        description="The same on the scale of a bundle's catalogue models: 0 is an average open model of 8 billion "
+        "parameters of 2025, 1 are the strongest models at the end of 2026.",
+    )
+    general_std: float = Field(gt=0, le=1)
     basis: str = Field(min_length=10)
     checked_on: date
 
@@ -104,7 +111,10 @@ class ModelCatalogue(CatalogueRow):
     def prior_of(self, row: ModelRow) -> QualityPrior:
         """Return the prior of a model."""
         prior = self.priors[row.prior]
-        return QualityPrior(prior.ability, prior.ability_std, f"{row.prior}: {prior.basis} ({prior.checked_on})")
+        source = f"{row.prior}: {prior.basis} ({prior.checked_on})"
+        return QualityPrior(
+            prior.ability, prior.ability_std, source, general=prior.general, general_std=prior.general_std
+        )
 
 
 def load_models(path: Path) -> ModelCatalogue:

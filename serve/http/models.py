@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from router.lane import Capability, Lane
 from router.lane_table import LaneTable
+from router.quality_basis import QualityBasis
 from serve.gateway import resources_of
 from serve.http.authentication import authenticate
 from serve.http.openapi_responses import answered_with, error_answers
@@ -63,7 +64,7 @@ class OfferedLane(Struct):
     context_length: int | None
     max_output_tokens: int | None
     capabilities: list[str]
-    quality_basis: Literal["trained", "calibrated", "prior"]
+    quality_basis: QualityBasis
     quality_basis_text: str
     trains_on_data: bool | None
     retains_data: bool | None
@@ -145,7 +146,7 @@ def _model(name: str, owner: str, lanes: Sequence[str | OfferedLane]) -> Offered
 
 
 def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
-    price = lane.price
+    price, row = lane.price, table.index_of[lane.lane_id]
     return OfferedLane(
         id=lane.lane_id,
         provider=lane.provider,
@@ -155,8 +156,8 @@ def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
         context_length=lane.context_tokens,
         max_output_tokens=lane.max_output_tokens,
         capabilities=sorted(str(flag.name).lower() for flag in Capability if flag in lane.capabilities),
-        quality_basis=table.quality_basis(table.index_of[lane.lane_id]),
-        quality_basis_text=table.describe_basis(table.index_of[lane.lane_id]),
+        quality_basis=table.quality_basis(row),
+        quality_basis_text=table.describe_basis(row),
         trains_on_data=lane.trains_on_data,
         retains_data=lane.retains_data,
         pricing=Pricing(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from router.bar import Bar
+from router.catalogue_models import CatalogueModels
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.price_table import Price, PriceTable
@@ -83,7 +84,7 @@ class LaneAssembler:
         self._calibrations_folder = calibrations_folder(settings.calibrations, environment)
         self._calibrations: tuple[CalibrationsState, Sequence[CalibrationFile]] | None = None
         self._generation = generation
-        self._trained_names = frozenset(generation.bundle.trained_names)
+        self._trained_names = frozenset(generation.bundle.known_names)
         self._clock = clock
         self._prices: PriceSources | None = None
         self._http = HttpTransport()
@@ -120,14 +121,14 @@ class LaneAssembler:
 
     def has_models_of(self, generation: Generation) -> bool:
         """Return whether the models of a loaded bundle were noted already."""
-        return self._trained_names.issuperset(generation.bundle.trained_names)
+        return self._trained_names.issuperset(generation.bundle.known_names)
 
     def note_models_of(self, generation: Generation) -> None:
         """Note the models of a loaded bundle. From now on lanes have the efforts that it knows.
 
         Lanes have the efforts of every bundle that was loaded, so that all bundles decide on the same rows.
         """
-        self._trained_names = self._trained_names.union(generation.bundle.trained_names)
+        self._trained_names = self._trained_names.union(generation.bundle.known_names)
 
     def of_operator(self, stored: Sequence[OpenedProviderKey] = ()) -> LaneAssembly:
         """Return the lanes of the operator's account: providers, own servers and stored keys.
@@ -321,12 +322,14 @@ def _health(
 
 
 def _believed(lanes: Sequence[Lane], generation: Generation, calibrations: Sequence[CalibrationFile]) -> LaneTable:
-    return _table(generation.believe_of(lanes, calibrations), generation.bundle.trained_names)
+    return _table(
+        generation.believe_of(lanes, calibrations), generation.bundle.trained_names, generation.bundle.catalogue
+    )
 
 
-def _table(lanes: Sequence[Lane], trained_names: Sequence[str]) -> LaneTable:
+def _table(lanes: Sequence[Lane], trained_names: Sequence[str], catalogue: CatalogueModels | None = None) -> LaneTable:
     try:
-        return LaneTable.build(lanes, trained_names)
+        return LaneTable.build(lanes, trained_names, catalogue)
     except ValueError as error:
         ids = [lane.lane_id for lane in lanes]
         twice = sorted({lane_id for lane_id in ids if ids.count(lane_id) > 1})

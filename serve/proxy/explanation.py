@@ -1,12 +1,13 @@
 """The explanation of a decision in words and numbers, for a caller that asks for it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from router.decision import Decision
 from router.policies.registry import REASONS
+from router.quality_basis import QualityBasis, how_to_sharpen
 from router.reason import Reason
 from serve.lanes.health import LaneVitals
 from serve.proxy.attempt import Attempt
@@ -37,9 +38,11 @@ class Candidate(Struct):
     quality_std: float
     quality_shift: float
     account_shift: float
-    quality_basis: Literal["trained", "calibrated", "prior"]
+    quality_basis: QualityBasis
     quality_basis_text: str
+    sharpen_with: str | None
     completion_tokens: int
+    reasoning_tokens: int | None
     cost_usd: float
     cache_discount_usd: float
     latency_ms: int
@@ -119,7 +122,7 @@ def _decision(call: Call, reason: Reason) -> ExplainedDecision:
 
 def _candidate(decision: Decision, row: int, vitals: LaneVitals) -> Candidate:
     lane, expected = decision.table.lanes[row], decision.expectation
-    excluded_by = decision.exclusions.reason_of(row)
+    excluded_by, basis = decision.exclusions.reason_of(row), decision.table.quality_basis(row)
     discount = expected.cache_discount_usd
     return Candidate(
         lane=lane.lane_id,
@@ -129,9 +132,11 @@ def _candidate(decision: Decision, row: int, vitals: LaneVitals) -> Candidate:
         quality_std=_rounded(expected.quality_std[row]),
         quality_shift=0.0 if expected.quality_shift is None else _rounded(expected.quality_shift[row]),
         account_shift=0.0 if expected.account_shift is None else _rounded(expected.account_shift[row]),
-        quality_basis=decision.table.quality_basis(row),
+        quality_basis=basis,
         quality_basis_text=decision.table.describe_basis(row),
+        sharpen_with=how_to_sharpen(basis, lane.vendor_model),
         completion_tokens=round(float(expected.completion_tokens[row])),
+        reasoning_tokens=None if expected.reasoning_tokens is None else round(float(expected.reasoning_tokens[row])),
         cost_usd=_rounded(expected.cost_usd[row]),
         cache_discount_usd=0.0 if discount is None else _rounded(discount[row]),
         latency_ms=round(float(expected.latency_ms[row])),

@@ -38,6 +38,7 @@ class BundleBeliefs:
     How a lane finds its model in the bundle:
 
     - By its trained name, else by the vendor's name of its model, which is the name that a retraining learned it under.
+    - By the vendor's name of its model among the catalogue models.
     - A lane that is not in the bundle gets the belief of its prior, if it had that when it was logged.
     - Other lanes keep the logged belief. They were calibrated, or only the other bundle was trained on them.
 
@@ -67,13 +68,13 @@ class BundleBeliefs:
         if not len(others):
             return logs
         lanes = latest_lanes(logs)
-        table = lay_out(logs.lane_ids, lanes, self._bundle.trained_names, self._bundle.ability_prior)
-        if table.has_prior_only.all():
+        table = lay_out(logs.lane_ids, lanes, self._bundle)
+        if not table.is_in_bundle.any():
             raise CannotTellError(
                 f"bundle {self.version} was trained on none of the models in these logs: its beliefs about them are "
                 "unknown"
             )
-        replaced = np.flatnonzero(~table.has_prior_only | is_judged_by_prior(logs, lanes))
+        replaced = np.flatnonzero(table.is_in_bundle | is_judged_by_prior(logs, lanes))
         asked = logs.rows(others)
         beliefs = self._believe(asked, table)
         quality, std, believed_tokens = (values[:, replaced].astype(np.float32) for values in beliefs)
@@ -109,9 +110,13 @@ class BundleBeliefs:
             np.array([[getattr(each, name)] for each in predictions])
             for name in ("difficulty", "typical_completion_tokens")
         )
-        quality, quality_std, lengths = believe_of_lanes(table, trained, std, tokens, difficulty, typical)
-        quality, quality_std = shift_quality(quality, quality_std, self._account_shifts(logs, table, trained))
-        return quality, quality_std, lengths
+        demands = [each.demand for each in predictions if each.demand is not None]
+        beliefs = believe_of_lanes(
+            table, trained, std, tokens, difficulty, typical, np.stack(demands) if demands else None
+        )
+        shifts = self._account_shifts(logs, table, trained)
+        quality, quality_std = shift_quality(beliefs.quality, beliefs.quality_std, shifts)
+        return quality, quality_std, beliefs.completion_tokens
 
     def _account_shifts(self, logs: LoggedRequests, table: LaneTable, trained: Float32s) -> Floats:
         """Return the shifts of the lanes' log odds by the account corrections, shape (n, m).

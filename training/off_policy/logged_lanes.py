@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from router.ability_prior import AbilityPrior
+from router.bundle import Bundle
 from router.lane import Lane, QualityPrior
 from router.lane_table import UNKNOWN_ABILITY_STD, LaneTable
 from router.price_table import Price
@@ -28,19 +28,18 @@ def latest_lanes(logs: LoggedRequests) -> list[LoggedLane]:
     return [book.latest.get(lane_id) or LoggedLane(trained_name=trained) for lane_id, trained in named]
 
 
-def lay_out(
-    lane_ids: Sequence[str], lanes: Sequence[LoggedLane], trained_names: Sequence[str], price_prior: AbilityPrior | None
-) -> LaneTable:
+def lay_out(lane_ids: Sequence[str], lanes: Sequence[LoggedLane], bundle: Bundle) -> LaneTable:
     """Return the lane table that the gateway would build for a bundle.
 
     Args:
         lane_ids: Ids of the rows.
         lanes: Notes about the rows' lanes.
-        trained_names: Models of the bundle.
-        price_prior: The bundle's prior by price, for lanes without any other belief; None: it has none.
+        bundle: Bundle that the gateway decides with.
     """
     rows = zip(lane_ids, lanes, strict=True)
-    return LaneTable.build([_lane(lane_id, lane, trained_names, price_prior) for lane_id, lane in rows], trained_names)
+    return LaneTable.build(
+        [_lane(lane_id, lane, bundle) for lane_id, lane in rows], bundle.trained_names, bundle.catalogue
+    )
 
 
 def is_judged_by_prior(logs: LoggedRequests, lanes: Sequence[LoggedLane]) -> Mask:
@@ -62,14 +61,14 @@ def is_judged_by_prior(logs: LoggedRequests, lanes: Sequence[LoggedLane]) -> Mas
     return is_by_prior
 
 
-def _lane(lane_id: str, lane: LoggedLane, trained_names: Sequence[str], price_prior: AbilityPrior | None) -> Lane:
+def _lane(lane_id: str, lane: LoggedLane, bundle: Bundle) -> Lane:
     input_usd, output_usd = lane.input_usd_per_mtok or 0.0, lane.output_usd_per_mtok or 0.0
     vendor_model = lane.vendor_model or lane_id
     prior = None
     if lane.ability is not None and lane.ability_std is not None:
         prior = QualityPrior(lane.ability, lane.ability_std, _SOURCE)
-    elif price_prior is not None and output_usd > 0 and lane.trained_name not in trained_names:
-        prior = QualityPrior(price_prior.of(vendor_model, output_usd), price_prior.std, _SOURCE)
+    elif bundle.ability_prior is not None and output_usd > 0 and lane.trained_name not in bundle.trained_names:
+        prior = QualityPrior(bundle.ability_prior.of(vendor_model, output_usd), bundle.ability_prior.std, _SOURCE)
     price = Price(
         Decimal(str(input_usd)), Decimal(str(output_usd)), _SOURCE, date.min, request_usd=Decimal(str(lane.request_usd))
     )

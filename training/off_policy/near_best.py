@@ -88,7 +88,7 @@ class NearBestPolicy:
 
     def _bar(self, logs: LoggedRequests, inputs: "_BarInputs", snapshot: str) -> Bar:
         lanes = [inputs.book.at.get((snapshot, lane_id), LoggedLane()) for lane_id in logs.lane_ids]
-        table = lay_out(logs.lane_ids, lanes, self.bundle.trained_names, self.bundle.ability_prior)
+        table = lay_out(logs.lane_ids, lanes, self.bundle)
         return Bar(table, self.bundle.read_reference)
 
 
@@ -107,8 +107,8 @@ class _BarInputs:
     @classmethod
     def of(cls, logs: LoggedRequests, bundle: Bundle) -> "_BarInputs":
         lanes = latest_lanes(logs)
-        is_prior = lay_out(logs.lane_ids, lanes, bundle.trained_names, bundle.ability_prior).has_prior_only
-        return cls(logs.lane_book or LaneBook(), is_prior & ~is_judged_by_prior(logs, lanes))
+        is_in_bundle = lay_out(logs.lane_ids, lanes, bundle).is_in_bundle
+        return cls(logs.lane_book or LaneBook(), ~is_in_bundle & ~is_judged_by_prior(logs, lanes))
 
     def check(self, logs: LoggedRequests, is_eligible: Mask, snapshot: str) -> None:
         """Raise CannotTellError if a bar cannot be solved with one of the eligible lanes."""

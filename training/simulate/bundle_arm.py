@@ -131,7 +131,7 @@ class BundleArm:
     def _load(self, folder: Path) -> None:
         bundle = load_bundle(folder)
         self.bundle_folder = folder
-        self._prior = bundle.ability_prior
+        self._prior, self._catalogue = bundle.ability_prior, bundle.catalogue
         self._quality_model = OnnxQualityModel(bundle)
         self._watch.begin(folder, bundle.version)
         self._predictions: dict[int, Prediction] = {}
@@ -151,7 +151,7 @@ class BundleArm:
     def _build_table(self, day: int) -> tuple[LaneTable, Ints]:
         lanes = self._world.lanes(day, self._prior)
         place = np.array([self._world.lane_ids.index(lane.lane_id) for lane in lanes], np.intp)
-        return LaneTable.build(lanes, self._quality_model.trained_names), place
+        return LaneTable.build(lanes, self._quality_model.trained_names, self._catalogue), place
 
     def _policy(self) -> Policy:
         left = min(self._left_nusd, self._ceiling_nusd // _SLICES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from router.bar import LaneReference
+from router.bundle import Bundle
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.reference_answers import ReferenceAnswers
@@ -31,14 +32,10 @@ class LaneOutlook:
 
 
 def lane_outlooks(
-    lanes: Sequence[Lane],
-    lane_ids: Sequence[str],
-    trained_names: Sequence[str],
-    reference: ReferenceAnswers,
-    worth_usd: float,
+    lanes: Sequence[Lane], lane_ids: Sequence[str], bundle: Bundle, reference: ReferenceAnswers, worth_usd: float
 ) -> list[LaneOutlook]:
     """Return the outlook of each of `lane_ids` among `lanes`, if a good answer is worth `worth_usd`."""
-    table = LaneTable.build(lanes, trained_names)
+    table = LaneTable.build(lanes, bundle.trained_names, bundle.catalogue)
     beliefs = LaneReference(table, reference)
     chosen = (worth_usd * beliefs.quality - beliefs.cost_usd).argmax(axis=1)
     return [

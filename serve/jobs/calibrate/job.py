@@ -117,13 +117,13 @@ async def run_calibration(
     app = create_app(settings.model_copy(update={"keys": None, "virtual_keys": ()}), environment, clock)
     asked = await ask_questions(app, plan.lane, plan.questions, max_tokens, advance)
     calibration = _graded(plan.lane, asked, clock)
-    reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
-    placement = plan.generation.place(calibration, plan.lane.prior)
+    reference, bundle = plan.generation.read_reference(), plan.generation.bundle
+    placement = plan.generation.place(calibration, plan.lane)
     lanes = plan.table.lanes
     name = calibrated_name(plan.lane)
     placed = [with_placement(lane, placement) if calibrated_name(lane) == name else lane for lane in lanes]
     before, after = (
-        lane_outlooks(each, [plan.lane.lane_id], names, reference, worth_usd)[0] for each in (lanes, placed)
+        lane_outlooks(each, [plan.lane.lane_id], bundle, reference, worth_usd)[0] for each in (lanes, placed)
     )
     path = write_calibration(calibrations_folder(settings.calibrations, environment), calibration)
     return CalibrationResult(asked, before, after, path)

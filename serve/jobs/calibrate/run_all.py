@@ -190,9 +190,7 @@ class CommonRun:
         calibration = CalibrationFile(
             FORMAT_VERSION, subject.name, subject.lane.lane_id, self._clock.now(), tuple(subject.answers)
         )
-        prior = subject.lane.prior
-        bare = None if prior is None else replace(prior, placement=None)
-        placement = self._placements[subject.name] = self._plan.generation.place(calibration, bare)
+        placement = self._placements[subject.name] = self._plan.generation.place(calibration, subject.lane)
         return placement
 
     async def _note_failure(self, subject: Subject, lane: Lane, asked: AskedQuestion) -> None:
@@ -222,16 +220,16 @@ class CommonRun:
 
     def _result(self, std_before: Mapping[str, float]) -> CommonResult:
         plan = self._plan
-        reference, names = plan.generation.read_reference(), plan.generation.bundle.trained_names
+        reference, bundle = plan.generation.read_reference(), plan.generation.bundle
         placed = [
             with_placement(lane, placement)
-            if (placement := self._placements.get(calibrated_name(lane))) is not None and lane.trained_name not in names
+            if (placement := self._placements.get(calibrated_name(lane))) is not None and lane.trained_name not in bundle.trained_names
             else lane
             for lane in plan.lanes
         ]
         subjects = plan.schedule.subjects
         ids = [subject.lane.lane_id for subject in subjects]
-        before, after = (lane_outlooks(each, ids, names, reference, self._worth_usd) for each in (plan.lanes, placed))
+        before, after = (lane_outlooks(each, ids, bundle, reference, self._worth_usd) for each in (plan.lanes, placed))
         models = [
             ModelResult(
                 subject,
