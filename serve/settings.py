@@ -422,7 +422,7 @@ class Settings(_Section):
     hold_output_tokens: int = Field(
         4_096,
         ge=1,
-        description="The most output tokens to reserve if a request does not say how many it wants.",
+        description="The output tokens to reserve if neither request nor bundle says how long an answer gets.",
     )
     slow_start: Literal["wait", "race", "fall_back"] = Field(
         "wait",

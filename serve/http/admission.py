@@ -138,7 +138,12 @@ class Admission:
         shadow = self._routing.shadow
         if shadow is not None:
             situation = self._routing.situation(
-                call.context, call.routing, call.conversation_id, call.directory, call.holder
+                call.context,
+                call.routing,
+                call.conversation_id,
+                call.directory,
+                call.holder,
+                lambda: call.decision.expectation.high_tokens,
             )
             shadow.offer(call, *situation)
 

@@ -1,10 +1,13 @@
 """What a request may cost, which scopes pay for it, and whether their budgets are spent."""
 
+from collections.abc import Callable
 from datetime import datetime
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
+from router.arrays import Floats
 from router.context import RouteContext
 from router.lane import Lane
 from router.price_table import Cost, Price, TokenUsage, quote_cost, quote_most
@@ -26,16 +29,27 @@ class Spending:
 
     Args:
         keeper: Keeper of the budgets.
-        hold_output_tokens: Length of the answer to reserve for, in tokens, if the request sets no limit.
+        hold_output_tokens: Length of the answer to reserve for, in tokens, if the request sets no limit and the bundle
+            does not say how long answers may get.
     """
 
     def __init__(self, keeper: BudgetKeeper, hold_output_tokens: int) -> None:
         self._keeper = keeper
         self._hold_output_tokens = hold_output_tokens
 
-    def most(self, lane: Lane, price: Price, context: RouteContext) -> Nusd:
-        """Return the most that a request is expected to cost on a lane at this price."""
-        output = self._hold_output_tokens if context.max_output_tokens is None else context.max_output_tokens
+    def most(self, lane: Lane, price: Price, context: RouteContext, high_tokens: float | None = None) -> Nusd:
+        """Return the most that a request is expected to cost on a lane at this price.
+
+        Args:
+            lane: Lane that is asked.
+            price: Price at which it is billed.
+            context: The request; its own limit on the answer counts before anything else.
+            high_tokens: Tokens that 95% of the lane's answers stay below; None: unknown.
+        """
+        if context.max_output_tokens is not None:
+            output = context.max_output_tokens
+        else:
+            output = self._hold_output_tokens if high_tokens is None else ceil(high_tokens)
         if lane.max_output_tokens is not None:
             output = min(output, lane.max_output_tokens)
         return quote_most(
@@ -43,12 +57,28 @@ class Spending:
         )
 
     def over_budget(
-        self, directory: LaneDirectory, context: RouteContext, account: str
+        self,
+        directory: LaneDirectory,
+        context: RouteContext,
+        account: str,
+        high_tokens: Callable[[], Floats | None] = lambda: None,
     ) -> npt.NDArray[np.bool_] | None:
-        """Return which lanes are known to have a spent budget, shape (n_lanes,); None: no lane is known to."""
+        """Return which lanes are known to have a spent budget, shape (n_lanes,); None: no lane is known to.
+
+        Args:
+            directory: The lanes.
+            context: The request.
+            account: Account of the caller.
+            high_tokens: Function that returns the tokens which 95% of the lanes' answers stay below, shape (n_lanes,);
+                called only if a budget is known to be spent.
+        """
         if not self._keeper.knows_of_spent_budgets():
             return None
-        is_spent = [self.is_spent(connection, context, account) for connection in directory.connections]
+        longest = high_tokens()
+        is_spent = [
+            self.is_spent(connection, context, account, None if longest is None else float(longest[row]))
+            for row, connection in enumerate(directory.connections)
+        ]
         return np.array(is_spent, dtype=np.bool_) if any(is_spent) else None
 
     def payers_of(self, connection: LaneConnection, account: str) -> tuple[str, ...]:
@@ -56,15 +86,17 @@ class Spending:
         payer = provider_key_scope(connection.lane.account)
         return (payer,) if connection.hosted_at is None else (hosted_scope(account), payer)
 
-    def is_spent(self, connection: LaneConnection, context: RouteContext, account: str) -> bool:
-        """Return whether a budget of this lane is known to have too little left."""
+    def is_spent(
+        self, connection: LaneConnection, context: RouteContext, account: str, high_tokens: float | None = None
+    ) -> bool:
+        """Return whether a budget of this lane is known to have too little left; `most` has the arguments."""
         lane = connection.lane
         payer = provider_key_scope(lane.account)
+        most = self.most(lane, lane.price, context, high_tokens)
         if connection.hosted_at is None:
-            return self._keeper.is_spent(payer, self.most(lane, lane.price, context))
-        return self._keeper.is_spent(payer, self.most(lane, connection.hosted_at, context)) or self._keeper.is_spent(
-            hosted_scope(account), self.most(lane, lane.price, context)
-        )
+            return self._keeper.is_spent(payer, most)
+        at_cost = self.most(lane, connection.hosted_at, context, high_tokens)
+        return self._keeper.is_spent(payer, at_cost) or self._keeper.is_spent(hosted_scope(account), most)
 
     def resets_at(self, scope: str) -> datetime:
         """Return the beginning of the scope's next month."""
@@ -77,8 +109,17 @@ class Spending:
         connection: LaneConnection,
         context: RouteContext,
         price_snapshot_id: str,
+        high_tokens: float | None = None,
     ) -> Hold:
         """Reserve for one attempt.
+
+        Args:
+            charge_id: Id of the request and number of the attempt.
+            holder: Holder of the virtual key that pays.
+            connection: Lane of the attempt.
+            context: The request.
+            price_snapshot_id: Id of the prices, for the ledger.
+            high_tokens: Tokens that 95% of the lane's answers stay below; None: unknown.
 
         Raises:
             NotHeld: One of the budgets has not enough left, or cannot say what it has.
@@ -88,10 +129,10 @@ class Spending:
         payer = provider_key_scope(lane.account)
         is_own = connection.hosted_at is None
         scopes = (own, payer if is_own else hosted_scope(holder.account), key)
-        most = self.most(lane, lane.price, context)
+        most = self.most(lane, lane.price, context, high_tokens)
         hold = await self._keeper.hold(charge_id, scopes, most, lane.lane_id, price_snapshot_id)
         if connection.hosted_at is not None:
-            at_cost = self.most(lane, connection.hosted_at, context)
+            at_cost = self.most(lane, connection.hosted_at, context, high_tokens)
             try:
                 hold.at_cost = await self._keeper.hold(
                     charge_id + AT_COST, (payer,), at_cost, lane.lane_id, price_snapshot_id

@@ -125,7 +125,7 @@ class AttemptSeries:
         Since the decision it may have begun to rest, or its limits or its budget may be used up.
         """
         call = self.call
-        if call.spending.is_spent(call.connection(row), call.context, call.holder.account):
+        if call.spending.is_spent(call.connection(row), call.context, call.holder.account, call.high_tokens(row)):
             return False
         return call.directory.health.may_be_asked(row, call.tokens_counted(row))
 

@@ -87,6 +87,11 @@ class Call:
             row, self.context.prompt_tokens, expected, self.context.max_output_tokens
         )
 
+    def high_tokens(self, row: int) -> float | None:
+        """Return the tokens that 95% of the answers of the lane in this row stay below; None: unknown."""
+        high = self.decision.expectation.high_tokens
+        return None if high is None else float(high[row])
+
     async def hold(self, row: int, number: int) -> Hold:
         """Reserve for an attempt on the lane in this row.
 
@@ -95,7 +100,12 @@ class Call:
         """
         charge_id = f"{self.request_id}/{number}"
         return await self.spending.hold(
-            charge_id, self.holder, self.connection(row), self.context, self.directory.price_snapshot_id
+            charge_id,
+            self.holder,
+            self.connection(row),
+            self.context,
+            self.directory.price_snapshot_id,
+            self.high_tokens(row),
         )
 
     def cost(self, row: int, usage: TokenUsage) -> Cost:

@@ -1,14 +1,16 @@
 """Routes a request to the lanes of this moment. Only this service asks the quality model about requests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
+from router.arrays import Floats
 from router.context import Constraints, RouteContext
 from router.decision import Decision, decide
 from router.errors import NoEligibleLaneError
-from router.expectation import LaneState
+from router.expectation import LaneState, believe_of_high_tokens
 from router.policies.base import Policy
 from router.quality_model import Prediction
 from router.reason import EXPLORED
@@ -110,7 +112,14 @@ class RoutingService:
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
         prediction, reason = await self._predictions.predict(directory.quality_model, context)
-        state, constraints = self.situation(context, request, conversation_id, directory, holder)
+        state, constraints = self.situation(
+            context,
+            request,
+            conversation_id,
+            directory,
+            holder,
+            lambda: believe_of_high_tokens(directory.table, prediction),
+        )
         if directory.quality_shifts or directory.account_coefficients:
             state = directory.with_shifts(state, prediction.quality)
         policy = request.policy
@@ -143,10 +152,11 @@ class RoutingService:
         conversation_id: str,
         directory: LaneDirectory,
         holder: VirtualKeyHolder,
+        high_tokens: Callable[[], Floats | None],
     ) -> tuple[LaneState, Constraints]:
         """Return the state of the lanes at this moment, and all constraints. Both are the same for every bundle.
 
-        The arguments are those of `route`.
+        The arguments are those of `route`, and the one of `Spending.over_budget`.
         """
         state = directory.health.state()
         cached_tokens = directory.warm_caches.expected_tokens(conversation_id, context.prompt_tokens)
@@ -162,7 +172,7 @@ class RoutingService:
                 constraints = replace(constraints, efforts=allowed)
         if holder.lanes:
             constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
-        is_over_budget = self.spending.over_budget(directory, context, holder.account)
+        is_over_budget = self.spending.over_budget(directory, context, holder.account, high_tokens)
         if is_over_budget is not None:
             state = replace(state, is_over_budget=is_over_budget)
         return state, constraints
