@@ -77,6 +77,7 @@ def list_prices(
     ] = False,
 ) -> None:
     """List the price of every lane you can use, in USD per million tokens, with its source, date and age."""
+    from router.quality_basis import describe_basis, how_to_sharpen
     from serve.clock import SystemClock
     from serve.prices.notices import quarantine_notices, stale_notices
 
@@ -84,7 +85,8 @@ def list_prices(
         return
     with _opened(config) as opened:
         today = SystemClock().now().date()
-        lanes = opened.assembly.directory.table.lanes
+        table = opened.assembly.directory.table
+        lanes = table.lanes
         has_sources = bool(opened.settings.prices.sources or opened.settings.prices.file)
         notices = [
             *opened.assembly.notices,
@@ -93,8 +95,10 @@ def list_prices(
         ]
         title = f"Prices, snapshot {opened.assembly.directory.price_snapshot_id}"
     lane_column = Column("lane", overflow="fold")
-    shown = Table(lane_column, "input", "cached", "output", "source", "dated", title=title, title_justify="left")
-    for lane in lanes:
+    columns = ("input", "cached", "output", "source", "dated", "quality rests on")
+    shown = Table(lane_column, *columns, title=title, title_justify="left")
+    vague: list[str] = []
+    for place, lane in enumerate(lanes):
         if search in lane.lane_id:
             price = lane.price
             cached = "" if price.cached_input_usd_per_mtok is None else str(price.cached_input_usd_per_mtok)
@@ -106,11 +110,16 @@ def list_prices(
                 str(price.output_usd_per_mtok),
                 price.source,
                 dated,
+                describe_basis(table.quality_basis(place), table.n_evidence(place)),
             )
+            command = how_to_sharpen(table.quality_basis(place), lane.vendor_model)
+            vague += [] if command is None else [command]
             for row in _tier_rows(price) if tiers else ():
                 shown.add_row(*row)
     console = Console()
     console.print(shown)
+    if vague:
+        console.print(f"[dim]No answers of {len(vague)} of these lanes were graded: '{vague[0]}' grades some.[/]")
     print_notices(console, notices)
 
 

@@ -66,6 +66,9 @@ def route(
         )
     console = Console()
     console.print(_table(decision, most))
+    hint = _hint(decision)
+    if hint is not None:
+        console.print(f"[dim]{hint}[/]")
     n_excluded = len(directory.table) - len(decision.order)
     if n_excluded:
         console.print(f"[dim]{n_excluded} lanes excluded[/]")
@@ -74,25 +77,27 @@ def route(
 
 def _table(decision: "Decision", most: int) -> Table:
     """Return the first lanes of a decision, one a row."""
+    table, expected = decision.table, decision.expectation
+    reasoning = expected.reasoning_tokens
     lanes = Table(
         "",
-        Column("lane", overflow="fold", min_width=28),  # folded: half a name is of no use
+        Column("lane", overflow="fold", min_width=28 if reasoning is None else 24),  # half a name is of no use
         "P(good)",
-        "tokens",
+        "rests on",
+        Column("tokens" if reasoning is None else "tokens (thought)", justify="right"),
         "USD",
         "s",
         title=f"{decision.reason.value} ({decision.policy_name})",
         title_justify="left",
         padding=(0, 1, 0, 0),  # so that 80 columns are enough
     )
-    expected = decision.expectation
     for place, row in enumerate(decision.order[:most]):
         lanes.add_row(
             "→" if place == 0 else "",
-            decision.table.lanes[row].lane_id,
-            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}"
-            + _basis(decision.table.describe_basis(row)),
-            f"{expected.completion_tokens[row]:.0f}",
+            table.lanes[row].lane_id,
+            f"{expected.quality[row]:.3f} ±{expected.quality_std[row]:.2f}",
+            table.describe_basis(row),
+            f"{expected.completion_tokens[row]:.0f}" + ("" if reasoning is None else f" ({reasoning[row]:.0f})"),
             f"{expected.cost_usd[row]:.6f}",
             f"{expected.latency_ms[row] / 1_000:.1f}",
             style="bold green" if place == 0 else None,
@@ -100,5 +105,12 @@ def _table(decision: "Decision", most: int) -> Table:
     return lanes
 
 
-def _basis(basis: str) -> str:
-    return "" if basis == "trained" else f"\n{basis}"
+def _hint(decision: "Decision") -> str | None:
+    """Return the advice on making the belief about the chosen lane surer; None: there is none."""
+    from router.quality_basis import how_to_sharpen
+
+    table, row = decision.table, decision.order[0]
+    command = how_to_sharpen(table.quality_basis(row), table.lanes[row].vendor_model)
+    return (
+        None if command is None else f"No answers of {table.lane_ids[row]} were graded: '{command}' makes this surer."
+    )

@@ -11,8 +11,9 @@ from serve.dashboard.page import redirect, render_page
 from serve.dashboard.page_errors import PageError, not_found
 from serve.dashboard.queries.decision_query import StoredRequest, read_request
 from serve.dashboard.state import dashboard_of
-from serve.dashboard.viewer import Viewer, viewer_of
+from serve.dashboard.viewer import Viewer, directory_of, viewer_of
 from serve.dashboard.views.decision_view import decision_view
+from serve.dashboard.views.lane_basis import bases_of
 from serve.gateway import resources_of
 
 routes = APIRouter(include_in_schema=False)
@@ -27,11 +28,12 @@ def show_request(request_id: str, request: Request) -> Response:
     viewer = viewer_of(request)
     stored = _stored(request, viewer, request_id)
     dashboard = dashboard_of(request.app)
+    table = directory_of(resources_of(request.app), viewer).table
     return render_page(
         request,
         viewer,
         "decision.html",
-        view=decision_view(stored, dashboard.policy_defaults),
+        view=decision_view(stored, dashboard.policy_defaults, dict(zip(table.lane_ids, bases_of(table), strict=True))),
         keeps_text=dashboard.keeps_text,
         was_judged=request.query_params.get("judged") == "1",
     )

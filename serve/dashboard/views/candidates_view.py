@@ -1,11 +1,12 @@
 """The candidates of a decision as a table and a plot, for a logged decision and for one just taken. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.telemetry_schema import Candidate
 from serve.dashboard.charts.explored import Explored, explored_scatter
 from serve.dashboard.charts.scatter import SMALL, Dot, Kind, Scatter, scatter_of
+from serve.dashboard.views.lane_basis import LaneBasis
 from serve.dashboard.views.number_text import float_usd_text, ms_text, probability_text
 
 EXCLUSIONS = {
@@ -34,11 +35,19 @@ EXCLUSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class CandidateLine:
-    """One lane with its expected figures and its role; `why` says in words why it was excluded."""
+    """One lane with its expected figures and its role.
+
+    Args:
+        candidate: Expected figures.
+        kind: Role.
+        why: Reason in words why it was excluded.
+        basis: Basis of its quality; None: the lane is no longer there.
+    """
 
     candidate: Candidate
     kind: Kind
     why: str
+    basis: LaneBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +68,18 @@ class CandidatesView:
     n_excluded: int
 
 
-def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str | None) -> CandidatesView:
+def candidates_view(
+    candidates: Sequence[Candidate], chosen: str, runner_up: str | None, bases: Mapping[str, LaneBasis]
+) -> CandidatesView:
     """Return the view.
 
     Args:
         candidates: Candidates of one decision.
         chosen: Lane that the decision put first.
         runner_up: Lane that it put second; None: there was none, or it is unknown.
+        bases: Lane id -> basis of its quality.
     """
-    lines = [_line(candidate, chosen, runner_up) for candidate in candidates]
+    lines = [_line(candidate, chosen, runner_up, bases.get(candidate.lane_id)) for candidate in candidates]
     rank = {"chosen": 0, "runner_up": 1, "eligible": 2, "excluded": 3}
     lines.sort(key=lambda line: (rank[line.kind], -line.candidate.probability, -(line.candidate.quality or 0)))
     dots = [
@@ -88,13 +100,14 @@ def candidates_view(candidates: Sequence[Candidate], chosen: str, runner_up: str
     return CandidatesView(lines, plot, scatter_of(dots, SMALL) if dots else None, explored, n_excluded)
 
 
-def _line(candidate: Candidate, chosen: str, runner_up: str | None) -> CandidateLine:
+def _line(candidate: Candidate, chosen: str, runner_up: str | None, basis: LaneBasis | None) -> CandidateLine:
     if candidate.excluded_by is not None:
-        return CandidateLine(candidate, "excluded", EXCLUSIONS.get(candidate.excluded_by, candidate.excluded_by))
+        why = EXCLUSIONS.get(candidate.excluded_by, candidate.excluded_by)
+        return CandidateLine(candidate, "excluded", why, basis)
     kind: Kind = (
         "chosen" if candidate.lane_id == chosen else "runner_up" if candidate.lane_id == runner_up else "eligible"
     )
-    return CandidateLine(candidate, kind, "")
+    return CandidateLine(candidate, kind, "", basis)
 
 
 def _description(line: CandidateLine) -> str:

@@ -1,6 +1,6 @@
 """The page of one request. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from router.policies.registry import explain_reason
 from router.telemetry_schema import AttemptRow, FeedbackRow
 from serve.dashboard.queries.decision_query import StoredRequest
 from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
+from serve.dashboard.views.lane_basis import LaneBasis
 from serve.dashboard.views.requests_view import Mood, mood_of
 from serve.dashboard.views.runner_up import PolicyDefaults, runner_up_of
 
@@ -82,8 +83,14 @@ class DecisionView:
     feedback: Sequence[FeedbackLine]
 
 
-def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionView:
-    """Return the view of a stored request; `defaults` are the values that policies use if a caller sets none."""
+def decision_view(stored: StoredRequest, defaults: PolicyDefaults, bases: Mapping[str, LaneBasis]) -> DecisionView:
+    """Return the view of a stored request.
+
+    Args:
+        stored: The request.
+        defaults: Values that policies use if a caller sets none.
+        bases: Lane id -> what its quality rests on now.
+    """
     rows = stored.attempts
     answer = next((row for row in rows if row.outcome == "ok"), rows[-1])
     costs = [row.cost_nusd for row in rows]
@@ -100,7 +107,7 @@ def decision_view(stored: StoredRequest, defaults: PolicyDefaults) -> DecisionVi
         total_ms=total_ms or None,
         candidates=None
         if table is None
-        else candidates_view(table.to_candidates(), rows[0].lane_id, runner_up_of(rows, defaults)),
+        else candidates_view(table.to_candidates(), rows[0].lane_id, runner_up_of(rows, defaults), bases),
         thumbs=thumbs[-1] if thumbs else None,
         feedback=[_feedback_line(row) for row in stored.feedback],
     )

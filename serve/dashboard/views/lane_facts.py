@@ -7,6 +7,7 @@ from typing import Literal
 
 from router.lane import Capability, Lane
 from router.price_table import Price
+from serve.dashboard.views.lane_basis import NO_BASIS, LaneBasis, bases_of
 from serve.lanes.directory import LaneDirectory
 from serve.lanes.health import LaneVitals
 
@@ -22,8 +23,7 @@ class LaneFact:
     Args:
         lane: Lane that is shown.
         capabilities: Capabilities in words, without those about dialects.
-        quality_basis: Basis of its predicted quality: trained, calibrated, prior, or vectors for embeddings.
-        basis: The same in words; for graded answers, with their number and day.
+        basis: Basis of its predicted quality.
         price_age_days: Days since the day of its price's data; None: the operator set the price.
         other_price: Price of another source, if it differs; None: it does not.
         vitals: Present state in figures.
@@ -33,8 +33,7 @@ class LaneFact:
 
     lane: Lane
     capabilities: tuple[str, ...]
-    quality_basis: str
-    basis: str
+    basis: LaneBasis
     price_age_days: int | None
     other_price: Price | None
     vitals: LaneVitals
@@ -55,13 +54,13 @@ def lane_facts(
     """
     table = directory.table
     vitals = directory.health.vitals()
+    bases = bases_of(table)
     shifts = directory.quality_shifts.get(directory.router_version)
     facts = [
         LaneFact(
             lane,
             _capabilities(lane),
-            "vectors" if makes_vectors else table.quality_basis(row),
-            "vectors" if makes_vectors else table.describe_basis(row),
+            NO_BASIS if makes_vectors else bases[row],
             lane.price.age_days(today),
             other_prices.get(lane.lane_id),
             vitals[row],

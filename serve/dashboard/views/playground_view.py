@@ -8,6 +8,7 @@ from router.policies.registry import explain_reason
 from router.telemetry_schema import Candidate
 from serve.dashboard.inner_call import InnerAnswer
 from serve.dashboard.views.candidates_view import CandidatesView, candidates_view
+from serve.dashboard.views.lane_basis import LaneBasis
 
 SMART_ROUTE: Final = "smart-route"
 _LONGEST_ANSWER: Final = 32_000
@@ -114,7 +115,13 @@ def decision_before(answer: InnerAnswer) -> DecisionBefore | None:
     if answer.status != 200:
         return None
     candidates = [_candidate(row) for row in route["candidates"]]
-    view = candidates_view(candidates, route["chosen"], route["runner_up"])
+    bases = {
+        row["lane"]: LaneBasis(
+            row["quality_basis"], row["quality_basis_text"], row["sharpen_with"], row["reasoning_tokens"]
+        )
+        for row in route["candidates"]
+    }
+    view = candidates_view(candidates, route["chosen"], route["runner_up"], bases)
     return DecisionBefore(
         route["chosen"],
         explain_reason(route["reason"]),

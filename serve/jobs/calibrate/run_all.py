@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -223,7 +223,8 @@ class CommonRun:
         reference, bundle = plan.generation.read_reference(), plan.generation.bundle
         placed = [
             with_placement(lane, placement)
-            if (placement := self._placements.get(calibrated_name(lane))) is not None and lane.trained_name not in bundle.trained_names
+            if (placement := self._placements.get(calibrated_name(lane))) is not None
+            and lane.trained_name not in bundle.trained_names
             else lane
             for lane in plan.lanes
         ]

@@ -272,7 +272,7 @@ def test_a_decision_shows_what_answered_what_it_cost_together_and_why_lanes_were
         attempt_row(outcome="timeout", total_ms=300.0, cost_nusd=None, ttft_ms=None),
         attempt_row(attempt=1, lane_id="sandbox/large", total_ms=100.0, ttft_ms=40.0, reason="fallback_slow"),
     )
-    view = decision_view(StoredRequest(rows, ()), DEFAULTS)
+    view = decision_view(StoredRequest(rows, ()), DEFAULTS, {})
     assert view.answer.lane_id == "sandbox/large"
     assert view.total_cost_nusd is None  # one is unknown
     first, second = (line.bar for line in view.attempts)
@@ -299,7 +299,7 @@ def test_every_reason_and_exclusion_is_in_words() -> None:
 def test_candidates_without_numbers_make_no_plot() -> None:
     from router.telemetry_schema import Candidate
 
-    assert candidates_view([Candidate("a")], "a", None).plot is None
+    assert candidates_view([Candidate("a")], "a", None, {}).plot is None
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:
@@ -359,5 +359,5 @@ def test_an_explored_plot_says_what_the_drawing_says_and_leaves_out_what_a_logar
 )
 def test_feedback_reads_as_words(metric_name: str, value: float, given_by: str, words: tuple[str, str]) -> None:
     row = FeedbackRow(request_id="req_1", metric_name=metric_name, value=value, given_by=given_by, received_at=NOW)
-    [line] = decision_view(StoredRequest((attempt_row(),), (row,)), DEFAULTS).feedback
+    [line] = decision_view(StoredRequest((attempt_row(),), (row,)), DEFAULTS, {}).feedback
     assert (line.value_text, line.giver) == words
