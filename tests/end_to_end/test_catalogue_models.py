@@ -17,10 +17,17 @@ from serve.clock import SystemClock
 
 ROWS = (
     Row("acme/thinker", 4.0, 0.3, visible=300, reasoning=2_000, basis="own_grades", n=1_204),
+    Row("acme/thinker@low", 1.0, 0.3, visible=300, reasoning=100, basis="own_grades", n=40),
     Row("acme/plain", 0.5, 0.5, visible=200, reasoning=0.05, basis="published_scores", n=6),
 )
 SERVED = [
-    {"upstream_model": "t", "vendor_model": "acme/thinker", "input_usd_per_mtok": "1", "output_usd_per_mtok": "5"},
+    {
+        "upstream_model": "t",
+        "vendor_model": "acme/thinker",
+        "input_usd_per_mtok": "1",
+        "output_usd_per_mtok": "5",
+        "efforts": ["low", "high"],
+    },
     {"upstream_model": "p", "vendor_model": "acme/plain", "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.4"},
     {"upstream_model": "n", "vendor_model": "acme/new", "input_usd_per_mtok": "0.1", "output_usd_per_mtok": "0.4"},
 ]
@@ -48,7 +55,10 @@ def gateway(bundle: Path, provider: ScriptedProvider, tmp_path: Path) -> Iterato
 def candidates_of(gateway: GatewayThread, **fields: Any) -> dict[str, Any]:
     answer = httpx.post(f"{gateway.url}/v1/route", json=BODY | fields)
     assert answer.status_code == 200, answer.text
-    return {candidate["model"]: candidate for candidate in answer.json()["candidates"]}
+    return {
+        candidate["model"] + ("" if candidate["effort"] is None else f"@{candidate['effort']}"): candidate
+        for candidate in answer.json()["candidates"]
+    }
 
 
 def test_a_listed_model_shows_its_basis_and_its_reasoning_tokens(gateway: GatewayThread) -> None:
@@ -64,6 +74,20 @@ def test_a_listed_model_shows_its_basis_and_its_reasoning_tokens(gateway: Gatewa
     assert (new["quality_basis"], new["sharpen_with"]) == ("prior", "llmdeal calibrate acme/new")
     per_token = thinker["cost_usd"] / (thinker["completion_tokens"] * 5e-6)
     assert per_token == pytest.approx(1, rel=0.01)  # reasoning is paid like the answer
+
+
+def test_an_effort_that_is_listed_has_a_lane_and_a_row_of_its_own(gateway: GatewayThread) -> None:
+    candidates = candidates_of(gateway)
+    assert set(candidates) == {"acme/thinker", "acme/thinker@low", "acme/plain", "acme/new"}  # "high" is not listed
+    low = candidates["acme/thinker@low"]
+    assert low["excluded_by"] is None
+    assert (low["reasoning_tokens"], low["quality_basis_text"]) == (
+        round(100 * np.exp(0.125)),
+        "own grades (40 answers)",
+    )
+    assert low["quality"] < candidates["acme/thinker"]["quality"]
+    pinned = httpx.post(f"{gateway.url}/v1/chat/completions", json=BODY | {"model": "acme/thinker:low"})
+    assert pinned.status_code == 200
 
 
 def test_the_callers_limit_caps_reasoning_too(gateway: GatewayThread) -> None:
