@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fakes.catalogue import Row, catalogue_of
 
-from router.bar import QUALITY_ALONE_USD, Bar, BarRule, graded_groups, solve_bar
+from router.bar import QUALITY_ALONE_USD, Bar, BarRule, LaneReference, graded_groups, solve_bar
 from router.lane import Lane, QualityPrior
 from router.lane_table import LaneTable
 from router.placement import Placement
@@ -115,6 +116,19 @@ def made_reference() -> ReferenceAnswers:
         np.zeros(N, np.uint16),
         np.array(["made/all"]),
     )
+
+
+def test_catalogue_models_count_by_their_rows_if_the_reference_says_what_its_prompts_demand() -> None:
+    plain = made_table()
+    models = catalogue_of([Row("v/3", 2.0, 0.02, 100, 900)])
+    lanes = [replace(lane, prior=None) for lane in plain.lanes]
+    table = LaneTable.build(lanes, ("alpha", "beta", "gamma"), models)
+    demand = np.tile(np.array([1, 0, 0, 0, 1], np.float32), (N, 1))
+    without, with_rows = (LaneReference(table, replace(made_reference(), demand=given)) for given in (None, demand))
+    assert np.allclose(with_rows.quality[:, :3], without.quality[:, :3], atol=1e-5)  # exam questions: as the graph says
+    assert np.allclose(without.quality[:, 3], 0.5)  # nothing is known of it
+    assert np.allclose(with_rows.quality[:, 3], 1 / (1 + np.exp(-2)), atol=1e-3)
+    assert np.allclose(with_rows.completion_tokens[:, 3], 1_000 * np.exp(0.125))
 
 
 def test_a_bar_is_solved_once_for_each_set_of_lanes_and_reads_the_reference_once() -> None:

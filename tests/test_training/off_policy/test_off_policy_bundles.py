@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkout import SHIPPED_BUNDLE
+from fakes.catalogue import Row, catalogue_of
 from fakes.derived_bundle import derive_bundle
 
 from router.account_correction import (
@@ -124,6 +125,22 @@ def test_account_corrections_in_a_bundle_count(logs: LoggedRequests, tmp_path: P
         assert after.quality[row, 0] == pytest.approx(
             expect_outcomes(table, prediction, context, state).quality[0], rel=1e-5
         )
+
+
+def test_a_lane_of_a_catalogue_model_is_believed_by_its_row(logs: LoggedRequests, tmp_path: Path) -> None:
+    models = catalogue_of([Row("acme/unknown", 2.0, 0.5, 100, 1_000)])
+    folder = derive_bundle(tmp_path / "listed", catalogue=models)
+    book = LaneBook({logs.lane_ids[3]: LoggedLane(vendor_model="acme/unknown")})
+    believed = BundleBeliefs(folder)(replace(logs, lane_book=book))
+    chance = 1 / (1 + np.exp(-2 / np.sqrt(1 + np.pi / 8 * 0.25)))
+    np.testing.assert_allclose(believed.quality[:, 3], chance, rtol=1e-5)
+    np.testing.assert_allclose(believed.completion_tokens[:, 3], 1_100 * np.exp(0.125), rtol=1e-4)
+    bundle = load_bundle(folder)
+    lane = Lane("x/y", "x", "y", "v/y", "x", PRICE, trained_name=logs.trained_names[0])
+    table = LaneTable.build([lane], bundle.trained_names, bundle.catalogue)
+    context = RouteContext("What is 7 times 8?", 18, 20)
+    wanted = expect_outcomes(table, OnnxQualityModel(bundle).predict(context), context, LaneState.unmeasured(table))
+    assert believed.quality[7, 0] == pytest.approx(wanted.quality[0], rel=1e-5)
 
 
 def test_lanes_that_a_bundle_does_not_know_keep_the_logged_beliefs(logs: LoggedRequests) -> None:
