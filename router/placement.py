@@ -60,8 +60,8 @@ class Placement:
         log_tokens_offset, log_tokens_slope: Line of the lengths: log tokens = slope * log(mean of the trained models'
             tokens) + offset.
         n_answers: Number of graded answers that it was fitted to.
-        graded_on: Day of the newest answer; None: unknown.
         shift: Amount by which the answers moved the mean logit over the reference prompts away from its prior.
+        graded_on: Day of the newest answer; None: unknown.
     """
 
     weights: Floats
@@ -70,8 +70,8 @@ class Placement:
     log_tokens_offset: float
     log_tokens_slope: float
     n_answers: int
-    graded_on: date | None = None
     shift: float = 0.0
+    graded_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,13 +5,13 @@ models have in common.
 """
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from router.arrays import Float32s
+from router.arrays import Float32s, Rows
 from router.errors import BundleError
 
 _UNGRADED = 255
@@ -51,6 +51,15 @@ class ReferenceAnswers:
 
     def __len__(self) -> int:
         return len(self.quality)
+
+    def of_prompts(self, rows: Rows) -> "ReferenceAnswers":
+        """Return the answers to these prompts."""
+        of_prompts = {
+            field.name: value[rows]
+            for field in fields(self)
+            if field.name != "task_names" and (value := getattr(self, field.name)) is not None
+        }
+        return replace(self, **of_prompts)
 
     def to_bytes(self) -> bytes:
         """Return the content of an `.npz` file: beliefs with 16 bits, grades with 8. Equal samples give equal bytes."""

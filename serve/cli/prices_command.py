@@ -77,7 +77,7 @@ def list_prices(
     ] = False,
 ) -> None:
     """List the price of every lane you can use, in USD per million tokens, with its source, date and age."""
-    from router.quality_basis import describe_basis, how_to_sharpen
+    from router.quality_basis import how_to_sharpen
     from serve.clock import SystemClock
     from serve.prices.notices import quarantine_notices, stale_notices
 
@@ -110,7 +110,7 @@ def list_prices(
                 str(price.output_usd_per_mtok),
                 price.source,
                 dated,
-                describe_basis(table.quality_basis(place), table.n_evidence(place)),
+                table.describe_basis(place),
             )
             command = how_to_sharpen(table.quality_basis(place), lane.vendor_model)
             vague += [] if command is None else [command]

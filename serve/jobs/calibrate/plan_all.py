@@ -6,9 +6,13 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+
+from router.arrays import Floats
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.placement import PlacementSpace
+from router.reference_answers import ReferenceAnswers
 from serve.bundles.generation import Generation
 from serve.bundles.placing import calibrated_name, needs_placing
 from serve.clock import Clock
@@ -119,11 +123,10 @@ def plan_all(
             if not pattern
             else f"no model that needs calibration matches {pattern!r}. 'llmdeal prices' lists all lanes."
         )
-    value = ValueOfKnowing(
-        table.lanes, names, generation.bundle.trained_names, reference, settings.willingness_to_pay_usd
-    )
+    value = ValueOfKnowing(table.lanes, names, generation.bundle, reference, settings.willingness_to_pay_usd)
+    std = _belief_std(table, reference)
     answers = {calibration.vendor_model: calibration.answers for calibration in assembler.calibrations()}
-    values = {name: value.of(name, float(table.ability_std[rows].max())) for name, rows in candidates.items()}
+    values = {name: value.of(name, float(std[rows].max())) for name, rows in candidates.items()}
     ranked = sorted(candidates, key=lambda name: -values[name])
     subjects: list[Subject] = []
     for name in ranked:
@@ -179,6 +182,13 @@ def rehearse(plan: CommonPlan) -> list[PlannedModel]:
         for subject in schedule.subjects
     ]
     return sorted(planned, key=lambda each: -each.value)
+
+
+def _belief_std(table: LaneTable, reference: ReferenceAnswers) -> Floats:
+    """Return the standard deviation of the log odds of each lane on the mean reference prompt, shape (n_lanes,)."""
+    if table.rows is None or reference.demand is None:
+        return table.ability_std
+    return np.asarray(table.rows.believe(reference.demand.mean(axis=0)).odds_against[1], np.float64)
 
 
 def _candidates(table: LaneTable, generation: Generation, pattern: str) -> dict[str, list[int]]:

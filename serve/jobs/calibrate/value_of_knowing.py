@@ -12,13 +12,13 @@ uncertain and near the frontier of cost and quality, and 0 for one that is known
 """
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from math import pi
 
 import numpy as np
 
 from router.arrays import Floats
 from router.bar import LaneReference
+from router.bundle import Bundle
 from router.lane import Lane
 from router.lane_table import LaneTable
 from router.reference_answers import ReferenceAnswers
@@ -34,7 +34,7 @@ class ValueOfKnowing:
     Args:
         lanes: All lanes that may answer.
         names: Name of each lane's model, in the order of `lanes`; lanes of one name share a belief.
-        trained_names: Models of the bundle.
+        bundle: Bundle that has the beliefs.
         reference: Reference answers of the bundle.
         worth_usd: Worth of a good answer, USD.
     """
@@ -43,14 +43,14 @@ class ValueOfKnowing:
         self,
         lanes: Sequence[Lane],
         names: Sequence[str],
-        trained_names: Sequence[str],
+        bundle: Bundle,
         reference: ReferenceAnswers,
         worth_usd: float,
     ) -> None:
-        self._trained_names, self._reference = trained_names, _thinned(reference)
+        self._bundle, self._reference = bundle, _thinned(reference)
         self._worths = [factor * worth_usd for factor in _WORTHS]
         self._column = {name: place for place, name in enumerate(dict.fromkeys(names))}
-        beliefs = LaneReference(LaneTable.build(lanes, trained_names), self._reference)
+        beliefs = LaneReference(self._table(lanes), self._reference)
         rows: dict[str, list[int]] = {name: [] for name in self._column}
         for row, name in enumerate(names):
             rows[name].append(row)
@@ -94,10 +94,13 @@ class ValueOfKnowing:
             name: Name of the model.
             lanes: Its lanes with their newest placement.
         """
-        beliefs = LaneReference(LaneTable.build(lanes, self._trained_names), self._reference)
+        beliefs = LaneReference(self._table(lanes), self._reference)
         column = self._column[name]
         self._utility[:, :, column], self._slope[:, :, column] = self._best(beliefs.quality, beliefs.cost_usd)
         self._rank()
+
+    def _table(self, lanes: Sequence[Lane]) -> LaneTable:
+        return LaneTable.build(lanes, self._bundle.trained_names, self._bundle.catalogue)
 
     def _best(self, quality: Floats, cost_usd: Floats) -> tuple[Floats, Floats]:
         """Return the utility of a model's best lane, and its slope in the log odds, each (n_worths, n_prompts)."""
@@ -123,8 +126,7 @@ def _thinned(reference: ReferenceAnswers) -> ReferenceAnswers:
     """Return evenly spaced prompts of the reference answers, at most `_MOST_PROMPTS`."""
     n = len(reference)
     rows = np.unique(np.linspace(0, n - 1, min(n, _MOST_PROMPTS)).astype(np.intp))
-    per_prompt = [field.name for field in fields(reference) if field.name != "task_names"]
-    return replace(reference, **{name: getattr(reference, name)[rows] for name in per_prompt})
+    return reference.of_prompts(rows)
 
 
 def _density(z: Floats) -> Floats:

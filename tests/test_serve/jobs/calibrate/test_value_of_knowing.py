@@ -39,7 +39,7 @@ def lane(name: str, output_usd: str, ability: float = 1.0, std: float = 0.8, pro
 
 
 def value_of(lanes: list[Lane]) -> ValueOfKnowing:
-    return ValueOfKnowing(lanes, [each.vendor_model for each in lanes], BUNDLE.trained_names, REFERENCE, WORTH_USD)
+    return ValueOfKnowing(lanes, [each.vendor_model for each in lanes], BUNDLE, REFERENCE, WORTH_USD)
 
 
 RIVALS = [lane("rival", "1"), lane("newcomer", "1.2")]
