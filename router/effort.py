@@ -3,15 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 
 from router.arrays import Ints, Mask
-from router.lane import Capability, Effort, Lane
+from router.lane import EFFORTS, Capability, Effort, Lane
+from router.trained_places import TrainedPlaces, trained_name_at
 
-EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
-"""Every effort that a request can name, the least first."""
 OTHER_EFFORT: Final = "other"
 """Effort of a request that says how much to reason in another way than by one of these words, such as in tokens."""
 
@@ -21,14 +20,15 @@ def named_effort(word: str | None) -> str | None:
     return None if word is None else word if word in EFFORTS else OTHER_EFFORT
 
 
-def trained_name_at(name: str, effort: str) -> str:
-    """Return the name under which a bundle knows a model at this effort: `openai/gpt-5.4@high`."""
-    return f"{name}@{effort}"
-
-
 def name_at(name: str, effort: str | None) -> str:
     """Return a lane's name, or a model's, at this effort, as callers write it: `openai/gpt-5.4:high`."""
     return name if effort is None else f"{name}:{effort}"
+
+
+def split_effort(name: str) -> tuple[str, str | None]:
+    """Return a name without the effort at its end, and the effort; None: the name has none."""
+    stem, colon, effort = name.rpartition(":")
+    return (stem, effort) if colon and effort in EFFORTS else (name, None)
 
 
 def effort_lanes(lane: Lane, efforts: Collection[Effort], trained_names: Collection[str]) -> tuple[Lane, ...]:
@@ -42,13 +42,19 @@ def effort_lanes(lane: Lane, efforts: Collection[Effort], trained_names: Collect
         efforts: Efforts that the model takes at this provider.
         trained_names: Names of the models that a loaded bundle knows.
     """
+    at_effort = sorted(name for name in trained_names if "@" in name)
+    if not (efforts and at_effort):
+        return ()
+    place_of = TrainedPlaces(at_effort)
     lanes = []
     for effort in EFFORTS:
-        names = [trained_name_at(name, effort) for name in (lane.trained_name, lane.vendor_model) if name is not None]
-        trained = next((name for name in names if name in trained_names), None)
-        if effort in efforts and trained is not None:
-            lane_id = name_at(lane.lane_id, effort)
-            lanes.append(replace(lane, lane_id=lane_id, effort=effort, trained_name=trained))
+        if effort not in efforts:
+            continue
+        graded_as = None if lane.trained_name is None else trained_name_at(lane.trained_name, effort)
+        named = replace(lane, lane_id=name_at(lane.lane_id, effort), effort=effort, trained_name=graded_as)
+        place = place_of(named)
+        if place >= 0:
+            lanes.append(replace(named, trained_name=at_effort[place]))
     return tuple(lanes)
 
 
@@ -78,9 +84,8 @@ class EffortColumns:
         sets_effort = np.array([lane.effort is not None for lane in lanes], np.bool_)
         if not sets_effort.any():
             return None
-        is_unknown = np.array(
-            [lane.effort is not None and lane.trained_name not in trained_names for lane in lanes], np.bool_
-        )
+        place_of = TrainedPlaces(trained_names)
+        is_unknown = np.array([lane.effort is not None and place_of(lane) < 0 for lane in lanes], np.bool_)
         at: dict[str, Mask] = {}
         for effort in EFFORTS:
             at[effort] = np.array([lane.effort == effort for lane in lanes], np.bool_) & ~is_unknown

@@ -1,8 +1,9 @@
 """A lane: one way to answer a request: a provider, an upstream model, an effort, an account, a region and a price."""
 
 from dataclasses import dataclass
+from datetime import date
 from enum import IntFlag
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from router.placement import Placement
 from router.price_table import Price
@@ -10,6 +11,10 @@ from router.price_table import Price
 Region = Literal["eu", "us", "global", "local"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model is to reason, from not at all to the most."""
+EFFORTS: Final[tuple[Effort, ...]] = get_args(Effort)
+"""Every effort that a request can name, the least first."""
+Choice = Literal["always", "if_known", "never"]
+"""Whether a policy may choose a lane that the caller did not name: always, if the bundle knows its model, or never."""
 
 
 class Capability(IntFlag):
@@ -93,6 +98,10 @@ class Lane:
         effort: Effort of reasoning that it sets when the request states none; None: the provider's default.
         lost_by_effort: Capabilities that the model lacks while it reasons at this effort. They count only when the
             lane sets the effort: a request that states it itself is sent as it is.
+        choice: Whether a policy may choose it when the caller names no lane.
+        is_alternate: Whether it is another id of a model that the same account has under its usual id, such as a dated
+            snapshot or a free variant. It is reached by its own id only, not by the name of the model.
+        deprecated_on: Day on which the provider retires it, or retired it; None: none is known.
     """
 
     lane_id: str
@@ -115,6 +124,9 @@ class Lane:
     is_reserve: bool = False
     effort: Effort | None = None
     lost_by_effort: Capability = Capability.NONE
+    choice: Choice = "always"
+    is_alternate: bool = False
+    deprecated_on: date | None = None
 
     @property
     def base_id(self) -> str:

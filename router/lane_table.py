@@ -10,12 +10,14 @@ import numpy as np
 
 from router.arrays import Floats, Ints, Mask, Rows
 from router.catalogue_models import CatalogueModels
-from router.effort import EffortColumns, name_at
+from router.effort import EffortColumns, name_at, split_effort
 from router.lane import Lane
 from router.lane_rows import LaneRows
+from router.model_name import has_variant, model_name
 from router.placement import Placement
 from router.price_table import Price
 from router.quality_basis import QualityBasis, describe_basis
+from router.trained_places import TrainedPlaces
 
 ASSUMED_CONTEXT_TOKENS = 4_096
 """Context length of a lane that declares none: the shortest that is still sold in 2026. It serves short prompts."""
@@ -76,7 +78,8 @@ class LaneTable:
         lane_ids: Ids of the lanes.
         index_of: Lane id -> row.
         names: Every name a caller may use (`vendor/model`, `provider:vendor/model`, lane id, bare model name) -> rows.
-            The names of a lane with an effort end in `:effort`, so a plain name never means it.
+            The names of a lane with an effort end in `:effort`, so a plain name never means it. `find` knows other
+            spellings of models too.
         rates: Prices of tokens, for each range of prompt lengths in which no lane changes its tier, short prompts
             first.
         tier_tokens: Prompt lengths above which the next of `rates` holds, ascending; one fewer than `rates`.
@@ -146,8 +149,8 @@ class LaneTable:
         index_of = {lane.lane_id: row for row, lane in enumerate(lanes)}
         if len(index_of) != len(lanes):
             raise ValueError("lane ids must be unique")
-        position = {name: index for index, name in enumerate(trained_names)}
-        trained_index = np.array([_trained_place(lane, position) for lane in lanes], dtype=np.intp)
+        place_of = TrainedPlaces(trained_names)
+        trained_index = np.array([place_of(lane) for lane in lanes], dtype=np.intp)
         of_tiers: dict[str, dict[int, Price]] = defaultdict(dict)
         for row, lane in enumerate(lanes):
             for name, price in lane.price.service_tiers:
@@ -246,8 +249,44 @@ class LaneTable:
         return describe_basis(basis, self.n_evidence(row), day)
 
     def find(self, name: str) -> tuple[int, ...]:
-        """Return the rows of the lanes with exactly this name, never a prefix of it; empty when there are none."""
-        return self.names.get(name, ())
+        """Return the rows of the lanes with this name, never a prefix of it; empty when there are none.
+
+        A name that no lane has as it is written counts as the model that it names, for instance with a date:
+        `claude-sonnet-4-5-20250929`, `groq:Llama-3.3-70B-Instruct`, `claude-sonnet-4-5-20250929:high`.
+        """
+        stem, effort = split_effort(name)
+        rows = self.names.get(name)
+        if rows is not None or has_variant(stem):  # a variant is another offer: `:free` must never become a paid one
+            return rows or ()
+        provider, colon, model_id = stem.partition(":")
+        if colon:
+            return self.names.get(name_at(f"{provider}:{model_name(model_id)}", effort), ())
+        return self.names.get(name_at(model_name(stem), effort), ()) or self._on_account(stem, effort)
+
+    def _on_account(self, stem: str, effort: str | None) -> tuple[int, ...]:
+        """Return the rows of `account/model id`, where the id is another spelling of a lane's model."""
+        account, _, model_id = stem.partition("/")
+        rows = self.names.get(name_at(model_name(model_id, account.partition("@")[0]), effort), ())
+        return tuple(row for row in rows if self.lanes[row].base_id == f"{account}/{self.lanes[row].upstream_model}")
+
+    def choosable(self) -> Mask:
+        """Return which lanes a policy may choose when the caller names none, shape (n_lanes,).
+
+        A model that the bundle knows at one effort of reasoning is known at all of them.
+        """
+        is_graded = self.is_in_bundle.copy()
+        is_graded[self.placed_rows] = True
+        graded = {self.lanes[row].base_id for row in np.flatnonzero(is_graded)}
+        return np.array(
+            [lane.choice == "always" or (lane.choice == "if_known" and lane.base_id in graded) for lane in self.lanes],
+            dtype=np.bool_,
+        )
+
+    def first(
+        self, n_lanes: int, trained_names: Sequence[str], catalogue: CatalogueModels | None = None
+    ) -> "LaneTable":
+        """Return the table of the first lanes, for the same bundle. Their rows keep their numbers."""
+        return self if n_lanes == len(self) else LaneTable.build(self.lanes[:n_lanes], trained_names, catalogue)
 
 
 def _in_service_tier(
@@ -267,17 +306,14 @@ def _or_assumed(value: float | None, assumed: float) -> float:
 def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, lane in enumerate(lanes):
-        bare = lane.vendor_model.rpartition("/")[2]
-        spellings = (
+        ids = (
             lane.base_id,
-            lane.vendor_model,
-            bare,
             lane.upstream_model,
-            f"{lane.provider}:{lane.vendor_model}",
             f"{lane.provider}:{lane.upstream_model}",
             f"{lane.provider}/{lane.upstream_model}",
         )
-        for name in dict.fromkeys(spellings):
+        names = (lane.vendor_model, lane.vendor_model.rpartition("/")[2], f"{lane.provider}:{lane.vendor_model}")
+        for name in dict.fromkeys(ids if lane.is_alternate else (*ids, *names)):
             rows[name_at(name, lane.effort)].append(row)
     return MappingProxyType({name: tuple(places) for name, places in rows.items()})
 
@@ -289,10 +325,3 @@ def _placements(lanes: Sequence[Lane], trained_index: Rows) -> dict[int, Placeme
         for row, lane in enumerate(lanes)
         if trained_index[row] < 0 and lane.prior is not None and lane.prior.placement is not None
     }
-
-
-def _trained_place(lane: Lane, place_of: Mapping[str, int]) -> int:
-    """Return the lane's place among the bundle's models, or -1. A model learned from logs has its vendor's name."""
-    if lane.effort is not None:  # a model at another effort is another model
-        return place_of.get(lane.trained_name or "", -1)
-    return place_of.get(lane.trained_name or "", place_of.get(lane.vendor_model, -1))

@@ -21,8 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from router.effort import EFFORTS
-from router.lane import Effort
+from router.lane import EFFORTS, Effort
 from router.policies.kind import PolicyNumber
 from router.policies.registry import DEFAULT_POLICIES
 from serve.errors import ConfigurationError, failed_check

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from router.context import Constraints, RouteContext
-from router.effort import EFFORTS, OTHER_EFFORT, name_at
-from router.lane import Capability, Lane, QualityPrior
+from router.effort import OTHER_EFFORT, name_at
+from router.lane import EFFORTS, Capability, Lane, QualityPrior
 from router.price_table import Price, PriceTier, TokenUsage
 from router.quality_model import Prediction
 

@@ -14,6 +14,7 @@ from router.effort import trained_name_at
 from router.lane import Lane, QualityPrior
 from router.lane_rows import column_name
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
+from router.model_name import model_name
 from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
@@ -28,10 +29,12 @@ def place_lanes(
     lanes: Iterable[Lane], calibrations: Sequence[CalibrationFile], bundle: Bundle, place: Place
 ) -> list[Lane]:
     """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
-    answered = {calibration.vendor_model: calibration for calibration in calibrations if calibration.answers}
+    answered = {
+        _plain_name(calibration.vendor_model): calibration for calibration in calibrations if calibration.answers
+    }
     return [
-        with_placement(lane, place(answered[calibrated_name(lane)], lane))
-        if needs_placing(lane, bundle) and calibrated_name(lane) in answered
+        with_placement(lane, place(answered[_plain_name(calibrated_name(lane))], lane))
+        if needs_placing(lane, bundle) and _plain_name(calibrated_name(lane)) in answered
         else lane
         for lane in lanes
     ]
@@ -66,6 +69,12 @@ def calibrated_name(lane: Lane) -> str:
     differently.
     """
     return lane.vendor_model if lane.effort is None else trained_name_at(lane.vendor_model, lane.effort)
+
+
+def _plain_name(name: str) -> str:
+    """Return the name without the spelling of a host: files of graded answers may have an older one."""
+    model, at, effort = name.partition("@")
+    return f"{model_name(model)}{at}{effort}"
 
 
 def reference_prior(lane: Lane, bundle: Bundle, reference: ReferenceAnswers) -> QualityPrior | None:

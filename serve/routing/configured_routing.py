@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Engine
 
-from router.effort import EFFORTS
+from router.lane import EFFORTS
 from router.policies.cheapest import Cheapest
 from serve.background.supervisor import BackgroundPart
 from serve.bundles.staging import Standing

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import cast
 
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, Constraints, Preferences
-from router.effort import EFFORTS, OTHER_EFFORT
-from router.lane import Lane, Region
+from router.effort import OTHER_EFFORT
+from router.lane import EFFORTS, Lane, Region
 from router.lane_table import LaneTable
 from router.policies.base import Policy
 from router.policies.cheapest import Cheapest

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import TRAINED_NAMES, lanes_at_efforts
 
-from router.effort import EFFORTS, OTHER_EFFORT, EffortColumns, effort_lanes, named_effort
-from router.lane import Capability, Effort, Lane
+from router.effort import OTHER_EFFORT, EffortColumns, effort_lanes, named_effort
+from router.lane import EFFORTS, Capability, Effort, Lane
 from router.lane_table import LaneTable
 
 KNOWN = ("maker/m", "maker/m@none", "maker/m@high", "graded-m@xhigh")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from router.effort import EFFORTS
+from router.lane import EFFORTS
 from serve.errors import ConfigurationError
 from serve.identity.virtual_keys import issue_virtual_key
 from serve.settings import Settings, check_exposure, efforts_named, environment_variable, load_settings

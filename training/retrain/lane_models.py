@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from router.effort import trained_name_at
+from router.trained_places import trained_name_at
 from training.retrain.correction import NotedAbility
 from training.telemetry.folder import TelemetryExport, files_of, find_exports
 from training.telemetry.lanes import read_lane_book, vendor_models
