@@ -1,7 +1,8 @@
 """Times the decision alone: the quality model reads a prompt, then 20 lanes are filtered, ranked and drawn.
 
 There is no server, and one thread. Run `python -m bench.decision [--json] [--bundle DIR]`; on a shared machine pin it
-to a core with taskset.
+to a core with taskset. `--lanes 1000` gives the account more lanes: the further ones answer only requests that name
+them, as most models of a large provider do. `--choosable 1000` lets the policy choose from as many.
 """
 
 import argparse
@@ -53,23 +54,27 @@ class Timing:
     p99_us: float
 
 
-def time_decision(calls: int = 4_000, folder: str = "") -> list[Timing]:
+def time_decision(
+    calls: int = 4_000, folder: str = "", n_lanes: int = N_LANES, n_choosable: int = N_LANES
+) -> list[Timing]:
     """Time the decision and its parts for each length of prompt, on `_N_PROMPTS` different prompts in turn.
 
     Args:
         calls: Number of calls of each step.
         folder: Folder of the bundle; empty: the shipped one.
+        n_lanes: Number of the account's lanes.
+        n_choosable: Number of those that the policy may choose.
     """
     bundle = load_bundle(bundle_folder(folder))
     quality_model = OnnxQualityModel(bundle)
     tokenizer = WordPieceTokenizer.from_file(bundle.tokenizer_path)
     rng = np.random.default_rng(0)
     space = PromptSpace.of(bundle.read_reference())
-    coefficients = LaneCoefficients(space, rng.normal(0, 0.2, (N_LANES, space.directions.shape[1] + 1)))
+    coefficients = LaneCoefficients(space, rng.normal(0, 0.2, (n_lanes, space.directions.shape[1] + 1)))
     timings = []
     for words in PROMPT_WORDS:
         contexts = [RouteContext.from_prompt(prompt(number, words)) for number in range(_N_PROMPTS)]
-        steps = _steps(bundle, quality_model, tokenizer, contexts, coefficients)
+        steps = _steps(bundle, quality_model, tokenizer, contexts, coefficients, (n_lanes, n_choosable))
         timings += [_time(step, words, run, contexts, calls) for step, run in steps.items()]
     return timings
 
@@ -80,9 +85,10 @@ def _steps(
     tokenizer: WordPieceTokenizer,
     contexts: Sequence[RouteContext],
     coefficients: LaneCoefficients,
+    sizes: tuple[int, int],
 ) -> dict[str, Callable[[RouteContext], object]]:
-    decide_on, decide_shifted = _decision(bundle), _decision(bundle, is_shifted=True)
-    decide_both = _decision(bundle, is_both=True)
+    decide_on, decide_shifted = _decision(bundle, sizes), _decision(bundle, sizes, is_shifted=True)
+    decide_both = _decision(bundle, sizes, is_both=True)
     predictions = {id(context): quality_model.predict(context) for context in contexts}
     steps: dict[str, Callable[[RouteContext], object]] = {
         "whole decision": lambda context: decide_on(context, quality_model.predict(context)),
@@ -99,29 +105,30 @@ def _steps(
 
 
 def _decision(
-    bundle: Bundle, *, is_shifted: bool = False, is_both: bool = False
+    bundle: Bundle, sizes: tuple[int, int], *, is_shifted: bool = False, is_both: bool = False
 ) -> Callable[[RouteContext, Prediction], object]:
-    table = LaneTable.build(_lanes(bundle, is_both=is_both), bundle.trained_names, bundle.catalogue)
-    state, policy, rng = LaneState.unmeasured(table), BestValue(), np.random.default_rng(0)
+    n_lanes, n_choosable = sizes
+    everything = LaneTable.build(_lanes(bundle, n_lanes, is_both=is_both), bundle.trained_names, bundle.catalogue)
+    table = everything.first(n_choosable, bundle.trained_names, bundle.catalogue)
+    state, policy, rng = LaneState.unmeasured(everything), BestValue(), np.random.default_rng(0)
     if is_shifted:
-        state = replace(state, quality_shift=np.linspace(-1, 1, N_LANES))
+        state = replace(state, quality_shift=np.linspace(-1, 1, n_lanes))
     return lambda context, prediction: decide(
-        table, context, prediction, state, policy, rng, NO_CONSTRAINTS, NO_PREFERENCES
+        table, context, prediction, state.of_first(n_choosable), policy, rng, NO_CONSTRAINTS, NO_PREFERENCES
     )
 
 
-def _lanes(bundle: Bundle, *, is_both: bool = False) -> list[Lane]:
-    """Return lanes at different prices.
+def _lanes(bundle: Bundle, n_lanes: int, *, is_both: bool = False) -> list[Lane]:
+    """Return lanes at different prices; of each 20, the last few are models that the bundle does not know.
 
-    All but the last few are reference models; if the bundle has catalogue models, these instead, and all of them are
-    both with `is_both`.
+    The others are reference models; if the bundle has catalogue models, these instead, and both with `is_both`.
     """
     listed = () if bundle.catalogue is None else bundle.catalogue.names
     lanes = []
-    for number in range(N_LANES):
-        is_known = number < N_LANES - N_PRIOR_LANES
+    for number in range(n_lanes):
+        is_known = number % N_LANES < N_LANES - N_PRIOR_LANES
         is_trained = is_known and (not listed or is_both)
-        rate = Decimal(2**number) / 10_000
+        rate = Decimal(2 ** (number % N_LANES)) / 10_000 + Decimal(number // N_LANES) / 1_000_000
         lane = Lane(
             lane_id=f"provider-{number % 5}/model-{number}",
             provider=f"provider-{number % 5}",
@@ -130,8 +137,8 @@ def _lanes(bundle: Bundle, *, is_both: bool = False) -> list[Lane]:
             account="default",
             price=Price(rate, 4 * rate, "made up", _PRICED_ON),
             context_tokens=128_000,
-            trained_name=bundle.trained_names[number] if is_trained else None,
-            prior=None if is_known else QualityPrior(0.2 * number, 1.0, "made up"),
+            trained_name=bundle.trained_names[number % len(bundle.trained_names)] if is_trained else None,
+            prior=None if is_known else QualityPrior(0.2 * (number % N_LANES), 1.0, "made up"),
         )
         lanes.append(lane)
     return lanes
@@ -157,8 +164,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     parser.add_argument("--bundle", default="", help="folder of a bundle (default: the shipped one)")
+    parser.add_argument("--lanes", type=int, default=N_LANES, help="lanes of the account")
+    parser.add_argument("--choosable", type=int, default=N_LANES, help="lanes that the policy may choose")
     arguments = parser.parse_args()
-    timings = time_decision(folder=arguments.bundle)
+    timings = time_decision(
+        folder=arguments.bundle, n_lanes=arguments.lanes, n_choosable=min(arguments.choosable, arguments.lanes)
+    )
     if arguments.json:
         print(json.dumps([asdict(timing) for timing in timings]))
         return

@@ -60,6 +60,14 @@ class Exclusions:
         """Return row -> reason of every excluded lane; empty, at no cost, when all lanes are eligible."""
         return {int(row): str(reason) for mask, reason in self._reasons for row in np.flatnonzero(mask)}
 
+    def not_named(self) -> Mask:
+        """Return which lanes were removed because the request names others, shape (n_lanes,)."""
+        removed = np.zeros(len(self.is_eligible), dtype=np.bool_)
+        for mask, reason in self._reasons:
+            if reason in (Exclusion.PIN, Exclusion.MODELS):
+                removed |= mask
+        return removed
+
     def reason_of(self, row: int) -> Exclusion | None:
         """Return why the lane in this row was removed, or None when it is eligible."""
         return next((reason for mask, reason in self._reasons if mask[row]), None)

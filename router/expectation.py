@@ -50,6 +50,27 @@ class LaneState:
     quality_shift: Floats | None = None
     account_shift: Floats | None = None
 
+    def of_first(self, n_lanes: int) -> "LaneState":
+        """Return the state of the first lanes."""
+        if n_lanes == len(self.is_cooling):
+            return self
+
+        def first(column: Floats | None) -> Floats | None:
+            return None if column is None else column[:n_lanes]
+
+        return LaneState(
+            self.is_cooling[:n_lanes],
+            self.ttft_ms[:n_lanes],
+            self.ms_per_token[:n_lanes],
+            first(self.error_rate),
+            first(self.tokens_left),
+            None if self.counts_max_output is None else self.counts_max_output[:n_lanes],
+            None if self.is_over_budget is None else self.is_over_budget[:n_lanes],
+            first(self.cached_tokens),
+            first(self.quality_shift),
+            first(self.account_shift),
+        )
+
     @classmethod
     def unmeasured(cls, table: LaneTable) -> "LaneState":
         """Return the state before anything was observed: no lane cools down, and speeds are typical."""

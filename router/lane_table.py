@@ -260,7 +260,7 @@ class LaneTable:
             return rows or ()
         provider, colon, model_id = stem.partition(":")
         if colon:
-            return self.names.get(name_at(f"{provider}:{model_name(model_id)}", effort), ())
+            return self.names.get(name_at(f"{provider}:{model_name(model_id, provider)}", effort), ())
         return self.names.get(name_at(model_name(stem), effort), ()) or self._on_account(stem, effort)
 
     def _on_account(self, stem: str, effort: str | None) -> tuple[int, ...]:
@@ -306,8 +306,11 @@ def _or_assumed(value: float | None, assumed: float) -> float:
 def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, lane in enumerate(lanes):
+        tail = lane.upstream_model.rpartition("/")[2]  # Fireworks: accounts/fireworks/models/glm-5p3
         ids = (
             lane.base_id,
+            f"{lane.provider}:{tail}",
+            f"{lane.provider}/{tail}",
             lane.upstream_model,
             f"{lane.provider}:{lane.upstream_model}",
             f"{lane.provider}/{lane.upstream_model}",

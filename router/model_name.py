@@ -95,6 +95,7 @@ _RULES: Final[dict[str, tuple[tuple[re.Pattern[str], str], ...]]] = {
             (r"-00[1-9]$", ""),
             (r"^(gemini-[3-9](?:\.\d)?-(?:flash|pro|flash-lite))-preview$", r"\1"),
             (r"^(gemini-[3-9])\.0-", r"\1-"),
+            (r"^gemma(?=\d)", "gemma-"),
             (r"^(gemma-[\w-]+b)$", r"\1-it"),
         ),
         "meta-llama": (
@@ -124,7 +125,7 @@ _RULES: Final[dict[str, tuple[tuple[re.Pattern[str], str], ...]]] = {
             (r"^mistral-large-2-2407$", "mistral-large-2407"),
             (r"^mistral-small-(?:3|2501)$", "mistral-small-24b-instruct-2501"),
             (r"^ministral-8b-instruct-2410$", "ministral-8b-2410"),
-            (r"^(mixtral-8x\d+b)(?:-instruct-v0\.1)?$", r"\1-instruct"),
+            (r"^(mixtral-8x\d+b)(?:-instruct-v0\.1|-32768)?$", r"\1-instruct"),
         ),
         "moonshotai": ((r"^k(?=\d)", "kimi-k"), (r"^(kimi-k2)-instruct(?=-|$)", r"\1"), (r"^kimi-k2-0711$", "kimi-k2")),
         "nvidia": (

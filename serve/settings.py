@@ -376,6 +376,11 @@ class Settings(_Section):
         "manual",
         description="Who promotes a bundle: manual: you; gated: the gateway, if the gate says that it is better.",
     )
+    smart_route_lanes: Literal["known", "priced"] = Field(
+        "known",
+        description="Lanes that smart-route chooses from. known: models with a row in data/models.yaml, or that the "
+        "bundle knows. priced: every model with a price. Retired models, and free offers, are only for pins.",
+    )
     policy: Annotated[str, AfterValidator(_policy_of_smart_route)] = Field(
         "best_value", description="How smart-route chooses where the caller sets no bar."
     )

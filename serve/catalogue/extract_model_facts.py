@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from router.lane import EFFORTS
 from serve.catalogue.model_facts import CAPABILITY_LETTERS, FILE
 from serve.errors import ConfigurationError
 from serve.packaged_files import data_dir
@@ -28,8 +29,6 @@ _LISTED_BY: Final = {
 _CHAT_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/messages"})
 _PLAIN_EFFORTS: Final = ("low", "medium", "high")
 _FLAGGED_EFFORTS: Final = ("none", "minimal", "xhigh", "max")
-EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-"""All efforts, from low to high."""
 
 
 def extract(wheel: Path, read_on: str) -> bytes:

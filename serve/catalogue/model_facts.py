@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Final
 
+from router.lane import EFFORTS, Effort
 from router.model_name import model_name
 from serve.errors import ConfigurationError
 
@@ -62,7 +63,7 @@ class ModelFacts:
         capabilities: Names of capabilities that it has.
         context_tokens: Longest prompt, in tokens.
         max_output_tokens: Longest answer, in tokens.
-        efforts: Reasoning efforts that it supports, from low to high.
+        efforts: Efforts of reasoning that it supports, the least first.
         takes_sampling: Whether it accepts `temperature`, `top_p` and `top_k`.
         adapts_thinking: Whether its thinking is set by effort rather than by a number of tokens (Claude).
         deprecated_on: Day on which the provider retires it.
@@ -73,7 +74,7 @@ class ModelFacts:
     capabilities: frozenset[str] = frozenset()
     context_tokens: int | None = None
     max_output_tokens: int | None = None
-    efforts: tuple[str, ...] = ()
+    efforts: tuple[Effort, ...] = ()
     takes_sampling: bool = True
     adapts_thinking: bool = False
     deprecated_on: date | None = None
@@ -200,7 +201,7 @@ def _as_facts(row: list[object]) -> ModelFacts:
         capabilities=frozenset(name for letter, name in CAPABILITY_LETTERS.items() if letter in flags),
         context_tokens=context_tokens if isinstance(context_tokens, int) else None,
         max_output_tokens=max_output_tokens if isinstance(max_output_tokens, int) else None,
-        efforts=tuple(str(efforts).split()) if efforts else (),
+        efforts=tuple(effort for effort in EFFORTS if effort in str(efforts or "").split()),
         takes_sampling="s" not in flags,
         adapts_thinking="p" in flags,
         deprecated_on=date.fromisoformat(str(deprecated_on)) if deprecated_on else None,

@@ -1,7 +1,7 @@
 """Upstream models: `data/models.yaml`, with the capabilities, the providers and the prior of each."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from router.lane import Effort, QualityPrior
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
-from serve.dialects.quirks import Quirks
 
 
 class PriorRow(CatalogueRow):
@@ -43,9 +42,6 @@ class OfferRow(CatalogueRow):
     efforts: tuple[Effort, ...] | None = Field(
         None, description="Efforts of reasoning that it takes here; null: those of the model."
     )
-    reasoning_lacks: tuple[str, ...] = Field(
-        (), description="Capabilities that it lacks here while it reasons at a named effort."
-    )
 
 
 def _offer(value: object) -> object:
@@ -57,17 +53,14 @@ class ModelRow(CatalogueRow):
 
     model: str = Field(pattern=r"^[a-z0-9-]+/[a-zA-Z0-9._-]+$", description="vendor/model, the name that callers use.")
     family: str = Field(min_length=2)
-    capabilities: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = Field(None, description="null: those that litellm lists.")
     context_tokens: int | None = Field(None, ge=1)
     max_output_tokens: int | None = Field(None, ge=1)
     refuses: frozenset[str] = Field(
         frozenset(), description="Parameters that it answers with an error; they are never sent to it."
     )
-    efforts: tuple[Effort, ...] = Field(
-        (), description="Efforts of reasoning that a request may ask for by name, at every provider that says no other."
-    )
-    reasoning_refuses: frozenset[str] = Field(
-        frozenset(), description="Parameters that it answers with an error while it reasons at a named effort."
+    efforts: tuple[Effort, ...] | None = Field(
+        None, description="Efforts of reasoning that a request may ask for by name; null: those that litellm lists."
     )
     takes_thinking_budget: bool = Field(
         False, description="True for Claude before Opus 4.6: thinking is limited in tokens, not by effort."
@@ -75,14 +68,24 @@ class ModelRow(CatalogueRow):
     trained_name: str | None = Field(None, description="Its name in the shipped bundle, if its answers were graded.")
     prior: str = Field(description="Name of an entry of `priors`.")
     offers: Mapping[str, Annotated[OfferRow, BeforeValidator(_offer)]] = Field(
-        min_length=1, description="Provider id -> offer."
+        {}, description="Provider id -> offer, where the packages do not have it under its usual name."
     )
+
+
+class ReasoningLimits(CatalogueRow):
+    """What models lose while they reason at a named effort."""
+
+    models: str = Field(min_length=1, description="Pattern that their names begin with.")
+    providers: tuple[str, ...] = Field((), description="Ids of the providers where they lose it; empty: everywhere.")
+    refuses: frozenset[str] = Field(frozenset(), description="Parameters that they answer with an error.")
+    lacks: tuple[str, ...] = Field((), description="Capabilities that they lack.")
 
 
 class ModelCatalogue(CatalogueRow):
     """The whole file."""
 
     priors: Mapping[str, PriorRow]
+    reasoning_limits: tuple[ReasoningLimits, ...] = Field((), description="The first that fits a model counts.")
     models: tuple[ModelRow, ...]
 
     @model_validator(mode="after")
@@ -100,13 +103,16 @@ class ModelCatalogue(CatalogueRow):
                 raise ValueError(f"{row.model}: there is no prior {row.prior!r}. Use one of: {', '.join(self.priors)}.")
         return self
 
-    def quirks_of(self, vendor_model: str, of_provider: Quirks) -> Quirks:
-        """Return a provider's quirks together with those of one model."""
-        row = next((row for row in self.models if row.model == vendor_model), None)
-        if row is None or not (row.refuses or row.takes_thinking_budget):
-            return of_provider
-        dropped = of_provider.dropped_parameters | row.refuses
-        return replace(of_provider, dropped_parameters=dropped, takes_thinking_budget=row.takes_thinking_budget)
+    def reasoning_limits_of(self, name: str, provider: str) -> ReasoningLimits | None:
+        """Return what a model loses at a provider while it reasons at a named effort; None: nothing is known."""
+        return next(
+            (
+                limits
+                for limits in self.reasoning_limits
+                if re.match(limits.models, name) and provider in (limits.providers or (provider,))
+            ),
+            None,
+        )
 
     def prior_of(self, row: ModelRow) -> QualityPrior:
         """Return the prior of a model."""

@@ -90,9 +90,13 @@ class PriceSources:
         """The prices that were looked up; None: it is unknown."""
         self._own = load_own_prices(data_dir() / "prices")
         self._file = None if tables.file is None else PackagedPrices(now, tables.file)
-        self._lists = tables.lists
+        self.lists = tables.lists
+        """Id of a provider's row -> its own list."""
         self.published = PackagedPrices(now, tables.published)
         """The prices of the published table, or of the installed package."""
+        in_file = () if tables.file is None else (tables.file,)
+        self.tables = (*in_file, self.published.table)
+        """The tables that are not of one provider alone, in the order in which they count."""
 
     def price_of(self, row: ProviderRow, offer: OfferRow) -> Price | None:
         """Return the price of an offer. None: it is unknown."""
@@ -111,7 +115,7 @@ class PriceSources:
         if in_file is not None:
             return in_file
         published = _in_table(self.published, use)
-        in_list = self._lists[use.provider].prices.get(use.model) if use.provider in self._lists else None
+        in_list = self.lists[use.provider].prices.get(use.model) if use.provider in self.lists else None
         return published if in_list is None else _completed(in_list, published)
 
     def _noted(self, use: PriceUse) -> Price | None:

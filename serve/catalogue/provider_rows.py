@@ -1,5 +1,6 @@
 """Providers: one YAML file each in `data/providers`. A provider that speaks OpenAI is data, never code."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from router.lane import Effort
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.quirks import Quirks, StreamUsage
 from serve.dialects.registry import check_further_dialect, check_main_dialect
@@ -127,6 +129,18 @@ class ProviderRow(CatalogueRow):
         description="Path below the base URL that answers a valid key, and only a valid key, at no cost; null: none.",
     )
     packaged_prices: str | None = Field(description="Its id in the package genai-prices; null: none there.")
+    packaged_ids: str = Field(
+        "", description="Pattern of the ids in genai-prices that are its models, if the package mixes providers."
+    )
+    facts: str | None = Field(None, description="Its id in the package litellm, for what its models can do.")
+    efforts: tuple[Effort, ...] | None = Field(
+        None, description="Efforts of reasoning that its API takes, at all models; null: those of each model."
+    )
+    wire_prefixes: tuple[str, ...] = Field(
+        ("",),
+        min_length=1,
+        description="Paths before the ids of the packages on the wire; the first that litellm lists counts.",
+    )
     cache_write_1h_factor: Decimal | None = Field(
         None,
         gt=0,
@@ -153,6 +167,10 @@ class ProviderRow(CatalogueRow):
     trains_on_data: bool | None = Field(description="null: unknown, counts as yes.")
     retains_data: bool | None = Field(description="null: unknown, counts as yes.")
     sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
+
+    def has_packaged_id(self, model_id: str) -> bool:
+        """Return whether an id of its provider in genai-prices is a model of this provider."""
+        return re.search(self.packaged_ids, model_id) is not None
 
     def terms(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> UpstreamTerms:
         """Return how the provider limits, refuses and caches, for an account with these limits (None: unknown)."""

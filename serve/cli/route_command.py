@@ -52,10 +52,10 @@ def route(
         directory = assembly.directory
         policy = kinds[0].policy() if kinds else default_policy(settings)
         decision = decide(
-            directory.table,
+            directory.choosable,
             context,
             directory.quality_model.predict(context),
-            LaneState.unmeasured(directory.table),
+            LaneState.unmeasured(directory.choosable),
             policy,
             np.random.default_rng(settings.seed),
             Constraints(efforts=efforts_named(settings.route_efforts)),
@@ -69,9 +69,12 @@ def route(
     hint = _hint(decision)
     if hint is not None:
         console.print(f"[dim]{hint}[/]")
-    n_excluded = len(directory.table) - len(decision.order)
+    n_excluded = len(directory.choosable) - len(decision.order)
+    n_pinned = len(directory.table) - len(directory.choosable)
     if n_excluded:
         console.print(f"[dim]{n_excluded} lanes excluded[/]")
+    if n_pinned:
+        console.print(f"[dim]{n_pinned} more lanes answer only requests that name them: llmdeal prices[/]")
     print_notices(console, assembly.notices)
 
 

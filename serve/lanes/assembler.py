@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import numpy as np
+
+from router.arrays import Mask
 from router.bar import Bar
 from router.catalogue_models import CatalogueModels
 from router.lane import Lane
@@ -138,7 +141,7 @@ class LaneAssembler:
         Raises:
             ConfigurationError: Settings or catalogue are wrong, or there is no lane and the sandbox is off.
         """
-        connector = ProviderConnector(self._http, self._deadlines, lambda: self.prices)
+        connector = self._connector()
         configured = self._configured(connector)
         own = connector.of_stored_keys(stored)
         connections = [*configured.connections, *own.connections]
@@ -166,7 +169,7 @@ class LaneAssembler:
             hosted_lanes: Condition under which it may use the operator's lanes.
             operators: Directories of the operator's lanes, for answers and vectors; hosted lanes share their health.
         """
-        connector = ProviderConnector(self._http, self._deadlines, lambda: self.prices)
+        connector = self._connector()
         own = connector.of_stored_keys(stored)
         if hosted_lanes == "never":
             return self._assembled(own.connections, own.notices, own.signers)
@@ -183,7 +186,7 @@ class LaneAssembler:
     def nothing(self) -> LaneDirectory:
         """Return the directory of an account that has no lanes."""
         return _directory(
-            (), LaneTable.build((), ()), NoQualityModel(self._generation.version), self._generation, self._clock
+            (), LaneTable.build((), ()), 0, NoQualityModel(self._generation.version), self._generation, self._clock
         )
 
     def calibrations(self) -> Sequence[CalibrationFile]:
@@ -207,12 +210,27 @@ class LaneAssembler:
         """Return the same lanes, arranged for another bundle. Blocks.
 
         Both directories share the lanes' health and what is known of conversations. The rows stay the same, so what
-        becomes of a request that was decided on one directory is seen in both.
+        becomes of a request that was decided on one directory is seen in both. So do the choosable lanes, until the
+        lanes are made again.
         """
         table = _believed([connection.lane for connection in directory.connections], generation, calibrations)
-        bar = Bar(table, generation.read_reference)
+        choosable = table.first(len(directory.choosable), generation.bundle.trained_names)
+        bar = Bar(choosable, generation.read_reference)
         bar.prepare_like(directory.bar)
-        return replace(directory, table=table, bar=bar, quality_model=generation.quality_model)
+        pin_bar = bar if choosable is table else Bar(table, generation.read_reference)
+        return replace(
+            directory,
+            table=table,
+            choosable=choosable,
+            bar=bar,
+            pin_bar=pin_bar,
+            quality_model=generation.quality_model,
+        )
+
+    def _connector(self) -> ProviderConnector:
+        today = self._clock.now().date()
+        chooses_all = self._settings.smart_route_lanes == "priced"
+        return ProviderConnector(self._http, self._deadlines, lambda: self.prices, today, chooses_all=chooses_all)
 
     def with_efforts(
         self, directory: LaneDirectory, calibrations: Sequence[CalibrationFile], operators: LaneDirectories
@@ -231,13 +249,16 @@ class LaneAssembler:
             return directory
         generation = self._generation
         table = _believed([connection.lane for connection in connections], generation, calibrations)
-        return _directory(connections, table, generation.quality_model, generation, self._clock, operators)
+        is_choosable, _ = choosable_lanes(table)
+        ordered, table = _choosable_first(connections, table, is_choosable, generation)
+        n_choosable, model = int(is_choosable.sum()), generation.quality_model
+        return _directory(ordered, table, n_choosable, model, generation, self._clock, operators)
 
     def _configured(self, connector: ProviderConnector) -> ProviderConnections:
         """Return the lanes of the settings and of the environment."""
         settings = self._settings
         configured = connector.of_settings(settings, self._environment)
-        servers = server_connections(settings.servers, self._http, self._deadlines)
+        servers = server_connections(settings.servers, self._http, self._deadlines, connector.prior_of)
         reserves = {provider_id for provider_id, configured in settings.providers.items() if configured.is_reserve}
         reserves |= {server.id for server in settings.servers if server.is_reserve}
         connections = tuple(
@@ -270,18 +291,24 @@ class LaneAssembler:
         connections = at_efforts(answering, self._trained_names)
         embeddings = [connection for connection in all_connections if EMBEDDINGS.name in connection.endpoints]
         generation = self._generation
-        table = _believed([connection.lane for connection in connections], generation, self.calibrations())
+        calibrations = self.calibrations()
+        table = _believed([connection.lane for connection in connections], generation, calibrations)
+        is_choosable, notice = choosable_lanes(table)
+        ordered, table = _choosable_first(connections, table, is_choosable, generation)
         host, vectors_host = hosts or (None, None)
-        directory = _directory(connections, table, generation.quality_model, generation, self._clock, host)
+        n_choosable = int(is_choosable.sum())
+        directory = _directory(ordered, table, n_choosable, generation.quality_model, generation, self._clock, host)
         vectors_table = _table([connection.lane for connection in embeddings], ())
         no_model = NoQualityModel(generation.version)
-        vectors = _directory(embeddings, vectors_table, no_model, generation, self._clock, vectors_host)
-        return LaneAssembly(directory, vectors, tuple(notices), signers)
+        n_vectors = len(vectors_table)
+        vectors = _directory(embeddings, vectors_table, n_vectors, no_model, generation, self._clock, vectors_host)
+        return LaneAssembly(directory, vectors, (*notices, *notice), signers)
 
 
 def _directory(
     connections: Sequence[LaneConnection],
     table: LaneTable,
+    n_choosable: int,
     quality_model: QualityModel,
     generation: Generation,
     clock: Clock,
@@ -289,8 +316,11 @@ def _directory(
 ) -> LaneDirectory:
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in table.lanes)
     terms = [connection.terms for connection in connections]
+    choosable = table.first(n_choosable, quality_model.trained_names)
+    bar = Bar(choosable, generation.read_reference)
     return LaneDirectory(
         table=table,
+        choosable=choosable,
         connections=tuple(connections),
         health=_health(connections, table, terms, clock, host),
         warm_caches=WarmCaches(
@@ -300,7 +330,8 @@ def _directory(
         ),
         reasoning_affinity=ReasoningAffinity(table),
         price_snapshot_id=prices.snapshot_id,
-        bar=Bar(table, generation.read_reference),
+        bar=bar,
+        pin_bar=bar if choosable is table else Bar(table, generation.read_reference),
         quality_model=quality_model,
     )
 
@@ -325,6 +356,38 @@ def _believed(lanes: Sequence[Lane], generation: Generation, calibrations: Seque
     return _table(
         generation.believe_of(lanes, calibrations), generation.bundle.trained_names, generation.bundle.catalogue
     )
+
+
+def choosable_lanes(table: LaneTable) -> tuple[Mask, tuple[str, ...]]:
+    """Return which lanes policies may choose, and a notice if the rule had to be widened.
+
+    If no model is known by more than its class, all that are not retired are choosable, so that no account with a key
+    is left without an answer.
+    """
+    is_choosable = table.choosable()
+    if is_choosable.any() or not len(table):
+        return is_choosable, ()
+    is_choosable = np.array([lane.choice != "never" for lane in table.lanes], dtype=np.bool_)
+    if not is_choosable.any():
+        is_choosable = np.ones(len(table), dtype=np.bool_)
+    notice = (
+        "No lane's model is known by more than its price, size and family, so smart-route chooses from "
+        f"{is_choosable.sum()} lanes by that. Add a provider with better-known models, or calibrate one: "
+        "llmdeal calibrate."
+    )
+    return is_choosable, (notice,)
+
+
+def _choosable_first(
+    connections: Sequence[LaneConnection], table: LaneTable, is_choosable: Mask, generation: Generation
+) -> tuple[Sequence[LaneConnection], LaneTable]:
+    """Return the lanes with the choosable ones first; otherwise the order stays."""
+    if is_choosable.all():
+        return connections, table
+    order = np.argsort(~is_choosable, kind="stable").tolist()
+    lanes = [table.lanes[row] for row in order]
+    bundle = generation.bundle
+    return [connections[row] for row in order], _table(lanes, bundle.trained_names, bundle.catalogue)
 
 
 def _table(lanes: Sequence[Lane], trained_names: Sequence[str], catalogue: CatalogueModels | None = None) -> LaneTable:

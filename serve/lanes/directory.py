@@ -9,6 +9,7 @@ import numpy as np
 from router.account_correction import LaneCoefficients
 from router.arrays import Float32s, Floats
 from router.bar import Bar
+from router.context import Constraints
 from router.expectation import LaneState
 from router.lane import Lane
 from router.lane_table import LaneTable
@@ -79,12 +80,15 @@ class LaneDirectory:
 
     Args:
         table: The lanes as columns, arranged for the quality model.
+        choosable: Table of the lanes that a policy may choose when the caller names none. They are the first rows of
+            `table`, so that a row has one number in both, and other lanes take no time.
         connections: Connections of the lanes, in the rows' order.
         health: Cool-downs, limits and speeds.
         warm_caches: Conversations in the lanes' prompt caches.
         reasoning_affinity: Owners of the reasoning that conversations carry.
         price_snapshot_id: Id of the prices in the lanes.
-        bar: Solver of relative bars for these lanes at these prices.
+        bar: Solver of relative bars for the choosable lanes at these prices.
+        pin_bar: Solver of relative bars for all lanes: for requests that name theirs.
         quality_model: Quality model of the same bundle as the table, so that a request never sees the predictions of
             one bundle in the columns of another.
         permissions: Cache: patterns of virtual keys -> lanes that match them.
@@ -95,12 +99,14 @@ class LaneDirectory:
     """
 
     table: LaneTable
+    choosable: LaneTable
     connections: tuple[LaneConnection, ...]
     health: AnyLaneHealth
     warm_caches: WarmCaches
     reasoning_affinity: ReasoningAffinity
     price_snapshot_id: str
     bar: Bar
+    pin_bar: Bar
     quality_model: QualityModel
     permissions: dict[tuple[str, ...], frozenset[str]] = field(default_factory=dict)
     quality_shifts: dict[str, Floats] = field(default_factory=dict)
@@ -110,6 +116,18 @@ class LaneDirectory:
     def router_version(self) -> str:
         """Version of the bundle that decides on these lanes; it is logged with every decision."""
         return self.quality_model.version
+
+    def open_to(self, constraints: Constraints) -> tuple[LaneTable, Bar]:
+        """Return the lanes that a request is decided on, and their bar.
+
+        They are the choosable ones, unless the request names its lanes, or only others can read the reasoning that its
+        conversation carries.
+        """
+        if self.choosable is self.table or (constraints.pinned_lanes is None and constraints.allowed_lanes is None):
+            readers = constraints.readers
+            if readers is None or not readers.isdisjoint(self.choosable.index_of):
+                return self.choosable, self.bar
+        return self.table, self.pin_bar
 
     def with_shifts(self, state: LaneState, quality: Float32s) -> LaneState:
         """Return a state with what was learned online added for one prompt.

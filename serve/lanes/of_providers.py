@@ -5,17 +5,19 @@ A key comes from the environment, from the settings or from the vault.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
-from router.lane import Lane
+from router.lane import Effort, Lane, QualityPrior
+from router.model_name import model_name
 from router.price_table import Price
+from serve.catalogue.catalogue import Catalogue, CatalogueModel, load_catalogue
 from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
-from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.embeddings.dialect import EMBEDDINGS
-from serve.dialects.quirks import NO_QUIRKS
+from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.registry import DIALECTS, capabilities_of_dialects, parameters_refused_by
 from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
@@ -28,6 +30,8 @@ from serve.upstream.effort_terms import NO_EFFORTS, EffortTerms
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import Deadlines, UpstreamTransport
 
+_FREE = ":free"
+_FREE_SOURCE = "openrouter.ai/docs, model variants: :free costs nothing"
 _MOST_ASKED_FOR = ("openai", "openrouter", "groq", "together")
 
 
@@ -53,16 +57,29 @@ class ProviderConnector:
         transport: Client that carries the lanes' bytes.
         deadlines: Limits of one call.
         prices: Function that returns the prices; it is called once, when the first price is needed.
+        today: Day that decides which models are retired.
+        chooses_all: Whether policies may choose every priced model that is not retired; False: only those with a row
+            in `data/models.yaml`, and those that the bundle knows.
 
     Raises:
         ConfigurationError: A row of the catalogue is malformed.
     """
 
-    def __init__(self, transport: UpstreamTransport, deadlines: Deadlines, prices: Callable[[], PriceSources]) -> None:
+    def __init__(
+        self,
+        transport: UpstreamTransport,
+        deadlines: Deadlines,
+        prices: Callable[[], PriceSources],
+        today: date,
+        *,
+        chooses_all: bool = False,
+    ) -> None:
         self._rows = load_provider_rows(data_dir() / "providers")
         self._transport = transport
         self._deadlines = deadlines
         self._open_prices = prices
+        self._today = today
+        self._chooses_all = chooses_all
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -106,24 +123,103 @@ class ProviderConnector:
         connections: list[LaneConnection] = []
         for account in accounts:
             vectors = _embedding_connections(account, self._embeddings, self._prices, self._transport, self._deadlines)
-            lanes = [
-                *_catalogue_lanes(account, self._catalogue, self._prices, notices),
-                *_own_lanes(account),
-            ]
+            models = {lane.lane_id: (lane, model) for lane, model in self._catalogue_lanes(account, notices)}
+            own = {lane.lane_id: lane for lane in self._own_lanes(account)}
+            lanes = [lane for lane, _ in models.values() if lane.lane_id not in own] + list(own.values())
             if not lanes:
                 table = f"[[providers.{account.row.id}.models]]"
                 notices.append(f"{account.row.name}: no model is listed for it; list yours under {table}.")
             connections += vectors
-            connections += [
-                _connect(account, lane, efforts, self._catalogue, self._transport, self._deadlines)
-                for lane, efforts in lanes
-            ]
+            efforts_of = {
+                f"{account.name}/{served.upstream_model}": served.efforts for served in account.configured.models
+            }
+            for lane in lanes:
+                _, model = models.get(lane.lane_id, (lane, None))
+                usual = account.row.quirks.as_quirks()
+                quirks = (
+                    self._catalogue.quirks_of(model_name(lane.vendor_model), usual)
+                    if model is None
+                    else model.quirks(usual)
+                )
+                efforts = efforts_of.get(lane.lane_id) or (() if model is None else model.efforts)
+                terms = self._effort_terms(model_name(lane.vendor_model), account.row, efforts)
+                connections.append(_connect(account, lane, quirks, terms, self._transport, self._deadlines))
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
 
+    def _catalogue_lanes(self, account: ProviderAccount, notices: list[str]) -> Iterator[tuple[Lane, CatalogueModel]]:
+        """Yield the lanes of the chat models that the account's key can reach, with what the catalogue says of each."""
+        unpriced = []
+        region = account.region_row
+        is_regional = region is not None and region.model_prefix is not None
+        for model in self._catalogue.models_of(account.row, is_regional=is_regional):
+            price = self._prices.price_of(account.row, account.priced_as(model.offer))
+            if price is None and model.offer.model.endswith(_FREE):
+                price = Price(Decimal(0), Decimal(0), _FREE_SOURCE, self._prices.published.table.dated)
+            if price is not None:
+                yield self._lane(account, model, scaled(price, account.price_factor)), model
+            elif model.is_own_offer:
+                unpriced.append(model.offer.model)
+        if unpriced:
+            notices.append(f"{account.row.name}: left out, because no price is known: {', '.join(unpriced)}.")
+
+    def _lane(self, account: ProviderAccount, model: CatalogueModel, price: Price) -> Lane:
+        row = account.row
+        capabilities = capabilities_named((*model.capabilities, *row.adds), f"data/models.yaml: {model.name}")
+        model_id = account.model_id(model.offer.model)
+        choice = model.choice(self._today, is_free=price.input_usd_per_mtok == price.output_usd_per_mtok == 0)
+        return Lane(
+            lane_id=f"{account.name}/{model_id}",
+            provider=row.id,
+            upstream_model=model_id,
+            vendor_model=model.name,
+            account=account.pays_as,
+            price=price.with_hour_factor(row.cache_write_1h_factor),
+            capabilities=capabilities & ~capabilities_named(row.lacks, f"data/providers/{row.id}.yaml"),
+            context_tokens=model.context_tokens,
+            max_output_tokens=model.max_output_tokens,
+            region=account.region_of(model_id),
+            trains_on_data=account.trains_on_data,
+            retains_data=account.retains_data,
+            trained_name=None if model.row is None else model.row.trained_name,
+            prior=self._catalogue.prior_of(model.name),
+            choice="always" if self._chooses_all and choice == "if_known" else choice,
+            is_alternate=model.is_alternate,
+            deprecated_on=model.retired_on(self._today),
+        )
+
+    def _effort_terms(self, name: str, provider: ProviderRow, efforts: tuple[Effort, ...]) -> EffortTerms:
+        """Return how a model takes these efforts of reasoning at a provider."""
+        limits = self._catalogue.rows.reasoning_limits_of(name, provider.id) if efforts else None
+        if limits is None:
+            return EffortTerms(efforts) if efforts else NO_EFFORTS
+        lacks = capabilities_named(limits.lacks, f"data/models.yaml: reasoning_limits: {limits.models}")
+        return EffortTerms(efforts, limits.refuses, lacks)
+
+    def _own_lanes(self, account: ProviderAccount) -> Iterator[Lane]:
+        """Yield the lanes of models that the operator lists for a provider.
+
+        Examples: deployments of Azure, models of Ollama, models that the catalogue does not list yet.
+        """
+        for served in account.configured.models:
+            lane = lane_of_server_model(
+                account.row.id,
+                account.name,
+                served,
+                account.region,
+                self.prior_of,
+                trains_on_data=account.trains_on_data,
+                retains_data=account.retains_data,
+            )
+            yield replace(lane, account=account.pays_as)
+
+    def prior_of(self, vendor_model: str) -> QualityPrior | None:
+        """Return the prior of a model, whoever hosts it; None: neither a row nor a package has it."""
+        return self._catalogue.prior_of(model_name(vendor_model))
+
     @cached_property
-    def _catalogue(self) -> ModelCatalogue:
-        return load_models(data_dir() / "models.yaml")
+    def _catalogue(self) -> Catalogue:
+        return load_catalogue(data_dir(), self._prices)
 
     @cached_property
     def _prices(self) -> PriceSources:
@@ -137,13 +233,12 @@ class ProviderConnector:
 def _connect(
     account: ProviderAccount,
     lane: Lane,
+    quirks: Quirks,
     efforts: EffortTerms,
-    catalogue: ModelCatalogue,
     transport: UpstreamTransport,
     deadlines: Deadlines,
 ) -> LaneConnection:
     row = account.row
-    quirks = catalogue.quirks_of(lane.vendor_model, row.quirks.as_quirks())
     if account.region_row is not None and account.region_row.added_fields:
         quirks = replace(quirks, added_fields={**quirks.added_fields, **account.region_row.added_fields})
     if lane.lane_id in account.own_embeddings:
@@ -213,71 +308,6 @@ def _embedding_connections(
         yield LaneConnection(
             lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
         )
-
-
-def _catalogue_lanes(
-    account: ProviderAccount, catalogue: ModelCatalogue, prices: PriceSources, notices: list[str]
-) -> Iterator[tuple[Lane, EffortTerms]]:
-    unpriced = []
-    for model in catalogue.models:
-        offer = model.offers.get(account.row.id)
-        if offer is None:
-            continue
-        price = prices.price_of(account.row, account.priced_as(offer))
-        if price is None:
-            unpriced.append(offer.model)
-        else:
-            lane = _lane(account, model, offer, scaled(price, account.price_factor), catalogue)
-            yield lane, _effort_terms(model, offer)
-    if unpriced:
-        notices.append(f"{account.row.name}: left out, because no price is known: {', '.join(unpriced)}.")
-
-
-def _lane(account: ProviderAccount, model: ModelRow, offer: OfferRow, price: Price, catalogue: ModelCatalogue) -> Lane:
-    row = account.row
-    capabilities = capabilities_named((*model.capabilities, *row.adds), f"data/models.yaml: {model.model}")
-    model_id = account.model_id(offer.model)
-    return Lane(
-        lane_id=f"{account.name}/{model_id}",
-        provider=row.id,
-        upstream_model=model_id,
-        vendor_model=model.model,
-        account=account.pays_as,
-        price=price.with_hour_factor(row.cache_write_1h_factor),
-        capabilities=capabilities & ~capabilities_named(row.lacks, f"data/providers/{row.id}.yaml"),
-        context_tokens=offer.context_tokens or model.context_tokens,
-        max_output_tokens=offer.max_output_tokens or model.max_output_tokens,
-        region=account.region_of(model_id),
-        trains_on_data=account.trains_on_data,
-        retains_data=account.retains_data,
-        trained_name=model.trained_name,
-        prior=catalogue.prior_of(model),
-    )
-
-
-def _effort_terms(model: ModelRow, offer: OfferRow) -> EffortTerms:
-    efforts = model.efforts if offer.efforts is None else offer.efforts
-    if not efforts:
-        return NO_EFFORTS
-    lacks = capabilities_named(offer.reasoning_lacks, f"data/models.yaml: {model.model}: {offer.model}")
-    return EffortTerms(efforts, model.reasoning_refuses, lacks)
-
-
-def _own_lanes(account: ProviderAccount) -> Iterator[tuple[Lane, EffortTerms]]:
-    """Yield the lanes of models that the operator lists for a provider.
-
-    Examples: deployments of Azure, models of Ollama, models that the catalogue does not list yet.
-    """
-    for served in account.configured.models:
-        lane = lane_of_server_model(
-            account.row.id,
-            account.name,
-            served,
-            account.region,
-            trains_on_data=account.trains_on_data,
-            retains_data=account.retains_data,
-        )
-        yield replace(lane, account=account.pays_as), EffortTerms(served.efforts)
 
 
 def scaled(price: Price, factor: Decimal, reason: str = "for the region") -> Price:

@@ -1,5 +1,6 @@
 """Lanes of the operator's own servers, from `[[servers]]` in the settings."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 
@@ -18,9 +19,19 @@ from serve.upstream.upstream_terms import UpstreamTerms
 
 
 def server_connections(
-    servers: tuple[ServerSettings, ...], transport: UpstreamTransport, deadlines: Deadlines
+    servers: tuple[ServerSettings, ...],
+    transport: UpstreamTransport,
+    deadlines: Deadlines,
+    prior_of: Callable[[str], QualityPrior | None],
 ) -> list[LaneConnection]:
     """Return one connection per model of each server.
+
+    Args:
+        servers: The servers.
+        transport: Client that carries the bytes.
+        deadlines: Limits of one call.
+        today: Day that the operator's prices get.
+        prior_of: Function that returns the prior of a vendor's model; None: it is not known.
 
     Raises:
         ConfigurationError: A capability is unknown, or a server's id is used twice.
@@ -40,7 +51,7 @@ def server_connections(
         )
         for served in server.models:
             lane = lane_of_server_model(
-                server.id, server.id, served, server.region, trains_on_data=False, retains_data=False
+                server.id, server.id, served, server.region, prior_of, trains_on_data=False, retains_data=False
             )
             if served.kind == "embedding":
                 endpoints = {EMBEDDINGS.name: EMBEDDINGS.endpoints(server.base_url, lane.upstream_model)}
@@ -63,16 +74,19 @@ def lane_of_server_model(
     account: str,
     served: ServerModelSettings,
     region: Region | None,
+    prior_of: Callable[[str], QualityPrior | None],
     *,
     trains_on_data: bool | None,
     retains_data: bool | None,
 ) -> Lane:
     """Return the lane of a model that the operator listed and priced.
 
+    Without an ability in the settings it has the prior of its `vendor_model`, as at every other host.
+
     Raises:
         ConfigurationError: A capability is unknown.
     """
-    prior = None
+    prior = None if served.vendor_model is None else prior_of(served.vendor_model)
     if served.ability is not None:
         prior = QualityPrior(served.ability, served.ability_std, "set by the operator")
     return Lane(

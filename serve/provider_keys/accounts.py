@@ -95,7 +95,8 @@ class ProviderAccount:
         prefix = self.region_row.price_prefix if self.region_row else None
         if prefix is None:
             return offer
-        return offer.model_copy(update={"price_id": prefix + offer.model.removeprefix(_WORLDWIDE_PREFIX)})
+        usual = (offer.price_id or offer.model).removeprefix(_WORLDWIDE_PREFIX).removeprefix(prefix)
+        return offer.model_copy(update={"price_id": prefix + usual})
 
     def region_of(self, model_id: str) -> Region | None:
         """Return the region where a model runs; `global` for a worldwide id, whatever the address."""

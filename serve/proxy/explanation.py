@@ -108,6 +108,7 @@ def explain(call: Call, attempt: Attempt) -> Explanation:
 def _decision(call: Call, reason: Reason) -> ExplainedDecision:
     decision = call.decision
     vitals = call.directory.health.vitals()
+    rows = call.listed_rows().tolist()
     return ExplainedDecision(
         request_id=call.request_id,
         chosen=decision.chosen.lane_id,
@@ -116,7 +117,7 @@ def _decision(call: Call, reason: Reason) -> ExplainedDecision:
         policy=decision.policy_name,
         propensity=decision.propensity,
         exploration_price_usd=_exploration_price(decision, decision.order[0]),
-        candidates=[_candidate(decision, row, vitals[row]) for row in range(len(vitals))],
+        candidates=[_candidate(decision, row, vitals[row]) for row in rows],
     )
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
+from router.arrays import Rows
 from router.context import RouteContext
 from router.decision import Decision
 from router.price_table import Cost, TokenUsage, quote_cost
@@ -70,6 +73,16 @@ class Call:
     def context(self) -> RouteContext:
         """What the decision saw."""
         return self.inquiry.context
+
+    def listed_rows(self) -> Rows:
+        """Return the rows of the lanes that logs and explanations list.
+
+        They are the lanes that were decided on. A request that names its lanes is decided on all lanes of the account;
+        if most of these answer only requests that name them, those it did not name are left out.
+        """
+        if len(self.decision.table) == len(self.directory.choosable):
+            return np.arange(len(self.decision.table))
+        return np.flatnonzero(~self.decision.exclusions.not_named())
 
     def connection(self, row: int) -> LaneConnection:
         """Return how to reach the lane in this row."""

@@ -125,17 +125,11 @@ class RoutingService:
         policy = request.policy
         if self.explorer is not None and request.may_explore and reason is None:
             policy = self.explorer.around(policy)
+        table, bar = directory.open_to(constraints)
+        state = state.of_first(len(table))
         try:
             decision = decide(
-                directory.table,
-                context,
-                prediction,
-                state,
-                policy,
-                self.rng,
-                constraints,
-                request.preferences,
-                directory.bar,
+                table, context, prediction, state, policy, self.rng, constraints, request.preferences, bar
             )
         except NoEligibleLaneError as error:
             raise self._no_lane(error, context, request, directory, holder) from None

@@ -169,16 +169,18 @@ class Shadow:
         began_ns = time.thread_time_ns()
         try:
             prediction = directory.quality_model.predict(asked.context)
+            table, bar = directory.open_to(asked.constraints)
+            state = directory.with_shifts(asked.state, prediction.quality)
             decision = decide(
-                directory.table,
+                table,
                 asked.context,
                 prediction,
-                directory.with_shifts(asked.state, prediction.quality),
+                state.of_first(len(table)),
                 asked.policy,
                 self._rng,
                 asked.constraints,
                 asked.preferences,
-                directory.bar,
+                bar,
             )
         except RouterError as error:
             _log.info("the shadow %s has no answer to %s: %s", self.standing.version, asked.request_id, error)

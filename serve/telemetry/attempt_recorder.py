@@ -1,8 +1,12 @@
 """Records each attempt that ended: a telemetry row, the metrics, and its answer for the checks."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from router.arrays import Rows
 from router.decision import Decision
 from router.price_table import TokenUsage
 from router.telemetry_schema import AttemptRow, CandidateTable, FeedbackRow, Outcome
@@ -15,6 +19,8 @@ from serve.proxy.attempt import Attempt
 from serve.proxy.attempt_money import UNCHARGED_OUTCOMES
 from serve.routing.call import Call
 from serve.settings import ContentLogging
+
+Number = TypeVar("Number", bound=np.generic)
 
 _MAX_WORD_CHARACTERS = 200
 _LARGEST_INT32 = 2**31 - 1
@@ -92,7 +98,7 @@ class AttemptRecorder:
             answer_text=_answer_text(call, attempt) if content == "full" else None,
             prompt_characters=call.context.prompt_characters,
             n_turns=call.context.n_turns,
-            candidates=candidate_table(call.decision),
+            candidates=candidate_table(call.decision, call.listed_rows()),
             lane_id=lane.lane_id,
             provider=lane.provider,
             upstream_model=lane.upstream_model,
@@ -125,21 +131,37 @@ class AttemptRecorder:
         )
 
 
-def candidate_table(decision: Decision) -> CandidateTable:
-    """Return the candidates of a decision as the log keeps them."""
-    expected = decision.expectation
+def candidate_table(decision: Decision, rows: Rows | None = None) -> CandidateTable:
+    """Return the candidates of a decision as the log keeps them.
+
+    Args:
+        decision: The decision.
+        rows: Rows of the candidates, ascending; None: all.
+    """
+    expected, excluded_by = decision.expectation, decision.exclusions.by_row()
+    if rows is None or len(rows) == len(decision.table):
+        lane_ids = decision.table.lane_ids
+        chosen: Rows | slice = slice(None)  # views instead of copies
+    else:
+        chosen = rows
+        lane_ids = tuple(decision.table.lane_ids[row] for row in rows)
+        excluded_by = {place: excluded_by[row] for place, row in enumerate(rows.tolist()) if row in excluded_by}
+
+    def of_rows(column: npt.NDArray[Number] | None) -> npt.NDArray[Number] | None:
+        return None if column is None else column[chosen]
+
     return CandidateTable(
-        lane_ids=decision.table.lane_ids,
-        quality=expected.quality,
-        quality_std=expected.quality_std,
-        expected_completion_tokens=expected.completion_tokens,
-        expected_cost_usd=expected.cost_usd,
-        expected_latency_ms=expected.latency_ms,
-        excluded_by=decision.exclusions.by_row(),
-        probability=decision.probabilities,
-        quality_shift=expected.quality_shift,
-        account_shift=expected.account_shift,
-        fallback_tier=decision.fallback_tier,
+        lane_ids=lane_ids,
+        quality=expected.quality[chosen],
+        quality_std=expected.quality_std[chosen],
+        expected_completion_tokens=expected.completion_tokens[chosen],
+        expected_cost_usd=expected.cost_usd[chosen],
+        expected_latency_ms=expected.latency_ms[chosen],
+        excluded_by=excluded_by,
+        probability=decision.probabilities[chosen],
+        quality_shift=of_rows(expected.quality_shift),
+        account_shift=of_rows(expected.account_shift),
+        fallback_tier=of_rows(decision.fallback_tier),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import TRAINED_NAMES, lanes_at_efforts
 
 from router.effort import OTHER_EFFORT, EffortColumns, effort_lanes, named_effort
-from router.lane import EFFORTS, Capability, Effort, Lane
+from router.lane import EFFORTS, Capability, Choice, Effort, Lane
 from router.lane_table import LaneTable
 
 KNOWN = ("maker/m", "maker/m@none", "maker/m@high", "graded-m@xhigh")
@@ -38,6 +38,30 @@ def test_a_model_has_a_lane_for_each_effort_that_provider_and_bundle_know() -> N
 )
 def test_without_knowledge_there_is_no_further_lane(taken: tuple[Effort, ...], trained_names: tuple[str, ...]) -> None:
     assert effort_lanes(MODEL, taken, trained_names) == ()
+
+
+def test_a_bundle_may_spell_the_model_in_another_way() -> None:
+    snapshot = "gpt-5.4-2026-03-05@high"
+    model = replace(LANE, lane_id="openai/gpt-5.4", upstream_model="gpt-5.4", vendor_model="openai/gpt-5.4")
+    lanes = [model, *effort_lanes(model, TAKEN, (snapshot, "openai/gpt-5.4-mini@low"))]
+    assert [(lane.effort, lane.trained_name) for lane in lanes[1:]] == [("high", snapshot)]
+
+    table = LaneTable.build(lanes, ("gpt-5.4-2026-03-05", snapshot))
+    assert table.trained_index.tolist() == [0, 1]
+    names = ("gpt-5.4-2026-03-05:high", "a:gpt-5.4-2026-03-05:high", "openai/gpt-5.4-2026-03-05:high")
+    assert [table.find(name) for name in names] == [(1,), (1,), (1,)]
+    assert table.find("gpt-5.4-2026-03-05") == (0,)
+    assert table.find("gpt-5.4:free:high") == ()
+
+
+@pytest.mark.parametrize(("choice", "is_choosable"), [("always", True), ("if_known", True), ("never", False)])
+def test_all_efforts_of_a_model_are_choosable_or_none_is(choice: Choice, is_choosable: bool) -> None:
+    model = replace(MODEL, vendor_model="maker/other", trained_name=None, choice=choice)
+    lanes = [model, *effort_lanes(model, TAKEN, ("maker/other@low", "maker/other@high"))]
+    table = LaneTable.build(lanes, ("maker/other@high",))
+    assert len(lanes) == 3
+    assert table.choosable().tolist() == [is_choosable] * 3
+    assert not LaneTable.build([replace(model, choice="if_known")], ("maker/m",)).choosable().any()
 
 
 def test_the_name_under_which_a_model_was_graded_counts_first() -> None:

@@ -34,9 +34,9 @@ def connections() -> list[LaneConnection]:
     """The lanes of the catalogue at two providers, at the efforts that a bundle knows."""
     environment = {"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-ant-test"}
     now = datetime(2026, 11, 30, tzinfo=UTC)
-    connected = ProviderConnector(HttpTransport(), Deadlines(1, 1, 1), lambda: PriceSources(now)).of_settings(
-        Settings(), environment
-    )
+    connected = ProviderConnector(
+        HttpTransport(), Deadlines(1, 1, 1), lambda: PriceSources(now), now.date()
+    ).of_settings(Settings(), environment)
     return at_efforts(connected.connections, KNOWN)
 
 
