@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import cast
 
 from router.context import NO_CONSTRAINTS, NO_PREFERENCES, Constraints, Preferences
-from router.effort import OTHER_EFFORT
-from router.lane import EFFORTS, Lane, Region
+from router.effort import OTHER_EFFORT, split_effort
+from router.lane import Lane, Region
 from router.lane_table import LaneTable
 from router.policies.base import Policy
 from router.policies.cheapest import Cheapest
@@ -28,6 +28,7 @@ _POLICY_OF_FIELD = {
     field: kind for field in RouteOptions.__struct_fields__ for kind in POLICIES.values() if kind.route_field == field
 }
 _REGIONS = ("eu", "us")
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +146,7 @@ def _pool(names: list[str], table: LaneTable) -> frozenset[str]:
 def _rows_named(name: str, table: LaneTable, param: str) -> tuple[int, ...]:
     rows = table.find(name)
     if not rows:
-        stem, _, word = name.rpartition(":")
-        hint = f"use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'; GET /v1/models lists them"
-        if word in EFFORTS and table.find(stem):
-            hint = (
-                f"the bundle knows nothing of {stem!r} at the effort {word!r}. "
-                f"Ask for {stem!r} and send the effort in the request"
-            )
-        raise UnknownModelError(f"no lane is called {name!r}: {hint}", param=param)
+        raise unknown_model(name, table, param)
     return rows
 
 
@@ -169,6 +163,31 @@ def _check_effort(name: str, lane: Lane, stated_effort: str, param: str) -> None
             "Send one of them.",
             param=param,
         )
+
+
+def unknown_model(name: str, table: LaneTable, param: str, remark: str = "") -> UnknownModelError:
+    """Return the error of a name that no lane has, with the names that are close to it.
+
+    Args:
+        name: The name.
+        table: The lanes.
+        param: Field of the request that has it.
+        remark: Sentence before the advice; empty: none.
+    """
+    shown = name if len(name) <= _LONGEST_SHOWN else name[:_LONGEST_SHOWN] + "…"
+    stem, effort = split_effort(name)
+    if effort is not None and table.find(stem):
+        remark = f"The bundle knows nothing of {stem!r} at the effort {effort!r}."
+        advice = f"Ask for {stem!r} and send the effort in the request."
+    else:
+        close = table.close_names(name)
+        advice = (
+            f"Did you mean {' or '.join(map(repr, close))}?"
+            if close
+            else f"Use {SMART_ROUTE!r}, 'vendor/model' or 'provider:vendor/model'."
+        )
+    words = (f"No lane is called {shown!r}.", remark, advice, "GET /v1/models lists all models.")
+    return UnknownModelError(" ".join(word for word in words if word), param=param)
 
 
 def _policy(is_pinned: bool, provider: ProviderPreferences, route: RouteOptions, default_policy: Policy) -> Policy:

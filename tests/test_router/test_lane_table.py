@@ -77,3 +77,21 @@ def test_the_first_lanes_keep_their_rows() -> None:
     table = LaneTable.build(LANES, ())
     assert table.first(len(LANES), ()) is table
     assert table.first(2, ()).lane_ids == table.lane_ids[:2]
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("openai/gpt5-mini", ("openai/gpt-5-mini",)),
+        ("gpt-4.o", ("openai/gpt-4o",)),
+        ("llama-3.3-70b-instrukt", ("meta-llama/llama-3.3-70b-instruct",)),
+        ("groq:llama-3.3-70-instruct", ("meta-llama/llama-3.3-70b-instruct",)),
+        ("groq:gpt-5-minni", ()),
+        ("gpt-5-minni:free", ("openai/gpt-5-mini",)),
+        ("zzz", ()),
+        ("", ()),
+        ("x" * 100_000, ()),
+    ],
+)
+def test_a_misspelt_name_has_close_ones(name: str, close: tuple[str, ...]) -> None:
+    assert LaneTable.build(LANES, ()).close_names(name)[:1] == close
