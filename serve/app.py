@@ -19,6 +19,7 @@ from serve.gateway import ResourceSet, resources_of
 from serve.hot_swap.configured_followers import Followers, configured_followers
 from serve.hot_swap.configured_lanes import ConfiguredLanes, configured_lanes
 from serve.hot_swap.desks import open_desks
+from serve.hot_swap.unlisted_lanes import UnlistedLanes
 from serve.http import feedback, health, models
 from serve.http.admin import routes as admin
 from serve.http.admission import Admission
@@ -89,7 +90,10 @@ def create_app(
     )
     supervisor = Supervisor(parts, metrics, clock)
     resources = _resources(clock, metrics, engine, lanes, money, routing, followers, telemetry, supervisor)
-    endpoints = _hot_endpoints(settings, resources, money.spending, key_limits, answers, telemetry.recorder)
+    server_ids = [server.id for server in settings.servers]
+    lock = followers.identity.lanes_lock
+    unlisted = UnlistedLanes(routing.answers.directories, lanes.assembler, lock, server_ids)
+    endpoints = _hot_endpoints(settings, resources, money.spending, key_limits, answers, telemetry.recorder, unlisted)
     return _application(settings, resources, endpoints)
 
 
@@ -178,9 +182,10 @@ def _hot_endpoints(
     key_limits: KeyLimits,
     answers: AnswerKeeper,
     recorder: AttemptRecorder,
+    unlisted: UnlistedLanes,
 ) -> dict[str, HotEndpoint]:
     clock, key_ring, max_bytes = resources.clock, resources.key_ring, settings.max_body_bytes
-    admission = Admission(key_ring, resources.routing, clock, spending, key_limits, max_bytes)
+    admission = Admission(key_ring, resources.routing, clock, spending, key_limits, max_bytes, unlisted)
     proxy = _proxy(settings, recorder)
     vector_admission = Admission(key_ring, resources.vectors, clock, spending, key_limits, max_bytes)
 

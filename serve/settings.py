@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -167,6 +167,11 @@ class ProviderSettings(_Section):
     models: tuple[ServerModelSettings, ...] = Field(
         (), description="Models besides those of the catalogue: Azure deployments, Ollama models, new ones."
     )
+    unlisted_input_usd_per_mtok: Price | None = Field(
+        default=None,
+        description="Price of models that no list has, USD per million input tokens; absent: they cannot be asked.",
+    )
+    unlisted_output_usd_per_mtok: Price | None = Field(default=None, description="The same for output tokens.")
     is_enabled: bool = Field(True, description="False: leave this provider out.")
     is_hosted: bool = Field(
         default=False,
@@ -176,6 +181,12 @@ class ProviderSettings(_Section):
         default=False,
         description="True: it is asked only if no other lane can answer (spent budgets, failures).",
     )
+
+    @model_validator(mode="after")
+    def _check_unlisted(self) -> Self:
+        if (self.unlisted_input_usd_per_mtok is None) != (self.unlisted_output_usd_per_mtok is None):
+            raise ValueError("unlisted_input_usd_per_mtok and unlisted_output_usd_per_mtok need each other. Set both.")
+        return self
 
 
 class ServerSettings(_Section):

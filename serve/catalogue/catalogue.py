@@ -126,6 +126,12 @@ class Catalogue:
             self._models_of[asked] = tuple(self._list(provider, is_regional=is_regional))
         return self._models_of[asked]
 
+    def unlisted(self, provider: ProviderRow, model_id: str) -> CatalogueModel:
+        """Return a model that a caller names by the id that the provider takes, with what is known of it elsewhere."""
+        offer = _offer(model_id)
+        listed = self._facts.of_host(provider.facts, _spellings(provider, model_id))
+        return replace(self._model(provider, None, offer, listed, None), is_alternate=True, is_listed_twice=False)
+
     def prior_of(self, name: str) -> QualityPrior | None:
         """Return the prior of a model: that of its row, else that of its class. None: no table and no row has it.
 

@@ -5,7 +5,8 @@ import os
 
 from serve.clock import Clock
 from serve.dialects.inquiry import Inquiry
-from serve.errors import BadRequestError, ForbiddenError
+from serve.errors import BadRequestError, ForbiddenError, UnknownModelError
+from serve.hot_swap.unlisted_lanes import UnlistedLanes
 from serve.http.asgi import Receive, Scope, read_body
 from serve.http.doors import Door
 from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
@@ -36,6 +37,7 @@ class Admission:
         spending: Budgets and the accounts that pay.
         key_limits: Limits of virtual keys in a minute.
         max_body_bytes: Size of the largest body that is read.
+        unlisted: Maker of lanes for models that no list has; None: they are refused.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Admission:
         spending: Spending,
         key_limits: KeyLimits,
         max_body_bytes: int,
+        unlisted: UnlistedLanes | None = None,
     ) -> None:
         self._key_ring = key_ring
         self._routing = routing
@@ -53,6 +56,7 @@ class Admission:
         self._spending = spending
         self._key_limits = key_limits
         self._max_body_bytes = max_body_bytes
+        self._unlisted = unlisted
         self._request_ids = RequestIds()
 
     async def admit(self, scope: Scope, receive: Receive, door: Door, *, is_rehearsed: bool = False) -> Call:
@@ -76,7 +80,14 @@ class Admission:
         for name in door.passed_headers:
             if name in headers:
                 inquiry.passed_headers[name.decode()] = headers[name].decode("latin-1")
-        routing = self._routing_request(inquiry, directory, headers)
+        try:
+            routing = self._routing_request(inquiry, directory, headers)
+        except UnknownModelError:
+            if self._unlisted is None:
+                raise
+            names = [inquiry.fields.model, *(inquiry.fields.models or ())]
+            directory = await self._unlisted.directory_for(holder.account, names)
+            routing = self._routing_request(inquiry, directory, headers)
         conversation_id = _conversation_id(inquiry, headers.get(b"x-session-id"), holder.account)
         canary = self._routing.canary
         if canary is not None:

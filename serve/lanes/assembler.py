@@ -227,6 +227,28 @@ class LaneAssembler:
             quality_model=generation.quality_model,
         )
 
+    def extended(
+        self, directory: LaneDirectory, connections: Sequence[LaneConnection], host: LaneDirectories
+    ) -> LaneDirectory:
+        """Return a directory with more lanes, after its own ones. They answer only requests that name them. Blocks.
+
+        Args:
+            directory: The lanes so far; they keep their rows.
+            connections: The further lanes.
+            host: Directories of the operator's lanes; hosted lanes share their health.
+        """
+        generation = self._generation
+        reserves = {each.lane.provider for each in directory.connections if each.lane.is_reserve}
+        reserved = [
+            replace(each, lane=replace(each.lane, is_reserve=each.lane.provider in reserves)) for each in connections
+        ]
+        further = at_efforts(reserved, self._trained_names)
+        everything = [*directory.connections, *further]
+        lanes = [*directory.table.lanes, *(each.lane for each in further)]
+        table = _table(lanes, generation.bundle.trained_names)
+        n_choosable = len(directory.choosable)
+        return _directory(everything, table, n_choosable, generation.quality_model, generation, self._clock, host)
+
     def _connector(self) -> ProviderConnector:
         today = self._clock.now().date()
         chooses_all = self._settings.smart_route_lanes == "priced"

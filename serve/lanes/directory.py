@@ -1,6 +1,6 @@
 """The lanes of one account: the table that a decision sees, and how to reach each lane, which a decision never sees."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -40,6 +40,8 @@ class LaneConnection:
         deadlines: Limits of one call.
         terms: Limits, refusals and prompt cache of the provider.
         signer: Signer that adds credentials to each request; None: the headers have them.
+        sibling: Function that makes the connection of another model of the same account, by its id; None: the price of
+            unlisted models is not known there.
         hosted_at: Price that the provider charges the operator, if the lane runs on the operator's key for another
             account; None: it runs on the account's own key.
         effort_terms: Efforts of reasoning that the lane's model takes at the provider.
@@ -55,6 +57,7 @@ class LaneConnection:
     signer: Signer | None = None
     hosted_at: Price | None = None
     effort_terms: EffortTerms = NO_EFFORTS
+    sibling: "Callable[[str], LaneConnection] | None" = field(default=None, repr=False, compare=False)
     _destinations: dict[tuple[str, bool], Destination] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

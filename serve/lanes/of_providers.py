@@ -30,6 +30,8 @@ from serve.upstream.effort_terms import NO_EFFORTS, EffortTerms
 from serve.upstream.signing.signer import Signer
 from serve.upstream.transport import Deadlines, UpstreamTransport
 
+UNLISTED_SOURCE = "assumed by the operator for unlisted models"
+"""Source of the price of a model that no list has."""
 _FREE = ":free"
 _FREE_SOURCE = "openrouter.ai/docs, model variants: :free costs nothing"
 _MOST_ASKED_FOR = ("openai", "openrouter", "groq", "together")
@@ -143,7 +145,8 @@ class ProviderConnector:
                 )
                 efforts = efforts_of.get(lane.lane_id) or (() if model is None else model.efforts)
                 terms = self._effort_terms(model_name(lane.vendor_model), account.row, efforts)
-                connections.append(_connect(account, lane, quirks, terms, self._transport, self._deadlines))
+                connection = _connect(account, lane, quirks, terms, self._transport, self._deadlines)
+                connections.append(replace(connection, sibling=self._sibling(account)))
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
 
@@ -212,6 +215,22 @@ class ProviderConnector:
                 retains_data=account.retains_data,
             )
             yield replace(lane, account=account.pays_as)
+
+    def _sibling(self, account: ProviderAccount) -> Callable[[str], LaneConnection] | None:
+        """Return what makes the lane of a model that no list has; None: the operator names no price for it."""
+        rates = account.configured.unlisted_input_usd_per_mtok, account.configured.unlisted_output_usd_per_mtok
+        if rates[0] is None or rates[1] is None:
+            return None
+        price = Price(Decimal(rates[0]), Decimal(rates[1]), UNLISTED_SOURCE, None)
+
+        def connect(model_id: str) -> LaneConnection:
+            model = self._catalogue.unlisted(account.row, model_id)
+            lane = replace(self._lane(account, model, price), choice="never")
+            quirks = model.quirks(account.row.quirks.as_quirks())
+            terms = self._effort_terms(model.name, account.row, model.efforts)
+            return replace(_connect(account, lane, quirks, terms, self._transport, self._deadlines), sibling=connect)
+
+        return connect
 
     def prior_of(self, vendor_model: str) -> QualityPrior | None:
         """Return the prior of a model, whoever hosts it; None: neither a row nor a package has it."""

@@ -6,6 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider
+
+from serve.settings import ProviderSettings
 
 pytestmark = pytest.mark.slow
 
@@ -39,3 +42,78 @@ def test_a_name_like_no_other_gets_the_forms_of_names(gateway: GatewayThread) ->
     message = refused.json()["error"]["message"]
     assert "Use 'smart-route', 'vendor/model' or 'provider:vendor/model'." in message
     assert len(message) < 300
+
+
+def toml_of(provider: ScriptedProvider, **more: str) -> dict[str, object]:
+    return {"providers": {"openai": {"key": "sk-test-1", "base_url": provider.base_url, **more}}}
+
+
+def ask(gateway: GatewayThread, model: str, **more: object) -> httpx.Response:
+    return httpx.post(f"{gateway.url}/v1/chat/completions", json={"model": model, "messages": MESSAGES, **more})
+
+
+def test_a_dated_name_is_answered_by_the_lane_of_its_model(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+        answer = ask(gateway, "openai/gpt-5-mini-2025-08-07")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-llmdeal-lane"] == "openai/gpt-5-mini"
+        assert answer.headers["x-llmdeal-model"] == "openai/gpt-5-mini"
+        [attempt] = gateway.attempts()
+        assert attempt.cost_nusd == 11 * 250 + 7 * 2_000
+        assert attempt.candidates is not None
+        assert attempt.candidates.lane_ids == ("openai/gpt-5-mini",), "the 50 others say nothing of this request"
+
+
+def test_a_request_without_a_name_is_decided_among_the_choosable_lanes_only(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+        why = ask(gateway, "smart-route", route={"explain": True}).json()["llmdeal"]
+        directory = gateway.resources.routing.directory
+        assert [each["lane"] for each in why["candidates"]] == list(directory.choosable.lane_ids)
+        assert len(directory.choosable) < len(directory.table)
+        [attempt] = gateway.attempts()
+        assert attempt.candidates is not None
+        assert attempt.candidates.lane_ids == directory.choosable.lane_ids
+
+
+def test_an_unlisted_model_is_asked_at_the_price_that_the_operator_assumes(tmp_path: Path) -> None:
+    rates = {"unlisted_input_usd_per_mtok": "15", "unlisted_output_usd_per_mtok": "75"}
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider, **rates)) as gateway:
+        n_lanes = len(gateway.resources.routing.directory.table)
+        for name in ("openai/gpt-9-foo", "openai:gpt-9-foo", "gpt-9-foo"):
+            answer = ask(gateway, name)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["x-llmdeal-lane"] == "openai/gpt-9-foo"
+        table = gateway.resources.routing.directory.table
+        assert len(table) == n_lanes + 1
+        assert table.lanes[-1].price.source == "assumed by the operator for unlisted models"
+        assert {attempt.cost_nusd for attempt in gateway.attempts()} == {11 * 15_000 + 7 * 75_000}
+        assert ask(gateway, "openai/gpt-9-foo:high").status_code == 404
+        assert ask(gateway, "openai:gpt-5.4:max").status_code == 404
+        assert ask(gateway, "smart-route").status_code == 200
+        assert ask(gateway, "openai/gpt-9-bar:floor", models=["openai/gpt-9-baz"]).status_code == 200
+        assert len(gateway.resources.routing.directory.table) == n_lanes + 3
+
+
+def test_callers_cannot_make_lanes_without_end(tmp_path: Path) -> None:
+    rates = {"unlisted_input_usd_per_mtok": "15", "unlisted_output_usd_per_mtok": "75"}
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider, **rates)) as gateway:
+        statuses = [ask(gateway, f"openai/new-{number}").status_code for number in range(102)]
+        assert statuses == [200] * 100 + [404] * 2
+        refused = ask(gateway, f"openai/{'x' * 200}")
+        assert refused.status_code == 404
+
+
+def test_an_unlisted_model_without_a_price_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+        refused = ask(gateway, "openai/gpt-9-foo")
+        assert refused.status_code == 404
+        message = refused.json()["error"]["message"]
+        assert "[[providers.openai.models]]" in message
+        assert "unlisted_input_usd_per_mtok" in message
+        elsewhere = ask(gateway, "mistral/new-1").json()["error"]["message"]
+        assert "providers.mistral" not in elsewhere
+
+
+def test_half_a_price_of_unlisted_models_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="Set both"):
+        ProviderSettings.model_validate({"unlisted_input_usd_per_mtok": "1"})
