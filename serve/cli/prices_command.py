@@ -71,12 +71,19 @@ def _opened(config: Path | None) -> Iterator[_Opened]:
 def list_prices(
     context: typer.Context,
     config: Config = None,
-    search: Annotated[str, typer.Option(help="Only lanes whose id contains this.")] = "",
+    search: Annotated[str, typer.Option(help="Only lanes whose id or model contains this.")] = "",
+    provider: Annotated[str, typer.Option(help="Only lanes of this provider.")] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Also lanes that only requests naming them get, without a search.")
+    ] = False,
     tiers: Annotated[
         bool, typer.Option("--tiers", help="Show the prices of service tiers and of searches too.")
     ] = False,
 ) -> None:
-    """List the price of every lane you can use, in USD per million tokens, with its source, date and age."""
+    """List the price of every lane you can use, in USD per million tokens, with its source, date and age.
+
+    Lanes that smart-route may choose come first. The others are listed with --all or --search.
+    """
     from router.quality_basis import how_to_sharpen
     from serve.clock import SystemClock
     from serve.prices.notices import quarantine_notices, stale_notices
@@ -85,7 +92,8 @@ def list_prices(
         return
     with _opened(config) as opened:
         today = SystemClock().now().date()
-        table = opened.assembly.directory.table
+        directory = opened.assembly.directory
+        table = directory.table
         lanes = table.lanes
         has_sources = bool(opened.settings.prices.sources or opened.settings.prices.file)
         notices = [
@@ -93,33 +101,42 @@ def list_prices(
             *quarantine_notices(opened.store.quarantined()),
             *stale_notices((lane.price for lane in lanes), today, has_sources=has_sources),
         ]
-        title = f"Prices, snapshot {opened.assembly.directory.price_snapshot_id}"
+        title = f"Prices, snapshot {directory.price_snapshot_id}"
     lane_column = Column("lane", overflow="fold")
     columns = ("input", "cached", "output", "source", "dated", "quality rests on")
     shown = Table(lane_column, *columns, title=title, title_justify="left")
+    n_left_out = 0
     vague: list[str] = []
-    for place, lane in enumerate(lanes):
-        if search in lane.lane_id:
-            price = lane.price
-            cached = "" if price.cached_input_usd_per_mtok is None else str(price.cached_input_usd_per_mtok)
-            dated = "" if price.checked_on is None else f"{price.checked_on}, {price.age_days(today)} d"
-            shown.add_row(
-                lane.lane_id,
-                str(price.input_usd_per_mtok),
-                cached,
-                str(price.output_usd_per_mtok),
-                price.source,
-                dated,
-                table.describe_basis(place),
-            )
-            command = how_to_sharpen(table.quality_basis(place), lane.vendor_model)
-            vague += [] if command is None else [command]
-            for row in _tier_rows(price) if tiers else ():
-                shown.add_row(*row)
+    for lane in sorted(lanes, key=lambda lane: lane.lane_id not in directory.choosable.index_of):
+        is_choosable = lane.lane_id in directory.choosable.index_of
+        if provider not in ("", lane.provider) or search.lower() not in f"{lane.lane_id} {lane.vendor_model}".lower():
+            continue
+        if not (is_choosable or every or search):
+            n_left_out += 1
+            continue
+        price, row = lane.price, table.index_of[lane.lane_id]
+        cached = "" if price.cached_input_usd_per_mtok is None else str(price.cached_input_usd_per_mtok)
+        dated = "" if price.checked_on is None else f"{price.checked_on}, {price.age_days(today)} d"
+        retires = "" if lane.deprecated_on is None else f"\nretired on {lane.deprecated_on}"
+        shown.add_row(
+            lane.lane_id + ("" if is_choosable else "\n[dim]only by name[/]") + f"[dim]{retires}[/]",
+            str(price.input_usd_per_mtok),
+            cached,
+            str(price.output_usd_per_mtok),
+            price.source,
+            dated,
+            table.describe_basis(row),
+        )
+        command = how_to_sharpen(table.quality_basis(row), lane.vendor_model)
+        vague += [] if command is None else [command]
+        for tier_row in _tier_rows(price) if tiers else ():
+            shown.add_row(*tier_row)
     console = Console()
     console.print(shown)
     if vague:
         console.print(f"[dim]No answers of {len(vague)} of these lanes were graded: '{vague[0]}' grades some.[/]")
+    if n_left_out:
+        console.print(f"[dim]{n_left_out} more lanes answer only requests that name them: --all, or --search WORD[/]")
     print_notices(console, notices)
 
 

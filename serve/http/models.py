@@ -54,7 +54,7 @@ class Pricing(Struct):
 
 
 class OfferedLane(Struct):
-    """One way to get a model; `null` is unknown."""
+    """One way to get a model; `null` is unknown. `smart_route`: whether a request without a model's name may get it."""
 
     id: str
     provider: str
@@ -68,6 +68,8 @@ class OfferedLane(Struct):
     quality_basis_text: str
     trains_on_data: bool | None
     retains_data: bool | None
+    smart_route: bool
+    deprecated_on: str | None
     pricing: Pricing
 
 
@@ -100,17 +102,25 @@ class ModelsAnswer(Struct):
     response_model=None,
     responses={200: answered_with(ModelsAnswer), **error_answers(401)},
 )
-async def list_models(request: Request) -> StructResponse:
-    """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens."""
+async def list_models(request: Request, provider: str = "", search: str = "") -> StructResponse:
+    """Return `smart-route` and every vendor model with the lanes that host it, prices in USD per million tokens.
+
+    Models that `smart-route` may choose come first. `provider` and `search` leave out lanes of other providers, and
+    lanes with neither id nor model containing the text.
+    """
     resources = resources_of(request.app)
     holder = authenticate(request, resources.key_ring)
     answers = resources.routing.directories.by_account().get(holder.account)
     vectors = resources.vectors.directories.by_account().get(holder.account)
-    smart_route_lanes = [] if answers is None else [lane.lane_id for lane in _permitted(answers, holder)]
+    smart_route_lanes = (
+        []
+        if answers is None
+        else [lane.lane_id for lane in _permitted(answers, holder) if lane.lane_id in answers.choosable.index_of]
+    )
     data = [_model(SMART_ROUTE, "llmdeal", smart_route_lanes)]
     for directory in (answers, vectors):
         if directory is not None:
-            data += _vendor_models(directory, holder, resources.clock.now().date())
+            data += _vendor_models(directory, holder, resources.clock.now().date(), provider, search.lower())
     return StructResponse(ModelsAnswer("list", data, has_more=False, first_id=data[0].id, last_id=data[-1].id))
 
 
@@ -122,13 +132,24 @@ def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]
     return [lane for lane in lanes if lane.lane_id in permitted]
 
 
-def _vendor_models(directory: LaneDirectory, holder: VirtualKeyHolder, today: date) -> list[OfferedModel]:
+def _vendor_models(
+    directory: LaneDirectory, holder: VirtualKeyHolder, today: date, provider: str, search: str
+) -> list[OfferedModel]:
+    choosable = directory.choosable.index_of
     by_vendor_model: dict[str, list[Lane]] = defaultdict(list)
     for lane in _permitted(directory, holder):
-        by_vendor_model[lane.vendor_model].append(lane)
+        if provider in ("", lane.provider) and search in f"{lane.lane_id}\n{lane.vendor_model}".lower():
+            by_vendor_model[lane.vendor_model].append(lane)
+    ordered = sorted(
+        by_vendor_model.items(), key=lambda item: (not any(lane.lane_id in choosable for lane in item[1]), item[0])
+    )
     return [
-        _model(name, name.partition("/")[0], [_lane(lane, directory.table, today) for lane in lanes])
-        for name, lanes in sorted(by_vendor_model.items())
+        _model(
+            name,
+            name.partition("/")[0],
+            [_lane(lane, directory.table, today, is_choosable=lane.lane_id in choosable) for lane in lanes],
+        )
+        for name, lanes in ordered
     ]
 
 
@@ -145,7 +166,7 @@ def _model(name: str, owner: str, lanes: Sequence[str | OfferedLane]) -> Offered
     )
 
 
-def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
+def _lane(lane: Lane, table: LaneTable, today: date, *, is_choosable: bool) -> OfferedLane:
     price, row = lane.price, table.index_of[lane.lane_id]
     return OfferedLane(
         id=lane.lane_id,
@@ -160,6 +181,8 @@ def _lane(lane: Lane, table: LaneTable, today: date) -> OfferedLane:
         quality_basis_text=table.describe_basis(row),
         trains_on_data=lane.trains_on_data,
         retains_data=lane.retains_data,
+        smart_route=is_choosable,
+        deprecated_on=None if lane.deprecated_on is None else lane.deprecated_on.isoformat(),
         pricing=Pricing(
             input_usd_per_mtok=str(price.input_usd_per_mtok),
             output_usd_per_mtok=str(price.output_usd_per_mtok),

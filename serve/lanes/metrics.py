@@ -1,6 +1,7 @@
 """The state of the lanes for Prometheus; it is read when a scrape asks for it, and costs nothing in between."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import isclose
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -8,6 +9,7 @@ from prometheus_client.registry import Collector
 from serve.identity.names import qualified
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 from serve.lanes.directories import LaneDirectories
+from serve.lanes.directory import LaneDirectory
 from serve.lanes.health import LaneVitals
 
 _GAUGES: dict[str, tuple[str, Callable[[LaneVitals], float | None]]] = {
@@ -42,6 +44,8 @@ _SHIFT_HELP = "What was learned online of a lane's log odds of a good answer, be
 class LaneMetrics(Collector):
     """Collects the state of all lanes.
 
+    Lanes that answer only requests naming them appear once they were asked.
+
     Args:
         directories: Lanes for answers and for vectors. A lane of the operator is labelled `lane`, a lane of another
             account `account/lane`.
@@ -56,7 +60,7 @@ class LaneMetrics(Collector):
             (qualified(account, lane_id, DEFAULT_ACCOUNT), vital)
             for directories in self._directories
             for account, directory in list(directories.by_account().items())
-            for lane_id, vital in zip(directory.table.lane_ids, directory.health.vitals(), strict=True)
+            for lane_id, vital in _shown_vitals(directory)
         ]
         for name, (description, figure) in _GAUGES.items():
             gauge = GaugeMetricFamily(name, description, labels=["lane"])
@@ -74,3 +78,16 @@ class LaneMetrics(Collector):
                     for lane_id, shift in zip(directory.table.lane_ids, shifts.tolist(), strict=True):
                         gauge.add_metric([qualified(account, lane_id, DEFAULT_ACCOUNT), version], shift)
         return gauge
+
+
+def _shown_vitals(directory: LaneDirectory) -> Iterator[tuple[str, LaneVitals]]:
+    """Yield the lanes that policies may choose, and the others once an answer was timed or failed there.
+
+    A gauge for each of 1,000 lanes that no request asks would only make every scrape long.
+    """
+    table, n_choosable = directory.table, len(directory.choosable)
+    typical = table.typical_ttft_ms.tolist()
+    for row, vitals in enumerate(directory.health.vitals()):
+        was_asked = vitals.rests_for_s or vitals.error_rate or not isclose(vitals.ttft_ms, typical[row])
+        if row < n_choosable or was_asked:
+            yield table.lane_ids[row], vitals

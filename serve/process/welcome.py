@@ -28,14 +28,16 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
     console = console or Console(stderr=True, highlight=False)
     table = resources.directory.table
     lanes = Table.grid(padding=(0, 2))
+    chosen = resources.directory.choosable
+    n_choosable = Counter(lane.provider for lane in chosen.lanes)
+    n_trained = Counter(lane.provider for row, lane in enumerate(chosen.lanes) if not chosen.has_prior_only[row])
     for provider, count in sorted(Counter(lane.provider for lane in table.lanes).items()):
-        trained = sum(
-            lane.provider == provider and not table.has_prior_only[row] for row, lane in enumerate(table.lanes)
-        )
+        by_name = count - n_choosable[provider]
         lanes.add_row(
             f"[bold]{provider}[/]",
             f"{count} lane{'s' if count > 1 else ''}",
-            f"[dim]{trained} with graded quality, {count - trained} by prior[/]",
+            f"[dim]{n_trained[provider]} with graded quality, {n_choosable[provider] - n_trained[provider]} by prior"
+            + (f", {by_name} only by name[/]" if by_name else "[/]"),
         )
     virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
     console.print(

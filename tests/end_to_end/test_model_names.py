@@ -1,5 +1,6 @@
 """What a caller may write as `model`, and what is said to one who misspells it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,9 @@ def test_a_dated_name_is_answered_by_the_lane_of_its_model(tmp_path: Path) -> No
         assert answer.headers["x-llmdeal-lane"] == "openai/gpt-5-mini"
         assert answer.headers["x-llmdeal-model"] == "openai/gpt-5-mini"
         [attempt] = gateway.attempts()
-        assert attempt.cost_nusd == 11 * 250 + 7 * 2_000
+        table = gateway.resources.routing.directory.table
+        price = table.lanes[table.index_of["openai/gpt-5-mini"]].price
+        assert attempt.cost_nusd == 1_000 * (11 * price.input_usd_per_mtok + 7 * price.output_usd_per_mtok)
         assert attempt.candidates is not None
         assert attempt.candidates.lane_ids == ("openai/gpt-5-mini",), "the 50 others say nothing of this request"
 
@@ -117,3 +120,53 @@ def test_an_unlisted_model_without_a_price_is_refused_with_what_to_do(tmp_path: 
 def test_half_a_price_of_unlisted_models_is_refused_at_the_start() -> None:
     with pytest.raises(ValueError, match="Set both"):
         ProviderSettings.model_validate({"unlisted_input_usd_per_mtok": "1"})
+
+
+def test_models_are_listed_with_those_first_that_smart_route_may_choose(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+        models = httpx.get(f"{gateway.url}/v1/models").json()["data"]
+        n_choosable = len(gateway.resources.routing.directory.choosable)
+        smart_route, listed = models[0], [model for model in models[1:] if model["lanes"][0]["capabilities"]]
+        assert len(smart_route["lanes"]) == n_choosable
+        is_chosen = [any(lane["smart_route"] for lane in model["lanes"]) for model in listed]
+        assert is_chosen == sorted(is_chosen, reverse=True)
+        assert {lane["id"] for model in listed for lane in model["lanes"] if lane["smart_route"]} == set(
+            smart_route["lanes"]
+        )
+        by_name = {model["id"]: model for model in models}
+        assert by_name["openai/gpt-5-mini"]["lanes"][0]["deprecated_on"] == "2026-12-11"
+        wanted = {"provider": "openai", "search": "GPT-5-m"}
+        matching = httpx.get(f"{gateway.url}/v1/models", params=wanted).json()["data"]
+        assert [model["id"] for model in matching] == ["smart-route", "openai/gpt-5-mini"]
+        nothing = httpx.get(f"{gateway.url}/v1/models", params={"provider": "groq"}).json()["data"]
+        assert [model["id"] for model in nothing] == ["smart-route"]
+
+
+def test_the_page_of_lanes_shows_the_choosable_ones_and_finds_the_others(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+
+        def shown(**wanted: str) -> list[str]:
+            page = httpx.get(f"{gateway.url}/lanes", params=wanted).text
+            return re.findall(r"<code>(openai/[^<]+)</code></a>", page)
+
+        directory = gateway.resources.routing.directory
+        vectors = set(gateway.resources.vectors.directory.table.lane_ids)
+        assert set(shown()) - vectors == set(directory.choosable.lane_ids)
+        assert set(shown(all="1")) - vectors == set(directory.table.lane_ids)
+        assert shown(q="gpt-5-mini") == ["openai/gpt-5-mini"]
+        assert shown(provider="groq") == []
+
+
+def test_gauges_are_given_of_choosable_lanes_and_of_those_that_were_asked(tmp_path: Path) -> None:
+    with ScriptedProvider() as provider, GatewayThread(tmp_path, **toml_of(provider)) as gateway:
+
+        def gauged() -> set[str]:
+            text = httpx.get(f"{gateway.url}/metrics").text
+            return set(re.findall(r'llmdeal_lane_ttft_seconds\{lane="([^"]+)"', text))
+
+        before = gauged()
+        assert "openai/gpt-5.5" in before
+        assert "openai/gpt-5-mini" not in before
+        assert ask(gateway, "gpt-5-mini").status_code == 200
+        # Speeds that were read a moment ago are given once more, so the first scrapes may still be without it.
+        assert any("openai/gpt-5-mini" in gauged() for _ in range(100))

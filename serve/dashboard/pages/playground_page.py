@@ -90,7 +90,7 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> Response:
-    table = directory_of(resources_of(request.app), viewer).table
+    directory = directory_of(resources_of(request.app), viewer)
     return render_page(
         request,
         viewer,
@@ -100,5 +100,5 @@ def _page(
         before=before,
         after=after or [],
         problem=problem,
-        choices=sorted({*table.lane_ids, *(lane.vendor_model for lane in table.lanes)}),
+        choices=sorted({*directory.choosable.lane_ids, *(lane.vendor_model for lane in directory.table.lanes)}),
     )

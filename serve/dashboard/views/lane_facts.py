@@ -29,6 +29,7 @@ class LaneFact:
         vitals: Present state in figures.
         health: Present state in a word.
         quality_shift: Shift of its log odds of a good answer that was learned online; 0: none.
+        is_choosable: Whether policies may choose it for a request that names no lane.
     """
 
     lane: Lane
@@ -39,12 +40,13 @@ class LaneFact:
     vitals: LaneVitals
     health: Health
     quality_shift: float = 0.0
+    is_choosable: bool = True
 
 
 def lane_facts(
     directory: LaneDirectory, today: date, other_prices: Mapping[str, Price], *, makes_vectors: bool = False
 ) -> list[LaneFact]:
-    """Return the lanes of a directory, by id.
+    """Return the lanes of a directory, those that policies may choose first, by id.
 
     Args:
         directory: Directory of the lanes.
@@ -66,10 +68,30 @@ def lane_facts(
             vitals[row],
             health_of(vitals[row]),
             0.0 if shifts is None else float(shifts[row]),
+            row < len(directory.choosable),
         )
         for row, lane in enumerate(table.lanes)
     ]
-    return sorted(facts, key=lambda fact: fact.lane.lane_id)
+    return sorted(facts, key=lambda fact: (not fact.is_choosable, fact.lane.lane_id))
+
+
+def narrowed(facts: Sequence[LaneFact], provider: str, words: str, *, shows_all: bool) -> list[LaneFact]:
+    """Return the lanes of one provider, or of all, with each of the words in their names.
+
+    Args:
+        facts: All lanes.
+        provider: Id of the provider; empty: all.
+        words: Words to look for; empty: any name.
+        shows_all: Whether lanes that only requests naming them get are shown without a search for words.
+    """
+    wanted = words.lower().split()
+    return [
+        fact
+        for fact in facts
+        if (fact.is_choosable or shows_all or wanted)
+        and provider in ("", fact.lane.provider)
+        and all(word in f"{fact.lane.lane_id} {fact.lane.vendor_model}".lower() for word in wanted)
+    ]
 
 
 def health_of(vitals: LaneVitals) -> Health:

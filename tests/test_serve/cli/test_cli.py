@@ -1,5 +1,6 @@
 """The command line: help that helps, errors in one line, no traceback."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -71,6 +72,30 @@ def test_prices_name_their_source(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "sandbox/small" in shown.stdout
     assert "invented for the sandbox" in " ".join(shown.stdout.split())
+
+
+def test_prices_of_many_lanes_begin_with_those_that_smart_route_may_choose(tmp_path: Path) -> None:
+    environment = {"OPENAI_API_KEY": "sk-1", "GROQ_API_KEY": "gsk_1", "COLUMNS": "200"}
+
+    def lanes(*arguments: str) -> list[str]:
+        shown = llmdeal("prices", *arguments, folder=tmp_path, environment=environment)
+        assert shown.returncode == 0, shown.stderr
+        return re.findall(r"(?:openai|groq)/\S+", shown.stdout)
+
+    choosable, everything = lanes(), lanes("--all")
+    assert "openai/gpt-5.5" in choosable
+    assert "openai/gpt-5-mini" not in choosable
+    assert everything[: len(choosable)] == choosable
+    assert "openai/gpt-5-mini" in everything[len(choosable) :]
+    assert lanes("--search", "GPT-5-mini") == ["openai/gpt-5-mini"]
+    assert {lane.partition("/")[0] for lane in lanes("--provider", "groq")} == {"groq"}
+
+
+def test_a_route_is_shown_among_the_lanes_that_smart_route_may_choose(tmp_path: Path) -> None:
+    shown = llmdeal("route", "hello", "--most", "99", folder=tmp_path, environment={"OPENAI_API_KEY": "sk-1"})
+    assert shown.returncode == 0, shown.stderr
+    assert "openai/gpt-5-mini" not in shown.stdout
+    assert re.search(r"\d\d more lanes answer only requests that name them", " ".join(shown.stdout.split()))
 
 
 @pytest.mark.parametrize(
