@@ -123,12 +123,15 @@ class BundleFollower(Collector):
         canary = None if staging.canary is None else self._loaded("canary", staging.canary)
         shadow = None if staging.shadow is None else self._loaded("shadow", staging.shadow)
         lanes = self._lanes_for([loaded for loaded in (champion, canary, shadow) if loaded is not None])
+        decides = self._prepare_champion(staging.champion, champion, lanes, is_recalibrated=is_recalibrated)
+        # A new champion may bring the choosable lanes into another order. All bundles have the same one.
+        ordered = lanes if decides is self.champion else decides.directories
         return _Prepared(
             staging,
             lanes,
-            self._prepare_champion(staging.champion, champion, lanes, is_recalibrated=is_recalibrated),
-            self._prepare_trial("canary", staging.canary, self.canary, canary, lanes, is_recalibrated=is_recalibrated),
-            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, lanes, is_recalibrated=is_recalibrated),
+            decides,
+            self._prepare_trial("canary", staging.canary, self.canary, canary, ordered, is_recalibrated=is_recalibrated),
+            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, ordered, is_recalibrated=is_recalibrated),
             calibrations,
         )
 
@@ -170,14 +173,15 @@ class BundleFollower(Collector):
     ) -> LiveBundle:
         present = self.champion
         if is_recalibrated:
-            present = replace(present, directories=self._switch.arranged(present.generation, lanes, {}))
+            directories = self._switch.arranged(present.generation, lanes, {}, is_champion=True)
+            present = replace(present, directories=directories)
         if present.standing == wanted:
             self.loader.accept("champion")
             return present
         if generation is None:
             return present
         try:
-            return LiveBundle(wanted, generation, self._switch.arranged(generation, lanes, {}))
+            return LiveBundle(wanted, generation, self._switch.arranged(generation, lanes, {}, is_champion=True))
         except (RouterError, ServeError) as error:
             self.loader.refuse("champion", wanted, error)
             return present

@@ -71,7 +71,12 @@ class BundleSwitch:
                 directories.replace(account, directory)
 
     def arranged(
-        self, generation: Generation, lanes: Mapping[str, LaneDirectory], former: Mapping[str, LaneDirectory]
+        self,
+        generation: Generation,
+        lanes: Mapping[str, LaneDirectory],
+        former: Mapping[str, LaneDirectory],
+        *,
+        is_champion: bool = False,
     ) -> dict[str, LaneDirectory]:
         """Return every account's lanes as a bundle sees them. Blocks.
 
@@ -79,6 +84,7 @@ class BundleSwitch:
             generation: The loaded bundle.
             lanes: Lanes of every account.
             former: Lanes that were laid out for it before; they are kept where the account's lanes did not change.
+            is_champion: Whether it is going to decide. Then the models that it knows become choosable.
         """
         directories, calibrations = {}, self._assembler.calibrations()
         for account, directory in lanes.items():
@@ -86,7 +92,8 @@ class BundleSwitch:
             if kept is not None and kept.connections is directory.connections:
                 directories[account] = kept
                 continue
-            directories[account] = self._assembler.arrange(directory, generation, calibrations)
+            host = self._routing.directories if is_champion else None
+            directories[account] = self._assembler.arrange(directory, generation, calibrations, host)
             # Gives the interpreter's lock to the event loop. Without it, each turn of the loop waited 5 ms for the lock
             # instead of 0.2 ms while 200 accounts with 21 lanes each were laid out (median, 2 cores, 2026-11-30).
             time.sleep(0)

@@ -205,15 +205,34 @@ class LaneAssembler:
         return calibrations_state(self._calibrations_folder)
 
     def arrange(
-        self, directory: LaneDirectory, generation: Generation, calibrations: Sequence[CalibrationFile]
+        self,
+        directory: LaneDirectory,
+        generation: Generation,
+        calibrations: Sequence[CalibrationFile],
+        host: LaneDirectories | None = None,
     ) -> LaneDirectory:
         """Return the same lanes, arranged for another bundle. Blocks.
 
         Both directories share the lanes' health and what is known of conversations. The rows stay the same, so what
-        becomes of a request that was decided on one directory is seen in both. So do the choosable lanes, until the
-        lanes are made again.
+        becomes of a request that was decided on one directory is seen in both. The choosable lanes stay the same
+        too, so that bundles are compared on the same ones.
+
+        Args:
+            directory: The lanes.
+            generation: The other bundle.
+            calibrations: Graded answers of calibrated models.
+            host: Directories of the operator's lanes, if the bundle is to decide. Then the lanes that it knows become
+                choosable. If that changes the order of the lanes, the directory is a new one that has to adopt what
+                was known of them. None: the bundle is on trial.
         """
         table = _believed([connection.lane for connection in directory.connections], generation, calibrations)
+        if host is not None:
+            is_choosable, _ = choosable_lanes(table)
+            n_choosable = int(is_choosable.sum())
+            if n_choosable != len(directory.choosable) or not is_choosable[:n_choosable].all():
+                connections, table = _choosable_first(directory.connections, table, is_choosable, generation)
+                model = generation.quality_model
+                return _directory(connections, table, n_choosable, model, generation, self._clock, host)
         choosable = table.first(len(directory.choosable), generation.bundle.trained_names)
         bar = Bar(choosable, generation.read_reference)
         bar.prepare_like(directory.bar)
@@ -403,9 +422,9 @@ def choosable_lanes(table: LaneTable) -> tuple[Mask, tuple[str, ...]]:
 def _choosable_first(
     connections: Sequence[LaneConnection], table: LaneTable, is_choosable: Mask, generation: Generation
 ) -> tuple[Sequence[LaneConnection], LaneTable]:
-    """Return the lanes with the choosable ones first; otherwise the order stays."""
+    """Return the lanes with the choosable ones first, always in a new list; otherwise the order stays."""
     if is_choosable.all():
-        return connections, table
+        return list(connections), table
     order = np.argsort(~is_choosable, kind="stable").tolist()
     lanes = [table.lanes[row] for row in order]
     bundle = generation.bundle

@@ -45,7 +45,14 @@ class LaneDirectories:
         self._by_account[account] = directory
 
     def swap(self, directories: Mapping[str, LaneDirectory]) -> None:
-        """Use all accounts' lanes as another bundle arranges them. They share their health with the former ones."""
+        """Use all accounts' lanes as another bundle arranges them.
+
+        They share their health with the former ones. Where the order of the lanes changed, it is taken over.
+        """
+        for account, directory in directories.items():
+            former = self._by_account.get(account)
+            if former is not None and former.connections is not directory.connections:
+                directory.adopt(former)
         self._by_account = dict(directories)
 
     def remove(self, account: str) -> None:
