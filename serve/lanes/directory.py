@@ -1,6 +1,6 @@
 """The lanes of one account: the table that a decision sees, and how to reach each lane, which a decision never sees."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -131,6 +131,15 @@ class LaneDirectory:
             if readers is None or not readers.isdisjoint(self.choosable.index_of):
                 return self.choosable, self.bar
         return self.table, self.pin_bar
+
+    def rows_open_to(self, constraints: Constraints) -> Iterable[int]:
+        """Return the rows of the lanes that can answer a request: the choosable ones, or those that it names."""
+        table, _ = self.open_to(constraints)
+        wished = (constraints.pinned_lanes, constraints.allowed_lanes, constraints.readers)
+        named = next((lane_ids for lane_ids in wished if lane_ids is not None), None)
+        if table is self.choosable or named is None:
+            return range(len(table))
+        return [table.index_of[lane_id] for lane_id in named if lane_id in table.index_of]
 
     def with_shifts(self, state: LaneState, quality: Float32s) -> LaneState:
         """Return a state with what was learned online added for one prompt.

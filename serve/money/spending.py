@@ -1,6 +1,6 @@
 """What a request may cost, which scopes pay for it, and whether their budgets are spent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from math import ceil
 
@@ -61,25 +61,34 @@ class Spending:
         directory: LaneDirectory,
         context: RouteContext,
         account: str,
+        rows: Iterable[int],
         high_tokens: Callable[[], Floats | None] = lambda: None,
     ) -> npt.NDArray[np.bool_] | None:
         """Return which lanes are known to have a spent budget, shape (n_lanes,); None: no lane is known to.
 
         Args:
-            directory: The lanes.
+            directory: Lanes of the account.
             context: The request.
-            account: Account of the caller.
+            account: Account that pays.
+            rows: Rows of the lanes that can answer it; the others are not looked at.
             high_tokens: Function that returns the tokens which 95% of the lanes' answers stay below, shape (n_lanes,);
                 called only if a budget is known to be spent.
         """
         if not self._keeper.knows_of_spent_budgets():
             return None
         longest = high_tokens()
-        is_spent = [
-            self.is_spent(connection, context, account, None if longest is None else float(longest[row]))
-            for row, connection in enumerate(directory.connections)
+        spent = [
+            row
+            for row in rows
+            if self.is_spent(
+                directory.connections[row], context, account, None if longest is None else float(longest[row])
+            )
         ]
-        return np.array(is_spent, dtype=np.bool_) if any(is_spent) else None
+        if not spent:
+            return None
+        is_spent = np.zeros(len(directory.connections), dtype=np.bool_)
+        is_spent[spent] = True
+        return is_spent
 
     def payers_of(self, connection: LaneConnection, account: str) -> tuple[str, ...]:
         """Return the scopes that pay for some lanes only: the provider key, and the hosted credit of a hosted lane."""

@@ -166,7 +166,8 @@ class RoutingService:
                 constraints = replace(constraints, efforts=allowed)
         if holder.lanes:
             constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
-        is_over_budget = self.spending.over_budget(directory, context, holder.account, high_tokens)
+        rows = directory.rows_open_to(constraints)
+        is_over_budget = self.spending.over_budget(directory, context, holder.account, rows, high_tokens)
         if is_over_budget is not None:
             state = replace(state, is_over_budget=is_over_budget)
         return state, constraints

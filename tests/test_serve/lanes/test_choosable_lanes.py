@@ -125,3 +125,12 @@ def test_an_account_with_models_known_only_by_class_still_gets_answers(shipped: 
     is_choosable, notices = choosable_lanes(LaneTable.build(retired, ()))
     assert is_choosable.all()
     assert notices
+
+
+def test_only_lanes_that_can_answer_a_request_are_looked_at(shipped: Generation, tmp_path: Path) -> None:
+    directory = assembler_of(shipped, tmp_path).of_operator().directory
+    last = len(directory.table) - 1
+    assert list(directory.rows_open_to(NO_CONSTRAINTS)) == list(range(len(directory.choosable)))
+    assert list(directory.rows_open_to(Constraints(pinned_lanes=frozenset([directory.table.lane_ids[last]])))) == [last]
+    readers = frozenset([directory.choosable.lane_ids[0]])
+    assert len(list(directory.rows_open_to(Constraints(readers=readers)))) == len(directory.choosable)
