@@ -324,6 +324,7 @@ def _or_assumed(value: float | None, assumed: float) -> float:
 
 def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
     rows: dict[str, list[int]] = defaultdict(list)
+    shared: set[str] = set()
     for row, lane in enumerate(lanes):
         tail = lane.upstream_model.rpartition("/")[2]  # Fireworks: accounts/fireworks/models/glm-5p3
         ids = (
@@ -335,8 +336,11 @@ def _index_names(lanes: Sequence[Lane]) -> Mapping[str, tuple[int, ...]]:
             f"{lane.provider}/{lane.upstream_model}",
         )
         names = (lane.vendor_model, lane.vendor_model.rpartition("/")[2], f"{lane.provider}:{lane.vendor_model}")
+        shared.update(() if lane.is_alternate else (name_at(name, lane.effort) for name in names))
         for name in dict.fromkeys(ids if lane.is_alternate else (*ids, *names)):
             rows[name_at(name, lane.effort)].append(row)
+    for name in shared:  # a retired offer answers to a model's name only if there is no other
+        rows[name] = [row for row in rows[name] if lanes[row].choice != "never"] or rows[name]
     return MappingProxyType({name: tuple(places) for name, places in rows.items()})
 
 

@@ -95,3 +95,15 @@ def test_the_first_lanes_keep_their_rows() -> None:
 )
 def test_a_misspelt_name_has_close_ones(name: str, close: tuple[str, ...]) -> None:
     assert LaneTable.build(LANES, ()).close_names(name)[:1] == close
+
+
+def test_a_retired_offer_answers_to_the_name_of_its_model_only_if_there_is_no_other() -> None:
+    lanes = [
+        lane("openai", "gpt-oss-20b", "openai/gpt-oss-20b", choice="never"),
+        lane("groq", "openai/gpt-oss-20b", "openai/gpt-oss-20b"),
+        lane("groq", "old", "vendor/old", choice="never"),
+    ]
+    table = LaneTable.build(lanes, ())
+    assert table.find("openai/gpt-oss-20b") == (1,)
+    assert table.find("openai:gpt-oss-20b") == (0,)
+    assert table.find("vendor/old") == (2,)
