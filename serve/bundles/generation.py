@@ -11,6 +11,7 @@ from router.lane import Lane, QualityPrior
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
+from router.trained_places import TrainedPlaces
 from serve.bundles.calibration_file import CalibrationFile
 from serve.bundles.placing import Place, place_lanes, remembered_placing
 
@@ -42,7 +43,7 @@ class Generation:
         return self.bundle.version
 
     def believe_of(self, lanes: Sequence[Lane], calibrations: Sequence[CalibrationFile]) -> list[Lane]:
-        """Return the lanes with this bundle's priors and placements for models that it was not trained on.
+        """Return the lanes with this bundle's names for their models, and priors and placements for all others.
 
         Blocks, for some milliseconds for each model that was not placed by the same answers before.
 
@@ -50,7 +51,9 @@ class Generation:
             lanes: Lanes as configured, without priors or placements of another bundle.
             calibrations: Graded answers of models.
         """
-        with_priors = [with_price_prior(lane, self.bundle) for lane in lanes]
+        places = TrainedPlaces(self.bundle.trained_names)
+        named = [_with_trained_name(lane, self.bundle.trained_names, places) for lane in lanes]
+        with_priors = [with_price_prior(lane, self.bundle) for lane in named]
         return place_lanes(with_priors, calibrations, self.bundle, self.place)
 
     def warm_up(self) -> None:
@@ -76,6 +79,13 @@ def load_generation(folder: Path) -> Generation:
     quality_model, read_reference = OnnxQualityModel(bundle), cache(bundle.read_reference)
     place = remembered_placing(bundle, quality_model, read_reference)
     return Generation(bundle, quality_model, read_reference, place)
+
+
+def _with_trained_name(lane: Lane, trained_names: Sequence[str], places: TrainedPlaces) -> Lane:
+    """Return the lane with the name that the bundle has for its model, so that logs tell what it was judged by."""
+    place = places(lane)
+    name = None if place < 0 else trained_names[place]
+    return lane if name in (None, lane.trained_name, lane.vendor_model) else replace(lane, trained_name=name)
 
 
 def with_price_prior(lane: Lane, bundle: Bundle) -> Lane:

@@ -134,3 +134,10 @@ def test_only_lanes_that_can_answer_a_request_are_looked_at(shipped: Generation,
     assert list(directory.rows_open_to(Constraints(pinned_lanes=frozenset([directory.table.lane_ids[last]])))) == [last]
     readers = frozenset([directory.choosable.lane_ids[0]])
     assert len(list(directory.rows_open_to(Constraints(readers=readers)))) == len(directory.choosable)
+
+
+def test_a_lane_is_logged_with_the_name_that_the_bundle_has_for_its_model(shipped: Generation, tmp_path: Path) -> None:
+    lanes = {lane.lane_id: lane for lane in assembler_of(shipped, tmp_path).of_operator().directory.table.lanes}
+    assert lanes["openai/gpt-4o"].trained_name == "gpt-4o-2024-08-06"
+    assert lanes["openai/gpt-4o-mini"].trained_name == "gpt-4o-mini-2024-07-18"
+    assert lanes["openai/gpt-5.5"].trained_name is None
