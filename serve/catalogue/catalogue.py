@@ -113,6 +113,7 @@ class Catalogue:
         self._packaged_models = PackagedModels(prices.tables)
         self._row_of = {model_name(row.model): row for row in rows.models}
         self._models_of: dict[tuple[str, bool], tuple[CatalogueModel, ...]] = {}
+        self._priors: dict[str, QualityPrior | None] = {}
 
     def models_of(self, provider: ProviderRow, *, is_regional: bool = False) -> tuple[CatalogueModel, ...]:
         """Return the chat models of a provider: its rows first, then those of the packages.
@@ -138,6 +139,11 @@ class Catalogue:
         The price that decides the class is that of the model's vendor, or else the middle one of all its hosts. So the
         model has the same prior at every host.
         """
+        if name not in self._priors:
+            self._priors[name] = self._find_prior(name)
+        return self._priors[name]
+
+    def _find_prior(self, name: str) -> QualityPrior | None:
         row = self._row_of.get(name)
         if row is not None:
             return self.rows.prior_of(row)

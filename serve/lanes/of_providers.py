@@ -135,9 +135,9 @@ class ProviderConnector:
             efforts_of = {
                 f"{account.name}/{served.upstream_model}": served.efforts for served in account.configured.models
             }
+            sibling, usual = self._sibling(account), account.row.quirks.as_quirks()
             for lane in lanes:
                 _, model = models.get(lane.lane_id, (lane, None))
-                usual = account.row.quirks.as_quirks()
                 quirks = (
                     self._catalogue.quirks_of(model_name(lane.vendor_model), usual)
                     if model is None
@@ -146,7 +146,7 @@ class ProviderConnector:
                 efforts = efforts_of.get(lane.lane_id) or (() if model is None else model.efforts)
                 terms = self._effort_terms(model_name(lane.vendor_model), account.row, efforts)
                 connection = _connect(account, lane, quirks, terms, self._transport, self._deadlines)
-                connections.append(replace(connection, sibling=self._sibling(account)))
+                connections.append(replace(connection, sibling=sibling))
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
 
