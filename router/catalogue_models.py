@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from router.arrays import Float32s
 from router.errors import BundleError
+from router.model_name import plain_name
 
 CATALOGUE_FILE: Final = "catalogue_models.npz"
 REFERENCE_DEMAND: Final = "reference"
@@ -48,6 +49,8 @@ _ABILITY_AT_0, _ABILITY_AT_1 = 0.2, 3.5
 which stand for the two ends of that scale."""
 _STD_OF_TRAINED = 0.15
 """Standard deviation of the general ability of a model of which only graded exam answers are known."""
+_GRADES_COUNT = 1_000
+"""Published scores that count as much as one graded answer, when two spellings of a model compete."""
 _REMEDY = "export the bundle again or get a whole copy"
 _PER_DEMAND = {"default_ability", "default_std", "default_visible", "default_reasoning"}
 _OF_MODELS = {"quality", "quality_std", "visible", "reasoning"}
@@ -111,7 +114,12 @@ class CatalogueModels:
     )
 
     def __post_init__(self) -> None:
-        places = {name: place for place, name in enumerate(self.names)}
+        # Several spellings can be one model: then the one with the most evidence counts.
+        evidence = (self.n_grades.astype(np.int64) * _GRADES_COUNT + self.n_scores).tolist()
+        places = {
+            plain_name(self.names[place]): place for place in sorted(range(len(self.names)), key=evidence.__getitem__)
+        }
+        places |= {name: place for place, name in enumerate(self.names)}
         object.__setattr__(self, "_place_of", MappingProxyType(places))
 
     @property
@@ -125,8 +133,11 @@ class CatalogueModels:
         Args:
             name: `vendor/model` or `vendor/model@effort`.
         """
-        place = self._place_of.get(name)
-        return self._place_of.get(name.partition("@")[0]) if place is None else place
+        for wanted in (name, plain_name(name), name.rpartition("@")[0], plain_name(name).rpartition("@")[0]):
+            place = self._place_of.get(wanted)
+            if place is not None:
+                return place
+        return None
 
     def source_of(
         self,

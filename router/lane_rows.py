@@ -21,9 +21,9 @@ from router.catalogue_models import (
     VISIBLE,
     CatalogueModels,
 )
-from router.effort import trained_name_at
 from router.lane import Capability, Lane
 from router.quality_basis import QualityBasis
+from router.trained_places import trained_name_at
 
 TRANSFER = 0.7
 """About the correlation of models' abilities between kinds of work: so much of what graded answers to exam questions

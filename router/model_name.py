@@ -14,6 +14,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from router.lane import EFFORTS
+
 _VENDOR_OF: Final = {
     "ai21labs": "ai21",
     "bytedance-seed": "bytedance",
@@ -202,3 +204,9 @@ def _vendor(named: str, bare: str) -> str:
     if named in ("", "meta", "meta-llama"):  # Meta's own name, and Llama's at Hugging Face, are used for each other
         return by_word or named
     return _VENDOR_OF.get(named, named)
+
+
+def plain_name(name: str) -> str:
+    """Return the plain form of a name in a bundle or in a file of graded answers; an effort stays: `openai/o3@high`."""
+    model, at, effort = name.rpartition("@")
+    return f"{model_name(model)}@{effort}" if at and effort in EFFORTS else model_name(name)

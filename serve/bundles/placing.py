@@ -10,11 +10,10 @@ from router.arrays import Float32s
 from router.bundle import Bundle
 from router.catalogue_models import LEAST, MOST, STD
 from router.context import RouteContext
-from router.effort import trained_name_at
 from router.lane import Lane, QualityPrior
 from router.lane_rows import column_name
 from router.lane_table import UNKNOWN_ABILITY, UNKNOWN_ABILITY_STD
-from router.model_name import model_name
+from router.model_name import plain_name
 from router.placement import GradedAnswers, Placement, PlacementSpace
 from router.quality_model import QualityModel
 from router.reference_answers import ReferenceAnswers
@@ -30,11 +29,11 @@ def place_lanes(
 ) -> list[Lane]:
     """Return the lanes, with placements for calibrated models that the bundle was not trained on."""
     answered = {
-        _plain_name(calibration.vendor_model): calibration for calibration in calibrations if calibration.answers
+        plain_name(calibration.vendor_model): calibration for calibration in calibrations if calibration.answers
     }
     return [
-        with_placement(lane, place(answered[_plain_name(calibrated_name(lane))], lane))
-        if needs_placing(lane, bundle) and _plain_name(calibrated_name(lane)) in answered
+        with_placement(lane, place(answered[plain_name(calibrated_name(lane))], lane))
+        if needs_placing(lane, bundle) and plain_name(calibrated_name(lane)) in answered
         else lane
         for lane in lanes
     ]
@@ -68,13 +67,7 @@ def calibrated_name(lane: Lane) -> str:
     It is `vendor/model`, and `vendor/model@high` for a lane that sets an effort: at another effort, a model answers
     differently.
     """
-    return lane.vendor_model if lane.effort is None else trained_name_at(lane.vendor_model, lane.effort)
-
-
-def _plain_name(name: str) -> str:
-    """Return the name without the spelling of a host: files of graded answers may have an older one."""
-    model, at, effort = name.partition("@")
-    return f"{model_name(model)}{at}{effort}"
+    return column_name(lane)
 
 
 def reference_prior(lane: Lane, bundle: Bundle, reference: ReferenceAnswers) -> QualityPrior | None:

@@ -130,8 +130,12 @@ class BundleFollower(Collector):
             staging,
             lanes,
             decides,
-            self._prepare_trial("canary", staging.canary, self.canary, canary, ordered, is_recalibrated=is_recalibrated),
-            self._prepare_trial("shadow", staging.shadow, self.shadow, shadow, ordered, is_recalibrated=is_recalibrated),
+            self._prepare_trial(
+                "canary", staging.canary, self.canary, canary, ordered, is_recalibrated=is_recalibrated
+            ),
+            self._prepare_trial(
+                "shadow", staging.shadow, self.shadow, shadow, ordered, is_recalibrated=is_recalibrated
+            ),
             calibrations,
         )
 

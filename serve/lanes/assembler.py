@@ -233,7 +233,7 @@ class LaneAssembler:
                 connections, table = _choosable_first(directory.connections, table, is_choosable, generation)
                 model = generation.quality_model
                 return _directory(connections, table, n_choosable, model, generation, self._clock, host)
-        choosable = table.first(len(directory.choosable), generation.bundle.trained_names)
+        choosable = table.first(len(directory.choosable), generation.bundle.trained_names, generation.bundle.catalogue)
         bar = Bar(choosable, generation.read_reference)
         bar.prepare_like(directory.bar)
         pin_bar = bar if choosable is table else Bar(table, generation.read_reference)
@@ -357,7 +357,8 @@ def _directory(
 ) -> LaneDirectory:
     prices = PriceTable.from_rows((lane.provider, lane.upstream_model, lane.price) for lane in table.lanes)
     terms = [connection.terms for connection in connections]
-    choosable = table.first(n_choosable, quality_model.trained_names)
+    catalogue = None if table.rows is None else generation.bundle.catalogue
+    choosable = table.first(n_choosable, quality_model.trained_names, catalogue)
     bar = Bar(choosable, generation.read_reference)
     return LaneDirectory(
         table=table,

@@ -80,7 +80,7 @@ def test_prices_of_many_lanes_begin_with_those_that_smart_route_may_choose(tmp_p
     def lanes(*arguments: str) -> list[str]:
         shown = llmdeal("prices", *arguments, folder=tmp_path, environment=environment)
         assert shown.returncode == 0, shown.stderr
-        return re.findall(r"(?:openai|groq)/\S+", shown.stdout)
+        return re.findall(r"^\W*((?:openai|groq)/\S+)", shown.stdout, re.MULTILINE)
 
     choosable, everything = lanes(), lanes("--all")
     assert "openai/gpt-5.5" in choosable
