@@ -52,8 +52,12 @@ class PublishedTable:
     dated: date
 
     def newest_rate(self, until: date) -> date:
-        """Return the newest day, up to `until`, on which a price of the table began. It orders tables by their age."""
-        return max((start for start in _start_dates(self.providers) if start <= until), default=_EPOCH)
+        """Return the newest day, up to `until`, on which a price of the table began. It orders tables by their age.
+
+        Prices that were announced for later than the table's own day say nothing of its age.
+        """
+        last = min(until, self.dated)
+        return max((start for start in _start_dates(self.providers) if start <= last), default=_EPOCH)
 
 
 @lru_cache(maxsize=1)
