@@ -164,7 +164,10 @@ def _read_catalogue(
         return tuple(names), None
     if not names:
         raise BundleError(f"{path}: demand_names is missing, which {CATALOGUE_FILE} needs: {_REMEDY}")
-    return tuple(names), CatalogueModels.read(folder / CATALOGUE_FILE, len(names), abilities)
+    rewards = manifest.get("rewards_of_models", {})
+    if not isinstance(rewards, dict) or not all(isinstance(count, int) for count in rewards.values()):
+        raise BundleError(f"{path}: rewards_of_models does not give whole numbers: {_REMEDY}")
+    return tuple(names), CatalogueModels.read(folder / CATALOGUE_FILE, len(names), abilities, rewards)
 
 
 def _has_hash(name: str, manifest: Mapping[str, object]) -> bool:

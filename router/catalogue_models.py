@@ -89,7 +89,8 @@ class CatalogueModels:
             1 are the strongest models at the end of 2026.
         general_rows: A model of which only the general ability g is known has the quality row
             general_rows[0] + g * general_rows[1], shape (2, d).
-        abilities: Trained name -> ability of the reference models, log odds.
+        abilities: Trained name -> ability of the reference models, log odds, in the order of the graph's outputs.
+        rewards: Trained name -> judged answers in logs that the graph learned the model from.
     """
 
     names: tuple[str, ...]
@@ -108,6 +109,7 @@ class CatalogueModels:
     general: Float32s
     general_rows: Float32s
     abilities: Mapping[str, float] = field(default_factory=dict)
+    rewards: Mapping[str, int] = field(default_factory=dict)
     _place_of: Mapping[str, int] = field(init=False, repr=False)
     _stacked: "WeakValueDictionary[tuple[RowSource, ...], Float32s]" = field(
         default_factory=WeakValueDictionary, init=False, repr=False
@@ -205,13 +207,20 @@ class CatalogueModels:
         return file.getvalue()
 
     @classmethod
-    def read(cls, path: Path, n_demands: int, abilities: Mapping[str, float]) -> Self:
+    def read(
+        cls,
+        path: Path,
+        n_demands: int,
+        abilities: Mapping[str, float],
+        rewards: Mapping[str, int] = MappingProxyType({}),
+    ) -> Self:
         """Read a bundle's file.
 
         Args:
             path: File.
             n_demands: Length of the demand vector of the bundle's graph.
             abilities: Trained name -> ability of the bundle's reference models.
+            rewards: Trained name -> judged answers that it was learned from.
 
         Raises:
             BundleError: The file cannot be read, or is not of the documented form.
@@ -228,10 +237,12 @@ class CatalogueModels:
         names = tuple(arrays.pop("names").tolist())
         for name in _FLOATS:
             arrays[name] = np.ascontiguousarray(arrays[name], np.float32)
-        return cls(names, **arrays, abilities=abilities)
+        return cls(names, **arrays, abilities=abilities, rewards=rewards)
 
 
-_STORED: Final = tuple(each.name for each in fields(CatalogueModels) if each.init and each.name != "abilities")
+_STORED: Final = tuple(
+    each.name for each in fields(CatalogueModels) if each.init and each.name not in ("abilities", "rewards")
+)
 
 
 def general_of(ability: float) -> float:

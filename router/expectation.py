@@ -233,9 +233,10 @@ def believe_of_lanes(
     weight = table.rows.own_weight
     if weight is not None:
         share = min(max(demand.item(0), 0.0), 1.0) if demand.ndim == 1 else np.clip(demand[..., :1], 0.0, 1.0)
-        if demand.ndim > 1 or share > _LEAST_SHARE:
+        floor = table.rows.own_floor
+        if demand.ndim > 1 or floor is not None or share > _LEAST_SHARE:
             own, own_tokens = _own_beliefs(table, quality, quality_std, completion_tokens, typical_completion_tokens)
-            mixed = share * weight  # (..., n_lanes)
+            mixed = share * weight if floor is None else np.maximum(share * weight, floor)  # (..., n_lanes)
             own -= odds_against
             own *= mixed
             odds_against += own

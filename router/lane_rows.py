@@ -28,6 +28,8 @@ from router.trained_places import trained_name_at
 TRANSFER = 0.7
 """About the correlation of models' abilities between kinds of work: so much of what graded answers to exam questions
 show also holds for other work."""
+_REWARDS_TRUSTED = 100.0
+"""Judged answers in logs that count as much as the row of a catalogue model."""
 HIGH_DEVIATIONS = 1.645
 """The 95% quantile of the normal distribution: high lengths are exceeded by one answer in twenty."""
 
@@ -58,6 +60,8 @@ class LaneRows:
         high_factors: Ratios of the high to the expected number of visible and of reasoning tokens, shape (2,).
         own_weight: 1 for lanes whose reference beliefs count for the prompt's reference share, else 0, shape
             (n_lanes,); None: no lane has reference beliefs.
+        own_floor: Least share that the reference beliefs of a lane have in any work, 0..1, shape (n_lanes,): the graph
+            learned its model from logs, which hold work of all kinds; None: no lane has one.
         offset: Amount that is added to a lane's log odds, shape (n_lanes,); None: nothing is.
         is_listed: Whether the lane's model is one of the catalogue models, shape (n_lanes,).
         basis: Basis of each lane's belief.
@@ -71,6 +75,7 @@ class LaneRows:
     lengths: Floats
     high_factors: Floats
     own_weight: Floats | None
+    own_floor: Floats | None
     offset: Floats | None
     is_listed: Mask
     basis: tuple[QualityBasis, ...]
@@ -103,6 +108,14 @@ class LaneRows:
         has_own = np.array(
             [trained_index[row] >= 0 or shift is not None for row, shift in enumerate(placements)], np.bool_
         )
+        reference_names = tuple(models.abilities)
+        rewards = np.array(
+            [models.rewards.get(reference_names[place], 0) if place >= 0 else 0 for place in trained_index.tolist()]
+            if models.rewards
+            else np.zeros(len(lanes)),
+            np.float64,
+        )
+        floor = rewards / (rewards + _REWARDS_TRUSTED)
         offset = np.array([TRANSFER * (shift or 0.0) for shift in placements], np.float64)
         log_std = models.log_std.astype(np.float64)
         mean = np.exp(log_std**2 / 2)
@@ -125,6 +138,7 @@ class LaneRows:
             lengths=np.array([mean, mean * (0, 1)]),
             high_factors=np.exp(HIGH_DEVIATIONS * log_std) / mean,
             own_weight=has_own.astype(np.float64) if has_own.any() else None,
+            own_floor=floor if floor.any() else None,
             offset=offset if offset.any() else None,
             is_listed=np.array([source.place is not None for source in sources], np.bool_),
             basis=tuple(kind for kind, _ in basis),

@@ -107,6 +107,19 @@ def test_graded_answers_of_ones_own_count_whole_for_work_of_their_kind_and_in_pa
     assert (table.quality_basis(0), table.n_evidence(0)) == ("calibrated", 30)
 
 
+def test_what_logs_taught_the_graph_counts_in_all_work() -> None:
+    learned = replace(CATALOGUE, rewards={"alpha": 100})
+    lanes = [lane("acme/one", "alpha"), lane("acme/two", "beta")]
+    without, taught = (
+        believe_of_prediction(LaneTable.build(lanes, TRAINED, models), prediction(0.0))
+        for models in (CATALOGUE, learned)
+    )
+    log_odds = np.log(without.quality[0] / (1 - without.quality[0]))
+    own = np.log(0.7 / 0.3)
+    assert taught.quality[0] == pytest.approx(1 / (1 + np.exp(-(log_odds + own) / 2)), abs=1e-6)
+    assert taught.quality[1] == pytest.approx(without.quality[1])
+
+
 def test_a_model_that_is_not_listed_is_believed_by_its_general_ability() -> None:
     lanes = [
         lane("x/classed", prior=QualityPrior(3.0, 0.8, "a class", general=0.8, general_std=0.15)),

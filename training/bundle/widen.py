@@ -1,6 +1,6 @@
 """Makes a bundle accept new features, which it ignores. So gateway and tests run before the bundle is retrained.
 
-`python -m training.bundle.widen models/llmdeal-base-1 log_exclamations` changes the bundle in place.
+`python -m training.bundle.widen models/llmdeal-base-2 log_exclamations` changes the bundle in place.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from router.onnx_quality_model import INPUT_NAMES
 from training.atomic_write import replace_file
 from training.errors import SettingsError, TrainingError
 
-_BY_INPUT = ("input_mean", "input_inverse_std", "hidden_matrix")
+_BY_INPUT = ("input_mean", "input_inverse_std", "hidden_matrix", "work_hidden_matrix")
 """Arrays of the graph with one entry for each input: first the dimensions of the text, then the features."""
 
 
@@ -59,7 +59,7 @@ def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
         )
     n_inputs = n_dimensions + len(FEATURE_NAMES)
     places = [*range(n_dimensions), *(n_dimensions + place for place in kept)]
-    for name in _BY_INPUT:
+    for name in [name for name in _BY_INPUT if name in tensors]:  # without catalogue models, the last one is missing
         tensors[name].CopyFrom(
             numpy_helper.from_array(_spread(numpy_helper.to_array(tensors[name]), places, n_inputs), name)
         )

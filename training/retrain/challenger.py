@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE, version_of
+from router.catalogue_models import CATALOGUE_FILE
 from router.context import RouteContext
 from router.lane_correction import LaneCorrection
 from router.log_odds import logit, sigmoid
@@ -19,6 +20,7 @@ from training.account_correction.fitting import FittedAccounts
 from training.bundle.export_onnx import GraphParts, assemble_graph
 from training.bundle.parity import ParityReport, prove_parity
 from training.bundle.writer import publish_bundle
+from training.demand.graph import with_demand
 from training.network.calibration import LONGEST_LOG_TOKENS
 from training.network.encoding import encode_prompts
 from training.network.fitted_model import Beliefs
@@ -73,11 +75,16 @@ def write_challenger(
         SettingsError: `folder` cannot be written.
     """
     reference = project_reference(champion, learned)
+    graph = assemble_graph(learned.parts)
+    if champion.demand is not None:
+        graph = with_demand(graph, champion.demand)
     files = {
-        GRAPH_FILE: assemble_graph(learned.parts).SerializeToString(deterministic=True),
+        GRAPH_FILE: graph.SerializeToString(deterministic=True),
         TOKENIZER_FILE: learned.parts.table.tokenizer_json,
         REFERENCE_FILE: reference.to_bytes(),
     }
+    if champion.bundle.catalogue is not None:
+        files[CATALOGUE_FILE] = champion.bundle.catalogue.to_bytes()
     version = version_of(folder.name, sha256(files[GRAPH_FILE]).hexdigest())
     files[RECENT_SHIFTS_FILE] = RecentShifts(version, recent).to_bytes()
     if accounts is not None:
@@ -88,6 +95,7 @@ def write_challenger(
         "trained_names": list(learned.names),
         "abilities": _abilities(champion, learned, reference),
         "graded_answers": {name: graded.get(name, 0) for name in learned.names},
+        "rewards_of_models": _rewards_of(champion, learned),
         "base": champion.bundle.version,
         "measures": {},
         "learned_from_logs": record,
@@ -160,6 +168,16 @@ def parity_prompts(tokenizer_json: bytes) -> list[str]:
     lengths = np.unique(np.logspace(0, 2.6, N_PARITY_PROMPTS).astype(int), return_counts=True)
     sizes = np.repeat(*lengths)
     return [" ".join(random.choice(words, size)) + random.choice(["?", ".", "\n1 + 2 = ", ""]) for size in sizes]
+
+
+def _rewards_of(champion: Champion, learned: Learned) -> dict[str, int]:
+    """Return trained name -> judged answers that it was learned from, in this retraining or an earlier one."""
+    before = champion.manifest.get("rewards_of_models", {})
+    counts = {
+        name: max(int(count), before.get(name, 0))
+        for name, count in zip(learned.names, learned.projection.n_rewards.tolist(), strict=True)
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _abilities(champion: Champion, learned: Learned, reference: ReferenceAnswers) -> dict[str, float]:

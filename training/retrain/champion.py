@@ -14,6 +14,7 @@ from router.bundle import Bundle, load_bundle, read_manifest
 from router.errors import BundleError
 from router.reference_answers import ReferenceAnswers
 from training.bundle.export_onnx import GraphParts
+from training.demand.graph import DemandWeights, demand_weights_of
 from training.network.fused_weights import FusedWeights
 from training.network.input_scaler import InputScaler
 from training.network.static_table import StaticTable
@@ -31,12 +32,14 @@ class Champion:
         manifest: Manifest of the bundle.
         parts: Parts of its graph.
         reference: Its reference answers, a sample of graded answers.
+        demand: Demand network of its graph; None: it knows no catalogue models.
     """
 
     bundle: Bundle
     manifest: Manifest
     parts: GraphParts
     reference: ReferenceAnswers
+    demand: DemandWeights | None = None
 
     @property
     def trained_names(self) -> tuple[str, ...]:
@@ -54,7 +57,8 @@ def read_champion(folder: Path) -> Champion:
     from onnx import numpy_helper
 
     bundle, manifest = load_bundle(folder), read_manifest(folder)
-    graph = onnx.load(bundle.graph_path).graph
+    model = onnx.load(bundle.graph_path)
+    graph = model.graph
     arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
     try:
         parts = GraphParts(
@@ -70,4 +74,4 @@ def read_champion(folder: Path) -> Champion:
             f"{folder}: a retraining cannot start from this bundle (its graph lacks {problem}): use one that llmdeal "
             "train wrote"
         ) from None
-    return Champion(bundle, dict(manifest), parts, bundle.read_reference())
+    return Champion(bundle, dict(manifest), parts, bundle.read_reference(), demand_weights_of(model))
