@@ -32,8 +32,8 @@ bench: $(VENV)/.all  ## requests per second, latency and memory, with other gate
 reliability: $(VENV)/.all  ## crowds against small budgets, kill -9, canary keys; see docs/reliability.md
 	$(BIN)/python -m bench.reliability $(ARGS)
 
-model: $(VENV)/.all  ## train on the small sample; on a large corpus: make model CORPUS=DIR OUT=models/llmdeal-base-1
-	$(BIN)/llmdeal train --corpus $(CORPUS) --out $(OUT) --seed 0 $(ARGS)
+model: $(VENV)/.all  ## train on the small sample; on a large corpus: make model CORPUS=DIR OUT=models/llmdeal-base-2
+	$(BIN)/llmdeal train --corpus $(CORPUS) $(if $(COLLECTION),--corpus $(COLLECTION)) --out $(OUT) --seed 0 $(ARGS)
 
 lock: $(VENV)/.all  ## resolve the pinned versions again, for all supported Pythons
 	$(COMPILE) --generate-hashes -o requirements/base.txt

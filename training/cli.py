@@ -11,32 +11,51 @@ from rich.console import Console
 
 from training.command_errors import one_line_errors
 
+DEMANDS_FOLDER = Path(__file__).parent.parent / "data" / "demands"
 BundleFolder = Annotated[Path, typer.Option(help="Folder of the bundle.")]
 CorpusFolder = Annotated[Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and prices.csv.")]
 
 
 def train(
     corpus: Annotated[
-        Path, typer.Option(help="Folder with prompts.parquet, responses.parquet and, for measures, prices.csv.")
+        list[Path],
+        typer.Option(
+            help="Folder with prompts.parquet, responses.parquet and, for measures, prices.csv. Given a second time: a "
+            "collection, a folder with a folder for each graded source, benchmarks.csv and verbosity.csv."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the new bundle; the folder's name becomes the bundle's name.")],
     base: Annotated[
         Path | None, typer.Option("--from", help="Bundle to start from: the prior for small corpora.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same corpus, same seed: same bundle.")] = 0,
+    demands: Annotated[
+        Path, typer.Option(help="Folder of prompts with expected demands; read together with a collection.")
+    ] = DEMANDS_FOLDER,
+    every_licence: Annotated[
+        bool, typer.Option(help="Also learn from data without a free licence. Do not give such a bundle away.")
+    ] = False,
     track: Annotated[str, typer.Option(help="MLflow tracking address or folder; by default nothing is tracked.")] = "",
 ) -> None:
     """Fit a quality model on graded answers and export it as a bundle."""
     from training.progress import TerminalProgress
-    from training.train import train_bundle
+    from training.train import CatalogueSources, train_bundle
 
     console = Console()
     with one_line_errors("train"):
-        measures = train_bundle(corpus, out, base, seed, TerminalProgress(console))
+        flat, collection = _split_corpora(corpus)
+        sources = None if collection is None else CatalogueSources(collection, demands, every_licence)
+        measures = train_bundle(flat, out, base, seed, TerminalProgress(console), sources=sources)
         if track:
             from training.tracking import track_run
 
-            track_run(track, out.name, {"corpus": str(corpus), "seed": seed, "base": str(base or "")}, measures, out)
+            track_run(
+                track,
+                out.name,
+                {"corpus": " ".join(map(str, corpus)), "seed": seed, "base": str(base or "")},
+                measures,
+                out,
+            )
     for source, row in measures.items():
         console.print(
             f"{source}: gap closed [bold]{row['gap_closed']:.2f}[/], saved at 95% {row['save_95']:.0%}, "
@@ -47,18 +66,45 @@ def train(
     )
 
 
+def _split_corpora(folders: list[Path]) -> tuple[Path, Path | None]:
+    """Return the flat corpus, and the collection if there is one."""
+    from training.demand.catalogue import is_collection
+    from training.errors import SettingsError
+
+    collections = [folder for folder in folders if is_collection(folder)]
+    flat = [folder for folder in folders if folder not in collections]
+    if len(flat) != 1 or len(collections) > 1:
+        raise SettingsError(
+            f"--corpus: {len(flat)} flat corpora and {len(collections)} collections: give one folder with "
+            "prompts.parquet, and at most one folder of graded sources"
+        )
+    return flat[0], collections[0] if collections else None
+
+
 def predict(
     bundle: BundleFolder,
     prompts: Annotated[Path, typer.Option(help="Parquet file with columns prompt_id and prompt.")],
     out: Annotated[Path, typer.Option(help="Parquet file to write: prompt_id, model, quality, completion_tokens.")],
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV file with the column model (vendor/model, or vendor/model@effort), and prices if you like. The "
+            "file to write then also has quality_std, reasoning_tokens, cost_usd and basis. By default: the reference "
+            "models of the bundle."
+        ),
+    ] = None,
 ) -> None:
     """Write what a bundle predicts for every prompt and model."""
-    from training.bundle.predict import predict_file
+    from training.bundle.predict import predict_file, predict_models_file
     from training.progress import TerminalProgress
 
     console = Console()
     with one_line_errors("predict"):
-        rows = predict_file(bundle, prompts, out, TerminalProgress(console))
+        progress = TerminalProgress(console)
+        if models is None:
+            rows = predict_file(bundle, prompts, out, progress)
+        else:
+            rows = predict_models_file(bundle, prompts, models, out, progress)
     console.print(f"[green]Wrote {out}[/]: {rows:,} predictions.")
 
 

@@ -125,7 +125,7 @@ def main() -> None:
         "--corpus", type=Path, required=True, help="folder with prompts.parquet, responses.parquet and prices.csv"
     )
     parser.add_argument(
-        "--bundle", type=Path, default=Path("models/llmdeal-base-1"), help="bundle; only its table of words is used"
+        "--bundle", type=Path, default=Path("models/llmdeal-base-2"), help="bundle; only its table of words is used"
     )
     parser.add_argument("--seeds", type=int, default=10, help="number of accounts for each source")
     parser.add_argument("--plot", type=Path, help="PNG file to write")

@@ -150,8 +150,8 @@ def _network_nodes() -> list[NodeProto]:
         _node("Reshape", "hidden_row member_shape", "layers"),  # (members, 1, n_hidden + n_token_hidden)
         _split("layers layer_widths", "hidden length"),
         _node("MatMul", "hidden demand_matrix", "demand_sum"),
-        _node("Add", "demand_sum demand_offset", "demand"),
-        _split("demand demand_widths", "factor_sum task_logits"),
+        _node("Add", "demand_sum demand_offset", "member_demand"),
+        _split("member_demand demand_widths", "factor_sum task_logits"),
         _node("Gelu", "factor_sum", "factors"),
         _node("Softmax", "task_logits", "task", axis=-1),
         _node("Concat", "factors task length", "prompt_view", axis=-1),

@@ -38,12 +38,12 @@ bundle's corpus were graded by a program that compared them with reference answe
 ## How good it is
 {_learned_from_logs(manifest)}{_measures_table(manifest["measures"])}
 ## What it does not know
-- **Models that are not listed below.** They get a prior from `data/models.yaml`, or from their price and family, and
+- **Models that it has not met.** They get a prior from `data/models.yaml`, or from their price and family, and
   the difficulty of the prompt. Their uncertainty is larger, and the explanation of each request says so.
   `llmdeal calibrate` replaces the prior by graded answers.
-- **Other kinds of requests.** The corpus decides which kinds of prompts it knows. The shipped bundle's prompts are exam
-  questions, mathematics, code, trivia and reasoning, in English. It has seen no graded conversations, long documents,
-  tool use, images, other languages or matters of taste. There its probabilities are extrapolations.
+- **Other kinds of requests.** The corpus decides which kinds of prompts it knows. The shipped bundle's reference models
+  were graded on exam questions, mathematics, code, trivia and reasoning, in English. For other kinds of requests
+  its probabilities for these models are extrapolations.
 - **Mistakes of the graders.** Some graders are strict, for example those of trivia. They counted good answers as bad.
   The probabilities for these prompts are too low for every model; the order of the models suffers less.
 - **Change.** It was fitted to answers of fixed model versions. Providers can change the model behind a name.
@@ -51,7 +51,7 @@ bundle's corpus were graded by a program that compared them with reference answe
 - **Its own uncertainty, fully.** The stated uncertainty comes from the disagreement of its networks and the number of
   grades. It does not grow as fast as it should for prompts unlike those of the corpus.
 
-## Exactness
+{_catalogue(manifest)}## Exactness
 The graph was compared with the fitted networks on all {parity.n_prompts:,} prompts.
 They agree within {tolerances}.
 The same corpus and seed give the same bytes on the same machine with the same library versions. Elsewhere sums may run
@@ -63,6 +63,23 @@ Ability: log odds of a good answer to the average prompt of the corpus.
 | model | graded answers | ability |
 |---|---|---|
 {_ability_rows(manifest)}
+"""
+
+
+def _catalogue(manifest: Manifest) -> str:
+    catalogue = manifest.get("catalogue")
+    if not catalogue:
+        return ""
+    sources = ", ".join(f"{name} ({count:,} prompts)" for name, count in catalogue["prompts"].items())
+    return f"""## Catalogue models
+For {catalogue["models"]:,} models on sale ({catalogue["rows"]:,} with their efforts of reasoning) it holds beliefs that
+are linear in what a prompt demands. They rest on {catalogue["answers"]:,} graded answers, of
+{sources},
+on published scores and lengths, and on the models' prices, families and sizes. Each belief names its basis.
+
+What everyday prompts demand was learned from {catalogue["expected_prompts"]:,} prompts with *expected* lengths and
+difficulties. The makers of llmdeal wrote these expectations down; nobody measured them.
+
 """
 
 

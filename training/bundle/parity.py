@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from router.context import RouteContext
 from router.quality_model import QualityModel
@@ -12,6 +13,8 @@ from training.network.fitted_model import Beliefs
 
 QUALITY_TOLERANCE = 1e-4
 """Largest absolute difference of a probability or of difficulty; sums in another order differ by about 1e-6."""
+DEMAND_TOLERANCE = 1e-3
+"""Largest absolute difference of an entry of a demand vector; they are log odds and logs of tokens."""
 TOKENS_TOLERANCE = 1e-3
 """Largest relative difference of completion tokens."""
 
@@ -57,3 +60,19 @@ def prove_parity(
         worst_quality, worst_tokens = max(worst_quality, quality), max(worst_tokens, tokens)
         advance()
     return ParityReport(len(contexts), worst_quality, worst_tokens)
+
+
+def prove_demand(served: QualityModel, contexts: Sequence[RouteContext], demand: npt.NDArray[np.float32]) -> None:
+    """Compare the graph's demand vectors with the fitted network's, shape (n, n_demands).
+
+    Raises:
+        ParityError: A difference exceeds its tolerance; the message names the prompt's row.
+    """
+    for row, context in enumerate(contexts):
+        predicted = served.predict(context).demand
+        difference = np.inf if predicted is None else float(np.abs(predicted - demand[row]).max())
+        if not difference <= DEMAND_TOLERANCE:
+            raise ParityError(
+                f"row {row}: the exported graph differs by {difference:.2g} in the demand "
+                f"(tolerance {DEMAND_TOLERANCE:g}). This is a bug of the export: please report it"
+            )

@@ -1,6 +1,7 @@
 """Draws the sample of graded answers that a bundle contains."""
 
 import numpy as np
+import numpy.typing as npt
 
 from router.reference_answers import ReferenceAnswers
 from router.text_window import estimate_tokens
@@ -10,13 +11,16 @@ from training.network.fitted_model import Beliefs
 _PROMPTS_PER_SOURCE = 2_000
 
 
-def sample_reference(corpus: Corpus, honest: Beliefs, seed: int) -> ReferenceAnswers:
+def sample_reference(
+    corpus: Corpus, honest: Beliefs, seed: int, demand: npt.NDArray[np.float32] | None = None
+) -> ReferenceAnswers:
     """Return a sample of up to 2,000 prompts of each source, without near-duplicates.
 
     Args:
         corpus: Graded answers to draw from.
         honest: Out-of-fold beliefs about all of its prompts.
         seed: Seed of the random sample.
+        demand: Demand vectors of all prompts, shape (n, n_demands); None: the bundle has no catalogue models.
     """
     rng = np.random.default_rng(seed)
     names, source = np.unique(corpus.sources, return_inverse=True)
@@ -36,4 +40,5 @@ def sample_reference(corpus: Corpus, honest: Beliefs, seed: int) -> ReferenceAns
         source=source[drawn].astype(np.uint16),
         task=task[drawn].astype(np.uint16),
         task_names=kinds,
+        demand=None if demand is None else demand[drawn],
     )

@@ -21,6 +21,7 @@ from router.bundle import (
     TOKENIZER_FILE,
     load_bundle,
 )
+from router.catalogue_models import CATALOGUE_FILE
 from router.features import FEATURES_VERSION
 from router.onnx_quality_model import OnnxQualityModel
 from router.quality_model import QualityModel
@@ -28,8 +29,10 @@ from router.reference_answers import ReferenceAnswers
 from training.atomic_write import replace_folder
 from training.bundle.export_onnx import build_graph
 from training.bundle.model_card import render_model_card
-from training.bundle.parity import QUALITY_TOLERANCE, TOKENS_TOLERANCE, ParityReport, prove_parity
+from training.bundle.parity import QUALITY_TOLERANCE, TOKENS_TOLERANCE, ParityReport, prove_demand, prove_parity
 from training.corpus.graded_corpus import Corpus
+from training.demand.catalogue import Catalogue
+from training.demand.graph import with_demand
 from training.errors import SettingsError
 from training.network.encoding import EncodedPrompts
 from training.network.fitted_model import FittedModel
@@ -48,6 +51,7 @@ class TrainingRecord:
         measures: Out-of-fold measures, source -> measure -> value; empty without prices.
         reference: Sample of graded answers that goes into the bundle.
         ability_prior: Prior of other models from their price and family; None without prices.
+        catalogue: Beliefs about catalogue models; None: the bundle knows the models of its corpus alone.
     """
 
     seed: int
@@ -55,6 +59,7 @@ class TrainingRecord:
     measures: Measures
     reference: ReferenceAnswers
     ability_prior: AbilityPrior | None
+    catalogue: Catalogue | None = None
 
 
 def write_bundle(
@@ -71,18 +76,26 @@ def write_bundle(
         ParityError: The export differs from the fitted model; nothing is written.
         SettingsError: `folder` exists and is not a bundle, or cannot be written.
     """
+    graph, catalogue = build_graph(fitted), record.catalogue
+    if catalogue is not None:
+        graph = with_demand(graph, catalogue.weights)
     files = {
-        GRAPH_FILE: build_graph(fitted).SerializeToString(deterministic=True),
+        GRAPH_FILE: graph.SerializeToString(deterministic=True),
         TOKENIZER_FILE: fitted.table.tokenizer_json,
         REFERENCE_FILE: record.reference.to_bytes(),
     }
+    if catalogue is not None:
+        files[CATALOGUE_FILE] = catalogue.models.to_bytes()
     manifest = _manifest(folder.name, fitted, corpus, record)
-    return publish_bundle(
-        folder,
-        files,
-        manifest,
-        lambda served: prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance),
-    )
+
+    def prove(served: QualityModel) -> ParityReport:
+        report = prove_parity(served, corpus.contexts(), fitted.predict(encoded), advance)
+        if catalogue is not None:
+            demand = catalogue.demand_of(fitted.scaler.transform(encoded))
+            prove_demand(served, corpus.contexts(), demand)
+        return report
+
+    return publish_bundle(folder, files, manifest, prove)
 
 
 def publish_bundle(
@@ -145,6 +158,7 @@ def _manifest(name: str, fitted: FittedModel, corpus: Corpus, record: TrainingRe
         },
         "ability_prior": _plain(record.ability_prior),
         "graded_answers": {trained: int(count) for trained, count in zip(fitted.trained_names, graded, strict=True)},
+        **_catalogue_entries(record.catalogue),
         "teacher": TEACHER_NAME,
         "base": record.base_version,
         "seed": record.seed,
@@ -159,6 +173,22 @@ def _manifest(name: str, fitted: FittedModel, corpus: Corpus, record: TrainingRe
         },
         "measures": {
             source: {name: round(value, 4) for name, value in row.items()} for source, row in record.measures.items()
+        },
+    }
+
+
+def _catalogue_entries(catalogue: Catalogue | None) -> dict[str, object]:
+    if catalogue is None:
+        return {}
+    models = catalogue.models
+    return {
+        "demand_names": list(catalogue.names),
+        "catalogue": {
+            "models": len({name.partition("@")[0] for name in models.names}),
+            "rows": len(models.names),
+            "prompts": catalogue.n_prompts,
+            "expected_prompts": catalogue.n_examples,
+            "answers": catalogue.n_answers,
         },
     }
 

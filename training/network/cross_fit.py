@@ -71,8 +71,16 @@ def fit_out_of_fold(
     seed: int,
     base: BaseBundle | None,
     advance: Advance,
+    scaler: InputScaler | None = None,
 ) -> OutOfFold:
     """Fit one network per fold, and return its outputs for the fold that it did not see.
+
+    Args:
+        corpus, encoded, pools: Graded answers, their encoded prompts, and the priced models to choose between.
+        settings, seed: Settings of the fits, and the seed of folds and fits.
+        base: Earlier bundle to start from; None: start from nothing.
+        advance: Function to call after each step, with the share of one fold's steps.
+        scaler: Scaler of the inputs; None: that of the base, or one for each fold.
 
     Raises:
         SettingsError: The corpus has fewer distinct prompts than folds.
@@ -81,16 +89,16 @@ def fit_out_of_fold(
     parts = []
     for held_out in range(settings.n_folds):
         kept, judged = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-        scaler = base.scaler if base else InputScaler.fit(encoded.rows(kept))
+        fold_scaler = scaler or (base.scaler if base else InputScaler.fit(encoded.rows(kept)))
         network = fit_network(
-            scaler.transform(encoded.rows(kept)),
+            fold_scaler.transform(encoded.rows(kept)),
             targets_of(corpus, pools, kept),
             settings,
             seed,
             _transfer(corpus, base),
             advance,
         )
-        parts.append((judged, run_network(network, scaler.transform(encoded.rows(judged)))))
+        parts.append((judged, run_network(network, fold_scaler.transform(encoded.rows(judged)))))
     return OutOfFold(gather_folds(parts), fold)
 
 
@@ -104,9 +112,10 @@ def fit_whole(
     seed: int,
     base: BaseBundle | None,
     advance: Advance,
+    scaler: InputScaler | None = None,
 ) -> FittedModel:
     """Fit to every prompt; the calibration comes from out-of-fold outputs."""
-    scaler = base.scaler if base else InputScaler.fit(encoded)
+    scaler = scaler or (base.scaler if base else InputScaler.fit(encoded))
     inputs = scaler.transform(encoded)
     targets = targets_of(corpus, pools, np.arange(len(corpus.prompts)))
     network = fit_network(inputs, targets, settings, seed, _transfer(corpus, base), advance)

@@ -32,6 +32,14 @@ class EncodedPrompts:
     embeddings: Float32s
     features: Float32s
 
+    def joined_with(self, other: "EncodedPrompts") -> "EncodedPrompts":
+        """Return these prompts and then the others."""
+        return EncodedPrompts(
+            (*self.token_ids, *other.token_ids),
+            np.concatenate([self.embeddings, other.embeddings]),
+            np.concatenate([self.features, other.features]),
+        )
+
     def rows(self, chosen: npt.NDArray[np.intp]) -> "EncodedPrompts":
         """Return the encoded prompts of these rows."""
         return EncodedPrompts(

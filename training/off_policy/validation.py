@@ -29,7 +29,7 @@ from training.off_policy.traffic import Scenario, Traffic, with_beliefs
 from training.telemetry.logged_requests import LoggedRequests
 
 WORTH_USD = 0.03
-_BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-1"
+_BUNDLE = Path(__file__).parents[2] / "models" / "llmdeal-base-2"
 
 
 @dataclass(frozen=True, slots=True)

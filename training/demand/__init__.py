@@ -1,0 +1,1 @@
+"""The demand network: what a prompt asks for, in numbers that beliefs about all models are linear in."""
