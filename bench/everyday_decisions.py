@@ -68,20 +68,21 @@ def decide_suite(prompts: Sequence[EverydayPrompt], directory: LaneDirectory, se
         BadRequestError: A prompt is no valid request.
     """
     policy, rng = default_policy(settings), np.random.default_rng(settings.seed)
+    table = directory.choosable
     decisions: list[Decision] = []
     answered: list[EverydayPrompt] = []
     difficulty: list[float] = []
     prompt_tokens: list[int] = []
     for prompt in prompts:
         inquiry = CHAT.read(msgspec.json.encode(prompt.body))
-        request = routing_request(inquiry.fields, directory.table, policy, given_parameters=inquiry.body.keys())
+        request = routing_request(inquiry.fields, table, policy, given_parameters=inquiry.body.keys())
         prediction = directory.quality_model.predict(inquiry.context)
         try:
             decision = decide(
-                directory.table,
+                table,
                 inquiry.context,
                 prediction,
-                directory.health.state(),
+                directory.health.state().of_first(len(table)),
                 request.policy,
                 rng,
                 request.constraints,
@@ -100,7 +101,7 @@ def decide_suite(prompts: Sequence[EverydayPrompt], directory: LaneDirectory, se
     return EverydayDecisions(
         prompts=tuple(answered),
         unanswered=tuple(sorted({prompt.id for prompt in prompts} - {prompt.id for prompt in answered})),
-        lanes=directory.table.lanes,
+        lanes=table.lanes,
         chosen=np.array([decision.order[0] for decision in decisions], np.intp),
         prompt_tokens=np.array(prompt_tokens, np.int64),
         difficulty=np.array(difficulty),

@@ -117,8 +117,8 @@ class Target:
 
 
 TARGETS: Final = (
-    Target("in_range", "prompts with an expected length within the range", 0.8),
-    Target("lead_grows", "pairs in which the best lane's lead is larger on the hard prompt", 0.9),
+    Target("in_range", "prompts with an expected length within the range", 0.85),
+    Target("lead_grows", "pairs in which the best lane's lead is larger on the hard prompt", 0.85),
     Target("easy_cost_share", "cost of the choice on easy prompts, share of the best lane's", 0.1, is_ceiling=True),
     Target("hard_shortfall", "quality given up on hard prompts, compared with the best lane", 0.05, is_ceiling=True),
     Target("distinct_lanes", "different lanes that were chosen", 4),

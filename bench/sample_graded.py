@@ -1,7 +1,8 @@
 """Makes the graded corpus in `data/samples/graded`: a small corpus to train and to look at, made from this repository.
 
 Run `python -m bench.sample_graded data/samples/graded`. It needs the extra packages `train` and `local` and takes about
-20 minutes on two cores. The prompts are the questions of `data/calibration`.
+20 minutes on two cores. `--redraw` keeps the measured part and draws the rest again, in a second: after a new bundle
+was shipped. The prompts are the first questions of `data/calibration`.
 
 - Measured: the answers of the two local models, and their grades. Each answer is at most 64 tokens long.
 - Drawn: the grades and lengths of the sandbox's four lanes. The sandbox's texts are filler and cannot be graded. A draw
@@ -36,6 +37,7 @@ MAX_TOKENS: Final = 64
 LENGTH_SPREAD: Final = 0.4
 """Standard deviation of the logarithm of a drawn answer's length, around the length that the bundle expects."""
 _ANSWER_WITHIN_S: Final = 120.0
+_N_QUESTIONS: Final = 380
 
 
 class _Message(msgspec.Struct):
@@ -56,8 +58,8 @@ class _Completion(msgspec.Struct):
 
 
 def questions() -> list[Question]:
-    """Return the prompts of the sample: the whole question bank."""
-    return load_questions(data_dir() / "calibration" / "questions.jsonl")
+    """Return the prompts of the sample: the question bank without its everyday kinds, which are younger."""
+    return load_questions(data_dir() / "calibration" / "questions.jsonl")[:_N_QUESTIONS]
 
 
 def prompt_table(asked: Sequence[Question]) -> pd.DataFrame:
@@ -131,11 +133,16 @@ def _response_table(rows: Sequence[tuple[str, str, float, int, str | None]]) -> 
     return table.astype({"completion_tokens": "float64"})
 
 
-def write_sample(out: Path) -> None:
-    """Write the corpus to `out`."""
+def write_sample(out: Path, *, redraw: bool = False) -> None:
+    """Write the corpus to `out`; with `redraw`, with the measured answers that are there."""
     asked = questions()
     out.mkdir(parents=True, exist_ok=True)
-    responses = pd.concat([measured_responses(asked), drawn_responses(asked)], ignore_index=True)
+    if redraw:
+        there = pd.read_parquet(out / "responses.parquet")
+        measured = there[there["model"].isin([model.vendor_model for model in LOCAL_MODELS])]
+    else:
+        measured = measured_responses(asked)
+    responses = pd.concat([measured, drawn_responses(asked)], ignore_index=True)
     prompt_table(asked).to_parquet(out / "prompts.parquet", index=False, compression="zstd")
     responses.to_parquet(out / "responses.parquet", index=False, compression="zstd")
     price_table().to_csv(out / PRICES_FILE, index=False)
@@ -145,8 +152,10 @@ def main() -> None:
     """Write the sample and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
-    write_sample(out)
+    parser.add_argument("--redraw", action="store_true", help="keep the measured answers, draw the others again")
+    arguments = parser.parse_args()
+    out = arguments.out
+    write_sample(out, redraw=arguments.redraw)
     print(f"{sum(path.stat().st_size for path in out.iterdir()) / 1e3:.0f} kB in {out}")
 
 

@@ -33,7 +33,7 @@ from training.telemetry.reader import read_logs
 
 ROOT = Path(training.__file__).parents[1]
 LOGS = Path(os.environ.get("LOGS", ROOT / "data" / "samples" / "telemetry"))  # your own: "exports/november"
-BUNDLE = Path(os.environ.get("BUNDLE", ROOT / "models" / "llmdeal-base-1"))  # the bundle in use
+BUNDLE = Path(os.environ.get("BUNDLE", ROOT / "models" / "llmdeal-base-2"))  # the bundle in use
 LANE = os.environ.get("LANE")  # None: the new lane with the most judged answers
 
 bundle = load_bundle(BUNDLE)

@@ -5,7 +5,7 @@ from pathlib import Path
 from serve.errors import ConfigurationError
 from serve.packaged_files import models_dir
 
-SHIPPED_BUNDLE = "llmdeal-base-1"
+SHIPPED_BUNDLE = "llmdeal-base-2"
 
 
 def bundle_folder(setting: str) -> Path:

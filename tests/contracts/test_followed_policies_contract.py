@@ -1,5 +1,6 @@
 """Every policy that decides can be followed on its own logs: off-policy it gets the probabilities of its draw."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import derive_bundle
 from telemetry_strategies import NOON, attempt_row
 
 from router.bar import Bar
@@ -37,7 +38,9 @@ from training.off_policy.policy_specs import parse_policy
 from training.telemetry.logged_requests import LoggedRequests
 from training.telemetry.reader import read_logs
 
-QUALITY_MODEL = OnnxQualityModel(load_bundle(SHIPPED_BUNDLE))
+# Candidates are made by hand here, without rows of catalogue models.
+PLAIN_BUNDLE = derive_bundle(Path(tempfile.mkdtemp()) / "plain")
+QUALITY_MODEL = OnnxQualityModel(load_bundle(PLAIN_BUNDLE))
 N_REQUESTS = 48
 PRICES = ("2.5", "0.6", "0.1", "1.2", "0.3")
 PRIOR = QualityPrior(0.6, 0.7, "test")
@@ -68,7 +71,7 @@ NUMBERS = {"best_value": 0.004, "cheapest_above_bar": 0.6, "near_best": 0.9}
 
 def followed(kind: PolicyKind) -> tuple[Policy, str]:
     """The policy that decides, and the words that follow it."""
-    reference = f"reference={SHIPPED_BUNDLE}," if kind.needs_reference_answers else ""
+    reference = f"reference={PLAIN_BUNDLE}," if kind.needs_reference_answers else ""
     if kind.number is None:
         return kind.policy(), reference + kind.name
     number = NUMBERS.get(kind.name, kind.number.default)
@@ -96,7 +99,7 @@ def decided(
 ) -> list[tuple[RouteContext, Preferences, Decision]]:
     """Decide requests of all kinds, each with some lanes left out."""
     rng = np.random.default_rng(5)
-    bar = Bar(table, load_bundle(SHIPPED_BUNDLE).read_reference)
+    bar = Bar(table, load_bundle(PLAIN_BUNDLE).read_reference)
     state = replace(LaneState.unmeasured(table), quality_shift=np.linspace(-0.4, 0.6, len(table)))
     decisions = []
     for number in range(N_REQUESTS):
@@ -183,7 +186,7 @@ def near_best_logs(folder: Path, version: str = QUALITY_MODEL.version) -> Logged
 
 
 def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text(tmp_path: Path) -> None:
-    followed_policy, logs = parse_policy(f"bundle={SHIPPED_BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
+    followed_policy, logs = parse_policy(f"bundle={PLAIN_BUNDLE},near_best:share=0.9"), near_best_logs(tmp_path)
     assert followed_policy.needs_text
     np.testing.assert_array_equal(followed_policy.probabilities(logs), logs.probability)
     asked = followed_policy.probabilities(replace(logs, router_versions=np.full(len(logs), "other+1")))
@@ -195,7 +198,7 @@ def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text
     [
         (
             lambda logs: replace(logs, router_versions=np.full(len(logs), "other+1")),
-            "48 of 48 requests were not decided by llmdeal",
+            "48 of 48 requests were not decided by plain",
         ),
         (lambda logs: replace(logs, lane_book=None), "the logs do not hold the prices of p"),
         (
@@ -207,6 +210,6 @@ def test_near_best_is_followed_by_the_bundle_itself_and_by_another_from_the_text
 def test_near_best_is_refused_where_the_logs_do_not_hold_its_bar(
     change: Callable[[LoggedRequests], LoggedRequests], complaint: str, tmp_path: Path
 ) -> None:
-    policy = parse_policy(f"reference={SHIPPED_BUNDLE},near_best")
+    policy = parse_policy(f"reference={PLAIN_BUNDLE},near_best")
     with pytest.raises(CannotTellError, match=complaint):
         policy.probabilities(change(near_best_logs(tmp_path)))

@@ -177,7 +177,7 @@ def _worldwide(model_id: str) -> str:
 
 def test_models_are_offered_by_known_providers_and_trained_names_exist(catalogue: ModelCatalogue) -> None:
     provider_ids = {row.id for row in ROWS}
-    trained = set(load_bundle(models_dir() / "llmdeal-base-1").trained_names)
+    trained = set(load_bundle(models_dir() / "llmdeal-base-2").trained_names)
     for model in catalogue.models:
         assert set(model.offers) <= provider_ids, model.model
         assert model.trained_name is None or model.trained_name in trained, model.model

@@ -41,7 +41,7 @@ def derived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two bundles to copy. `contrary` has fewer models in another order, and predicts the opposite of the other."""
     folder = tmp_path_factory.mktemp("derived")
     derive_bundle(folder / "contrary", is_contrary=True, leaves_out=5)
-    derive_bundle(folder / "alike")
+    derive_bundle(folder / "alike", keeps_catalogue=True)
     return folder
 
 
@@ -153,10 +153,10 @@ def test_no_request_fails_while_bundles_are_swapped_under_load(gateway: GatewayT
                 keeper.promote("contrary", "test", is_forced=True, note="a test")
             follow(gateway)
             while_it_decides = version_of(ask(gateway))
-            assert while_it_decides.startswith("llmdeal-base-1" if step % 2 else "contrary")
+            assert while_it_decides.startswith("llmdeal-base-2" if step % 2 else "contrary")
         is_over.set()
         seen = dict(pair for future in asking for pair in future.result())
-    assert {version.partition("+")[0] for version in seen.values()} == {"contrary", "llmdeal-base-1"}
+    assert {version.partition("+")[0] for version in seen.values()} == {"contrary", "llmdeal-base-2"}
     stored = {attempt.request_id: attempt for attempt in gateway.attempts()}
     assert all(stored[request_id].router_version == version for request_id, version in seen.items())
     assert all(attempt.outcome == "ok" for attempt in stored.values())
@@ -286,13 +286,13 @@ def test_a_shadow_of_the_same_beliefs_agrees(gateway: GatewayThread, keeper: Bun
 
 
 def test_what_the_gate_says_is_what_a_promotion_needs(keeper: BundleKeeper, bundles: Path) -> None:
-    with pytest.raises(ConflictError, match="never judged against the champion llmdeal-base-1"):
+    with pytest.raises(ConflictError, match="never judged against the champion llmdeal-base-2"):
         keeper.promote("contrary", "test")
     judge(bundles / "contrary", SHIPPED_VERSION, is_better=False)
     with pytest.raises(ConflictError, match="not better than the champion, says the gate: The gain may be below zero"):
         keeper.promote("contrary", "test")
     judge(bundles / "contrary", "another+1")
-    with pytest.raises(ConflictError, match=r"judged against another\+1, and the champion is llmdeal-base-1"):
+    with pytest.raises(ConflictError, match=r"judged against another\+1, and the champion is llmdeal-base-2"):
         keeper.promote("contrary", "test")
     with pytest.raises(BadRequestError, match="needs a note"):
         keeper.promote("contrary", "test", is_forced=True)
@@ -359,7 +359,7 @@ def test_the_command_line_shows_promotes_and_says_why_not(bundles: Path) -> None
     assert "decides 20.0%" in llmdeal(folder, "canary", "alike", "--share", "0.2").stdout
     listed = llmdeal(folder, "list").stdout
     assert "canary 20%" in listed
-    assert "better than llmdeal-base-1" in listed
+    assert "better than llmdeal-base-2" in listed
     assert "promote contrary+" in listed
     shown = llmdeal(folder, "show", "contrary").stdout
     assert "stands as champion" in shown
@@ -393,7 +393,7 @@ def test_all_workers_follow(bundles: Path) -> None:
                 httpx.get(url, timeout=30).json()["router_version"] for _ in range(24)
             }  # each on a new connection, to either worker
 
-        for arguments, decides in ((("promote", "contrary"), "contrary"), (("rollback",), "llmdeal-base-1")):
+        for arguments, decides in ((("promote", "contrary"), "contrary"), (("rollback",), "llmdeal-base-2")):
             assert llmdeal(folder, *arguments).returncode == 0
             ends_at = time.monotonic() + 20
             while {version.partition("+")[0] for version in versions()} != {decides}:

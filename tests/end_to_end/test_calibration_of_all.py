@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ def test_each_model_is_placed_by_its_own_answers_and_a_refused_one_stops_no_othe
     assert clever.std_after < clever.std_before
     assert absent.subject.n_new == 0
     assert "404" in absent.subject.ended
-    assert absent.after == pytest.approx(absent.before)
+    # How often it is chosen depends on the others; what is believed of it stays.
+    assert replace(absent.after, chosen_share=absent.before.chosen_share) == absent.before
     assert all("mine/absent" in problem for problem in result.problems)
     answers = kept(tmp_path)
     assert {name: len(own) for name, own in answers.items()} == {"mine/clever": 15, "mine/dull": 15}
@@ -136,7 +137,7 @@ def test_a_run_never_costs_more_than_its_limit(pupils: Class, provider: Scripted
 
 
 def test_a_model_that_changes_no_choice_any_more_is_left_alone(provider: ScriptedProvider, tmp_path: Path) -> None:
-    settings = settings_for(provider, tmp_path, model("clever"), model("dull", "300"))
+    settings = settings_for(provider, tmp_path, model("clever"), model("dull", "30"))
     by_name = {each.subject.name: each for each in run(settings, "5").models}
     assert by_name["mine/dull"].is_settled
     assert by_name["mine/dull"].subject.n_new < 50

@@ -170,7 +170,7 @@ def test_the_playground_answers_beside_a_pinned_lane(has_script: bool, open_page
     page.fill("textarea", "Prove that there are infinitely many primes.")
     page.select_option("select[name=beside]", "sandbox/large")
     page.get_by_role("button", name="Ask").click()
-    page.locator(".answer", has_text="simulated").get_by_role("link", name="open the decision").wait_for()
+    page.locator(".answer", has_text="simulated").get_by_role("link", name="open the decision").first.wait_for()
     assert page.locator(".answer").count() == 2
     assert page.locator("#decision svg.large-screen .dot").count() >= 5
     page.get_by_role("link", name="open the decision").first.click()

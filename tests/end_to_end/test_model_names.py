@@ -166,7 +166,7 @@ def test_gauges_are_given_of_choosable_lanes_and_of_those_that_were_asked(tmp_pa
 
         before = gauged()
         assert "openai/gpt-5.5" in before
-        assert "openai/gpt-5-mini" not in before
-        assert ask(gateway, "gpt-5-mini").status_code == 200
+        assert "openai/gpt-6-rosalind" not in before
+        assert ask(gateway, "gpt-6-rosalind").status_code == 200
         # Speeds that were read a moment ago are given once more, so the first scrapes may still be without it.
-        assert any("openai/gpt-5-mini" in gauged() for _ in range(100))
+        assert any("openai/gpt-6-rosalind" in gauged() for _ in range(100))

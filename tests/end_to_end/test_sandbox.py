@@ -96,7 +96,7 @@ def test_a_token_limit_cuts_the_simulated_answer_too(client: openai.OpenAI) -> N
 
 
 def test_a_quality_model_that_fails_costs_the_choice_and_not_the_answer(tmp_path: Path) -> None:
-    broken = Path(shutil.copytree(models_dir() / "llmdeal-base-1", tmp_path / "broken"))
+    broken = Path(shutil.copytree(models_dir() / "llmdeal-base-2", tmp_path / "broken"))
     definition = json.loads((broken / "tokenizer.json").read_text())
     definition["model"]["vocab"]["hello"] = 999_999  # beyond the table: the graph fails on it
     (broken / "tokenizer.json").write_text(json.dumps(definition))

@@ -4,6 +4,7 @@ They are made by editing its graph, in a tenth of a second, and work like traine
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from router.bundle import HASHED_FILES, load_bundle
 from router.catalogue_models import CATALOGUE_FILE, CatalogueModels
 from router.reference_answers import ReferenceAnswers
 from router.verdict import Guard, Interval, Verdict, write_verdict
+from training.demand.graph import without_demand
 
 _PER_MODEL = ("quality", "quality_std", "completion_tokens")
 
@@ -35,8 +37,11 @@ def derive_bundle(
     leaves_out: int = 0,
     adds: Mapping[str, str] | None = None,
     catalogue: CatalogueModels | None = None,
+    keeps_catalogue: bool = False,
 ) -> Path:
     """Write a bundle whose name is the folder's, and return the folder.
+
+    It has no catalogue models, unless some are given.
 
     Args:
         folder: Folder of the new bundle.
@@ -44,6 +49,7 @@ def derive_bundle(
         leaves_out: It knows so many models fewer, and the others in the opposite order.
         adds: New model -> model of the shipped bundle whose beliefs it has.
         catalogue: Catalogue models for its demands, which are those of `DEMAND_NAMES`; None: it has none.
+        keeps_catalogue: Whether it has the catalogue models of the shipped bundle.
     """
     shipped = load_bundle(SHIPPED_BUNDLE)
     kept = list(range(len(shipped.trained_names)))[leaves_out:][::-1]
@@ -52,7 +58,8 @@ def derive_bundle(
     originals = [*(shipped.trained_names[index] for index in kept), *copied.values()]
     kept += [shipped.trained_names.index(original) for original in copied.values()]
     folder.mkdir(parents=True)
-    graph = _edited(onnx.load(str(SHIPPED_BUNDLE / "model.onnx")), kept, is_contrary, folder.name)
+    model = onnx.load(str(SHIPPED_BUNDLE / "model.onnx"))
+    graph = _edited(model if keeps_catalogue else without_demand(model), kept, is_contrary, folder.name)
     if catalogue is not None:
         with_demand(graph, *demand_of_tasks(graph))
     (folder / "model.onnx").write_bytes(graph.SerializeToString())
@@ -60,8 +67,8 @@ def derive_bundle(
     reference = shipped.read_reference()
     quality = 1 - reference.quality if is_contrary else reference.quality
     columns = {name: getattr(reference, name)[:, kept] for name in ("completion_tokens", "score", "answer_tokens")}
-    if catalogue is not None:
-        columns["demand"] = _reference_demand(reference)
+    if not keeps_catalogue:
+        columns["demand"] = None if catalogue is None else _reference_demand(reference)
     (folder / "reference_answers.npz").write_bytes(replace(reference, quality=quality[:, kept], **columns).to_bytes())
     manifest = json.loads((SHIPPED_BUNDLE / "manifest.json").read_text())
     manifest |= {
@@ -69,12 +76,31 @@ def derive_bundle(
         "trained_names": names,
         "abilities": {name: shipped.abilities[original] for name, original in zip(names, originals, strict=True)},
     }
+    if not keeps_catalogue:
+        manifest.pop("demand_names", None)
     manifest["files"] = {name: sha256((folder / name).read_bytes()).hexdigest() for name in HASHED_FILES}
     if catalogue is not None:
         manifest |= {"format_version": 3, "demand_names": list(DEMAND_NAMES)}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     if catalogue is not None:
         add_file(folder, CATALOGUE_FILE, catalogue.to_bytes())
+    if keeps_catalogue:
+        add_file(folder, CATALOGUE_FILE, (SHIPPED_BUNDLE / CATALOGUE_FILE).read_bytes())
+    return folder
+
+
+def plain_copy(folder: Path) -> Path:
+    """Write the shipped bundle without its catalogue models, and return the folder: its reference models alone."""
+    shutil.copytree(SHIPPED_BUNDLE, folder)
+    graph = without_demand(onnx.load(str(SHIPPED_BUNDLE / "model.onnx"))).SerializeToString()
+    (folder / "model.onnx").write_bytes(graph)
+    (folder / CATALOGUE_FILE).unlink()
+    reference = replace(load_bundle(SHIPPED_BUNDLE).read_reference(), demand=None)
+    (folder / "reference_answers.npz").write_bytes(reference.to_bytes())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = {name: value for name, value in manifest.items() if name not in ("demand_names", "catalogue")}
+    manifest["files"] = {name: sha256((folder / name).read_bytes()).hexdigest() for name in HASHED_FILES}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 

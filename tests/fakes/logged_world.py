@@ -24,6 +24,8 @@ OVERRATED, UNDERRATED, AS_BELIEVED, NEW = (
 )
 NAMES = (OVERRATED, UNDERRATED, AS_BELIEVED, NEW)
 _COST_USD = np.array([4e-3, 2e-4, 8e-4, 3e-4])
+_ALIKE_COST_USD = np.array([5e-4, 4e-4, 5e-4, 4e-4])
+"""Costs where accounts differ: what they find good decides, and not the bill."""
 ACCOUNTS = ("acme", "globex")
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +44,7 @@ def write_logs(
     router_version: str = "",
     fails_lately: str = "",
     seed: int = 0,
+    bundle: Path = SHIPPED_BUNDLE,
 ) -> Path:
     """Write an export of requests; half of them are easy, half are hard.
 
@@ -58,16 +61,18 @@ def write_logs(
         router_version: Version of the bundle that decided; empty: the shipped bundle.
         fails_lately: Name of a model whose answers all fail in the last fifth.
         seed: Seed of all random draws.
+        bundle: Bundle that decided.
     """
     random, rows = np.random.default_rng(seed), np.arange(n_requests)
-    champion = read_champion(SHIPPED_BUNDLE)
+    cost_usd = _ALIKE_COST_USD if has_accounts else _COST_USD
+    champion = read_champion(bundle)
     texts, _ = tiny_tables(160, seed)
     drawn = random.integers(0, len(texts), n_requests)
     encoded = encode_prompts([RouteContext.from_prompt(text) for text in texts.prompt], champion.parts.table)
     quality, tokens = _beliefs(champion, encoded, drawn)
     account = np.array(ACCOUNTS)[rows // 2 % 2] if has_accounts else None
     truth = _truth(quality, drawn % 2 == 1, is_as_believed, account, fails_lately)
-    probability = _probability(quality)
+    probability = _probability(quality, cost_usd)
     chosen = (probability.cumsum(axis=1) > random.random((n_requests, 1))).argmax(axis=1)
     score = (random.random(n_requests) < truth[rows, chosen]).astype(np.float64)
     prompts = [texts.prompt[row] if random.random() < text_share else None for row in drawn]
@@ -81,12 +86,12 @@ def write_logs(
         prompt_tokens=np.full(n_requests, 30),
         quality=quality.astype(np.float32),
         completion_tokens=tokens.astype(np.float32),
-        cost_usd=np.tile(_COST_USD, (n_requests, 1)),
+        cost_usd=np.tile(cost_usd, (n_requests, 1)),
         probability=probability,
         chosen=chosen,
         reward=np.where(random.random(n_requests) < feedback, score, np.nan),
         answer_tokens=np.full(n_requests, 250.0),
-        paid_usd=_COST_USD[chosen],
+        paid_usd=cost_usd[chosen],
         account=account,
     )
     half = n_requests // 2
@@ -116,9 +121,9 @@ def _truth(
     return truth
 
 
-def _probability(quality: Floats) -> Floats:
+def _probability(quality: Floats, cost_usd: Floats) -> Floats:
     """Return the chance of each lane, shape (n, 4): the lane that is believed best gets 0.55, the others 0.15."""
-    best = (0.02 * quality - _COST_USD).argmax(axis=1)
+    best = (0.02 * quality - cost_usd).argmax(axis=1)
     probability = np.full((len(quality), 4), 0.15)
     probability[np.arange(len(quality)), best] += 0.4
     return probability

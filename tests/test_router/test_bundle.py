@@ -85,7 +85,7 @@ def test_a_spoilt_bundle_is_refused(copy: Path, spoil: Callable[[Path], object],
 
 def test_the_shipped_bundle_is_whole_small_and_says_what_it_is() -> None:
     bundle = load_bundle(SHIPPED_BUNDLE)
-    assert bundle.version.startswith("llmdeal-base-1+")
+    assert bundle.version.startswith("llmdeal-base-2+")
     assert len(bundle.trained_names) == len(bundle.abilities) == 58
     assert sum(path.stat().st_size for path in SHIPPED_BUNDLE.iterdir()) < 20_000_000
     assert all(name in (SHIPPED_BUNDLE / "README.md").read_text() for name in bundle.trained_names)
@@ -110,5 +110,5 @@ def test_a_graph_that_fails_on_a_request_says_so(copy: Path) -> None:
     vouch(copy, "tokenizer.json")
     quality_model = OnnxQualityModel(load_bundle(copy))
     quality_model.predict(RouteContext.from_prompt("good morning"))
-    with pytest.raises(PredictionError, match=r"llmdeal-base-1\+[0-9a-f]{8} failed"):
+    with pytest.raises(PredictionError, match=r"llmdeal-base-2\+[0-9a-f]{8} failed"):
         quality_model.predict(RouteContext.from_prompt("hello"))

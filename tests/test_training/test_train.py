@@ -59,7 +59,7 @@ def test_the_manifest_says_where_a_bundle_comes_from(bundle: Path) -> None:
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["name"] == "tiny-1"
     assert manifest["seed"] == 7
-    assert manifest["base"].startswith("llmdeal-base-1+")
+    assert manifest["base"].startswith("llmdeal-base-2+")
     assert manifest["corpus"]["answers"] == 480
     assert manifest["abilities"][STRONG] > manifest["abilities"][WEAK] > manifest["abilities"][HOPELESS]
     assert manifest["parity"]["prompts"] == 160

@@ -84,17 +84,17 @@ def test_prices_of_many_lanes_begin_with_those_that_smart_route_may_choose(tmp_p
 
     choosable, everything = lanes(), lanes("--all")
     assert "openai/gpt-5.5" in choosable
-    assert "openai/gpt-5-mini" not in choosable
+    assert "openai/gpt-6-rosalind" not in choosable
     assert everything[: len(choosable)] == choosable
-    assert "openai/gpt-5-mini" in everything[len(choosable) :]
-    assert lanes("--search", "GPT-5-mini") == ["openai/gpt-5-mini"]
+    assert "openai/gpt-6-rosalind" in everything[len(choosable) :]
+    assert lanes("--search", "GPT-6-Rosalind") == ["openai/gpt-6-rosalind"]
     assert {lane.partition("/")[0] for lane in lanes("--provider", "groq")} == {"groq"}
 
 
 def test_a_route_is_shown_among_the_lanes_that_smart_route_may_choose(tmp_path: Path) -> None:
     shown = llmdeal("route", "hello", "--most", "99", folder=tmp_path, environment={"OPENAI_API_KEY": "sk-1"})
     assert shown.returncode == 0, shown.stderr
-    assert "openai/gpt-5-mini" not in shown.stdout
+    assert "openai/gpt-6-rosalind" not in shown.stdout
     assert re.search(r"\d\d more lanes answer only requests that name them", " ".join(shown.stdout.split()))
 
 

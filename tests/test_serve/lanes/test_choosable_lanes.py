@@ -18,18 +18,18 @@ from serve.lanes.directory import LaneDirectory
 from serve.packaged_files import models_dir
 from serve.settings import load_settings
 
-KNOWN = "openai/gpt-5-mini"
+KNOWN = "openai/gpt-6-rosalind"
 
 
 @pytest.fixture(scope="module")
 def shipped() -> Generation:
-    return load_generation(models_dir() / "llmdeal-base-1")
+    return load_generation(models_dir() / "llmdeal-base-2")
 
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Generation:
     """Return a bundle that knows a model that the shipped one does not know."""
-    folder = derive_bundle(tmp_path_factory.mktemp("bundles") / "newer")
+    folder = derive_bundle(tmp_path_factory.mktemp("bundles") / "newer", keeps_catalogue=True)
     manifest = json.loads((folder / "manifest.json").read_text())
     former = manifest["trained_names"][0]
     manifest["trained_names"][0] = KNOWN
@@ -62,7 +62,7 @@ def test_choosable_lanes_are_the_first_ones_and_have_the_same_rows(shipped: Gene
     assert directory.table.lane_ids[: len(directory.choosable)] == directory.choosable.lane_ids
     assert [connection.lane.lane_id for connection in directory.connections] == list(directory.table.lane_ids)
     assert KNOWN not in names_of(directory)
-    assert all(lane.choice == "always" for lane in directory.choosable.lanes)
+    assert {lane.choice for lane in directory.choosable.lanes} == {"always", "if_known"}
 
 
 def test_every_priced_model_is_choosable_if_the_settings_say_so(shipped: Generation, tmp_path: Path) -> None:

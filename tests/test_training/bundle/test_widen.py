@@ -32,7 +32,7 @@ def older(tmp_path: Path) -> Path:
     model = onnx.load(str(folder / "model.onnx"))
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     first = numpy_helper.to_array(tensors["table_rows"]).shape[1]
-    for name in ("input_mean", "input_inverse_std", "hidden_matrix"):
+    for name in ("input_mean", "input_inverse_std", "hidden_matrix", "work_hidden_matrix"):
         gone = [first + FEATURE_NAMES.index(feature) for feature in NEW]
         tensors[name].CopyFrom(numpy_helper.from_array(np.delete(numpy_helper.to_array(tensors[name]), gone, 0), name))
     model.graph.input[1].type.tensor_type.shape.dim[1].dim_value = len(FEATURE_NAMES) - len(NEW)

@@ -21,7 +21,7 @@ from training.progress import TerminalProgress
 from training.train import train_bundle
 
 pytestmark = pytest.mark.slow
-SHIPPED = models_dir() / "llmdeal-base-1"
+SHIPPED = models_dir() / "llmdeal-base-2"
 
 
 @pytest.fixture(scope="module")

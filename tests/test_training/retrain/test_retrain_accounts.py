@@ -3,13 +3,14 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkout import SHIPPED_BUNDLE
+from fakes.derived_bundle import plain_copy
 from fakes.logged_world import ACCOUNTS, OVERRATED, UNDERRATED, write_logs
 
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE, AccountCorrection, AccountCorrections
@@ -36,14 +37,19 @@ class Silent:
         yield lambda amount: None
 
 
+# The logged world is one of reference models alone.
+PLAIN_BUNDLE = plain_copy(Path(tempfile.mkdtemp()) / "plain")
+
+
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_logs(tmp_path_factory.mktemp("logs") / "export", 6_000, text_share=1.0, has_accounts=True)
+    folder = tmp_path_factory.mktemp("logs") / "export"
+    return write_logs(folder, 6_000, text_share=1.0, has_accounts=True, bundle=PLAIN_BUNDLE)
 
 
 @pytest.fixture(scope="module")
 def learned(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> RetrainResult:
-    return retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path_factory.mktemp("data") / "bundles"), Silent())
+    return retrain(RetrainPlan(logs, PLAIN_BUNDLE, tmp_path_factory.mktemp("data") / "bundles"), Silent())
 
 
 def of_account(bundle: Path, account: str) -> AccountCorrection:
@@ -85,7 +91,7 @@ def test_the_verdict_is_about_the_challenger_with_its_corrections(
     learned: RetrainResult, logs: Path, tmp_path: Path
 ) -> None:
     settings = RetrainSettings(corrects_accounts=False)
-    without = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
+    without = retrain(RetrainPlan(logs, PLAIN_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
     assert not (without.bundle / ACCOUNT_CORRECTIONS_FILE).exists()
     assert learned.verdict.is_better, learned.verdict.reasons
     gains = [result.verdict.utility_gain_usd for result in (learned, without)]
@@ -120,7 +126,7 @@ def test_a_champion_is_judged_with_its_corrections_too(learned: RetrainResult, l
 def test_a_run_that_was_killed_ends_with_the_same_corrections(
     learned: RetrainResult, logs: Path, tmp_path: Path, stage: str
 ) -> None:
-    plan = RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles")
+    plan = RetrainPlan(logs, PLAIN_BUNDLE, tmp_path / "bundles")
     with pytest.raises(KeyboardInterrupt):
         retrain(plan, Silent(fails_at=stage))
     result = retrain(plan, Silent())
@@ -136,7 +142,7 @@ def test_an_account_with_erased_logs_has_no_correction(
     folder = tmp_path / "export"
     shutil.copytree(logs, folder)
     forget(folder, GLOBEX, kept)
-    result = retrain(RetrainPlan(folder, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
+    result = retrain(RetrainPlan(folder, PLAIN_BUNDLE, tmp_path / "bundles"), Silent())
     assert result.fingerprint != learned.fingerprint
     if (result.bundle / ACCOUNT_CORRECTIONS_FILE).exists():
         corrections = AccountCorrections.read(result.bundle / ACCOUNT_CORRECTIONS_FILE)
@@ -146,7 +152,7 @@ def test_an_account_with_erased_logs_has_no_correction(
 
 def test_accounts_with_few_answers_have_none(logs: Path, tmp_path: Path) -> None:
     settings = RetrainSettings(fewest_of_account=3_000)
-    result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
+    result = retrain(RetrainPlan(logs, PLAIN_BUNDLE, tmp_path / "bundles", settings=settings), Silent())
     assert not (result.bundle / ACCOUNT_CORRECTIONS_FILE).exists()
     record = json.loads((result.bundle / "manifest.json").read_text())["learned_from_logs"]
     assert record["accounts"] == {"corrected": 0, "answers": 0}
@@ -154,8 +160,8 @@ def test_accounts_with_few_answers_have_none(logs: Path, tmp_path: Path) -> None
 
 
 def test_accounts_that_are_alike_have_none(tmp_path: Path) -> None:
-    logs = write_logs(tmp_path / "export", 4_000, text_share=1.0, is_as_believed=True)
-    result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
+    logs = write_logs(tmp_path / "export", 4_000, text_share=1.0, is_as_believed=True, bundle=PLAIN_BUNDLE)
+    result = retrain(RetrainPlan(logs, PLAIN_BUNDLE, tmp_path / "bundles"), Silent())
     assert not (result.bundle / ACCOUNT_CORRECTIONS_FILE).exists()
 
 

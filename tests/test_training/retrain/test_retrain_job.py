@@ -88,6 +88,18 @@ def test_the_manifest_says_what_the_bundle_was_learned_from_and_holds_no_text(le
         assert b"irreducible over the rationals" not in path.read_bytes()
 
 
+def test_a_challenger_keeps_the_catalogue_models_and_counts_its_rewards(learned: RetrainResult) -> None:
+    champion, challenger = load_bundle(SHIPPED_BUNDLE), load_bundle(learned.bundle)
+    assert champion.catalogue is not None
+    assert challenger.catalogue is not None
+    assert challenger.demand_names == champion.demand_names
+    assert challenger.catalogue.names == champion.catalogue.names
+    assert sum(challenger.catalogue.rewards.values()) > 0
+    context = RouteContext.from_prompt("Write a haiku about tests.")
+    demands = [OnnxQualityModel(bundle).predict(context).demand for bundle in (champion, challenger)]
+    assert demands[1] == pytest.approx(demands[0], abs=1e-5)
+
+
 def test_without_text_the_logged_beliefs_are_corrected(tmp_path: Path) -> None:
     logs = write_logs(tmp_path / "export", 4_000, text_share=0.0)
     result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
@@ -120,7 +132,7 @@ def test_a_challenger_learns_on_and_keeps_the_models_that_it_learned(
     again = retrain(RetrainPlan(logs, learned.bundle, tmp_path / "bundles"), Silent())
     names = load_bundle(again.bundle).trained_names
     assert names == load_bundle(learned.bundle).trained_names
-    assert again.bundle.name.startswith("llmdeal-base-1-r")
+    assert again.bundle.name.startswith("llmdeal-base-2-r")
     assert again.bundle.name.count("-r") == 1
     assert beliefs(again.bundle, EASY)[NEW] > 0.75
 
