@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from router.lane import EFFORTS, Lane
-from router.model_name import model_name
+from router.lane import Lane
+from router.model_name import plain_name
 
 
 def trained_name_at(name: str, effort: str) -> str:
@@ -23,17 +23,11 @@ class TrainedPlaces:
 
     def __init__(self, trained_names: Sequence[str]) -> None:
         self._place_of = {name: place for place, name in enumerate(trained_names)}
-        self._place_of_model = {_plain(name): self._place_of[name] for name in sorted(trained_names)}
+        self._place_of_model = {plain_name(name): self._place_of[name] for name in sorted(trained_names)}
 
     def __call__(self, lane: Lane) -> int:
         """Return the lane's place, or -1: the bundle was not trained on its model at its effort."""
         vendors = lane.vendor_model if lane.effort is None else trained_name_at(lane.vendor_model, lane.effort)
         # A model learned from logs has its vendor's name.
         exact = self._place_of.get(lane.trained_name or "", self._place_of.get(vendors, -1))
-        return exact if exact >= 0 else self._place_of_model.get((model_name(lane.vendor_model), lane.effort), -1)
-
-
-def _plain(trained_name: str) -> tuple[str, str | None]:
-    """Return the model and the effort that a name of a bundle means; None: the provider's default."""
-    name, at, effort = trained_name.rpartition("@")
-    return (model_name(name), effort) if at and effort in EFFORTS else (model_name(trained_name), None)
+        return exact if exact >= 0 else self._place_of_model.get(plain_name(vendors), -1)

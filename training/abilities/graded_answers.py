@@ -48,14 +48,18 @@ def read_graded(
     return graded
 
 
+def of_main_agent(responses: pd.DataFrame) -> pd.DataFrame:
+    """Return the answers of the agent with the most rows, with efforts by the names of `EFFORTS`."""
+    if "agent" in responses:
+        responses = responses[responses["agent"] == responses["agent"].mode().iloc[0]]
+    return responses.assign(effort=responses["effort"].fillna("").replace({"enabled": "thinking"}))
+
+
 def _read_source(folder: Path, source: str) -> pd.DataFrame:
     responses_path, prompts_path = folder / "responses.parquet", folder / "prompts.parquet"
     responses = _read(responses_path, _RESPONSE_COLUMNS)
     prompts = _read(prompts_path, ("prompt_id", "task"))
-    if "agent" in responses:
-        responses = responses[responses["agent"] == responses["agent"].mode().iloc[0]]
-    responses = responses[list(_RESPONSE_COLUMNS)].copy()
-    responses["effort"] = responses["effort"].fillna("").replace({"enabled": "thinking"})
+    responses = of_main_agent(responses)[list(_RESPONSE_COLUMNS)]
     scores = responses["score"].to_numpy(np.float64)
     checks = (
         (~((scores >= 0) & (scores <= 1)), "a score is not between 0 and 1", "correct it or leave the row out"),

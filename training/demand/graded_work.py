@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from router.context import RouteContext
-from training.abilities.graded_answers import read_graded
+from training.abilities.graded_answers import of_main_agent, read_graded
 from training.abilities.graded_columns import RowName
 from training.corpus.graded_corpus import Corpus
 from training.demand.reference_names import vendor_model_of
@@ -225,11 +225,7 @@ def _columns_of(prompts: pd.DataFrame) -> "pd.Series[str]":
 
 def _cells_of(folder: Path, source: str, graded: pd.DataFrame) -> pd.DataFrame:
     """Return one row a prompt, model and effort: score, tokens, visible and reasoning, means over runs."""
-    responses = pd.read_parquet(folder / "responses.parquet")
-    if "agent" in responses:
-        responses = responses[responses["agent"] == responses["agent"].mode().iloc[0]]
-    responses = responses.copy()
-    responses["effort"] = responses["effort"].fillna("").replace({"enabled": "thinking"})
+    responses = of_main_agent(pd.read_parquet(folder / "responses.parquet"))
     for name in ("completion_tokens", "reasoning_tokens"):
         if name not in responses:
             responses[name] = np.nan
