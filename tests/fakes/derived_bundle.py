@@ -21,6 +21,7 @@ from router.bundle import HASHED_FILES, load_bundle
 from router.catalogue_models import CATALOGUE_FILE, CatalogueModels
 from router.reference_answers import ReferenceAnswers
 from router.verdict import Guard, Interval, Verdict, write_verdict
+from training.bundle.quick_graph import plain_graph
 from training.demand.graph import without_demand
 
 _PER_MODEL = ("quality", "quality_std", "completion_tokens")
@@ -58,7 +59,7 @@ def derive_bundle(
     originals = [*(shipped.trained_names[index] for index in kept), *copied.values()]
     kept += [shipped.trained_names.index(original) for original in copied.values()]
     folder.mkdir(parents=True)
-    model = onnx.load(str(SHIPPED_BUNDLE / "model.onnx"))
+    model = plain_graph(onnx.load(str(SHIPPED_BUNDLE / "model.onnx")))
     graph = _edited(model if keeps_catalogue else without_demand(model), kept, is_contrary, folder.name)
     if catalogue is not None:
         with_demand(graph, *demand_of_tasks(graph))
@@ -92,7 +93,7 @@ def derive_bundle(
 def plain_copy(folder: Path) -> Path:
     """Write the shipped bundle without its catalogue models, and return the folder: its reference models alone."""
     shutil.copytree(SHIPPED_BUNDLE, folder)
-    graph = without_demand(onnx.load(str(SHIPPED_BUNDLE / "model.onnx"))).SerializeToString()
+    graph = without_demand(plain_graph(onnx.load(str(SHIPPED_BUNDLE / "model.onnx")))).SerializeToString()
     (folder / "model.onnx").write_bytes(graph)
     (folder / CATALOGUE_FILE).unlink()
     reference = replace(load_bundle(SHIPPED_BUNDLE).read_reference(), demand=None)

@@ -1,8 +1,8 @@
 """The fitted model as one ONNX graph for one prompt.
 
 Token ids and features go in; calibrated beliefs about every model come out. The graph is written node by node: no
-exporter knows the gather from 8-bit rows and the calibration, and the weights keep their names, because
-`training.network.base_bundle` reads them back.
+exporter knows the gather from 8-bit rows and the calibration. The weights keep their names, because other parts of
+training read them. `training.bundle.quick_graph` brings the graph into the form that is served.
 """
 
 from dataclasses import dataclass, fields
@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
-from router.features import FEATURE_NAMES
 from router.onnx_quality_model import INPUT_NAMES, OUTPUT_NAMES
 from training.network.calibration import LONGEST_LOG_TOKENS
 from training.network.fitted_model import FittedModel
@@ -66,17 +65,35 @@ def build_graph(fitted: FittedModel) -> ModelProto:
 
 def assemble_graph(parts: GraphParts) -> ModelProto:
     """Return the checked graph of these parts; the same parts give the same bytes."""
-    arrays = _weights(parts) | {"intercept_variance": parts.intercept_variance} | _shapes(parts) | _constants()
-    nodes = [*_input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes()]
+    weights = _weights(parts) | {"intercept_variance": parts.intercept_variance}
+    return _assemble(weights, parts.n_factors, parts.n_token_hidden)
+
+
+def plain_from_arrays(arrays: Arrays) -> ModelProto:
+    """Return the checked graph with these arrays, and with as many features as they are for.
+
+    Args:
+        arrays: Weights by their names in the graph, and the numbers `n_factors` and `n_token_hidden`.
+    """
+    weights = dict(arrays)
+    n_factors, n_token_hidden = (int(weights.pop(name)) for name in ("n_factors", "n_token_hidden"))
+    return _assemble(weights, n_factors, n_token_hidden)
+
+
+def _assemble(weights: Arrays, n_factors: int, n_token_hidden: int) -> ModelProto:
+    n_models = len(weights["intercept_variance"])
+    n_features = len(weights["input_mean"]) - weights["table_rows"].shape[1]
+    arrays = weights | _shapes(weights, n_factors, n_token_hidden) | _constants()
+    nodes = plain_nodes()
     graph = helper.make_graph(
         nodes,
         "quality_model",
         [
             helper.make_tensor_value_info(INPUT_NAMES[0], TensorProto.INT64, ["n_tokens"]),
-            helper.make_tensor_value_info(INPUT_NAMES[1], TensorProto.FLOAT, [1, len(FEATURE_NAMES)]),
+            helper.make_tensor_value_info(INPUT_NAMES[1], TensorProto.FLOAT, [1, n_features]),
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [parts.n_models] if place < 3 else [1])
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [n_models] if place < 3 else [1])
             for place, name in enumerate(OUTPUT_NAMES)
         ],
         [numpy_helper.from_array(array, name) for name, array in arrays.items()],
@@ -85,6 +102,11 @@ def assemble_graph(parts: GraphParts) -> ModelProto:
     model.ir_version = _IR_VERSION
     checker.check_model(model, full_check=True)
     return model
+
+
+def plain_nodes() -> list[NodeProto]:
+    """Return the nodes of the graph, without those of a demand network."""
+    return [*input_nodes(), *_network_nodes(), *_quality_nodes(), *_token_nodes()]
 
 
 def _weights(parts: GraphParts) -> Arrays:
@@ -99,14 +121,15 @@ def _weights(parts: GraphParts) -> Arrays:
     }
 
 
-def _shapes(parts: GraphParts) -> Arrays:
-    members, n_hidden, n_demands = parts.fused.demand_matrix.shape
+def _shapes(weights: Arrays, n_factors: int, n_token_hidden: int) -> Arrays:
+    members, n_hidden, n_demands = weights["demand_matrix"].shape
+    n_models = len(weights["intercept_variance"])
     return {
-        "member_shape": np.array([members, 1, n_hidden + parts.n_token_hidden], np.int64),
-        "layer_widths": np.array([n_hidden, parts.n_token_hidden], np.int64),
-        "demand_widths": np.array([parts.n_factors, n_demands - parts.n_factors], np.int64),
-        "head_widths": np.array([parts.n_models, parts.n_models, 1], np.int64),
-        "logits_end": np.array([parts.n_models], np.int64),
+        "member_shape": np.array([members, 1, n_hidden + n_token_hidden], np.int64),
+        "layer_widths": np.array([n_hidden, n_token_hidden], np.int64),
+        "demand_widths": np.array([n_factors, n_demands - n_factors], np.int64),
+        "head_widths": np.array([n_models, n_models, 1], np.int64),
+        "logits_end": np.array([n_models], np.int64),
     }
 
 
@@ -126,7 +149,7 @@ def _node(operator: str, inputs: str, output: str, **attributes: int) -> NodePro
     return helper.make_node(operator, inputs.split(), [output], None, None, None, None, **attributes)
 
 
-def _input_nodes() -> list[NodeProto]:
+def input_nodes() -> list[NodeProto]:
     """Return the nodes from text to standardised input, as in `StaticTable.embed` and `InputScaler.transform`."""
     return [
         _node("Gather", "table_rows token_ids", "rows_8bit"),

@@ -20,6 +20,7 @@ from router.bundle import CARD_FILE, GRAPH_FILE, MANIFEST_FILE
 from router.features import FEATURE_NAMES, FEATURES_VERSION
 from router.onnx_quality_model import INPUT_NAMES
 from training.atomic_write import replace_file
+from training.bundle.quick_graph import plain_graph, quick_graph
 from training.errors import SettingsError, TrainingError
 
 _BY_INPUT = ("input_mean", "input_inverse_std", "hidden_matrix", "work_hidden_matrix")
@@ -41,7 +42,7 @@ def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
     """
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
-        model = onnx.load_model_from_string((folder / GRAPH_FILE).read_bytes())
+        model = plain_graph(onnx.load_model_from_string((folder / GRAPH_FILE).read_bytes()))
         card = (folder / CARD_FILE).read_text(encoding="utf-8")
     except OSError as problem:
         raise SettingsError(f"{problem.filename}: cannot be read. Name the folder of a bundle.") from None
@@ -65,8 +66,7 @@ def widen_bundle(folder: Path, new_names: Sequence[str]) -> None:
         )
     (features,) = (given for given in model.graph.input if given.name == INPUT_NAMES[1])
     features.type.tensor_type.shape.dim[1].dim_value = len(FEATURE_NAMES)
-    onnx.checker.check_model(model, full_check=True)
-    graph = model.SerializeToString(deterministic=True)
+    graph = quick_graph(model).SerializeToString(deterministic=True)
     manifest["features_version"] = FEATURES_VERSION
     manifest["files"][GRAPH_FILE] = sha256(graph).hexdigest()
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"

@@ -30,6 +30,7 @@ from training.atomic_write import replace_folder
 from training.bundle.export_onnx import build_graph
 from training.bundle.model_card import render_model_card
 from training.bundle.parity import QUALITY_TOLERANCE, TOKENS_TOLERANCE, ParityReport, prove_demand, prove_parity
+from training.bundle.quick_graph import quick_graph
 from training.corpus.graded_corpus import Corpus
 from training.demand.catalogue import Catalogue
 from training.demand.graph import with_demand
@@ -80,7 +81,7 @@ def write_bundle(
     if catalogue is not None:
         graph = with_demand(graph, catalogue.weights)
     files = {
-        GRAPH_FILE: graph.SerializeToString(deterministic=True),
+        GRAPH_FILE: quick_graph(graph).SerializeToString(deterministic=True),
         TOKENIZER_FILE: fitted.table.tokenizer_json,
         REFERENCE_FILE: record.reference.to_bytes(),
     }

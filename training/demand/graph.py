@@ -111,7 +111,7 @@ def with_demand(model: ModelProto, weights: DemandWeights) -> ModelProto:
         "work_first_axis": np.array([0], np.int64),
     }
     graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
-    graph.node.extend(_nodes())
+    graph.node.extend(demand_nodes())
     n_demands = 2 + n_kinds + N_GATED + 2
     graph.output.append(helper.make_tensor_value_info(DEMAND_OUTPUT, TensorProto.FLOAT, [n_demands]))
     onnx.checker.check_model(graft, full_check=True)
@@ -133,7 +133,7 @@ def without_demand(model: ModelProto) -> ModelProto:
     plain = ModelProto()
     plain.CopyFrom(model)
     graph = plain.graph
-    own = {node.output[0] for node in _nodes()}
+    own = {node.output[0] for node in demand_nodes()}
     kept_nodes = [node for node in graph.node if node.output[0] not in own]
     kept_arrays = [tensor for tensor in graph.initializer if tensor.name not in _INITIALIZERS]
     kept_outputs = [output for output in graph.output if output.name != DEMAND_OUTPUT]
@@ -152,7 +152,8 @@ _INITIALIZERS = frozenset(
 )  # fmt: skip
 
 
-def _nodes() -> list[NodeProto]:
+def demand_nodes() -> list[NodeProto]:
+    """Return the nodes that `with_demand` adds."""
     return [
         _node("MatMul", "input work_hidden_matrix", "work_hidden_sum"),
         _node("Add", "work_hidden_sum work_hidden_offset", "work_hidden_shifted"),

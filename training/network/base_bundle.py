@@ -15,6 +15,7 @@ from router.errors import BundleError
 from training.network.ensemble import MODEL_WEIGHTS, TRUNK_WEIGHTS, RoutingNetwork
 from training.network.fused_weights import FusedWeights, difficulty_offset_of, unfuse_weights
 from training.network.input_scaler import InputScaler
+from training.network.packed_weights import plain_network
 from training.network.static_table import StaticTable
 from training.settings import FitSettings
 
@@ -64,9 +65,10 @@ def read_base_bundle(folder: Path) -> BaseBundle:
 
     bundle, manifest = load_bundle(folder), read_manifest(folder)
     graph = onnx.load(bundle.graph_path).graph
-    arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
+    stored = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
     recorded = manifest.get("settings")
     try:
+        arrays = plain_network(stored)
         names = {field.name for field in fields(FitSettings)}
         assert isinstance(recorded, dict)
         settings = FitSettings(**{name: value for name, value in recorded.items() if name in names})

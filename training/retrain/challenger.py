@@ -19,6 +19,7 @@ from router.reference_answers import ReferenceAnswers
 from training.account_correction.fitting import FittedAccounts
 from training.bundle.export_onnx import GraphParts, assemble_graph
 from training.bundle.parity import ParityReport, prove_parity
+from training.bundle.quick_graph import quick_graph
 from training.bundle.writer import publish_bundle
 from training.demand.graph import with_demand
 from training.network.calibration import LONGEST_LOG_TOKENS
@@ -79,7 +80,7 @@ def write_challenger(
     if champion.demand is not None:
         graph = with_demand(graph, champion.demand)
     files = {
-        GRAPH_FILE: graph.SerializeToString(deterministic=True),
+        GRAPH_FILE: quick_graph(graph).SerializeToString(deterministic=True),
         TOKENIZER_FILE: learned.parts.table.tokenizer_json,
         REFERENCE_FILE: reference.to_bytes(),
     }

@@ -14,6 +14,7 @@ from router.bundle import Bundle, load_bundle, read_manifest
 from router.errors import BundleError
 from router.reference_answers import ReferenceAnswers
 from training.bundle.export_onnx import GraphParts
+from training.bundle.quick_graph import plain_graph
 from training.demand.graph import DemandWeights, demand_weights_of
 from training.network.fused_weights import FusedWeights
 from training.network.input_scaler import InputScaler
@@ -57,10 +58,9 @@ def read_champion(folder: Path) -> Champion:
     from onnx import numpy_helper
 
     bundle, manifest = load_bundle(folder), read_manifest(folder)
-    model = onnx.load(bundle.graph_path)
-    graph = model.graph
-    arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in graph.initializer}
     try:
+        model = plain_graph(onnx.load(bundle.graph_path))
+        arrays = {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in model.graph.initializer}
         parts = GraphParts(
             StaticTable(arrays["table_rows"], arrays["table_scales"][0], bundle.tokenizer_path.read_bytes()),
             InputScaler(arrays["input_mean"], arrays["input_inverse_std"]),

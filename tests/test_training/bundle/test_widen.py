@@ -17,6 +17,7 @@ from router.context import RouteContext
 from router.features import FEATURE_NAMES, FEATURES_VERSION, extract_features
 from router.onnx_quality_model import OnnxQualityModel
 from router.tokenizer import WordPieceTokenizer
+from training.bundle.quick_graph import plain_graph
 from training.bundle.widen import widen_bundle
 from training.errors import SettingsError
 
@@ -29,7 +30,7 @@ def older(tmp_path: Path) -> Path:
     """A bundle of an earlier version, without two of the present features."""
     folder = tmp_path / "older"
     shutil.copytree(SHIPPED_BUNDLE, folder)
-    model = onnx.load(str(folder / "model.onnx"))
+    model = plain_graph(onnx.load(str(folder / "model.onnx")))
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     first = numpy_helper.to_array(tensors["table_rows"]).shape[1]
     for name in ("input_mean", "input_inverse_std", "hidden_matrix", "work_hidden_matrix"):
