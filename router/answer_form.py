@@ -42,20 +42,29 @@ _LONGEST_SENTENCE: Final = 300
 """Characters of the longest last sentence; a longer one counts as this."""
 
 
-def part_lengths(text: str) -> tuple[float, float, float]:
+def part_lengths(text: str, n_lines: int, n_stops: int, n_questions: int) -> tuple[float, float, float]:
     """Return log(1 + characters) of the first paragraph, the last paragraph and the last sentence (`PART_NAMES`).
 
     A request with material has it before or after its question, and a blank line between.
+
+    Args:
+        text: The text window of the request.
+        n_lines, n_stops, n_questions: Numbers of line breaks, full stops and question marks in it. What does not occur
+            is not looked for.
     """
     end = len(text.rstrip(_ENDING))
-    last = text.rfind("\n\n", 0, end) + 2
+    last = text.rfind("\n\n", 0, end) + 2 if n_lines > 1 else 1
     if last == 1:
         first, last = end, 0
     else:
         first = text.find("\n\n")
     start = max(last, end - _LONGEST_SENTENCE)
-    sentence = max(text.rfind(". ", start, end), text.rfind("? ", start, end), text.rfind("\n", start, end)) + 1
-    return log1p(first), log1p(end - last), log1p(end - max(sentence, start))
+    sentence = text.rfind("\n", start, end) if n_lines else -1
+    if n_stops:
+        sentence = max(sentence, text.rfind(". ", start, end))
+    if n_questions:
+        sentence = max(sentence, text.rfind("? ", start, end))
+    return log1p(first), log1p(end - last), log1p(end - max(sentence + 1, start))
 
 
 def answer_form(text: str, has_cjk: bool) -> Sequence[float]:
@@ -72,18 +81,15 @@ def answer_form(text: str, has_cjk: bool) -> Sequence[float]:
     if not present and not has_cjk:
         return _NO_FORM
     counts = [*_NO_COUNTS]
-    units, items = [], []
-    for word in present:
-        for place in GROUPS_OF_WORD.get(word, ()):
-            counts[place] += 1
-        if word in UNIT_TOKENS:
-            units.append(word)
-        elif word in ITEM_NAMES:
-            items.append(word)
     tokens = n_items = 0.0
-    if units or items:
-        tokens = stated_tokens(words, units, raw)
-        n_items = stated_items(words, items, raw)
+    for word in present:
+        if word in GROUPS_OF_WORD:
+            for place in GROUPS_OF_WORD[word]:
+                counts[place] += 1
+        if word in UNIT_TOKENS:
+            tokens = max(tokens, stated_tokens(words, word, raw))
+        elif word in ITEM_NAMES:
+            n_items = max(n_items, stated_items(words, word, raw))
     if has_cjk:
         tokens = max(tokens, stated_cjk_tokens(part))
         n_items = max(n_items, stated_cjk_items(part))

@@ -5,6 +5,7 @@ of all other words is left to the quality model's embedding table.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from math import log1p
 from operator import itemgetter
 from struct import Struct
@@ -58,16 +59,16 @@ _CHARACTERS: Final = {
 }
 """Feature -> its character; the feature is log(1 + count)."""
 
-_MARKS: Final = {
-    "blank_lines": "\n\n",
-    "indented_lines": "\n    ",
-    "long_blanks": "____",
-    "definitions": "def ",
-    "returns": "return",
-    "assertions": "assert ",
-    "comparisons": "==",
-}
-"""Feature -> its mark; the feature is log(1 + count)."""
+_MARKS: Final = (
+    "blank_lines",
+    "indented_lines",
+    "long_blanks",
+    "definitions",
+    "returns",
+    "assertions",
+    "comparisons",
+)
+"""Features that count a mark of several characters; the feature is log(1 + count)."""
 
 _ALL_BUT_DIGITS_BLANK = bytes(code if code in b"0123456789" else 32 for code in range(256))
 _OPTION = re.compile(r"\n[ \t]*\(?[A-Ja-j][.):]")
@@ -88,20 +89,35 @@ FEATURE_NAMES: Final = (
     *FORM_NAMES,
 )
 
+
+def _entries_of(members: bytes) -> Callable[[list[int]], Sequence[int]]:
+    """Return a function that picks the entries of these characters from a histogram of bytes."""
+    if members == bytes(range(members[0], members[-1] + 1)):
+        return itemgetter(slice(members[0], members[-1] + 1))
+    return itemgetter(*members)
+
+
 _ASCII_CLASSES: Final = tuple(
-    itemgetter(*members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii"
+    _entries_of(members) for name, members in _CHARACTER_CLASSES.items() if name != "non_ascii"
 )
 _CHARACTERS_OF: Final = itemgetter(*map(ord, _CHARACTERS.values()))
 _ROW: Final = Struct(f"{len(FEATURE_NAMES)}f")
+_SHAPE: Final = (1, len(FEATURE_NAMES))
 _BLANK: Final = ord(" ")
 _FIRST_NON_ASCII: Final = 128
 _CJK_FIRST_BYTES: Final = slice(0xE3, 0xEE)
 """Bytes with which UTF-8 begins a character of U+3000..U+DFFF: Chinese, Japanese and Korean ones."""
+_DIGITS: Final = tuple(_CHARACTER_CLASSES).index("digits")
 _LINES: Final = tuple(_CHARACTERS).index("lines")
 _NO_LINES: Final = (0, 0, 0)
 """Numbers of options, blank lines and indented lines in a text of one line."""
-_WORD_MARKS: Final = tuple(mark.encode() for mark in _MARKS.values() if not mark.startswith("\n"))
+_UNDERSCORES: Final = tuple(_CHARACTERS).index("underscores")
+_EQUALS: Final = tuple(_CHARACTERS).index("equals")
+_FULL_STOPS: Final = tuple(_CHARACTERS).index("full_stops")
+_QUESTION_MARKS: Final = tuple(_CHARACTERS).index("question_marks")
 _NO_OPENING: Final = (0,) * len(_OPENINGS)
+_LOGS: Final = tuple(map(log1p, range(1_024)))
+"""Number -> log(1 + number): looking it up takes half as long."""
 _OPENING_PLACES: Final = {word: len(_CHARACTER_CLASSES) + len(_EDGES) + place for place, word in enumerate(_OPENINGS)}
 
 
@@ -114,34 +130,43 @@ def extract_features(context: RouteContext) -> Float32s:
     text = context.text
     raw = text.encode("utf-8", "replace")
     n_bytes = max(len(raw), 1)
-    histogram = np.bincount(np.frombuffer(raw, np.uint8), minlength=256).tolist()
+    is_ascii = len(raw) == len(text)
+    histogram = np.bincount(np.frombuffer(raw, np.uint8), minlength=128 if is_ascii else 256).tolist()
     counts = [*_CHARACTERS_OF(histogram)]
     n_words = histogram[_BLANK] + counts[_LINES] + 1
-    numbers = raw.translate(_ALL_BUT_DIGITS_BLANK).split()  # runs of digits
     row = [sum(members(histogram)) / n_bytes for members in _ASCII_CLASSES]
-    row.append(0.0 if len(raw) == len(text) else sum(histogram[_FIRST_NON_ASCII:]) / n_bytes)
+    numbers = raw.translate(_ALL_BUT_DIGITS_BLANK).split() if row[_DIGITS] else ()  # runs of digits
+    row.append(0.0 if is_ascii else sum(histogram[_FIRST_NON_ASCII:]) / n_bytes)
     ending = text[-8:].rstrip()[-1:]
     row += (len(text) / n_words / 10, ending == "?", ending == ".", *_NO_OPENING)
     opening = text[:16].split(maxsplit=1)
     place = _OPENING_PLACES.get(opening[0].lower()) if opening else None
     if place is not None:
         row[place] = 1
-    counts += (
-        context.prompt_characters,
-        len(text),
-        n_words,
-        context.n_turns - 1,
-        len(numbers),
-        max(map(len, numbers), default=0),
+    row += _logs(counts)
+    row += map(log1p, (context.prompt_characters, len(text), n_words, context.n_turns - 1))
+    n_lines = counts[_LINES]
+    # A mark occurs at most as often as its character. Counting a mark takes a microsecond, so that is looked at first.
+    marks = [len(numbers), max(map(len, numbers)) if numbers else 0]
+    marks += (len(_OPTION.findall(text)), raw.count(b"\n\n"), raw.count(b"\n    ")) if n_lines else _NO_LINES
+    marks += (
+        raw.count(b"____") if counts[_UNDERSCORES] else 0,
+        raw.count(b"def "),
+        raw.count(b"return"),
+        raw.count(b"assert "),
+        raw.count(b"==") if counts[_EQUALS] > 1 else 0,
     )
-    if counts[_LINES]:
-        counts += (len(_OPTION.findall(text)), raw.count(b"\n\n"), raw.count(b"\n    "))
-    else:
-        counts += _NO_LINES
-    counts += map(raw.count, _WORD_MARKS)
-    row += map(log1p, counts)
-    n_cjk = 0 if len(raw) == len(text) else sum(histogram[_CJK_FIRST_BYTES])
+    row += _logs(marks)
+    n_cjk = 0 if is_ascii else sum(histogram[_CJK_FIRST_BYTES])
     row.append(n_cjk / max(len(text), 1))
-    row += part_lengths(text)
+    row += part_lengths(text, n_lines, counts[_FULL_STOPS], counts[_QUESTION_MARKS])
     row += answer_form(text, n_cjk > 0)
-    return np.frombuffer(_ROW.pack(*row), np.float32).reshape(1, -1)
+    return np.ndarray(_SHAPE, np.float32, _ROW.pack(*row))
+
+
+def _logs(counts: list[int]) -> list[float]:
+    """Return log(1 + count) of each count."""
+    try:
+        return [_LOGS[count] for count in counts]
+    except IndexError:
+        return [*map(log1p, counts)]

@@ -5,7 +5,7 @@ quality model learns what a stated length says about the length of an answer.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 MAX_TOKENS: Final = 20_000.0
@@ -154,32 +154,39 @@ _LEAST_CJK_ITEMS: Final = 3
 """Smaller numbers are articles: 一个."""
 
 
-def stated_tokens(words: Sequence[bytes], units: Collection[bytes], raw: bytes) -> float:
-    """Return the longest length that the words state, in tokens, 0..`MAX_TOKENS`. 0: they state none.
+def stated_tokens(words: Sequence[bytes], unit: bytes, raw: bytes) -> float:
+    """Return the longest length that the words state in a unit, in tokens, 0..`MAX_TOKENS`. 0: they state none.
 
     Args:
         words: Words in order, as `router.request_words.split_words` returns them.
-        units: Those of `UNIT_TOKENS` that are among the words.
+        unit: One of `UNIT_TOKENS` that is among the words.
         raw: Text from which the words were split.
     """
-    longest = 0.0
-    for unit in units:
-        tokens = UNIT_TOKENS[unit]
-        for place in _places(words, unit):
-            longest = max(longest, tokens * _number_before(words, place, raw, tokens >= _LEAST_UNIT_OF_ARTICLE))
+    tokens = UNIT_TOKENS[unit]
+    longest, place = 0.0, -1
+    for _ in range(words.count(unit)):
+        place = words.index(unit, place + 1)
+        number = _number_before(words, place, raw, tokens >= _LEAST_UNIT_OF_ARTICLE)
+        if number:
+            longest = max(longest, tokens * number)
     return min(longest, MAX_TOKENS)
 
 
-def stated_items(words: Sequence[bytes], items: Collection[bytes], raw: bytes) -> float:
-    """Return the largest number of items that the words ask for, 0..`MAX_ITEMS`. 0: they ask for none.
+def stated_items(words: Sequence[bytes], item: bytes, raw: bytes) -> float:
+    """Return the largest number of an item that the words ask for, 0..`MAX_ITEMS`. 0: they ask for none.
 
     Args:
         words: Words in order, as `router.request_words.split_words` returns them.
-        items: Those of `ITEM_NAMES` that are among the words.
+        item: One of `ITEM_NAMES` that is among the words.
         raw: Text from which the words were split.
     """
-    numbers = (_number_before(words, place, raw, False) for item in items for place in _places(words, item))
-    return max((number for number in numbers if number <= MAX_ITEMS), default=0.0)
+    largest, place = 0.0, -1
+    for _ in range(words.count(item)):
+        place = words.index(item, place + 1)
+        number = _number_before(words, place, raw, may_be_article=False)
+        if largest < number <= MAX_ITEMS:
+            largest = number
+    return largest
 
 
 def stated_cjk_tokens(part: str) -> float:
@@ -192,14 +199,6 @@ def stated_cjk_items(part: str) -> float:
     """Return the largest number of items that a Chinese, Japanese or Korean text asks for, as `stated_items` does."""
     numbers = map(_cjk_value, _CJK_ITEMS.findall(part))
     return max((number for number in numbers if _LEAST_CJK_ITEMS <= number <= MAX_ITEMS), default=0.0)
-
-
-def _places(words: Sequence[bytes], word: bytes) -> Iterator[int]:
-    """Yield the places at which the word stands."""
-    place = -1
-    for _ in range(words.count(word)):
-        place = words.index(word, place + 1)
-        yield place
 
 
 def _number_before(words: Sequence[bytes], place: int, raw: bytes, may_be_article: bool) -> float:
