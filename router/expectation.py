@@ -241,12 +241,14 @@ def believe_of_lanes(
             own *= mixed
             odds_against += own
             tokens *= (own_tokens / tokens[0]) ** mixed
-    odds = np.exp(odds_against[0])
+    against, std = odds_against.astype(np.float64)
+    odds = np.exp(against)
     chance = 1 / (1 + odds)
-    std = odds_against[1] * odds
+    std *= odds
     std *= chance
     std *= chance
-    return LaneBeliefs(chance, std, tokens[0], tokens[1])
+    tokens_64 = tokens.astype(np.float64)
+    return LaneBeliefs(chance, std, tokens_64[0], tokens_64[1])
 
 
 def _own_beliefs(
@@ -265,7 +267,7 @@ def _own_beliefs(
     seen = table.trained_index
     chance = quality.take(seen, axis=-1)
     good, bad = chance + _LEAST_CHANCE, (1 + _LEAST_CHANCE) - chance
-    own = np.empty((2, *chance.shape))
+    own = np.empty((2, *chance.shape), np.float32)
     np.log(bad / good, out=own[0])
     good *= bad
     np.divide(quality_std.take(seen, axis=-1), good, out=own[1])

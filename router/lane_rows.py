@@ -44,8 +44,8 @@ class RowBeliefs(NamedTuple):
             n_lanes).
     """
 
-    odds_against: Floats
-    tokens: Floats
+    odds_against: Float32s
+    tokens: Float32s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +70,13 @@ class LaneRows:
     """
 
     matrix: Float32s
-    least: Floats
-    most: Floats
-    lengths: Floats
+    least: Float32s
+    most: Float32s
+    lengths: Float32s
     high_factors: Floats
-    own_weight: Floats | None
-    own_floor: Floats | None
-    offset: Floats | None
+    own_weight: Float32s | None
+    own_floor: Float32s | None
+    offset: Float32s | None
     is_listed: Mask
     basis: tuple[QualityBasis, ...]
     n_evidence: tuple[int, ...]
@@ -101,7 +101,7 @@ class LaneRows:
             )
             for row, lane in enumerate(lanes)
         ]
-        least, most = (np.tile(np.array(bounds)[:, None], len(lanes)) for bounds in (LEAST, MOST))
+        least, most = (np.tile(np.array(bounds, np.float32)[:, None], len(lanes)) for bounds in (LEAST, MOST))
         for row, source in enumerate(sources):
             if source.place is None and not source.reasons:
                 most[REASONING, row] = LEAST[REASONING]
@@ -113,10 +113,10 @@ class LaneRows:
             [models.rewards.get(reference_names[place], 0) if place >= 0 else 0 for place in trained_index.tolist()]
             if models.rewards
             else np.zeros(len(lanes)),
-            np.float64,
+            np.float32,
         )
         floor = rewards / (rewards + _REWARDS_TRUSTED)
-        offset = np.array([TRANSFER * (shift or 0.0) for shift in placements], np.float64)
+        offset = np.array([TRANSFER * (shift or 0.0) for shift in placements], np.float32)
         log_std = models.log_std.astype(np.float64)
         mean = np.exp(log_std**2 / 2)
         basis: list[tuple[QualityBasis, int]] = []
@@ -135,9 +135,9 @@ class LaneRows:
             matrix=models.stacked(sources),
             least=least.ravel(),
             most=most.ravel(),
-            lengths=np.array([mean, mean * (0, 1)]),
+            lengths=np.array([mean, mean * (0, 1)], np.float32),
             high_factors=np.exp(HIGH_DEVIATIONS * log_std) / mean,
-            own_weight=has_own.astype(np.float64) if has_own.any() else None,
+            own_weight=has_own.astype(np.float32) if has_own.any() else None,
             own_floor=floor if floor.any() else None,
             offset=offset if offset.any() else None,
             is_listed=np.array([source.place is not None for source in sources], np.bool_),
@@ -156,16 +156,18 @@ class LaneRows:
         """
         is_one = demand.ndim == 1
         products = self.matrix.dot(demand) if is_one else demand @ self.matrix.T  # (..., 5 * n_lanes)
-        bounded = np.maximum(products, self.least)
-        np.minimum(bounded, self.most, out=bounded)
+        np.maximum(products, self.least, out=products)
+        np.minimum(products, self.most, out=products)
         if is_one:
-            blocks = bounded.reshape(N_BLOCKS, len(self.basis))
+            blocks = products.reshape(N_BLOCKS, len(self.basis))
         else:
-            blocks = np.moveaxis(bounded.reshape(*demand.shape[:-1], N_BLOCKS, len(self.basis)), -2, 0)
-        against = blocks[AGAINST]  # (..., n_lanes)
+            blocks = np.moveaxis(products.reshape(*demand.shape[:-1], N_BLOCKS, len(self.basis)), -2, 0)
+        against, shrinkage = blocks[AGAINST], blocks[SHRINKAGE]  # (..., n_lanes)
         if self.offset is not None:
             against -= self.offset
-        against /= np.hypot(blocks[SHRINKAGE], 1)
+        shrinkage *= shrinkage  # in place, because a thousand square roots take a tenth of the time of `hypot`
+        shrinkage += 1
+        against /= np.sqrt(shrinkage, out=shrinkage)
         medians = np.exp(blocks[VISIBLE:SHRINKAGE])
         tokens = self.lengths.dot(medians) if is_one else np.tensordot(self.lengths, medians, 1)
         return RowBeliefs(blocks[:VISIBLE], tokens)
