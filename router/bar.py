@@ -60,6 +60,20 @@ class BarRule:
         return np.asarray((self.willingness_to_pay_usd * quality - cost_usd).argmax(axis=1), np.intp)
 
 
+class BarUnsolvedError(Exception):
+    """A bar was looked up that is not solved yet.
+
+    Args:
+        bar: Solver of the bar.
+        asked: Eligible lanes as bytes, and the share to keep.
+    """
+
+    def __init__(self, bar: "Bar", asked: tuple[bytes, float]) -> None:
+        super().__init__("this bar is not solved yet")
+        self.bar = bar
+        self.asked = asked
+
+
 class Bar:
     """Solves relative bars for a table of lanes, once for each set of eligible lanes.
 
@@ -85,11 +99,27 @@ class Bar:
         asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
         rule = self._rules.get(asked)
         if rule is None:
-            rule = self._solve(*asked)
-            while len(self._rules) >= _CACHED_SETS:
-                del self._rules[next(iter(self._rules))]
-            self._rules[asked] = rule
+            rule = self.solve(asked)
+            self.keep(asked, rule)
         return rule
+
+    def solved(self) -> "SolvedBars":
+        """Return these bars for a caller that must not wait: a bar that is not solved yet raises an error."""
+        return SolvedBars(self)
+
+    def solved_rule(self, asked: tuple[bytes, float]) -> BarRule | None:
+        """Return a rule that was solved before, or None."""
+        return self._rules.get(asked)
+
+    def solve(self, asked: tuple[bytes, float]) -> BarRule:
+        """Solve a bar without keeping it; several threads may do so at once. It takes 0.1 s for 300 lanes."""
+        return self._solve(*asked)
+
+    def keep(self, asked: tuple[bytes, float], rule: BarRule) -> None:
+        """Keep a solved bar. Call it on the thread that looks bars up."""
+        while len(self._rules) >= _CACHED_SETS:
+            del self._rules[next(iter(self._rules))]
+        self._rules[asked] = rule
 
     def prepare_like(self, former: "Bar") -> None:
         """Solve the latest bars of another `Bar` with the same rows, so that no request has to wait for them here."""
@@ -103,6 +133,31 @@ class Bar:
         quality, cost = (values.take(lanes, axis=1) for values in (beliefs.quality, beliefs.cost_usd))
         rule = solve_bar(quality, cost, beliefs.score[:, lanes], groups, share)
         return rule if rule.lane is None else replace(rule, lane=int(lanes[rule.lane]))
+
+
+class SolvedBars:
+    """The solved bars of a table of lanes.
+
+    Args:
+        bar: Solver of the bars.
+    """
+
+    __slots__ = ("_bar",)
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+
+    def rule(self, is_eligible: Mask, share: float) -> BarRule:
+        """Return the rule that `Bar.rule` returns.
+
+        Raises:
+            BarUnsolvedError: The bar is not solved yet; solve it in a thread, keep it and ask again.
+        """
+        asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
+        rule = self._bar.solved_rule(asked)
+        if rule is None:
+            raise BarUnsolvedError(self._bar, asked)
+        return rule
 
 
 class LaneReference:

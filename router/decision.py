@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from router.arrays import Floats, Ints
-from router.bar import Bar
+from router.bar import Bar, SolvedBars
 from router.context import Constraints, Preferences, RouteContext
 from router.eligibility import Exclusions, exclude_lanes
 from router.errors import NoEligibleLaneError
@@ -66,7 +66,7 @@ def decide(
     rng: np.random.Generator,
     constraints: Constraints,
     preferences: Preferences,
-    bar: Bar | None = None,
+    bar: Bar | SolvedBars | None = None,
 ) -> Decision:
     """Filter the lanes, rank them and draw one.
 
@@ -83,6 +83,7 @@ def decide(
 
     Raises:
         NoEligibleLaneError: Every lane was excluded. The error holds the reason for each.
+        BarUnsolvedError: The policy needs a bar that is not solved yet, and `bar` only looks bars up.
     """
     expectation = expect_outcomes(table, prediction, context, state)
     exclusions = exclude_lanes(table, context, constraints, expectation, state)

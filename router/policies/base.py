@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from router.arrays import Floats, Ints, Mask
-from router.bar import Bar
+from router.bar import Bar, SolvedBars
 from router.context import Preferences
 from router.expectation import Expectation
 from router.reason import Reason
@@ -28,7 +28,7 @@ class Candidates:
     fallback_tier: Ints | None
     expectation: Expectation
     preferences: Preferences
-    bar: Bar | None = None
+    bar: Bar | SolvedBars | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from router.arrays import Floats
+from router.bar import BarUnsolvedError
 from router.context import Constraints, RouteContext
 from router.decision import Decision, decide
 from router.errors import NoEligibleLaneError
@@ -26,6 +27,7 @@ from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
 from serve.money.spending import Spending
+from serve.routing.bar_solver import BarSolver
 from serve.routing.call import Call
 from serve.routing.canary import Canary
 from serve.routing.exploration.explorer import Explorer
@@ -67,6 +69,7 @@ class RoutingService:
     shadow: ShadowPort | None = None
     efforts: frozenset[str] | None = None
     _predictions: PredictionQueue = field(default_factory=PredictionQueue, init=False)
+    _bars: BarSolver = field(default_factory=BarSolver, init=False)
 
     @property
     def directory(self) -> LaneDirectory:
@@ -127,12 +130,16 @@ class RoutingService:
             policy = self.explorer.around(policy)
         table, bar = directory.open_to(constraints)
         state = state.of_first(len(table))
-        try:
-            decision = decide(
-                table, context, prediction, state, policy, self.rng, constraints, request.preferences, bar
-            )
-        except NoEligibleLaneError as error:
-            raise self._no_lane(error, context, request, directory, holder) from None
+        while True:
+            try:
+                decision = decide(
+                    table, context, prediction, state, policy, self.rng, constraints, request.preferences, bar.solved()
+                )
+                break
+            except NoEligibleLaneError as error:
+                raise self._no_lane(error, context, request, directory, holder) from None
+            except BarUnsolvedError as unsolved:
+                await self._bars.solve(unsolved)
         if self.explorer is not None and decision.reason is EXPLORED and not is_rehearsed:
             self.explorer.note(decision)
         if reason is not None:
