@@ -9,6 +9,7 @@ import pandas as pd
 
 from training.abilities.abilities import AbilitySettings
 from training.corpus.splits import assign_folds, group_near_duplicates
+from training.demand.asked_work import ask_catalogue
 from training.demand.catalogue import CatalogueData, encode_catalogue_data, fit_catalogue, fit_catalogue_abilities
 from training.demand.network import DemandSettings
 from training.network.input_scaler import InputScaler
@@ -73,16 +74,8 @@ def judge_kept_aside(
     catalogue = fit_catalogue(
         training_data, of_fit, scaler, fit_catalogue_abilities(training_data, abilities), settings, advance
     )
-    demand = catalogue.demand_of(scaler.transform(encoded.rows(aside))).astype(np.float64)
-    models = catalogue.models
-    place = {name: number for number, name in enumerate(models.names)}
-    rows = [place.get(f"{model}@{effort}" if effort else model, -1) for model, effort in work.rows]
-    chosen = np.array(rows)
-    log_odds, std = demand @ models.quality[chosen].T, (demand @ models.quality_std[chosen].T).clip(0.02, 3)
-    chance = 1 / (1 + np.exp(-log_odds / np.sqrt(1 + np.pi / 8 * std**2)))
-    tokens = np.exp((demand @ models.visible[chosen].T).clip(0, 11.5)) + np.exp(
-        (demand @ models.reasoning[chosen].T).clip(-3, 11.5)
-    )
+    asked = ask_catalogue(catalogue, scaler, encoded.rows(aside), work.rows)
+    chance, tokens = asked.chance, asked.visible + asked.reasoning
     results = []
     for source in np.unique(work.sources):
         before, now = known_work.sources == source, asked_work.sources == source
