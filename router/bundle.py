@@ -24,6 +24,7 @@ from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.catalogue_models import CATALOGUE_FILE, FIRST_DEMANDS, CatalogueModels
 from router.errors import BundleError
 from router.features import FEATURES_VERSION
+from router.pool_figures import PoolFigures, read_pool_figures
 from router.recent_shifts import RECENT_SHIFTS_FILE
 from router.reference_answers import ReferenceAnswers
 
@@ -55,6 +56,7 @@ class Bundle:
             prices.
         demand_names: Names of the entries of the graph's output `demand`; empty: it has no such output.
         catalogue: Beliefs about catalogue models; None: it has none.
+        pools: Figures of its makers, by kind of work; empty: its manifest has none.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class Bundle:
     ability_prior: AbilityPrior | None
     demand_names: tuple[str, ...] = ()
     catalogue: CatalogueModels | None = None
+    pools: tuple[PoolFigures, ...] = ()
 
     @property
     def known_names(self) -> tuple[str, ...]:
@@ -114,7 +117,8 @@ def load_bundle(folder: Path) -> Bundle:
     if not names or len(set(names)) != len(names):
         raise BundleError(f"{path}: trained_names must be distinct and at least one: {_REMEDY}")
     demand_names, catalogue = _read_catalogue(folder, manifest, abilities)
-    return Bundle(folder, version, names, abilities, prior, demand_names, catalogue)
+    pools = read_pool_figures(manifest, path)
+    return Bundle(folder, version, names, abilities, prior, demand_names, catalogue, pools)
 
 
 def version_of(name: str, graph_hash: str) -> str:

@@ -1,5 +1,6 @@
 """Bundles over the admin API and on the dashboard: rights, display, and that a change works once it is answered."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,24 @@ SHIPPED_VERSION = load_bundle(SHIPPED_BUNDLE).version
 KEYS = {scope: issue_virtual_key() for scope in ("owner", "admin", "read")}
 
 
+def measure(bundle: Path) -> None:
+    """Give a bundle figures of its makers: for models that the sandbox has, and for others."""
+    path = bundle / "manifest.json"
+    figures = {
+        "keys": ["openai"], "models": ["openai/gpt-5"], "prompts": 140, "is_small": False, "cost_basis": "paid",
+        "gap_closed": 0.1, "lead": 0.021, "lead_low": 0.004, "lead_high": 0.05,
+    }  # fmt: skip
+    pools = [
+        figures | {"source": "sql", "work": "SQL"},
+        figures | {"source": "chat", "work": "chat", "lead_low": -0.01},
+    ]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pools": pools}))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
-    derive_bundle(folder / "bundles" / "night-1", is_contrary=True)
+    measure(derive_bundle(folder / "bundles" / "night-1", is_contrary=True))
     derive_bundle(folder / "bundles" / "night-2")
     judge(folder / "bundles" / "night-1", SHIPPED_VERSION)
     return folder
@@ -118,6 +133,10 @@ def test_the_dashboard_promotes_by_a_button_and_shows_why(gateway: GatewayThread
         done = admin.send("/router/promote", bundle="night-1")
         assert "Done. This worker follows at once" in done.text
         assert deciding(gateway).startswith("night-1")
+        of_makers = " ".join(admin.page().partition("Where routing pays")[2].split())
+        assert "With keys of openai, routing gains 2.1 points on such work." in of_makers
+        assert "With keys of openai, routing saves nothing on such work." in of_makers
+        assert "+2.1 (+0.4 to +5.0)" in of_makers
         refused = admin.send("/router/promote", bundle="night-2")
         assert (refused.status_code, "never judged against the champion night-1" in refused.text) == (409, True)
         assert (

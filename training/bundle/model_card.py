@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from router.pool_figures import POOLS_ENTRY
 from training.bundle.parity import QUALITY_TOLERANCE, TOKENS_TOLERANCE, ParityReport
 
 Manifest = Mapping[str, Any]  # parsed JSON that `training.bundle.writer` wrote
@@ -51,7 +52,7 @@ bundle's corpus were graded by a program that compared them with reference answe
 - **Its own uncertainty, fully.** The stated uncertainty comes from the disagreement of its networks and the number of
   grades. It does not grow as fast as it should for prompts unlike those of the corpus.
 
-{_catalogue(manifest)}## Exactness
+{_catalogue(manifest)}{_pools(manifest)}## Exactness
 The graph was compared with the fitted networks on all {parity.n_prompts:,} prompts.
 They agree within {tolerances}.
 The same corpus and seed give the same bytes on the same machine with the same library versions. Elsewhere sums may run
@@ -81,6 +82,38 @@ What everyday prompts demand was learned from {catalogue["expected_prompts"]:,} 
 difficulties. The makers of llmdeal wrote these expectations down; nobody measured them.
 
 """
+
+
+def _pools(manifest: Manifest) -> str:
+    pools = manifest.get(POOLS_ENTRY)
+    if not pools:
+        return ""
+    most_keys = max(len(pool["keys"]) for pool in pools)
+    shown = [pool for pool in pools if len(pool["keys"]) == most_keys]
+    rows = "\n".join(
+        f"| {pool['work']} | {pool['prompts']:,}{', few' if pool['is_small'] else ''} | {len(pool['models'])} | "
+        f"{pool['gap_closed']:.2f} | {_points(pool['lead'])} | "
+        f"{_points(pool['lead_low'])} to {_points(pool['lead_high'])} |"
+        for pool in shown
+    )
+    idle = "\n".join(f"- {pool['work']}" for pool in shown if pool["lead_low"] <= 0)
+    sentence = f"With these keys, routing saves nothing on such work:\n\n{idle}\n" if idle else ""
+    return f"""## Where routing pays
+With keys of {", ".join(shown[0]["keys"])}, on prompts that were kept aside from a fit of the same recipe. *Lead*: mean
+score that routing gains over tossing a coin between two lanes at the same mean cost, in hundredths; with its 90%
+interval.
+
+| kind of work | prompts | models | gap closed | lead | interval |
+|---|--:|--:|--:|--:|---|
+{rows}
+
+{sentence}
+"""
+
+
+def _points(score: float) -> str:
+    points = round(100 * score, 1)
+    return f"{points:+.1f}" if points else "0"
 
 
 def _learned_from_logs(manifest: Manifest) -> str:

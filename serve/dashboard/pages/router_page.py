@@ -9,7 +9,7 @@ from serve.dashboard.page import render_page
 from serve.dashboard.queries.feedback_query import read_judged_qualities
 from serve.dashboard.state import dashboard_of
 from serve.dashboard.viewer import Viewer, directory_of
-from serve.dashboard.views.router_view import exploration_view, reliability_of, router_view
+from serve.dashboard.views.router_view import exploration_view, pool_lines, reliability_of, router_view
 from serve.gateway import resources_of
 from serve.instant import to_microseconds
 from serve.watch.configured_watch import learning_terms
@@ -32,6 +32,7 @@ def render_router(
     judged = read_judged_qualities(resources.engine, viewer.account)
     table = directory_of(resources, viewer).table
     terms = learning_terms(dashboard_of(request.app).settings.watch)
+    bundle = resources.bundles.champion.generation.bundle
     bases = [table.quality_basis(row) for row in range(len(table))]
     return render_page(
         request,
@@ -40,7 +41,8 @@ def render_router(
         status,
         bundles=bundles,
         problem=problem,
-        view=router_view(resources.bundles.champion.generation.bundle.folder),
+        view=router_view(bundle.folder),
+        pools=pool_lines(bundle.pools, {lane.vendor_model for lane in table.lanes}),
         bundle_version=resources.routing.directory.router_version,
         policy=resources.routing.default_policy.name,
         exploration=exploration_view(resources.explorer),

@@ -3,7 +3,7 @@
 Pure, except that it reads the bundle.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from router.bundle import load_bundle, read_manifest
 from router.errors import BundleError
+from router.pool_figures import PoolFigures, figures_for
 from serve.dashboard.charts.reliability import ReliabilityBin, calibration_error, reliability_bins
 from serve.money.budget import Nusd
 from serve.routing.exploration.explorer import Explorer
@@ -49,6 +50,21 @@ class Reliability:
     bins: Sequence[ReliabilityBin]
     answers: int
     error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLine:
+    """The makers' figures for one kind of work, as the page shows them.
+
+    Args:
+        figures: Figures.
+        is_own: Whether the lanes of this gateway reach at least four fifths of the models that were measured.
+        verdict: Sentence that says whether routing pays.
+    """
+
+    figures: PoolFigures
+    is_own: bool
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +110,25 @@ def exploration_view(explorer: Explorer | None) -> ExplorationView | None:
         return None
     month = explorer.budget.month
     return ExplorationView(explorer.terms.share, month.n_explored, month.spent_nusd, explorer.budget.ceiling_nusd)
+
+
+def pool_lines(figures: Sequence[PoolFigures], models: Collection[str]) -> list[PoolLine]:
+    """Return the makers' figures that concern a gateway, one line for each kind of work.
+
+    Args:
+        figures: Figures of the bundle.
+        models: Models of the gateway's lanes, `vendor/model`.
+    """
+    return [PoolLine(each, is_own, _verdict(each, is_own)) for each, is_own in figures_for(figures, models)]
+
+
+def _verdict(figures: PoolFigures, is_own: bool) -> str:
+    keys = "With these keys" if is_own else f"With keys of {', '.join(figures.keys)}"
+    if figures.saves:
+        return f"{keys}, routing gains {100 * figures.lead:.1f} points on such work."
+    if figures.lead_low > 0:
+        return f"{keys}, routing may pay on such work; the prompts are too few to say."
+    return f"{keys}, routing saves nothing on such work."
 
 
 def reliability_of(predicted: Sequence[float], observed: Sequence[float], fewest: int = 10) -> Reliability | None:

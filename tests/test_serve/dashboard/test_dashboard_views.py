@@ -361,3 +361,24 @@ def test_feedback_reads_as_words(metric_name: str, value: float, given_by: str, 
     row = FeedbackRow(request_id="req_1", metric_name=metric_name, value=value, given_by=given_by, received_at=NOW)
     [line] = decision_view(StoredRequest((attempt_row(),), (row,)), DEFAULTS, {}).feedback
     assert (line.value_text, line.giver) == words
+
+
+def test_the_router_page_says_where_routing_saves_nothing_with_these_keys() -> None:
+    from router.pool_figures import PoolFigures
+    from serve.dashboard.views.router_view import pool_lines
+
+    def figures(work: str, *models: str, low: float, is_small: bool = False) -> PoolFigures:
+        return PoolFigures(work, work, ("openai", "openrouter"), models, 120, is_small, "paid", 0.1, 0.012, low, 0.03)
+
+    idle = figures("SQL", "openai/gpt-5", "openai/o3", low=-0.01)
+    paying = figures("chat", "openai/gpt-5", low=0.002)
+    strange = figures("tools", "acme/one", low=0.0)
+    few = figures("riddles", "openai/o3", low=0.001, is_small=True)
+    lines = pool_lines([idle, paying, strange, few], {"openai/gpt-5", "openai/o3"})
+    assert [(line.is_own, line.verdict) for line in lines] == [
+        (True, "With these keys, routing saves nothing on such work."),
+        (True, "With these keys, routing gains 1.2 points on such work."),
+        (False, "With keys of openai, openrouter, routing saves nothing on such work."),
+        (True, "With these keys, routing may pay on such work; the prompts are too few to say."),
+    ]
+    assert pool_lines([], {"openai/gpt-5"}) == []
