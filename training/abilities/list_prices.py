@@ -1,7 +1,7 @@
 """List prices of the package genai-prices, looked up by a model's `vendor/name`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 
 from genai_prices import data
@@ -14,12 +14,17 @@ _NOT_LIST_PRICES = (":batch", ":free")
 
 
 class ListPrices:
-    """Prices by name. OpenRouter's come first, because its ids are of the form `vendor/name`."""
+    """Prices by name. OpenRouter's come first, because its ids are of the form `vendor/name`.
 
-    def __init__(self) -> None:
+    Args:
+        providers: Ids of the providers of genai-prices that are looked at. None: all.
+    """
+
+    def __init__(self, providers: Collection[str] | None = None) -> None:
         self._by_vendor: dict[tuple[str, str], tuple[float, float]] = {}
         self._by_name: dict[str, tuple[float, float]] = {}
-        for provider in sorted(data.providers, key=lambda provider: provider.id != "openrouter"):
+        chosen = [provider for provider in data.providers if providers is None or provider.id in providers]
+        for provider in sorted(chosen, key=lambda provider: provider.id != "openrouter"):
             for model in provider.models:
                 rates = model.prices if isinstance(model.prices, ModelPrice) else model.prices[-1].prices
                 price = _rate(rates.input_mtok), _rate(rates.output_mtok)
