@@ -127,12 +127,25 @@ def evaluate(
     ablations: Annotated[
         bool, typer.Option(help="Judge the recipe with each part taken out, too: many minutes more.")
     ] = False,
+    collection: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a folder for each graded source, benchmarks.csv and verbosity.csv: judge catalogue "
+            "models, too, on prompts that are kept aside: a minute more."
+        ),
+    ] = None,
+    demands: Annotated[
+        Path, typer.Option(help="Folder of prompts with expected demands; read together with a collection.")
+    ] = DEMANDS_FOLDER,
+    every_licence: Annotated[
+        bool, typer.Option(help="Also read data of the collection that has no free licence.")
+    ] = False,
 ) -> None:
     """Judge a bundle on graded answers: quality against cost, calibration, bars, baselines."""
     import sys
 
     from training.evaluation.baselines import BASELINES, QUICK_BASELINES
-    from training.evaluation.evaluate import EvaluationScope, evaluate_bundle
+    from training.evaluation.evaluate import CollectionScope, EvaluationScope, evaluate_bundle
     from training.evaluation.report.page import PAGE_FILE, write_report
     from training.evaluation.report.quality_cost_plot import plot_quality_cost
     from training.evaluation.report.terminal import print_evaluation
@@ -141,7 +154,8 @@ def evaluate(
     console = Console()
     with one_line_errors("evaluate"):
         names = tuple(BASELINES) if trees else QUICK_BASELINES
-        scope = EvaluationScope(in_sample, seed, names, left_out, new_models, ablations)
+        work = None if collection is None else CollectionScope(collection, demands, every_licence)
+        scope = EvaluationScope(in_sample, seed, names, left_out, new_models, ablations, work)
         evaluation = evaluate_bundle(bundle, corpus, scope, TerminalProgress(console))
         plot_quality_cost(evaluation.pools, plot, f"Routing with {evaluation.version}")
         if out is not None:

@@ -16,6 +16,7 @@ from training.corpus.graded_corpus import PRICES_FILE, Corpus, read_corpus, read
 from training.corpus.pools import make_pools
 from training.corpus.routing_measures import Pool
 from training.corpus.splits import assign_folds, group_near_duplicates
+from training.demand.catalogue import read_catalogue_data
 from training.errors import TrainingError
 from training.evaluation.ablations import N_ABLATION_FITS, judge_ablations
 from training.evaluation.bar_check import BarCheck, check_bar
@@ -23,6 +24,8 @@ from training.evaluation.baselines import BASELINES, QUICK_BASELINES, BaselineBe
 from training.evaluation.bootstrap import PoolConfidence, redraw
 from training.evaluation.breakdowns import DifficultyRegret, Reliability, TaskRow, by_difficulty, by_task, reliability
 from training.evaluation.bundle_evaluation import OURS, PoolEvaluation, evaluate_beliefs
+from training.evaluation.bundle_facts import BundleFacts, facts_of
+from training.evaluation.collection import SourceResult, judge_sources, keep_aside, predictions_of
 from training.evaluation.decision_cost import DecisionCost, time_decisions
 from training.evaluation.left_out import LeftOutSource, judge_left_out
 from training.evaluation.new_models import N_ROUNDS, NewModels, judge_new_models
@@ -32,6 +35,7 @@ from training.network.cross_fit import fit_out_of_fold
 from training.network.encoding import EncodedPrompts, encode_prompts
 from training.network.fitted_model import Beliefs
 from training.network.input_scaler import InputScaler
+from training.network.static_table import StaticTable
 from training.progress import Progress
 from training.settings import FitSettings
 
@@ -47,6 +51,21 @@ _NOT_SEEN = "The bundle has not seen this corpus; the baselines were fitted to i
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionScope:
+    """A collection to judge catalogue models on, on prompts that are kept aside.
+
+    Args:
+        folder: Folder with a folder for each graded source, and the tables of published figures.
+        demands: Folder of prompts with expected demands.
+        every_licence: Whether data without a free licence is read, too.
+    """
+
+    folder: Path
+    demands: Path
+    every_licence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationScope:
     """What to judge.
 
@@ -57,6 +76,7 @@ class EvaluationScope:
         leaves_out: Whether to also judge each source by a network that saw none of it.
         adds_models: Whether to also judge each model as a new one that is placed by a few answers.
         ablates: Whether to also judge the recipe without each of its parts.
+        collection: Collection to judge catalogue models on. None: they are not judged.
     """
 
     is_in_sample: bool = False
@@ -65,6 +85,7 @@ class EvaluationScope:
     leaves_out: bool = False
     adds_models: bool = False
     ablates: bool = False
+    collection: CollectionScope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +115,9 @@ class BundleEvaluation:
 
     Args:
         version: Version of the bundle.
+        facts: Facts that the bundle states of itself.
         pools: Results, one entry per pool.
+        work: Results on catalogue models, one entry per source of a collection; empty unless asked for.
         decision: Time of a decision on this machine.
         left_out: Results on sources left out, one entry per pool; empty unless asked for.
         new_models: Results on new models, one entry per pool; empty unless asked for.
@@ -103,7 +126,9 @@ class BundleEvaluation:
     """
 
     version: str
+    facts: BundleFacts
     pools: list[PoolReport]
+    work: list[SourceResult]
     decision: DecisionCost
     left_out: list[LeftOutSource]
     new_models: list[NewModels]
@@ -152,6 +177,7 @@ def evaluate_bundle(
     decision = time_decisions(
         served, corpus.prompts, max((pool.trained_names for pool in pools), key=len)[:_TIMED_LANES], seed
     )
+    work = [] if scope.collection is None else _judge_work(scope, corpus_folder, base.table, progress)
     left_out: list[LeftOutSource] = []
     if scope.leaves_out:
         with progress.stage("Leaving sources out", len(pools)) as advance_share:
@@ -164,7 +190,26 @@ def evaluate_bundle(
     if scope.ablates:
         with progress.stage("Taking parts out", N_ABLATION_FITS * settings.n_folds) as advance_share:
             ablations = judge_ablations(corpus, encoded, pools, settings, seed, advance_share)
-    return BundleEvaluation(bundle.version, reports, decision, left_out, new_models, ablations, note)
+    facts = facts_of(bundle, read_manifest(bundle_folder))
+    return BundleEvaluation(bundle.version, facts, reports, work, decision, left_out, new_models, ablations, note)
+
+
+def _judge_work(
+    scope: EvaluationScope, corpus_folder: Path, table: StaticTable, progress: Progress
+) -> list[SourceResult]:
+    """Return the results on each source of the collection."""
+    chosen = scope.collection
+    if chosen is None:
+        return []
+    with progress.stage("Reading the collection", None):
+        corpora = [(corpus_folder.name, read_corpus(corpus_folder))]
+        data = read_catalogue_data(chosen.folder, corpora, chosen.demands, every_licence=chosen.every_licence)
+    with progress.stage("Fitting without the work that is kept aside", 1) as advance_share:
+        aside = keep_aside(data, table, scope.seed, advance=advance_share)
+    with progress.stage("Fitting learners of single sources", None):
+        predicted = predictions_of(aside, trees="LightGBM" in scope.baselines)
+    with progress.stage("Looking at each source", len(aside.sources)) as advance:
+        return judge_sources(aside, predicted, chosen.folder, scope.seed, advance)
 
 
 def _cross_validate(

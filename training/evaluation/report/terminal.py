@@ -14,6 +14,8 @@ def print_evaluation(console: Console, evaluation: BundleEvaluation) -> None:
     """Print every table."""
     for report in evaluation.pools:
         console.print(_pool_table(report))
+    if evaluation.work:
+        console.print(_work_table(evaluation))
     console.print(_stability_table(evaluation))
     console.print(_bar_table(evaluation))
     if evaluation.left_out:
@@ -51,6 +53,17 @@ def _pool_table(report: PoolReport) -> Table:
     )
     for name, row in report.judged.measures.items():
         shown.add_row(name, *measure_cells(row))
+    return shown
+
+
+def _work_table(evaluation: BundleEvaluation) -> Table:
+    learners = list(evaluation.work[0].brier)
+    headings = ("source", "prompts", *(f"Brier: {name}" for name in learners), "gap closed", "lengths off, octaves")
+    shown = _table("Catalogue models, on prompts of the collection that were kept aside", *headings)
+    for row in evaluation.work:
+        gap = "–" if row.pool is None else f"{row.pool.gaps[learners[0]]:.2f}"
+        off = "–" if row.lengths is None else f"{row.lengths.off:.2f}"
+        shown.add_row(row.source, str(row.prompts), *(f"{row.brier[name]:.3f}" for name in learners), gap, off)
     return shown
 
 
