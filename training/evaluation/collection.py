@@ -356,7 +356,8 @@ def _pool(
     paid, now = read_costs(folder, aside.asked), aside.asked.sources == source
     costs, usual = paid[now], read_costs(folder, aside.fitted)[aside.fitted.sources == source]
     is_member = (np.isfinite(scores).mean(axis=0) >= _POOL_GRADED) & (np.isfinite(costs).mean(axis=0) >= _POOL_PRICED)
-    is_member &= np.isfinite(usual).any(axis=0)
+    # A row that cost nothing has no place among budgets that are evenly spaced in their logarithm.
+    is_member &= (np.nansum(usual, axis=0) > 0) & (np.nansum(costs, axis=0) > 0)
     columns = np.flatnonzero(is_member)
     rows = np.flatnonzero((np.isfinite(scores) & np.isfinite(costs))[:, columns].all(axis=1))
     if len(columns) < _FEWEST_IN_POOL or len(rows) < _FEWEST_PROMPTS:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _BLUE, _GREY = "#0072B2", "#777777"
 _PANEL = (3.3, 3.5)
-_DPI = 120
+_DPI, _DPI_OF_ALL = 120, 84
+_FEWEST_JOINED = 10
 _IN_A_ROW = 4
 
 
@@ -42,7 +43,7 @@ def length_picture(result: SourceResult) -> bytes:
 def plot_calibration(results: Sequence[SourceResult], path: Path) -> None:
     """Write the calibration of all sources as one PNG, four in a row."""
     n_rows = -(-len(results) // _IN_A_ROW)
-    figure = _figure(n_rows, min(len(results), _IN_A_ROW))
+    figure = _figure(n_rows, min(len(results), _IN_A_ROW), _DPI_OF_ALL)
     panels = figure.subplots(n_rows, min(len(results), _IN_A_ROW), squeeze=False).ravel()
     for panel, result in zip(panels, results, strict=False):
         draw_calibration(panel, result)
@@ -52,10 +53,14 @@ def plot_calibration(results: Sequence[SourceResult], path: Path) -> None:
 
 
 def draw_calibration(panel: "Axes", result: SourceResult) -> None:
-    """Draw stated chances against mean grades; a dot's number is the count of its cells."""
+    """Draw stated chances against mean grades; a dot's number is the count of its cells.
+
+    The line leaves out bins with under ten cells.
+    """
     bins = result.calibration[OURS]
     panel.plot([0, 1], [0, 1], color=_GREY, linestyle=":", linewidth=1.2)
-    panel.plot(bins.stated, bins.graded, color=_BLUE, linewidth=1.2, zorder=2)
+    is_joined = bins.cells >= _FEWEST_JOINED
+    panel.plot(bins.stated[is_joined], bins.graded[is_joined], color=_BLUE, linewidth=1.2, zorder=2)
     sizes = 14 + 150 * bins.cells / bins.cells.max()
     panel.scatter(bins.stated, bins.graded, s=sizes, color=_BLUE, alpha=0.8, zorder=3, edgecolors="white")
     for stated, graded, cells in zip(bins.stated, bins.graded, bins.cells, strict=True):
@@ -112,11 +117,11 @@ def _tidy(panel: "Axes") -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _figure(n_rows: int, n_columns: int) -> "Figure":
+def _figure(n_rows: int, n_columns: int, dpi: int = _DPI) -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_PANEL[0] * n_columns, _PANEL[1] * n_rows), layout="constrained", dpi=_DPI)
+    figure = Figure(figsize=(_PANEL[0] * n_columns, _PANEL[1] * n_rows), layout="constrained", dpi=dpi)
     FigureCanvasAgg(figure)
     return figure
 
