@@ -8,7 +8,6 @@ each source by itself, and are told which source a prompt is from.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -355,9 +354,9 @@ def _pool(
 ) -> PoolOfSource | None:
     paid, now = read_costs(folder, aside.asked), aside.asked.sources == source
     costs, usual = paid[now], read_costs(folder, aside.fitted)[aside.fitted.sources == source]
-    is_member = (np.isfinite(scores).mean(axis=0) >= _POOL_GRADED) & (np.isfinite(costs).mean(axis=0) >= _POOL_PRICED)
-    # A row that cost nothing has no place among budgets that are evenly spaced in their logarithm.
-    is_member &= (np.nansum(usual, axis=0) > 0) & (np.nansum(costs, axis=0) > 0)
+    # A row that costs nothing has no place among budgets that are evenly spaced in their logarithm.
+    is_member = (np.isfinite(scores).mean(axis=0) >= _POOL_GRADED) & ((costs > 0).mean(axis=0) >= _POOL_PRICED)
+    is_member &= np.isfinite(usual).any(axis=0)
     columns = np.flatnonzero(is_member)
     rows = np.flatnonzero((np.isfinite(scores) & np.isfinite(costs))[:, columns].all(axis=1))
     if len(columns) < _FEWEST_IN_POOL or len(rows) < _FEWEST_PROMPTS:
@@ -380,7 +379,7 @@ def _pool(
         len(rows),
         float(single_models(pool)[:, 1].max()),
         float(score.max(axis=1).mean()),
-        MappingProxyType(gaps),
+        gaps,
         confidence.gaps,
         confidence.leads,
     )
