@@ -270,8 +270,7 @@ def pool_of(source: str) -> Pool | None:
     """Return the rows of a source that answered nearly all its prompts, at the costs that were paid."""
     here = np.flatnonzero(work.sources == source)
     scores, costs = work.scores[here].astype(float), read_costs(COLLECTION / source, work)[here]
-    is_member = (np.isfinite(scores).mean(axis=0) >= 0.93) & (np.isfinite(costs).mean(axis=0) >= 0.9)
-    is_member &= np.nansum(costs, axis=0) > 0
+    is_member = (np.isfinite(scores).mean(axis=0) >= 0.93) & ((costs > 0).mean(axis=0) >= 0.9)
     columns = np.flatnonzero(is_member)
     full = np.flatnonzero((np.isfinite(scores) & np.isfinite(costs))[:, columns].all(axis=1))
     if len(columns) < 3 or len(full) < 10:
