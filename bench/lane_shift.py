@@ -1,10 +1,13 @@
 """Measures how soon a gateway notices a lane that silently got worse, and how often it wrongly suspects one.
 
-Run `python -m bench.lane_shift [--runs 20]`. The feedback is simulated:
+Run `python -m bench.lane_shift [--runs 20] [--checks]`. The feedback is simulated:
 
 - Requests come evenly over the day.
 - A share of the answers is judged by thumbs, and one thumb in nine is wrong.
 - People judge more harshly than the bundle was trained to (`_HARSHNESS`), for all lanes alike.
+- With checks, every answer is checked for a refusal and one in three for its schema, as in a gateway's default
+  settings. By default the checks find the same share of faults in all lanes at all times. So they know nothing of the
+  lane that got worse and must not hide it.
 """
 
 import argparse
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from router.arrays import Floats
-from router.lane_learning import ALL_LANES, JudgedAnswer, LaneLearning, LearningTerms, Signal
+from router.lane_learning import ALL_LANES, JudgedAnswer, LaneLearning, LearningTerms, Signal, read_signals
 
 N_LANES = 4
 REQUESTS_PER_HOUR = 200
@@ -24,6 +27,9 @@ _SETTLING_HOURS = 48
 _HARSHNESS = -0.5
 _WRONG_THUMBS = 0.11
 _THUMB_STD = 0.3
+_FAULTS = {"refusal": 0.03, "schema_valid": 0.1}
+"""Check -> share of the answers in which it finds a fault."""
+_SCHEMA_SHARE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +61,19 @@ class Outcome:
     suspected: float
 
 
-def simulate(drop: float, share: float, runs: Sequence[int], terms: LearningTerms | None = None) -> Outcome:
-    """Return the results if the first lane's P(good) falls by `drop`, 30 days after the start of learning."""
-    histories = [_run(drop, share, seed, terms or LearningTerms()) for seed in runs]
+def simulate(
+    drop: float, share: float, runs: Sequence[int], terms: LearningTerms | None = None, *, has_checks: bool = False
+) -> Outcome:
+    """Return the results if the first lane's P(good) falls by `drop`, 30 days after the start of learning.
+
+    Args:
+        drop: Fall of P(good), 0..1.
+        share: Share of the requests that the first lane answers.
+        runs: Seeds.
+        terms: Terms of the learning; None: the defaults.
+        has_checks: Whether every answer is checked.
+    """
+    histories = [_run(drop, share, seed, terms or LearningTerms(), has_checks) for seed in runs]
     shifts = np.array([history for history, _ in histories])  # (runs, hours, lanes)
     alarms_by_run = [alarms for _, alarms in histories]
     true_shift = _true_shift(drop)
@@ -80,9 +96,11 @@ def simulate(drop: float, share: float, runs: Sequence[int], terms: LearningTerm
     )
 
 
-def _run(drop: float, share: float, seed: int, terms: LearningTerms) -> tuple[Floats, list[tuple[int, str]]]:
+def _run(
+    drop: float, share: float, seed: int, terms: LearningTerms, has_checks: bool
+) -> tuple[Floats, list[tuple[int, str]]]:
     """Return the shifts at the end of each hour, (hours, lanes), and (hour, lane) of each alarm."""
-    rng = np.random.default_rng(seed)
+    rng, check_rng = np.random.default_rng(seed), np.random.default_rng((seed, 1))
     shares = np.append(share, np.full(N_LANES - 1, (1 - share) / (N_LANES - 1)))
     learning, shifts = LaneLearning.begin(terms), []
     alarms: list[tuple[int, str]] = []
@@ -91,13 +109,29 @@ def _run(drop: float, share: float, seed: int, terms: LearningTerms) -> tuple[Fl
             lane, predicted = int(rng.choice(N_LANES, p=shares)), _predictions(rng, 1)
             chance = _thumb_chance(predicted, drop if hour >= HOURS_BEFORE and lane == 0 else 0.0)
             is_up = bool(rng.random() < chance[0])
-            thumb = (Signal("thumbs", float(is_up), _THUMB_STD),)
+            thumb = Signal("thumbs", float(is_up), _THUMB_STD)
+            signals = (thumb, *(_checks(check_rng) if has_checks else ()))
             at_s = (hour + moment) * 3_600.0
-            alarmed = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, thumb))
+            alarmed = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, signals))
             alarms += [(hour, name) for name in alarmed if name != ALL_LANES]
-        learning.correction.advance((hour + 1) * 3_600.0)
-        shifts.append([learning.correction.shift_of(f"lane-{lane}", f"vendor/{lane}")[0] for lane in range(N_LANES)])
+        if has_checks:
+            for _ in range(check_rng.poisson(REQUESTS_PER_HOUR * (1 - JUDGED_SHARE))):
+                lane, predicted = int(check_rng.choice(N_LANES, p=shares)), _predictions(check_rng, 1)
+                checked = JudgedAnswer(
+                    f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), (hour + 1) * 3_600.0, _checks(check_rng)
+                )
+                learning.learn(checked)
+        learning.advance((hour + 1) * 3_600.0)
+        shifts.append(learning.shifts_of([(f"lane-{lane}", f"vendor/{lane}") for lane in range(N_LANES)]))
     return np.array(shifts), alarms
+
+
+def _checks(rng: np.random.Generator) -> tuple[Signal, ...]:
+    """Return the results of the checks of one answer, which do not depend on how good it is."""
+    names = ["refusal", "schema_valid"] if rng.random() < _SCHEMA_SHARE else ["refusal"]
+    faults = [float(rng.random() < _FAULTS[name]) for name in names]
+    values = [1 - fault if name == "schema_valid" else fault for name, fault in zip(names, faults, strict=True)]
+    return read_signals(names, values)
 
 
 def _first_alarm(alarms: Sequence[tuple[int, str]]) -> float:
@@ -135,13 +169,15 @@ def main() -> None:
     """Print a line for each kind of degradation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="number of seeds")
-    runs = range(parser.parse_args().runs)
+    parser.add_argument("--checks", action="store_true", help="check every answer, too")
+    options = parser.parse_args()
+    runs = range(options.runs)
     print(
         "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  settled at  wobble  "
         "largest  suspected"
     )
     for drop, share in ((0.3, 0.97), (0.3, 0.4), (0.3, 0.1), (0.15, 0.4)):
-        out = simulate(drop, share, runs)
+        out = simulate(drop, share, runs, has_checks=options.checks)
         reached = out.hours[~np.isnan(out.hours)]
         median, late = np.percentile(reached, (50, 90)) if len(reached) else (np.nan, np.nan)
         judged = REQUESTS_PER_HOUR * JUDGED_SHARE * share

@@ -101,7 +101,7 @@ class LaneWatch:
             )
             for answer in answers:
                 for rung in learning.learn(answer):
-                    shift = learning.correction.shift_of(answer.lane_id, answer.vendor_model)
+                    shift = learning.shift_of(answer.lane_id, answer.vendor_model)
                     alarms.append(_alarm(account, rung, shift, self._terms.answers_between_false_alarms, now_us))
             values[LANES, account, version] = learning.to_json()
         revision = 0 if cursor is None else cursor.revision
@@ -112,10 +112,8 @@ class LaneWatch:
 
 def shifts_of_lanes(learning: LaneLearning, table: LaneTable, at_s: float) -> Floats | None:
     """Return the shift of each lane of a table at a moment, shape (n_lanes,); None: no lane has any."""
-    learning.correction.advance(at_s)
-    shifts = np.array(
-        [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes], np.float64
-    )
+    learning.advance(at_s)
+    shifts = learning.shifts_of([(lane.lane_id, lane.vendor_model) for lane in table.lanes])
     return shifts if np.abs(shifts).max(initial=0.0) >= _LEAST_SHIFT else None
 
 

@@ -85,7 +85,7 @@ def read_report(engine: Engine, terms: LearningTerms, account: str, now_us: int)
         for (_, version), learning in LaneWatch(engine, repository, terms).read(account=account).items()
     }
     for learning in learned.values():
-        learning.correction.advance(now_us / 1e6)
+        learning.advance(now_us / 1e6)
     prompts = repository.state((PROMPTS, account, ""))
     comparison = {} if prompts is None else prompts.value
     return WatchReport(
@@ -109,9 +109,9 @@ def _version_line(version: str, learning: LaneLearning) -> VersionLine:
 def _lane_lines(version: str, learning: LaneLearning) -> list[LaneLine]:
     lane_ids = {name.removeprefix(_LANE) for name in learning.correction.names if name.startswith(_LANE)}
     lines = []
-    for lane_id in sorted(lane_ids | (set(learning.tests) - {ALL_LANES})):
+    for lane_id in sorted(lane_ids | (set(learning.tests) - {ALL_LANES}) | set(learning.faults.drops())):
         test = learning.tests.get(lane_id)
         n_answers, evidence = (0, 0.0) if test is None else (test.n_answers, test.evidence)
-        shift, std = learning.correction.shift_of(lane_id, learning.vendor_models.get(lane_id, ""))
+        shift, std = learning.shift_of(lane_id, learning.vendor_models.get(lane_id, ""))
         lines.append(LaneLine(lane_id, version, shift, std, n_answers, evidence))
     return lines

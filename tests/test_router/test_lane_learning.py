@@ -15,7 +15,7 @@ def answer(
 
 
 def shift(learning: LaneLearning, lane: str) -> float:
-    return learning.correction.shift_of(f"p/{lane}", f"v/{lane}")[0]
+    return learning.shift_of(f"p/{lane}", f"v/{lane}")[0]
 
 
 def test_metrics_without_a_rule_do_not_count() -> None:
@@ -25,15 +25,90 @@ def test_metrics_without_a_rule_do_not_count() -> None:
     assert learning.correction.names == []
 
 
+def test_a_check_without_a_finding_moves_nothing_and_makes_nothing_surer() -> None:
+    learning, alone = (LaneLearning.begin(LearningTerms()) for _ in range(2))
+    for place in range(400):
+        thumb = read_signals(["thumbs"], [float(place % 40 == 0)]) if place % 20 == 0 else ()
+        check = read_signals(["refusal"], [0.0])
+        learning.learn(answer("ab"[place % 2], 60.0 * place, (*check, *thumb)))
+        alone.learn(answer("ab"[place % 2], 60.0 * place, thumb))
+    alone.advance(learning.correction.at_s or 0.0)
+    assert shift(alone, "a") < -0.1
+    for lane in "ab":
+        with_checks = learning.shift_of(f"p/{lane}", f"v/{lane}")
+        assert with_checks == pytest.approx(alone.shift_of(f"p/{lane}", f"v/{lane}"), abs=1e-9)
+
+
 @pytest.mark.slow
-def test_checks_that_only_find_faults_do_not_pull_all_lanes_to_their_level() -> None:
+@pytest.mark.parametrize(("metric", "rate"), [("schema_valid", 0.1), ("asked_again", 0.1), ("refusal", 0.03)])
+def test_the_same_rate_of_faults_in_all_lanes_moves_none(metric: str, rate: float) -> None:
     rng = np.random.default_rng(0)
+    learning, lanes = LaneLearning.begin(LearningTerms()), {"a": 0.15, "b": 0.5, "c": 0.97}
+    for place in range(6_000):
+        lane = "abc"[place % 3]
+        is_fault = float(rng.random() < rate)
+        value = 1 - is_fault if metric == "schema_valid" else is_fault
+        learning.learn(answer(lane, 60.0 * place, read_signals([metric], [value]), predicted=lanes[lane]))
+    assert [shift(learning, lane) for lane in lanes] == pytest.approx([0, 0, 0], abs=0.02)
+
+
+def test_no_lane_rises_because_checks_found_less_in_its_answers() -> None:
     learning = LaneLearning.begin(LearningTerms())
-    for place in range(1_500):
-        is_valid = float(rng.random() < 0.95)
-        learning.learn(answer("ab"[place % 2], 60.0 * place, read_signals(["schema_valid"], [is_valid]), predicted=0.9))
-    assert abs(shift(learning, "a")) < 0.3
-    assert abs(shift(learning, "b")) < 0.3
+    for place in range(600):
+        is_valid = float(place % 2 or place % 4)
+        learning.learn(answer("ab"[place % 2], 60.0 * place, read_signals(["schema_valid"], [is_valid])))
+    assert shift(learning, "a") < -0.2
+    assert shift(learning, "b") == 0
+
+
+def test_an_excess_of_faults_costs_at_most_the_answers_in_which_they_are() -> None:
+    learning = LaneLearning.begin(LearningTerms())
+    for place in range(20_000):
+        is_refusal = float(place % 2 == 0 and place % 20 == 0)  # 10% of the first lane's answers
+        learning.learn(answer("ab"[place % 2], 10.0 * place, read_signals(["refusal"], [is_refusal])))
+    chance = 1 / (1 + np.exp(-(np.log(0.8 / 0.2) + shift(learning, "a"))))
+    assert 0.7 <= chance < 0.79
+
+
+def test_how_well_a_check_tells_bad_answers_is_learned_where_it_meets_judgements() -> None:
+    rng = np.random.default_rng(1)
+    learning = LaneLearning.begin(LearningTerms())
+    assert learning.faults.likelihood("refusal") == pytest.approx((0.05, 0.99))
+    for place in range(1_000):
+        is_good = rng.random() < 0.5
+        is_refusal = float(rng.random() < (0.02 if is_good else 0.4))
+        learning.learn(answer("a", 60.0 * place, read_signals(["refusal", "score"], [is_refusal, float(is_good)])))
+    assert learning.faults.likelihood("refusal") == pytest.approx((0.38, 0.98), abs=0.06)
+
+
+def test_answers_that_other_checks_looked_at_were_not_truncated_unless_it_is_logged() -> None:
+    learning = LaneLearning.begin(LearningTerms())
+    for place in range(600):
+        is_cut = place % 2 == 0 and place % 4 == 0
+        names, values = (["refusal", "truncated"], [0.0, 1.0]) if is_cut else (["refusal"], [0.0])
+        learning.learn(answer("ab"[place % 2], 60.0 * place, read_signals(names, values)))
+    assert learning.faults.drops()["p/a"].metric_name == "truncated"
+    assert set(learning.faults.drops()) == {"p/a"}
+
+
+def test_a_check_that_changes_its_mind_counts_once() -> None:
+    learning, once = (LaneLearning.begin(LearningTerms()) for _ in range(2))
+    fault, none = read_signals(["asked_again"], [1.0]), read_signals(["asked_again"], [0.0])
+    for place in range(30):
+        learning.learn(answer("a", 60.0 * place, fault))
+        once.learn(answer("a", 60.0 * place, none))
+    for place in range(30):
+        learning.learn(answer("a", 60.0 * place, none, known_signals=fault))
+    count, expected = (kept.faults.counts["asked_again"]["p/a"] for kept in (learning, once))
+    assert (count.answers, count.faults) == pytest.approx((expected.answers, 0.0), abs=1e-9)
+
+
+def test_a_comparison_counts_against_its_own_mean_without_a_bound() -> None:
+    learning = LaneLearning.begin(LearningTerms())
+    for place in range(400):
+        won = float(place % 4 < 2)
+        learning.learn(answer("ab"[place % 2], 60.0 * place, read_signals(["judge.pairwise"], [won]), predicted=0.95))
+    assert abs(shift(learning, "a")) < 0.15
 
 
 @pytest.mark.slow

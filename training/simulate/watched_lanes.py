@@ -94,7 +94,7 @@ class WatchedLanes:
         learning = self._learnings[version]
         shifts = self._shifts.get((version, len(table)))
         if shifts is None:
-            learning.correction.advance(self._now_s)
-            values = [learning.correction.shift_of(lane.lane_id, lane.vendor_model)[0] for lane in table.lanes]
-            shifts = self._shifts[version, len(table)] = np.array(values, np.float64)
+            learning.advance(self._now_s)
+            shifts = learning.shifts_of([(lane.lane_id, lane.vendor_model) for lane in table.lanes])
+            self._shifts[version, len(table)] = shifts
         return shifts
