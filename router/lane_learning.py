@@ -51,11 +51,18 @@ class LearningTerms:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One piece of feedback on an answer; `router.reward` defines `reading` and `std`."""
+    """One piece of feedback on an answer.
+
+    Args:
+        metric_name: Name of the metric.
+        reading, std: Quality that it says, and the standard deviation of that, as `router.reward` defines them.
+        n_answers: Number of answers that it is about; `std` is larger, so that it counts once over all of them.
+    """
 
     metric_name: str
     reading: float
     std: float
+    n_answers: int = 1
 
     @property
     def is_absolute(self) -> bool:
@@ -173,8 +180,11 @@ class LaneLearning:
         return learning
 
     def _test(self, answer: JudgedAnswer, common: float) -> list[str]:
-        """Bet on an answer when feedback first says how good it was; return the tests that ring an alarm."""
-        absolute = [signal for signal in answer.signals if signal.is_absolute]
+        """Bet on an answer when feedback first says how good it was; return the tests that ring an alarm.
+
+        A judgement of several answers is no bet: after the first of them the others are known.
+        """
+        absolute = [signal for signal in answer.signals if signal.is_absolute and signal.n_answers == 1]
         if not absolute or any(signal.is_absolute for signal in answer.known_signals):
             return []
         reward, _ = _mean(absolute)
@@ -237,14 +247,24 @@ def _checked(answer: JudgedAnswer, signals: Sequence[Signal]) -> CheckedAnswer:
     return CheckedAnswer(answer.lane_id, answer.predicted, answer.at_s, faults, judged)
 
 
-def read_signals(metric_names: Sequence[str], values: Sequence[float]) -> tuple[Signal, ...]:
-    """Return the signals of these metrics and values, in their order; metrics without a rule are left out."""
-    measured = [(name, value) for name, value in zip(metric_names, values, strict=True) if name in REWARD_RULES]
-    names, numbers = [name for name, _ in measured], np.array([value for _, value in measured], np.float64)
-    readings, stds = combine_rewards(np.arange(len(measured)), names, numbers, len(measured))
+def read_signals(
+    metric_names: Sequence[str], values: Sequence[float], n_answers: Sequence[int] | None = None
+) -> tuple[Signal, ...]:
+    """Return the signals of these metrics and values, in their order; metrics without a rule are left out.
+
+    Args:
+        metric_names, values: The signals.
+        n_answers: Number of answers that each signal is about, at least 1; see `router.reward.combine_rewards`. None:
+            each is about one.
+    """
+    about = [1] * len(values) if n_answers is None else n_answers
+    measured = [each for each in zip(metric_names, values, about, strict=True) if each[0] in REWARD_RULES]
+    names, numbers = [name for name, _, _ in measured], np.array([value for _, value, _ in measured], np.float64)
+    shared = np.array([n for _, _, n in measured], np.float64)
+    readings, stds = combine_rewards(np.arange(len(measured)), names, numbers, len(measured), n_answers=shared)
     return tuple(
-        Signal(name, float(reading), float(std))
-        for name, reading, std in zip(names, readings, stds, strict=True)
+        Signal(name, float(reading), float(std), int(n))
+        for name, reading, std, n in zip(names, readings, stds, shared, strict=True)
         if reading == reading  # not NaN
     )
 

@@ -24,6 +24,8 @@ from router.errors import RewardError
 
 Names = Sequence[str] | npt.NDArray[np.str_] | npt.NDArray[np.object_]
 
+LARGEST_VARIANCE: Final = 0.25
+"""Largest variance of an answer that is good or bad."""
 _PASSED = 0.65
 """Quality of an answer when a check found nothing wrong and nothing else is known: about that of a graded answer of the
 shipped corpus. The means of its three sources are 0.43 to 0.68, and its tasks are harder than most requests."""
@@ -123,6 +125,7 @@ def combine_rewards(
     values: Floats,
     n_requests: int,
     rules: Mapping[str, RewardRule] = REWARD_RULES,
+    n_answers: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the reward of each request and its standard deviation.
 
@@ -135,6 +138,9 @@ def combine_rewards(
         values: Value of each signal, shape (k,).
         n_requests: Number of requests.
         rules: Metric name -> its rule.
+        n_answers: Number of answers that each signal is about, at least 1, shape (k,). Such a signal counts once: its
+            deviation s for each of the n answers has n (s^2 + v) = s_n^2 + v, with v the largest variance of a
+            good-or-bad answer. None: each is about one answer.
 
     Returns:
         `(reward, reward_std)`, both of shape (n_requests,): reward in 0..1; NaN without signals.
@@ -152,6 +158,9 @@ def combine_rewards(
     codes, used = _codes(metric_names)
     table = np.array([_row(rules.get(name)) for name in used]).reshape(-1, 5)[codes]  # (k, 5)
     worst, best, worst_quality, best_quality, precision = table.T
+    if n_answers is not None:
+        with np.errstate(divide="ignore"):
+            precision = 1 / (n_answers / precision + (n_answers - 1) * LARGEST_VARIANCE)
     with np.errstate(invalid="ignore"):
         share = np.clip((measured - worst) / (best - worst), 0.0, 1.0)
     quality = worst_quality + share * (best_quality - worst_quality)

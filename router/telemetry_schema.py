@@ -46,6 +46,9 @@ Outcome = Literal[
 connection; the caller went away; the stream broke off; the provider declined this content; another lane answered first;
 nothing was sent, because a budget had too little left or could not be read."""
 
+STOPPED_OUTCOMES: Final = ("client_disconnected", "broken_stream")
+"""Ends of an answer of which the caller may have seen a part: it has, if the time to the first token is known."""
+
 KeptContent = Literal["full", "features", "none", "nothing"]
 """The content of a request that is kept: texts and features; features only; neither; not even its row."""
 

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, Engine, select, tuple_
 
-from router.telemetry_schema import AttemptRow
+from router.telemetry_schema import STOPPED_OUTCOMES, AttemptRow
 from serve.instant import from_microseconds, to_microseconds
 from serve.storage.batch_insert import BatchInsert
 from serve.storage.database import SQLITE_BEGIN
@@ -65,11 +65,15 @@ class AttemptRepository:
         return None if account is None else str(account)
 
     def answers_of_conversation(self, account: str, conversation_id: str, limit: int) -> list[str]:
-        """Return the conversation's answered requests, the latest first; as many as `limit`."""
+        """Return the conversation's answered requests, the latest first; as many as `limit`.
+
+        An answer counts that the caller has seen only in part, because it stopped it or the stream broke off.
+        """
         attempt = ATTEMPT_TABLE.c
+        is_answer = (attempt.outcome == "ok") | (attempt.outcome.in_(STOPPED_OUTCOMES) & attempt.ttft_ms.is_not(None))
         query = (
             select(attempt.request_id)
-            .where(attempt.conversation_id == conversation_id, attempt.account == account, attempt.outcome == "ok")
+            .where(attempt.conversation_id == conversation_id, attempt.account == account, is_answer)
             .order_by(attempt.started_at_us.desc(), attempt.request_id.desc())
             .limit(limit)
         )

@@ -176,3 +176,11 @@ def test_every_rule_is_in_the_feedback_page_with_its_numbers() -> None:
         values = f"{rule.worst_value:g} | {rule.best_value:g}"
         qualities = f"{rule.worst_quality:g} to {rule.best_quality:g}"
         assert f"| `{name}` | {values} | {qualities} | {rule.std:g} |" in page
+
+
+def test_a_signal_about_several_answers_counts_once() -> None:
+    index, names, values = np.array([0, 1]), ["thumbs", "thumbs"], np.array([1.0, 1.0])
+    reward, std = combine_rewards(index, names, values, 2, n_answers=np.array([1.0, 4.0]))
+    assert reward.tolist() == [1, 1]
+    weights = 0.25 / (0.25 + std**2)
+    assert weights[1] == pytest.approx(weights[0] / 4)

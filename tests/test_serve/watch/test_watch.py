@@ -120,6 +120,32 @@ def test_a_word_taken_back_counts_as_the_last_one(engine: Engine) -> None:
     assert shift(engine) > max(down, 0.1)
 
 
+@pytest.mark.parametrize("outcome", ["client_disconnected", "broken_stream"])
+def test_a_thumb_down_on_an_answer_that_was_stopped_counts_and_checks_of_it_do_not(
+    engine: Engine, outcome: str
+) -> None:
+    answered(engine, 20, outcome=outcome, ttft_ms=200.0)
+    answered(engine, 5, first=20, outcome=outcome, ttft_ms=None)
+    judged(engine, range(25), 0.0)
+    judged(engine, range(25), 1.0, metric_name="asked_again", given_by="check:asked_again")
+    lane_watch(engine).learn(NOW_US)
+    learning = lane_watch(engine).read()["default", VERSION]
+    assert shift(engine) < -0.2
+    assert learning.tests[LANES[0]].n_answers == 20
+    assert learning.faults.counts == {}
+
+
+def test_one_judgement_of_a_whole_conversation_counts_once(engine: Engine) -> None:
+    at = NOW - timedelta(hours=3)
+    answered(engine, 20, conversation_id="c" * 24)
+    answered(engine, 1, first=20, conversation_id="d" * 24, account="one")
+    FeedbackRepository(engine).insert_many([feedback_row(number, value=0.0, received_at=at) for number in range(21)])
+    lane_watch(engine).learn(NOW_US)
+    learned = lane_watch(engine).read()
+    whole, one = (learned[account, VERSION].correction.shift_of(LANES[0], "")[0] for account in ("default", "one"))
+    assert whole == pytest.approx(one, rel=0.05)
+
+
 def test_what_was_predicted_with_a_shift_is_compared_without_it(engine: Engine) -> None:
     table = candidate_table()
     by = np.array([1.5, 0.0, 0.0])
