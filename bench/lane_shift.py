@@ -1,6 +1,6 @@
 """Measures how soon a gateway notices a lane that silently got worse, and how often it wrongly suspects one.
 
-Run `python -m bench.lane_shift [--runs 20] [--checks]`. The feedback is simulated:
+Run `python -m bench.lane_shift [--runs 20] [--checks] [--requests-per-day 2000]`. The feedback is simulated:
 
 - Requests come evenly over the day.
 - A share of the answers is judged by thumbs, and one thumb in nine is wrong.
@@ -39,8 +39,9 @@ class Outcome:
     Args:
         drop: Fall of the first lane's P(good); 0: no fall.
         share: Share of the requests that the first lane answers.
-        true_shift: Size of the drop in log odds of a thumb up.
+        true_shift: Size of the drop in log odds of a good answer.
         hours: Hours of each run from the drop until the shift reached half of `true_shift`; NaN: never.
+        after_3_days: Shift of each run three days after the drop.
         settled: Mean shift in the last two days.
         wobble: Standard deviation of the shifts of all lanes in the 30 days before the drop.
         largest: Largest absolute shift of any lane in these 30 days, over all runs.
@@ -53,6 +54,7 @@ class Outcome:
     share: float
     true_shift: float
     hours: Floats
+    after_3_days: Floats
     settled: float
     wobble: float
     largest: float
@@ -62,7 +64,13 @@ class Outcome:
 
 
 def simulate(
-    drop: float, share: float, runs: Sequence[int], terms: LearningTerms | None = None, *, has_checks: bool = False
+    drop: float,
+    share: float,
+    runs: Sequence[int],
+    terms: LearningTerms | None = None,
+    *,
+    has_checks: bool = False,
+    requests_per_hour: float = REQUESTS_PER_HOUR,
 ) -> Outcome:
     """Return the results if the first lane's P(good) falls by `drop`, 30 days after the start of learning.
 
@@ -72,8 +80,9 @@ def simulate(
         runs: Seeds.
         terms: Terms of the learning; None: the defaults.
         has_checks: Whether every answer is checked.
+        requests_per_hour: Requests an hour, to all lanes together.
     """
-    histories = [_run(drop, share, seed, terms or LearningTerms(), has_checks) for seed in runs]
+    histories = [_run(drop, share, seed, terms or LearningTerms(), has_checks, requests_per_hour) for seed in runs]
     shifts = np.array([history for history, _ in histories])  # (runs, hours, lanes)
     alarms_by_run = [alarms for _, alarms in histories]
     true_shift = _true_shift(drop)
@@ -87,6 +96,7 @@ def simulate(
         share,
         true_shift,
         hours,
+        after[:, 72],
         float(after[:, -48:].mean()),
         float(before.std()),
         float(np.abs(before).max()),
@@ -97,7 +107,7 @@ def simulate(
 
 
 def _run(
-    drop: float, share: float, seed: int, terms: LearningTerms, has_checks: bool
+    drop: float, share: float, seed: int, terms: LearningTerms, has_checks: bool, requests_per_hour: float
 ) -> tuple[Floats, list[tuple[int, str]]]:
     """Return the shifts at the end of each hour, (hours, lanes), and (hour, lane) of each alarm."""
     rng, check_rng = np.random.default_rng(seed), np.random.default_rng((seed, 1))
@@ -105,7 +115,7 @@ def _run(
     learning, shifts = LaneLearning.begin(terms), []
     alarms: list[tuple[int, str]] = []
     for hour in range(HOURS_BEFORE + HOURS_AFTER):
-        for moment in np.sort(rng.random(rng.poisson(REQUESTS_PER_HOUR * JUDGED_SHARE))):
+        for moment in np.sort(rng.random(rng.poisson(requests_per_hour * JUDGED_SHARE))):
             lane, predicted = int(rng.choice(N_LANES, p=shares)), _predictions(rng, 1)
             chance = _thumb_chance(predicted, drop if hour >= HOURS_BEFORE and lane == 0 else 0.0)
             is_up = bool(rng.random() < chance[0])
@@ -115,7 +125,7 @@ def _run(
             alarmed = learning.learn(JudgedAnswer(f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), at_s, signals))
             alarms += [(hour, name) for name in alarmed if name != ALL_LANES]
         if has_checks:
-            for _ in range(check_rng.poisson(REQUESTS_PER_HOUR * (1 - JUDGED_SHARE))):
+            for _ in range(check_rng.poisson(requests_per_hour * (1 - JUDGED_SHARE))):
                 lane, predicted = int(check_rng.choice(N_LANES, p=shares)), _predictions(check_rng, 1)
                 checked = JudgedAnswer(
                     f"lane-{lane}", f"vendor/{lane}", float(predicted[0]), (hour + 1) * 3_600.0, _checks(check_rng)
@@ -145,13 +155,18 @@ def _predictions(rng: np.random.Generator, n: int) -> Floats:
 
 
 def _thumb_chance(predicted: Floats, drop: float) -> Floats:
-    chance = 1 / (1 + (1 - predicted) / predicted * np.exp(-_HARSHNESS))
-    chance = np.maximum(chance - drop, 0.02)
+    chance = _good_chance(predicted, drop)
     return np.asarray(chance * (1 - _WRONG_THUMBS) + (1 - chance) * _WRONG_THUMBS, np.float64)
 
 
+def _good_chance(predicted: Floats, drop: float) -> Floats:
+    """Return P(good) as people see it."""
+    chance = 1 / (1 + (1 - predicted) / predicted * np.exp(-_HARSHNESS))
+    return np.asarray(np.maximum(chance - drop, 0.02), np.float64)
+
+
 def _true_shift(drop: float) -> float:
-    """Return the shift that a drop makes in the log odds of a thumb up, compared with the predictions."""
+    """Return the shift that a drop makes in the log odds of a good answer, compared with the predictions."""
     predicted = _predictions(np.random.default_rng(0), 20_000)
     odds = np.log(predicted / (1 - predicted))
 
@@ -162,7 +177,7 @@ def _true_shift(drop: float) -> float:
             shift += float((chances - chance).sum() / (chance * (1 - chance)).sum())
         return shift
 
-    return fitted(_thumb_chance(predicted, drop)) - fitted(_thumb_chance(predicted, 0.0))
+    return fitted(_good_chance(predicted, drop)) - fitted(_good_chance(predicted, 0.0))
 
 
 def main() -> None:
@@ -170,22 +185,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="number of seeds")
     parser.add_argument("--checks", action="store_true", help="check every answer, too")
+    parser.add_argument("--requests-per-day", type=float, default=24 * REQUESTS_PER_HOUR, help="to all lanes together")
     options = parser.parse_args()
+    per_hour = options.requests_per_day / 24
     runs = range(options.runs)
     print(
-        "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  settled at  wobble  "
-        "largest  suspected"
+        "drop  share of requests  judged/h  true shift  hours to half: median, 90%, never  after 3 days  +-  "
+        "settled at  wobble  largest  suspected  hours to alarm, never  false alarms"
     )
-    for drop, share in ((0.3, 0.97), (0.3, 0.4), (0.3, 0.1), (0.15, 0.4)):
-        out = simulate(drop, share, runs, has_checks=options.checks)
+    for drop, share in ((0.3, 0.97), (0.3, 0.4), (0.3, 0.1), (0.22, 0.97), (0.22, 0.4), (0.15, 0.4)):
+        out = simulate(drop, share, runs, has_checks=options.checks, requests_per_hour=per_hour)
         reached = out.hours[~np.isnan(out.hours)]
         median, late = np.percentile(reached, (50, 90)) if len(reached) else (np.nan, np.nan)
-        judged = REQUESTS_PER_HOUR * JUDGED_SHARE * share
+        rung = out.alarm_hours[~np.isnan(out.alarm_hours)]
+        alarm = np.median(rung) if len(rung) else np.nan
+        judged = per_hour * JUDGED_SHARE * share
         print(
             f"{drop:4.2f}  {share:17.0%}  {judged:8.1f}  {out.true_shift:10.2f}  {median:16.0f} {late:11.0f} "
             f"{np.isnan(out.hours).sum():5d}"
+            f"  {out.after_3_days.mean():12.2f} {out.after_3_days.std():3.2f}"
             f"  {out.settled:10.2f}  {out.wobble:6.2f}  {out.largest:7.2f}  {out.suspected:9.2%}"
-            f"  {np.nanmedian(out.alarm_hours):16.0f} {np.isnan(out.alarm_hours).sum():5d}  {out.false_alarms:12d}"
+            f"  {alarm:14.0f} {np.isnan(out.alarm_hours).sum():6d}  {out.false_alarms:12d}"
         )
 
 

@@ -36,6 +36,7 @@ PRIOR_ANSWERS: Final = 50.0
 _MOST_ANSWERS: Final = 1_000.0
 """Sensitivity and specificity rest on about this many judged answers of each kind; older ones fade."""
 _LEAST_CHANCE: Final = 0.02
+_LEAST_RATE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class CheckedAnswer(NamedTuple):
         predicted: Predicted P(good answer), without any shift, 0..1.
         at_s: Time of the request, seconds.
         faults: Check -> fault, 0..1.
-        judged: Quality by the judgements of the same answer, 0..1; None: there is none.
+        judged: Quality by the judgements of the same answer; None: there is none. It may lie outside 0..1, if its
+            mean over many answers is their quality.
     """
 
     lane_id: str
@@ -198,9 +200,9 @@ class CheckFaults:
         """Return a check's sensitivity and specificity, by its prior and the answers that were judged too."""
         rule = CHECK_RULES[metric_name]
         faults_good, good, faults_bad, bad = self.overlaps.get(metric_name, (0.0, 0.0, 0.0, 0.0))
-        sensitivity = (rule.sensitivity * PRIOR_ANSWERS + faults_bad) / (PRIOR_ANSWERS + bad)
-        false_rate = ((1 - rule.specificity) * PRIOR_ANSWERS + faults_good) / (PRIOR_ANSWERS + good)
-        return sensitivity, 1 - false_rate
+        sensitivity = (rule.sensitivity * PRIOR_ANSWERS + faults_bad) / (PRIOR_ANSWERS + max(bad, 0.0))
+        false_rate = ((1 - rule.specificity) * PRIOR_ANSWERS + faults_good) / (PRIOR_ANSWERS + max(good, 0.0))
+        return min(max(sensitivity, _LEAST_RATE), 1 - _LEAST_RATE), 1 - min(max(false_rate, _LEAST_RATE), 0.5)
 
     def drops(self, lane_ids: Iterable[str] | None = None) -> dict[str, Drop]:
         """Return lane id -> what an excess of faults says, for lanes that have one (among some lanes, or all)."""
@@ -249,10 +251,10 @@ class CheckFaults:
             kept = 1 - 1 / (2 * _MOST_ANSWERS)
             faults_good, good, faults_bad, bad = (value * kept for value in (faults_good, good, faults_bad, bad))
         self.overlaps[name] = (
-            max(faults_good + sign * judged * fault, 0.0),
-            max(good + sign * judged, 0.0),
-            max(faults_bad + sign * (1 - judged) * fault, 0.0),
-            max(bad + sign * (1 - judged), 0.0),
+            faults_good + sign * judged * fault,
+            good + sign * judged,
+            faults_bad + sign * (1 - judged) * fault,
+            bad + sign * (1 - judged),
         )
 
 

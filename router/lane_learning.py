@@ -21,7 +21,7 @@ from router.check_faults import CHECK_RULES, CheckedAnswer, CheckFaults, Drop, f
 from router.drift import CalibrationTest
 from router.lane_correction import Judged, LaneCorrection, ShiftPrior
 from router.recent_shifts import RecentShifts
-from router.reward import REWARD_RULES, combine_rewards
+from router.reward import LARGEST_VARIANCE, REWARD_RULES, combine_rewards
 
 ALL_LANES: Final = ""
 """Name of the test of all lanes together."""
@@ -55,7 +55,7 @@ class Signal:
 
     Args:
         metric_name: Name of the metric.
-        reading, std: Quality that it says, and the standard deviation of that, as `router.reward` defines them.
+        reading, std: Quality that it says, 0..1, and the standard deviation of that, as `router.reward` defines them.
         n_answers: Number of answers that it is about; `std` is larger, so that it counts once over all of them.
     """
 
@@ -68,6 +68,18 @@ class Signal:
     def is_absolute(self) -> bool:
         """Whether the metric says how good the answer was: it is neither a comparison nor a check."""
         return REWARD_RULES[self.metric_name].best_quality == 1.0
+
+    @property
+    def kept(self) -> float:
+        """Share of a difference of quality that is left in the mean of readings, because some judgements are wrong."""
+        return 1 - 2 * REWARD_RULES[self.metric_name].wrong_share
+
+    def corrected(self) -> "Signal":
+        """Return the signal with a reading whose mean is the quality; it may lie outside 0..1."""
+        reading = 0.5 + (self.reading - 0.5) / self.kept
+        shared = (self.n_answers - 1) * LARGEST_VARIANCE
+        std = sqrt((self.std**2 - shared) / self.kept**2 + shared)
+        return Signal(self.metric_name, reading, std, self.n_answers)
 
     @property
     def is_check(self) -> bool:
@@ -188,6 +200,8 @@ class LaneLearning:
         if not absolute or any(signal.is_absolute for signal in answer.known_signals):
             return []
         reward, _ = _mean(absolute)
+        precision = [signal.std**-2 for signal in absolute]
+        kept = sum(signal.kept * weight for signal, weight in zip(absolute, precision, strict=True)) / sum(precision)
         chance = min(max(answer.predicted, 0.01), 0.99)
         believed = 1 / (1 + exp(-(log(chance / (1 - chance)) + common)))
         ringing = []
@@ -196,7 +210,7 @@ class LaneLearning:
             if test is None:
                 test = CalibrationTest(self._tolerance(name), self.terms.answers_between_false_alarms)
                 self.tests[name] = test
-            if test.note(predicted, reward):
+            if test.note(0.5 + kept * (predicted - 0.5), reward):
                 ringing.append(name)
         return ringing
 
@@ -216,7 +230,7 @@ class LaneLearning:
     def _combined(self, signals: Sequence[Signal], predicted: float) -> tuple[float, float] | None:
         """Return the reward of the judgements and comparisons and its deviation, or None when there are none."""
         readings = [
-            signal if signal.is_absolute else self._against_level(signal, predicted)
+            signal.corrected() if signal.is_absolute else self._against_level(signal, predicted)
             for signal in signals
             if not signal.is_check
         ]
@@ -241,7 +255,7 @@ class LaneLearning:
 
 def _checked(answer: JudgedAnswer, signals: Sequence[Signal]) -> CheckedAnswer:
     """Return an answer's faults by some of its feedback."""
-    absolute = [signal for signal in signals if signal.is_absolute]
+    absolute = [signal.corrected() for signal in signals if signal.is_absolute]
     faults = {signal.metric_name: fault_of(signal.metric_name, signal.reading) for signal in signals if signal.is_check}
     judged = _mean(absolute)[0] if absolute else None
     return CheckedAnswer(answer.lane_id, answer.predicted, answer.at_s, faults, judged)

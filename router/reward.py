@@ -40,6 +40,8 @@ class RewardRule:
         worst_quality, best_quality: Quality of the answer at these values, 0..1.
         std: Standard deviation of the measurement, above 0.
         why: Source of the numbers.
+        wrong_share: Share of the judgements that are the wrong way round, 0..0.5. They draw the mean reward of all
+            answers towards 1/2, which `correct_errors` undoes.
 
     Raises:
         RewardError: A number is out of its range.
@@ -51,6 +53,7 @@ class RewardRule:
     best_quality: float
     std: float
     why: str
+    wrong_share: float = 0.0
 
     def __post_init__(self) -> None:
         if not (isfinite(self.worst_value) and isfinite(self.best_value)) or self.worst_value == self.best_value:
@@ -63,6 +66,8 @@ class RewardRule:
             )
         if not 0 < self.std < float("inf"):
             raise RewardError(f"the deviation of a measurement is above 0, not {self.std!r}")
+        if not 0 <= self.wrong_share < 0.5:
+            raise RewardError(f"less than half of the judgements are wrong, not {self.wrong_share!r}")
 
     @property
     def value_range(self) -> tuple[float, float]:
@@ -70,6 +75,7 @@ class RewardRule:
         return min(self.worst_value, self.best_value), max(self.worst_value, self.best_value)
 
 
+_WRONG_SHARE = 0.11
 _AGREEMENT = (
     "Two people agree on 81% of decided pairs (Zheng et al. 2023, MT-Bench, section 4.2): "
     "each errs on 11%, a deviation of 0.31."
@@ -81,12 +87,12 @@ _JUDGE = (
 
 REWARD_RULES: Final[Mapping[str, RewardRule]] = MappingProxyType(
     {
-        "thumbs": RewardRule(0, 1, 0.0, 1.0, 0.3, _AGREEMENT),
+        "thumbs": RewardRule(0, 1, 0.0, 1.0, 0.3, _AGREEMENT, _WRONG_SHARE),
         "score": RewardRule(
             0, 1, 0.0, 1.0, 0.2, "Your own measure, such as the share of tests passed; taken to be better than a thumb."
         ),
-        "rating": RewardRule(1, 5, 0.0, 1.0, 0.3, "Stars, as a thumb with shades."),
-        "judge.rubric": RewardRule(0, 1, 0.0, 1.0, 0.35, _JUDGE),
+        "rating": RewardRule(1, 5, 0.0, 1.0, 0.3, "Stars, as a thumb with shades.", _WRONG_SHARE),
+        "judge.rubric": RewardRule(0, 1, 0.0, 1.0, 0.35, _JUDGE, _WRONG_SHARE),
         "judge.pairwise": RewardRule(
             0,
             1,
@@ -126,6 +132,8 @@ def combine_rewards(
     n_requests: int,
     rules: Mapping[str, RewardRule] = REWARD_RULES,
     n_answers: Floats | None = None,
+    *,
+    corrects_errors: bool = False,
 ) -> tuple[Floats, Floats]:
     """Return the reward of each request and its standard deviation.
 
@@ -141,9 +149,12 @@ def combine_rewards(
         n_answers: Number of answers that each signal is about, at least 1, shape (k,). Such a signal counts once: its
             deviation s for each of the n answers has n (s^2 + v) = s_n^2 + v, with v the largest variance of a
             good-or-bad answer. None: each is about one answer.
+        corrects_errors: Whether the share of wrong judgements is taken out, as `correct_errors` does. The mean of such
+            rewards is the quality, but a single one may lie outside 0..1.
 
     Returns:
-        `(reward, reward_std)`, both of shape (n_requests,): reward in 0..1; NaN without signals.
+        `(reward, reward_std)`, both of shape (n_requests,); NaN without signals. The reward is in 0..1, unless errors
+        are corrected.
 
     Raises:
         RewardError: The three differ in length, or an index is out of range.
@@ -156,20 +167,37 @@ def combine_rewards(
     if len(index) and not 0 <= index.min() <= index.max() < n_requests:
         raise RewardError(f"signals of requests {index.min()} to {index.max()}, but there are {n_requests}")
     codes, used = _codes(metric_names)
-    table = np.array([_row(rules.get(name)) for name in used]).reshape(-1, 5)[codes]  # (k, 5)
-    worst, best, worst_quality, best_quality, precision = table.T
+    table = np.array([_row(rules.get(name)) for name in used]).reshape(-1, 6)[codes]  # (k, 6)
+    worst, best, worst_quality, best_quality, precision, wrong_share = table.T
     if n_answers is not None:
         with np.errstate(divide="ignore"):
             precision = 1 / (n_answers / precision + (n_answers - 1) * LARGEST_VARIANCE)
     with np.errstate(invalid="ignore"):
         share = np.clip((measured - worst) / (best - worst), 0.0, 1.0)
     quality = worst_quality + share * (best_quality - worst_quality)
+    if corrects_errors:
+        quality, precision = correct_errors(quality, wrong_share), precision * (1 - 2 * wrong_share) ** 2
     counts = (precision > 0) & np.isfinite(measured)
     index, quality, precision = index[counts], quality[counts], precision[counts]
     total = np.bincount(index, precision, minlength=n_requests).astype(np.float64)  # of an empty array: integers
     total[total == 0] = np.nan  # (n_requests,)
-    weighted = np.bincount(index, precision * quality, minlength=n_requests)
-    return np.clip(weighted / total, 0.0, 1.0), np.sqrt(1 / total)
+    reward = np.bincount(index, precision * quality, minlength=n_requests) / total
+    return reward if corrects_errors else np.clip(reward, 0.0, 1.0), np.sqrt(1 / total)
+
+
+def correct_errors(quality: Floats, wrong_share: Floats | float) -> Floats:
+    """Return readings whose mean is the mean quality, from readings of which a share is the wrong way round.
+
+    If a share w of the thumbs is wrong, the chance of a thumb up is 1/2 + (1 - 2 w) (P(good) - 1/2).
+
+    Args:
+        quality: Readings, 0..1, shape (k,).
+        wrong_share: Share w, shape (k,) or one number.
+
+    Returns:
+        Readings, shape (k,), further from 1/2 and possibly outside 0..1.
+    """
+    return np.asarray(0.5 + (quality - 0.5) / (1 - 2 * wrong_share), np.float64)
 
 
 def keep_last(
@@ -215,10 +243,10 @@ def read_reward_rules(texts: Iterable[str]) -> dict[str, RewardRule]:
     return rules
 
 
-def _row(rule: RewardRule | None) -> tuple[float, float, float, float, float]:
+def _row(rule: RewardRule | None) -> tuple[float, float, float, float, float, float]:
     if rule is None:
-        return 0.0, 1.0, 0.0, 0.0, 0.0
-    return rule.worst_value, rule.best_value, rule.worst_quality, rule.best_quality, rule.std**-2
+        return 0.0, 1.0, 0.0, 0.0, 0.0, 0.0
+    return rule.worst_value, rule.best_value, rule.worst_quality, rule.best_quality, rule.std**-2, rule.wrong_share
 
 
 def _codes(words: Names) -> tuple[Rows, list[str]]:

@@ -152,3 +152,18 @@ def test_what_is_kept_reads_back_the_same() -> None:
     later = answer("b", 9.0, read_signals(["thumbs"], [1.0]))
     assert again.learn(later) == learning.learn(later)
     assert json.loads(json.dumps(again.to_json())) == json.loads(json.dumps(learning.to_json()))
+
+
+@pytest.mark.slow
+def test_thumbs_of_which_some_are_wrong_do_not_draw_lanes_together() -> None:
+    rng = np.random.default_rng(2)
+    learning, lanes = LaneLearning.begin(LearningTerms()), {"a": 0.9, "b": 0.1}
+    rung: list[str] = []
+    for place in range(3_000):
+        lane = "ab"[place % 2]
+        is_up = (rng.random() < lanes[lane]) != (rng.random() < 0.11)
+        rung += learning.learn(
+            answer(lane, 60.0 * place, read_signals(["thumbs"], [float(is_up)]), predicted=lanes[lane])
+        )
+    assert [shift(learning, lane) for lane in lanes] == pytest.approx([0, 0], abs=0.35)
+    assert rung == []

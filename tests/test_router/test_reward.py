@@ -184,3 +184,14 @@ def test_a_signal_about_several_answers_counts_once() -> None:
     assert reward.tolist() == [1, 1]
     weights = 0.25 / (0.25 + std**2)
     assert weights[1] == pytest.approx(weights[0] / 4)
+
+
+def test_the_mean_of_corrected_thumbs_is_the_quality_and_judges_of_other_kinds_stay() -> None:
+    n, rng = 40_000, np.random.default_rng(0)
+    is_up = (rng.random(n) < 0.9) != (rng.random(n) < 0.11)
+    reward, std = combine_rewards(np.arange(n), ["thumbs"] * n, is_up.astype(float), n, corrects_errors=True)
+    assert reward.mean() == pytest.approx(0.9, abs=0.01)
+    assert reward.max() > 1
+    assert std[0] == pytest.approx(0.3 / 0.78)
+    scores = combine_rewards(np.array([0]), ["score"], np.array([0.9]), 1, corrects_errors=True)
+    assert (scores[0][0], scores[1][0]) == pytest.approx((0.9, 0.2))
