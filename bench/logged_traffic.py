@@ -5,8 +5,8 @@ A million requests take a minute.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,9 @@ class LoggedTraffic:
         answer_tokens: Shape (n,); length of the answer.
         paid_usd: Shape (n,); cost of the answer.
         account: Shape (n,); account of each request; None: the default account.
+        metric: Metric of the rewards.
+        checks: Name of a check -> its result of each answer, shape (n,); NaN: the answer was not checked.
+        outcome: Shape (n,); end of each attempt; None: all answered.
     """
 
     names: tuple[str, ...]
@@ -80,14 +83,18 @@ class LoggedTraffic:
     answer_tokens: Floats
     paid_usd: Floats
     account: npt.NDArray[np.str_] | None = None
+    metric: str = "score"
+    checks: Mapping[str, Floats] = field(default_factory=dict)
+    outcome: npt.NDArray[np.str_] | None = None
 
     def rows(self, chosen: Ints) -> "LoggedTraffic":
         """Return the requests of these rows."""
-        columns: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         taken: dict[str, Any] = {
             name: value[chosen] for name, value in columns.items() if isinstance(value, np.ndarray)
         }
-        return replace(self, prompts=[self.prompts[row] for row in chosen], **taken)
+        checks = {name: values[chosen] for name, values in self.checks.items()}
+        return replace(self, prompts=[self.prompts[row] for row in chosen], checks=checks, **taken)
 
 
 def write_export(folder: Path, parts: Iterator[LoggedTraffic]) -> Path:
@@ -140,31 +147,36 @@ def attempts_of(part: LoggedTraffic, first: int) -> pa.Table:
         "completion_tokens": part.answer_tokens.astype(np.int64),
         "cost_nusd": np.rint(part.paid_usd * 1e9).astype(np.int64),
         "total_ms": 300 + 10 * part.answer_tokens,
+        "ttft_ms": np.full(n, 300.0),
+        "outcome": ["ok"] * n if part.outcome is None else part.outcome.tolist(),
     }
     columns = []
-    for field in ATTEMPT_SCHEMA:
+    for column in ATTEMPT_SCHEMA:
         values = own.get(
-            field.name, [_DEFAULTS.get(field.name)] * n if field.name in _DEFAULTS else pa.nulls(n, field.type)
+            column.name, [_DEFAULTS.get(column.name)] * n if column.name in _DEFAULTS else pa.nulls(n, column.type)
         )
-        columns.append(values if isinstance(values, pa.Array) else pa.array(values, field.type))
+        columns.append(values if isinstance(values, pa.Array) else pa.array(values, column.type))
     return pa.Table.from_arrays(columns, schema=ATTEMPT_SCHEMA)
 
 
 def feedback_of(part: LoggedTraffic, first: int) -> pa.Table:
-    """Return the table of feedback: scores that are given a minute later."""
-    rows = np.flatnonzero(~np.isnan(part.reward))
+    """Return the table of feedback: judgements and results of checks, a minute later."""
+    given = {part.metric: part.reward, **part.checks}
+    places = {name: np.flatnonzero(~np.isnan(values)) for name, values in given.items()}
+    rows = np.concatenate(list(places.values()))
+    names = np.repeat(list(places), [len(place) for place in places.values()]).tolist()
     ids = _request_ids(first, len(part.reward))
     own: dict[str, Any] = {
         "request_id": [ids[row] for row in rows],
-        "metric_name": ["score"] * len(rows),
-        "value": part.reward[rows],
-        "given_by": ["made-up"] * len(rows),
+        "metric_name": names,
+        "value": np.concatenate([given[name][place] for name, place in places.items()]),
+        "given_by": ["made-up" if name == part.metric else f"check:{name}" for name in names],
         "received_at": pa.array(part.started_at[rows] + 60_000_000, pa.timestamp("us", tz="UTC")),
     }
-    columns = [own.get(field.name, pa.nulls(len(rows), field.type)) for field in FEEDBACK_SCHEMA]
+    columns = [own.get(column.name, pa.nulls(len(rows), column.type)) for column in FEEDBACK_SCHEMA]
     arrays = [
-        values if isinstance(values, pa.Array) else pa.array(values, field.type)
-        for values, field in zip(columns, FEEDBACK_SCHEMA, strict=True)
+        values if isinstance(values, pa.Array) else pa.array(values, column.type)
+        for values, column in zip(columns, FEEDBACK_SCHEMA, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=FEEDBACK_SCHEMA)
 
@@ -181,14 +193,14 @@ def _candidates(part: LoggedTraffic) -> "pa.Array[Any]":
         "probability": part.probability,
     }
     children = []
-    for field in kind:
-        if field.name == "lane_id":
+    for child in kind:
+        if child.name == "lane_id":
             lanes = pa.array([_lane(name) for name in part.names])
             children.append(lanes.take(np.tile(np.arange(m), n)))
-        elif field.name in numbers:
-            children.append(pa.array(numbers[field.name].ravel(), field.type))
+        elif child.name in numbers:
+            children.append(pa.array(numbers[child.name].ravel(), child.type))
         else:
-            children.append(pa.nulls(n * m, field.type))
+            children.append(pa.nulls(n * m, child.type))
     return _lists(pa.StructArray.from_arrays(children, fields=list(kind)), n, m)
 
 

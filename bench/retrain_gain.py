@@ -196,6 +196,7 @@ def draw_evidence(setting: Setting, world: World, inputs: Float32s, n: int, has_
         split=np.where(np.arange(n) < (1 - _CALIBRATE_SHARE) * n, TRAIN, CALIBRATE).astype(np.intp),
         request=np.arange(n),
         account=np.full(n, "default"),
+        conversation=np.arange(n, dtype=np.uint64),
         asked_at=np.zeros(n, np.int64),
         lane=model,
         model=model,

@@ -24,7 +24,8 @@ from router.arrays import Floats
 DAY_S: Final = 86_400.0
 _LEAST_CHANCE: Final = 0.02
 """Predictions nearer to 0 or 1 count as this: one thumb down must not outweigh fifty up."""
-_COMMON: Final = "common"
+COMMON: Final = "common"
+"""Name of the shift that all lanes share."""
 _FORGOTTEN: Final = 0.999
 """A shift is dropped when its variance is at least this share of the prior's, and its mean is near 0."""
 
@@ -94,7 +95,7 @@ class LaneCorrection:
         if self.at_s is None:
             self.at_s = judged.at_s
         self.advance(judged.at_s)
-        rows = self._rows((_COMMON, f"model:{judged.vendor_model}", f"lane:{judged.lane_id}"))
+        rows = self._rows((COMMON, f"model:{judged.vendor_model}", f"lane:{judged.lane_id}"))
         chance = min(max(judged.predicted, _LEAST_CHANCE), 1 - _LEAST_CHANCE)
         log_odds = float(np.log(chance / (1 - chance)) + self.mean[rows].sum())
         believed = float(np.clip(1 / (1 + np.exp(-log_odds)), _LEAST_CHANCE, 1 - _LEAST_CHANCE))
@@ -136,9 +137,9 @@ class LaneCorrection:
 
     def common(self) -> tuple[float, float]:
         """Return the shift that all lanes share, and its standard deviation."""
-        if _COMMON not in self.names:
+        if COMMON not in self.names:
             return 0.0, self.prior.common_std
-        row = self.names.index(_COMMON)
+        row = self.names.index(COMMON)
         return float(self.mean[row]), float(np.sqrt(self.covariance[row, row]))
 
     def to_json(self) -> dict[str, object]:
@@ -187,8 +188,8 @@ class LaneCorrection:
             self.mean, self.covariance = self.mean[is_kept], self.covariance[np.ix_(is_kept, is_kept)]
 
     def _prior_variances(self) -> Floats:
-        stds = {_COMMON: self.prior.common_std, "model": self.prior.model_std, "lane": self.prior.lane_std}
+        stds = {COMMON: self.prior.common_std, "model": self.prior.model_std, "lane": self.prior.lane_std}
         return np.array([stds[name.partition(":")[0]] ** 2 for name in self.names], np.float64)
 
     def _half_life_s(self, name: str) -> float:
-        return self.prior.common_half_life_s if name == _COMMON else self.prior.half_life_s
+        return self.prior.common_half_life_s if name == COMMON else self.prior.half_life_s

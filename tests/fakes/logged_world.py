@@ -30,6 +30,7 @@ ACCOUNTS = ("acme", "globex")
 
 Floats = npt.NDArray[np.float64]
 Names = npt.NDArray[np.str_]
+_WRONG_THUMBS = 0.11
 _START_US = 1_780_000_000_000_000
 
 
@@ -43,6 +44,8 @@ def write_logs(
     has_accounts: bool = False,
     router_version: str = "",
     fails_lately: str = "",
+    has_checks: bool = False,
+    stopped: float = 0.0,
     seed: int = 0,
     bundle: Path = SHIPPED_BUNDLE,
 ) -> Path:
@@ -60,6 +63,9 @@ def write_logs(
             underrated model change places.
         router_version: Version of the bundle that decided; empty: the shipped bundle.
         fails_lately: Name of a model whose answers all fail in the last fifth.
+        has_checks: Whether feedback is as by default: thumbs, of which one in nine is wrong, and every answer is
+            checked for a refusal, which is found in 1% of the good answers and 5% of the bad ones.
+        stopped: Share of the bad answers that are stopped.
         seed: Seed of all random draws.
         bundle: Bundle that decided.
     """
@@ -75,6 +81,10 @@ def write_logs(
     probability = _probability(quality, cost_usd)
     chosen = (probability.cumsum(axis=1) > random.random((n_requests, 1))).argmax(axis=1)
     score = (random.random(n_requests) < truth[rows, chosen]).astype(np.float64)
+    is_refusal = (random.random(n_requests) < np.where(score > 0, 0.01, 0.05)).astype(np.float64)
+    is_wrong = random.random(n_requests) < _WRONG_THUMBS
+    is_stopped = (random.random(n_requests) < stopped) & (score == 0)
+    given = np.where(is_wrong, 1 - score, score) if has_checks else score
     prompts = [texts.prompt[row] if random.random() < text_share else None for row in drawn]
     traffic = LoggedTraffic(
         names=NAMES,
@@ -89,10 +99,13 @@ def write_logs(
         cost_usd=np.tile(cost_usd, (n_requests, 1)),
         probability=probability,
         chosen=chosen,
-        reward=np.where(random.random(n_requests) < feedback, score, np.nan),
+        reward=np.where(random.random(n_requests) < feedback, given, np.nan),
         answer_tokens=np.full(n_requests, 250.0),
         paid_usd=cost_usd[chosen],
         account=account,
+        metric="thumbs" if has_checks else "score",
+        checks={"refusal": is_refusal} if has_checks else {},
+        outcome=np.where(is_stopped, "client_disconnected", "ok"),
     )
     half = n_requests // 2
     return write_export(folder, iter([traffic.rows(np.arange(half)), traffic.rows(np.arange(half, n_requests))]))
@@ -113,7 +126,7 @@ def _truth(
     """Return the true P(good answer) of each request and model, shape (n, 4)."""
     n = len(quality)
     truth = np.column_stack([np.full(n, 0.4), np.full(n, 0.9), quality[:, 2], np.where(is_hard, 0.05, 0.95)])
-    truth = quality if is_as_believed else truth
+    truth = quality.copy() if is_as_believed else truth
     if account is not None:
         truth = np.where((account == ACCOUNTS[1])[:, None], truth[:, [1, 0, 2, 3]], truth)
     if fails_lately:

@@ -1,8 +1,7 @@
 """Separates signals that say how good an answer was from checks that only find faults.
 
 A check without a finding says little about an answer, and says the same for all lanes. Averaged with thumbs, it makes
-all lanes look alike. Learning can use every signal, weighted by its precision. Judging policies uses only signals that
-tell good answers from bad ones.
+all lanes look alike. Learning and judging policies use only signals that tell good answers from bad ones.
 """
 
 from collections.abc import Mapping

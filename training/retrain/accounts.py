@@ -21,7 +21,6 @@ from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence
 from training.retrain.learning import Choice, choose_step
 from training.retrain.settings import RetrainSettings
 from training.telemetry.logged_requests import LoggedRequests
-from training.telemetry.reader import LogReader
 
 Floats = npt.NDArray[np.float64]
 Float32s = npt.NDArray[np.float32]
@@ -57,7 +56,7 @@ class LearnedAccounts:
 
 
 def learn_accounts(
-    champion: Champion, learned: Learned, evidence: Evidence, judgements: LogReader, settings: RetrainSettings
+    champion: Champion, learned: Learned, evidence: Evidence, settings: RetrainSettings
 ) -> LearnedAccounts:
     """Return the corrections of the challenger for accounts, fitted to all conversations but the test conversations.
 
@@ -69,17 +68,15 @@ def learn_accounts(
         champion: Bundle that the challenger was learned from.
         learned: Challenger, as it is exported.
         evidence: Evidence of the logs.
-        judgements: The same logs with rewards from judgements alone. Checks that only find faults do not say how good
-            an answer is for one account.
         settings: Settings of the retraining.
     """
-    rows = _judged_rows(evidence, judgements, settings)
+    rows = _judged_rows(evidence, settings)
     if not len(rows):
         return LearnedAccounts()
-    answers = _answers(learned, evidence, judgements, rows)
+    answers = _answers(learned, evidence, rows)
     accounts = rows_by_account(evidence.account[rows], settings.fewest_of_account)
     space = PromptSpace.of(project_reference(champion, learned))
-    choice = _try_out(answers, accounts, evidence.split[rows], learned.names, space)
+    choice = _try_out(answers, accounts, evidence.split[rows], evidence.conversation[rows], learned.names, space)
     return LearnedAccounts(fit_accounts(answers, accounts, learned.names, space) if choice.is_taken else None, choice)
 
 
@@ -87,46 +84,38 @@ def fit_accounts_to_all(
     champion: Champion,
     learned: Learned,
     evidence: Evidence,
-    judgements: LogReader,
     settings: RetrainSettings,
     judged: LearnedAccounts,
 ) -> LearnedAccounts:
     """Return corrections that are fitted to all conversations, if the judged corrections earned their place.
 
     Args:
-        champion, learned, evidence, judgements, settings: Same values as for `learn_accounts`, except that `learned`
+        champion, learned, evidence, settings: Same values as for `learn_accounts`, except that `learned`
             was learned from all conversations.
         judged: Corrections of the challenger that was judged, from `learn_accounts`.
     """
     if judged.fitted is None:
         return judged
     whole = evidence.all_to_learn()
-    rows = _judged_rows(whole, judgements, settings)
+    rows = _judged_rows(whole, settings)
     accounts = rows_by_account(whole.account[rows], settings.fewest_of_account)
     space = PromptSpace.of(project_reference(champion, learned))
-    return replace(
-        judged, fitted=fit_accounts(_answers(learned, whole, judgements, rows), accounts, learned.names, space)
-    )
+    return replace(judged, fitted=fit_accounts(_answers(learned, whole, rows), accounts, learned.names, space))
 
 
-def _judged_rows(evidence: Evidence, judgements: LogReader, settings: RetrainSettings) -> Ints:
+def _judged_rows(evidence: Evidence, settings: RetrainSettings) -> Ints:
     """Return the rows of judged answers with text that are not test answers, of accounts with enough of them."""
     if not settings.corrects_accounts:
         return np.empty(0, np.intp)
-    is_judged = np.isfinite(judgements.reward[evidence.request])
-    usable = np.flatnonzero((evidence.split != TEST) & evidence.has_text & is_judged)
+    usable = np.flatnonzero((evidence.split != TEST) & evidence.has_text)
     accounts = rows_by_account(evidence.account[usable], settings.fewest_of_account)
     chosen: Ints = np.sort(np.concatenate([np.empty(0, np.intp), *accounts.values()]))
     return np.asarray(usable[chosen], np.intp)
 
 
-def _answers(learned: Learned, evidence: Evidence, judgements: LogReader, rows: Ints) -> JudgedAnswers:
-    requests = evidence.request[rows]
+def _answers(learned: Learned, evidence: Evidence, rows: Ints) -> JudgedAnswers:
     return JudgedAnswers(
-        _quality_of(learned, evidence, rows),
-        evidence.model[rows],
-        judgements.reward[requests],
-        judgements.reward_std[requests],
+        _quality_of(learned, evidence, rows), evidence.model[rows], evidence.reward[rows], evidence.reward_std[rows]
     )
 
 
@@ -140,7 +129,12 @@ def _quality_of(learned: Learned, evidence: Evidence, rows: Ints) -> Float32s:
 
 
 def _try_out(
-    answers: JudgedAnswers, accounts: Mapping[str, Ints], split: Ints, names: Sequence[str], space: PromptSpace
+    answers: JudgedAnswers,
+    accounts: Mapping[str, Ints],
+    split: Ints,
+    conversation: npt.NDArray[np.uint64],
+    names: Sequence[str],
+    space: PromptSpace,
 ) -> Choice:
     """Test corrections that are fitted to the training conversations on the calibrating ones; return the choice."""
     earlier = {account: kept for account, rows in accounts.items() if len(kept := rows[split[rows] == TRAIN])}
@@ -152,7 +146,7 @@ def _try_out(
         shifts = space.shifts(answers.quality[rows], correction.of_names([(name, name) for name in names]))
         after[rows] += shifts[np.arange(len(rows)), column[rows]]
     later = np.flatnonzero(split == CALIBRATE)
-    return choose_step("accounts", before[later], after[later], answers.reward[later])
+    return choose_step("accounts", before[later], after[later], answers.reward[later], conversation[later])
 
 
 def default_corrections_folder(bundles: Path) -> Path:

@@ -64,7 +64,8 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     model = view.models.of_lane[logs.chosen]
     has_text = np.array([isinstance(prompt, str) and bool(prompt.strip()) for prompt in logs.prompts], np.bool_)
     is_own = logs.router_versions == view.version
-    is_judged = np.isfinite(logs.reward) & logs.is_answered & (model >= 0)
+    is_seen = logs.is_answered if logs.is_seen is None else logs.is_seen
+    is_judged = np.isfinite(logs.reward) & is_seen & (model >= 0)
     used = np.flatnonzero(is_judged & (has_text | is_own))
     with_text = used[has_text[used]]
     chosen = np.arange(len(logs)), logs.chosen

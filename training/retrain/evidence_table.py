@@ -38,11 +38,13 @@ class Evidence:
         split: Shape (k,), `TRAIN`, `CALIBRATE` or `TEST`.
         request: Shape (k,), number of the request among all requests of the logs, in order of time.
         account: Shape (k,), names of the accounts.
+        conversation: Shape (k,), hashes of `evidence.conversation_hashes`.
         asked_at: Shape (k,), start of each request, microseconds.
         lane: Shape (k,), columns of the logs' lanes.
         model: Shape (k,), columns of the models.
         believed: Shape (k,), logged P(good answer) of the lane, without what was learned online.
-        reward, reward_std, propensity: Shape (k,), reward, its standard deviation, and probability of the drawn lane.
+        reward, reward_std, propensity: Shape (k,), reward by judgements, its standard deviation, and probability of
+            the drawn lane. The mean of many rewards is the quality; a single one may lie outside 0..1.
         logits: Shape (k, m), the champion's logits; memory-mapped.
         text_row: Shape (k,), row in `inputs`; -1: the text was not kept.
         inputs: Shape (t, n_inputs), inputs of the network; memory-mapped.
@@ -59,6 +61,7 @@ class Evidence:
     split: Ints
     request: Ints
     account: npt.NDArray[np.str_]
+    conversation: npt.NDArray[np.uint64]
     asked_at: Instants
     lane: Ints
     model: Ints
@@ -97,6 +100,7 @@ class Evidence:
             split=self.split[kept],
             request=self.request[kept],
             account=self.account[kept],
+            conversation=self.conversation[kept],
             asked_at=self.asked_at[kept],
             lane=self.lane[kept],
             believed=self.believed[kept],
@@ -121,18 +125,16 @@ class Evidence:
 
         - An inexact reward has a smaller weight: v / (v + its variance), with v = 1/4, the largest variance of a
           good-or-bad answer.
-        - A reward of a rarely drawn lane has a larger weight, up to `largest_weight` times. The mean of this factor
-          over the rewards of each model is 1.
+        - A reward of a rarely drawn lane has a larger weight, up to `largest_weight` times. Over the rewards of each
+          model these factors add up to the number of equal ones that tell as much: (sum w)^2 / sum w^2.
         - An old reward has a smaller weight, because the model may have changed since.
         """
         exactness = 0.25 / (0.25 + self.reward_std[rows] ** 2)
         rarity = np.minimum(1 / np.maximum(self.propensity[rows], 1e-6), settings.largest_weight)
         model = self.model[rows]
-        counts = np.maximum(np.bincount(model), 1)
-        mean = np.bincount(model, weights=rarity) / counts
-        return np.asarray(
-            self._freshness(rows, settings) * exactness * rarity / np.maximum(mean[model], 1e-9), np.float64
-        )
+        total, squares = np.bincount(model, weights=rarity), np.bincount(model, weights=rarity**2)
+        scale = total / np.maximum(squares, 1e-9)  # sum(scale * w) = (sum w)^2 / sum w^2
+        return np.asarray(self._freshness(rows, settings) * exactness * rarity * scale[model], np.float64)
 
     def _freshness(self, rows: Ints, settings: RetrainSettings) -> Floats:
         if not settings.half_life_days:
@@ -169,6 +171,7 @@ def assemble_evidence(
         split=split_of(columns["judged_conversation"]),
         request=columns["request"].astype(np.intp),
         account=columns["account"],
+        conversation=columns["judged_conversation"],
         asked_at=columns["asked_at"],
         lane=columns["lane"].astype(np.intp),
         believed=columns["believed"].astype(np.float64),

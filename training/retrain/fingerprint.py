@@ -12,7 +12,7 @@ from training.retrain.champion import Champion
 from training.retrain.settings import RetrainSettings
 from training.telemetry.folder import find_exports
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Version of the method; it changes whenever the same inputs would give another result."""
 _SUFFIX = re.compile(r"-r[0-9a-f]{8}$")
 

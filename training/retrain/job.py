@@ -14,7 +14,6 @@ from router.log_odds import logit
 from router.verdict import Verdict, read_verdict, write_verdict
 from training.bundle.writer import check_bundle_place
 from training.corpus.graded_corpus import Corpus, read_corpus
-from training.off_policy.signals import judgement_rules
 from training.progress import Progress
 from training.promotion.registry import BundleRegistry
 from training.retrain.accounts import (
@@ -39,7 +38,7 @@ from training.retrain.judging import (
 )
 from training.retrain.lane_models import LaneModels, find_lane_models
 from training.retrain.machinery import Machinery, ThisProcess, part_name
-from training.retrain.recent import repeat_watch
+from training.retrain.recent import WatchedLogs, repeat_watch
 from training.retrain.recording import record_of, record_run
 from training.retrain.report import make_report
 from training.retrain.settings import RetrainSettings
@@ -47,6 +46,7 @@ from training.retrain.stages import Outcome, check_enough, keep_models, learn, l
 from training.retrain.starting_bundle import can_start, find_root, seen_until
 from training.retrain.work_folder import WorkFolder, only_one
 from training.telemetry.reader import LogReader, open_logs
+from training.telemetry.signals import RequestSignals
 
 WORK_FOLDER = ".retrain"
 
@@ -119,7 +119,7 @@ class _Reading:
         models, all_models: Models of the lanes: those that can be learned, and all of them.
         evidence, all_evidence: Evidence about those models.
         column: Column among all models -> column among those that can be learned; -1: it cannot be learned.
-
+        signals: All feedback of the requests.
     """
 
     work: WorkFolder
@@ -129,6 +129,7 @@ class _Reading:
     evidence: Evidence
     all_evidence: Evidence
     column: Ints
+    signals: RequestSignals
 
     @property
     def view(self) -> ChampionView:
@@ -200,12 +201,11 @@ def retrain(
             return RetrainResult(bundle, verdict, False, fingerprint)
         check_bundle_place(bundle)
         reading = _read(inputs, work_root / fingerprint[:16], progress, machinery)
-        # Checks that only find faults are good to learn from, but not to judge on: they say the same for all lanes.
-        judgements = open_logs(plan.logs, rules=judgement_rules(plan.settings.reward_rules))
-        challenger = _learn_challenger(inputs, reading, judgements, bundle.name, progress)
+        challenger = _learn_challenger(inputs, reading, bundle.name, progress)
         with progress.stage("Judging on later conversations", None):
             versions = (load_bundle(challenger.folder).version, inputs.champion.bundle.version)
-            requests = _read_later(inputs, reading, judgements, challenger, versions[0])
+            logs = open_logs(plan.logs, rules=plan.settings.reward_rules)
+            requests = _read_later(inputs, reading, logs, challenger, versions[0])
             verdict = judge(requests, versions, datetime.now(UTC), plan.settings, machinery.learner(plan.settings))
             write_verdict(challenger.folder, verdict)
         if registry is not None:
@@ -219,9 +219,7 @@ def retrain(
     return RetrainResult(bundle, verdict, True, fingerprint)
 
 
-def _learn_challenger(
-    inputs: _Inputs, reading: _Reading, judgements: LogReader, name: str, progress: Progress
-) -> _Challenger:
+def _learn_challenger(inputs: _Inputs, reading: _Reading, name: str, progress: Progress) -> _Challenger:
     """Learn from the evidence and write the challenger under this name into the work folder."""
     settings, corpus = inputs.plan.settings, inputs.corpus
     work, start, evidence = reading.work, reading.start, reading.evidence
@@ -229,11 +227,12 @@ def _learn_challenger(
     with progress.stage("Learning", 1) as advance:
         outcome = learn(start, evidence, reading.models, corpus, settings, work, advance)
     with progress.stage("Correcting for accounts", None):
-        judged_accounts = learn_accounts(start, outcome.learned, evidence, judgements, settings)
+        judged_accounts = learn_accounts(start, outcome.learned, evidence, settings)
     with progress.stage("Learning from all of it", 1) as advance:
         learned = learn_from_all(start, evidence, reading.models, corpus, settings, outcome, work, advance)
-        accounts = fit_accounts_to_all(start, learned, evidence, judgements, settings, judged_accounts)
-        recent = repeat_watch(start, learned, reading.all_evidence, reading.all_models, reading.column)
+        accounts = fit_accounts_to_all(start, learned, evidence, settings, judged_accounts)
+        watched = WatchedLogs(reading.all_evidence, reading.signals, reading.all_models, reading.column)
+        recent = repeat_watch(start, outcome.learned, learned, watched)
     record = record_of(evidence, outcome, accounts, corpus)
     with progress.stage("Exporting and proving parity", None):
         write_challenger(folder, start, learned, record, recent, accounts.fitted)
@@ -256,7 +255,7 @@ def _read_from(
 ) -> _Reading:
     logs, settings = inputs.plan.logs, inputs.plan.settings
     with progress.stage("Finding requests and rewards", None):
-        reader = open_logs(logs, rules=settings.reward_rules)
+        reader = open_logs(logs, rules=settings.reward_rules, corrects_errors=True)
         models = find_lane_models(logs, reader.lane_ids, reader.trained_names, start.trained_names)
     view = ChampionView(start.bundle.version, start.parts, models)
     machinery.gather(reader, view, settings.rows_per_part, work, progress)
@@ -264,23 +263,24 @@ def _read_from(
     parts = [work.path(part_name(first)) for first in starts]
     evidence = assemble_evidence(parts, work, settings, seen_until(inputs.champion))
     column = learnable(evidence, models, settings)
-    return _Reading(work, start, keep_models(models, column), models, evidence.with_columns(column), evidence, column)
+    kept = evidence.with_columns(column)
+    return _Reading(work, start, keep_models(models, column), models, kept, evidence, column, reader.signals)
 
 
 def _read_later(
-    inputs: _Inputs, reading: _Reading, judgements: LogReader, challenger: _Challenger, version: str
+    inputs: _Inputs, reading: _Reading, logs: LogReader, challenger: _Challenger, version: str
 ) -> TestRequests:
     """Return the requests of the test with both bundles' beliefs; `version` is the challenger's."""
     plan, champion = inputs.plan, inputs.champion
     later = LaterConversations(reading.evidence.test_since, reading.evidence.test_conversations)
     view, models = reading.view, reading.view.models
     if champion.bundle.version != reading.start.bundle.version:
-        models = find_lane_models(plan.logs, judgements.lane_ids, judgements.trained_names, champion.trained_names)
+        models = find_lane_models(plan.logs, logs.lane_ids, logs.trained_names, champion.trained_names)
     in_use = ChampionView(champion.bundle.version, champion.parts, models)
     space = LogitSpace.of(logit(reading.start.reference.quality))
     corrections = (inputs.champion_corrections, challenger.judged_accounts.for_bundle(version))
     contestants = Contestants(in_use, view, space, challenger.outcome, corrections)
-    return read_test_requests(judgements, later, contestants, plan.settings.rows_per_part)
+    return read_test_requests(logs, later, contestants, plan.settings.rows_per_part)
 
 
 def _verdict_on(bundle: Path) -> Verdict | None:

@@ -94,6 +94,7 @@ def learn_correction(
         logits[np.arange(len(held)), evidence.model[held]],
         correction.apply(logits)[np.arange(len(held)), evidence.model[held]],
         evidence.reward[held],
+        evidence.conversation[held],
     )
     return (correction if choice.is_taken else correction.only_new(champion.parts.n_models)), choice
 
@@ -106,20 +107,36 @@ def space_of(champion: Champion, evidence: Evidence) -> LogitSpace:
     return LogitSpace.of(logit(champion.reference.quality), unknown <= _UNKNOWN_SHARE * len(evidence))
 
 
-def choose_step(step: str, before: Floats, after: Floats, reward: Floats) -> Choice:
+def choose_step(
+    step: str, before: Floats, after: Floats, reward: Floats, conversation: npt.NDArray[np.uint64]
+) -> Choice:
     """Return the choice of a step: it is taken if its logits predict rewards better by more than one standard error.
+
+    The standard error is that of conversations, because the rewards of one conversation are alike.
 
     Args:
         step: Name of the step.
         before, after: Shape (k,), logits without the step and with it.
         reward: Shape (k,), rewards.
+        conversation: Shape (k,), numbers of the conversations.
     """
-    if len(reward) < _FEWEST_TO_CHOOSE:
+    if len(np.unique(conversation)) < _FEWEST_TO_CHOOSE:
         return Choice(step, False, len(reward), float("nan"), float("nan"), float("nan"))
     losses = log_loss(before, reward), log_loss(after, reward)
     gain = losses[0] - losses[1]
-    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    error = _clustered_error(gain, conversation)
     return Choice(step, bool(gain.mean() > error), len(reward), float(losses[0].mean()), float(losses[1].mean()), error)
+
+
+def _clustered_error(values: Floats, cluster: npt.NDArray[np.uint64]) -> float:
+    """Return the standard error of the mean of values that depend on each other within clusters (at least 2).
+
+    The sums of the clusters' deviations from the mean are independent (Liang and Zeger 1986, "Longitudinal data
+    analysis using generalized linear models").
+    """
+    _, place = np.unique(cluster, return_inverse=True)
+    sums = np.bincount(place, weights=values - values.mean())
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(values))
 
 
 def fit_network(
@@ -144,7 +161,7 @@ def learn_network(
     fitted = fit_network(parts, evidence, grades, settings, advance)
     held = np.flatnonzero((evidence.split == CALIBRATE) & evidence.has_text)
     before, after = (answered_logits(candidate, evidence, held) for candidate in (parts, fitted))
-    choice = choose_step("network", before, after, evidence.reward[held])
+    choice = choose_step("network", before, after, evidence.reward[held], evidence.conversation[held])
     return (fitted if choice.is_taken else parts), choice
 
 

@@ -7,6 +7,7 @@ from router.policies.best_value import DEFAULT_WILLINGNESS_TO_PAY_USD
 from router.reward import RewardRule, read_reward_rules
 from training.account_correction.fitting import FEWEST_ANSWERS
 from training.errors import SettingsError
+from training.off_policy.signals import judgement_rules
 from training.retrain.continuing import ContinueSettings
 from training.retrain.defaults import DEFAULT_HALF_LIFE_DAYS
 
@@ -50,8 +51,11 @@ class RetrainSettings:
 
     @property
     def reward_rules(self) -> Mapping[str, RewardRule]:
-        """Metric -> rule that turns its values into a reward."""
-        return read_reward_rules(self.metrics)
+        """Metric that can say that an answer was good -> rule that turns its values into a reward.
+
+        An automatic check is no such metric: a check that found nothing is no measurement of quality.
+        """
+        return judgement_rules(read_reward_rules(self.metrics))
 
     def __post_init__(self) -> None:
         read_reward_rules(self.metrics)  # a malformed rule is refused at once

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from router.price_table import NUSD_PER_USD
+from router.telemetry_schema import STOPPED_OUTCOMES
 from training.telemetry.candidate_arrays import list_lengths, whole_column
 from training.telemetry.forgotten import NOTHING, Forgotten
 from training.telemetry.logged_requests import Floats, Ints, Mask
@@ -32,10 +33,12 @@ _COLUMNS: Final = (
         "cost_nusd",
         "endpoint",
         "features_version",
+        "conversation_id",
+        "ttft_ms",
     ),
     *("lane_id", CANDIDATE_LANE),
 )
-_ANSWERING: Final = ("ok", "client_disconnected", "broken_stream")
+_ANSWERING: Final = ("ok", *STOPPED_OUTCOMES)
 _WHOLE: Final = pa.scalar("ok")
 _EMBEDDINGS: Final = pa.scalar("/v1/embeddings")
 _LONG_AGO, _FAR_OFF = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31", "us")
@@ -51,7 +54,9 @@ class RequestIndex:
         file, row: Shape (n,), number of the file and row in it, of the last attempt on the drawn lane.
         cost_usd: Shape (n,), cost of all attempts; NaN if the cost of one is unknown.
         is_answered: Shape (n,), whether that attempt gave a whole answer.
+        is_seen: Shape (n,), whether the caller has seen the answer of that attempt, in whole or in part.
         is_answered_elsewhere: Shape (n,), whether the caller's answer came, in whole or in part, from another lane.
+        conversation: Shape (n,), number of the conversation; -1: the request has none.
         lane_ids: All lanes that were candidates, in alphabetical order.
         features_version: Newest version of the features; 0 if no request has features.
     """
@@ -62,7 +67,9 @@ class RequestIndex:
     row: Ints
     cost_usd: Floats
     is_answered: Mask
+    is_seen: Mask
     is_answered_elsewhere: Mask
+    conversation: Ints
     lane_ids: tuple[str, ...]
     features_version: int
 
@@ -106,7 +113,9 @@ def index_requests(
         row=drawn["row"].to_numpy(),
         cost_usd=cost[codes],
         is_answered=pc.equal(drawn["outcome"], _WHOLE).to_numpy(),
+        is_seen=drawn["is_seen"].to_numpy(),
         is_answered_elsewhere=elsewhere[codes],
+        conversation=_conversations(drawn),
         lane_ids=tuple(sorted(lane_ids)),
         features_version=pc.max(drawn["features_version"]).as_py() or 0,
     )
@@ -141,6 +150,8 @@ def _read_file(
             "features_version": table["features_version"],
             "cost_usd": pc.cast(table["cost_nusd"], pa.float64(), safe=False).to_numpy() / NUSD_PER_USD,
             "is_drawn": was_drawn,
+            "conversation": _named(table),
+            "is_seen": _is_seen(table),
             "file": np.full(len(table), number, np.intp),
             "row": np.arange(first_row, first_row + len(table), dtype=np.intp),
         }
@@ -157,10 +168,31 @@ _FIELDS: Final[list["pa.Field[Any]"]] = [
     pa.field("features_version", pa.int32()),
     pa.field("cost_usd", pa.float64()),
     pa.field("is_drawn", pa.bool_()),
+    pa.field("conversation", pa.string()),
+    pa.field("is_seen", pa.bool_()),
     pa.field("file", pa.int64()),
     pa.field("row", pa.int64()),
 ]
 _SCHEMA: Final = pa.schema(_FIELDS)
+
+
+def _named(table: pa.Table) -> Any:
+    """Return the names of the attempts' conversations over all accounts; null: it has none."""
+    join: Any = pc.binary_join_element_wise  # its stub lacks columns of several chunks next to a plain separator
+    return join(table["account"], table["conversation_id"], "\n")
+
+
+def _is_seen(table: pa.Table) -> Mask:
+    """Return whether the caller has seen the answer of each attempt, in whole or in part."""
+    is_whole = pc.equal(table["outcome"], _WHOLE).to_numpy()
+    is_stopped = pc.is_in(table["outcome"], value_set=pa.array(STOPPED_OUTCOMES)).to_numpy()
+    return np.asarray(is_whole | (is_stopped & pc.is_valid(table["ttft_ms"]).to_numpy()), np.bool_)
+
+
+def _conversations(table: pa.Table) -> Ints:
+    """Return the number of each attempt's conversation; -1: it has none."""
+    encoded = whole_column(table, "conversation").dictionary_encode()
+    return np.asarray(pc.fill_null(encoded.indices, -1).to_numpy(), np.intp)
 
 
 def _nothing() -> pa.Table:

@@ -56,6 +56,8 @@ class LoggedRequests:
         fallback_tier: Shape (n, m), tier of each lane: a lane of a larger tier came after all lanes of a smaller one,
             whatever its utility. None: all lanes were in tier 0, or the log does not say.
         lane_book: Notes about the lanes themselves. None: there are no notes.
+        is_seen: Shape (n,), whether the caller has seen the drawn lane's answer, in whole or in part. None: those that
+            are answered.
     """
 
     lane_ids: tuple[str, ...]
@@ -93,6 +95,7 @@ class LoggedRequests:
     price_snapshots: npt.NDArray[np.str_] | None = None
     fallback_tier: Int32s | None = None
     lane_book: LaneBook | None = None
+    is_seen: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)

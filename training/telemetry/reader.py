@@ -32,6 +32,7 @@ from training.telemetry.lane_book import LaneBook, LoggedLane
 from training.telemetry.lanes import read_lane_book, vendor_models
 from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests
 from training.telemetry.rewards import rewards_of
+from training.telemetry.signals import RequestSignals, signals_of
 
 ROWS_PER_PART: Final = 50_000
 _COLUMNS: Final = (
@@ -86,6 +87,7 @@ class LogReader:
         reward, reward_std: Shape (n,), reward and its standard deviation; NaN if the answer was not judged.
         n_features: Length of a feature vector.
         forgotten: Accounts of which texts or features may not be read.
+        signals: All signals of the requests, also of metrics without a rule; a part of a reader has none.
     """
 
     files: tuple[Path, ...]
@@ -96,6 +98,7 @@ class LogReader:
     reward_std: Floats
     n_features: int
     forgotten: Forgotten
+    signals: RequestSignals
 
     def __len__(self) -> int:
         return len(self.index)
@@ -117,9 +120,17 @@ class LogReader:
             row=index.row[part],
             cost_usd=index.cost_usd[part],
             is_answered=index.is_answered[part],
+            is_seen=index.is_seen[part],
             is_answered_elsewhere=index.is_answered_elsewhere[part],
+            conversation=index.conversation[part],
         )
-        return replace(self, index=only, reward=self.reward[part], reward_std=self.reward_std[part])
+        return replace(
+            self,
+            index=only,
+            reward=self.reward[part],
+            reward_std=self.reward_std[part],
+            signals=RequestSignals.none(),
+        )
 
     def read(self, start: int, stop: int) -> LoggedRequests:
         """Return requests start..stop-1 in order of time."""
@@ -166,6 +177,7 @@ class LogReader:
             price_snapshots=_texts(table["price_snapshot_id"]),
             fallback_tier=candidates.fallback_tier,
             lane_book=self.lane_book,
+            is_seen=index.is_seen[part],
         )
 
 
@@ -175,6 +187,7 @@ def open_logs(
     until: datetime | None = None,
     *,
     rules: Mapping[str, RewardRule] = REWARD_RULES,
+    corrects_errors: bool = False,
 ) -> LogReader:
     """Index the requests of an export, or of several exports in one folder, which may overlap.
 
@@ -189,6 +202,8 @@ def open_logs(
         folder: Folder that `llmdeal export` wrote, of schema version 1 or newer.
         since, until: Window of the requests' start, aware times; None: no limit.
         rules: Metric -> rule that turns its feedback into a reward.
+        corrects_errors: Whether rewards are without the errors of judgements, as learning needs them, and may lie
+            outside 0..1; see `router.reward.combine_rewards`.
 
     Raises:
         TelemetryError: There is no export, or one is damaged or newer than this program.
@@ -197,10 +212,11 @@ def open_logs(
     files = files_of(exports, "attempts")
     forgotten = read_forgotten(files_of(exports, "forgotten"))
     index = index_requests(files, since, until, forgotten)
-    reward, reward_std = rewards_of(index, files_of(exports, "feedback"), rules)
+    signals = signals_of(index, files_of(exports, "feedback"))
+    reward, reward_std = rewards_of(index, signals, rules, corrects_errors=corrects_errors)
     book = _lane_book(files_of(exports, "lanes"), files, index)
     names = tuple(book.latest[lane_id].trained_name if lane_id in book.latest else None for lane_id in index.lane_ids)
-    return LogReader(files, index, names, book, reward, reward_std, _n_features(files, index), forgotten)
+    return LogReader(files, index, names, book, reward, reward_std, _n_features(files, index), forgotten, signals)
 
 
 def read_logs(

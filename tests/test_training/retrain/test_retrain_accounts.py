@@ -44,7 +44,7 @@ PLAIN_BUNDLE = plain_copy(Path(tempfile.mkdtemp()) / "plain")
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("logs") / "export"
-    return write_logs(folder, 6_000, text_share=1.0, has_accounts=True, bundle=PLAIN_BUNDLE)
+    return write_logs(folder, 8_000, text_share=1.0, has_accounts=True, bundle=PLAIN_BUNDLE)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from training.retrain.correction import Judged, LogitMap, LogitSpace, fit_logit_
 from training.retrain.evidence_table import CALIBRATE, TEST, TRAIN, Evidence, split_conversations
 from training.retrain.folding import fold_length_lines, fold_logit_map
 from training.retrain.fused_network import run_heads
+from training.retrain.learning import choose_step
 from training.retrain.settings import RetrainSettings
 
 N_MODELS = 5
@@ -135,6 +136,7 @@ def test_rare_and_exact_rewards_count_for_more() -> None:
         split=np.zeros(4, np.intp),
         request=np.arange(4),
         account=np.full(4, "default"),
+        conversation=np.arange(4, dtype=np.uint64),
         asked_at=np.zeros(4, np.int64),
         lane=np.zeros(4, np.intp),
         model=np.array([0, 0, 1, 1]),
@@ -158,9 +160,27 @@ def test_rare_and_exact_rewards_count_for_more() -> None:
     )
     weights = evidence.weights(np.arange(4), RetrainSettings())
     assert weights[1] / weights[0] == pytest.approx(2.5)  # 1 / 0.01 is cut at 5, against 1 / 0.5
-    assert weights[:2].mean() == pytest.approx(1)
+    assert weights[:2].sum() == pytest.approx((1 + 2.5) ** 2 / (1 + 2.5**2))  # as many equal answers tell as much
     assert weights[2:] == pytest.approx([1, 0.5])
     day_us = 86_400_000_000
     older = replace(evidence, asked_at=np.array([10, 10, 3, 10]) * day_us, last_at=10 * day_us)
     assert older.weights(np.arange(4), RetrainSettings(half_life_days=7)) / weights == pytest.approx([1, 1, 0.5, 1])
     assert older.weights(np.arange(4), RetrainSettings(half_life_days=0)) / weights == pytest.approx([1, 1, 1, 1])
+
+
+def test_a_step_without_gain_is_taken_no_more_often_if_conversations_are_long() -> None:
+    random, taken = np.random.default_rng(3), 0
+    for _ in range(400):
+        conversation = np.repeat(np.arange(60, dtype=np.uint64), 8)
+        chance = sigmoid(np.repeat(random.normal(0, 1.5, 60), 8))  # the answers of a conversation are alike
+        reward = (random.random(480) < chance).astype(float)
+        after = np.full(480, 0.05 * random.choice([-1, 1]))
+        taken += choose_step("none", np.zeros(480), after, reward, conversation).is_taken
+    assert 0.1 < taken / 400 < 0.21  # one standard error: 16%
+
+
+def test_too_few_conversations_choose_no_step() -> None:
+    choice = choose_step(
+        "none", np.zeros(900), np.ones(900), np.ones(900), np.repeat(np.arange(9, dtype=np.uint64), 100)
+    )
+    assert not choice.is_taken

@@ -260,5 +260,6 @@ def test_metrics_of_the_caller_are_part_of_the_settings() -> None:
     settings = RetrainSettings(metrics=("csat:1:10:0.3",))
     assert settings.reward_rules["csat"].std == 0.3
     assert "thumbs" in settings.reward_rules
+    assert "refusal" not in settings.reward_rules
     with pytest.raises(RewardError, match="'csat' is no rule"):
         RetrainSettings(metrics=("csat",))

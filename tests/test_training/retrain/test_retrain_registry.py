@@ -24,7 +24,7 @@ class Silent:
 
 
 def run(folder: Path, *, is_as_believed: bool) -> tuple[RetrainResult, BundleRegistry]:
-    logs = write_logs(folder / f"logs-{is_as_believed}", 3_000, text_share=0.5, is_as_believed=is_as_believed)
+    logs = write_logs(folder / f"logs-{is_as_believed}", 5_000, text_share=0.5, is_as_believed=is_as_believed)
     registry = BundleRegistry(default_address(folder / "bundles"))
     return retrain(RetrainPlan(logs, SHIPPED_BUNDLE, folder / "bundles"), Silent(), registry=registry), registry
 
@@ -51,7 +51,7 @@ def test_a_run_holds_settings_figures_and_pictures_and_no_text(tmp_path: Path) -
     assert run_record.info.status == "FINISHED"
     assert run_record.data.params["seed"] == "0"
     assert run_record.data.params["continuing.epochs"] == "8"
-    assert run_record.data.params["requests"] == "3000"
+    assert run_record.data.params["requests"] == "5000"
     assert run_record.data.metrics["is_better"] == 1.0
     assert run_record.data.metrics["challenger.log_loss"] < run_record.data.metrics["champion.log_loss"]
     artifacts = [path for path in (tmp_path / "mlflow-artifacts").rglob("*") if path.is_file()]
