@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router.arrays import Floats, Mask, Rows
-from router.expectation import believe_of_lanes
+from router.expectation import believe_of_lanes, shift_quality
 from router.lane_table import LaneTable
 from router.reference_answers import ReferenceAnswers
 
@@ -38,7 +38,14 @@ _GRADED_SHARE = 0.5
 _FEWEST_PROMPTS = 100
 _CACHED_SETS = 256
 _PREPARED_SETS = 32
+_PREPARED_SHIFTED_SETS = 8
+SHIFT_STEP = 0.5
+"""Shifts of lanes count in these steps of log odds, rounded towards 0. A smaller shift is within its own deviation."""
+_LARGEST_STEP = 100
 _SHARE_DIGITS = 3
+
+AskedBar = tuple[bytes, float, bytes]
+"""A bar's name: the eligible lanes as bytes, the share to keep, and the shifts of the lanes in steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,10 @@ class BarUnsolvedError(Exception):
 
     Args:
         bar: Solver of the bar.
-        asked: Eligible lanes as bytes, and the share to keep.
+        asked: Name of the bar.
     """
 
-    def __init__(self, bar: "Bar", asked: tuple[bytes, float]) -> None:
+    def __init__(self, bar: "Bar", asked: AskedBar) -> None:
         super().__init__("this bar is not solved yet")
         self.bar = bar
         self.asked = asked
@@ -84,9 +91,9 @@ class Bar:
 
     def __init__(self, table: LaneTable, read_reference: Callable[[], ReferenceAnswers]) -> None:
         self._beliefs = cache(lambda: LaneReference(table, read_reference()))
-        self._rules: dict[tuple[bytes, float], BarRule] = {}
+        self._rules: dict[AskedBar, BarRule] = {}
 
-    def rule(self, is_eligible: Mask, share: float) -> BarRule:
+    def rule(self, is_eligible: Mask, share: float, shift: Floats | None = None) -> BarRule:
         """Return the cheapest rule by which these lanes keep `share` of the best lane's mean score.
 
         The rule keeps it over `HORIZON_REQUESTS` prompts like the reference prompts, with confidence `CONFIDENCE`. When
@@ -95,30 +102,37 @@ class Bar:
         Args:
             is_eligible: Lanes that may answer, at least one, shape (n_lanes,).
             share: Share to keep, 0..1; three digits count.
+            shift: Shift of each lane's log odds of a good answer since the bundle was trained, shape (n_lanes,). It
+                moves beliefs and grades of the reference prompts, in steps of `SHIFT_STEP`. None: no shift.
         """
-        asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
+        asked = _asked(is_eligible, share, shift)
         rule = self._rules.get(asked)
-        if rule is None:
-            rule = self.solve(asked)
-            self.keep(asked, rule)
-        return rule
+        return rule if rule is not None else self._solved_and_kept(asked)
+
+    def prepare_shift(self, shift: Floats | None) -> None:
+        """Solve the latest bars for a new shift of the lanes, so that no request has to wait for them."""
+        steps = _steps(shift)
+        latest = dict.fromkeys((eligible, share) for eligible, share, _ in list(self._rules))
+        for eligible, share in list(latest)[-_PREPARED_SHIFTED_SETS:]:
+            if (eligible, share, steps) not in self._rules:
+                self._solved_and_kept((eligible, share, steps))
 
     def solved(self) -> "SolvedBars":
         """Return these bars for a caller that must not wait: a bar that is not solved yet raises an error."""
         return SolvedBars(self)
 
-    def solved_rule(self, asked: tuple[bytes, float]) -> BarRule | None:
+    def solved_rule(self, asked: AskedBar) -> BarRule | None:
         """Return a rule that was solved before, or None."""
         return self._rules.get(asked)
 
-    def solve(self, asked: tuple[bytes, float]) -> BarRule:
+    def solve(self, asked: AskedBar) -> BarRule:
         """Solve a bar without keeping it; several threads may do so at once. It takes 0.1 s for 300 lanes."""
         return self._solve(*asked)
 
-    def keep(self, asked: tuple[bytes, float], rule: BarRule) -> None:
-        """Keep a solved bar. Call it on the thread that looks bars up."""
-        while len(self._rules) >= _CACHED_SETS:
-            del self._rules[next(iter(self._rules))]
+    def keep(self, asked: AskedBar, rule: BarRule) -> None:
+        """Keep a solved bar. Several threads may do so at once."""
+        for old in list(self._rules)[: max(len(self._rules) + 1 - _CACHED_SETS, 0)]:
+            self._rules.pop(old, None)  # another thread may have been quicker
         self._rules[asked] = rule
 
     def prepare_like(self, former: "Bar") -> None:
@@ -126,12 +140,22 @@ class Bar:
         for asked in list(former._rules)[-_PREPARED_SETS:]:
             self._rules[asked] = self._solve(*asked)
 
-    def _solve(self, eligible: bytes, share: float) -> BarRule:
+    def _solved_and_kept(self, asked: AskedBar) -> BarRule:
+        rule = self.solve(asked)
+        self.keep(asked, rule)
+        return rule
+
+    def _solve(self, eligible: bytes, share: float, steps: bytes) -> BarRule:
         beliefs, lanes = self._beliefs(), np.flatnonzero(np.frombuffer(eligible, np.bool_))
         groups = graded_groups(beliefs.is_graded[:, lanes], beliefs.source)
         # `take` puts each prompt's lanes next to each other in memory. Over these, `argmax` is 25 times as fast.
         quality, cost = (values.take(lanes, axis=1) for values in (beliefs.quality, beliefs.cost_usd))
-        rule = solve_bar(quality, cost, beliefs.score[:, lanes], groups, share)
+        score = beliefs.score[:, lanes]
+        if steps:
+            shift = np.frombuffer(steps, np.int8)[lanes].astype(np.float64) * SHIFT_STEP
+            moved, _ = shift_quality(quality, np.zeros_like(quality), shift)
+            quality, score = moved, score + (moved - quality)
+        rule = solve_bar(quality, cost, score, groups, share)
         return rule if rule.lane is None else replace(rule, lane=int(lanes[rule.lane]))
 
 
@@ -147,17 +171,29 @@ class SolvedBars:
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
 
-    def rule(self, is_eligible: Mask, share: float) -> BarRule:
+    def rule(self, is_eligible: Mask, share: float, shift: Floats | None = None) -> BarRule:
         """Return the rule that `Bar.rule` returns.
 
         Raises:
             BarUnsolvedError: The bar is not solved yet; solve it in a thread, keep it and ask again.
         """
-        asked = (is_eligible.tobytes(), round(share, _SHARE_DIGITS))
+        asked = _asked(is_eligible, share, shift)
         rule = self._bar.solved_rule(asked)
         if rule is None:
             raise BarUnsolvedError(self._bar, asked)
         return rule
+
+
+def _asked(is_eligible: Mask, share: float, shift: Floats | None) -> AskedBar:
+    return is_eligible.tobytes(), round(share, _SHARE_DIGITS), _steps(shift)
+
+
+def _steps(shift: Floats | None) -> bytes:
+    """Return the shifts in steps, rounded towards 0, one byte a lane; empty: no lane is shifted by a step."""
+    if shift is None:
+        return b""
+    steps = np.trunc(np.clip(shift / SHIFT_STEP, -_LARGEST_STEP, _LARGEST_STEP)).astype(np.int8)
+    return steps.tobytes() if steps.any() else b""
 
 
 class LaneReference:

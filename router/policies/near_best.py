@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from router.bar import QUALITY_ALONE_USD, BarRule
+from router.bar import QUALITY_ALONE_USD, SHIFT_STEP, BarRule
 from router.policies.base import Candidates, Ranking, rank_greedily
 from router.policies.best_value import BEST_QUALITY_PER_DOLLAR
 from router.policies.kind import SHARE, PolicyKind, PolicyNumber
@@ -17,7 +17,9 @@ DEFAULT_QUALITY_OF_BEST = 0.95
 class NearBest:
     """Follow the rule that keeps the relative bar: weigh quality against cost, or ask one lane.
 
-    Without a bundle's bar, quality alone decides.
+    The rule is solved for the lanes as they are now, with what was learned of them since the bundle was trained.
+    Without a bundle's bar, quality alone decides. It decides too where one lane is asked, and the account's correction
+    lowers that lane for this prompt.
 
     Args:
         default_quality_of_best: Share to keep when the caller gives none, 0..1.
@@ -32,9 +34,13 @@ class NearBest:
         share = preferences.quality_of_best
         wanted = self.default_quality_of_best if share is None else share
         bar = candidates.bar
-        rule = BarRule(QUALITY_ALONE_USD) if bar is None else bar.rule(candidates.is_eligible, wanted)
-        scores = utility_usd(candidates.expectation, rule.willingness_to_pay_usd, preferences.latency_usd_per_s)
-        if rule.lane is not None:
+        expectation = candidates.expectation
+        rule = BarRule(QUALITY_ALONE_USD)
+        if bar is not None:
+            rule = bar.rule(candidates.is_eligible, wanted, expectation.quality_shift)
+        scores = utility_usd(expectation, rule.willingness_to_pay_usd, preferences.latency_usd_per_s)
+        own = expectation.account_shift
+        if rule.lane is not None and (own is None or own[rule.lane] > -SHIFT_STEP):
             scores[rule.lane] = np.inf
         return rank_greedily(
             candidates, scores, BEST_QUALITY_PER_DOLLAR, willingness_to_pay_usd=rule.willingness_to_pay_usd

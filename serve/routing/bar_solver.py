@@ -2,9 +2,9 @@
 
 import asyncio
 
-from router.bar import Bar, BarRule, BarUnsolvedError
+from router.bar import AskedBar, Bar, BarRule, BarUnsolvedError
 
-_Asked = tuple[Bar, tuple[bytes, float]]
+_Asked = tuple[Bar, AskedBar]
 
 
 class BarSolver:

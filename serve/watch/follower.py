@@ -138,6 +138,11 @@ class WatchFollower:
             if account in directories:
                 moved = shifts_of_lanes(learning, directories[account].table, now_us / _SECOND_US)
                 shifts.setdefault(account, {})[version] = moved
+        for account, by_version in shifts.items():
+            directory = directories[account]
+            if directory.router_version in by_version:
+                moved = by_version[directory.router_version]
+                directory.bar.prepare_shift(None if moved is None else moved[: len(directory.choosable)])
         self._read_until_us = now_us - 60 * _SECOND_US  # clocks of other machines may be a little behind
         return alarms, shifts
 

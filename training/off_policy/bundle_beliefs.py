@@ -94,6 +94,9 @@ class BundleBeliefs:
                 np.float32
             ),
             belief_shift=None if shift is None else _with(shift, others, replaced, np.zeros_like(quality)),
+            lane_shift=None
+            if logs.lane_shift is None
+            else _with(logs.lane_shift, others, replaced, np.zeros_like(quality)),
         )
 
     def _believe(self, logs: LoggedRequests, table: LaneTable) -> tuple[Floats, Floats, Floats]:

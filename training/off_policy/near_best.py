@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router.bar import Bar, BarRule
+from router.bar import SHIFT_STEP, Bar, BarRule
 from router.bundle import Bundle
 from router.policies.near_best import DEFAULT_QUALITY_OF_BEST
 from training.off_policy.errors import CannotTellError
 from training.off_policy.evaluation_policies import Beliefs, take_best
 from training.off_policy.logged_lanes import is_judged_by_prior, latest_lanes, lay_out
 from training.telemetry.lane_book import LaneBook, LoggedLane
-from training.telemetry.logged_requests import Floats, Ints, LoggedRequests, Mask
+from training.telemetry.logged_requests import Float32s, Floats, Ints, LoggedRequests, Mask
 
 _SHARE_STEPS = 1_000
 """The bar rounds a share to three digits."""
@@ -57,7 +57,7 @@ class NearBestPolicy:
         if self.beliefs is None:
             self._check_beliefs(logs)
         believed = logs if self.beliefs is None else self.beliefs(logs)
-        worth, alone = self._rules(logs)
+        worth, alone = self._rules(logs, believed)
         scores = worth[:, None] * believed.quality - believed.expected_cost_usd
         rows = np.flatnonzero(alone >= 0)
         scores[rows, alone[rows]] = np.inf
@@ -71,19 +71,28 @@ class NearBestPolicy:
                 "--until within its time, or ask the bundle about their text with bundle=DIR,near_best"
             )
 
-    def _rules(self, logs: LoggedRequests) -> tuple[Floats, Ints]:
-        """Return (willingness to pay, lane that answers every prompt or -1) of each request, each (n,)."""
+    def _rules(self, logs: LoggedRequests, believed: LoggedRequests) -> tuple[Floats, Ints]:
+        """Return (willingness to pay, lane that answers every prompt or -1) of each request, each (n,).
+
+        Args:
+            logs: Requests as logged.
+            believed: The same requests with the bundle's beliefs, and the shifts that are in them.
+        """
         worth, alone = np.zeros(len(logs)), np.full(len(logs), -1, np.intp)
         inputs = _BarInputs.of(logs, self.bundle)
         bars: dict[str, Bar] = {}
-        for snapshot, share, rows in _alike(logs, self.share):
+        for snapshot, share, rows in _alike(logs, believed.lane_shift, self.share):
             is_eligible = logs.is_eligible[rows[0]]
             inputs.check(logs, is_eligible, snapshot)
             if snapshot not in bars:
                 bars[snapshot] = self._bar(logs, inputs, snapshot)
-            rule = bars[snapshot].rule(is_eligible, share) if is_eligible.any() else BarRule(0.0)
+            shift = None if believed.lane_shift is None else believed.lane_shift[rows[0]].astype(np.float64)
+            rule = bars[snapshot].rule(is_eligible, share, shift) if is_eligible.any() else BarRule(0.0)
             worth[rows] = rule.willingness_to_pay_usd
             alone[rows] = -1 if rule.lane is None else rule.lane
+        if believed.belief_shift is not None and believed.lane_shift is not None:
+            of_account = (believed.belief_shift - believed.lane_shift)[np.arange(len(logs)), alone]
+            alone[of_account <= -SHIFT_STEP] = -1
         return worth, alone
 
     def _bar(self, logs: LoggedRequests, inputs: "_BarInputs", snapshot: str) -> Bar:
@@ -128,14 +137,18 @@ class _BarInputs:
             )
 
 
-def _alike(logs: LoggedRequests, default_share: float) -> Iterator[tuple[str, float, Ints]]:
+def _alike(
+    logs: LoggedRequests, lane_shift: Float32s | None, default_share: float
+) -> Iterator[tuple[str, float, Ints]]:
     """Yield (price snapshot, share, rows) of requests that have the same bar."""
     n = len(logs)
     snapshots: npt.NDArray[np.str_] = np.full(n, "") if logs.price_snapshots is None else logs.price_snapshots
     stated = np.full(n, np.nan) if logs.quality_of_best is None else logs.quality_of_best
     steps = np.rint(np.where(np.isnan(stated), default_share, stated) * _SHARE_STEPS).astype(np.int64)
     names, code = np.unique(snapshots, return_inverse=True)
-    keys = np.column_stack([code, steps, np.packbits(logs.is_eligible, axis=1).astype(np.int64)])
+    shifts = np.zeros((n, 0)) if lane_shift is None else np.trunc(lane_shift / SHIFT_STEP)
+    eligible = np.packbits(logs.is_eligible, axis=1)
+    keys = np.column_stack([code, steps, eligible.astype(np.int64), shifts.astype(np.int64)])
     groups, group = np.unique(keys, axis=0, return_inverse=True)
     order = np.argsort(group, kind="stable")
     for rows in np.split(order, np.searchsorted(group[order], np.arange(1, len(groups)))):

@@ -178,6 +178,7 @@ def without_shifts(logs: LoggedRequests) -> LoggedRequests:
         quality=quality.astype(np.float32),
         quality_std=std.astype(np.float32),
         belief_shift=np.zeros_like(logs.belief_shift),
+        lane_shift=np.zeros_like(logs.belief_shift),
     )
 
 

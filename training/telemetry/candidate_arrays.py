@@ -23,6 +23,7 @@ class CandidateArrays:
         probability: Probability that the lane was drawn; 0 where it was no candidate.
         is_eligible: True for candidates that nothing excluded.
         belief_shift: Amount that was added to the log odds of `quality`; 0 where nothing was added.
+        lane_shift: Part of it that was learned of the lanes online; the rest is the account's correction.
         fallback_tier: Tiers of the lanes; 0 in the first tier, and where the log does not say.
     """
 
@@ -30,6 +31,7 @@ class CandidateArrays:
     probability: Float32s
     is_eligible: Mask
     belief_shift: Float32s
+    lane_shift: Float32s
     fallback_tier: Int32s
 
 
@@ -56,15 +58,17 @@ def candidate_arrays(candidates: Any, column_of_lane: Mapping[str, int]) -> Cand
     fallback_tier = np.zeros(n_decisions * n_lanes, np.int32)
     # `demotion` is the column's name for the fallback tier.
     fallback_tier[place] = pc.fill_null(structs.field("demotion"), 0).to_numpy(zero_copy_only=False)
+    nothing = np.zeros((n_decisions, n_lanes), np.float32)
     shifts = [structs.field(name) for name in SHIFTS]
-    logged_shifts = [np.nan_to_num(as_array(shift, 0.0)) for shift in shifts if shift.null_count < len(shift)]
+    lane_shift, account_shift = (
+        np.nan_to_num(as_array(shift, 0.0)) if shift.null_count < len(shift) else nothing for shift in shifts
+    )
     return CandidateArrays(
         numbers,
         as_array(structs.field("probability"), 0.0),
         is_eligible.reshape(n_decisions, n_lanes),
-        np.sum(logged_shifts, axis=0, dtype=np.float32)
-        if logged_shifts
-        else np.zeros((n_decisions, n_lanes), np.float32),
+        lane_shift + account_shift,
+        lane_shift,
         fallback_tier.reshape(n_decisions, n_lanes),
     )
 

@@ -58,6 +58,8 @@ class LoggedRequests:
         lane_book: Notes about the lanes themselves. None: there are no notes.
         is_seen: Shape (n,), whether the caller has seen the drawn lane's answer, in whole or in part. None: those that
             are answered.
+        lane_shift: Shape (n, m), part of `belief_shift` that was learned of the lanes; the rest is the account's
+            correction. None: the log does not say.
     """
 
     lane_ids: tuple[str, ...]
@@ -96,6 +98,7 @@ class LoggedRequests:
     fallback_tier: Int32s | None = None
     lane_book: LaneBook | None = None
     is_seen: Mask | None = None
+    lane_shift: Float32s | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)

@@ -172,6 +172,7 @@ class LogReader:
             answer_tokens=_floats(table["completion_tokens"]),
             is_answered=index.is_answered[part],
             belief_shift=candidates.belief_shift,
+            lane_shift=candidates.lane_shift,
             max_output_tokens=_floats(table["max_output_tokens"]),
             quality_of_best=_floats(table["quality_of_best"]),
             price_snapshots=_texts(table["price_snapshot_id"]),

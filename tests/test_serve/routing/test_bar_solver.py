@@ -21,7 +21,7 @@ class SlowBar(Bar):
         self.threads: list[int] = []
         self._is_broken = is_broken
 
-    def _solve(self, eligible: bytes, share: float) -> BarRule:
+    def _solve(self, eligible: bytes, share: float, steps: bytes) -> BarRule:
         self.threads.append(threading.get_ident())
         time.sleep(0.2)
         if self._is_broken:
