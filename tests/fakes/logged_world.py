@@ -46,6 +46,7 @@ def write_logs(
     fails_lately: str = "",
     has_checks: bool = False,
     stopped: float = 0.0,
+    new_model: str = NEW,
     seed: int = 0,
     bundle: Path = SHIPPED_BUNDLE,
 ) -> Path:
@@ -66,6 +67,7 @@ def write_logs(
         has_checks: Whether feedback is as by default: thumbs, of which one in nine is wrong, and every answer is
             checked for a refusal, which is found in 1% of the good answers and 5% of the bad ones.
         stopped: Share of the bad answers that are stopped.
+        new_model: Name of the new model.
         seed: Seed of all random draws.
         bundle: Bundle that decided.
     """
@@ -87,7 +89,7 @@ def write_logs(
     given = np.where(is_wrong, 1 - score, score) if has_checks else score
     prompts = [texts.prompt[row] if random.random() < text_share else None for row in drawn]
     traffic = LoggedTraffic(
-        names=NAMES,
+        names=(*NAMES[:3], new_model),
         router_version=router_version or champion.bundle.version,
         started_at=_START_US + rows.astype(np.int64) * 60_000_000,
         conversation=rows // 2,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE
 from router.bundle import GRAPH_FILE, REFERENCE_FILE, TOKENIZER_FILE, version_of
-from router.catalogue_models import CATALOGUE_FILE
+from router.catalogue_models import CATALOGUE_FILE, CatalogueModels
 from router.context import RouteContext
 from router.lane_correction import LaneCorrection
 from router.log_odds import logit, sigmoid
@@ -59,6 +59,7 @@ def write_challenger(
     learned: Learned,
     record: dict[str, object],
     recent: LaneCorrection,
+    catalogue: CatalogueModels | None = None,
     accounts: FittedAccounts | None = None,
 ) -> ParityReport:
     """Export the challenger, prove parity and write the bundle to `folder` in one step.
@@ -69,6 +70,7 @@ def write_challenger(
         learned: Challenger.
         record: Entries of the manifest under `learned_from_logs`.
         recent: Shifts that the gateway's watch starts from under this bundle.
+        catalogue: Catalogue models of the challenger; None: those of `champion`.
         accounts: Corrections of the challenger for single accounts; None: there are none.
 
     Raises:
@@ -84,8 +86,9 @@ def write_challenger(
         TOKENIZER_FILE: learned.parts.table.tokenizer_json,
         REFERENCE_FILE: reference.to_bytes(),
     }
-    if champion.bundle.catalogue is not None:
-        files[CATALOGUE_FILE] = champion.bundle.catalogue.to_bytes()
+    catalogue = champion.bundle.catalogue if catalogue is None else catalogue
+    if catalogue is not None:
+        files[CATALOGUE_FILE] = catalogue.to_bytes()
     version = version_of(folder.name, sha256(files[GRAPH_FILE]).hexdigest())
     files[RECENT_SHIFTS_FILE] = RecentShifts(version, recent).to_bytes()
     if accounts is not None:

@@ -53,12 +53,12 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
 
     - Of all `n` requests: `conversation` (n,) uint64 and `started_at` (n,) microseconds.
     - Of the `k` judged requests that can be learned from, because their text was kept or the logged beliefs are the
-      champion's: `row` (k,) in the part, `account`, `lane`, `model`, `believed`, `reward`, `reward_std`, `propensity`,
-      the champion's `logits` (k, m), float16 with NaN for unknown, and `text_row` (k,), the row in `inputs`
-      (t, n_inputs), -1 if the text was not kept.
+      champion's: `row` (k,) in the part, `account`, `router_version`, `lane`, `model`, `believed`, `reward`,
+      `reward_std`, `propensity`, the champion's `logits` (k, m), float16 with NaN for unknown, and `text_row` (k,), the
+      row in `inputs` (t, n_inputs), -1 if the text was not kept.
     - `n_unusable` (1,): the number of judged requests that cannot be learned from.
     - Of the `a` answers with a known length and a predicted one: `length_row`, `length_model`, `believed_tokens`,
-      `answer_tokens` (a,).
+      `answer_tokens` (a,), and `length_is_logged` (a,): the predicted one is the champion's own in the log.
     """
     torch.set_num_threads(1)  # sums depend on the number of threads, and every process has to give the same arrays
     model = view.models.of_lane[logs.chosen]
@@ -81,12 +81,15 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
     counted = np.flatnonzero(
         logs.is_answered & (model >= 0) & (logs.answer_tokens > 0) & np.isfinite(tokens) & (tokens > 0)
     )
+    is_logged = is_own.copy()
+    is_logged[with_text] = False
     return {
         "conversation": conversation_hashes(logs),
         "started_at": logs.started_at.astype("datetime64[us]").astype(np.int64),
         "row": used,
         "n_unusable": np.array([is_judged.sum() - len(used)]),
         "account": logs.accounts[used],
+        "router_version": logs.router_versions[used],
         "lane": logs.chosen[used].astype(np.int32),
         "model": model[used].astype(np.int32),
         "believed": _without_shift(logs)[chosen][used].astype(np.float32),
@@ -98,6 +101,7 @@ def gather_evidence(logs: LoggedRequests, view: ChampionView) -> Arrays:
         "inputs": inputs,
         "length_row": counted,
         "length_model": model[counted].astype(np.int32),
+        "length_is_logged": is_logged[counted],
         "believed_tokens": tokens[counted].astype(np.float32),
         "answer_tokens": logs.answer_tokens[counted].astype(np.float32),
     }

@@ -20,10 +20,22 @@ Instants = npt.NDArray[np.int64]
 TRAIN, CALIBRATE, TEST = 0, 1, 2
 _OF_REQUESTS = ("conversation", "started_at")
 _OF_JUDGED = (
-    *("request", "account", "asked_at", "lane", "model", "believed", "reward", "reward_std", "propensity", "text_row"),
+    *(
+        "request",
+        "account",
+        "router_version",
+        "asked_at",
+        "lane",
+        "model",
+        "believed",
+        "reward",
+        "reward_std",
+        "propensity",
+        "text_row",
+    ),
     "judged_conversation",
 )
-_OF_LENGTHS = ("length_conversation", "length_model", "believed_tokens", "answer_tokens")
+_OF_LENGTHS = ("length_conversation", "length_model", "length_is_logged", "believed_tokens", "answer_tokens")
 """Small columns: of all requests, of the judged ones, and of the answers with a known length."""
 _DAY_US = 86_400_000_000
 
@@ -38,6 +50,7 @@ class Evidence:
         split: Shape (k,), `TRAIN`, `CALIBRATE` or `TEST`.
         request: Shape (k,), number of the request among all requests of the logs, in order of time.
         account: Shape (k,), names of the accounts.
+        router_version: Shape (k,), versions of the bundles that decided.
         conversation: Shape (k,), hashes of `evidence.conversation_hashes`.
         asked_at: Shape (k,), start of each request, microseconds.
         lane: Shape (k,), columns of the logs' lanes.
@@ -50,6 +63,7 @@ class Evidence:
         inputs: Shape (t, n_inputs), inputs of the network; memory-mapped.
         length_split, length_model, believed_tokens, answer_tokens: Shape (a,), split, model, expected and true length
             of each answer.
+        length_is_logged: Shape (a,), whether the expected length is in the log, as the champion said it.
         n_unusable: Number of judged requests that cannot be learned from: their text was not kept and another bundle
             decided them.
         test_conversations: Hashes of the test conversations, sorted.
@@ -61,6 +75,7 @@ class Evidence:
     split: Ints
     request: Ints
     account: npt.NDArray[np.str_]
+    router_version: npt.NDArray[np.str_]
     conversation: npt.NDArray[np.uint64]
     asked_at: Instants
     lane: Ints
@@ -74,6 +89,7 @@ class Evidence:
     inputs: Float16s
     length_split: Ints
     length_model: Ints
+    length_is_logged: Mask
     believed_tokens: Floats
     answer_tokens: Floats
     n_unusable: int
@@ -100,6 +116,7 @@ class Evidence:
             split=self.split[kept],
             request=self.request[kept],
             account=self.account[kept],
+            router_version=self.router_version[kept],
             conversation=self.conversation[kept],
             asked_at=self.asked_at[kept],
             lane=self.lane[kept],
@@ -112,6 +129,7 @@ class Evidence:
             text_row=self.text_row[kept],
             length_split=self.length_split[counted],
             length_model=column[self.length_model[counted]],
+            length_is_logged=self.length_is_logged[counted],
             believed_tokens=self.believed_tokens[counted],
             answer_tokens=self.answer_tokens[counted],
         )
@@ -171,6 +189,7 @@ def assemble_evidence(
         split=split_of(columns["judged_conversation"]),
         request=columns["request"].astype(np.intp),
         account=columns["account"],
+        router_version=columns["router_version"],
         conversation=columns["judged_conversation"],
         asked_at=columns["asked_at"],
         lane=columns["lane"].astype(np.intp),
@@ -184,6 +203,7 @@ def assemble_evidence(
         inputs=work.joined("inputs", lambda: each("inputs"), joined.inputs_shape),
         length_split=split_of(columns["length_conversation"]),
         length_model=columns["length_model"].astype(np.intp),
+        length_is_logged=columns["length_is_logged"].astype(np.bool_),
         believed_tokens=columns["believed_tokens"].astype(np.float64),
         answer_tokens=columns["answer_tokens"].astype(np.float64),
         n_unusable=joined.n_unusable,

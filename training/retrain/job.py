@@ -23,6 +23,7 @@ from training.retrain.accounts import (
     fit_accounts_to_all,
     learn_accounts,
 )
+from training.retrain.catalogue_rows import move_rows
 from training.retrain.challenger import write_challenger
 from training.retrain.champion import Champion, read_champion
 from training.retrain.correction import LogitSpace
@@ -233,10 +234,23 @@ def _learn_challenger(inputs: _Inputs, reading: _Reading, name: str, progress: P
         accounts = fit_accounts_to_all(start, learned, evidence, settings, judged_accounts)
         watched = WatchedLogs(reading.all_evidence, reading.signals, reading.all_models, reading.column)
         recent = repeat_watch(start, outcome.learned, learned, watched)
+    moved = move_rows(
+        _with_catalogue(inputs.champion, start),
+        reading.all_evidence,
+        reading.all_models,
+        settings,
+        has_lengths=start.bundle.version == inputs.champion.bundle.version,
+    )
     record = record_of(evidence, outcome, accounts, corpus)
+    record |= {"catalogue_shifts": moved.shifts, "catalogue_lengths": moved.lengths}
     with progress.stage("Exporting and proving parity", None):
-        write_challenger(folder, start, learned, record, recent, accounts.fitted)
+        write_challenger(folder, start, learned, record, recent, moved.models, accounts.fitted)
     return _Challenger(folder, outcome, judged_accounts, record)
+
+
+def _with_catalogue(champion: Champion, start: Champion) -> Champion:
+    """Return the bundle whose catalogue models the challenger gets: the one in use, if the start's graph fits them."""
+    return champion if champion.bundle.demand_names == start.bundle.demand_names else start
 
 
 def _read(inputs: _Inputs, work_folder: Path, progress: Progress, machinery: Machinery) -> _Reading:

@@ -85,3 +85,31 @@ def test_thumbs_on_answers_that_were_stopped_are_learned_from(tmp_path: Path) ->
     ]
     beliefs = [read_champion(result.bundle).reference.quality.mean(axis=0) for result in learned]
     assert np.abs(beliefs[0] - beliefs[1]).max() < 0.05
+
+
+def test_the_row_of_a_catalogue_model_moves_with_its_judgements_and_once(tmp_path: Path) -> None:
+    champion = read_champion(SHIPPED_BUNDLE)
+    assert champion.bundle.catalogue is not None
+    name = "openai/gpt-5-mini"
+    place = champion.bundle.catalogue.find(name)
+    assert place is not None
+    # The logs say that P(good) was believed to be 0.4 of each of its answers. The truth is 0.95 and 0.05 in turns.
+    logs = write_logs(tmp_path / "export", 3_000, text_share=0.0, has_checks=True, new_model=name)
+    result = retrain(RetrainPlan(logs, SHIPPED_BUNDLE, tmp_path / "bundles"), Silent())
+    learned = read_champion(result.bundle)
+    assert learned.bundle.catalogue is not None
+    moved = learned.bundle.catalogue.quality - champion.bundle.catalogue.quality
+    constant = champion.bundle.demand_names.index("one")
+    assert moved[place, constant] == pytest.approx(0.4, abs=0.15)
+    moved[place, constant] = 0
+    assert not moved.any()
+    # 300 tokens were expected of each answer, and 250 came.
+    before, after = champion.bundle.catalogue, learned.bundle.catalogue
+    for longer in (after.visible - before.visible, after.reasoning - before.reasoning):
+        assert longer[place, constant] == pytest.approx(np.log(250 / 300), abs=0.02)
+
+    again = retrain(RetrainPlan(logs, result.bundle, tmp_path / "bundles"), Silent())  # no answer of its own in the log
+    kept = read_champion(again.bundle)
+    assert kept.bundle.catalogue is not None
+    assert (kept.bundle.catalogue.quality == learned.bundle.catalogue.quality).all()
+    assert (kept.bundle.catalogue.visible == learned.bundle.catalogue.visible).all()
