@@ -37,6 +37,8 @@ _MOST_ANSWERS: Final = 1_000.0
 """Sensitivity and specificity rest on about this many judged answers of each kind; older ones fade."""
 _LEAST_CHANCE: Final = 0.02
 _LEAST_RATE: Final = 1e-3
+_STEP_S: Final = 3_600.0
+"""Weights of all counts are only made smaller once in this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +188,12 @@ class CheckFaults:
                 self._note_overlap(name, fault, answer.judged, sign)
 
     def advance(self, at_s: float) -> None:
-        """Go forward to a time: answers weigh less. A time in the past changes nothing."""
-        if self.at_s is None or at_s <= self.at_s:
+        """Go forward to a time: answers weigh less.
+
+        A time less than `_STEP_S` ahead changes nothing yet: newer answers weigh a little more instead. A time in the
+        past changes nothing.
+        """
+        if self.at_s is None or at_s < self.at_s + _STEP_S:
             return
         kept = 0.5 ** ((at_s - self.at_s) / self.half_life_s)
         self.counts = {
