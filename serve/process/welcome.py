@@ -1,12 +1,14 @@
 """The welcome that the operator reads when the gateway has started: address, lanes and a first request to try."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from router.quality_basis import QualityBasis
 from serve.gateway import ResourceSet
 from serve.identity.first_start import is_first_start
 
@@ -30,14 +32,15 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
     lanes = Table.grid(padding=(0, 2))
     chosen = resources.directory.choosable
     n_choosable = Counter(lane.provider for lane in chosen.lanes)
-    n_trained = Counter(lane.provider for row, lane in enumerate(chosen.lanes) if not chosen.has_prior_only[row])
+    bases: dict[str, Counter[QualityBasis]] = defaultdict(Counter)
+    for row, lane in enumerate(chosen.lanes):
+        bases[lane.provider][chosen.quality_basis(row)] += 1
     for provider, count in sorted(Counter(lane.provider for lane in table.lanes).items()):
         by_name = count - n_choosable[provider]
         lanes.add_row(
             f"[bold]{provider}[/]",
             f"{count} lane{'s' if count > 1 else ''}",
-            f"[dim]{n_trained[provider]} with graded quality, {n_choosable[provider] - n_trained[provider]} by prior"
-            + (f", {by_name} only by name[/]" if by_name else "[/]"),
+            f"[dim]{', '.join(_known_by(bases[provider], by_name))}[/]",
         )
     virtual_key = "ll_live_…" if resources.key_ring.is_closed else "not-needed-on-loopback"
     console.print(
@@ -58,3 +61,17 @@ def print_welcome(url: str, resources: ResourceSet, console: Console | None = No
             border_style="dim",
         )
     )
+
+
+def _known_by(bases: Mapping[QualityBasis, int], n_by_name: int) -> Iterator[str]:
+    """Yield how many lanes of a provider smart-route knows by what, and how many it never chooses."""
+    n_graded = sum(bases[basis] for basis in ("own_grades", "trained", "calibrated"))
+    n_scored = bases["published_scores"]
+    for count, what in (
+        (n_graded, "by graded answers"),
+        (n_scored, "by published scores"),
+        (sum(bases.values()) - n_graded - n_scored, "by family and price"),
+        (n_by_name, "only by name"),
+    ):
+        if count:
+            yield f"{count} {what}"

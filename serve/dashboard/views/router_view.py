@@ -72,7 +72,10 @@ class RouterView:
     """The bundle.
 
     Args:
-        sources: Sources of its corpus as (name, number of prompts).
+        prompts, answers: Numbers of graded prompts and of graded answers, over all sources.
+        sources: Sources of graded answers as (name, number of prompts).
+        n_known: Number of models whose quality rests on grades or published scores.
+        models: Models that the graph itself was trained on.
         reliability: Reliability on its graded answers; None: the bundle has none.
     """
 
@@ -82,6 +85,7 @@ class RouterView:
     prompts: int
     answers: int
     sources: Sequence[tuple[str, int]]
+    n_known: int
     measures: Sequence[PoolMeasure]
     models: Sequence[TrainedModel]
     reliability: Reliability | None
@@ -142,6 +146,8 @@ def router_view(folder: Path) -> RouterView:
     """Return the view of a bundle's folder. Fields that its manifest lacks are unknown."""
     manifest: Mapping[str, Any] = read_manifest(folder)
     corpus: Mapping[str, Any] = manifest.get("corpus") or {}
+    catalogue: Mapping[str, Any] = manifest.get("catalogue") or {}
+    prompts: Mapping[str, int] = catalogue.get("prompts") or corpus.get("sources") or {}
     graded: Mapping[str, int] = manifest.get("graded_answers") or {}
     abilities: Mapping[str, float] = manifest.get("abilities") or {}
     measures: Mapping[str, Mapping[str, Any]] = manifest.get("measures") or {}
@@ -149,9 +155,10 @@ def router_view(folder: Path) -> RouterView:
         name=str(manifest.get("name", folder.name)),
         features_version=int(manifest.get("features_version", 0)),
         teacher=str(manifest.get("teacher") or "unknown"),
-        prompts=int(corpus.get("prompts", 0)),
-        answers=int(corpus.get("answers", 0)),
-        sources=sorted((str(name), int(n)) for name, n in (corpus.get("sources") or {}).items()),
+        prompts=sum(map(int, prompts.values())) or int(corpus.get("prompts", 0)),
+        answers=int(catalogue.get("answers") or corpus.get("answers", 0)),
+        sources=sorted((str(name), int(n)) for name, n in prompts.items()),
+        n_known=int(catalogue.get("models") or len(abilities)),
         measures=[_measure(name, values) for name, values in sorted(measures.items())],
         models=sorted(
             (TrainedModel(name, int(graded.get(name, 0)), float(ability)) for name, ability in abilities.items()),
