@@ -26,6 +26,7 @@ class RouteContext:
         web_searches: Searches of the web that the request lets the provider make, as far as it says; 0: none.
         effort: Effort of reasoning that the request states, one of `router.effort.EFFORTS` or `OTHER_EFFORT`; None: it
             says nothing about reasoning.
+        dialect_fields: Names of the request's fields because of which it needs a lane of its own dialect.
     """
 
     text: str
@@ -37,6 +38,7 @@ class RouteContext:
     service_tier: str | None = None
     web_searches: int = 0
     effort: str | None = None
+    dialect_fields: tuple[str, ...] = ()
 
     @classmethod
     def from_prompt(cls, prompt: object) -> "RouteContext":

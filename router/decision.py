@@ -89,7 +89,7 @@ def decide(
     exclusions = exclude_lanes(table, context, constraints, expectation, state)
     if not np.count_nonzero(exclusions.is_eligible):
         reasons = {lane.lane_id: str(exclusions.reason_of(row)) for row, lane in enumerate(table.lanes)}
-        raise NoEligibleLaneError(reasons, [str(flag.name).lower() for flag in context.required])
+        raise NoEligibleLaneError(reasons, _needed_names(context))
     fallback_tier = fallback_tiers(table, expectation, state, preferences)
     candidates = Candidates(exclusions.is_eligible, fallback_tier, expectation, preferences, bar)
     ranking = policy.rank(candidates)
@@ -107,6 +107,13 @@ def decide(
     return Decision(
         table, order, ranking.probabilities, reason, policy.name, expectation, exclusions, prices, fallback_tier
     )
+
+
+def _needed_names(context: RouteContext) -> list[str]:
+    """Return the names of the capabilities that a request needs, and of the fields that need its own dialect."""
+    fields = f" (because of {', '.join(context.dialect_fields)})" if context.dialect_fields else ""
+    names = [str(flag.name).lower() for flag in context.required]
+    return [name + fields if name.endswith("_dialect") else name for name in names]
 
 
 def draw(probabilities: Floats, rng: np.random.Generator) -> int:

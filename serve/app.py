@@ -15,6 +15,7 @@ from serve.bundles.bundle_desk import BundleDesk
 from serve.bundles.store import open_store
 from serve.clock import Clock, SystemClock
 from serve.dashboard.install import install_dashboard
+from serve.dialects.field_table import load_fields
 from serve.gateway import ResourceSet, resources_of
 from serve.hot_swap.configured_followers import Followers, configured_followers
 from serve.hot_swap.configured_lanes import ConfiguredLanes, configured_lanes
@@ -38,6 +39,7 @@ from serve.money.budget_repository import BudgetRepository
 from serve.money.configured_budgets import configured_budgets
 from serve.money.configured_money import ConfiguredMoney, configured_money
 from serve.money.spending import Spending
+from serve.packaged_files import data_dir
 from serve.proxy.attempt_series import ProxyLimits
 from serve.proxy.chat_proxy import ChatProxy
 from serve.rate_limits.configured_limits import configured_limits
@@ -185,7 +187,17 @@ def _hot_endpoints(
     unlisted: UnlistedLanes,
 ) -> dict[str, HotEndpoint]:
     clock, key_ring, max_bytes = resources.clock, resources.key_ring, settings.max_body_bytes
-    admission = Admission(key_ring, resources.routing, clock, spending, key_limits, max_bytes, unlisted)
+    load_fields(data_dir() / "fields.yaml")  # now, so that a malformed row stops the start
+    admission = Admission(
+        key_ring,
+        resources.routing,
+        clock,
+        spending,
+        key_limits,
+        max_bytes,
+        unlisted,
+        strict_fields=settings.strict_fields,
+    )
     proxy = _proxy(settings, recorder)
     vector_admission = Admission(key_ring, resources.vectors, clock, spending, key_limits, max_bytes)
 

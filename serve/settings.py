@@ -402,6 +402,11 @@ class Settings(_Section):
         "all",
         description="Efforts of reasoning that the router may set if a request states none: all, off, or a list.",
     )
+    strict_fields: bool = Field(
+        default=False,
+        description="True: fields that the gateway does not know, and searches that a request only offers, keep it "
+        "with lanes of its own dialect. False: other lanes get it without them.",
+    )
     account_corrections: str = Field(
         "", description="Folder that `llmdeal accounts-learn` writes; empty: account_corrections in your data folder."
     )

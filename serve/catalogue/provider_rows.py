@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from router.lane import Effort
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
+from serve.dialects.field_table import fields_of
 from serve.dialects.quirks import Quirks, StreamUsage
 from serve.dialects.registry import check_further_dialect, check_main_dialect
 from serve.errors import ConfigurationError
@@ -114,6 +116,9 @@ class ProviderRow(CatalogueRow):
     auth_header: Literal["authorization", "api-key", "x-api-key", "x-goog-api-key"] = Field(
         "authorization", description="authorization: as a bearer token."
     )
+    ignores_unknown_fields: bool = Field(
+        False, description="Whether fields that it does not know are harmless; false: those of data/fields.yaml go."
+    )
     key_env: Annotated[
         tuple[str, ...],
         Field(min_length=1, description="Environment variables with the provider key; the first one wins."),
@@ -167,6 +172,14 @@ class ProviderRow(CatalogueRow):
     trains_on_data: bool | None = Field(description="null: unknown, counts as yes.")
     retains_data: bool | None = Field(description="null: unknown, counts as yes.")
     sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
+
+    def usual_quirks(self) -> Quirks:
+        """Return the quirks of the provider, with the fields that it does not know."""
+        quirks = self.quirks.as_quirks()
+        if self.ignores_unknown_fields:
+            return quirks
+        unknown = {name: fields_of(name).unknown_to(self.id) for name in (self.dialect, *self.also_speaks)}
+        return replace(quirks, unknown_fields={name: fields for name, fields in unknown.items() if fields})
 
     def has_packaged_id(self, model_id: str) -> bool:
         """Return whether an id of its provider in genai-prices is a model of this provider."""

@@ -99,19 +99,20 @@ class Exchange(Protocol):
         """
         ...
 
-    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read a whole answer.
 
         Args:
             raw: Body of the response.
             prompt_tokens: Our estimate of the prompt's tokens, for a provider that sends no usage.
             quirks: Quirks of the provider.
+            inquiry: Request that is answered. None: it offered plain functions only.
 
         Raises:
             ValueError: The body is not an answer in the provider's dialect.
         """
         ...
 
-    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
-        """Return a relay for one stream."""
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
+        """Return a relay for one stream; the arguments are those of `read_whole`."""
         ...

@@ -1,11 +1,12 @@
 """A request as its door read it, in any dialect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.context import RouteContext
 from router.lane import Effort, Lane
+from serve.dialects.field_needs import NO_NEEDS, OWN_DIALECT, FieldNeeds
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.routing_fields import RoutingFields
 
@@ -25,6 +26,7 @@ class Inquiry:
         opening: Beginning of the conversation; equal for all requests of one conversation.
         is_streaming: Whether the caller wants a stream.
         read_neutral: Reader of the body into the neutral form.
+        needs: Meaning of the body's fields to lanes of other dialects.
         passed_headers: Headers of the caller that a provider of the same dialect gets.
     """
 
@@ -35,6 +37,7 @@ class Inquiry:
     opening: str
     is_streaming: bool
     read_neutral: Callable[[Body], NeutralRequest]
+    needs: FieldNeeds = NO_NEEDS
     passed_headers: dict[str, str] = field(default_factory=dict)
     _neutral: NeutralRequest | None = None
 
@@ -48,6 +51,18 @@ class Inquiry:
         if self._neutral is None:
             self._neutral = self.read_neutral(self.body)
         return self._neutral
+
+    def hold_to_dialect(self) -> None:
+        """Keep the request with lanes of its own dialect if it has fields or tools that others would not get."""
+        names = self.needs.unknown + tuple(name for name in self.needs.hints if name.startswith("tools."))
+        own = OWN_DIALECT.get(self.dialect)
+        if not names or own is None:
+            return
+        self.context = replace(
+            self.context,
+            required=self.context.required | own,
+            dialect_fields=(*self.context.dialect_fields, *names),
+        )
 
     def effort_to_set(self, lane: Lane) -> Effort | None:
         """Return the effort that must be put into the body for this lane.

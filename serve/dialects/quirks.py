@@ -26,6 +26,7 @@ class Quirks:
         takes_thinking_budget: Whether thinking is limited in tokens, not by effort: Claude before Opus 4.6.
         added_fields: Fields that are put into every body, for instance the place where inference has to run.
         extra_parameters: Parameters that the provider takes and the dialect does not have, for instance `top_k`.
+        unknown_fields: Dialect -> fields of its callers that the provider does not know, so that they are left out.
     """
 
     renamed_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -39,6 +40,7 @@ class Quirks:
     takes_thinking_budget: bool = False
     added_fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     extra_parameters: frozenset[str] = frozenset()
+    unknown_fields: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def keeps_reasoning_details(self) -> bool:

@@ -26,6 +26,8 @@ class SeenConversation:
         self.required = Capability.NONE
         self.effort: str | None = None
         """Effort of reasoning that the request states."""
+        self.dialect_fields: tuple[str, ...] = ()
+        """Names of the fields that need a lane of the door's dialect."""
 
     def text(self) -> str:
         """Return all text so far."""
@@ -51,6 +53,7 @@ class SeenConversation:
             max_output_tokens=max_output_tokens,
             body=body,
             effort=self.effort,
+            dialect_fields=self.dialect_fields,
         )
 
 
@@ -70,6 +73,7 @@ def conversation_context(
     max_output_tokens: int | None,
     body: Body,
     effort: str | None = None,
+    dialect_fields: tuple[str, ...] = (),
 ) -> RouteContext:
     """Return what the decision may see of a conversation.
 
@@ -83,6 +87,7 @@ def conversation_context(
         max_output_tokens: The caller's limit. None: the caller gave none.
         body: Body of the request; says which service tier is asked for, and which searches are allowed.
         effort: Effort of reasoning that the request states. None: it says nothing about reasoning.
+        dialect_fields: Names of the fields because of which the request needs a lane of its own dialect.
 
     Raises:
         TooLargeError: More than `MAX_PROMPT_CHARACTERS` characters of text.
@@ -104,4 +109,5 @@ def conversation_context(
         service_tier=requested_tier(body),
         web_searches=allowed_searches(body),
         effort=effort,
+        dialect_fields=dialect_fields,
     )

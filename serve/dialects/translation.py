@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from router.lane import Lane
+from router.lane import Capability, Lane
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
@@ -18,8 +18,10 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
+from serve.dialects.neutral.fitting import fitted, forms_of
 from serve.dialects.neutral.parts import joined_text
 from serve.dialects.neutral.request import NeutralRequest, Reasoning
+from serve.dialects.neutral.tool_forms import ToolForms
 from serve.dialects.quirks import Quirks
 from serve.dialects.usage_estimate import estimate_usage
 
@@ -112,11 +114,19 @@ class TranslatedReply:
 class TranslatedStream:
     """One stream that is translated; see `serve.dialects.exchange.StreamRelay`."""
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter, prompt_tokens: int, settle: Settle) -> None:
+    def __init__(
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        prompt_tokens: int,
+        settle: Settle,
+        forms: ToolForms | None = None,
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._prompt_tokens = prompt_tokens
         self._settle = settle
+        self._forms = forms
         self._usage: TokenUsage | None = None
         self._characters = 0
         self.finish_reason: str | None = None
@@ -145,12 +155,17 @@ class TranslatedStream:
             self._note(event)
             if self.error is not None:
                 break
-            out.append(self._writer.write(event))
+            if self._forms is None:
+                out.append(self._writer.write(event))
+            else:
+                out += [self._writer.write(formed) for formed in self._forms.events(event)]
         return b"".join(out)
 
     def finish(self) -> bytes:
         """Return the end of the stream. A last event whose end is missing is still read."""
         rest = self.feed(b"\n\n")
+        if self._forms is not None:
+            rest += b"".join([self._writer.write(event) for event in self._forms.rest()])
         usage = self.usage
         return rest + self._writer.finish(usage, self._settle(usage))
 
@@ -188,17 +203,29 @@ class Translation:
         request, effort = inquiry.neutral, inquiry.effort_to_set(lane)
         if effort is not None:  # the caller did not ask for thoughts, so none are shown
             request = replace(request, reasoning=Reasoning(effort, is_shown=False))
-        return self.upstream.encode_request(request, lane, quirks)
+        elif request.reasoning is not None and not lane.capabilities & Capability.REASONING:
+            request = replace(request, reasoning=None)
+        return self.upstream.encode_request(fitted(request, quirks), lane, quirks)
 
-    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read an answer."""
         answer = self.upstream.read_answer(raw, quirks)
+        forms = _forms(inquiry, quirks)
+        if forms is not None:
+            answer = forms.answer(answer)
         usage = answer.usage or estimate_usage(prompt_tokens, _characters(answer))
         return TranslatedReply(answer, usage, self.caller)
 
-    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay for one stream."""
-        return TranslatedStream(self.upstream.stream_reader(quirks), self.caller.stream_writer(), prompt_tokens, settle)
+        reader, writer = self.upstream.stream_reader(quirks), self.caller.stream_writer()
+        return TranslatedStream(reader, writer, prompt_tokens, settle, _forms(inquiry, quirks))
+
+
+def _forms(inquiry: Inquiry | None, quirks: Quirks) -> ToolForms | None:
+    """Return what puts calls back into the caller's forms. None: the provider got every tool as it was offered."""
+    forms = None if inquiry is None else forms_of(inquiry.neutral, quirks)
+    return ToolForms(forms) if forms else None
 
 
 def _characters(answer: NeutralAnswer) -> int:

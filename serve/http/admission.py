@@ -4,6 +4,7 @@ import hashlib
 import os
 
 from serve.clock import Clock
+from serve.dialects.field_needs import NO_NEEDS
 from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError, ForbiddenError, UnknownModelError
 from serve.hot_swap.unlisted_lanes import UnlistedLanes
@@ -38,6 +39,7 @@ class Admission:
         key_limits: Limits of virtual keys in a minute.
         max_body_bytes: Size of the largest body that is read.
         unlisted: Maker of lanes for models that no list has; None: they are refused.
+        strict_fields: Whether fields that the gateway does not know keep a request with lanes of its dialect.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Admission:
         key_limits: KeyLimits,
         max_body_bytes: int,
         unlisted: UnlistedLanes | None = None,
+        *,
+        strict_fields: bool = False,
     ) -> None:
         self._key_ring = key_ring
         self._routing = routing
@@ -57,6 +61,7 @@ class Admission:
         self._key_limits = key_limits
         self._max_body_bytes = max_body_bytes
         self._unlisted = unlisted
+        self._strict_fields = strict_fields
         self._request_ids = RequestIds()
 
     async def admit(self, scope: Scope, receive: Receive, door: Door, *, is_rehearsed: bool = False) -> Call:
@@ -77,6 +82,8 @@ class Admission:
         allowance = await self._key_limits.take_request(holder) if holder.is_limited else None
         directory = self._routing.directories.of(holder.account)
         inquiry = door.read(await read_body(receive, self._max_body_bytes))
+        if self._strict_fields and inquiry.needs is not NO_NEEDS:
+            inquiry.hold_to_dialect()
         for name in door.passed_headers:
             if name in headers:
                 inquiry.passed_headers[name.decode()] = headers[name].decode("latin-1")

@@ -28,6 +28,8 @@ def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) 
     ]
     if cost_nusd is not None:
         headers.append((b"x-llmdeal-cost-usd", format_usd(cost_nusd).encode()))
+    if dropped := attempt.call.dropped(attempt.row):
+        headers.append((b"x-llmdeal-dropped", header_value(", ".join(dropped))))
     allowance = attempt.call.allowance
     if allowance is not None:
         headers += limit_headers(allowance)

@@ -135,7 +135,7 @@ class ProviderConnector:
             efforts_of = {
                 f"{account.name}/{served.upstream_model}": served.efforts for served in account.configured.models
             }
-            sibling, usual = self._sibling(account), account.row.quirks.as_quirks()
+            sibling, usual = self._sibling(account), account.row.usual_quirks()
             for lane in lanes:
                 _, model = models.get(lane.lane_id, (lane, None))
                 quirks = (
@@ -226,7 +226,7 @@ class ProviderConnector:
         def connect(model_id: str) -> LaneConnection:
             model = self._catalogue.unlisted(account.row, model_id)
             lane = replace(self._lane(account, model, price), choice="never")
-            quirks = model.quirks(account.row.quirks.as_quirks())
+            quirks = model.quirks(account.row.usual_quirks())
             terms = self._effort_terms(model.name, account.row, model.efforts)
             return replace(_connect(account, lane, quirks, terms, self._transport, self._deadlines), sibling=connect)
 

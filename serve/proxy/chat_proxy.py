@@ -104,7 +104,9 @@ class ChatProxy:
         call = attempt.call
         raw = await attempt.read(await attempt.open())
         try:
-            reply = attempt.exchange.read_whole(raw, call.context.prompt_tokens, call.connection(attempt.row).quirks)
+            reply = attempt.exchange.read_whole(
+                raw, call.context.prompt_tokens, call.connection(attempt.row).quirks, call.inquiry
+            )
         except ValueError as error:
             raise attempt.failed(NOT_AN_ANSWER, str(error)) from error
         attempt.answer.finish_reason = reply.finish_reason
@@ -118,7 +120,7 @@ class ChatProxy:
     async def _stream(self, attempt: Attempt) -> StreamedAnswer:
         call = attempt.call
         quirks = call.connection(attempt.row).quirks
-        relay = attempt.exchange.relay(call.context.prompt_tokens, partial(_bill, attempt), quirks)
+        relay = attempt.exchange.relay(call.context.prompt_tokens, partial(_bill, attempt), quirks, call.inquiry)
         response = await attempt.open()
         chunks = response.chunks()
         try:

@@ -20,6 +20,10 @@ from serve.money.spending import Spending
 from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing.request import RoutingRequest
 
+_NONE: frozenset[str] = frozenset()
+_NOT_SHOWN = frozenset({"model", "stream_options"})
+"""Fields that some providers take in another place."""
+
 
 @dataclass(slots=True, eq=False)  # not frozen, which takes three times as long to make; still, no code changes it
 class Call:
@@ -92,6 +96,17 @@ class Call:
         """Return the exchange that translates this call for the lane in this row, and the answer back."""
         caller = self.inquiry.dialect
         return exchange_between(caller, self.directory.connections[row].dialect_for(caller))
+
+    def dropped(self, row: int) -> list[str]:
+        """Return the names of what the request has and the lane in this row does not get, in alphabetical order."""
+        inquiry, connection = self.inquiry, self.directory.connections[row]
+        body, spoken = inquiry.body, connection.dialect_for(inquiry.dialect)
+        names = body.keys() & connection.lane.refused_parameters
+        if spoken == inquiry.dialect:
+            names |= body.keys() & connection.quirks.unknown_fields.get(spoken, _NONE)
+        else:
+            names |= {*inquiry.needs.hints, *inquiry.needs.unknown}
+        return sorted(name for name in names if body.get(name, name) is not None and name not in _NOT_SHOWN)
 
     def tokens_counted(self, row: int) -> float:
         """Return the tokens that the provider of the lane in this row counts against its limit for this call."""

@@ -204,7 +204,7 @@ def test_a_streamed_thought_can_be_sent_back_in_the_pieces_it_came_in(
     "fields",
     [
         {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-        {"mcp_servers": []},
+        {"mcp_servers": [{"type": "url", "name": "m", "url": "https://mcp.example.com"}]},
         {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f1"}}]}]},
     ],
     ids=["a tool that the provider runs", "a field of its own", "an uploaded file"],

@@ -10,33 +10,13 @@ from serve.dialects.anthropic import NAME
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.request_reader import read_request
 from serve.dialects.carried_thoughts import capability_to_read
+from serve.dialects.field_needs import FieldNeeds
+from serve.dialects.field_table import DoorFields, fields_of
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
-from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
+from serve.dialects.routing_fields import RoutingFields
 from serve.dialects.seen_conversation import SeenConversation
 
-_CARRIED_FIELDS = frozenset(
-    {
-        "max_tokens",
-        "messages",
-        "metadata",
-        "model",
-        "output_config",
-        "service_tier",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-        *OUR_FIELDS,
-    }
-)
-"""Fields that other dialects have too, or that the answer does not need."""
-_CARRIED_BLOCKS = frozenset({"text", "image", "document", "thinking", "redacted_thinking", "tool_use", "tool_result"})
 _CARRIED_SOURCES = frozenset({None, "base64", "url", "text"})
 
 
@@ -67,6 +47,10 @@ class _Tool(Struct):
     name: str | None = None
 
 
+class _ToolChoice(Struct):
+    name: Any = None
+
+
 class _Thinking(Struct):
     type: str
     budget_tokens: Any = None
@@ -88,6 +72,7 @@ class MessagesRequest(RoutingFields, kw_only=True):
     max_tokens: PositiveInt
     system: str | list[_Block] | None = None
     tools: list[_Tool] | None = None
+    tool_choice: _ToolChoice | None = None
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
     stream: bool | None = None
@@ -117,20 +102,27 @@ def read_count_request(raw: bytes) -> Inquiry:
 
 
 def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
-    seen = _Seen()
+    fields = fields_of(NAME)
+    seen = _Seen(fields.carried_parts)
     seen.look_at(request.system)
     seen.look_at(request.messages[0].content)
     opening = seen.text()
     for message in request.messages[1:]:
         seen.look_at(message.content)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
-    seen.required = _required(request, body, seen.required)
+    needs = _needs(request, body, fields)
+    seen.required = _required(request, needs, seen.required)
+    seen.dialect_fields = needs.binding
     seen.effort = _stated_effort(request)
     context = seen.context("messages", len(request.messages), request.max_tokens, body)
-    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
+    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request, needs)
 
 
 class _Seen(SeenConversation):
+    def __init__(self, carried_blocks: frozenset[str]) -> None:
+        super().__init__()
+        self._carried_blocks = carried_blocks
+
     def look_at(self, content: str | list[_Block] | None) -> None:
         """Add the content of a message."""
         if content is None:
@@ -163,7 +155,7 @@ class _Seen(SeenConversation):
             self.required |= Capability.CLAUDE_THOUGHTS
         elif block.type == "redacted_thinking":
             self.required |= capability_to_read(block.data or "", VENDOR, "messages")
-        if block.type not in _CARRIED_BLOCKS or (
+        if block.type not in self._carried_blocks or (
             block.source is not None and block.source.type not in _CARRIED_SOURCES
         ):
             self.required |= Capability.MESSAGES_DIALECT
@@ -180,14 +172,32 @@ def _stated_effort(request: MessagesRequest) -> str | None:
     return OTHER_EFFORT if effort is None or thinking.budget_tokens is not None else named_effort(effort)
 
 
-def _required(request: MessagesRequest, body: Body, required: Capability) -> Capability:
-    if not body.keys() <= _CARRIED_FIELDS:
+def _needs(request: MessagesRequest, body: Body, fields: DoorFields) -> FieldNeeds:
+    """Return what the fields of the body mean to lanes of other dialects."""
+    tools = request.tools or ()
+    demanded = None if request.tool_choice is None else request.tool_choice.name
+    return fields.needs(
+        body,
+        [tool.type or "custom" for tool in tools],
+        next((tool.type for tool in tools if demanded is not None and tool.name == demanded), None),
+    )
+
+
+def _is_open(request: MessagesRequest) -> bool:
+    """Return whether `thinking` needs no model that thinks: it is off, or left to the model at the usual effort."""
+    thinking = request.thinking
+    if thinking is None or thinking.type == "disabled":
+        return True
+    effort = None if request.output_config is None else request.output_config.effort
+    return thinking.type == "adaptive" and effort in (None, "high")
+
+
+def _required(request: MessagesRequest, needs: FieldNeeds, required: Capability) -> Capability:
+    if needs.binding:
         required |= Capability.MESSAGES_DIALECT
     if request.tools:
         required |= Capability.TOOLS
-        if any(tool.type not in (None, "custom") for tool in request.tools):  # tools that the provider itself runs
-            required |= Capability.MESSAGES_DIALECT
-    if request.thinking is not None and request.thinking.type != "disabled":
+    if request.thinking is not None and not _is_open(request):
         required |= Capability.REASONING
     if request.output_config is not None and request.output_config.format is not None:
         required |= Capability.JSON_SCHEMA

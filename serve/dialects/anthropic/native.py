@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from router.lane import Lane
+from router.lane import Capability, Lane
 from router.price_table import TokenUsage
 from serve.dialects.anthropic.caller import broken_stream
 from serve.dialects.anthropic.thinking import as_taken, set_thinking
@@ -13,7 +13,7 @@ from serve.dialects.anthropic.upstream import StreamEvent, decode_event, read_me
 from serve.dialects.anthropic.usage import Usage, read_usage, usage_block
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
-from serve.dialects.inquiry import Inquiry
+from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.neutral.request import Reasoning
 from serve.dialects.quirks import Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
@@ -31,25 +31,39 @@ class NativeMessages:
         body = {name: value for name, value in inquiry.body.items() if name not in OUR_FIELDS}
         body["model"] = lane.upstream_model
         effort = inquiry.effort_to_set(lane)
-        if effort is None:
+        if inquiry.context.effort is not None and not lane.capabilities & Capability.REASONING:
+            _leave_thinking_out(body)
+        elif effort is None:
             as_taken(body, takes_budget=quirks.takes_thinking_budget)
         else:
             set_thinking(body, Reasoning(effort, is_shown=False), takes_budget=quirks.takes_thinking_budget)
-        for name in quirks.dropped_parameters:
-            body.pop(name, None)
+        for name in body.keys() & quirks.dropped_parameters:
+            del body[name]
         body.update(quirks.added_fields)
         return msgspec.json.encode(body)
 
-    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read a message."""
         message = read_message(raw)
         text = "".join(block.text or "" for block in message.content) or None
         usage = read_usage(message.usage) or estimate_usage(prompt_tokens, len(text or ""))
         return MessagesReply(msgspec.json.decode(raw), usage, message.stop_reason, text)
 
-    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay that passes events on byte for byte, except the one with the final usage."""
         return MessagesStreamRelay(prompt_tokens, settle)
+
+
+def _leave_thinking_out(body: Body) -> None:
+    """Take thinking that is left to the model out of a body: a model that does not think refuses the field."""
+    thinking = body.get("thinking")
+    if not isinstance(thinking, dict) or thinking.get("type") != "adaptive":
+        return
+    del body["thinking"]
+    config = {name: value for name, value in (body.get("output_config") or {}).items() if name != "effort"}
+    body.pop("output_config", None)
+    if config:
+        body["output_config"] = config
 
 
 @dataclass(frozen=True, slots=True)

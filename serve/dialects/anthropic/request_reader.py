@@ -1,15 +1,20 @@
 """Reads a Messages request into a neutral request."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from router.lane import Effort
+from serve.dialects.anthropic import NAME
 from serve.dialects.anthropic.blocks import Block, CacheControl, TextBlock, carried_in, part_of_block, ttl_of
+from serve.dialects.anthropic.client_tools import client_tool
+from serve.dialects.field_table import fields_of
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
 from serve.dialects.neutral.parts import Part, TextPart
-from serve.dialects.neutral.reading import plain_parts, with_signature
+from serve.dialects.neutral.reading import NO_PARAMETERS, plain_parts, with_signature
 from serve.dialects.neutral.request import (
     NeutralRequest,
     OutputFormat,
@@ -20,6 +25,7 @@ from serve.dialects.neutral.request import (
     Turn,
     merged_turns,
 )
+from serve.errors import BadRequestError
 
 
 class _Message(Struct):
@@ -29,7 +35,8 @@ class _Message(Struct):
 
 class _Tool(Struct):
     name: str
-    input_schema: dict[str, Any]
+    input_schema: dict[str, Any] = {}
+    type: str | None = None
     description: str | None = None
     strict: bool | None = None
     cache_control: CacheControl | None = None
@@ -94,10 +101,7 @@ def read_request(body: Body) -> NeutralRequest:
     return NeutralRequest(
         system=tuple(system),
         turns=merged_turns(turns),
-        tools=tuple(
-            Tool(tool.name, tool.description, tool.input_schema, tool.strict, ttl_of(tool.cache_control))
-            for tool in view.tools or ()
-        ),
+        tools=_tools(view.tools or ()),
         tool_choice=_tool_choice(choice),
         is_parallel=None
         if choice is None or choice.disable_parallel_tool_use is None
@@ -110,6 +114,30 @@ def read_request(body: Body) -> NeutralRequest:
         user_id=None if view.metadata is None else view.metadata.user_id,
         is_streaming=bool(view.stream),
     )
+
+
+def _tools(tools: Sequence[_Tool]) -> tuple[Tool, ...]:
+    """Return the tools that other providers can offer; those that Anthropic runs itself are left out."""
+    read = []
+    for tool in tools:
+        if tool.type is not None and tool.type != "custom":
+            function = client_tool(tool.type, tool.name)
+            if function is None and not fields_of(NAME).is_left_out(tool.type):
+                raise BadRequestError(
+                    f"a tool of type {tool.type!r} cannot be carried to other providers", param="tools"
+                )
+            read += [] if function is None else [replace(function, cache=ttl_of(tool.cache_control))]
+        else:
+            read.append(
+                Tool(
+                    tool.name,
+                    tool.description,
+                    tool.input_schema or NO_PARAMETERS,
+                    tool.strict,
+                    ttl_of(tool.cache_control),
+                )
+            )
+    return tuple(read)
 
 
 def _system(system: str | list[TextBlock] | None) -> tuple[TextPart, ...]:

@@ -35,14 +35,14 @@ class NativeEmbeddings:
         """Return the caller's body without the gateway's own fields."""
         return encode_upstream_body(inquiry.body, lane.upstream_model)
 
-    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read the usage of an answer; the vectors are not decoded."""
         usage = decoded(_decode, raw, "the provider's answer holds no embeddings").usage or _Usage()
         counted = usage.prompt_tokens if usage.prompt_tokens is not None else usage.total_tokens
         tokens = TokenUsage(prompt_tokens, 0, is_estimated=True) if counted is None else TokenUsage(max(counted, 0), 0)
         return EmbeddingsReply(raw, tokens)
 
-    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Refuse: embeddings do not come as a stream, and no door asks for one.
 
         Raises:

@@ -23,6 +23,7 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.neutral.tool_forms import new_call_id
 from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
 from serve.dialects.service_terms import tier_name
@@ -159,7 +160,7 @@ class GeminiStreamReader(SseStreamReader[_Response]):
 
     def _read_call(self, part: _Part, call: _Call, events: list[AnswerEvent]) -> None:
         number, self._n_calls = self._n_calls, self._n_calls + 1
-        events.append(ToolCallBegan(number, _call_id(call, number), call.name, part.thought_signature))
+        events.append(ToolCallBegan(number, _call_id(call), call.name, part.thought_signature))
         events.append(ToolArguments(number, msgspec.json.encode(call.args or {}).decode()))
 
 
@@ -170,21 +171,19 @@ def _raw_parts(response: _Response) -> list[_Part]:
 
 def _parts(response: _Response) -> tuple[AssistantPart, ...]:
     parts: list[AssistantPart] = []
-    n_calls = 0
     for part in _raw_parts(response):
         if part.function_call is not None:
             call = part.function_call
             arguments = msgspec.json.encode(call.args or {}).decode()
-            parts.append(ToolCallPart(_call_id(call, n_calls), call.name, arguments, part.thought_signature))
-            n_calls += 1
+            parts.append(ToolCallPart(_call_id(call), call.name, arguments, part.thought_signature))
         elif part.text:
             parts.append(ReasoningPart(part.text) if part.thought else TextPart(part.text))
     return tuple(parts)
 
 
-def _call_id(call: _Call, number: int) -> str:
+def _call_id(call: _Call) -> str:
     """Return a call's id, or a new one: older models send none, and the other dialects need one."""
-    return call.id or f"call_{number}_{call.name}"
+    return call.id or new_call_id()
 
 
 def _raw_reason(response: _Response) -> str | None:

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from router.price_table import TokenUsage
-from serve.dialects.neutral.parts import AssistantPart
+from serve.dialects.neutral.parts import AssistantPart, ToolForm
 
 FinishReason = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "context_length", "pause"]
 
@@ -74,6 +74,8 @@ class ToolCallBegan(Struct, gc=False):
     call_id: str
     name: str
     signature: str | None = None
+    form: ToolForm | None = None
+    """Form in which the caller offered the tool; None: a plain function."""
 
 
 class ToolArguments(Struct, gc=False):

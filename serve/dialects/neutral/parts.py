@@ -62,6 +62,24 @@ class ReasoningPart:
     vendor: str | None = None
 
 
+ToolKind = Literal["function", "custom", "apply_patch"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolForm:
+    """The form in which a caller offered a tool that other dialects get as a function.
+
+    Args:
+        kind: Kind of the tool: a function, `custom` (one text, not JSON) or OpenAI's `apply_patch`.
+        name: Name that the caller gave it.
+        namespace: Namespace that the caller put it into. None: none.
+    """
+
+    kind: ToolKind
+    name: str
+    namespace: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
     """A tool call that a model wants.
@@ -72,6 +90,7 @@ class ToolCallPart:
         arguments: JSON, unchanged from the model.
         signature: Gemini's signature on the thought behind the call. None: it is not signed.
         cache: Cache time of the prompt up to here. None: no caching is asked for.
+        form: Form in which the caller offered the tool. None: a plain function.
     """
 
     call_id: str
@@ -79,6 +98,7 @@ class ToolCallPart:
     arguments: str
     signature: str | None = None
     cache: CacheTtl | None = None
+    form: ToolForm | None = None
 
 
 @dataclass(frozen=True, slots=True)

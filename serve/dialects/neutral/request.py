@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from router.lane import Effort
-from serve.dialects.neutral.parts import CacheTtl, Part, TextPart
+from serve.dialects.neutral.parts import CacheTtl, Part, TextPart, ToolForm
 
 Role = Literal["user", "assistant"]
 
@@ -28,6 +28,7 @@ class Tool:
         parameters: JSON schema of the arguments.
         is_strict: Whether the arguments must fit the schema. None: the caller does not say.
         cache: Cache time of the prompt up to here. None: no caching is asked for.
+        form: Form in which the caller offered it. None: a plain function.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tool:
     parameters: Mapping[str, Any]
     is_strict: bool | None = None
     cache: CacheTtl | None = None
+    form: ToolForm | None = None
 
 
 @dataclass(frozen=True, slots=True)

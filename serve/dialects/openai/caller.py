@@ -54,14 +54,16 @@ class ChatStreamWriter:
     def __init__(self) -> None:
         self._head = _head("", "", "chat.completion.chunk")
         self._thoughts = 0
-        self._call_ids: list[str] = []
+        self._custom: set[int] = set()
 
     def write(self, event: AnswerEvent) -> bytes:
         """Return one chunk for one event."""
         if isinstance(event, TextDelta):
             return self._chunk({"content": event.text})
         if isinstance(event, ToolArguments):
-            return self._chunk({"tool_calls": [{"index": event.number, "function": {"arguments": event.json}}]})
+            key = "custom" if event.number in self._custom else "function"
+            field = "input" if key == "custom" else "arguments"
+            return self._chunk({"tool_calls": [{"index": event.number, key: {field: event.json}}]})
         if isinstance(event, ReasoningDelta):
             thought = ReasoningPart(event.text)
             return self._chunk(
@@ -104,6 +106,10 @@ class ChatStreamWriter:
             "type": "function",
             "function": {"name": event.name, "arguments": ""},
         }
+        if event.form is not None and event.form.kind == "custom":
+            self._custom.add(event.number)
+            call |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
+            del call["function"]
         delta: dict[str, Any] = {"tool_calls": [call]}
         if event.signature is not None:
             call["extra_content"] = {"google": {"thought_signature": event.signature}}
@@ -145,6 +151,8 @@ def _call(call: ToolCallPart) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }
+    if call.form is not None and call.form.kind == "custom":
+        return {"id": call.call_id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     # Google's own OpenAI-compatible endpoint has signatures in this field, so its clients send them back.
     return (
         written

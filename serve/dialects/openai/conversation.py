@@ -5,51 +5,19 @@ from msgspec import UNSET
 from router.context import RouteContext
 from router.effort import OTHER_EFFORT, named_effort
 from router.lane import Capability
+from serve.dialects.field_needs import NO_NEEDS, FieldNeeds
+from serve.dialects.field_table import fields_of
 from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.openai import NAME
 from serve.dialects.openai.chat_request import ChatRequest, ContentPart, Message, parse_chat_request
 from serve.dialects.openai.reasoning_details import capability_of_format
 from serve.dialects.openai.request_reader import read_request
-from serve.dialects.routing_fields import OUR_FIELDS
 from serve.dialects.seen_conversation import conversation_context, nothing_to_answer
 
 _IMAGE_TYPES = frozenset({"image_url", "image", "input_image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
-_QUIET_EFFORTS = frozenset({"none", "minimal"})
-_CARRIED_PARTS = frozenset({"text", "refusal", "image_url", "input_audio", "file"})
-_CARRIED_FIELDS = frozenset(
-    {
-        "frequency_penalty",
-        "logprobs",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "metadata",
-        "model",
-        "n",
-        "parallel_tool_calls",
-        "presence_penalty",
-        "prompt_cache_key",
-        "reasoning",
-        "reasoning_effort",
-        "response_format",
-        "safety_identifier",
-        "seed",
-        "service_tier",
-        "stop",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-        "user",
-        *OUR_FIELDS,
-    }
-)
-"""Fields that other dialects have too, that the answer does not need, or that have a capability of their own."""
+_QUIET_EFFORTS = frozenset({"none", "minimal", "medium", "default"})
+"""Efforts that need no model that reasons: none, hardly any, and what OpenAI's models do when nothing is said."""
 _CARRIED_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _OTHER_REASONING_FIELDS = frozenset({"chat_template_kwargs", "enable_thinking", "thinking", "thinking_budget"})
 """Fields in which some providers take how much to reason."""
@@ -63,8 +31,14 @@ def read_chat_request(raw: bytes) -> Inquiry:
         TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     request, body = parse_chat_request(raw)
-    context = route_context(request, body)
-    return Inquiry(NAME, request, body, context, _opening(request), bool(request.stream), read_request)
+    needs = _needs(request, body)
+    context = route_context(request, body, needs)
+    return Inquiry(NAME, request, body, context, _opening(request), bool(request.stream), read_request, needs)
+
+
+def _needs(request: ChatRequest, body: Body) -> FieldNeeds:
+    """Return what the fields of the body mean to lanes of other dialects."""
+    return fields_of(NAME).needs(body, [tool.type for tool in request.tools or ()])
 
 
 def _opening(request: ChatRequest) -> str:
@@ -78,7 +52,7 @@ def _opening(request: ChatRequest) -> str:
     return "\n".join(message.content if isinstance(message.content, str) else "" for message in opening)
 
 
-def route_context(request: ChatRequest, body: Body) -> RouteContext:
+def route_context(request: ChatRequest, body: Body, needs: FieldNeeds = NO_NEEDS) -> RouteContext:
     """Return what the decision may see of this request.
 
     Raises:
@@ -115,10 +89,11 @@ def route_context(request: ChatRequest, body: Body) -> RouteContext:
         n_messages=len(messages),
         n_images=n_images,
         other_characters=len(str(body["tools"])) if request.tools else 0,
-        required=required | _required_capabilities(request, body, n_images > 0, has_audio),
+        required=required | _required_capabilities(request, needs, n_images > 0, has_audio),
         max_output_tokens=request.max_completion_tokens or request.max_tokens,
         body=body,
         effort=_stated_effort(request, body),
+        dialect_fields=needs.binding,
     )
 
 
@@ -143,6 +118,7 @@ def _has_tool_turn(messages: list[Message]) -> bool:
 
 def _required_by_parts(content: list[ContentPart]) -> Capability:
     required = Capability.NONE
+    carried = fields_of(NAME).carried_parts
     for part in content:
         if part.type == "file":
             # Only the provider that a file was uploaded to has it.
@@ -152,19 +128,17 @@ def _required_by_parts(content: list[ContentPart]) -> Capability:
         elif part.type == "image_url":
             url = part.image_url if isinstance(part.image_url, str) else part.image_url and part.image_url.url
             required |= Capability.MEDIA_URLS if url and not url.startswith("data:") else Capability.NONE
-        elif part.type not in _CARRIED_PARTS:
+        elif part.type not in carried:
             required |= Capability.CHAT_DIALECT
     return required
 
 
-def _required_capabilities(request: ChatRequest, body: Body, has_images: bool, has_audio: bool) -> Capability:
+def _required_capabilities(request: ChatRequest, needs: FieldNeeds, has_images: bool, has_audio: bool) -> Capability:
     required = Capability.NONE
-    if not body.keys() <= _CARRIED_FIELDS:
+    if needs.binding:
         required |= Capability.CHAT_DIALECT
     if request.tools or request.functions:
         required |= Capability.TOOLS
-        if any(tool.type != "function" for tool in request.tools or ()):
-            required |= Capability.CHAT_DIALECT
     if has_images:
         required |= Capability.IMAGES
     if has_audio:
@@ -174,6 +148,8 @@ def _required_capabilities(request: ChatRequest, body: Body, has_images: bool, h
             required |= Capability.JSON_SCHEMA
         elif request.response_format.type == "json_object":
             required |= Capability.JSON_OBJECT
+        elif request.response_format.type != "text":  # grammars of vLLM and Fireworks
+            required |= Capability.CHAT_DIALECT
     if request.logprobs:
         required |= Capability.LOGPROBS
     if request.n is not None and request.n > 1:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from router.lane import Effort
+from router.lane import EFFORTS, Effort
 from serve.dialects.inquiry import Body
 from serve.dialects.json_body import typed
 from serve.dialects.media_url import media_of_url
@@ -15,6 +15,7 @@ from serve.dialects.neutral.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    ToolForm,
     ToolResultPart,
 )
 from serve.dialects.neutral.reading import NO_PARAMETERS, plain_parts, read_output_format
@@ -28,6 +29,7 @@ from serve.dialects.neutral.request import (
     Turn,
     merged_turns,
 )
+from serve.dialects.neutral.tool_forms import allowed_tools, custom_arguments, custom_tool
 from serve.dialects.openai.chat_request import ExtraContent
 from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details
 from serve.errors import BadRequestError
@@ -83,9 +85,15 @@ class _Function(Struct):
     arguments: str = "{}"
 
 
+class _CustomInput(Struct):
+    name: str
+    input: str = ""
+
+
 class _ToolCall(Struct):
     id: str
-    function: _Function
+    function: _Function | None = None
+    custom: _CustomInput | None = None
     extra_content: ExtraContent | None = None
 
     @property
@@ -110,18 +118,39 @@ class _Signature(Struct):
     strict: bool | None = None
 
 
+class _Custom(Struct):
+    name: str
+    description: str | None = None
+    format: dict[str, Any] | None = None
+
+
 class _Tool(Struct):
-    function: _Signature
-    type: Literal["function"] = "function"
+    function: _Signature | None = None
+    custom: _Custom | None = None
     cache_control: _CacheControl | None = None
 
 
-class _NamedFunction(Struct):
+class _Named(Struct):
     name: str
 
 
 class _NamedTool(Struct):
-    function: _NamedFunction
+    function: _Named | None = None
+    custom: _Named | None = None
+
+    @property
+    def name(self) -> str:
+        named = self.function or self.custom
+        return "" if named is None else named.name
+
+
+class _Allowed(Struct):
+    mode: Literal["auto", "required"] = "auto"
+    tools: list[_NamedTool] = []
+
+
+class _ToolChoice(_NamedTool):
+    allowed_tools: _Allowed | None = None
 
 
 class _JsonSchema(Struct):
@@ -136,19 +165,31 @@ class _Format(Struct):
 
 
 class _Reasoning(Struct):
-    effort: Effort | None = None
+    effort: str | None = None
     max_tokens: int | None = None
     exclude: bool = False
     enabled: bool | None = None
 
 
-_ToolMode = Literal["auto", "none", "required"]
+class _Thinking(Struct):
+    """Anthropic's and DeepSeek's field, which some clients send here too."""
+
+    type: str = "enabled"
+    budget_tokens: int | None = None
+
+
+_TOOL_MODES: dict[str, Literal["auto", "none", "required"]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+    "any": "required",  # Mistral's word
+}
 
 
 class _Body(Struct):
     messages: list[_Message]
     tools: list[_Tool] | None = None
-    tool_choice: _ToolMode | _NamedTool | None = None
+    tool_choice: str | _ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -160,8 +201,12 @@ class _Body(Struct):
     presence_penalty: float | None = None
     stop: str | list[str] | None = None
     response_format: _Format | None = None
-    reasoning_effort: Effort | None = None
+    reasoning_effort: str | None = None
     reasoning: _Reasoning | None = None
+    thinking: _Thinking | None = None
+    thinking_budget: int | None = None
+    enable_thinking: bool | None = None
+    include_reasoning: bool | None = None
     user: str | None = None
     stream: bool | None = None
 
@@ -185,10 +230,13 @@ def read_request(body: Body) -> NeutralRequest:
             turns.append(
                 Turn("user", _tool_result(message, where) if message.role == "tool" else _parts(message.content, where))
             )
+    tools = tuple(_tool(tool, f"tools[{place}]") for place, tool in enumerate(view.tools or ()))
+    if isinstance(view.tool_choice, _ToolChoice) and (allowed := view.tool_choice.allowed_tools) is not None:
+        tools = allowed_tools(tools, [tool.name for tool in allowed.tools])
     return NeutralRequest(
         system=tuple(system),
         turns=merged_turns(turns),
-        tools=tuple(_tool(tool) for tool in view.tools or ()),
+        tools=tools,
         tool_choice=_tool_choice(view.tool_choice),
         is_parallel=view.parallel_tool_calls,
         max_output_tokens=view.max_completion_tokens or view.max_tokens,
@@ -232,13 +280,16 @@ def _assistant_parts(message: _Message, where: str) -> tuple[Part, ...]:
     if not thoughts and (unsigned := message.reasoning or message.reasoning_content):
         thoughts = (ReasoningPart(unsigned),)
     signatures = {detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature}
-    calls = tuple(
-        ToolCallPart(
-            call.id, call.function.name, call.function.arguments or "{}", call.signature or signatures.get(call.id)
-        )
-        for call in message.tool_calls or ()
-    )
+    calls = tuple(_call(call, signatures.get(call.id), where) for call in message.tool_calls or ())
     return (*thoughts, *_parts(message.content, where), *calls)
+
+
+def _call(call: _ToolCall, signature: str | None, where: str) -> ToolCallPart:
+    if call.custom is not None:
+        return ToolCallPart(call.id, call.custom.name, custom_arguments(call.custom.input))
+    if call.function is None:
+        raise BadRequestError("a tool call needs a function", param=f"{where}.tool_calls")
+    return ToolCallPart(call.id, call.function.name, call.function.arguments or "{}", call.signature or signature)
 
 
 def _tool_result(message: _Message, where: str) -> tuple[Part, ...]:
@@ -248,18 +299,27 @@ def _tool_result(message: _Message, where: str) -> tuple[Part, ...]:
     return (ToolResultPart(message.tool_call_id, content),)
 
 
-def _tool(tool: _Tool) -> Tool:
+def _tool(tool: _Tool, where: str) -> Tool:
+    if (custom := tool.custom) is not None:
+        return custom_tool(custom.name, custom.description, custom.format, ToolForm("custom", custom.name))
     signature = tool.function
+    if signature is None:
+        raise BadRequestError("a tool needs a function", param=where)
     parameters = signature.parameters or NO_PARAMETERS
     return Tool(signature.name, signature.description, parameters, signature.strict, _ttl(tool.cache_control))
 
 
-def _tool_choice(choice: _ToolMode | _NamedTool | None) -> ToolChoice | None:
+def _tool_choice(choice: str | _ToolChoice | None) -> ToolChoice | None:
     if choice is None:
         return None
-    if isinstance(choice, _NamedTool):
-        return ToolChoice("named", choice.function.name)
-    return ToolChoice(choice)
+    if isinstance(choice, _ToolChoice):
+        return (
+            ToolChoice("named", choice.name) if choice.allowed_tools is None else ToolChoice(choice.allowed_tools.mode)
+        )
+    mode = _TOOL_MODES.get(choice)
+    if mode is None:
+        raise BadRequestError(f"{choice!r} is not a choice. Use one of: {', '.join(_TOOL_MODES)}.", param="tool_choice")
+    return ToolChoice(mode)
 
 
 def _output_format(wanted: _Format | None) -> OutputFormat | None:
@@ -271,11 +331,30 @@ def _output_format(wanted: _Format | None) -> OutputFormat | None:
 
 
 def _reasoning(view: _Body) -> Reasoning | None:
-    wanted = view.reasoning
-    if wanted is None:
-        return None if view.reasoning_effort is None else Reasoning(view.reasoning_effort)
-    if wanted.enabled is False:
+    """Return how much thinking is wanted. OpenRouter's `reasoning` counts before the fields of other providers."""
+    wanted, is_shown = view.reasoning, view.include_reasoning is not False
+    stated = _effort(view.reasoning_effort, "reasoning_effort")
+    if wanted is not None:
+        if wanted.enabled is False:
+            return Reasoning("none")
+        effort = _effort(wanted.effort, "reasoning.effort") or (None if wanted.max_tokens else stated)
+        return Reasoning(effort, wanted.max_tokens, is_shown and not wanted.exclude)
+    if view.enable_thinking is False or (view.thinking is not None and view.thinking.type == "disabled"):
         return Reasoning("none")
-    return Reasoning(
-        wanted.effort or (None if wanted.max_tokens else view.reasoning_effort), wanted.max_tokens, not wanted.exclude
-    )
+    budget = view.thinking_budget if view.thinking is None else view.thinking.budget_tokens
+    if view.thinking is None and view.enable_thinking is None and budget is None:
+        return None if stated is None else Reasoning(stated, None, is_shown)
+    return Reasoning(stated or (None if budget else "medium"), budget, is_shown)
+
+
+def _effort(word: str | None, param: str) -> Effort | None:
+    """Return an effort. None: the request leaves it to the provider, which Groq calls `default`.
+
+    Raises:
+        BadRequestError: No dialect has this effort.
+    """
+    if word is None or word == "default":
+        return None
+    if word not in EFFORTS:
+        raise BadRequestError(f"{word!r} is not an effort. Use one of: {', '.join(EFFORTS)}.", param=param)
+    return word

@@ -24,6 +24,7 @@ from serve.dialects.neutral.answer import (
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.neutral.request import NeutralRequest
+from serve.dialects.neutral.tool_forms import new_call_id
 from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details, vendor_of_format
 from serve.dialects.openai.request_writer import write_request
 from serve.dialects.openai.upstream_request import encode_upstream_body
@@ -187,7 +188,7 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         if number is None or (call.id and function.name and call.id != self._call_ids[number]):
             number = len(self._call_ids)
             self._numbers[index] = number
-            self._call_ids.append(call.id or f"call_{number}")
+            self._call_ids.append(call.id or new_call_id())
             events.append(ToolCallBegan(number, self._call_ids[number], function.name or ""))
         if function.arguments:
             events.append(ToolArguments(number, function.arguments))
@@ -207,9 +208,9 @@ def _parts(message: _Message) -> tuple[AssistantPart, ...]:
     signatures: dict[Any, str | None] = {
         detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature
     }
-    for number, call in enumerate(message.tool_calls or ()):
+    for call in message.tool_calls or ():
         function = call.function or _Function()
-        call_id = call.id or f"call_{number}"
+        call_id = call.id or new_call_id()
         parts.append(ToolCallPart(call_id, function.name or "", function.arguments or "{}", signatures.get(call_id)))
     return tuple(parts)
 

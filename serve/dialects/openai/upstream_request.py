@@ -3,9 +3,11 @@
 import msgspec
 
 from serve.dialects.inquiry import Body
+from serve.dialects.openai import NAME
 from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 
+_NONE: frozenset[str] = frozenset()
 _THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details", "extra_content"})
 
 
@@ -16,6 +18,8 @@ def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QU
     if upstream.get("stream"):
         _ask_for_usage(upstream, quirks)
     if quirks is not NO_QUIRKS:
+        for name in upstream.keys() & quirks.unknown_fields.get(NAME, _NONE):
+            del upstream[name]
         _apply(quirks, upstream)
     _leave_thoughts_out(upstream, quirks)
     return msgspec.json.encode(upstream)
@@ -59,8 +63,8 @@ def _apply(quirks: Quirks, upstream: Body) -> None:
         if ours in upstream:
             value = upstream.pop(ours)
             upstream.setdefault(theirs, value)
-    for name in quirks.dropped_parameters:
-        upstream.pop(name, None)
+    for name in upstream.keys() & quirks.dropped_parameters:
+        del upstream[name]
     choice = upstream.get("tool_choice")
     if isinstance(choice, str) and choice in quirks.tool_choice:
         upstream["tool_choice"] = quirks.tool_choice[choice]

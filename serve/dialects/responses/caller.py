@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,14 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import (
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolForm,
+    ToolKind,
+    arguments_object,
+)
 from serve.dialects.responses.usage import usage_with_cost
 
 _INCOMPLETE: dict[FinishReason, str] = {
@@ -45,7 +53,7 @@ class ResponsesCaller:
             elif isinstance(part, ToolCallPart):
                 if part.signature is not None:
                     items.append(_call_signature(part.call_id, part.signature))
-                items.append(_call(_id("fc"), part.call_id, part.name, part.arguments))
+                items.append(_call(_call_item_id(part.form), part))
             else:
                 items.append(_reasoning(_id("rs"), part))
         return _ended(_head(answer.upstream_model), items, answer.finish_reason, usage, bill)
@@ -152,18 +160,24 @@ class ResponsesStreamWriter:
         if event.signature is not None:
             out += self._whole(_call_signature(event.call_id, event.signature))
         self._open, self._open_id, self._open_call = (
-            ToolCallPart(event.call_id, event.name, ""),
-            _id("fc"),
+            ToolCallPart(event.call_id, event.name, "", form=event.form),
+            _call_item_id(event.form),
             event.number,
         )
-        return out + self._added({**_call(self._open_id, event.call_id, event.name, ""), "status": "in_progress"})
+        if event.form is not None and event.form.kind == "apply_patch":
+            return out  # its item shows the whole operation, so it is added when that is complete
+        return out + self._added({**_call(self._open_id, self._open), "status": "in_progress"})
 
     def _arguments(self, event: ToolArguments) -> bytes:
         call = self._open
         if not isinstance(call, ToolCallPart) or event.number != self._open_call:
             raise ValueError("the provider mixes the arguments of several calls")
-        self._open = ToolCallPart(call.call_id, call.name, call.arguments + event.json)
-        return self._of_item("response.function_call_arguments.delta", delta=event.json)
+        self._open = replace(call, arguments=call.arguments + event.json)
+        kind = _kind(call)
+        if kind == "apply_patch":
+            return b""
+        name = "custom_tool_call_input" if kind == "custom" else "function_call_arguments"
+        return self._of_item(f"response.{name}.delta", delta=event.json)
 
     def _close(self) -> bytes:
         part, self._open = self._open, None
@@ -174,9 +188,16 @@ class ResponsesStreamWriter:
             out = self._of_item("response.output_text.done", content_index=0, text=part.text, logprobs=[])
             out += self._of_item("response.content_part.done", content_index=0, part=_output_text(part.text))
         elif isinstance(part, ToolCallPart):
-            item = _call(self._open_id, part.call_id, part.name, part.arguments or "{}")
-            out = self._of_item(
-                "response.function_call_arguments.done", name=part.name, arguments=part.arguments or "{}"
+            item = _call(self._open_id, part)
+            kind = _kind(part)
+            if kind == "apply_patch":
+                return self._whole(item)
+            out = (
+                self._of_item("response.custom_tool_call_input.done", input=part.arguments)
+                if kind == "custom"
+                else self._of_item(
+                    "response.function_call_arguments.done", name=part.name, arguments=part.arguments or "{}"
+                )
             )
         else:
             item = _reasoning(self._open_id, part)
@@ -256,15 +277,25 @@ def _message(item_id: str, text: str) -> dict[str, Any]:
     }
 
 
-def _call(item_id: str, call_id: str, name: str, arguments: str) -> dict[str, Any]:
-    return {
-        "id": item_id,
-        "type": "function_call",
-        "call_id": call_id,
-        "name": name,
-        "arguments": arguments,
-        "status": "completed",
-    }
+def _kind(call: ToolCallPart) -> ToolKind:
+    return "function" if call.form is None else call.form.kind
+
+
+def _call_item_id(form: ToolForm | None) -> str:
+    return _id({"function": "fc", "custom": "ctc", "apply_patch": "apc"}["function" if form is None else form.kind])
+
+
+def _call(item_id: str, call: ToolCallPart) -> dict[str, Any]:
+    """Return the item of a call, in the form in which the caller offered the tool."""
+    kind = _kind(call)
+    head = {"id": item_id, "call_id": call.call_id, "status": "completed"}
+    if kind == "apply_patch":
+        return {**head, "type": "apply_patch_call", "operation": arguments_object(call.arguments)}
+    if kind == "custom":
+        item = {**head, "type": "custom_tool_call", "name": call.name, "input": call.arguments}
+    else:
+        item = {**head, "type": "function_call", "name": call.name, "arguments": call.arguments}
+    return item if call.form is None or call.form.namespace is None else {**item, "namespace": call.form.namespace}
 
 
 def _reasoning(item_id: str, part: ReasoningPart) -> dict[str, Any]:

@@ -5,13 +5,18 @@ Source: the types of the package openai 3.54.0, read 2026-11-23.
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from serve.dialects.carried_thoughts import OPENAI, CarriedThought, carried_by
 from serve.dialects.media_url import media_of_url
 from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.dialects.neutral.reading import plain_parts
+from serve.dialects.neutral.tool_forms import APPLY_PATCH, custom_arguments, namespaced
 from serve.errors import BadRequestError
+
+RESULTS = frozenset({"function_call_output", "custom_tool_call_output", "apply_patch_call_output"})
+"""Types of items with the result of a call."""
 
 
 class Content(Struct):
@@ -36,7 +41,11 @@ class Item(Struct):
     content: str | list[Content] | None = None
     call_id: str | None = None
     name: str | None = None
+    namespace: str | None = None
     arguments: str | None = None
+    input: str | None = None
+    operation: dict[str, Any] | None = None
+    status: Any = None
     output: str | list[Content] | None = None
     summary: list[Content] | None = None
     encrypted_content: str | None = None
@@ -59,14 +68,22 @@ def part_of_item(item: Item, where: str) -> Part | CarriedThought:
     Raises:
         BadRequestError: The item lacks a field, or the gateway wrote its thought and it was changed since.
     """
-    if item.type == "function_call":
+    if item.type in ("function_call", "custom_tool_call"):
         if item.call_id is None or item.name is None:
-            raise BadRequestError("a function_call needs a call_id and a name", param=where)
-        return ToolCallPart(item.call_id, item.name, item.arguments or "{}")
-    if item.type == "function_call_output":
+            raise BadRequestError(f"a {item.type} needs a call_id and a name", param=where)
+        is_custom = item.type == "custom_tool_call"
+        arguments = custom_arguments(item.input or "") if is_custom else item.arguments or "{}"
+        return ToolCallPart(item.call_id, namespaced(item.namespace, item.name), arguments)
+    if item.type == "apply_patch_call":
+        if item.call_id is None or item.operation is None:
+            raise BadRequestError("an apply_patch_call needs a call_id and an operation", param=where)
+        return ToolCallPart(item.call_id, APPLY_PATCH, msgspec.json.encode(item.operation).decode())
+    if item.type in RESULTS:
         if item.call_id is None:
-            raise BadRequestError("a function_call_output needs a call_id", param=where)
-        return ToolResultPart(item.call_id, parts_of_content(item.output, f"{where}.output"))
+            raise BadRequestError(f"a {item.type} needs a call_id", param=where)
+        return ToolResultPart(
+            item.call_id, parts_of_content(item.output, f"{where}.output"), is_error=item.status == "failed"
+        )
     text = "".join(piece.text or "" for piece in item.summary or ())
     if item.encrypted_content is None:
         return ReasoningPart(text)

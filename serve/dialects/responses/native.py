@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from router.lane import Lane
+from router.lane import Capability, Lane
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
@@ -75,11 +75,13 @@ class NativeResponses:
         effort = inquiry.effort_to_set(lane)
         if effort is not None:
             body["reasoning"] = {"effort": effort}
-        for name in quirks.dropped_parameters:
-            body.pop(name, None)
+        elif inquiry.context.effort == "medium" and not lane.capabilities & Capability.REASONING:
+            body.pop("reasoning", None)  # the usual effort; a model that does not reason refuses the field
+        for name in body.keys() & quirks.dropped_parameters:
+            del body[name]
         return msgspec.json.encode(body)
 
-    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks) -> WholeReply:
+    def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read a response."""
         response = decoded(_decode_response, raw, "the provider's answer is not a response")
         if response.output is None or response.status == "failed":
@@ -91,7 +93,7 @@ class NativeResponses:
         usage = response.read_usage() or estimate_usage(prompt_tokens, len(text) + arguments)
         return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)
 
-    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks) -> StreamRelay:
+    def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay that passes events on byte for byte, except the last one, which has the usage."""
         return ResponsesStreamRelay(prompt_tokens, settle)
 

@@ -7,48 +7,18 @@ from msgspec import Meta, Struct
 from router.effort import OTHER_EFFORT, named_effort
 from router.lane import Capability
 from serve.dialects.carried_thoughts import OPENAI, capability_to_read
-from serve.dialects.inquiry import Body, Inquiry
+from serve.dialects.field_needs import FieldNeeds
+from serve.dialects.field_table import fields_of
+from serve.dialects.inquiry import Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.responses import NAME
-from serve.dialects.responses.items import Content, Item
+from serve.dialects.responses.items import RESULTS, Content, Item
 from serve.dialects.responses.request_reader import read_request
-from serve.dialects.routing_fields import OUR_FIELDS, RoutingFields
+from serve.dialects.routing_fields import RoutingFields
 from serve.dialects.seen_conversation import SeenConversation
-from serve.errors import BadRequestError
 
-_CARRIED_FIELDS = frozenset(
-    {
-        "include",
-        "input",
-        "instructions",
-        "max_output_tokens",
-        "metadata",
-        "model",
-        "parallel_tool_calls",
-        "prompt_cache_key",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "stream",
-        "stream_options",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "truncation",
-        "user",
-        *OUR_FIELDS,
-    }
-)
-"""Fields that other dialects have too, or that the answer does not need."""
-_STATE = ("previous_response_id", "conversation", "background")
-_CARRIED_ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
-_CARRIED_CONTENT = frozenset(
-    {"input_text", "output_text", "text", "refusal", "input_image", "input_file", "summary_text", "reasoning_text"}
-)
-_QUIET_EFFORTS = frozenset({None, "none", "minimal"})
+_QUIET_EFFORTS = frozenset({None, "none", "minimal", "medium"})
+"""Efforts that need no model that reasons: none, hardly any, and what OpenAI's models do when nothing is said."""
 
 
 class _Tool(Struct):
@@ -88,14 +58,15 @@ def read_responses_request(raw: bytes) -> Inquiry:
         TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     body = decode_body(raw)
-    for name in _STATE:
-        if body.get(name):
-            raise BadRequestError(
-                f"{name} needs state that only one provider keeps. Send the whole conversation in input instead.",
-                param=name,
-            )
     request = typed(body, ResponsesRequest)
-    seen = _Seen()
+    fields = fields_of(NAME)
+    demanded = body.get("tool_choice")
+    needs = fields.needs(
+        body,
+        [tool.type for tool in request.tools or ()],
+        demanded.get("type") if isinstance(demanded, dict) else None,
+    )
+    seen = _Seen(fields.carried_parts)
     seen.texts += [request.instructions] if request.instructions else []
     items = [Item(role="user", content=request.input)] if isinstance(request.input, str) else request.input
     seen.look_at(items[0])
@@ -103,20 +74,25 @@ def read_responses_request(raw: bytes) -> Inquiry:
     for item in items[1:]:
         seen.look_at(item)
     seen.other_characters += len(str(body["tools"])) if request.tools else 0
-    seen.required = _required(request, body, seen.required)
+    seen.required = _required(request, needs, seen.required)
+    seen.dialect_fields = needs.binding
     if request.reasoning is not None:
         seen.effort = named_effort(request.reasoning.effort) or OTHER_EFFORT
     context = seen.context("input", len(items), request.max_output_tokens, body)
-    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request)
+    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request, needs)
 
 
 class _Seen(SeenConversation):
+    def __init__(self, carried_parts: frozenset[str]) -> None:
+        super().__init__()
+        self._carried_parts = carried_parts
+
     def look_at(self, item: Item) -> None:
         """Add an item."""
-        if item.type not in _CARRIED_ITEMS:
+        if item.type not in self._carried_parts:
             self.required |= Capability.RESPONSES_DIALECT
-        self.n_results += item.type == "function_call_output"
-        self.other_characters += len(item.arguments or "")
+        self.n_results += item.type in RESULTS
+        self.other_characters += len(item.arguments or item.input or "")
         for content in (item.content, item.output):
             if isinstance(content, str):
                 self.texts.append(content)
@@ -136,17 +112,15 @@ class _Seen(SeenConversation):
             self.required |= Capability.IMAGES
         elif piece.type == "input_file":
             self.required |= Capability.DOCUMENTS
-        if piece.type not in _CARRIED_CONTENT or piece.file_id is not None:
+        if piece.type not in self._carried_parts or piece.file_id is not None:
             self.required |= Capability.RESPONSES_DIALECT
 
 
-def _required(request: ResponsesRequest, body: Body, required: Capability) -> Capability:
-    if not body.keys() <= _CARRIED_FIELDS:
+def _required(request: ResponsesRequest, needs: FieldNeeds, required: Capability) -> Capability:
+    if needs.binding:
         required |= Capability.RESPONSES_DIALECT
     if request.tools:
         required |= Capability.TOOLS
-        if any(tool.type != "function" for tool in request.tools):  # tools that the provider itself runs
-            required |= Capability.RESPONSES_DIALECT
     if request.reasoning is not None and request.reasoning.effort not in _QUIET_EFFORTS:
         required |= Capability.REASONING
     wanted = request.text.format.type if request.text and request.text.format else None
