@@ -24,6 +24,7 @@ from pydantic import (
 from router.lane import EFFORTS, Effort
 from router.policies.kind import PolicyNumber
 from router.policies.registry import DEFAULT_POLICIES
+from serve.dialects.quirks_row import QuirksRow
 from serve.errors import ConfigurationError, failed_check
 
 ENVIRONMENT_PREFIX = "LLMDEAL_"
@@ -107,6 +108,9 @@ class ServerModelSettings(_Section):
         None, description="Prior ability on the bundle's logit scale, without a trained_name."
     )
     ability_std: float = Field(1.0, gt=0, description="Standard deviation of that prior.")
+    quirks: QuirksRow | None = Field(
+        None, description="What it accepts otherwise than its dialect; see data/dialects.yaml."
+    )
 
 
 class ProviderKeySettings(_Section):
@@ -216,6 +220,9 @@ class ServerSettings(_Section):
         default=None, ge=1, description="The same limit for tokens, prompt and answer together."
     )
     models: tuple[ServerModelSettings, ...] = Field(min_length=1, description="Models that it serves.")
+    quirks: QuirksRow | None = Field(
+        default=None, description="What it accepts otherwise than its dialect, for all its models."
+    )
     is_hosted: bool = Field(
         default=False, description="True: other accounts may use it too, at its price times hosted_markup."
     )

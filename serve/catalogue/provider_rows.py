@@ -8,12 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator
 
 from router.lane import Effort
+from serve.catalogue.dialect_rows import DialectRows, SourceRow
 from serve.catalogue.yaml_file import CatalogueRow, read_rows
 from serve.dialects.field_table import fields_of
-from serve.dialects.quirks import Quirks, StreamUsage
+from serve.dialects.quirks import Quirks
+from serve.dialects.quirks_row import QuirksRow
 from serve.dialects.registry import check_further_dialect, check_main_dialect
 from serve.errors import ConfigurationError
 from serve.upstream.prompt_cache import PromptCache
@@ -22,14 +24,6 @@ from serve.upstream.upstream_terms import UpstreamTerms
 
 MainDialect = Annotated[str, AfterValidator(check_main_dialect)]
 FurtherDialect = Annotated[str, AfterValidator(check_further_dialect)]
-
-
-class SourceRow(CatalogueRow):
-    """The source of some facts."""
-
-    read: str = Field(min_length=3, description="The facts.")
-    where: str = Field(min_length=3, description="A page, a package with its version, or 'unverified'.")
-    checked_on: date = Field(description="The day it was read.")
 
 
 class RegionRow(CatalogueRow):
@@ -59,23 +53,12 @@ class PlaceRow(CatalogueRow):
     price_factor: Decimal = Field(Decimal(1), gt=0, description="Factor on all of the provider's rates.")
 
 
-class QuirksRow(CatalogueRow):
-    """See `serve.dialects.quirks.Quirks`."""
+class AcceptsRow(QuirksRow):
+    """What some models of a provider accept otherwise than the others."""
 
-    renamed_parameters: Mapping[str, str] = {}
-    dropped_parameters: frozenset[str] = frozenset()
-    tool_choice: Mapping[str, str] = {}
-    stream_usage: StreamUsage = "request"
-    rejects_empty_tool_calls: bool = False
-    is_reasoning_outside: bool = False
-    keeps_cache_control: bool = False
-    kept_thoughts: frozenset[str] = frozenset()
-    extra_parameters: frozenset[str] = frozenset()
-    added_fields: Mapping[str, str] = {}
-
-    def as_quirks(self) -> Quirks:
-        """Return the quirks in the form that dialects use."""
-        return Quirks(**{name: getattr(self, name) for name in type(self).model_fields})
+    models: str = Field(description="Pattern that the ids of these models begin with; empty: all others.")
+    where: str = Field(min_length=3, description="Source of the row.")
+    checked_on: date = Field(description="The day it was read.")
 
 
 class RefusalRow(CatalogueRow):
@@ -153,6 +136,10 @@ class ProviderRow(CatalogueRow):
     )
     headers: Mapping[str, str] = Field({}, description="Headers of every call.")
     quirks: QuirksRow = QuirksRow()
+    accepts: tuple[AcceptsRow, ...] = Field(
+        (),
+        description="What its models accept. The first row that fits counts; the last one is its newest family's.",
+    )
     limits_each_model: bool = Field(
         False, description="Whether every model has its own rate limits; false: the account's models share them."
     )
@@ -173,9 +160,26 @@ class ProviderRow(CatalogueRow):
     retains_data: bool | None = Field(description="null: unknown, counts as yes.")
     sources: Annotated[tuple[SourceRow, ...], Field(min_length=1)]
 
-    def usual_quirks(self) -> Quirks:
-        """Return the quirks of the provider, with the fields that it does not know."""
-        quirks = self.quirks.as_quirks()
+    @field_validator("accepts")
+    @classmethod
+    def _fit_every_model(cls, rows: tuple[AcceptsRow, ...]) -> tuple[AcceptsRow, ...]:
+        if rows and rows[-1].models:
+            raise ValueError("models of a new family have no row. Leave the pattern of the last row empty.")
+        return rows
+
+    def quirks_of(self, model_id: str, dialects: DialectRows) -> Quirks:
+        """Return what a model of this provider accepts, with the fields that the provider does not know.
+
+        Args:
+            model_id: Id of the model without its vendor.
+            dialects: Rows of the dialects, which this row and those of its models are added to.
+
+        Raises:
+            ConfigurationError: A row names a part of JSON schema that does not exist.
+        """
+        where = f"data/providers/{self.id}.yaml"
+        models = next(((row, where) for row in self.accepts if re.match(row.models, model_id)), None)
+        quirks = dialects.quirks_of(self.dialect, (self.quirks, where), *([models] if models else []))
         if self.ignores_unknown_fields:
             return quirks
         unknown = {name: fields_of(name).unknown_to(self.id) for name in (self.dialect, *self.also_speaks)}

@@ -27,6 +27,7 @@ class Inquiry:
         is_streaming: Whether the caller wants a stream.
         read_neutral: Reader of the body into the neutral form.
         needs: Meaning of the body's fields to lanes of other dialects.
+        has_unsigned_thoughts: Whether the conversation has thoughts of Messages without a signature.
         passed_headers: Headers of the caller that a provider of the same dialect gets.
     """
 
@@ -38,6 +39,7 @@ class Inquiry:
     is_streaming: bool
     read_neutral: Callable[[Body], NeutralRequest]
     needs: FieldNeeds = NO_NEEDS
+    has_unsigned_thoughts: bool = False
     passed_headers: dict[str, str] = field(default_factory=dict)
     _neutral: NeutralRequest | None = None
 

@@ -13,6 +13,7 @@ from router.lane import Effort, Lane, QualityPrior
 from router.model_name import model_name
 from router.price_table import Price
 from serve.catalogue.catalogue import Catalogue, CatalogueModel, load_catalogue
+from serve.catalogue.dialect_rows import load_dialect_rows
 from serve.catalogue.embedding_rows import EmbeddingCatalogue, load_embeddings
 from serve.catalogue.price_sources import PriceSources
 from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
@@ -77,6 +78,7 @@ class ProviderConnector:
         chooses_all: bool = False,
     ) -> None:
         self._rows = load_provider_rows(data_dir() / "providers")
+        self._dialects = load_dialect_rows(data_dir() / "dialects.yaml")
         self._transport = transport
         self._deadlines = deadlines
         self._open_prices = prices
@@ -135,9 +137,13 @@ class ProviderConnector:
             efforts_of = {
                 f"{account.name}/{served.upstream_model}": served.efforts for served in account.configured.models
             }
-            sibling, usual = self._sibling(account), account.row.usual_quirks()
+            own_quirks = {f"{account.name}/{own.upstream_model}": own.quirks for own in account.configured.models}
+            sibling = self._sibling(account)
             for lane in lanes:
                 _, model = models.get(lane.lane_id, (lane, None))
+                usual = account.row.quirks_of(_name_of(lane), self._dialects)
+                if (stated := own_quirks.get(lane.lane_id)) is not None:
+                    usual = stated.added_to(usual, self._dialects.schema_subsets, f"providers.{account.row.id}.models")
                 quirks = (
                     self._catalogue.quirks_of(model_name(lane.vendor_model), usual)
                     if model is None
@@ -226,7 +232,7 @@ class ProviderConnector:
         def connect(model_id: str) -> LaneConnection:
             model = self._catalogue.unlisted(account.row, model_id)
             lane = replace(self._lane(account, model, price), choice="never")
-            quirks = model.quirks(account.row.usual_quirks())
+            quirks = model.quirks(account.row.quirks_of(_name_of(lane), self._dialects))
             terms = self._effort_terms(model.name, account.row, model.efforts)
             return replace(_connect(account, lane, quirks, terms, self._transport, self._deadlines), sibling=connect)
 
@@ -247,6 +253,11 @@ class ProviderConnector:
     @cached_property
     def _embeddings(self) -> EmbeddingCatalogue:
         return load_embeddings(data_dir() / "embeddings.yaml")
+
+
+def _name_of(lane: Lane) -> str:
+    """Return the name of a lane's model without its vendor; quirks of models are looked up by it."""
+    return lane.vendor_model.rpartition("/")[2]
 
 
 def _connect(

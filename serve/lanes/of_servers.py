@@ -6,12 +6,14 @@ from decimal import Decimal
 
 from router.lane import Lane, QualityPrior, Region
 from router.price_table import Price
+from serve.catalogue.dialect_rows import load_dialect_rows
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import DIALECTS, capabilities_of_dialects, parameters_refused_by
 from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
 from serve.lanes.directory import LaneConnection
+from serve.packaged_files import data_dir
 from serve.settings import ServerModelSettings, ServerSettings
 from serve.upstream.effort_terms import EffortTerms
 from serve.upstream.transport import Deadlines, UpstreamTransport
@@ -34,12 +36,13 @@ def server_connections(
         prior_of: Function that returns the prior of a vendor's model; None: it is not known.
 
     Raises:
-        ConfigurationError: A capability is unknown, or a server's id is used twice.
+        ConfigurationError: A capability or a part of JSON schema is unknown, or a server's id is used twice.
     """
     ids = [server.id for server in servers]
     for server_id in ids:
         if ids.count(server_id) > 1:
             raise ConfigurationError(f"two servers have the id {server_id!r}: give each its own")
+    rows = load_dialect_rows(data_dir() / "dialects.yaml")
     connections = []
     for server in servers:
         main = DIALECTS[server.dialect]
@@ -58,13 +61,16 @@ def server_connections(
                 connections.append(LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms))
                 continue
             dialects = (server.dialect, *server.also_speaks)
-            own = capabilities_of_dialects(dialects, lane.vendor_model, NO_QUIRKS)
-            refused = parameters_refused_by(server.dialect, NO_QUIRKS)
+            where = f"servers: {server.id}"
+            stated = [(row, where) for row in (server.quirks, served.quirks) if row is not None]
+            quirks = rows.quirks_of(server.dialect, *stated)
+            own = capabilities_of_dialects(dialects, lane.vendor_model, quirks)
+            refused = parameters_refused_by(server.dialect, quirks)
             lane = replace(lane, capabilities=lane.capabilities | own, refused_parameters=refused)
             endpoints = {name: DIALECTS[name].endpoints(server.base_url, lane.upstream_model) for name in dialects}
             efforts = EffortTerms(served.efforts)
             connections.append(
-                LaneConnection(lane, endpoints, headers, NO_QUIRKS, transport, deadlines, terms, effort_terms=efforts)
+                LaneConnection(lane, endpoints, headers, quirks, transport, deadlines, terms, effort_terms=efforts)
             )
     return connections
 

@@ -115,13 +115,24 @@ def _inquiry(request: MessagesRequest, body: Body) -> Inquiry:
     seen.dialect_fields = needs.binding
     seen.effort = _stated_effort(request)
     context = seen.context("messages", len(request.messages), request.max_tokens, body)
-    return Inquiry(NAME, request, body, context, opening, bool(request.stream), read_request, needs)
+    return Inquiry(
+        NAME,
+        request,
+        body,
+        context,
+        opening,
+        bool(request.stream),
+        read_request,
+        needs,
+        has_unsigned_thoughts=seen.has_unsigned_thoughts,
+    )
 
 
 class _Seen(SeenConversation):
     def __init__(self, carried_blocks: frozenset[str]) -> None:
         super().__init__()
         self._carried_blocks = carried_blocks
+        self.has_unsigned_thoughts = False
 
     def look_at(self, content: str | list[_Block] | None) -> None:
         """Add the content of a message."""
@@ -151,8 +162,9 @@ class _Seen(SeenConversation):
             self.look_at(block.content)
         elif block.type == "tool_use":
             self.other_characters += len(str(block.input))
-        elif block.type == "thinking" and block.signature:
-            self.required |= Capability.CLAUDE_THOUGHTS
+        elif block.type == "thinking":
+            self.required |= Capability.CLAUDE_THOUGHTS if block.signature else Capability.NONE
+            self.has_unsigned_thoughts = self.has_unsigned_thoughts or not block.signature
         elif block.type == "redacted_thinking":
             self.required |= capability_to_read(block.data or "", VENDOR, "messages")
         if block.type not in self._carried_blocks or (

@@ -37,6 +37,10 @@ class NativeMessages:
             as_taken(body, takes_budget=quirks.takes_thinking_budget)
         else:
             set_thinking(body, Reasoning(effort, is_shown=False), takes_budget=quirks.takes_thinking_budget)
+        if inquiry.has_unsigned_thoughts and quirks.drops_unsigned_thoughts:
+            body["messages"] = [kept for message in body["messages"] if (kept := _without_unsigned(message))]
+        for name in [name for name in quirks.exclusive_parameters if body.get(name) is not None][1:]:
+            del body[name]
         for name in body.keys() & quirks.dropped_parameters:
             del body[name]
         body.update(quirks.added_fields)
@@ -52,6 +56,18 @@ class NativeMessages:
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay that passes events on byte for byte, except the one with the final usage."""
         return MessagesStreamRelay(prompt_tokens, settle)
+
+
+def _without_unsigned(message: Body) -> Body | None:
+    """Return a message without thoughts that no vendor signed. None: nothing else is in it.
+
+    The API refuses such thoughts, and joins the turns around a message that is left out.
+    """
+    content = message["content"]
+    if not isinstance(content, list):
+        return message
+    kept = [block for block in content if block.get("type") != "thinking" or block.get("signature")]
+    return {**message, "content": kept} if kept or not content else None
 
 
 def _leave_thinking_out(body: Body) -> None:

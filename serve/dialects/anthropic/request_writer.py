@@ -8,6 +8,7 @@ from router.lane import Lane
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.thinking import set_thinking
 from serve.dialects.inquiry import Body
+from serve.dialects.neutral.fitting import turns_with_thoughts
 from serve.dialects.neutral.parts import (
     CacheTtl,
     MediaPart,
@@ -17,6 +18,7 @@ from serve.dialects.neutral.parts import (
     ToolCallPart,
     ToolResultPart,
     arguments_object,
+    text_of_document,
 )
 from serve.dialects.neutral.request import NeutralRequest, Tool, ToolChoice, Turn
 from serve.dialects.quirks import Quirks
@@ -28,10 +30,11 @@ _NOT_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 
 def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
     """Return the body of a Messages request."""
+    turns = turns_with_thoughts(request.turns, _is_own_thought, takes_blank_text=False)
     body: Body = {
         "model": lane.upstream_model,
         "max_tokens": request.max_output_tokens or lane.max_output_tokens or DEFAULT_MAX_TOKENS,
-        "messages": [_message(turn, is_last=turn is request.turns[-1]) for turn in request.turns],
+        "messages": [_message(turn, is_last=turn is turns[-1]) for turn in turns],
     }
     if request.system:
         body["system"] = _system(request.system)
@@ -49,7 +52,7 @@ def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
         body["stream"] = True
     sampling = request.sampling
     if sampling.temperature is not None:
-        body["temperature"] = min(sampling.temperature, 1.0)  # OpenAI's goes up to 2, Anthropic's to 1
+        body["temperature"] = sampling.temperature
     if sampling.top_p is not None:
         body["top_p"] = sampling.top_p
     if sampling.top_k is not None:
@@ -77,8 +80,13 @@ def _message(turn: Turn, *, is_last: bool) -> Body:
     return {"role": turn.role, "content": blocks}
 
 
+def _is_own_thought(thought: ReasoningPart) -> bool:
+    """Return whether a thought is Claude's: the API refuses thoughts without its own signature."""
+    return thought.vendor == VENDOR
+
+
 def _block(part: Part) -> Body | None:
-    """Return a part as a block. None: the dialect does not take blank text, nor thoughts without Claude's signature."""
+    """Return a part as a block. None: the dialect does not take blank text."""
     if isinstance(part, TextPart):
         return _text(part) if part.text.strip() else None
     if isinstance(part, MediaPart):
@@ -98,8 +106,6 @@ def _block(part: Part) -> Body | None:
         if part.is_error:
             result["is_error"] = True
         return _cached(result, part.cache)
-    if part.vendor != VENDOR:
-        return None
     if part.encrypted is not None:
         return {"type": "redacted_thinking", "data": part.encrypted}
     return {"type": "thinking", "thinking": part.text, "signature": part.signature or ""}
@@ -110,8 +116,11 @@ def _text(part: TextPart) -> Body:
 
 
 def _media(part: MediaPart) -> Body:
+    text = text_of_document(part)
     if part.data is None:
         source: dict[str, Any] = {"type": "url", "url": part.url}
+    elif text is not None:  # base64 documents are PDF alone
+        source = {"type": "text", "media_type": "text/plain", "data": text}
     else:
         source = {"type": "base64", "media_type": part.media_type, "data": part.data}
     block: Body = {"type": part.kind, "source": source}

@@ -9,6 +9,7 @@ from router.lane import Lane
 from serve.dialects.anthropic.request_writer import letters_of_id
 from serve.dialects.anthropic.thinking import set_thinking
 from serve.dialects.inquiry import Body
+from serve.dialects.neutral.fitting import turns_with_thoughts
 from serve.dialects.neutral.parts import (
     MediaPart,
     Part,
@@ -28,7 +29,8 @@ _CLAUDE = "anthropic"
 
 def write_request(request: NeutralRequest, lane: Lane, quirks: Quirks) -> Body:
     """Return the body of a Converse request; the model is in the URL."""
-    body: Body = {"messages": [_message(turn, quirks) for turn in request.turns]}
+    turns = turns_with_thoughts(request.turns, _is_own_thought, takes_blank_text=False)
+    body: Body = {"messages": [_message(turn, quirks) for turn in turns]}
     if request.system:
         body["system"] = [
             block for part in request.system for block in _cached({"text": part.text}, part.cache, quirks)
@@ -51,11 +53,15 @@ def _message(turn: Turn, quirks: Quirks) -> Body:
     return {"role": turn.role, "content": [block for part in parts for block in _blocks(part, quirks)]}
 
 
+def _is_own_thought(thought: ReasoningPart) -> bool:
+    return thought.vendor == _CLAUDE
+
+
 def _blocks(part: Part, quirks: Quirks) -> list[Body]:
     if isinstance(part, TextPart):
         return _cached({"text": part.text}, part.cache, quirks) if part.text.strip() else []
     if isinstance(part, MediaPart):
-        return _cached(_media(part), part.cache, quirks)
+        return _cached(_media(part, quirks), part.cache, quirks)
     if isinstance(part, ToolCallPart):
         call = {"toolUseId": letters_of_id(part.call_id), "name": part.name, "input": arguments_object(part.arguments)}
         return _cached({"toolUse": call}, part.cache, quirks)
@@ -65,8 +71,6 @@ def _blocks(part: Part, quirks: Quirks) -> list[Body]:
         if part.is_error:
             result["status"] = "error"
         return _cached({"toolResult": result}, part.cache, quirks)
-    if part.vendor != _CLAUDE:
-        return []
     if part.encrypted is not None:
         return [{"reasoningContent": {"redactedContent": part.encrypted}}]
     return [{"reasoningContent": {"reasoningText": {"text": part.text, "signature": part.signature}}}]
@@ -76,10 +80,11 @@ def _cached(block: Body, ttl: str | None, quirks: Quirks) -> list[Body]:
     return [block] if ttl is None or not quirks.keeps_cache_control else [block, _CACHE_POINT]
 
 
-def _media(part: MediaPart) -> Body:
+def _media(part: MediaPart, quirks: Quirks) -> Body:
     form = (part.media_type or "").rpartition("/")[2]
     source = {"bytes": part.data}
     if part.kind == "document":
+        form = quirks.document_formats.get(part.media_type or "") or form
         return {"document": {"format": form, "name": _NOT_A_NAME.sub(" ", part.name or "document"), "source": source}}
     return {"image": {"format": "jpeg" if form == "jpg" else form, "source": source}}
 

@@ -7,12 +7,14 @@ google-genai 3.4.0, all read 2026-11-23.
 from collections.abc import Mapping, Sequence
 
 from serve.dialects.inquiry import Body
+from serve.dialects.neutral.fitting import turns_with_thoughts
 from serve.dialects.neutral.parts import MediaPart, Part, TextPart, ToolCallPart, ToolResultPart, arguments_object
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Tool, ToolChoice, Turn
 from serve.dialects.quirks import Quirks
 
 NO_SIGNATURE = "skip_thought_signature_validator"
 """Signature for a call by another vendor's model. Gemini 3 refuses conversations with unsigned calls."""
+_WITH_IDS = frozenset({"functionCall", "functionResponse"})
 _LEVELS = {"none": "minimal", "max": "xhigh"}
 _BUDGET_TOKENS = {
     "none": 0,
@@ -36,7 +38,8 @@ _SAMPLING = {
 def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
     """Return the body of a generateContent request."""
     names = {part.call_id: part.name for turn in request.turns for part in turn.parts if isinstance(part, ToolCallPart)}
-    body: Body = {"contents": [_content(turn, names) for turn in request.turns]}
+    turns = turns_with_thoughts(request.turns, lambda thought: False)
+    body: Body = {"contents": [_content(turn, names, quirks) for turn in turns]}
     if request.system:
         body["systemInstruction"] = {"parts": [{"text": part.text} for part in request.system]}
     if request.tools:
@@ -49,8 +52,23 @@ def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
     return body
 
 
-def _content(turn: Turn, names: Mapping[str, str]) -> Body:
-    return {"role": "model" if turn.role == "assistant" else "user", "parts": _parts(turn.parts, names)}
+def _content(turn: Turn, names: Mapping[str, str], quirks: Quirks) -> Body:
+    parts: Sequence[Part] = turn.parts
+    if not quirks.sends_call_ids:  # calls and results are matched by their order
+        places = {call_id: place for place, call_id in enumerate(names)}
+        results = iter(
+            sorted(
+                (part for part in parts if isinstance(part, ToolResultPart)),
+                key=lambda part: places.get(part.call_id, len(places)),
+            )
+        )
+        parts = [next(results) if isinstance(part, ToolResultPart) else part for part in parts]
+    written = _parts(parts, names)
+    if not quirks.sends_call_ids:
+        for part in written:
+            for name in part.keys() & _WITH_IDS:
+                del part[name]["id"]
+    return {"role": "model" if turn.role == "assistant" else "user", "parts": written}
 
 
 def _parts(parts: Sequence[Part], names: Mapping[str, str]) -> list[Body]:

@@ -1,5 +1,6 @@
 """The parts of messages in neutral form."""
 
+import base64
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -126,6 +127,16 @@ Part = TextPart | MediaPart | ToolResultPart | ReasoningPart | ToolCallPart
 def joined_text(parts: "tuple[Part, ...]") -> str:
     """Return the text of all text parts, one after the other."""
     return "".join(part.text for part in parts if isinstance(part, TextPart))
+
+
+def text_of_document(part: MediaPart) -> str | None:
+    """Return the text of a document that is plain text. None: it is another kind of document, or has only a URL."""
+    if part.kind != "document" or part.data is None or not (part.media_type or "").startswith("text/"):
+        return None
+    try:
+        return base64.b64decode(part.data).decode()
+    except ValueError:
+        return None
 
 
 def arguments_object(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from serve.dialects.inquiry import Body
 from serve.dialects.media_url import data_url
+from serve.dialects.neutral.fitting import turns_with_thoughts
 from serve.dialects.neutral.parts import (
     CacheTtl,
     MediaPart,
@@ -14,6 +15,7 @@ from serve.dialects.neutral.parts import (
     ToolCallPart,
     ToolResultPart,
     joined_text,
+    text_of_document,
 )
 from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Reasoning, Sampling, Tool, ToolChoice, Turn
 from serve.dialects.openai.reasoning_details import call_signature_detail, details_of_part
@@ -28,7 +30,7 @@ def write_request(request: NeutralRequest, quirks: Quirks) -> Body:
     body: Body = {
         "messages": [
             *writer.system(request.system),
-            *(message for turn in request.turns for message in writer.turn(turn)),
+            *(message for turn in writer.with_thoughts(request.turns) for message in writer.turn(turn)),
         ]
     }
     if request.tools:
@@ -68,6 +70,15 @@ class _Writer:
 
     def __init__(self, quirks: Quirks) -> None:
         self._quirks = quirks
+
+    def with_thoughts(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """Return the turns with only the thoughts that the provider takes."""
+        return turns_with_thoughts(turns, self._takes)
+
+    def _takes(self, thought: ReasoningPart) -> bool:
+        if self._quirks.keeps_reasoning_details:
+            return True
+        return "reasoning_content" in self._quirks.kept_thoughts and thought.vendor is None
 
     def system(self, parts: Sequence[TextPart]) -> list[Body]:
         return [{"role": "system", "content": self._content(parts)}] if parts else []
@@ -113,6 +124,8 @@ class _Writer:
             ]
             if details:
                 message["reasoning_details"] = details
+        elif text := "".join(part.text for part in parts if isinstance(part, ReasoningPart)):
+            message["reasoning_content"] = text
         return message
 
     def _content(self, parts: Sequence[Part]) -> str | list[Body]:
@@ -124,6 +137,8 @@ class _Writer:
 
     def _part(self, part: Part) -> Body:
         if isinstance(part, MediaPart):
+            if (text := text_of_document(part)) is not None:  # its files are PDF alone
+                return self._cached({"type": "text", "text": text}, part.cache)
             return self._cached(_media(part), part.cache)
         assert isinstance(part, TextPart)
         return self._cached({"type": "text", "text": part.text}, part.cache)

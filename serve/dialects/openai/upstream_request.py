@@ -1,14 +1,19 @@
 """The body for a provider: the caller's own, without the gateway's fields, with the provider's quirks applied."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from serve.dialects.inquiry import Body
+from serve.dialects.neutral.accepted_names import accepted_call_id, accepted_user, is_refused_id
 from serve.dialects.openai import NAME
 from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 
-_NONE: frozenset[str] = frozenset()
 _THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details", "extra_content"})
+_ABOUT_TOOLS = ("parallel_tool_calls", "tool_choice", "tools")
+_USERS = ("user", "safety_identifier")
 
 
 def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QUIRKS) -> bytes:
@@ -18,10 +23,12 @@ def encode_upstream_body(body: Body, upstream_model: str, quirks: Quirks = NO_QU
     if upstream.get("stream"):
         _ask_for_usage(upstream, quirks)
     if quirks is not NO_QUIRKS:
-        for name in upstream.keys() & quirks.unknown_fields.get(NAME, _NONE):
-            del upstream[name]
+        if (unknown := quirks.unknown_fields.get(NAME)) is not None:
+            for name in upstream.keys() & unknown:
+                del upstream[name]
+        _fit_values(upstream, quirks)
         _apply(quirks, upstream)
-    _leave_thoughts_out(upstream, quirks)
+    _fit_messages(upstream, quirks)
     return msgspec.json.encode(upstream)
 
 
@@ -32,29 +39,89 @@ def _ask_for_usage(upstream: Body, quirks: Quirks) -> None:
         upstream.pop("stream_options", None)
 
 
-def _leave_thoughts_out(upstream: Body, quirks: Quirks) -> None:
-    """Take thoughts and other vendors' signatures out of earlier answers: only their own provider accepts them."""
+def _fit_values(upstream: Body, quirks: Quirks) -> None:
+    """Rewrite values that the provider refuses."""
+    if not upstream.get("tools"):  # what is about tools is refused without them
+        for name in _ABOUT_TOOLS:
+            upstream.pop(name, None)
+    elif quirks.effort_with_tools is not None and (
+        quirks.states_effort_with_tools or upstream.get("reasoning_effort") is not None
+    ):
+        upstream["reasoning_effort"] = quirks.effort_with_tools
+    if "stream_options" in upstream and not upstream.get("stream"):
+        del upstream["stream_options"]
+    for name, (least, most) in quirks.clamped_parameters.items():
+        value = upstream.get(name)
+        if isinstance(value, int | float) and not least <= value <= most:
+            upstream[name] = min(max(value, least), most)
+    if quirks.longest_user is not None or quirks.hides_addresses:
+        for name in _USERS:
+            if isinstance(user := upstream.get(name), str):
+                upstream[name] = accepted_user(user, quirks)
+    if quirks.most_stop_sequences is not None and isinstance(stop := upstream.get("stop"), list):
+        upstream["stop"] = stop[: quirks.most_stop_sequences]
+    words: Mapping[Any, str] = quirks.effort_words
+    if words and (effort := upstream.get("reasoning_effort")) in words:
+        upstream["reasoning_effort"] = words[effort]
+
+
+def _fit_messages(upstream: Body, quirks: Quirks) -> None:
+    """Rewrite messages that the provider refuses.
+
+    Thoughts and other vendors' signatures are taken out of earlier answers: only their own provider accepts them.
+    """
     foreign = _THOUGHTS - quirks.kept_thoughts
+    refused_role = None if quirks.keeps_developer_role else "developer"
     messages = upstream.get("messages") or ()
-    if not any(_carries(message, foreign) for message in messages):
-        return
-    upstream["messages"] = [
-        _without(message, foreign) if _carries(message, foreign) else message for message in messages
-    ]
+    unfit = {
+        place
+        for place, message in enumerate(messages)
+        if not foreign.isdisjoint(message)
+        or message.get("role") == refused_role
+        or (("tool_calls" in message or "tool_call_id" in message) and _has_unfit_call(message, foreign, quirks))
+    }
+    if unfit:
+        fitted = [
+            _fitted(message, foreign, quirks) if place in unfit else message for place, message in enumerate(messages)
+        ]
+        upstream["messages"] = [message for message in fitted if message is not None]
 
 
-def _carries(message: Body, foreign: frozenset[str]) -> bool:
-    return not foreign.isdisjoint(message) or (
-        "extra_content" in foreign and any("extra_content" in call for call in message.get("tool_calls") or ())
+def _has_unfit_call(message: Body, foreign: frozenset[str], quirks: Quirks) -> bool:
+    calls = message.get("tool_calls")
+    if not calls and "tool_calls" in message and quirks.rejects_empty_tool_calls:
+        return True
+    if "extra_content" in foreign and any("extra_content" in call for call in calls or ()):
+        return True
+    if quirks.call_id_length is None and quirks.longest_call_id is None:
+        return False
+    return is_refused_id(message.get("tool_call_id"), quirks) or any(
+        is_refused_id(call.get("id"), quirks) for call in calls or ()
     )
 
 
-def _without(message: Body, foreign: frozenset[str]) -> Body:
+def _fitted(message: Body, foreign: frozenset[str], quirks: Quirks) -> Body | None:
+    """Return a message that the provider takes. None: nothing of it is left, and empty answers are refused."""
     kept = {name: value for name, value in message.items() if name not in foreign}
-    if kept.get("tool_calls") and "extra_content" in foreign:
-        kept["tool_calls"] = [
-            {name: value for name, value in call.items() if name != "extra_content"} for call in kept["tool_calls"]
-        ]
+    if kept.get("role") == "developer" and not quirks.keeps_developer_role:
+        kept["role"] = "system"
+    calls = kept.get("tool_calls")
+    if calls:
+        kept["tool_calls"] = [_fitted_call(call, foreign, quirks) for call in calls]
+    elif calls == [] and quirks.rejects_empty_tool_calls:
+        del kept["tool_calls"]
+    if isinstance(call_id := kept.get("tool_call_id"), str):
+        kept["tool_call_id"] = accepted_call_id(call_id, quirks)
+    is_empty = kept.get("role") == "assistant" and not any(kept.get(name) for name in kept if name != "role")
+    return None if is_empty else kept
+
+
+def _fitted_call(call: Body, foreign: frozenset[str], quirks: Quirks) -> Body:
+    kept: dict[str, Any] = {
+        name: value for name, value in call.items() if name != "extra_content" or name not in foreign
+    }
+    if isinstance(call_id := kept.get("id"), str):
+        kept["id"] = accepted_call_id(call_id, quirks)
     return kept
 
 
@@ -63,16 +130,9 @@ def _apply(quirks: Quirks, upstream: Body) -> None:
         if ours in upstream:
             value = upstream.pop(ours)
             upstream.setdefault(theirs, value)
-    for name in upstream.keys() & quirks.dropped_parameters:
-        del upstream[name]
+    if quirks.dropped_parameters:
+        for name in upstream.keys() & quirks.dropped_parameters:
+            del upstream[name]
     choice = upstream.get("tool_choice")
     if isinstance(choice, str) and choice in quirks.tool_choice:
         upstream["tool_choice"] = quirks.tool_choice[choice]
-    if quirks.rejects_empty_tool_calls:
-        upstream["messages"] = [_without_empty_tool_calls(message) for message in upstream["messages"]]
-
-
-def _without_empty_tool_calls(message: Body) -> Body:
-    if message.get("tool_calls") != []:
-        return message
-    return {name: value for name, value in message.items() if name != "tool_calls"}

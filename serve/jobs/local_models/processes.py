@@ -85,6 +85,7 @@ class LocalModelProcess:
             trained_name=None,
             ability=local_model.ability,
             ability_std=local_model.ability_std,
+            quirks=None,
         )
         return ServerSettings(
             id=local_model.server_id,

@@ -134,7 +134,9 @@ def test_a_stream_asks_for_its_usage_unless_the_provider_refuses_the_option() ->
 
 def test_quirks_are_applied_to_a_copy() -> None:
     messages = [*HELLO, {"role": "assistant", "content": "x", "tool_calls": []}]
-    _, body = parse_chat_request(raw(messages=messages, max_completion_tokens=9, user="u", tool_choice="required"))
+    _, body = parse_chat_request(
+        raw(messages=messages, max_completion_tokens=9, user="u", tool_choice="required", tools=[{"type": "function"}])
+    )
     quirks = Quirks(
         {"max_completion_tokens": "max_tokens"}, frozenset({"user"}), {"required": "any"}, rejects_empty_tool_calls=True
     )

@@ -11,17 +11,20 @@ from hypothesis import given
 
 from router.lane import Lane
 from router.price_table import Price
+from serve.catalogue.dialect_rows import load_dialect_rows
 from serve.dialects.anthropic import request_reader as messages_reader
 from serve.dialects.anthropic import request_writer as messages_writer
 from serve.dialects.anthropic.thinking import as_taken
 from serve.dialects.bedrock import request_writer as bedrock_writer
 from serve.dialects.gemini import request_writer as gemini_writer
+from serve.dialects.neutral.fitting import fitted
 from serve.dialects.neutral.parts import MediaPart, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from serve.dialects.neutral.request import NeutralRequest, Reasoning, Turn
 from serve.dialects.openai import request_reader as chat_reader
 from serve.dialects.openai import request_writer as chat_writer
 from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.errors import BadRequestError
+from serve.packaged_files import data_dir
 
 LANE = Lane(
     "a/m", "a", "claude-x", "anthropic/claude-x", "a", Price(Decimal(1), Decimal(1), "a test", date(2026, 11, 1))
@@ -182,7 +185,9 @@ def test_parameters_that_a_model_refuses_are_never_sent_to_it() -> None:
 
 
 def test_a_temperature_beyond_anthropics_range_is_its_greatest() -> None:
-    assert as_messages(from_chat({"role": "user", "content": "?"}, temperature=1.7))["temperature"] == 1.0
+    quirks = load_dialect_rows(data_dir() / "dialects.yaml").quirks_of("anthropic")
+    request = fitted(from_chat({"role": "user", "content": "?"}, temperature=1.7), quirks)
+    assert as_messages(request, quirks)["temperature"] == 1.0
 
 
 def test_the_limit_that_the_dialect_demands_is_the_models_own() -> None:
