@@ -28,6 +28,7 @@ class Inquiry:
         read_neutral: Reader of the body into the neutral form.
         needs: Meaning of the body's fields to lanes of other dialects.
         has_unsigned_thoughts: Whether the conversation has thoughts of Messages without a signature.
+        has_special_tools: Whether the request has tools or a choice that only OpenAI's chat completions have.
         passed_headers: Headers of the caller that a provider of the same dialect gets.
     """
 
@@ -40,6 +41,7 @@ class Inquiry:
     read_neutral: Callable[[Body], NeutralRequest]
     needs: FieldNeeds = NO_NEEDS
     has_unsigned_thoughts: bool = False
+    has_special_tools: bool = False
     passed_headers: dict[str, str] = field(default_factory=dict)
     _neutral: NeutralRequest | None = None
 

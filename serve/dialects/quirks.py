@@ -51,6 +51,8 @@ class Quirks:
         media_types: Media type that is refused -> the one that is sent instead.
         document_formats: Media type of a document -> the provider's name of it.
         drops_unsigned_thoughts: Whether thoughts without the vendor's signature are refused, so that they are left out.
+        takes_special_tools: Whether the provider takes OpenAI's custom tools and `allowed_tools`. False: a request with
+            them is translated, though both sides speak chat completions.
         unknown_fields: Dialect -> fields of its callers that the provider does not know, so that they are left out.
     """
 
@@ -87,6 +89,7 @@ class Quirks:
     media_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     document_formats: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     drops_unsigned_thoughts: bool = False
+    takes_special_tools: bool = False
     unknown_fields: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

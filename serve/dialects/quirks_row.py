@@ -53,6 +53,7 @@ class QuirksRow(BaseModel):
     media_types: Mapping[str, str] = {}
     document_formats: Mapping[str, str] = {}
     drops_unsigned_thoughts: bool = False
+    takes_special_tools: bool = False
 
     def added_to(self, below: Quirks, subsets: Mapping[str, SchemaSubset], where: str) -> Quirks:
         """Return the quirks of the row below with what this row states.

@@ -71,8 +71,16 @@ def exchange_between(caller: str, upstream: str) -> Exchange:
         LookupError: Calls cannot be carried between these two dialects.
     """
     native = DIALECTS[caller].native
-    if caller == upstream and native is not None:
-        return native
+    return native if caller == upstream and native is not None else translation_between(caller, upstream)
+
+
+@cache
+def translation_between(caller: str, upstream: str) -> Exchange:
+    """Return what translates calls from a caller's dialect to a provider's, which may be the same.
+
+    Raises:
+        LookupError: Calls cannot be carried between these two dialects.
+    """
     caller_side, upstream_side = DIALECTS[caller].caller, DIALECTS[upstream].upstream
     if caller_side is None or upstream_side is None:
         raise LookupError(f"no call can be carried from dialect {caller!r} to dialect {upstream!r}")

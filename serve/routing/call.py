@@ -12,7 +12,7 @@ from router.price_table import Cost, TokenUsage, quote_cost
 from router.quality_model import Prediction
 from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
-from serve.dialects.registry import exchange_between
+from serve.dialects.registry import exchange_between, translation_between
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.money.hold import Hold
@@ -94,8 +94,11 @@ class Call:
 
     def exchange(self, row: int) -> Exchange:
         """Return the exchange that translates this call for the lane in this row, and the answer back."""
-        caller = self.inquiry.dialect
-        return exchange_between(caller, self.directory.connections[row].dialect_for(caller))
+        inquiry, connection = self.inquiry, self.directory.connections[row]
+        spoken = connection.dialect_for(inquiry.dialect)
+        if inquiry.has_special_tools and spoken == inquiry.dialect and not connection.quirks.takes_special_tools:
+            return translation_between(spoken, spoken)
+        return exchange_between(inquiry.dialect, spoken)
 
     def dropped(self, row: int) -> list[str]:
         """Return the names of what the request has and the lane in this row does not get, in alphabetical order."""

@@ -236,6 +236,25 @@ def test_custom_tools_of_the_chat_door_come_back_as_custom_calls(
     assert (schema["required"], schema["properties"]["input"]["type"]) == (["input"], "string")
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_custom_tools_work_at_other_servers_of_the_same_dialect(
+    is_streamed: bool, gateway: GatewayThread, provider: ScriptedProvider
+) -> None:
+    provider.script = [calling(("note", '{"input": "buy milk"}'), is_streamed=is_streamed)]
+    tools = [
+        {"type": "custom", "custom": {"name": "note", "description": "Note."}},
+        {"type": "function", "function": {"name": "weather", "parameters": CITY}},
+    ]
+    allowed = {"mode": "auto", "tools": [{"type": "custom", "custom": {"name": "note"}}]}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    body = {"model": "openai/m", "messages": QUESTION, "tools": tools, "tool_choice": choice, "stream": is_streamed}
+    answer = httpx.post(f"{gateway.url}/v1/chat/completions", json=body)
+    assert [tool["function"]["name"] for tool in provider.requests[0]["tools"]] == ["note"]
+    assert provider.requests[0]["tool_choice"] == "auto"
+    assert '"type":"custom"' in answer.text
+    assert '"input":"buy milk"' in answer.text
+
+
 def test_calls_that_come_without_an_id_never_get_the_same_one_twice(
     gateway: GatewayThread, provider: ScriptedProvider
 ) -> None:

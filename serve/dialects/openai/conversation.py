@@ -18,6 +18,7 @@ _IMAGE_TYPES = frozenset({"image_url", "image", "input_image"})
 _AUDIO_TYPES = frozenset({"input_audio", "audio"})
 _QUIET_EFFORTS = frozenset({"none", "minimal", "medium", "default"})
 """Efforts that need no model that reasons: none, hardly any, and what OpenAI's models do when nothing is said."""
+_SPECIAL = ("allowed_tools", "custom")
 _CARRIED_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 _OTHER_REASONING_FIELDS = frozenset({"chat_template_kwargs", "enable_thinking", "thinking", "thinking_budget"})
 """Fields in which some providers take how much to reason."""
@@ -33,7 +34,24 @@ def read_chat_request(raw: bytes) -> Inquiry:
     request, body = parse_chat_request(raw)
     needs = _needs(request, body)
     context = route_context(request, body, needs)
-    return Inquiry(NAME, request, body, context, _opening(request), bool(request.stream), read_request, needs)
+    return Inquiry(
+        NAME,
+        request,
+        body,
+        context,
+        _opening(request),
+        bool(request.stream),
+        read_request,
+        needs,
+        has_special_tools=bool(request.tools) and _has_special_tools(request, body),
+    )
+
+
+def _has_special_tools(request: ChatRequest, body: Body) -> bool:
+    """Return whether the request has custom tools, or a choice among several tools."""
+    choice = body.get("tool_choice")
+    is_special_choice = isinstance(choice, dict) and choice.get("type") in _SPECIAL
+    return is_special_choice or any(tool.type == "custom" for tool in request.tools or ())
 
 
 def _needs(request: ChatRequest, body: Body) -> FieldNeeds:
