@@ -46,7 +46,8 @@ class Quirks:
         longest_tool_name: Number of characters of a tool's name that are accepted.
         names_begin_with_letter: Whether a tool's name must begin with a letter or `_`.
         fits_tool_schemas: Whether the schemas of all tools must be in `schema_subset`, not only strict ones.
-        offers_called_tools: Whether each tool that the conversation calls must be offered.
+        offers_called_tools: Whether a conversation with calls needs tools; if the request offers none, the called ones
+            are offered and forbidden.
         schema_subset: Part of JSON schema that structured output accepts. None: all of it.
         media_types: Media type that is refused -> the one that is sent instead.
         document_formats: Media type of a document -> the provider's name of it.

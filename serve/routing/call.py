@@ -12,6 +12,7 @@ from router.price_table import Cost, TokenUsage, quote_cost
 from router.quality_model import Prediction
 from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
+from serve.dialects.openai.dialect import OPENAI
 from serve.dialects.registry import exchange_between, translation_between
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneConnection, LaneDirectory
@@ -21,6 +22,10 @@ from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing.request import RoutingRequest
 
 _NONE: frozenset[str] = frozenset()
+_NO_EFFORT = (None, "none")
+_ABOUT_EFFORT = frozenset({"reasoning", "reasoning_effort", "thinking"})
+_OTHER_NAMES = {"stop_sequences": "stop"}
+"""Names of parameters in other dialects than OpenAI's -> their names there."""
 _NOT_SHOWN = frozenset({"model", "stream_options"})
 """Fields that some providers take in another place."""
 
@@ -103,12 +108,15 @@ class Call:
     def dropped(self, row: int) -> list[str]:
         """Return the names of what the request has and the lane in this row does not get, in alphabetical order."""
         inquiry, connection = self.inquiry, self.directory.connections[row]
-        body, spoken = inquiry.body, connection.dialect_for(inquiry.dialect)
-        names = body.keys() & connection.lane.refused_parameters
+        body, quirks, spoken = inquiry.body, connection.quirks, connection.dialect_for(inquiry.dialect)
         if spoken == inquiry.dialect:
-            names |= body.keys() & connection.quirks.unknown_fields.get(spoken, _NONE)
+            names = body.keys() & (quirks.dropped_parameters | quirks.unknown_fields.get(spoken, _NONE))
         else:
-            names |= {*inquiry.needs.hints, *inquiry.needs.unknown}
+            refused = connection.lane.refused_parameters
+            names = {*(body.keys() & refused), *inquiry.needs.hints, *inquiry.needs.unknown}
+            names |= {name for name, other in _OTHER_NAMES.items() if other in refused and name in body}
+        if quirks.effort_with_tools is not None and spoken == OPENAI.name and self.context.effort not in _NO_EFFORT:
+            names |= body.keys() & _ABOUT_EFFORT if body.get("tools") else _NONE
         return sorted(name for name in names if body.get(name, name) is not None and name not in _NOT_SHOWN)
 
     def tokens_counted(self, row: int) -> float:

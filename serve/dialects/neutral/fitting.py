@@ -36,10 +36,9 @@ def fitted(request: NeutralRequest, quirks: Quirks) -> NeutralRequest:
     turns = tuple(_turn(turn, quirks) for turn in request.turns)
     tools = tuple(_tool(tool, quirks) for tool in request.tools)
     choice = request.tool_choice
-    if quirks.offers_called_tools:
-        missing = _called_tools(turns, tools)
-        choice = choice if request.tools or not missing else ToolChoice("none")
-        tools += missing
+    if quirks.offers_called_tools and not tools:
+        tools = _called_tools(turns)
+        choice = ToolChoice("none") if tools else choice
     reasoning = _reasoning(request, quirks)
     if choice is not None and choice.name is not None:
         choice = replace(choice, name=accepted_tool_name(choice.name, quirks))
@@ -123,11 +122,10 @@ def _tool(tool: Tool, quirks: Quirks) -> Tool:
     return replace(tool, **fits) if fits else tool  # type: ignore[arg-type]  # each name has its field's type
 
 
-def _called_tools(turns: Sequence[Turn], tools: Sequence[Tool]) -> tuple[Tool, ...]:
-    """Return tools that the conversation calls and the request does not offer, each with any arguments."""
-    offered = {tool.name for tool in tools}
+def _called_tools(turns: Sequence[Turn]) -> tuple[Tool, ...]:
+    """Return the tools that the conversation calls, for a request that offers none."""
     called = [part.name for turn in turns for part in turn.parts if isinstance(part, ToolCallPart)]
-    return tuple(Tool(name, None, NO_PARAMETERS) for name in dict.fromkeys(called) if name not in offered)
+    return tuple(Tool(name, None, NO_PARAMETERS) for name in dict.fromkeys(called))
 
 
 def _stop(stop: tuple[str, ...], quirks: Quirks) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def read_request(body: Body) -> NeutralRequest:
     for place, item in enumerate(items):
         where = f"input[{place}]"
         if item.type != "message":
-            if fields.parts[item.type].meaning == "hint":
+            if (row := fields.parts.get(item.type)) is not None and row.meaning == "hint":
                 continue
             part = part_of_item(item, where)
             if isinstance(part, CarriedThought):
