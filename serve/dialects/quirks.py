@@ -35,6 +35,8 @@ class Quirks:
         refuses_blank_stops: Whether stop sequences of blanks alone are refused; then they are left out.
         most_stop_sequences: Number of stop sequences that are accepted; further ones are left out. None: any number.
         keeps_developer_role: Whether messages of the role `developer` are accepted. False: they become `system`.
+        message_fields: Fields of messages that are accepted; others, and those that are null, are left out. Empty: any.
+        wants_plain_text: Whether content that is only text must be one text, not a list of parts.
         longest_user: Number of characters of a user's id that are accepted; a longer one is hashed. None: any number.
         hides_addresses: Whether a user's id that is an e-mail address or a telephone number is hashed.
         effort_words: Effort of reasoning that is refused -> the one that is sent instead.
@@ -74,6 +76,8 @@ class Quirks:
     refuses_blank_stops: bool = False
     most_stop_sequences: int | None = None
     keeps_developer_role: bool = False
+    message_fields: frozenset[str] = frozenset()
+    wants_plain_text: bool = False
     longest_user: int | None = None
     hides_addresses: bool = False
     effort_words: Mapping[Effort, Effort] = field(default_factory=lambda: MappingProxyType({}))

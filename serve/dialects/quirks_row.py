@@ -35,6 +35,8 @@ class QuirksRow(BaseModel):
     refuses_blank_stops: bool = False
     most_stop_sequences: int | None = Field(default=None, ge=0)
     keeps_developer_role: bool = False
+    message_fields: frozenset[str] = frozenset()
+    wants_plain_text: bool = False
     longest_user: int | None = Field(default=None, ge=37)
     hides_addresses: bool = False
     effort_words: Mapping[Effort, Effort] = {}

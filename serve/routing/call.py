@@ -115,6 +115,9 @@ class Call:
             refused = connection.lane.refused_parameters
             names = {*(body.keys() & refused), *inquiry.needs.hints, *inquiry.needs.unknown}
             names |= {name for name, other in _OTHER_NAMES.items() if other in refused and name in body}
+        is_rewritten = spoken != inquiry.dialect or spoken == OPENAI.name
+        if quirks.refused_with_thinking and is_rewritten and self.context.effort not in _NO_EFFORT:
+            names |= body.keys() & quirks.refused_with_thinking
         if quirks.effort_with_tools is not None and spoken == OPENAI.name and self.context.effort not in _NO_EFFORT:
             names |= body.keys() & _ABOUT_EFFORT if body.get("tools") else _NONE
         return sorted(name for name in names if body.get(name, name) is not None and name not in _NOT_SHOWN)

@@ -63,6 +63,9 @@ def _fit_values(upstream: Body, quirks: Quirks) -> None:
     words: Mapping[Any, str] = quirks.effort_words
     if words and (effort := upstream.get("reasoning_effort")) in words:
         upstream["reasoning_effort"] = words[effort]
+    if quirks.refused_with_thinking and upstream.get("reasoning_effort") not in (None, "none"):
+        for name in upstream.keys() & quirks.refused_with_thinking:
+            del upstream[name]
 
 
 def _fit_messages(upstream: Body, quirks: Quirks) -> None:
@@ -72,12 +75,14 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
     """
     foreign = _THOUGHTS - quirks.kept_thoughts
     refused_role = None if quirks.keeps_developer_role else "developer"
+    is_strict = bool(quirks.message_fields) or quirks.wants_plain_text
     messages = upstream.get("messages") or ()
     unfit = {
         place
         for place, message in enumerate(messages)
         if not foreign.isdisjoint(message)
         or message.get("role") == refused_role
+        or (is_strict and _has_unfit_form(message, quirks))
         or (("tool_calls" in message or "tool_call_id" in message) and _has_unfit_call(message, foreign, quirks))
     }
     if unfit:
@@ -85,6 +90,12 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
             _fitted(message, foreign, quirks) if place in unfit else message for place, message in enumerate(messages)
         ]
         upstream["messages"] = [message for message in fitted if message is not None]
+
+
+def _has_unfit_form(message: Body, quirks: Quirks) -> bool:
+    if quirks.message_fields and not message.keys() <= quirks.message_fields | quirks.kept_thoughts:
+        return True
+    return quirks.wants_plain_text and isinstance(message.get("content"), list)
 
 
 def _has_unfit_call(message: Body, foreign: frozenset[str], quirks: Quirks) -> bool:
@@ -103,6 +114,14 @@ def _has_unfit_call(message: Body, foreign: frozenset[str], quirks: Quirks) -> b
 def _fitted(message: Body, foreign: frozenset[str], quirks: Quirks) -> Body | None:
     """Return a message that the provider takes. None: nothing of it is left, and empty answers are refused."""
     kept = {name: value for name, value in message.items() if name not in foreign}
+    if quirks.message_fields:
+        allowed = quirks.message_fields | quirks.kept_thoughts
+        kept = {
+            name: value for name, value in kept.items() if name in allowed and (value is not None or name == "content")
+        }
+    content = kept.get("content")
+    if quirks.wants_plain_text and isinstance(content, list) and all(part.get("type") == "text" for part in content):
+        kept["content"] = "\n\n".join(part.get("text") or "" for part in content)
     if kept.get("role") == "developer" and not quirks.keeps_developer_role:
         kept["role"] = "system"
     calls = kept.get("tool_calls")
