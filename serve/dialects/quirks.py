@@ -40,6 +40,7 @@ class Quirks:
         longest_user: Number of characters of a user's id that are accepted; a longer one is hashed. None: any number.
         hides_addresses: Whether a user's id that is an e-mail address or a telephone number is hashed.
         effort_words: Effort of reasoning that is refused -> the one that is sent instead.
+        fields_without_reasoning: Fields that are sent instead of the effort `none`. Empty: the effort is sent.
         effort_with_tools: Effort that a request with tools gets, because others are refused. None: any is accepted.
         states_effort_with_tools: Whether `effort_with_tools` is sent also if the request states no effort.
         call_id_length: Number of letters and digits that the id of a call must have. None: see `longest_call_id`.
@@ -53,6 +54,7 @@ class Quirks:
         schema_subset: Part of JSON schema that structured output accepts. None: all of it.
         media_types: Media type that is refused -> the one that is sent instead.
         document_formats: Media type of a document -> the provider's name of it.
+        thought_placeholder: Text of `reasoning_content` for answers without a thought. None: they need no thought.
         drops_unsigned_thoughts: Whether thoughts without the vendor's signature are refused, so that they are left out.
         takes_special_tools: Whether the provider takes OpenAI's custom tools and `allowed_tools`. False: a request with
             them is translated, though both sides speak chat completions.
@@ -81,6 +83,7 @@ class Quirks:
     longest_user: int | None = None
     hides_addresses: bool = False
     effort_words: Mapping[Effort, Effort] = field(default_factory=lambda: MappingProxyType({}))
+    fields_without_reasoning: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     effort_with_tools: Effort | None = None
     states_effort_with_tools: bool = False
     call_id_length: int | None = None
@@ -93,6 +96,7 @@ class Quirks:
     schema_subset: SchemaSubset | None = None
     media_types: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     document_formats: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    thought_placeholder: str | None = None
     drops_unsigned_thoughts: bool = False
     takes_special_tools: bool = False
     unknown_fields: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))

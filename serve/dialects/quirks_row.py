@@ -40,6 +40,7 @@ class QuirksRow(BaseModel):
     longest_user: int | None = Field(default=None, ge=37)
     hides_addresses: bool = False
     effort_words: Mapping[Effort, Effort] = {}
+    fields_without_reasoning: Mapping[str, Mapping[str, str]] = {}
     effort_with_tools: Effort | None = None
     states_effort_with_tools: bool = False
     call_id_length: int | None = Field(default=None, ge=6, le=64)
@@ -54,6 +55,7 @@ class QuirksRow(BaseModel):
     )
     media_types: Mapping[str, str] = {}
     document_formats: Mapping[str, str] = {}
+    thought_placeholder: str | None = Field(default=None, min_length=1)
     drops_unsigned_thoughts: bool = False
     takes_special_tools: bool = False
 

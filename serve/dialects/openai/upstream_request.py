@@ -63,6 +63,9 @@ def _fit_values(upstream: Body, quirks: Quirks) -> None:
     words: Mapping[Any, str] = quirks.effort_words
     if words and (effort := upstream.get("reasoning_effort")) in words:
         upstream["reasoning_effort"] = words[effort]
+    if quirks.fields_without_reasoning and upstream.get("reasoning_effort") == "none":
+        del upstream["reasoning_effort"]
+        upstream.update(quirks.fields_without_reasoning)
     if quirks.refused_with_thinking and upstream.get("reasoning_effort") not in (None, "none"):
         for name in upstream.keys() & quirks.refused_with_thinking:
             del upstream[name]
@@ -75,7 +78,7 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
     """
     foreign = _THOUGHTS - quirks.kept_thoughts
     refused_role = None if quirks.keeps_developer_role else "developer"
-    is_strict = bool(quirks.message_fields) or quirks.wants_plain_text
+    is_strict = bool(quirks.message_fields) or quirks.wants_plain_text or quirks.thought_placeholder is not None
     messages = upstream.get("messages") or ()
     unfit = {
         place
@@ -95,7 +98,13 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
 def _has_unfit_form(message: Body, quirks: Quirks) -> bool:
     if quirks.message_fields and not message.keys() <= quirks.message_fields | quirks.kept_thoughts:
         return True
-    return quirks.wants_plain_text and isinstance(message.get("content"), list)
+    if quirks.wants_plain_text and isinstance(message.get("content"), list):
+        return True
+    return quirks.thought_placeholder is not None and _lacks_thought(message)
+
+
+def _lacks_thought(message: Body) -> bool:
+    return message.get("role") == "assistant" and not message.get("reasoning_content")
 
 
 def _has_unfit_call(message: Body, foreign: frozenset[str], quirks: Quirks) -> bool:
@@ -132,7 +141,11 @@ def _fitted(message: Body, foreign: frozenset[str], quirks: Quirks) -> Body | No
     if isinstance(call_id := kept.get("tool_call_id"), str):
         kept["tool_call_id"] = accepted_call_id(call_id, quirks)
     is_empty = kept.get("role") == "assistant" and not any(kept.get(name) for name in kept if name != "role")
-    return None if is_empty else kept
+    if is_empty:
+        return None
+    if quirks.thought_placeholder is not None and _lacks_thought(kept):
+        kept["reasoning_content"] = quirks.thought_placeholder
+    return kept
 
 
 def _fitted_call(call: Body, foreign: frozenset[str], quirks: Quirks) -> Body:
