@@ -22,6 +22,8 @@ class Dialect:
         paths: Path of whole answers and path of streams, both below the base URL; `{model}` stands for the model's id.
         upstream: Writer of requests and reader of answers for providers that speak the dialect. None: calls cannot be
             translated into it, so no server can have it as its main dialect.
+        second: The same for providers that have another main dialect, and take some requests better in this one. None:
+            no request is translated into it.
         caller: Writer of answers for callers that speak the dialect. None: answers cannot be translated into it.
         native: Exchange for a caller and a provider that both speak the dialect. None: these calls are translated too.
         key_header: Name of the header with the provider key. `authorization` takes it as a bearer token.
@@ -38,6 +40,7 @@ class Dialect:
     name: str
     paths: tuple[str, str]
     upstream: UpstreamDialect | None = None
+    second: UpstreamDialect | None = None
     caller: CallerDialect | None = None
     native: Exchange | None = None
     key_header: str = "authorization"

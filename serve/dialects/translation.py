@@ -197,6 +197,8 @@ class Translation:
 
     caller: CallerDialect
     upstream: UpstreamDialect
+    takes_effort_with_tools: bool = False
+    """Whether efforts next to tools are accepted, though the provider refuses them in its main dialect."""
 
     def encode_request(self, inquiry: Inquiry, lane: Lane, quirks: Quirks) -> bytes:
         """Return the caller's request in the provider's dialect, with the lane's effort."""
@@ -205,7 +207,9 @@ class Translation:
             request = replace(request, reasoning=Reasoning(effort, is_shown=False))
         elif request.reasoning is not None and not lane.capabilities & Capability.REASONING:
             request = replace(request, reasoning=None)
-        return self.upstream.encode_request(fitted(request, quirks), lane, quirks)
+        return self.upstream.encode_request(
+            fitted(request, quirks, takes_effort_with_tools=self.takes_effort_with_tools), lane, quirks
+        )
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read an answer."""

@@ -96,7 +96,7 @@ class OutcomeChecker:
             (call.holder.account, call.holder.virtual_key_id),
             call.conversation_id,
             call.inquiry,
-            connection.dialect_for(call.inquiry.dialect),
+            call.dialect(attempt.row),
             connection.quirks,
             raw if isinstance(raw, bytes) else tuple(raw),
             attempt.answer.text,

@@ -137,7 +137,7 @@ class Attempt:
         inquiry = self.call.inquiry
         connection = self.call.connection(self.row)
         body = self.exchange.encode_request(inquiry, connection.lane, connection.quirks)
-        dialect = connection.dialect_for(inquiry.dialect)
+        dialect = self.call.dialect(self.row)
         destination = connection.destination(dialect, is_streaming=inquiry.is_streaming)
         self._own_headers = own_headers = self._headers(dialect, destination, body)
         try:

@@ -8,12 +8,14 @@ import numpy as np
 from router.arrays import Rows
 from router.context import RouteContext
 from router.decision import Decision
+from router.lane import Capability
 from router.price_table import Cost, TokenUsage, quote_cost
 from router.quality_model import Prediction
 from serve.dialects.exchange import Exchange
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.dialect import OPENAI
 from serve.dialects.registry import exchange_between, translation_between
+from serve.dialects.responses.dialect import RESPONSES
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneConnection, LaneDirectory
 from serve.money.hold import Hold
@@ -22,6 +24,7 @@ from serve.rate_limits.key_limits import KeyAllowance
 from serve.routing.request import RoutingRequest
 
 _NONE: frozenset[str] = frozenset()
+_CHAT_ONLY = Capability.CHAT_DIALECT | Capability.LOGPROBS | Capability.MULTIPLE_CHOICES
 _NO_EFFORT = (None, "none")
 _ABOUT_EFFORT = frozenset({"reasoning", "reasoning_effort", "thinking"})
 _OTHER_NAMES = {"stop_sequences": "stop"}
@@ -97,10 +100,30 @@ class Call:
         """Return how to reach the lane in this row."""
         return self.directory.connections[row]
 
+    def dialect(self, row: int) -> str:
+        """Return the dialect in which the lane in this row is asked.
+
+        OpenAI's chat completions refuse an effort next to tools, and its Responses take both. So a request with tools
+        goes there, unless it has something that only chat completions have.
+        """
+        inquiry, connection = self.inquiry, self.directory.connections[row]
+        spoken = connection.dialect_for(inquiry.dialect)
+        quirks = connection.quirks
+        if quirks.effort_with_tools is None or spoken != OPENAI.name or RESPONSES.name not in connection.endpoints:
+            return spoken
+        is_bound = self.context.effort not in _NO_EFFORT or (
+            quirks.states_effort_with_tools and self.context.effort is None
+        )
+        has_chat_fields = bool(self.context.required & _CHAT_ONLY) or self.context.service_tier is not None
+        has_tools = bool(self.context.required & Capability.TOOLS)
+        return RESPONSES.name if is_bound and has_tools and not has_chat_fields else spoken
+
     def exchange(self, row: int) -> Exchange:
         """Return the exchange that translates this call for the lane in this row, and the answer back."""
         inquiry, connection = self.inquiry, self.directory.connections[row]
-        spoken = connection.dialect_for(inquiry.dialect)
+        spoken = self.dialect(row)
+        if spoken != connection.dialect_for(inquiry.dialect):
+            return translation_between(inquiry.dialect, spoken)
         if inquiry.has_special_tools and spoken == inquiry.dialect and not connection.quirks.takes_special_tools:
             return translation_between(spoken, spoken)
         return exchange_between(inquiry.dialect, spoken)
@@ -108,7 +131,7 @@ class Call:
     def dropped(self, row: int) -> list[str]:
         """Return the names of what the request has and the lane in this row does not get, in alphabetical order."""
         inquiry, connection = self.inquiry, self.directory.connections[row]
-        body, quirks, spoken = inquiry.body, connection.quirks, connection.dialect_for(inquiry.dialect)
+        body, quirks, spoken = inquiry.body, connection.quirks, self.dialect(row)
         if spoken == inquiry.dialect:
             names = body.keys() & (quirks.dropped_parameters | quirks.unknown_fields.get(spoken, _NONE))
         else:

@@ -170,7 +170,7 @@ def _answer_text(call: Call, attempt: Attempt) -> str | None:
     if attempt.answer.text is not None or not isinstance(attempt.answer.raw, list):
         return attempt.answer.text
     connection = call.connection(attempt.row)
-    dialect = connection.dialect_for(call.inquiry.dialect)
+    dialect = call.dialect(attempt.row)
     try:
         return (
             read_answer_content(dialect, attempt.answer.raw, attempt.answer.finish_reason, connection.quirks).text

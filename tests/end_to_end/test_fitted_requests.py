@@ -25,6 +25,14 @@ OWN = {
     "capabilities": ["tools", "images", "documents", "reasoning", "json_schema", "json_object"],
 }
 ABSENT = object()
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "completed",
+    "model": "m",
+    "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Noon."}]}],
+    "usage": {"input_tokens": 10, "output_tokens": 2},
+}
 
 
 async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -33,6 +41,8 @@ async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamRespon
         if part in request.path:
             raw = (RECORDED / dialect / "answer.json").read_bytes()
             return web.Response(body=raw, content_type="application/json")
+    if request.path.endswith("/responses"):
+        return web.json_response(RESPONSE)
     return web.json_response(completion("m"))
 
 
@@ -81,11 +91,13 @@ def test_a_provider_gets_a_request_in_the_form_that_it_takes(
 ) -> None:
     case = CASES[name]
     provider.requests.clear()
+    provider.paths.clear()
     limit = {"max_tokens": 2_000} if case["door"] == "messages" else {}
     given = {"model": case["lane"], **limit, **case["body"]}
     answered = httpx.post(f"{gateway.url}/v1/{DOORS[case['door']]}", json=given)
     assert answered.status_code == 200, answered.text
     (sent,) = provider.requests
+    assert provider.paths[0].endswith(case.get("path", ""))
     for pointer, wanted in case["sent"].items():
         present = at(sent, pointer)
         if wanted == "absent":

@@ -29,8 +29,14 @@ from serve.dialects.neutral.schema_subset import fit_schema, is_strict, object_s
 from serve.dialects.quirks import Quirks
 
 
-def fitted(request: NeutralRequest, quirks: Quirks) -> NeutralRequest:
-    """Return the request as a provider with these quirks accepts it."""
+def fitted(request: NeutralRequest, quirks: Quirks, *, takes_effort_with_tools: bool = False) -> NeutralRequest:
+    """Return the request as a provider with these quirks accepts it.
+
+    Args:
+        request: The request.
+        quirks: Quirks of the provider and the model.
+        takes_effort_with_tools: Whether `effort_with_tools` does not hold in the dialect that is written.
+    """
     if not request.turns and request.system:  # every provider but OpenAI wants a turn of the user
         request = replace(request, system=(), turns=(Turn("user", request.system),))
     turns = tuple(_turn(turn, quirks) for turn in request.turns)
@@ -39,7 +45,7 @@ def fitted(request: NeutralRequest, quirks: Quirks) -> NeutralRequest:
     if quirks.offers_called_tools and not tools:
         tools = _called_tools(turns)
         choice = ToolChoice("none") if tools else choice
-    reasoning = _reasoning(request, quirks)
+    reasoning = _reasoning(request, quirks, takes_effort_with_tools=takes_effort_with_tools)
     if choice is not None and choice.name is not None:
         choice = replace(choice, name=accepted_tool_name(choice.name, quirks))
     return replace(
@@ -154,9 +160,10 @@ def _output_format(wanted: OutputFormat | None, quirks: Quirks) -> OutputFormat 
     return replace(wanted, schema=fit_schema(wanted.schema, subset), is_strict=is_kept if wanted.is_strict else None)
 
 
-def _reasoning(request: NeutralRequest, quirks: Quirks) -> Reasoning | None:
+def _reasoning(request: NeutralRequest, quirks: Quirks, *, takes_effort_with_tools: bool) -> Reasoning | None:
     wanted = request.reasoning
-    if request.tools and quirks.effort_with_tools is not None and (wanted or quirks.states_effort_with_tools):
+    is_bound = quirks.effort_with_tools is not None and (wanted is not None or quirks.states_effort_with_tools)
+    if request.tools and is_bound and not takes_effort_with_tools:
         return Reasoning(quirks.effort_with_tools, is_shown=False)
     if wanted is None or wanted.effort is None or wanted.effort not in quirks.effort_words:
         return wanted

@@ -5,10 +5,12 @@ from serve.dialects.dialect import Dialect
 from serve.dialects.responses import NAME
 from serve.dialects.responses.caller import ResponsesCaller
 from serve.dialects.responses.native import NativeResponses
+from serve.dialects.responses.upstream import ResponsesUpstream
 
 RESPONSES = Dialect(
     name=NAME,
     paths=("/responses", "/responses"),
+    second=ResponsesUpstream(),
     caller=ResponsesCaller(),
     native=NativeResponses(),
     capabilities=Capability.RESPONSES_DIALECT | Capability.MEDIA_URLS,

@@ -45,7 +45,7 @@ class ListSink:
 
 
 def call(number: int) -> Any:
-    connection = SimpleNamespace(dialect_for=lambda dialect: dialect, quirks=Quirks())
+    connection = SimpleNamespace(quirks=Quirks())
     holder = SimpleNamespace(account="default", virtual_key_id="vk")
     return SimpleNamespace(
         request_id=f"req_{number}",
@@ -54,6 +54,7 @@ def call(number: int) -> Any:
         inquiry=INQUIRY,
         started=1_000.0,
         connection=lambda row: connection,
+        dialect=lambda row: INQUIRY.dialect,
     )
 
 

@@ -111,6 +111,7 @@ class World:
             tokens_used=0,
             connection=lambda row: self.connection,
             exchange=lambda row: exchange,
+            dialect=lambda row: "openai",
             tokens_counted=lambda row: 60.0,
             hold=self._hold,
             cost=self._cost,
