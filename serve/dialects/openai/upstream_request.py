@@ -77,17 +77,30 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
     Thoughts and other vendors' signatures are taken out of earlier answers: only their own provider accepts them.
     """
     foreign = _THOUGHTS - quirks.kept_thoughts
+    allowed = quirks.message_fields | quirks.kept_thoughts if quirks.message_fields else None
     refused_role = None if quirks.keeps_developer_role else "developer"
-    is_strict = bool(quirks.message_fields) or quirks.wants_plain_text or quirks.thought_placeholder is not None
+    checks_ids = quirks.call_id_length is not None or quirks.longest_call_id is not None
+    wants_form = quirks.wants_plain_text or quirks.thought_placeholder is not None
     messages = upstream.get("messages") or ()
-    unfit = {
-        place
-        for place, message in enumerate(messages)
-        if not foreign.isdisjoint(message)
-        or message.get("role") == refused_role
-        or (is_strict and _has_unfit_form(message, quirks))
-        or (("tool_calls" in message or "tool_call_id" in message) and _has_unfit_call(message, foreign, quirks))
-    }
+    unfit = set()
+    # This runs for every message of every request to a provider of the same dialect: most need no function call.
+    for place, message in enumerate(messages):
+        if (
+            not foreign.isdisjoint(message)
+            or message.get("role") == refused_role
+            or (allowed is not None and not message.keys() <= allowed)
+            or (wants_form and _has_unfit_form(message, quirks))
+        ):
+            unfit.add(place)
+        elif "tool_calls" in message:
+            calls = message["tool_calls"]
+            if not calls and quirks.rejects_empty_tool_calls:
+                unfit.add(place)
+            for call in calls or ():
+                if "extra_content" in call or (checks_ids and is_refused_id(call.get("id"), quirks)):
+                    unfit.add(place)
+        elif checks_ids and "tool_call_id" in message and is_refused_id(message["tool_call_id"], quirks):
+            unfit.add(place)
     if unfit:
         fitted = [
             _fitted(message, foreign, quirks) if place in unfit else message for place, message in enumerate(messages)
@@ -96,8 +109,6 @@ def _fit_messages(upstream: Body, quirks: Quirks) -> None:
 
 
 def _has_unfit_form(message: Body, quirks: Quirks) -> bool:
-    if quirks.message_fields and not message.keys() <= quirks.message_fields | quirks.kept_thoughts:
-        return True
     if quirks.wants_plain_text and isinstance(message.get("content"), list):
         return True
     return quirks.thought_placeholder is not None and _lacks_thought(message)
@@ -105,19 +116,6 @@ def _has_unfit_form(message: Body, quirks: Quirks) -> bool:
 
 def _lacks_thought(message: Body) -> bool:
     return message.get("role") == "assistant" and not message.get("reasoning_content")
-
-
-def _has_unfit_call(message: Body, foreign: frozenset[str], quirks: Quirks) -> bool:
-    calls = message.get("tool_calls")
-    if not calls and "tool_calls" in message and quirks.rejects_empty_tool_calls:
-        return True
-    if "extra_content" in foreign and any("extra_content" in call for call in calls or ()):
-        return True
-    if quirks.call_id_length is None and quirks.longest_call_id is None:
-        return False
-    return is_refused_id(message.get("tool_call_id"), quirks) or any(
-        is_refused_id(call.get("id"), quirks) for call in calls or ()
-    )
 
 
 def _fitted(message: Body, foreign: frozenset[str], quirks: Quirks) -> Body | None:
