@@ -156,8 +156,10 @@ def _output_format(wanted: OutputFormat | None, quirks: Quirks) -> OutputFormat 
     subset = quirks.schema_subset
     if wanted is None or wanted.schema is None or subset is None:
         return wanted
-    is_kept = wanted.is_strict if not subset.needs_every_key or is_strict(wanted.schema) else False
-    return replace(wanted, schema=fit_schema(wanted.schema, subset), is_strict=is_kept if wanted.is_strict else None)
+    is_too_open = wanted.is_strict and subset.needs_every_key and not is_strict(wanted.schema)
+    return replace(
+        wanted, schema=fit_schema(wanted.schema, subset), is_strict=False if is_too_open else wanted.is_strict
+    )
 
 
 def _reasoning(request: NeutralRequest, quirks: Quirks, *, takes_effort_with_tools: bool) -> Reasoning | None:

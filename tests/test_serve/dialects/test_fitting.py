@@ -12,7 +12,7 @@ from serve.catalogue.dialect_rows import load_dialect_rows
 from serve.dialects.neutral.accepted_names import accepted_call_id, accepted_tool_name, accepted_user
 from serve.dialects.neutral.fitting import fitted, forms_of, turns_with_thoughts
 from serve.dialects.neutral.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from serve.dialects.neutral.request import NeutralRequest, Reasoning, Sampling, Tool, Turn
+from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Reasoning, Sampling, Tool, Turn
 from serve.dialects.neutral.schema_subset import fit_schema, is_strict, object_schema
 from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.packaged_files import data_dir
@@ -147,6 +147,17 @@ def test_only_the_first_of_parameters_that_exclude_each_other_is_sent() -> None:
 def test_what_is_refused_with_thinking_is_left_out_only_then(reasoning: Reasoning | None, kept: float | None) -> None:
     request = NeutralRequest((), HELLO, sampling=Sampling(temperature=0.5), reasoning=reasoning)
     assert fitted(request, ROWS.quirks_of("anthropic")).sampling.temperature == kept
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(True, False), (False, False), (None, None)])
+def test_a_format_is_strict_only_if_the_caller_asks_for_it_and_the_schema_is(
+    asked: bool | None, sent: bool | None
+) -> None:
+    open_schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    request = NeutralRequest((), HELLO, output_format=OutputFormat(open_schema, is_strict=asked))
+    wanted = fitted(request, ROWS.quirks_of("openai")).output_format
+    assert wanted is not None
+    assert (wanted.is_strict, wanted.schema) == (sent, open_schema)
 
 
 def test_blank_stop_sequences_are_left_out_where_they_are_refused() -> None:
