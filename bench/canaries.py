@@ -151,7 +151,7 @@ def _ask_everything(walk: _Walk, url: str) -> None:
                 asked = [{"role": "user", "content": "What is 17 * 23?"}]
                 body = {"model": model, field_name: asked, "max_tokens": 20, "stream": is_streaming}
                 answer = walk.request("POST", f"{url}{path}", f"{path} {model}", json=body, headers=headers)
-                if model.startswith("odd-answer") and answer.status_code == 200:
+                if answer.headers.get("x-llmdeal-lane", "").startswith("odd-answer") and answer.status_code == 200:
                     # The gateway passes on an answer unchanged, so it may hold the key. Stored parts are searched.
                     walk.texts.pop()
 

@@ -108,6 +108,8 @@ def exclude_lanes(
         exclusions.remove(expectation.cost_usd > constraints.max_cost_usd, Exclusion.MAX_COST)
     if constraints.max_latency_ms is not None:
         exclusions.remove(expectation.latency_ms > constraints.max_latency_ms, Exclusion.MAX_LATENCY)
+    if state.refuses_parameters is not None:
+        exclusions.remove(state.refuses_parameters, Exclusion.PARAMETERS)
     if state.is_over_budget is not None:
         exclusions.remove(state.is_over_budget, Exclusion.BUDGET)
     if state.tokens_left is not None:

@@ -12,6 +12,9 @@ RouterError
 
 from collections.abc import Mapping, Sequence
 
+NOT_NAMED = frozenset({"pin", "models"})
+"""Reasons of lanes that are left out because the request names others."""
+
 
 class RouterError(Exception):
     """Base of all errors of this package; it is never raised itself."""
@@ -51,7 +54,7 @@ class ConstraintError(RouterError):
 
 
 class NoEligibleLaneError(RouterError):
-    """No lane meets the constraints.
+    """No lane meets the constraints. If the request names lanes, the message lists these alone.
 
     Args:
         excluded: Lane id -> constraint that excluded it.
@@ -60,8 +63,10 @@ class NoEligibleLaneError(RouterError):
 
     def __init__(self, excluded: Mapping[str, str], needed: Sequence[str] = ()) -> None:
         self.excluded = dict(excluded)
-        reasons = ", ".join(f"{lane}: {why}" for lane, why in sorted(self.excluded.items())[:12])
-        more = len(self.excluded) - 12
+        named = {lane: why for lane, why in self.excluded.items() if why not in NOT_NAMED}
+        shown = named or self.excluded
+        reasons = ", ".join(f"{lane}: {why}" for lane, why in sorted(shown.items())[:12])
+        more = len(shown) - 12
         tail = f" and {more} more" if more > 0 else ""
         needs = f"; it needs {', '.join(needed)}" if needed and "capability" in self.excluded.values() else ""
         super().__init__(

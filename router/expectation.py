@@ -37,6 +37,8 @@ class LaneState:
             does.
         quality_shift: Shift of the log odds of a good answer, learned since the bundle was trained; None: no shift.
         account_shift: Shift of the same log odds by the account's correction for this prompt; None: no correction.
+        refuses_parameters: Whether the lane's model lately refused a parameter that the request has; None: no model
+            did.
     """
 
     is_cooling: Mask
@@ -49,6 +51,7 @@ class LaneState:
     cached_tokens: Floats | None = None
     quality_shift: Floats | None = None
     account_shift: Floats | None = None
+    refuses_parameters: Mask | None = None
 
     def of_first(self, n_lanes: int) -> "LaneState":
         """Return the state of the first lanes."""
@@ -69,6 +72,7 @@ class LaneState:
             first(self.cached_tokens),
             first(self.quality_shift),
             first(self.account_shift),
+            None if self.refuses_parameters is None else self.refuses_parameters[:n_lanes],
         )
 
     @classmethod

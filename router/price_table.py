@@ -249,12 +249,14 @@ class Cost:
         prompt_nusd: Cost of the input tokens.
         completion_nusd: Cost of the output tokens.
         request_nusd: Cost of the request itself, and of the searches that the provider made for it.
+        is_incomplete: Whether the provider made searches whose price is not known, so that they are not in it.
     """
 
     total_nusd: int
     prompt_nusd: int
     completion_nusd: int
     request_nusd: int
+    is_incomplete: bool = False
 
     @property
     def total_usd(self) -> Decimal:
@@ -290,7 +292,10 @@ def quote_cost(price: Price, usage: TokenUsage, requested_tier: str | None = Non
     total = int((prompt + completion + request).to_integral_value(ROUND_CEILING))
     parts = [int(prompt), int(completion), int(request)]
     parts[parts.index(max(parts))] += total - sum(parts)
-    return Cost(total, *parts)
+    is_incomplete = bool(
+        (usage.web_searches and price.web_search_usd is None) or (usage.file_searches and price.file_search_usd is None)
+    )
+    return Cost(total, parts[0], parts[1], parts[2], is_incomplete)
 
 
 def quote_most(

@@ -15,7 +15,9 @@ from serve.bundles.bundle_desk import BundleDesk
 from serve.bundles.store import open_store
 from serve.clock import Clock, SystemClock
 from serve.dashboard.install import install_dashboard
+from serve.dialects.anthropic import NAME as ANTHROPIC
 from serve.dialects.field_table import load_fields
+from serve.dialects.responses import NAME as RESPONSES_DIALECT
 from serve.gateway import ResourceSet, resources_of
 from serve.hot_swap.configured_followers import Followers, configured_followers
 from serve.hot_swap.configured_lanes import ConfiguredLanes, configured_lanes
@@ -25,8 +27,8 @@ from serve.http import feedback, health, models
 from serve.http.admin import routes as admin
 from serve.http.admission import Admission
 from serve.http.answering import Answering
-from serve.http.count_tokens import CountTokens
-from serve.http.doors import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Door
+from serve.http.count_tokens import CountAnswer, CountTokens, InputTokensAnswer
+from serve.http.doors import CHAT, COMPLETIONS, COUNT_TOKENS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from serve.http.exception_handlers import install_exception_handlers
 from serve.http.hot_paths import GatewayApp, HotEndpoint
 from serve.http.idempotency import Idempotent
@@ -42,6 +44,8 @@ from serve.money.spending import Spending
 from serve.packaged_files import data_dir
 from serve.proxy.attempt_series import ProxyLimits
 from serve.proxy.chat_proxy import ChatProxy
+from serve.proxy.configured_refusals import ConfiguredRefusals, configured_refusals
+from serve.proxy.refusal_judge import RefusalJudge
 from serve.rate_limits.configured_limits import configured_limits
 from serve.rate_limits.key_limits import KeyLimits
 from serve.routing.configured_routing import ConfiguredRouting, configured_routing
@@ -70,10 +74,12 @@ def create_app(
         ConfigurationError, BundleError: Settings, catalogue, keys, database or quality model cannot be used.
     """
     clock, metrics, store = clock or SystemClock(), Metrics(), open_store(settings, environment)
+    refusals = configured_refusals(clock, metrics)
     engine = open_database(database_url(settings.database, environment))
     lanes = configured_lanes(settings, environment, engine, store, clock, metrics)
     money = configured_money(settings, environment, engine, clock, follows_settings=not is_prepared)
     routing = configured_routing(settings, environment, engine, lanes.directories, money.spending, clock, metrics)
+    routing.answers.refused_parameters = refusals.parameters
     followers = configured_followers(settings, environment, engine, lanes, routing, clock, metrics)
     telemetry = configured_telemetry(settings, engine, lanes.directories, lanes.consent, clock, metrics)
     key_limits, limit_parts = configured_limits(settings, clock, metrics)
@@ -91,11 +97,12 @@ def create_app(
         *configured_watch(settings, environment, engine, lanes.first.answers, followers.bundles, store, clock, metrics),
     )
     supervisor = Supervisor(parts, metrics, clock)
-    resources = _resources(clock, metrics, engine, lanes, money, routing, followers, telemetry, supervisor)
+    resources = _resources(clock, metrics, engine, lanes, money, routing, followers, telemetry, refusals, supervisor)
     server_ids = [server.id for server in settings.servers]
     lock = followers.identity.lanes_lock
     unlisted = UnlistedLanes(routing.answers.directories, lanes.assembler, lock, server_ids)
-    endpoints = _hot_endpoints(settings, resources, money.spending, key_limits, answers, telemetry.recorder, unlisted)
+    proxy = _proxy(settings, telemetry.recorder, refusals.judge)
+    endpoints = _hot_endpoints(settings, resources, money.spending, key_limits, answers, proxy, unlisted)
     return _application(settings, resources, endpoints)
 
 
@@ -123,6 +130,7 @@ def _resources(
     routing: ConfiguredRouting,
     followers: Followers,
     telemetry: ConfiguredTelemetry,
+    refusals: ConfiguredRefusals,
     supervisor: Supervisor,
 ) -> ResourceSet:
     return ResourceSet(
@@ -147,12 +155,13 @@ def _resources(
         attempts=AttemptRepository(engine),
         telemetry=telemetry.writer,
         budgets=money.keeper,
+        refused_keys=refusals.keys,
         notices=(*lanes.loader.notices(), *lanes.first.operators.notices),
         supervisor=supervisor,
     )
 
 
-def _proxy(settings: Settings, recorder: AttemptRecorder) -> ChatProxy:
+def _proxy(settings: Settings, recorder: AttemptRecorder, judge: RefusalJudge) -> ChatProxy:
     limits = ProxyLimits(
         max_attempts=settings.max_attempts,
         first_token_patience_s=None if settings.slow_start == "wait" else settings.slow_start_after_s,
@@ -160,7 +169,7 @@ def _proxy(settings: Settings, recorder: AttemptRecorder) -> ChatProxy:
     )
     jitter = random.Random(settings.seed)  # noqa: S311 - jitter, not a secret
     keeps_streams = recorder.checker is not None or settings.telemetry_content == "full"
-    return ChatProxy(recorder.clock, recorder, limits, jitter, keeps_streams=keeps_streams)
+    return ChatProxy(recorder.clock, recorder, limits, jitter, judge, keeps_streams=keeps_streams)
 
 
 def _application(settings: Settings, resources: ResourceSet, endpoints: Mapping[str, HotEndpoint]) -> FastAPI:
@@ -183,7 +192,7 @@ def _hot_endpoints(
     spending: Spending,
     key_limits: KeyLimits,
     answers: AnswerKeeper,
-    recorder: AttemptRecorder,
+    proxy: ChatProxy,
     unlisted: UnlistedLanes,
 ) -> dict[str, HotEndpoint]:
     clock, key_ring, max_bytes = resources.clock, resources.key_ring, settings.max_body_bytes
@@ -198,7 +207,6 @@ def _hot_endpoints(
         unlisted,
         strict_fields=settings.strict_fields,
     )
-    proxy = _proxy(settings, recorder)
     vector_admission = Admission(key_ring, resources.vectors, clock, spending, key_limits, max_bytes)
 
     def answering(door: Door, admission: Admission) -> HotEndpoint:
@@ -209,7 +217,11 @@ def _hot_endpoints(
         "/v1/chat/completions": answering(CHAT, admission),
         "/v1/responses": answering(RESPONSES, admission),
         "/v1/messages": answering(MESSAGES, admission),
-        "/v1/messages/count_tokens": CountTokens(admission),
+        "/v1/completions": answering(COMPLETIONS, admission),
+        "/v1/messages/count_tokens": CountTokens(COUNT_TOKENS, ANTHROPIC, "count_tokens", CountAnswer, admission),
+        "/v1/responses/input_tokens": CountTokens(
+            RESPONSES, RESPONSES_DIALECT, "input_tokens", InputTokensAnswer, admission
+        ),
         "/v1/embeddings": answering(EMBEDDINGS, vector_admission),
         "/v1/route": Route(admission),
     }

@@ -20,17 +20,19 @@ ServeError
     │   ├── IdempotencyInProgressError 409
     │   ├── IdempotencyNotKeptError 410
     │   ├── TooLargeError    413
+    │   ├── UnsupportedEncodingError 415
     │   ├── IdempotencyMismatchError 422
     │   └── RateLimitedError 429
     ├── VaultUnavailableError 503 no master key, or another one
     ├── DatabaseAwayError    503 the database does not answer
     ├── IdempotencyUnavailableError 503 the database of idempotency keys does not answer
     ├── NoLaneError          503 constraints left no lane
+    │   ├── UnfitRequestError 400 what the request asks for leaves no lane
     │   └── RegionUnavailableError 400 no lane runs in the region that was asked for
     └── UpstreamError        502 every attempted lane failed, or the status of the one lane that answered
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -70,11 +72,15 @@ class RequestError(ServeError):
     Attributes:
         status: HTTP status.
         type: Class of the error in OpenAI's envelope.
+        request_id: Id of the request, as answers have it; None: the request got none yet.
+        details: Further fields for SDKs that read them; None: there are none.
     """
 
     status = 500
     type = "server_error"
     code = "internal_error"
+    request_id: str | None = None
+    details: Mapping[str, object] | None = None
 
     def __init__(
         self, message: str, *, code: str | None = None, param: str | None = None, retry_after_s: int | None = None
@@ -244,12 +250,26 @@ class TooLargeError(CallerError):
     code = "body_too_large"
 
 
+class UnsupportedEncodingError(CallerError):
+    """The body is compressed in a way that the gateway does not unpack."""
+
+    status = 415
+    code = "unsupported_encoding"
+
+
 class NoLaneError(RequestError):
     """Every lane was excluded by a constraint."""
 
     status = 503
     type = "no_lane_error"
     code = "no_eligible_lane"
+
+
+class UnfitRequestError(NoLaneError):
+    """Every lane was excluded by what the request itself asks for, so another try cannot succeed."""
+
+    status = 400
+    type = "invalid_request_error"
 
 
 class RegionUnavailableError(NoLaneError):
@@ -261,11 +281,12 @@ class RegionUnavailableError(NoLaneError):
 
 
 class AttemptSummary(msgspec.Struct, frozen=True):
-    """One failed attempt as an error lists it: the lane, its HTTP status and our word for the outcome."""
+    """One failed attempt as an error lists it: lane, HTTP status, our word for the outcome, code of the cause."""
 
     lane: str
     status: int | None
     outcome: str
+    code: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class UpstreamError(RequestError):

@@ -16,6 +16,7 @@ from serve.hot_swap.identity_stores import IdentityStores
 from serve.hot_swap.price_follower import PriceFollower
 from serve.identity.virtual_keys import KeyRing
 from serve.lanes.directory import LaneDirectory
+from serve.lanes.refused_keys import RefusedKeys
 from serve.metrics import Metrics
 from serve.money.budget_keeper import BudgetKeeper
 from serve.routing.chosen_policy import RunningPolicy
@@ -53,6 +54,7 @@ class ResourceSet:
         attempts: Stored attempts.
         telemetry: Writer of attempts and feedback.
         budgets: Keeper of the budgets.
+        refused_keys: Provider keys that were refused lately.
         notices: Lines that the operator should read: providers without a key, the sandbox, lanes left out.
         supervisor: Supervisor of the background parts.
     """
@@ -78,6 +80,7 @@ class ResourceSet:
     attempts: AttemptRepository
     telemetry: TelemetryWriter
     budgets: BudgetKeeper
+    refused_keys: RefusedKeys
     notices: tuple[str, ...]
     supervisor: Supervisor
 

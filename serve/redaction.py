@@ -4,11 +4,12 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 
-# Prefixes of the providers' key formats and of ours; a key is its prefix and at least eight more characters.
+# Prefixes of the providers' key formats and of ours; a key is its prefix and at least eight more characters. The
+# examples in our own messages, `Bearer ll_live_…`, are no keys.
 _SECRET = re.compile(
     r"(?:sk-[A-Za-z0-9_-]{8,}|gsk_\w{8,}|csk-[\w-]{8,}|nvapi-[\w-]{8,}|AIza[\w-]{8,}|xai-[\w-]{8,}"
     r"|fw_\w{8,}|ll_(?:live|test)_\w{8,}"
-    r"|(?i:bearer)\s+[\w.~+/=-]{8,}|(?<=[?&]key=)[^&\s]+)"
+    r"|(?i:bearer)\s+(?!ll_(?:live|test)_(?!\w))[\w.~+/=-]{8,}|(?<=[?&]key=)[^&\s]+)"
 )
 REDACTED = "[redacted]"
 _CREDENTIAL_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})

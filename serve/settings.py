@@ -6,6 +6,7 @@ A value comes from the environment (`LLMDEAL_…`), else from `llmdeal.toml`, el
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args, get_origin
@@ -536,10 +537,31 @@ def load_settings(
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {failed_check(item['msg'])}"
+            f"{'.'.join(str(part) for part in item['loc'])}: {failed_check(item['msg'])}{_meant(item['loc'])}"
+            if item["type"] == "extra_forbidden"
+            else f"{'.'.join(str(part) for part in item['loc'])}: {failed_check(item['msg'])}"
             for item in error.errors(include_input=False)
         )
         raise ConfigurationError(f"settings: {problems} (see 'llmdeal settings' for all names)") from None
+
+
+def _meant(location: tuple[int | str, ...]) -> str:
+    """Return the setting nearest to an unknown one, as a question; empty: there is none near."""
+    section: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and section is not None:
+            field = section.model_fields.get(part)
+            section = section if field is None else _section_in(field.annotation)  # else the key of a table of tables
+    names = [] if section is None else list(section.model_fields)
+    close = get_close_matches(str(location[-1]), names, n=1, cutoff=0.7)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the kind of table that a setting's type holds; None: it holds none."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((kind for inner in get_args(annotation) if (kind := _section_in(inner)) is not None), None)
 
 
 def _read_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ from serve.dialects.quirks_row import QuirksRow
 from serve.dialects.registry import check_further_dialect, check_main_dialect
 from serve.errors import ConfigurationError
 from serve.upstream.prompt_cache import PromptCache
-from serve.upstream.refusals import Refusal, RefusalMeaning
 from serve.upstream.upstream_terms import UpstreamTerms
 
 MainDialect = Annotated[str, AfterValidator(check_main_dialect)]
@@ -59,14 +58,6 @@ class AcceptsRow(QuirksRow):
     models: str = Field(description="Pattern that the ids of these models begin with; empty: all others.")
     where: str = Field(min_length=3, description="Source of the row.")
     checked_on: date = Field(description="The day it was read.")
-
-
-class RefusalRow(CatalogueRow):
-    """See `serve.upstream.refusals.Refusal`."""
-
-    status: int = Field(ge=400, le=599)
-    says: str = Field("", description="A word in the body, or in the header x-amzn-errortype; empty: any body.")
-    means: RefusalMeaning
 
 
 class PromptCacheRow(CatalogueRow):
@@ -146,9 +137,6 @@ class ProviderRow(CatalogueRow):
     counts_max_output: bool = Field(
         False, description="Whether the longest allowed answer counts against the token limit, not the actual one."
     )
-    refusals: tuple[RefusalRow, ...] = Field(
-        (), description="Meaning of some refusals that their status does not tell; the first that fits counts."
-    )
     prompt_cache: PromptCacheRow | None = Field(None, description="null: there is none, or it is undocumented.")
     adds: tuple[str, ...] = Field((), description="Capabilities that all its lanes have.")
     lacks: tuple[str, ...] = Field((), description="Capabilities that none of its lanes has, even if the model can.")
@@ -190,14 +178,13 @@ class ProviderRow(CatalogueRow):
         return re.search(self.packaged_ids, model_id) is not None
 
     def terms(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> UpstreamTerms:
-        """Return how the provider limits, refuses and caches, for an account with these limits (None: unknown)."""
+        """Return how the provider limits and caches, for an account with these limits (None: unknown)."""
         cache = self.prompt_cache
         return UpstreamTerms(
             limits_each_model=self.limits_each_model,
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
             counts_max_output=self.counts_max_output,
-            refusals=tuple(Refusal(row.status, row.says, row.means) for row in self.refusals),
             prompt_cache=None
             if cache is None
             else PromptCache(cache.is_automatic, cache.least_tokens, cache.lifetime_s),

@@ -13,6 +13,6 @@ def cost_fields(usage: TokenUsage, cost: Cost) -> dict[str, Any]:
             "prompt_cost": cost.prompt_nusd / NUSD_PER_USD,
             "completion_cost": cost.completion_nusd / NUSD_PER_USD,
             "request_cost": cost.request_nusd / NUSD_PER_USD,
-            "is_estimated": usage.is_estimated,
+            "is_estimated": usage.is_estimated or cost.is_incomplete,
         },
     }

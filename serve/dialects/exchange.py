@@ -88,6 +88,37 @@ class StreamRelay(Protocol):
         ...
 
 
+class StreamedWhole:
+    """A whole answer that is sent as a stream; see `StreamRelay`. All of it comes from `finish`.
+
+    Args:
+        reply: The answer.
+        stream: Bytes of the stream, to its end.
+    """
+
+    has_content = True
+    is_done = True
+    is_complete = True
+
+    def __init__(self, reply: WholeReply, stream: bytes) -> None:
+        self.usage = reply.usage
+        self.finish_reason = reply.finish_reason
+        self.error: str | None = None
+        self._stream = stream
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return nothing: nothing comes after a whole answer."""
+        return b""
+
+    def finish(self) -> bytes:
+        """Return the whole stream."""
+        return self._stream
+
+    def break_off(self, message: str, code: str) -> bytes:
+        """Return nothing: a whole answer does not break."""
+        return b""
+
+
 class Exchange(Protocol):
     """Carrier of calls between two dialects, which may be the same."""
 
@@ -115,4 +146,14 @@ class Exchange(Protocol):
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay for one stream; the arguments are those of `read_whole`."""
+        ...
+
+    def relay_whole(
+        self, raw: bytes, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None
+    ) -> "StreamedWhole":
+        """Return a whole answer as a stream: some servers do not stream although they are asked to.
+
+        Raises:
+            ValueError: The body is not an answer in the provider's dialect.
+        """
         ...

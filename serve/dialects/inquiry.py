@@ -68,6 +68,12 @@ class Inquiry:
             dialect_fields=(*self.context.dialect_fields, *names),
         )
 
+    @property
+    def has_usage_chunk(self) -> bool:
+        """Whether a stream of chat completions ends with a chunk that has the usage and no choices."""
+        options = self.body.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
+
     def effort_to_set(self, lane: Lane) -> Effort | None:
         """Return the effort that must be put into the body for this lane.
 

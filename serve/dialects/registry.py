@@ -6,6 +6,7 @@ from functools import cache
 from router.lane import Capability
 from serve.dialects.anthropic.dialect import ANTHROPIC
 from serve.dialects.bedrock.dialect import BEDROCK
+from serve.dialects.completions.dialect import COMPLETIONS
 from serve.dialects.dialect import Dialect
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.exchange import Exchange
@@ -21,6 +22,7 @@ DIALECTS: dict[str, Dialect] = {
     for dialect in (
         ANTHROPIC,
         BEDROCK,
+        COMPLETIONS,
         EMBEDDINGS,
         GEMINI,
         OPENAI,
@@ -54,7 +56,7 @@ def check_further_dialect(name: str) -> str:
     Raises:
         ValueError: There is no dialect of this name, or no chat endpoint of ours takes it.
     """
-    return _checked(name, caller_dialects())
+    return _checked(name, [taken for taken in caller_dialects() if DIALECTS[taken].native is not None])
 
 
 def _checked(name: str, allowed: Collection[str]) -> str:

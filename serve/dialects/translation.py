@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from router.lane import Capability, Lane
 from router.price_table import TokenUsage
-from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.exchange import Bill, Settle, StreamedWhole, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.neutral.answer import (
     AnswerEvent,
@@ -14,14 +14,17 @@ from serve.dialects.neutral.answer import (
     Finished,
     NeutralAnswer,
     ReasoningDelta,
+    ReasoningHidden,
     TextDelta,
     ToolArguments,
     ToolCallBegan,
+    events_of,
 )
 from serve.dialects.neutral.fitting import fitted, forms_of
-from serve.dialects.neutral.parts import joined_text
+from serve.dialects.neutral.parts import TextPart, joined_text
 from serve.dialects.neutral.request import NeutralRequest, Reasoning
 from serve.dialects.neutral.tool_forms import ToolForms
+from serve.dialects.prefill import without_prefill
 from serve.dialects.quirks import Quirks
 from serve.dialects.usage_estimate import estimate_usage
 
@@ -83,8 +86,12 @@ class CallerDialect(Protocol):
         """Return the body of a whole answer."""
         ...
 
-    def stream_writer(self) -> StreamWriter:
-        """Return a writer for one stream."""
+    def stream_writer(self, *, has_usage_chunk: bool = True) -> StreamWriter:
+        """Return a writer for one stream.
+
+        Args:
+            has_usage_chunk: Whether the caller wants the usage in a chunk of its own, if the dialect knows such chunks.
+        """
         ...
 
 
@@ -178,10 +185,11 @@ class TranslatedStream:
     def _note(self, event: AnswerEvent) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
             self._characters += len(event.text)
-            self.has_content = True
+            if event.text:
+                self.has_content = True
         elif isinstance(event, ToolArguments):
             self._characters += len(event.json)
-        elif isinstance(event, ToolCallBegan):
+        elif isinstance(event, ToolCallBegan | ReasoningHidden):
             self.has_content = True
         elif isinstance(event, Counted):
             self._usage = event.usage
@@ -213,23 +221,46 @@ class Translation:
 
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read an answer."""
-        answer = self.upstream.read_answer(raw, quirks)
-        forms = _forms(inquiry, quirks)
-        if forms is not None:
-            answer = forms.answer(answer)
+        answer = self._answer(raw, quirks, inquiry)
         usage = answer.usage or estimate_usage(prompt_tokens, _characters(answer))
         return TranslatedReply(answer, usage, self.caller)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay for one stream."""
-        reader, writer = self.upstream.stream_reader(quirks), self.caller.stream_writer()
+        reader = self.upstream.stream_reader(quirks)
+        writer = self.caller.stream_writer(has_usage_chunk=inquiry is None or inquiry.has_usage_chunk)
         return TranslatedStream(reader, writer, prompt_tokens, settle, _forms(inquiry, quirks))
+
+    def relay_whole(
+        self, raw: bytes, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None
+    ) -> StreamedWhole:
+        """Return a whole answer as a stream."""
+        answer = self._answer(raw, quirks, inquiry)
+        usage = answer.usage or estimate_usage(prompt_tokens, _characters(answer))
+        writer = self.caller.stream_writer(has_usage_chunk=inquiry is None or inquiry.has_usage_chunk)
+        stream = b"".join([writer.write(event) for event in events_of(answer)])
+        return StreamedWhole(TranslatedReply(answer, usage, self.caller), stream + writer.finish(usage, settle(usage)))
+
+    def _answer(self, raw: bytes, quirks: Quirks, inquiry: Inquiry | None) -> NeutralAnswer:
+        """Return an answer with calls in the caller's forms, and without the beginning that the caller gave."""
+        answer = _continuation(self.upstream.read_answer(raw, quirks), raw, inquiry)
+        forms = _forms(inquiry, quirks)
+        return answer if forms is None else forms.answer(answer)
 
 
 def _forms(inquiry: Inquiry | None, quirks: Quirks) -> ToolForms | None:
     """Return what puts calls back into the caller's forms. None: the provider got every tool as it was offered."""
     forms = None if inquiry is None else forms_of(inquiry.neutral, quirks)
     return ToolForms(forms) if forms else None
+
+
+def _continuation(answer: NeutralAnswer, raw: bytes, inquiry: Inquiry | None) -> NeutralAnswer:
+    """Return an answer without the beginning that the caller gave, if the provider repeats it."""
+    place = next((place for place, part in enumerate(answer.parts) if isinstance(part, TextPart)), None)
+    if inquiry is None or place is None:
+        return answer
+    text = without_prefill(joined_text(answer.parts[place : place + 1]), inquiry.body, raw)
+    return replace(answer, parts=(*answer.parts[:place], TextPart(text), *answer.parts[place + 1 :]))
 
 
 def _characters(answer: NeutralAnswer) -> int:

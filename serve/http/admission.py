@@ -1,7 +1,6 @@
 """Admission, shared by all endpoints that decide: from bytes to a `Call`. On the hot path."""
 
 import hashlib
-import os
 
 from serve.clock import Clock
 from serve.dialects.field_needs import NO_NEEDS
@@ -9,7 +8,9 @@ from serve.dialects.inquiry import Inquiry
 from serve.errors import BadRequestError, ForbiddenError, UnknownModelError
 from serve.hot_swap.unlisted_lanes import UnlistedLanes
 from serve.http.asgi import Receive, Scope, read_body
+from serve.http.content_encoding import unpacked
 from serve.http.doors import Door
+from serve.http.request_ids import RequestIds
 from serve.identity.virtual_keys import KeyRing, VirtualKeyHolder, presented_key
 from serve.lanes.directory import LaneDirectory
 from serve.money.spending import Spending
@@ -24,8 +25,6 @@ HOLDER_KEY = "llmdeal.holder"
 """Key of the caller in a scope, if the gateway itself recognised it before. The server makes scopes, so no client can
 set it."""
 _MAX_TAGS = 32
-_ID_BYTES = 12
-_IDS_PER_DRAW = 256
 
 
 class Admission:
@@ -81,7 +80,10 @@ class Admission:
         holder = self._recognise(scope, headers)
         allowance = await self._key_limits.take_request(holder) if holder.is_limited else None
         directory = self._routing.directories.of(holder.account)
-        inquiry = door.read(await read_body(receive, self._max_body_bytes))
+        raw = await read_body(receive, self._max_body_bytes)
+        if b"content-encoding" in headers:
+            raw = await unpacked(raw, headers[b"content-encoding"], self._max_body_bytes)
+        inquiry = door.read(raw)
         if self._strict_fields and inquiry.needs is not NO_NEEDS:
             inquiry.hold_to_dialect()
         for name in door.passed_headers:
@@ -164,23 +166,6 @@ class Admission:
                 lambda: call.decision.expectation.high_tokens,
             )
             shadow.offer(call, *situation)
-
-
-class RequestIds:
-    """Makes request ids: `req_` and 96 random bits in hex.
-
-    Random bytes are drawn for many ids at once, because each draw is a system call.
-    """
-
-    def __init__(self) -> None:
-        self._drawn: list[str] = []
-
-    def take(self) -> str:
-        """Return a fresh id."""
-        if not self._drawn:
-            digits = os.urandom(_ID_BYTES * _IDS_PER_DRAW).hex()
-            self._drawn = [digits[start : start + 2 * _ID_BYTES] for start in range(0, len(digits), 2 * _ID_BYTES)]
-        return "req_" + self._drawn.pop()
 
 
 def _tags(header: bytes | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from router.price_table import format_usd
 from serve.http.asgi import RawHeaders, header_value
+from serve.http.request_ids import request_id_headers
 from serve.lanes.rate_limit_headers import rate_limit_headers
 from serve.proxy.attempt import Attempt
 from serve.rate_limits.key_limits import limit_headers
@@ -17,7 +18,7 @@ def answer_headers(attempt: Attempt, overhead_ms: float, cost_nusd: int | None) 
     """
     lane = attempt.call.decision.table.lanes[attempt.row]
     headers = [
-        (b"x-llmdeal-request-id", attempt.call.request_id.encode()),
+        *request_id_headers(attempt.call.request_id),
         (b"x-llmdeal-lane", header_value(lane.lane_id)),
         (b"x-llmdeal-provider", header_value(lane.provider)),
         (b"x-llmdeal-model", header_value(lane.vendor_model)),

@@ -5,9 +5,10 @@ from typing import Final
 
 from serve.http.asgi import Event, RawHeaders, Send
 from serve.http.caller_watch import KEEP_ALIVE
+from serve.http.request_ids import REQUEST_ID_HEADERS
 from serve.idempotency.recorded_answer import RecordedAnswer
 
-_KEPT_HEADERS: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering"})
+_KEPT_HEADERS: Final = frozenset({b"content-type", b"cache-control", b"x-accel-buffering", *REQUEST_ID_HEADERS})
 _OWN_PREFIX: Final = b"x-llmdeal-"
 
 

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import msgspec
 
 from serve.clock import Clock
+from serve.errors import RequestError
 from serve.http.admission import Admission
 from serve.http.answer_headers import answer_headers
 from serve.http.asgi import JSON, ClientDisconnected, RawHeaders, Receive, Scope, Send
@@ -50,6 +51,9 @@ class Answering:
         except asyncio.CancelledError:
             if watch.has_cancelled():
                 raise ClientDisconnected from None
+            raise
+        except RequestError as error:
+            error.request_id = call.request_id
             raise
         finally:
             watch.stop()

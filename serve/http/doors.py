@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from serve.dialects.anthropic.dialect import ANTHROPIC
 from serve.dialects.anthropic.messages_request import read_count_request, read_messages_request
+from serve.dialects.completions.completions_request import read_completions_request
 from serve.dialects.embeddings.embeddings_request import read_embeddings_request
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.conversation import read_chat_request
@@ -29,6 +30,7 @@ class Door:
 
 
 CHAT = Door(read_chat_request, error_envelope)
+COMPLETIONS = Door(read_completions_request, error_envelope)
 EMBEDDINGS = Door(read_embeddings_request, error_envelope)
 RESPONSES = Door(read_responses_request, error_envelope)
 MESSAGES = Door(read_messages_request, messages_error_envelope, ANTHROPIC.passed_headers)

@@ -3,7 +3,7 @@
 OpenAI: `{"error": {"message", "type", "param", "code"}}`. Anthropic: `{"type": "error", "error": …}`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -13,13 +13,14 @@ from serve.redaction import redact
 
 
 class ErrorBody(Struct):
-    """What is wrong and what to do; `attempts` if lanes were tried."""
+    """What is wrong and what to do; `attempts` if lanes were tried, `details` for SDKs that read them."""
 
     message: str
     type: str
     param: str | None
     code: str
     attempts: tuple[AttemptSummary, ...] | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType = UNSET
 
 
 class ErrorAnswer(Struct):
@@ -40,6 +41,7 @@ def error_envelope(error: RequestError) -> ErrorAnswer:
     return ErrorAnswer(_error_body(error, error.type))
 
 
+_LONGEST_WAIT_S = 60
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -49,6 +51,7 @@ _ANTHROPIC_TYPES = {
     409: "conflict_error",
     410: "invalid_request_error",
     413: "request_too_large",
+    415: "invalid_request_error",
     422: "invalid_request_error",
     429: "rate_limit_error",
     504: "timeout_error",
@@ -64,18 +67,25 @@ def messages_error_envelope(error: RequestError) -> MessagesErrorAnswer:
 def _error_body(error: RequestError, type_: str) -> ErrorBody:
     """Return the error itself; a key that the caller sent in the wrong place is not repeated."""
     attempts = error.attempts if isinstance(error, UpstreamError) else UNSET
-    return ErrorBody(redact(error.message), type_, error.param, error.code, attempts)
+    details = UNSET if error.details is None else dict(error.details)
+    return ErrorBody(redact(error.message), type_, error.param, error.code, attempts, details)
 
 
 def error_headers(error: RequestError) -> RawHeaders:
     """Return the headers of an error.
 
-    `Retry-After` is on every 429 and 503, and on other errors if waiting helps. `Allow` is on a 405.
+    `Retry-After` is on every 429 and 503, and on other errors if waiting helps. `Allow` is on a 405. A wait of over a
+    minute carries `x-should-retry: false`: the SDKs of OpenAI and Anthropic then tell their caller at once, instead of
+    sleeping for as long as the header says.
     """
     if isinstance(error, MethodNotAllowedError):
         return [(b"allow", error.allowed.encode())]
     retry_after_s = error.retry_after_s
     if retry_after_s is None and error.status in (429, 503):
         retry_after_s = 1
-    limits = list(error.headers) if isinstance(error, RateLimitedError) else []
-    return limits if retry_after_s is None else [(b"retry-after", str(retry_after_s).encode()), *limits]
+    headers: RawHeaders = list(error.headers) if isinstance(error, RateLimitedError) else []
+    if retry_after_s is None:
+        return headers
+    if retry_after_s > _LONGEST_WAIT_S:
+        headers = [(b"x-should-retry", b"false"), *headers]
+    return [(b"retry-after", str(retry_after_s).encode()), *headers]

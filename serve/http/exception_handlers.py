@@ -2,7 +2,7 @@
 
 import logging
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -17,6 +17,7 @@ from serve.errors import (
     failed_check,
 )
 from serve.http.error_envelope import error_envelope, error_headers
+from serve.http.known_paths import nothing_at
 from serve.http.struct_response import StructResponse
 from serve.metrics import Metrics
 from serve.storage.database import DATABASE_AWAY
@@ -56,11 +57,13 @@ def install_exception_handlers(app: FastAPI, metrics: Metrics) -> None:
         return respond(BadRequestError(f"{failed_check(first['msg'])} (in {param or 'the body'})", param=param))
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(request: Request, error: HTTPException) -> StructResponse:
+    async def on_http_exception(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
-            return respond(NotFoundError(f"there is nothing at {request.url.path!r}"))
+            return respond(NotFoundError(nothing_at(request.url.path)))
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "GET")
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers={"allow": f"{allowed}, OPTIONS"})
             return respond(MethodNotAllowedError(f"{request.url.path} does not take {request.method}", allowed))
         wrapped = BadRequestError(str(error.detail))
         wrapped.status = error.status_code

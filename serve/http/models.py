@@ -21,7 +21,7 @@ from serve.http.openapi_responses import answered_with, error_answers
 from serve.http.struct_response import StructResponse
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directory import LaneDirectory
-from serve.routing.request import SMART_ROUTE
+from serve.routing.request import SMART_ROUTE, split_suffix, unknown_model
 
 routes = APIRouter()
 
@@ -112,16 +112,47 @@ async def list_models(request: Request, provider: str = "", search: str = "") ->
     holder = authenticate(request, resources.key_ring)
     answers = resources.routing.directories.by_account().get(holder.account)
     vectors = resources.vectors.directories.by_account().get(holder.account)
-    smart_route_lanes = (
-        []
-        if answers is None
-        else [lane.lane_id for lane in _permitted(answers, holder) if lane.lane_id in answers.choosable.index_of]
-    )
+    smart_route_lanes = [] if answers is None else [lane.lane_id for lane in _choosable(answers, holder)]
     data = [_model(SMART_ROUTE, "llmdeal", smart_route_lanes)]
     for directory in (answers, vectors):
         if directory is not None:
             data += _vendor_models(directory, holder, resources.clock.now().date(), provider, search.lower())
     return StructResponse(ModelsAnswer("list", data, has_more=False, first_id=data[0].id, last_id=data[-1].id))
+
+
+@routes.get(
+    "/v1/models/{model_id:path}",
+    summary="Return one value of `model`",
+    response_model=None,
+    responses={200: answered_with(OfferedModel), **error_answers(401, 404)},
+)
+async def show_model(request: Request, model_id: str) -> StructResponse:
+    """Return a model by any name that a request may give it: `smart-route`, `vendor/model`, `model`, or a lane's id."""
+    resources = resources_of(request.app)
+    holder = authenticate(request, resources.key_ring)
+    today = resources.clock.now().date()
+    answers = resources.routing.directories.by_account().get(holder.account)
+    vectors = resources.vectors.directories.by_account().get(holder.account)
+    if model_id == SMART_ROUTE:
+        lanes = [] if answers is None else [lane.lane_id for lane in _choosable(answers, holder)]
+        return StructResponse(_model(SMART_ROUTE, "llmdeal", lanes))
+    for directory in (answers, vectors):
+        if directory is None:
+            continue
+        permitted = {lane.lane_id for lane in _permitted(directory, holder)}
+        rows = directory.table.find(split_suffix(model_id, directory.table)[0])
+        lanes_named = [lane for row in rows if (lane := directory.table.lanes[row]).lane_id in permitted]
+        if lanes_named:
+            choosable = directory.choosable.index_of
+            offered = [
+                _lane(lane, directory.table, today, is_choosable=lane.lane_id in choosable) for lane in lanes_named
+            ]
+            return StructResponse(_model(model_id, lanes_named[0].vendor_model.partition("/")[0], offered))
+    raise unknown_model(model_id, (answers or resources.empty_directory).table, "model")
+
+
+def _choosable(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]:
+    return [lane for lane in _permitted(directory, holder) if lane.lane_id in directory.choosable.index_of]
 
 
 def _permitted(directory: LaneDirectory, holder: VirtualKeyHolder) -> list[Lane]:

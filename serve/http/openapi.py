@@ -12,15 +12,23 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from serve.dialects.anthropic.messages_request import CountTokensRequest, MessagesRequest
+from serve.dialects.completions.completions_request import CompletionsRequest
 from serve.dialects.embeddings.embeddings_request import EmbeddingsRequest
 from serve.dialects.openai.chat_request import ChatRequest
 from serve.dialects.responses.responses_request import ResponsesRequest
-from serve.http.count_tokens import CountAnswer
+from serve.http.count_tokens import CountAnswer, InputTokensAnswer
 from serve.http.error_envelope import ErrorAnswer, MessagesErrorAnswer
 from serve.http.feedback import FeedbackAnswer
 from serve.http.health import ReadyAnswer
-from serve.http.models import ModelsAnswer
-from serve.http.openapi_answers import ChatAnswer, MessageAnswer, ResponseAnswer, StreamEvent, VectorsAnswer
+from serve.http.models import ModelsAnswer, OfferedModel
+from serve.http.openapi_answers import (
+    ChatAnswer,
+    MessageAnswer,
+    ResponseAnswer,
+    StreamEvent,
+    TextAnswer,
+    VectorsAnswer,
+)
 from serve.http.openapi_responses import ERRORS, SCHEMA_ADDRESS, Json, answered_with, schema_reference
 from serve.proxy.explanation import RouteAnswer
 
@@ -82,6 +90,9 @@ HOT_ENDPOINTS = {
     "/v1/chat/completions": _HotEndpoint(
         "Answer a chat, streamed or not, on the best lane", ChatRequest, ChatAnswer, can_stream=True
     ),
+    "/v1/completions": _HotEndpoint(
+        "Complete a text, streamed or not, by a chat", CompletionsRequest, TextAnswer, can_stream=True
+    ),
     "/v1/embeddings": _HotEndpoint("Make vectors with the named model", EmbeddingsRequest, VectorsAnswer),
     "/v1/responses": _HotEndpoint(
         "Answer in the dialect of Responses, stateless", ResponsesRequest, ResponseAnswer, can_stream=True
@@ -94,6 +105,13 @@ HOT_ENDPOINTS = {
         CountTokensRequest,
         CountAnswer,
         MessagesErrorAnswer,
+        errors=_DECIDED_ONLY,
+        headers=(*_ALWAYS_HEADERS, "token-count"),
+    ),
+    "/v1/responses/input_tokens": _HotEndpoint(
+        "Count the tokens of a request of Responses",
+        ResponsesRequest,
+        InputTokensAnswer,
         errors=_DECIDED_ONLY,
         headers=(*_ALWAYS_HEADERS, "token-count"),
     ),
@@ -163,7 +181,7 @@ def _header(name: str) -> Json:
 
 def _add_components(document: Json) -> None:
     described = [shape for each in HOT_ENDPOINTS.values() for shape in (each.request, each.answer, each.envelope)]
-    shapes = dict.fromkeys([*described, ModelsAnswer, FeedbackAnswer, ReadyAnswer, StreamEvent])
+    shapes = dict.fromkeys([*described, ModelsAnswer, OfferedModel, FeedbackAnswer, ReadyAnswer, StreamEvent])
     _, components = msgspec.json.schema_components(shapes, ref_template=SCHEMA_ADDRESS)
     document.setdefault("components", {}).setdefault("schemas", {}).update(components)
 

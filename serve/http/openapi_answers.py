@@ -63,6 +63,13 @@ class ChatAnswer(Explained, kw_only=True):
     usage: ChatUsage
 
 
+class TextAnswer(Explained, kw_only=True):
+    """A completed text."""
+
+    choices: list[Json]
+    usage: ChatUsage
+
+
 class VectorsAnswer(Explained, kw_only=True):
     """Vectors."""
 

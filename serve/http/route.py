@@ -3,6 +3,7 @@
 from serve.http.admission import Admission
 from serve.http.asgi import Receive, Scope, Send, header_value, send_json
 from serve.http.doors import CHAT
+from serve.http.request_ids import request_id_headers
 from serve.proxy.explanation import explain_route
 
 
@@ -23,7 +24,7 @@ class Route:
         call = await self._admission.admit(scope, receive, self.door, is_rehearsed=True)
         self._admission.settle(call)  # a decision alone takes no tokens
         headers = [
-            (b"x-llmdeal-request-id", call.request_id.encode()),
+            *request_id_headers(call.request_id),
             (b"x-llmdeal-lane", header_value(call.decision.chosen.lane_id)),
             (b"x-llmdeal-reason", call.decision.reason.value.encode()),
         ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from serve.errors import NoLaneError
+from serve.errors import UnfitRequestError
 from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 from serve.lanes.directory import LaneDirectory
 
@@ -30,11 +30,11 @@ class LaneDirectories:
         """Return the lanes of an account.
 
         Raises:
-            NoLaneError: It has none.
+            UnfitRequestError: It has none.
         """
         directory = self._by_account.get(account)
         if directory is None or not len(directory.table):
-            raise NoLaneError(f"the account {account!r} has no lane: store a provider key for it", code="no_lane")
+            raise UnfitRequestError(f"the account {account!r} has no lane: store a provider key for it", code="no_lane")
         return directory
 
     def replace(self, account: str, directory: LaneDirectory) -> None:

@@ -38,7 +38,7 @@ class LaneConnection:
         quirks: Differences between the provider and its dialect.
         transport: Client that carries the bytes.
         deadlines: Limits of one call.
-        terms: Limits, refusals and prompt cache of the provider.
+        terms: Limits and prompt cache of the provider.
         signer: Signer that adds credentials to each request; None: the headers have them.
         sibling: Function that makes the connection of another model of the same account, by its id; None: the price of
             unlisted models is not known there.

@@ -190,6 +190,10 @@ class LaneHealth:
         """Rest all lanes of the account: its provider key was refused, or has no credit left."""
         self._rest(self._account_rows[row], _LONGEST_FAILURE_REST_S)
 
+    def note_refused_model(self, row: int) -> None:
+        """Rest this lane at every effort: the account may not use its model, or the provider lacks it."""
+        self._rest(self._effort_rows[row], _LONGEST_FAILURE_REST_S)
+
     def note_failure(self, row: int, retry_after_s: float | None = None) -> None:
         """Rest this lane at every effort, longer with every failure in a row."""
         self._statistics.note_error(row, self._monotonic())

@@ -123,6 +123,11 @@ class HostedLaneHealth:
         health, row = self._for(row)
         health.note_refused_credentials(row)
 
+    def note_refused_model(self, row: int) -> None:
+        """See `LaneHealth.note_refused_model`."""
+        health, row = self._for(row)
+        health.note_refused_model(row)
+
     def note_failure(self, row: int, retry_after_s: float | None = None) -> None:
         """See `LaneHealth.note_failure`."""
         health, row = self._for(row)

@@ -11,12 +11,9 @@ from serve.identity.virtual_keys import DEFAULT_ACCOUNT
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
 from serve.lanes.health import LaneVitals
+from serve.lanes.refused_parameters import RefusedParameters
 
 _GAUGES: dict[str, tuple[str, Callable[[LaneVitals], float | None]]] = {
-    "llmdeal_lane_rest_seconds": (
-        "How long a lane still rests after a limit or a failure; 0: it does not.",
-        lambda vitals: vitals.rests_for_s,
-    ),
     "llmdeal_lane_ttft_seconds": (
         "Expected time to first token; the recent past counts most.",
         lambda vitals: vitals.ttft_ms / 1_000,
@@ -38,6 +35,7 @@ _GAUGES: dict[str, tuple[str, Callable[[LaneVitals], float | None]]] = {
         lambda vitals: vitals.tokens_left,
     ),
 }
+_REST_HELP = "How long a lane still rests after a limit or a failure, at every effort of reasoning; 0: it does not."
 _SHIFT_HELP = "What was learned online of a lane's log odds of a good answer, beyond the bundle; absent: nothing."
 
 
@@ -68,7 +66,21 @@ class LaneMetrics(Collector):
                 if (value := figure(vital)) is not None:
                     gauge.add_metric([lane_id], value)
             yield gauge
+        yield self._rests()
         yield self._shifts()
+
+    def _rests(self) -> GaugeMetricFamily:
+        """Return one figure for all efforts of a lane, because they rest together."""
+        gauge = GaugeMetricFamily("llmdeal_lane_rest_seconds", _REST_HELP, labels=["lane"])
+        for directories in self._directories:
+            for account, directory in list(directories.by_account().items()):
+                rests: dict[str, float] = {}
+                for lane_id, vitals in _shown_vitals(directory):
+                    base_id = directory.table.lanes[directory.table.index_of[lane_id]].base_id
+                    rests[base_id] = max(rests.get(base_id, 0.0), vitals.rests_for_s)
+                for base_id, rest_s in rests.items():
+                    gauge.add_metric([qualified(account, base_id, DEFAULT_ACCOUNT)], rest_s)
+        return gauge
 
     def _shifts(self) -> GaugeMetricFamily:
         gauge = GaugeMetricFamily("llmdeal_lane_quality_shift", _SHIFT_HELP, labels=["lane", "router_version"])
@@ -78,6 +90,26 @@ class LaneMetrics(Collector):
                     for lane_id, shift in zip(directory.table.lane_ids, shifts.tolist(), strict=True):
                         gauge.add_metric([qualified(account, lane_id, DEFAULT_ACCOUNT), version], shift)
         return gauge
+
+
+class RefusedParameterMetrics(Collector):
+    """Collects the parameters that models refuse.
+
+    Args:
+        refused_parameters: Memory of them.
+    """
+
+    def __init__(self, refused_parameters: RefusedParameters) -> None:
+        self._refused_parameters = refused_parameters
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield one gauge, labelled by provider, model and parameter."""
+        text = "How long a model is still passed over for requests with a parameter that it refused."
+        labels = ["provider", "model", "parameter"]
+        gauge = GaugeMetricFamily("llmdeal_refused_parameter_seconds", text, labels=labels)
+        for entry in self._refused_parameters.entries():
+            gauge.add_metric([entry.provider, entry.upstream_model, entry.parameter], entry.passed_over_for_s)
+        yield gauge
 
 
 def _shown_vitals(directory: LaneDirectory) -> Iterator[tuple[str, LaneVitals]]:

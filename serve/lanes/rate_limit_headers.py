@@ -51,7 +51,9 @@ def read_rate_limits(headers: Mapping[str, str], now: Callable[[], datetime]) ->
     one counts, else the one with the least left. Names that are read (by these providers' documentation of
     2026-11-23):
 
-    - OpenAI, Groq, Mistral, Azure and Together: `x-ratelimit-remaining-tokens`
+    - OpenAI, Groq, Azure and Together: `x-ratelimit-remaining-tokens`
+    - Mistral: `x-ratelimit-remaining-req-minute` and `x-ratelimit-remaining-tokens-minute` (mistralai/client-ts#169,
+      promptfoo/promptfoo#10577, read 2026-12-01)
     - Cerebras: `x-ratelimit-remaining-tokens-minute`
     - Fireworks: `x-ratelimit-remaining-tokens-prompt`
     - OpenRouter: `x-ratelimit-remaining`
@@ -97,7 +99,7 @@ def _parse_name(name: str) -> tuple[Unit, str, _Kind] | None:
     window = "-".join(parts) or "requests"  # OpenRouter's bare names count requests
     if kind not in _KINDS or any(other in window for other in _OTHER_WINDOWS):
         return None
-    unit: Unit | None = "requests" if window.startswith("request") else "tokens" if "token" in window else None
+    unit: Unit | None = "requests" if window.startswith("req") else "tokens" if "token" in window else None
     return None if unit is None else (unit, window, kind)
 
 

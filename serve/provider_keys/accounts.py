@@ -62,7 +62,7 @@ class ProviderAccount:
 
     @property
     def terms(self) -> UpstreamTerms:
-        """How the provider limits, refuses and caches on this account."""
+        """How the provider limits and caches on this account."""
         terms = self.row.terms(self.configured.requests_per_minute, self.configured.tokens_per_minute)
         return replace(terms, organisation=self.organisation)
 

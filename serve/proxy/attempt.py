@@ -3,10 +3,9 @@
 The end closes the response, settles the money, updates the lane's health, and writes the log.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import Protocol
-
-import msgspec
 
 from router.price_table import TokenUsage
 from router.reason import Reason
@@ -17,6 +16,7 @@ from serve.money.hold import BudgetSpent, NotHeld
 from serve.proxy.attempt_money import AttemptMoney
 from serve.proxy.attempt_timing import AttemptTiming
 from serve.proxy.lane_notes import LaneNotes
+from serve.proxy.refusal_judge import RefusalJudge
 from serve.proxy.upstream_answer import NO_HEADERS, UpstreamAnswer
 from serve.proxy.verdict import (
     BUDGET_AWAY,
@@ -24,20 +24,21 @@ from serve.proxy.verdict import (
     CONNECT_FAILED,
     DEADLINE_PASSED,
     NO_CREDENTIALS,
+    NOT_AN_ANSWER,
     STREAM_BROKEN,
     Verdict,
-    judge_refusal,
     read_retry_after,
-    read_retry_delay,
 )
 from serve.redaction import redact, secrets_in
 from serve.routing.call import Call
 from serve.upstream.destination import Destination
+from serve.upstream.refusals import read_provider_error
 from serve.upstream.signing.signer import CredentialsUnavailable
 from serve.upstream.transport import ConnectFailed, DeadlinePassed, TransportError, UpstreamResponse
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_IS_STATUS = re.compile("[45][0-9][0-9]")
 
 
 class AttemptFailed(Exception):  # noqa: N818 - reads as what happened
@@ -88,11 +89,13 @@ class Attempt:
         reason: Reason for which this lane is asked.
         clock: Clock for durations and dates.
         observer: Observer of the end.
+        judge: Judge of what the provider answers instead of an answer.
     """
 
     __slots__ = (
         "_clock",
         "_is_ended",
+        "_judge",
         "_observer",
         "_own_headers",
         "_response",
@@ -109,7 +112,14 @@ class Attempt:
     )
 
     def __init__(
-        self, call: Call, row: int, number: int, reason: Reason, clock: Clock, observer: AttemptObserver
+        self,
+        call: Call,
+        row: int,
+        number: int,
+        reason: Reason,
+        clock: Clock,
+        observer: AttemptObserver,
+        judge: RefusalJudge | None = None,
     ) -> None:
         self.call = call
         self.row = row
@@ -123,6 +133,7 @@ class Attempt:
         self.error_code: str | None = None
         self._clock = clock
         self._observer = observer
+        self._judge = judge or RefusalJudge()
         self._own_headers = NO_HEADERS
         self._response: UpstreamResponse | None = None
         self._is_ended = False
@@ -157,11 +168,12 @@ class Attempt:
             text = (await response.read(_MAX_ERROR_BYTES)).decode("utf-8", "replace")
         except TransportError as error:
             raise self.failed(verdict_on(error), str(error)) from error
+        error_body = read_provider_error(text, answer.headers)
         retry_after_s = read_retry_after(answer.headers, self._clock.now)
         if retry_after_s is None:
-            retry_after_s = read_retry_delay(text)
-        verdict = judge_refusal(response.status, text, answer.headers, connection.terms.refusals)
-        raise self.failed(verdict, upstream_message(text), retry_after_s)
+            retry_after_s = error_body.retry_delay_s
+        verdict = self._judge.judge(response.status, error_body, connection.lane, inquiry.body)
+        raise self.failed(verdict, error_body.message, retry_after_s)
 
     async def read(self, response: UpstreamResponse) -> bytes:
         """Return the whole answer.
@@ -172,24 +184,27 @@ class Attempt:
         try:
             raw = await response.read(MAX_ANSWER_BYTES)
         except TransportError as error:
-            raise self.failed(verdict_on(error), str(error)) from error
+            raise self.transport_failed(error) from error
         self.timing.note_first_byte()
         return raw
 
-    async def first_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
-        """Return the first bytes of a stream.
+    def transport_failed(self, error: TransportError) -> AttemptFailed:
+        """End the attempt after a failure of the connection, and return the error to raise."""
+        return self.failed(verdict_on(error), str(error))
 
-        Raises:
-            AttemptFailed: None came.
+    def failed_inside(self, text: str, otherwise: str, verdict: Verdict = NOT_AN_ANSWER) -> AttemptFailed:
+        """End the attempt after an error that came with status 200, and return the error to raise.
+
+        Args:
+            text: Error of the provider, or what it sent instead of an answer.
+            otherwise: Words for the error if the provider gave none.
+            verdict: Verdict if the table of refusals knows nothing about the error.
         """
-        try:
-            chunk = await anext(chunks, b"")
-        except TransportError as error:
-            raise self.failed(verdict_on(error), str(error)) from error
-        if not chunk:
-            raise self.failed(STREAM_BROKEN, "the stream ended before its first byte")
-        self.timing.note_first_byte()
-        return chunk
+        error_body = read_provider_error(text, self.answer.headers)
+        status = next((int(word) for word in error_body.words if _IS_STATUS.fullmatch(word)), None)
+        lane, given = self.call.connection(self.row).lane, self.call.inquiry.body
+        judged = self._judge.judge_inside(status, error_body, lane, given)
+        return self.failed(judged or verdict, f"{otherwise}: {error_body.message}" if error_body.message else otherwise)
 
     def failed(
         self, verdict: Verdict, message: str, retry_after_s: float | None = None, not_held: NotHeld | None = None
@@ -198,7 +213,10 @@ class Attempt:
         self.error_code = verdict.code
         self.lane_notes.note_failure(verdict, retry_after_s)
         self.end(verdict.outcome, None)
-        return AttemptFailed(verdict, self.answer.status, self.redacted(message), retry_after_s, not_held)
+        words = self.redacted(message)
+        if verdict.rest == "credentials":
+            self._judge.note_key(self.call.holder.account, self.call.connection(self.row).lane, verdict, words)
+        return AttemptFailed(verdict, self.answer.status, words, retry_after_s, not_held)
 
     def redacted(self, text: str) -> str:
         """Return words of the provider without the credentials that the request carried."""
@@ -218,6 +236,7 @@ class Attempt:
         self.money.settle(usage)
         if outcome == "ok" and usage is not None:
             self.lane_notes.note_answer(usage, self.timing)
+            self._judge.note_answer(self.call.holder.account, self.call.connection(self.row).lane)
         self._observer.attempt_ended(self.call, self, outcome, usage)
 
     def _headers(self, dialect: str, destination: Destination, body: bytes) -> Mapping[str, str]:
@@ -243,18 +262,3 @@ def verdict_on(error: TransportError) -> Verdict:
     if isinstance(error, ConnectFailed):
         return CONNECT_FAILED
     return DEADLINE_PASSED if isinstance(error, DeadlinePassed) else STREAM_BROKEN
-
-
-def upstream_message(text: str) -> str:
-    """Return the provider's words from an error body.
-
-    They are in OpenAI's envelope, or in a bare `message` or `detail`; else the first line counts. Long texts are cut.
-    """
-    try:
-        body = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text.strip().partition("\n")[0][:300]
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        error = error.get("message") or error.get("detail") or ""
-    return str(error)[:1_000]

@@ -15,6 +15,7 @@ from serve.errors import (
 )
 from serve.money.hold import BudgetSpent, NotHeld
 from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
+from serve.proxy.refusal_judge import RefusalJudge
 from serve.routing.call import Call
 
 _REASONS = {"rate_limited": FALLBACK_RATE_LIMITED, "over_budget": FALLBACK_BUDGET}
@@ -45,10 +46,19 @@ class AttemptSeries:
         limits: Limits on the attempts.
         clock: Clock of the attempts.
         observer: Observer of the attempts.
+        judge: Judge of refusals; None: the status alone is judged.
     """
 
-    def __init__(self, call: Call, limits: ProxyLimits, clock: Clock, observer: AttemptObserver) -> None:
+    def __init__(
+        self,
+        call: Call,
+        limits: ProxyLimits,
+        clock: Clock,
+        observer: AttemptObserver,
+        judge: RefusalJudge | None = None,
+    ) -> None:
         self.call = call
+        self._judge = judge
         self._clock = clock
         self._observer = observer
         self._rows: Iterator[int] = iter(call.decision.order if call.routing.may_fall_back else call.decision.order[:1])
@@ -58,6 +68,8 @@ class AttemptSeries:
         self._retried_row: int | None = None
         self._last: AttemptFailed | None = None
         self._failures: list[AttemptSummary] = []
+        self._first_refusal: tuple[AttemptFailed, str] | None = None
+        self._are_all_the_callers_fault = True
 
     def next(self) -> Attempt | None:
         """Return the next attempt, not yet sent; None: no lane is left, or no attempt."""
@@ -65,7 +77,7 @@ class AttemptSeries:
         if row is None:
             return None
         self._attempts_left -= 1
-        attempt = Attempt(self.call, row, self._n_started, self._reason(), self._clock, self._observer)
+        attempt = Attempt(self.call, row, self._n_started, self._reason(), self._clock, self._observer, self._judge)
         self._n_started += 1
         return attempt
 
@@ -80,13 +92,15 @@ class AttemptSeries:
         lane_id = self.call.decision.table.lanes[attempt.row].lane_id
         if not failure.verdict.may_fall_back:
             raise _callers_fault(failure, lane_id) from failure
+        self._first_refusal = self._first_refusal or (failure, lane_id)
+        self._are_all_the_callers_fault &= failure.verdict.is_callers_fault
         payers = self.call.spending.payers_of(self.call.connection(attempt.row), self.call.holder.account)
         if failure.not_held is not None and failure.not_held.scope not in payers:
             raise _not_held_error(failure.not_held) from failure
         if failure.not_held is not None:
             self._attempts_left += 1  # nothing was sent
         self._last = failure
-        self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome))
+        self._failures.append(AttemptSummary(lane_id, failure.status, failure.verdict.outcome, failure.verdict.code))
         if failure.verdict.outcome != "connect_error" or self._retries_left == 0:
             return False
         self._retries_left -= 1
@@ -94,15 +108,21 @@ class AttemptSeries:
         return True
 
     def all_failed(self) -> RequestError:
-        """Return the error that lists the failed lanes, or names the budget if nothing but budgets refused."""
+        """Return the error that lists the failed lanes.
+
+        If every lane refused what the request says, it is the first refusal. If nothing but budgets refused, it names
+        the budget.
+        """
         failures = self._failures
+        if self._first_refusal is not None and self._are_all_the_callers_fault:
+            return _callers_fault(*self._first_refusal)
         if (
             self._last is not None
             and self._last.not_held is not None
             and {failure.outcome for failure in failures} == {"over_budget"}
         ):
             return _not_held_error(self._last.not_held)
-        listed = ", ".join(f"{failure.lane}: {failure.outcome}" for failure in failures)
+        listed = ", ".join(f"{failure.lane}: {_cause(failure)}" for failure in failures)
         timed_out = bool(failures) and all(failure.outcome == "timeout" for failure in failures)
         wait_s = None if self._last is None else self._last.retry_after_s
         return UpstreamError(
@@ -137,6 +157,21 @@ class AttemptSeries:
         return _REASONS.get(self._last.verdict.outcome, FALLBACK_ERROR)
 
 
+_CAUSES = {
+    "provider_key_refused": "the provider refuses its key. Check the key on the page of keys, or with 'llmdeal "
+    "provider-keys test'",
+    "no_credit": "its account at the provider has no credit",
+    "model_refused": "its provider key may not use the model",
+    "no_credentials": "its credentials cannot be used",
+    "provider_full": "the provider has no free capacity",
+    "request_over_limit": "the request is larger than a limit of its account",
+}
+
+
+def _cause(failure: AttemptSummary) -> str:
+    return _CAUSES.get(failure.code, failure.outcome) if isinstance(failure.code, str) else failure.outcome
+
+
 def _not_held_error(not_held: NotHeld) -> RequestError:
     if isinstance(not_held, BudgetSpent):
         return budget_spent_error(not_held.scope, not_held.resets_at)
@@ -146,6 +181,10 @@ def _not_held_error(not_held: NotHeld) -> RequestError:
 
 
 def _callers_fault(failure: AttemptFailed, lane_id: str) -> BadRequestError:
-    error = BadRequestError(f"{lane_id} refused the request: {failure.message}", code="upstream_refused_request")
-    error.status = failure.status or 400
+    code = "content_refused" if failure.verdict.code == "content_refused" else "upstream_refused_request"
+    error = BadRequestError(
+        f"{lane_id} refused the request: {failure.message}", code=code, param=failure.verdict.parameter
+    )
+    # A provider's 401 or 403 would send the caller looking for a wrong virtual key.
+    error.status = failure.status if failure.status not in (None, 401, 403) else 400
     return error

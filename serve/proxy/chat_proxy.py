@@ -16,14 +16,19 @@ from serve.proxy.attempt import Attempt, AttemptFailed, AttemptObserver
 from serve.proxy.attempt_series import AttemptSeries, ProxyLimits
 from serve.proxy.explanation import explain
 from serve.proxy.race import end_unanswered, race
+from serve.proxy.refusal_judge import RefusalJudge
+from serve.proxy.stream_beginning import StreamBeginning
 from serve.proxy.upstream_answer import MOST_KEPT_PIECES
-from serve.proxy.verdict import NOT_AN_ANSWER, STREAM_BROKEN
 from serve.routing.call import Call
 from serve.upstream.transport import TransportError, UpstreamResponse
 
 _RETRY_PAUSE_S = 0.05
 _DRAIN_S = 0.2
 _CHUNKS_BETWEEN_NOTES = 64
+_MOST_JUDGED_BYTES = 64 * 1024
+_LONGEST_SILENCE_S = 10.0
+"""Seconds after the first bytes of a stream in which a provider may still fail without the caller seeing it. After
+that the caller gets what came: a line that stays silent for long is cut by proxies and clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class ChatProxy:
         observer: Observer of every attempt.
         limits: Limits on the attempts.
         jitter: Random generator for the pauses before retries.
+        judge: Judge of refusals; None: the status alone is judged.
         keeps_streams: Whether the pieces of streams are kept for the observer.
     """
 
@@ -65,6 +71,7 @@ class ChatProxy:
         observer: AttemptObserver,
         limits: ProxyLimits,
         jitter: random.Random,
+        judge: RefusalJudge | None = None,
         *,
         keeps_streams: bool = False,
     ) -> None:
@@ -73,6 +80,7 @@ class ChatProxy:
         self._observer = observer
         self._limits = limits
         self._jitter = jitter
+        self._judge = judge
 
     async def answer(self, call: Call) -> WholeAnswer | StreamedAnswer:
         """Return the answer of the first lane that gives one.
@@ -81,7 +89,7 @@ class ChatProxy:
             BadRequestError: The provider says that the request itself is wrong.
             UpstreamError: Every attempted lane failed; the error lists them.
         """
-        series = AttemptSeries(call, self._limits, self._clock, self._observer)
+        series = AttemptSeries(call, self._limits, self._clock, self._observer, self._judge)
         if call.is_streaming and self._limits.first_token_patience_s is not None:
             return await race(
                 series, self._stream, self._limits.first_token_patience_s, self._limits.is_racing, self._pause
@@ -108,7 +116,7 @@ class ChatProxy:
                 raw, call.context.prompt_tokens, call.connection(attempt.row).quirks, call.inquiry
             )
         except ValueError as error:
-            raise attempt.failed(NOT_AN_ANSWER, str(error)) from error
+            raise attempt.failed_inside(raw[:_MOST_JUDGED_BYTES].decode("utf-8", "replace"), str(error)) from error
         attempt.answer.finish_reason = reply.finish_reason
         attempt.answer.text = reply.text
         attempt.answer.raw = raw
@@ -120,19 +128,20 @@ class ChatProxy:
     async def _stream(self, attempt: Attempt) -> StreamedAnswer:
         call = attempt.call
         quirks = call.connection(attempt.row).quirks
-        relay = attempt.exchange.relay(call.context.prompt_tokens, partial(_bill, attempt), quirks, call.inquiry)
+        exchange, prompt_tokens, settle = attempt.exchange, call.context.prompt_tokens, partial(_bill, attempt)
+        relay = exchange.relay(prompt_tokens, settle, quirks, call.inquiry)
         response = await attempt.open()
-        chunks = response.chunks()
-        try:
-            chunk = await attempt.first_chunk(chunks)
-            if self._keeps_streams:
-                attempt.answer.raw = [chunk]
-            first = relay.feed(chunk)
-        except ValueError as error:
-            raise attempt.failed(STREAM_BROKEN, str(error)) from error
-        if relay.error is not None and not relay.has_content:
-            raise attempt.failed(NOT_AN_ANSWER, "the stream began with an error")
-        return StreamedAnswer(attempt, _relay_pieces(attempt, relay, first, response, chunks))
+        patience_s = None if self._limits.first_token_patience_s is not None else _LONGEST_SILENCE_S
+        beginning = StreamBeginning(
+            attempt,
+            relay,
+            lambda raw: exchange.relay_whole(raw, prompt_tokens, settle, quirks, call.inquiry),
+            response.chunks(),
+            patience_s,
+            keeps_pieces=self._keeps_streams,
+        )
+        first = await beginning.read()
+        return StreamedAnswer(attempt, _relay_pieces(attempt, beginning.relay, first, response, beginning.rest()))
 
 
 def _bill(attempt: Attempt, usage: TokenUsage) -> Bill:

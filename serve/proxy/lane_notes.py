@@ -42,6 +42,8 @@ class LaneNotes:
             self._health.note_limit(self._row, retry_after_s)
         elif verdict.rest == "credentials":
             self._health.note_refused_credentials(self._row)
+        elif verdict.rest == "model":
+            self._health.note_refused_model(self._row)
         elif verdict.rest == "lane":
             self._health.note_failure(self._row, retry_after_s)
 

@@ -1,19 +1,17 @@
 """What a provider's refusal means: who is at fault, whether another lane may answer, and what has to rest."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Literal
 
-import msgspec
-
 from router.telemetry_schema import Outcome
-from serve.upstream.refusals import Refusal, RefusalMeaning
+from serve.upstream.refusals import ProviderError, RefusalMeaning, RefusalTable, refused_parameter
 
-Rest = Literal["none", "lane", "account", "credentials"]
+Rest = Literal["none", "lane", "model", "account", "credentials"]
 
 _CREDENTIAL_STATUSES = frozenset({401, 402, 403})
 _LANE_STATUSES = frozenset({404, 408, 410})
@@ -26,14 +24,18 @@ class Verdict:
     Args:
         outcome: Outcome for the log.
         may_fall_back: Whether another lane may answer; False: the request is wrong, and the caller gets the error.
-        rest: Group of lanes that rests.
+        rest: Group of lanes that rests; `model` is the lane alone, for as long as a refused key.
         code: Code of the gateway, for logs and errors.
+        is_callers_fault: Whether the refusal is about what the request says. If no lane answers, the caller gets it.
+        parameter: Parameter that the lane refuses; None: another reason.
     """
 
     outcome: Outcome
     may_fall_back: bool
     rest: Rest
     code: str
+    is_callers_fault: bool = False
+    parameter: str | None = None
 
 
 def judge_status(status: int) -> Verdict:
@@ -48,32 +50,41 @@ def judge_status(status: int) -> Verdict:
         return Verdict("upstream_error", True, "credentials", "provider_key_refused")
     if status in _LANE_STATUSES or status >= 500 or status < 400:
         return Verdict("upstream_error", True, "lane", f"upstream_{status}")
-    return Verdict("upstream_error", False, "none", f"upstream_{status}")
+    return Verdict("upstream_error", False, "none", f"upstream_{status}", is_callers_fault=True)
 
 
 _OF_MEANING: Mapping[RefusalMeaning, Verdict] = MappingProxyType(
     {
         "over_limit": Verdict("rate_limited", True, "account", "rate_limited"),
+        "request_over_limit": Verdict("rate_limited", True, "none", "request_over_limit"),
         "full": Verdict("upstream_error", True, "lane", "provider_full"),
+        "failed": Verdict("upstream_error", True, "lane", "model_failed"),
+        "model": Verdict("upstream_error", True, "model", "model_refused"),
         "no_credit": Verdict("upstream_error", True, "credentials", "no_credit"),
-        "bad_request": Verdict("upstream_error", False, "none", "request_refused"),
+        "bad_key": Verdict("upstream_error", True, "credentials", "provider_key_refused"),
+        "content": Verdict("upstream_error", False, "none", "content_refused", is_callers_fault=True),
+        "too_long": Verdict("upstream_error", True, "none", "context_length_exceeded", is_callers_fault=True),
+        "bad_request": Verdict("upstream_error", False, "none", "request_refused", is_callers_fault=True),
     }
 )
 
 
-def judge_refusal(status: int, text: str, headers: Mapping[str, str], refusals: Sequence[Refusal]) -> Verdict:
-    """Return the verdict on a response that is no answer.
+def judge_refusal(status: int, error: ProviderError, provider: str, table: RefusalTable) -> Verdict:
+    """Return the verdict on a response that is no answer: the one of the table if a row is about it, else its status'.
 
     Args:
         status: HTTP status, at least 400 or a redirect.
-        text: Body of the response.
-        headers: Headers by name in lower case.
-        refusals: Refusals of this provider that mean something else than their status; the first that fits counts.
+        error: Content of the error body.
+        provider: Id of the provider.
+        table: Table of refusals.
     """
-    for refusal in refusals:
-        if refusal.status == status and (refusal.says in text or refusal.says in headers.get("x-amzn-errortype", "")):
-            return _OF_MEANING[refusal.means]
-    return judge_status(status)
+    meaning = table.meaning_of(provider, status, error)
+    if meaning is not None:
+        return _OF_MEANING[meaning]
+    parameter = refused_parameter(status, error)
+    if parameter is None:
+        return judge_status(status)
+    return Verdict("upstream_error", True, "none", "parameter_refused", is_callers_fault=True, parameter=parameter)
 
 
 CONNECT_FAILED = Verdict("connect_error", True, "lane", "connect_failed")
@@ -104,31 +115,6 @@ def read_retry_after(headers: Mapping[str, str], now: Callable[[], datetime]) ->
     except ValueError:
         return None
     return max(((at if at.tzinfo else at.replace(tzinfo=UTC)) - now()).total_seconds(), 0.0)
-
-
-class _RetryInfo(msgspec.Struct, rename="camel"):
-    retry_delay: str | None = None
-
-
-class _ErrorDetails(msgspec.Struct):
-    details: list[_RetryInfo] = []
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorDetails
-
-
-def read_retry_delay(text: str) -> float | None:
-    """Return the seconds that Google's error body asks to wait; None: it does not say.
-
-    They are in `google.rpc.RetryInfo`: `"retryDelay": "34.07s"`.
-    """
-    try:
-        details = msgspec.json.decode(text, type=_ErrorBody).error.details
-        delay = next((detail.retry_delay for detail in details if detail.retry_delay), None)
-        return None if delay is None else _seconds(float(delay.removesuffix("s")))
-    except (msgspec.MsgspecError, ValueError):
-        return None
 
 
 def _seconds(number: float) -> float | None:

@@ -43,6 +43,7 @@ class RoutingRequest:
         is_explained: Whether the response carries the whole decision.
         may_explore: Whether a lane that is not the best one may be tried; False when the caller asked for a lane or for
             an order.
+        given_parameters: Names of all fields of the body.
     """
 
     constraints: Constraints
@@ -51,6 +52,7 @@ class RoutingRequest:
     may_fall_back: bool = True
     is_explained: bool = False
     may_explore: bool = True
+    given_parameters: Collection[str] = ()
 
 
 def routing_request(
@@ -70,7 +72,7 @@ def routing_request(
         default_policy: Policy of `smart-route` when the caller sets no bar.
         region_header: Value of the region header; None: the request has none.
         explain_header: Whether a header asks for the explanation.
-        given_parameters: Names of all fields of the body, for `provider.require_parameters`.
+        given_parameters: Names of all fields of the body.
         stated_effort: Effort of reasoning that the request states; None: it says nothing about reasoning.
 
     Raises:
@@ -80,7 +82,9 @@ def routing_request(
     route = request.route
     is_explained = explain_header or (route is not None and route.explain)
     if request.model == SMART_ROUTE and not (route or request.provider or request.models or region_header):
-        return RoutingRequest(NO_CONSTRAINTS, NO_PREFERENCES, default_policy, is_explained=is_explained)
+        return RoutingRequest(
+            NO_CONSTRAINTS, NO_PREFERENCES, default_policy, is_explained=is_explained, given_parameters=given_parameters
+        )
     name, suffix_policy = split_suffix(request.model, table)
     pinned, lane_order = _pinned_lanes(name, request.models, table, stated_effort)
     provider = request.provider or ProviderPreferences()
@@ -103,7 +107,9 @@ def routing_request(
     )
     is_definite = pinned is not None or suffix_policy is not None or provider.sort is not None
     may_explore = route.explore and not is_definite
-    return RoutingRequest(constraints, preferences, policy, provider.allow_fallbacks, is_explained, may_explore)
+    return RoutingRequest(
+        constraints, preferences, policy, provider.allow_fallbacks, is_explained, may_explore, given_parameters
+    )
 
 
 def split_suffix(name: str, table: LaneTable) -> tuple[str, Policy | None]:

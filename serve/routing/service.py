@@ -1,17 +1,19 @@
 """Routes a request to the lanes of this moment. Only this service asks the quality model about requests."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from router.arrays import Floats
-from router.bar import BarUnsolvedError
-from router.context import Constraints, RouteContext
+from router.bar import BarUnsolvedError, SolvedBars
+from router.context import Constraints, Preferences, RouteContext
 from router.decision import Decision, decide
 from router.errors import NoEligibleLaneError
 from router.expectation import LaneState, believe_of_high_tokens
+from router.lane_table import LaneTable
 from router.policies.base import Policy
 from router.quality_model import Prediction
 from router.reason import EXPLORED
@@ -21,11 +23,13 @@ from serve.errors import (
     NoLaneError,
     RegionUnavailableError,
     RequestError,
+    UnfitRequestError,
     budget_spent_error,
 )
 from serve.identity.virtual_keys import VirtualKeyHolder
 from serve.lanes.directories import LaneDirectories
 from serve.lanes.directory import LaneDirectory
+from serve.lanes.refused_parameters import RefusedParameters
 from serve.money.spending import Spending
 from serve.routing.bar_solver import BarSolver
 from serve.routing.call import Call
@@ -35,6 +39,17 @@ from serve.routing.prediction_queue import PredictionQueue
 from serve.routing.request import RoutingRequest
 
 _RESTS = frozenset({"cooldown", "rate_limit"})
+_PARAM_OF = {
+    "provider": "provider",
+    "parameters": "provider.require_parameters",
+    "data_collection": "provider.data_collection",
+    "zdr": "provider.zdr",
+    "max_price": "provider.max_price",
+    "max_cost": "route.max_cost",
+    "max_latency": "route.max_latency_ms",
+    "output_length": "max_tokens",
+}
+"""Reason that excluded every lane -> the field of the request that asked for it."""
 
 
 class ShadowPort(Protocol):
@@ -58,6 +73,7 @@ class RoutingService:
         canary: Bundle that decides a share of the conversations; None: the champion decides all.
         shadow: Bundle that is asked, but whose answers are not used; None: there is none.
         efforts: Efforts of reasoning that the operator lets the router set; None: all.
+        refused_parameters: Memory of the parameters that models refuse; None: there is none.
     """
 
     directories: LaneDirectories
@@ -68,6 +84,7 @@ class RoutingService:
     canary: Canary | None = None
     shadow: ShadowPort | None = None
     efforts: frozenset[str] | None = None
+    refused_parameters: RefusedParameters | None = None
     _predictions: PredictionQueue = field(default_factory=PredictionQueue, init=False)
     _bars: BarSolver = field(default_factory=BarSolver, init=False)
 
@@ -110,7 +127,8 @@ class RoutingService:
 
         Raises:
             RegionUnavailableError: The region alone excludes every lane.
-            NoLaneError: The constraints exclude every lane; the message names the reason for each.
+            UnfitRequestError: What the request asks for excludes every lane; the message names the reason for each.
+            NoLaneError: The same, but a lane rests, so that waiting may help.
             BudgetSpentError: Only lanes with a spent budget are left.
             ForbiddenError: Only lanes that the virtual key may not use are left.
         """
@@ -132,8 +150,8 @@ class RoutingService:
         state = state.of_first(len(table))
         while True:
             try:
-                decision = decide(
-                    table, context, prediction, state, policy, self.rng, constraints, request.preferences, bar.solved()
+                decision = self._decided(
+                    table, context, prediction, state, policy, constraints, request.preferences, bar.solved()
                 )
                 break
             except NoEligibleLaneError as error:
@@ -173,11 +191,32 @@ class RoutingService:
                 constraints = replace(constraints, efforts=allowed)
         if holder.lanes:
             constraints = replace(constraints, permitted_lanes=directory.permitted(holder.lanes))
+        if self.refused_parameters is not None and constraints.pinned_lanes is None:
+            refuses = self.refused_parameters.mask(directory.table, request.given_parameters)
+            state = state if refuses is None else replace(state, refuses_parameters=refuses)
         rows = directory.rows_open_to(constraints)
         is_over_budget = self.spending.over_budget(directory, context, holder.account, rows, high_tokens)
         if is_over_budget is not None:
             state = replace(state, is_over_budget=is_over_budget)
         return state, constraints
+
+    def _decided(
+        self,
+        table: LaneTable,
+        context: RouteContext,
+        prediction: Prediction,
+        state: LaneState,
+        policy: Policy,
+        constraints: Constraints,
+        preferences: Preferences,
+        bar: SolvedBars,
+    ) -> Decision:
+        """Return the decision. A lane that lately refused a parameter of the request answers only if no other can."""
+        if state.refuses_parameters is not None:
+            with suppress(NoEligibleLaneError):
+                return decide(table, context, prediction, state, policy, self.rng, constraints, preferences, bar)
+            state = replace(state, refuses_parameters=None)
+        return decide(table, context, prediction, state, policy, self.rng, constraints, preferences, bar)
 
     def _no_lane(
         self,
@@ -196,9 +235,11 @@ class RoutingService:
             return ForbiddenError(f"the virtual key {holder.virtual_key_id!r} may use none of these lanes: {error}")
         if "budget" in reasons and not reasons & _RESTS:
             return self._budget_spent(error, directory, holder)
-        is_resting = bool(reasons & _RESTS)
-        rest_s = directory.health.seconds_until_any(context.prompt_tokens) if is_resting else None
-        code = "all_lanes_cooling" if is_resting and reasons <= _RESTS else None
+        if not reasons & _RESTS:  # waiting changes nothing
+            only_reason = next(iter(reasons)) if len(reasons) == 1 else ""
+            return UnfitRequestError(str(error), param=_PARAM_OF.get(only_reason))
+        rest_s = directory.health.seconds_until_any(context.prompt_tokens)
+        code = "all_lanes_cooling" if reasons <= _RESTS else None
         return NoLaneError(str(error), code=code, retry_after_s=max(int(rest_s or 0) + 1, 1))
 
     def _budget_spent(

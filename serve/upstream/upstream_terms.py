@@ -1,10 +1,9 @@
-"""The terms of a provider on one account: its limits, its refusals and its prompt cache."""
+"""The terms of a provider on one account: its limits and its prompt cache."""
 
 from dataclasses import dataclass
 
 from router.lane import Lane
 from serve.upstream.prompt_cache import PromptCache
-from serve.upstream.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,6 @@ class UpstreamTerms:
         requests_per_minute, tokens_per_minute: Limits that the operator set; None: those of the provider's headers.
         counts_max_output: Whether the provider counts the longest allowed answer when the request comes in, instead of
             the answer that it gives.
-        refusals: Refusals that mean something else than their status says.
         prompt_cache: Terms of its prompt cache; None: it has none, or they are not known.
         organisation: Name of the organisation whose keys share the limits; None: the limits are the account's own.
     """
@@ -25,7 +23,6 @@ class UpstreamTerms:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     counts_max_output: bool = False
-    refusals: tuple[Refusal, ...] = ()
     prompt_cache: PromptCache | None = None
     organisation: str | None = None
 

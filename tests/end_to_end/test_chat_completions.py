@@ -115,7 +115,7 @@ def test_a_stream_carries_the_same_words_and_the_same_cost_as_the_whole_answer(
 
 def test_a_stream_is_passed_on_byte_for_byte_up_to_its_usage(gateway: GatewayThread) -> None:
     body = post(gateway, stream=True).content
-    untouched = b"".join(stream_events("llama")[:-2])
+    untouched = b"".join(stream_events("llama")[:-3])
     assert body.startswith(untouched)
     assert body.endswith(b"data: [DONE]\n\n")
 
@@ -202,7 +202,9 @@ def test_a_pin_is_never_overridden(gateway: GatewayThread, first: ScriptedProvid
     second.script = [refuse(500)]
     refused = post(gateway, model="second:meta/llama")
     assert refused.status_code == 502
-    assert refused.json()["error"]["attempts"] == [{"lane": "second/llama", "status": 500, "outcome": "upstream_error"}]
+    assert refused.json()["error"]["attempts"] == [
+        {"lane": "second/llama", "status": 500, "outcome": "upstream_error", "code": "upstream_500"}
+    ]
     assert first.requests == []
 
 
@@ -310,9 +312,9 @@ def test_a_stranger_gets_the_same_text_whatever_is_wrong(
         ({"route": {"region": "eu"}}, 400, "region_unavailable", "route.region"),
         ({"route": {"quality": 0.5, "quality_of_best": 0.9}}, 400, "invalid_request", "route.quality_of_best"),
         ({"route": {"quality_of_best": 1.5}}, 400, "invalid_request", "route.quality_of_best"),
-        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 503, "no_eligible_lane", None),
-        ({"provider": {"only": ["elsewhere"]}}, 503, "no_eligible_lane", None),
-        ({"provider": {"max_price": {"prompt": 0.01}}}, 503, "no_eligible_lane", None),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, 400, "no_eligible_lane", None),
+        ({"provider": {"only": ["elsewhere"]}}, 400, "no_eligible_lane", "provider"),
+        ({"provider": {"max_price": {"prompt": 0.01}}}, 400, "no_eligible_lane", "provider.max_price"),
     ],
 )
 def test_what_cannot_be_served_is_refused_by_name(

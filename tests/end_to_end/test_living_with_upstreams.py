@@ -167,6 +167,58 @@ def test_an_account_without_credit_rests_as_a_whole_though_the_status_is_that_of
         assert len(first.requests) == 1
 
 
+def test_a_parameter_that_a_model_refuses_is_tried_on_the_next_lane_and_remembered(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
+    first.script = [refuse(400, "Unsupported parameter: 'temperature' is not supported with this model.")]
+    with two_servers(tmp_path, first, second) as gateway:
+        lanes = [ask(gateway, temperature=0.2).headers["x-llmdeal-lane"] for _ in range(2)]
+        assert lanes == ["second/llama", "second/llama"]
+        assert len(first.requests) == 1
+        assert ask(gateway).headers["x-llmdeal-lane"] == "first/llama"
+        metrics = httpx.get(f"{gateway.url}/metrics").text
+        assert 'llmdeal_refused_parameter_seconds{model="llama",parameter="temperature",provider="first"}' in metrics
+
+
+def test_a_parameter_that_all_lanes_refuse_is_the_callers_error(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
+    for provider in (first, second):
+        provider.script = [refuse(400, "Unsupported parameter: 'seed'"), refuse(400, "Unsupported parameter: 'seed'")]
+    with two_servers(tmp_path, first, second) as gateway:
+        for _ in range(2):
+            answer = ask(gateway, seed=7)
+            assert (answer.status_code, answer.json()["error"]["param"]) == (400, "seed")
+            assert "Unsupported parameter" in answer.json()["error"]["message"]
+
+
+def test_a_wrong_provider_key_says_so_to_the_caller_in_the_log_and_on_the_page_of_keys(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    first.script = [refuse(401, "Incorrect API key provided")]
+    with openai_account(tmp_path, first, second) as gateway:
+        error = ask(gateway, model="mine/small").json()["error"]
+        assert "the provider refuses its key" in error["message"]
+        assert error["attempts"][0]["code"] == "provider_key_refused"
+        assert "the provider key of openai (account default) was refused: Incorrect API key" in caplog.text
+        page = httpx.get(f"{gateway.url}/keys").text
+        assert "was refused at" in page
+        assert "Incorrect API key provided" in page
+
+
+def test_a_key_that_answers_again_is_no_longer_shown_as_refused(
+    tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
+) -> None:
+    first.script = [refuse(402, "pay first"), refuse(500)]
+    with openai_account(tmp_path, first, second) as gateway:
+        ask(gateway, model="mine/small")
+        keys = gateway.resources.refused_keys
+        (refused,) = keys.of("default")
+        assert (refused.name, refused.code) == ("openai", "provider_key_refused")
+        keys.forget("default", gateway.resources.directory.table.lanes[0])
+        assert keys.of("default") == []
+
+
 def test_a_stream_that_is_slow_to_begin_is_raced_by_the_next_lane(
     tmp_path: Path, first: ScriptedProvider, second: ScriptedProvider
 ) -> None:

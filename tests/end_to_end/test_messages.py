@@ -218,9 +218,13 @@ def test_what_only_anthropic_has_stays_there(
     answer = httpx.post(f"{gateway.url}/v1/messages", json=body, headers=headers)
     assert (answer.status_code, answer.headers["x-llmdeal-lane"]) == (200, CLAUDE)
     refused = httpx.post(f"{gateway.url}/v1/messages", json={**body, "model": GPT}, headers=headers)
-    assert refused.status_code == 503
+    assert refused.status_code == 400
+    assert "retry-after" not in refused.headers
     assert refused.json()["type"] == "error"
-    assert "capability" in refused.json()["error"]["message"]
+    message = refused.json()["error"]["message"]
+    assert "capability" in message
+    assert GPT.replace(":", "/") in message or GPT in message
+    assert CLAUDE not in message
 
 
 @pytest.mark.parametrize("status", [401, 429, 529])
@@ -336,7 +340,8 @@ def test_a_parameter_that_is_required_goes_where_it_can_be_sent(
     assert ask(model="smart-route", **required).headers["x-llmdeal-lane"] == lane
     other = GPT if lane == CLAUDE else CLAUDE
     refused = ask(model=other, **required)
-    assert refused.status_code == 503
+    assert refused.status_code == 400
+    assert "retry-after" not in refused.headers
     assert "parameters" in refused.json()["error"]["message"]
     assert ask(model=other).status_code == 200
 

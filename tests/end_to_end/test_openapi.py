@@ -25,14 +25,16 @@ pytestmark = pytest.mark.slow
 
 VIRTUAL_KEY = issue_virtual_key("test")
 HEADERS = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
-GETS = ["/healthz", "/metrics", "/readyz", "/v1/models"]
+GETS = ["/healthz", "/metrics", "/readyz", "/v1/models", "/v1/models/{model_id}"]
 CHAT = [{"role": "user", "content": "hi"}]
 ANSWERABLE: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "smart-route", "messages": CHAT},
+    "/v1/completions": {"model": "smart-route", "prompt": "hi"},
     "/v1/embeddings": {"model": "acme/embed", "input": "hi"},
     "/v1/messages": {"model": "smart-route", "messages": CHAT, "max_tokens": 9},
     "/v1/messages/count_tokens": {"model": "smart-route", "messages": CHAT},
     "/v1/responses": {"model": "smart-route", "input": "hi"},
+    "/v1/responses/input_tokens": {"model": "smart-route", "input": "hi"},
     "/v1/route": {"model": "smart-route", "messages": CHAT},
 }
 POSTS = [*ANSWERABLE, "/v1/feedback"]
@@ -103,7 +105,7 @@ def test_requests_made_from_the_document_are_answered_as_it_says(
 
 @pytest.mark.parametrize("path", GETS)
 def test_what_is_only_read_is_as_the_document_says(path: str, gateway: GatewayThread, document: Any) -> None:
-    case = document[path]["get"].Case()
+    case = document[path]["get"].Case(path_parameters={"model_id": "smart-route"} if "{" in path else {})
     response = case.call_and_validate(base_url=gateway.url, headers=HEADERS, checks=CHECKS, timeout=20)
     assert response.status_code == 200
 

@@ -131,7 +131,7 @@ def test_a_json_schema_is_kept_to(model: LocalModel, client: openai.OpenAI) -> N
 def test_tools_are_refused_by_lane_and_by_name(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIStatusError) as refused:
         client.chat.completions.create(model="smart-route", messages=FRANCE, tools=[TOOL])
-    assert refused.value.status_code == 503
+    assert refused.value.status_code == 400
     for text in (SMOL, GEMMA, "tools"):
         assert text in refused.value.message
 

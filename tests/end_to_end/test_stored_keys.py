@@ -133,7 +133,7 @@ def test_a_stored_provider_key_brings_lanes_with_a_budget_of_their_own(gateway: 
     acme = open_account(gateway, "acme", hosted_lanes="never")
     key = acme.issue("ci")
     nothing = ask(gateway, key)
-    assert (nothing.status_code, code_of(nothing)) == (503, "no_lane")
+    assert (nothing.status_code, code_of(nothing)) == (400, "no_lane")
     with ScriptedProvider() as upstream:
         body = {"key": PROVIDER_KEY, "name": "work", "base_url": upstream.base_url, "monthly_budget_usd": "60"}
         stored = acme.call("POST", "/provider-keys", 201, body)

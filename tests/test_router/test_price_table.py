@@ -161,7 +161,8 @@ def test_the_requested_service_tier_is_billed_if_the_provider_names_none() -> No
 
 def test_searches_are_billed_by_the_piece_and_unknown_prices_are_not() -> None:
     cost = quote_cost(TIERED, TokenUsage(0, 0, web_searches=5, file_searches=3))
-    assert cost == Cost(50_000_000, 0, 0, 50_000_000)
+    assert cost == Cost(50_000_000, 0, 0, 50_000_000, is_incomplete=True)
+    assert not quote_cost(TIERED, TokenUsage(0, 0, web_searches=5)).is_incomplete
 
 
 def test_a_rate_for_writes_kept_an_hour_wins_over_the_factor() -> None:

@@ -105,3 +105,18 @@ def test_the_efforts_that_the_router_may_set_are_a_word_or_a_list(text: str, eff
 def test_an_effort_that_does_not_exist_is_refused_by_its_name() -> None:
     with pytest.raises(ConfigurationError, match=r"'much' is no effort of reasoning\. Use all, off, or some of none"):
         load_settings(None, {"LLMDEAL_ROUTE_EFFORTS": "none,much"})
+
+
+@pytest.mark.parametrize(
+    ("toml", "meant"),
+    [
+        ("prot = 8000", "port"),
+        ('[[servers]]\nid = "a"\nbase_ulr = "http://a.example/v1"', "base_url"),
+        ('[providers.openai]\nbase_ur = "http://a.example/v1"', "base_url"),
+    ],
+)
+def test_a_misspelt_setting_is_told_the_nearest_one(toml: str, meant: str, tmp_path: Path) -> None:
+    file = tmp_path / "llmdeal.toml"
+    file.write_text(toml)
+    with pytest.raises(ConfigurationError, match=f"did you mean '{meant}'"):
+        load_settings(file, {})

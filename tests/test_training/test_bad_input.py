@@ -82,6 +82,22 @@ class _NoProgress:
         raise AssertionError("nothing may start before the place was checked")
 
 
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_token_counts_that_are_all_unknown_are_read(unknown: float | None, tmp_path: Path) -> None:
+    prompts, responses = tiny_tables(40)
+    responses["completion_tokens"] = pd.Series([unknown] * len(responses), dtype=object)
+    corpus = read_corpus(write_corpus(tmp_path, prompts, responses))
+    assert pd.isna(corpus.completion_tokens).all()
+
+
+def test_a_column_that_pandas_keeps_as_the_index_is_a_column(tmp_path: Path) -> None:
+    prompts, responses = tiny_tables(40)
+    corpus = read_corpus(write_corpus(tmp_path / "plain", prompts, responses))
+    indexed = write_corpus(tmp_path / "indexed", prompts.set_index("prompt_id"), responses.set_index("model"))
+    assert read_corpus(indexed).prompt_ids == corpus.prompt_ids
+    assert read_prompts(indexed / "prompts.parquet")[0] == corpus.prompt_ids
+
+
 def test_a_place_with_other_things_in_it_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(SettingsError, match="is a folder with other files"):

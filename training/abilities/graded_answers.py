@@ -8,6 +8,7 @@ import pandas as pd
 
 from training.abilities.licences import free_sources
 from training.abilities.published import EFFORTS
+from training.corpus.graded_corpus import with_index_as_columns
 from training.errors import CorpusError
 
 _KINDS = {"analysis": "data_analysis", "es": "chat", "sql": "code", "translate": "multilingual"}
@@ -80,6 +81,7 @@ def _read(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as problem:
         raise CorpusError(path, f"cannot be read ({problem})", "give a Parquet file") from problem
+    table = with_index_as_columns(table)
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise CorpusError(path, f"has no column {missing[0]!r}", f"give the columns {', '.join(wanted)}")

@@ -7,7 +7,9 @@ A corpus is complete information: `prompts.parquet` (source, prompt_id, task, pr
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Number
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +82,7 @@ def read_corpus(folder: Path) -> Corpus:
     prompts_path, responses_path = folder / "prompts.parquet", folder / "responses.parquet"
     prompts = _read_table(prompts_path, PROMPT_COLUMNS)
     responses = _read_table(responses_path, RESPONSE_COLUMNS)
+    responses = responses.assign(**{name: as_numbers(responses[name]) for name in ("score", "completion_tokens")})
     _check_prompts(prompts, prompts_path)
     if len(prompts) < _FEWEST_PROMPTS:
         raise CorpusError(
@@ -155,8 +158,27 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as problem:
         raise CorpusError(path, f"is not readable as Parquet ({problem})", "write it again") from problem
+    table = with_index_as_columns(table)
     _check_columns(table.columns, columns, path)
-    return table.reset_index(drop=True)
+    return table
+
+
+def with_index_as_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose named index is columns again: the file has them, only pandas takes them for the index."""
+    names = [name for name in table.index.names if name is not None and name not in table.columns]
+    return table.reset_index(level=names).reset_index(drop=True) if names else table.reset_index(drop=True)
+
+
+def as_numbers(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of numbers and nulls as floats; a column of another kind as it is.
+
+    A column of nulls alone has no numeric type in Parquet, and numbers next to nulls may be stored as objects.
+    """
+    if values.dtype != object:
+        return values
+    given = values.dropna()
+    are_numbers = all(isinstance(value, Number) and not isinstance(value, bool) for value in given)
+    return values.astype(np.float64) if are_numbers else values
 
 
 def _check_columns(columns: "pd.Index[str]", wanted: Sequence[str], path: Path) -> None:

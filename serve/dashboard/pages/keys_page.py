@@ -193,6 +193,7 @@ def keys_shown(request: Request, resources: ResourceSet, viewer: Viewer) -> dict
     return {
         "provider_keys": provider_key_lines(identity.provider_keys.repository.of_account(viewer.account), states),
         "virtual_keys": key_lines(identity.virtual_keys.of_account(viewer.account), states, now),
+        "refused_keys": resources.refused_keys.of(viewer.account),
         "providers": identity.provider_keys.providers(),
         "can_store": identity.vault.is_open,
         "done": _DONE.get(request.query_params.get("done", ""), ""),

@@ -44,8 +44,10 @@ def all_lane_facts(resources: ResourceSet, viewer: Viewer) -> list[LaneFact]:
     """Return all lanes. Those that make vectors come last."""
     now = resources.clock.now()
     answering, vectors = directory_of(resources, viewer), vectors_of(resources, viewer)
+    memory = resources.routing.refused_parameters
+    refused = [] if memory is None else memory.entries()
     others = differing_prices([*answering.table.lanes, *vectors.table.lanes], now, resources.prices.published)
     return [
-        *lane_facts(answering, now.date(), others),
+        *lane_facts(answering, now.date(), others, refused),
         *lane_facts(vectors, now.date(), others, makes_vectors=True),
     ]

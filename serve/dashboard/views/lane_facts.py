@@ -10,6 +10,7 @@ from router.price_table import Price
 from serve.dashboard.views.lane_basis import NO_BASIS, LaneBasis, bases_of
 from serve.lanes.directory import LaneDirectory
 from serve.lanes.health import LaneVitals
+from serve.lanes.refused_parameters import RefusedParameter
 
 Health = Literal["rests", "shaky", "fine"]
 _SHAKY = 0.1
@@ -30,6 +31,7 @@ class LaneFact:
         health: Present state in a word.
         quality_shift: Shift of its log odds of a good answer that was learned online; 0: none.
         is_choosable: Whether policies may choose it for a request that names no lane.
+        refused_parameters: Parameters that its model lately refused.
     """
 
     lane: Lane
@@ -41,10 +43,16 @@ class LaneFact:
     health: Health
     quality_shift: float = 0.0
     is_choosable: bool = True
+    refused_parameters: tuple[str, ...] = ()
 
 
 def lane_facts(
-    directory: LaneDirectory, today: date, other_prices: Mapping[str, Price], *, makes_vectors: bool = False
+    directory: LaneDirectory,
+    today: date,
+    other_prices: Mapping[str, Price],
+    refused: Sequence[RefusedParameter] = (),
+    *,
+    makes_vectors: bool = False,
 ) -> list[LaneFact]:
     """Return the lanes of a directory, those that policies may choose first, by id.
 
@@ -52,6 +60,7 @@ def lane_facts(
         directory: Directory of the lanes.
         today: Present day, for the age of prices.
         other_prices: Lane id -> price of a second source that differs.
+        refused: Parameters that models lately refused.
         makes_vectors: Whether they are embedding lanes.
     """
     table = directory.table
@@ -69,6 +78,11 @@ def lane_facts(
             health_of(vitals[row]),
             0.0 if shifts is None else float(shifts[row]),
             row < len(directory.choosable),
+            tuple(
+                entry.parameter
+                for entry in refused
+                if (entry.provider, entry.upstream_model) == (lane.provider, lane.upstream_model)
+            ),
         )
         for row, lane in enumerate(table.lanes)
     ]

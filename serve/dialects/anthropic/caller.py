@@ -51,7 +51,7 @@ class MessagesCaller:
         }
         return body if bill.explanation is None else {**body, "llmdeal": bill.explanation}
 
-    def stream_writer(self) -> "MessagesStreamWriter":
+    def stream_writer(self, *, has_usage_chunk: bool = True) -> "MessagesStreamWriter":
         """Return a writer for one stream."""
         return MessagesStreamWriter()
 

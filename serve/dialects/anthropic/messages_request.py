@@ -16,6 +16,7 @@ from serve.dialects.inquiry import Body, Inquiry
 from serve.dialects.json_body import PositiveInt, decode_body, typed
 from serve.dialects.routing_fields import RoutingFields
 from serve.dialects.seen_conversation import SeenConversation
+from serve.errors import BadRequestError
 
 _CARRIED_SOURCES = frozenset({None, "base64", "url", "text"})
 
@@ -29,8 +30,8 @@ class _Source(Struct):
 class _Block(Struct):
     type: str = "text"
     text: str | None = None
-    source: _Source | None = None
-    content: "str | list[_Block] | None" = None
+    source: _Source | str | None = None
+    content: "str | list[_Block] | dict[str, Any] | None" = None
     thinking: str | None = None
     signature: str | None = None
     data: str | None = None
@@ -92,7 +93,22 @@ def read_messages_request(raw: bytes) -> Inquiry:
         TooLargeError: The text has more than `MAX_PROMPT_CHARACTERS` characters.
     """
     body = decode_body(raw)
+    if body.get("thread") is not None:
+        raise _thread_refused()
     return _inquiry(typed(body, MessagesRequest), body)
+
+
+def _thread_refused() -> BadRequestError:
+    """Return the error that Anthropic's SDKs understand: they then send the whole conversation.
+
+    Source: the package @anthropic-ai/sdk 1.14, `unsupportedRequestBehavior`, read 2026-12-01.
+    """
+    error = BadRequestError(
+        "thread needs state that only one provider keeps. Send the whole conversation in messages instead.",
+        param="thread",
+    )
+    error.details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    return error
 
 
 def read_count_request(raw: bytes) -> Inquiry:
@@ -147,19 +163,18 @@ class _Seen(SeenConversation):
     def _look_at_block(self, block: _Block) -> None:
         if block.text:
             self.texts.append(block.text)
-        if block.source is not None and block.source.type == "url":
+        source = block.source if isinstance(block.source, _Source) else None
+        if source is not None and source.type == "url":
             self.required |= Capability.MEDIA_URLS
         if block.type == "image":
             self.n_images += 1
             self.required |= Capability.IMAGES
         elif block.type == "document":
-            self.required |= (
-                Capability.DOCUMENTS if block.source is None or block.source.type != "text" else Capability.NONE
-            )
-            self.other_characters += len((block.source.data if block.source else None) or "") // 8
+            self.required |= Capability.DOCUMENTS if source is None or source.type != "text" else Capability.NONE
+            self.other_characters += len((source.data if source else None) or "") // 8
         elif block.type == "tool_result":
             self.n_results += 1
-            self.look_at(block.content)
+            self.look_at(None if isinstance(block.content, dict) else block.content)
         elif block.type == "tool_use":
             self.other_characters += len(str(block.input))
         elif block.type == "thinking":
@@ -167,9 +182,7 @@ class _Seen(SeenConversation):
             self.has_unsigned_thoughts = self.has_unsigned_thoughts or not block.signature
         elif block.type == "redacted_thinking":
             self.required |= capability_to_read(block.data or "", VENDOR, "messages")
-        if block.type not in self._carried_blocks or (
-            block.source is not None and block.source.type not in _CARRIED_SOURCES
-        ):
+        if block.type not in self._carried_blocks or (source is not None and source.type not in _CARRIED_SOURCES):
             self.required |= Capability.MESSAGES_DIALECT
 
 

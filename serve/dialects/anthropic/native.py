@@ -7,20 +7,24 @@ import msgspec
 
 from router.lane import Capability, Lane
 from router.price_table import TokenUsage
-from serve.dialects.anthropic.caller import broken_stream
+from serve.dialects.anthropic.caller import MessagesCaller, broken_stream
 from serve.dialects.anthropic.thinking import as_taken, set_thinking
-from serve.dialects.anthropic.upstream import StreamEvent, decode_event, read_message
+from serve.dialects.anthropic.upstream import MessagesUpstream, StreamEvent, decode_event, read_message
 from serve.dialects.anthropic.usage import Usage, read_usage, usage_block
 from serve.dialects.cost_fields import cost_fields
-from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.exchange import Bill, Settle, StreamedWhole, StreamRelay, WholeReply
 from serve.dialects.inquiry import Body, Inquiry
+from serve.dialects.lenient import as_text, words_of
 from serve.dialects.neutral.request import Reasoning
 from serve.dialects.quirks import Quirks
 from serve.dialects.routing_fields import OUR_FIELDS
 from serve.dialects.sse import EventSplitter, event_data
+from serve.dialects.translation import Translation
 from serve.dialects.usage_estimate import estimate_usage
 
 _DELTAS_WITH_TEXT = ("text", "thinking", "partial_json")
+_BLOCKS_OF_DELTAS = frozenset({"text", "thinking"})
+"""Types of blocks that begin empty."""
 
 
 class NativeMessages:
@@ -49,13 +53,21 @@ class NativeMessages:
     def read_whole(self, raw: bytes, prompt_tokens: int, quirks: Quirks, inquiry: Inquiry | None = None) -> WholeReply:
         """Read a message."""
         message = read_message(raw)
-        text = "".join(block.text or "" for block in message.content) or None
+        text = "".join(as_text(block.text) or "" for block in message.content or ()) or None
         usage = read_usage(message.usage) or estimate_usage(prompt_tokens, len(text or ""))
         return MessagesReply(msgspec.json.decode(raw), usage, message.stop_reason, text)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay that passes events on byte for byte, except the one with the final usage."""
         return MessagesStreamRelay(prompt_tokens, settle)
+
+    def relay_whole(
+        self, raw: bytes, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None
+    ) -> StreamedWhole:
+        """Return a whole answer as a stream."""
+        return Translation(MessagesCaller(), MessagesUpstream()).relay_whole(
+            raw, prompt_tokens, settle, quirks, inquiry
+        )
 
 
 def _without_unsigned(message: Body) -> Body | None:
@@ -158,6 +170,9 @@ class MessagesStreamRelay:
         if event.type == "content_block_delta" and event.delta is not None:
             self.has_content = True
             self._characters += sum(len(getattr(event.delta, name) or "") for name in _DELTAS_WITH_TEXT)
+        elif event.type == "content_block_start" and event.content_block is not None:
+            if event.content_block.type not in _BLOCKS_OF_DELTAS:
+                self.has_content = True
         elif event.type == "message_start" and event.message is not None and event.message.usage is not None:
             self._block = self._block.updated(event.message.usage)
         elif event.type == "message_delta":
@@ -166,7 +181,7 @@ class MessagesStreamRelay:
         elif event.type == "message_stop":
             self.is_done = True
         elif event.type == "error":
-            self.error = (event.error.message if event.error else None) or "the provider failed"
+            self.error = words_of(event.error)
 
     def _with_cost(self, data: bytes) -> bytes:
         body = msgspec.json.decode(data)

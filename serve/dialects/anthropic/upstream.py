@@ -9,6 +9,7 @@ from router.lane import Lane
 from serve.dialects.anthropic.blocks import VENDOR
 from serve.dialects.anthropic.request_writer import write_request
 from serve.dialects.anthropic.usage import Usage, read_usage
+from serve.dialects.lenient import as_text, words_of
 from serve.dialects.neutral.answer import (
     AnswerEvent,
     Began,
@@ -24,7 +25,7 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart, arguments_text
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.provider_json import SseStreamReader, decoded
 from serve.dialects.quirks import Quirks
@@ -43,24 +44,24 @@ _REASONS: dict[str, FinishReason] = {
 class Block(Struct):
     """A content block of an answer; which fields it has depends on its type."""
 
-    type: str
-    text: str | None = None
-    thinking: str | None = None
-    signature: str | None = None
-    data: str | None = None
-    id: str | None = None
-    name: str | None = None
+    type: str = ""
+    text: Any = None
+    thinking: Any = None
+    signature: Any = None
+    data: Any = None
+    id: Any = None
+    name: Any = None
     input: Any = None
 
 
 class Message(Struct):
     """An answer, or its beginning."""
 
-    id: str = ""
-    model: str = ""
-    content: list[Block] = []
+    id: Any = None
+    model: Any = None
+    content: list[Block] | None = None
     stop_reason: str | None = None
-    stop_sequence: str | None = None
+    stop_sequence: Any = None
     usage: Usage | None = None
 
 
@@ -73,14 +74,7 @@ class Delta(Struct):
     signature: str | None = None
     partial_json: str | None = None
     stop_reason: str | None = None
-    stop_sequence: str | None = None
-
-
-class Problem(Struct):
-    """An error."""
-
-    type: str | None = None
-    message: str | None = None
+    stop_sequence: Any = None
 
 
 class StreamEvent(Struct):
@@ -92,7 +86,7 @@ class StreamEvent(Struct):
     content_block: Block | None = None
     delta: Delta | None = None
     usage: Usage | None = None
-    error: Problem | None = None
+    error: Any = None
 
 
 _decode_message = msgspec.json.Decoder(Message).decode
@@ -114,12 +108,12 @@ class MessagesUpstream:
         """
         message = read_message(raw)
         return NeutralAnswer(
-            message.id,
-            message.model,
-            tuple(part for block in message.content if (part := _part(block)) is not None),
+            as_text(message.id) or "",
+            as_text(message.model) or "",
+            tuple(part for block in message.content or () if (part := _part(block)) is not None),
             reason_of(message.stop_reason),
             read_usage(message.usage),
-            message.stop_sequence,
+            as_text(message.stop_sequence),
         )
 
     def stream_reader(self, quirks: Quirks) -> "MessagesStreamReader":
@@ -142,17 +136,18 @@ class MessagesStreamReader(SseStreamReader[StreamEvent]):
             self._read_start(event.content_block, event.index, events)
         elif event.type == "message_start" and event.message is not None:
             self._count(event.message.usage)
-            events.append(Began(event.message.id, event.message.model, read_usage(self._usage)))
+            name, model = as_text(event.message.id) or "", as_text(event.message.model) or ""
+            events.append(Began(name, model, read_usage(self._usage)))
         elif event.type == "message_delta":
             self._count(event.usage)
             if (usage := read_usage(self._usage)) is not None:
                 events.append(Counted(usage))
-            if event.delta is not None and event.delta.stop_reason is not None:
-                events.append(Finished(reason_of(event.delta.stop_reason), event.delta.stop_sequence))
+            if event.delta is not None and event.delta.stop_reason:
+                events.append(Finished(reason_of(event.delta.stop_reason), as_text(event.delta.stop_sequence)))
         elif event.type == "message_stop":
             self.is_done = True
         elif event.type == "error":
-            events.append(Failed((event.error.message if event.error else None) or "the provider failed"))
+            events.append(Failed(words_of(event.error)))
 
     def _count(self, usage: Usage | None) -> None:
         if usage is not None:
@@ -161,15 +156,15 @@ class MessagesStreamReader(SseStreamReader[StreamEvent]):
     def _read_start(self, block: Block, index: int, events: list[AnswerEvent]) -> None:
         if block.type == "tool_use":
             number = self._numbers[index] = len(self._numbers)
-            events.append(ToolCallBegan(number, block.id or f"toolu_{number}", block.name or ""))
+            events.append(ToolCallBegan(number, as_text(block.id) or f"toolu_{number}", as_text(block.name) or ""))
             if block.input:  # some back-ends send all arguments at once
-                events.append(ToolArguments(number, msgspec.json.encode(block.input).decode()))
-        elif block.type == "redacted_thinking" and block.data:
-            events.append(ReasoningHidden(block.data, VENDOR))
-        elif block.type == "text" and block.text:
-            events.append(TextDelta(block.text))
-        elif block.type == "thinking" and block.thinking:
-            events.append(ReasoningDelta(block.thinking))
+                events.append(ToolArguments(number, arguments_text(block.input)))
+        elif block.type == "redacted_thinking" and (data := as_text(block.data)):
+            events.append(ReasoningHidden(data, VENDOR))
+        elif block.type == "text" and (text := as_text(block.text)):
+            events.append(TextDelta(text))
+        elif block.type == "thinking" and (thought := as_text(block.thinking)):
+            events.append(ReasoningDelta(thought))
 
     def _read_delta(self, delta: Delta, index: int, events: list[AnswerEvent]) -> None:
         if delta.text:
@@ -189,7 +184,7 @@ def read_message(raw: bytes) -> Message:
         ValueError: The bytes are not a message.
     """
     message = decoded(_decode_message, raw, "the provider's answer is not a message")
-    if message.stop_reason is None and not message.content:
+    if not message.stop_reason and not message.content:
         raise ValueError("the provider's answer is not a message: it has neither content nor a stop reason")
     return message
 
@@ -201,11 +196,12 @@ def reason_of(stop_reason: str | None) -> FinishReason:
 
 def _part(block: Block) -> AssistantPart | None:
     if block.type == "text":
-        return TextPart(block.text or "")
+        return TextPart(as_text(block.text) or "")
     if block.type == "tool_use":
-        return ToolCallPart(block.id or "", block.name or "", msgspec.json.encode(block.input or {}).decode())
+        return ToolCallPart(as_text(block.id) or "", as_text(block.name) or "", arguments_text(block.input))
     if block.type == "thinking":
-        return ReasoningPart(block.thinking or "", block.signature, vendor=VENDOR if block.signature else None)
+        signature = as_text(block.signature) or None
+        return ReasoningPart(as_text(block.thinking) or "", signature, vendor=VENDOR if signature else None)
     if block.type == "redacted_thinking":
-        return ReasoningPart("", encrypted=block.data, vendor=VENDOR)
+        return ReasoningPart("", encrypted=as_text(block.data), vendor=VENDOR)
     return None

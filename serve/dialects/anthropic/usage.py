@@ -5,31 +5,21 @@ from typing import Any
 from msgspec import Struct
 
 from router.price_table import TokenUsage
+from serve.dialects.lenient import as_count, field_of
 from serve.dialects.service_terms import reported_searches, tier_name
 
 
-class CacheCreation(Struct):
-    """Tokens written to the cache, by how long they are kept."""
-
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
-
-
-class OutputDetails(Struct):
-    """`output_tokens_details`; `output_tokens` includes them."""
-
-    thinking_tokens: int | None = None
-
-
 class Usage(Struct):
-    """The `usage` block; None is absent, 0 is zero."""
+    """The `usage` block; None is absent, 0 is zero. Some servers send numbers of another type."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: CacheCreation | None = None
-    output_tokens_details: OutputDetails | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    cache_read_input_tokens: Any = None
+    cache_creation_input_tokens: Any = None
+    cache_creation: Any = None
+    """Tokens written to the cache, by how long they are kept."""
+    output_tokens_details: Any = None
+    """`output_tokens` includes its counts."""
     server_tool_use: Any = None
     """Calls that the provider made itself."""
     speed: Any = None
@@ -47,14 +37,17 @@ class Usage(Struct):
 
 def read_usage(usage: Usage | None) -> TokenUsage | None:
     """Return the tokens of a usage block. None: it has no counts."""
-    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+    if usage is None:
         return None
-    cached, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    for_an_hour = usage.cache_creation.ephemeral_1h_input_tokens or 0 if usage.cache_creation else 0
-    thoughts = usage.output_tokens_details.thinking_tokens or 0 if usage.output_tokens_details else 0
+    prompt, completion = as_count(usage.input_tokens), as_count(usage.output_tokens)
+    if prompt is None and completion is None:
+        return None
+    cached, written = as_count(usage.cache_read_input_tokens) or 0, as_count(usage.cache_creation_input_tokens) or 0
+    for_an_hour = as_count(field_of(usage.cache_creation, "ephemeral_1h_input_tokens")) or 0
+    thoughts = as_count(field_of(usage.output_tokens_details, "thinking_tokens")) or 0
     return TokenUsage(
-        prompt_tokens=max((usage.input_tokens or 0) + cached + written, 0),
-        completion_tokens=max(usage.output_tokens or 0, 0),
+        prompt_tokens=max((prompt or 0) + cached + written, 0),
+        completion_tokens=max(completion or 0, 0),
         cached_tokens=max(cached, 0),
         cache_write_tokens=max(written, 0),
         reasoning_tokens=max(thoughts, 0),

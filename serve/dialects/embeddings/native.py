@@ -7,7 +7,7 @@ import msgspec
 
 from router.lane import Lane
 from router.price_table import TokenUsage
-from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.exchange import Bill, Settle, StreamedWhole, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import usage_with_cost
@@ -44,6 +44,16 @@ class NativeEmbeddings:
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Refuse: embeddings do not come as a stream, and no door asks for one.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("embeddings do not come as a stream")
+
+    def relay_whole(
+        self, raw: bytes, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None
+    ) -> StreamedWhole:
+        """Refuse, as `relay` does.
 
         Raises:
             ValueError: Always.

@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from router.lane import Lane
 from router.price_table import TokenUsage
 from serve.dialects.gemini.request_writer import write_request
+from serve.dialects.lenient import as_count, as_text, words_of
 from serve.dialects.neutral.answer import (
     AnswerEvent,
     Began,
@@ -21,7 +22,7 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart, arguments_text
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.neutral.tool_forms import new_call_id
 from serve.dialects.provider_json import SseStreamReader, decoded
@@ -48,13 +49,13 @@ _BROKEN = frozenset(
 
 class _Call(Struct):
     name: str = ""
-    id: str | None = None
-    args: dict[str, Any] | None = None
+    id: Any = None
+    args: Any = None
 
 
 class _Part(Struct, rename="camel"):
     text: str | None = None
-    thought: bool = False
+    thought: Any = None
     thought_signature: str | None = None
     function_call: _Call | None = None
 
@@ -69,11 +70,11 @@ class _Candidate(Struct, rename="camel"):
 
 
 class _Usage(Struct, rename="camel"):
-    prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
+    prompt_token_count: Any = None
+    candidates_token_count: Any = None
+    thoughts_token_count: Any = None
+    cached_content_token_count: Any = None
+    tool_use_prompt_token_count: Any = None
     service_tier: Any = None
 
 
@@ -81,17 +82,13 @@ class _Feedback(Struct, rename="camel"):
     block_reason: str | None = None
 
 
-class _Problem(Struct):
-    message: str = "the provider failed"
-
-
 class _Response(Struct, rename="camel"):
     candidates: list[_Candidate] | None = None
     usage_metadata: _Usage | None = None
     prompt_feedback: _Feedback | None = None
-    model_version: str = ""
-    response_id: str = ""
-    error: _Problem | None = field(default=None)
+    model_version: Any = None
+    response_id: Any = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Response).decode
@@ -118,8 +115,8 @@ class GeminiUpstream:
         parts = _parts(response)
         has_calls = any(isinstance(part, ToolCallPart) for part in parts)
         return NeutralAnswer(
-            response.response_id,
-            response.model_version,
+            as_text(response.response_id) or "",
+            as_text(response.model_version) or "",
             parts,
             _reason(reason, has_calls),
             _usage(response.usage_metadata),
@@ -140,11 +137,12 @@ class GeminiStreamReader(SseStreamReader[_Response]):
 
     def _read(self, response: _Response, events: list[AnswerEvent]) -> None:
         if response.error is not None:
-            events.append(Failed(response.error.message))
+            events.append(Failed(words_of(response.error)))
             return
         if not self._has_begun:
             self._has_begun = True
-            events.append(Began(response.response_id, response.model_version, _usage(response.usage_metadata)))
+            name, model = as_text(response.response_id) or "", as_text(response.model_version) or ""
+            events.append(Began(name, model, _usage(response.usage_metadata)))
         for part in _raw_parts(response):
             if part.function_call is not None:
                 self._read_call(part, part.function_call, events)
@@ -161,7 +159,7 @@ class GeminiStreamReader(SseStreamReader[_Response]):
     def _read_call(self, part: _Part, call: _Call, events: list[AnswerEvent]) -> None:
         number, self._n_calls = self._n_calls, self._n_calls + 1
         events.append(ToolCallBegan(number, _call_id(call), call.name, part.thought_signature))
-        events.append(ToolArguments(number, msgspec.json.encode(call.args or {}).decode()))
+        events.append(ToolArguments(number, arguments_text(call.args)))
 
 
 def _raw_parts(response: _Response) -> list[_Part]:
@@ -174,7 +172,7 @@ def _parts(response: _Response) -> tuple[AssistantPart, ...]:
     for part in _raw_parts(response):
         if part.function_call is not None:
             call = part.function_call
-            arguments = msgspec.json.encode(call.args or {}).decode()
+            arguments = arguments_text(call.args)
             parts.append(ToolCallPart(_call_id(call), call.name, arguments, part.thought_signature))
         elif part.text:
             parts.append(ReasoningPart(part.text) if part.thought else TextPart(part.text))
@@ -183,7 +181,7 @@ def _parts(response: _Response) -> tuple[AssistantPart, ...]:
 
 def _call_id(call: _Call) -> str:
     """Return a call's id, or a new one: older models send none, and the other dialects need one."""
-    return call.id or new_call_id()
+    return as_text(call.id) or new_call_id()
 
 
 def _raw_reason(response: _Response) -> str | None:
@@ -210,13 +208,16 @@ def _usage(usage: _Usage | None) -> TokenUsage | None:
 
     In this dialect the candidates' count leaves out thoughts, and the prompt's count includes cached tokens.
     """
-    if usage is None or (usage.prompt_token_count is None and usage.candidates_token_count is None):
+    if usage is None:
         return None
-    thoughts = max(usage.thoughts_token_count or 0, 0)
+    prompt, completion = as_count(usage.prompt_token_count), as_count(usage.candidates_token_count)
+    if prompt is None and completion is None:
+        return None
+    thoughts = max(as_count(usage.thoughts_token_count) or 0, 0)
     return TokenUsage(
-        prompt_tokens=max((usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0), 0),
-        completion_tokens=max(usage.candidates_token_count or 0, 0) + thoughts,
-        cached_tokens=max(usage.cached_content_token_count or 0, 0),
+        prompt_tokens=max((prompt or 0) + (as_count(usage.tool_use_prompt_token_count) or 0), 0),
+        completion_tokens=max(completion or 0, 0) + thoughts,
+        cached_tokens=max(as_count(usage.cached_content_token_count) or 0, 0),
         reasoning_tokens=thoughts,
         service_tier=tier_name(usage.service_tier),
     )

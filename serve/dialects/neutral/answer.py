@@ -1,12 +1,13 @@
 """An answer in neutral form, whole or as the events of a stream."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
 
 from router.price_table import TokenUsage
-from serve.dialects.neutral.parts import AssistantPart, ToolForm
+from serve.dialects.neutral.parts import AssistantPart, TextPart, ToolCallPart, ToolForm
 
 FinishReason = Literal["stop", "stop_sequence", "length", "tool_calls", "content_filter", "context_length", "pause"]
 
@@ -116,3 +117,23 @@ AnswerEvent = (
     | Counted
     | Failed
 )
+
+
+def events_of(answer: NeutralAnswer) -> Iterator[AnswerEvent]:
+    """Yield a whole answer as the events of a stream, without its usage."""
+    yield Began(answer.answer_id, answer.upstream_model, answer.usage)
+    n_calls = 0
+    for part in answer.parts:
+        if isinstance(part, TextPart):
+            yield TextDelta(part.text)
+        elif isinstance(part, ToolCallPart):
+            yield ToolCallBegan(n_calls, part.call_id, part.name, part.signature)
+            yield ToolArguments(n_calls, part.arguments)
+            n_calls += 1
+        elif part.encrypted is not None:
+            yield ReasoningHidden(part.encrypted, part.vendor or "")
+        else:
+            yield ReasoningDelta(part.text)
+            if part.signature is not None:
+                yield ReasoningSigned(part.signature, part.vendor or "")
+    yield Finished(answer.finish_reason, answer.stop_sequence)

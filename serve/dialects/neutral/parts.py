@@ -139,6 +139,13 @@ def text_of_document(part: MediaPart) -> str | None:
         return None
 
 
+def arguments_text(arguments: Any) -> str:
+    """Return a call's arguments as JSON text; some servers send an object, or nothing."""
+    if isinstance(arguments, str):
+        return arguments or "{}"
+    return "{}" if arguments is None else msgspec.json.encode(arguments).decode()
+
+
 def arguments_object(text: str) -> dict[str, Any]:
     """Return a call's arguments as an object, which most dialects want.
 

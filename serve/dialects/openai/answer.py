@@ -7,6 +7,7 @@ import msgspec
 
 from router.price_table import TokenUsage
 from serve.dialects.exchange import Bill
+from serve.dialects.lenient import as_text, content_pieces, words_of
 from serve.dialects.openai.usage import Usage, read_usage, usage_with_cost
 from serve.dialects.usage_estimate import estimate_usage
 
@@ -45,18 +46,21 @@ def parse_answer(raw: bytes, prompt_tokens: int, *, is_reasoning_outside: bool =
         is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
 
     Raises:
-        ValueError: The body is not a chat completion.
+        ValueError: The body is not a chat completion, or it is an error.
     """
     try:
         body = msgspec.json.decode(raw)
-        choices = body["choices"]
-        first = choices[0] if choices else {}
+        first = body["choices"][0]
         message = first.get("message") or {}
         block = msgspec.convert(body.get("usage"), Usage | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, KeyError, AttributeError, LookupError) as error:
         raise ValueError(f"the provider's answer is not a chat completion: {type(error).__name__}") from None
+    if first.get("error") or first.get("finish_reason") == "error":
+        raise ValueError(f"the provider's answer is an error: {words_of(first.get('error'))}")
+    if not message and not isinstance(first.get("text"), str):
+        raise ValueError("the provider's answer is not a chat completion: it has no message")
     usage = read_usage(block, body.get("service_tier"), is_reasoning_outside=is_reasoning_outside)
-    text = message.get("content") if isinstance(message.get("content"), str) else None
+    text = "".join(words for is_thought, words in content_pieces(message.get("content")) if not is_thought) or None
     if usage is None:
         usage = estimate_usage(prompt_tokens, len(text or "") + len(str(message.get("tool_calls") or "")))
-    return ChatAnswer(body, usage, first.get("finish_reason"), text)
+    return ChatAnswer(body, usage, as_text(first.get("finish_reason")), text)

@@ -43,24 +43,33 @@ class ChatCaller:
         body = {**_head(answer.answer_id, answer.upstream_model, "chat.completion"), "choices": [choice]}
         return body | _billed(usage, bill)
 
-    def stream_writer(self) -> "ChatStreamWriter":
+    def stream_writer(self, *, has_usage_chunk: bool = True) -> "ChatStreamWriter":
         """Return a writer for one stream."""
-        return ChatStreamWriter()
+        return ChatStreamWriter(has_usage_chunk=has_usage_chunk)
 
 
 class ChatStreamWriter:
-    """See `serve.dialects.translation.StreamWriter`."""
+    """See `serve.dialects.translation.StreamWriter`.
 
-    def __init__(self) -> None:
+    Args:
+        has_usage_chunk: Whether the usage has a chunk of its own. False: it is in the chunk with the finish reason.
+    """
+
+    def __init__(self, *, has_usage_chunk: bool = True) -> None:
         self._head = _head("", "", "chat.completion.chunk")
+        self._has_usage_chunk = has_usage_chunk
         self._thoughts = 0
         self._custom: set[int] = set()
+        self._silent_calls: dict[int, None] = {}
+        """Numbers of the calls whose arguments have not begun."""
+        self._reason: str | None = None
 
     def write(self, event: AnswerEvent) -> bytes:
         """Return one chunk for one event."""
         if isinstance(event, TextDelta):
             return self._chunk({"content": event.text})
         if isinstance(event, ToolArguments):
+            self._silent_calls.pop(event.number, None)
             key = "custom" if event.number in self._custom else "function"
             field = "input" if key == "custom" else "arguments"
             return self._chunk({"tool_calls": [{"index": event.number, key: {field: event.json}}]})
@@ -78,11 +87,19 @@ class ChatStreamWriter:
         if isinstance(event, Began):
             self._head = _head(event.answer_id, event.upstream_model, "chat.completion.chunk")
             return self._chunk({"role": "assistant", "content": ""})
-        return self._chunk({}, _reason(event.reason)) if isinstance(event, Finished) else b""
+        if isinstance(event, Finished):
+            self._reason = _reason(event.reason)
+        return b""
 
     def finish(self, usage: TokenUsage, bill: Bill) -> bytes:
-        """Return the chunk with the usage, and the end."""
-        return encode_event(_encode({**self._head, "choices": [], **_billed(usage, bill)})) + _DONE
+        """Return the chunk with the finish reason, the usage, and the end."""
+        calls = [{"index": number, "function": {"arguments": "{}"}} for number in self._silent_calls]
+        out = self._chunk({"tool_calls": calls}) if calls else b""
+        last = {**self._head, "choices": [{"index": 0, "delta": {}, "logprobs": None, "finish_reason": self._reason}]}
+        if not self._has_usage_chunk:
+            return out + encode_event(_encode({**last, **_billed(usage, bill)})) + _DONE
+        billed = {**self._head, "choices": [], **_billed(usage, bill)}
+        return out + encode_event(_encode(last)) + encode_event(_encode(billed)) + _DONE
 
     def break_off(self, message: str, code: str, usage: TokenUsage, bill: Bill) -> bytes:
         """Return an error chunk, and the end."""
@@ -90,8 +107,8 @@ class ChatStreamWriter:
         choices = [{"index": 0, "delta": {}, "finish_reason": "error"}]
         return encode_event(_encode({**self._head, "choices": choices, **_billed(usage, bill), "error": error})) + _DONE
 
-    def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _chunk(self, delta: dict[str, Any]) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
         return encode_event(_encode({**self._head, "choices": [choice]}))
 
     def _signed(self, thought: ReasoningPart) -> bytes:
@@ -110,6 +127,8 @@ class ChatStreamWriter:
             self._custom.add(event.number)
             call |= {"type": "custom", "custom": {"name": event.name, "input": ""}}
             del call["function"]
+        else:
+            self._silent_calls[event.number] = None
         delta: dict[str, Any] = {"tool_calls": [call]}
         if event.signature is not None:
             call["extra_content"] = {"google": {"thought_signature": event.signature}}

@@ -4,11 +4,14 @@ Format: openrouter.ai/docs, "Reasoning tokens", read 2026-11-23. Clients send th
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from router.lane import Capability
+from serve.dialects.lenient import objects_in
 from serve.dialects.neutral.parts import ReasoningPart
 from serve.dialects.thoughts import capability_of_vendor
 
@@ -31,6 +34,15 @@ class ReasoningDetail(Struct):
     def is_call_signature(self) -> bool:
         """Whether it belongs to the tool call of the same id (Gemini signs calls, not thoughts)."""
         return self.type == "reasoning.encrypted" and self.format == _FORMATS["google"] and self.id is not None
+
+
+def read_details(details: object) -> list[ReasoningDetail]:
+    """Return the entries of a provider's answer; those of another shape are left out."""
+    entries = []
+    for entry in objects_in(details):
+        with suppress(msgspec.ValidationError):
+            entries.append(msgspec.convert(entry, ReasoningDetail))
+    return entries
 
 
 def vendor_of_format(name: str | None) -> str | None:

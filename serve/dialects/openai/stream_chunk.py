@@ -11,16 +11,21 @@ from serve.dialects.openai.usage import Usage
 class Delta(Struct):
     """A piece of an answer."""
 
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
+    content: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
     tool_calls: Raw = Raw()
+    function_call: Raw = Raw()
+    audio: Raw = Raw()
+    images: Raw = Raw()
 
 
 class _Choice(Struct):
     delta: Delta | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
+    text: Any = None
+    error: Raw = Raw()
 
 
 class _GroqExtra(Struct):
@@ -30,9 +35,9 @@ class _GroqExtra(Struct):
 class Chunk(Struct):
     """One event."""
 
-    id: str | None = None
-    created: int | None = None
-    model: str | None = None
+    id: Any = None
+    created: Any = None
+    model: Any = None
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     x_groq: _GroqExtra | None = None

@@ -1,5 +1,6 @@
 """Chat completions of providers, for callers of other dialects."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import msgspec
@@ -7,6 +8,7 @@ from msgspec import Struct
 
 from router.lane import Lane
 from router.price_table import TokenUsage
+from serve.dialects.lenient import as_text, content_pieces, words_of
 from serve.dialects.neutral.answer import (
     AnswerEvent,
     Began,
@@ -22,10 +24,15 @@ from serve.dialects.neutral.answer import (
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart, arguments_text
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.neutral.tool_forms import new_call_id
-from serve.dialects.openai.reasoning_details import ReasoningDetail, parts_of_details, vendor_of_format
+from serve.dialects.openai.reasoning_details import (
+    ReasoningDetail,
+    parts_of_details,
+    read_details,
+    vendor_of_format,
+)
 from serve.dialects.openai.request_writer import write_request
 from serve.dialects.openai.upstream_request import encode_upstream_body
 from serve.dialects.openai.usage import Usage, read_usage
@@ -45,34 +52,50 @@ _REASONS: dict[str, FinishReason] = {
 
 class _Function(Struct):
     name: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
 
 
 class _ToolCall(Struct):
     index: int | None = None
-    id: str | None = None
+    id: Any = None
     function: _Function | None = None
 
 
 class _Message(Struct):
     """A message, or a piece of one."""
 
-    content: str | None = None
-    refusal: str | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    reasoning_details: list[ReasoningDetail] | None = None
+    content: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    reasoning_details: Any = None
     tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
+
+    @property
+    def calls(self) -> list[_ToolCall]:
+        """The tool calls; older servers send one, as `function_call`."""
+        if self.tool_calls:
+            return self.tool_calls
+        return [] if self.function_call is None else [_ToolCall(function=self.function_call)]
+
+    @property
+    def thought(self) -> str | None:
+        """What the model thinks, where it is no list of details."""
+        return as_text(self.reasoning_content) or as_text(self.reasoning)
 
 
 class _Choice(Struct):
     message: _Message | None = None
     delta: _Message | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
+    error: Any = None
+    text: Any = None
 
-
-class _Problem(Struct):
-    message: str | None = None
+    @property
+    def failure(self) -> str | None:
+        """The words of an error inside the choice, as OpenRouter sends it. None: there is none."""
+        return words_of(self.error) if self.error or self.finish_reason == "error" else None
 
 
 class _GroqExtra(Struct):
@@ -82,13 +105,13 @@ class _GroqExtra(Struct):
 class _Completion(Struct):
     """A chat completion, or a chunk of one."""
 
-    id: str | None = None
-    model: str | None = None
+    id: Any = None
+    model: Any = None
     choices: list[_Choice] | None = None
     usage: Usage | None = None
     x_groq: _GroqExtra | None = None
     service_tier: Any = None
-    error: _Problem | str | None = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(_Completion).decode
@@ -114,12 +137,14 @@ class ChatUpstream:
         if not completion.choices or completion.choices[0].message is None:
             raise ValueError("the provider's answer is not a chat completion: it has no message")
         choice = completion.choices[0]
+        if choice.failure is not None:
+            raise ValueError(f"the provider's answer is an error: {choice.failure}")
         parts = _parts(cast("_Message", choice.message))
         return NeutralAnswer(
-            completion.id or "",
-            completion.model or "",
+            as_text(completion.id) or "",
+            as_text(completion.model) or "",
             parts,
-            _reason(choice.finish_reason, any(isinstance(part, ToolCallPart) for part in parts)),
+            _reason(as_text(choice.finish_reason), any(isinstance(part, ToolCallPart) for part in parts)),
             read_usage(completion.usage, completion.service_tier, is_reasoning_outside=quirks.is_reasoning_outside),
         )
 
@@ -140,37 +165,41 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         self._call_ids: list[str] = []
 
     def _read(self, event: _Completion, events: list[AnswerEvent]) -> None:
-        if event.error is not None:
-            events.append(
-                Failed(event.error if isinstance(event.error, str) else event.error.message or "the provider failed")
-            )
+        choice = event.choices[0] if event.choices else None
+        if event.error or (choice is not None and (choice.error or choice.finish_reason == "error")):
+            events.append(Failed(words_of(event.error or (choice.error if choice else None))))
             return
         if not self._has_begun:
             self._has_begun = True
-            events.append(Began(event.id or "", event.model or ""))
-        choice = event.choices[0] if event.choices else None
+            events.append(Began(as_text(event.id) or "", as_text(event.model) or ""))
         if choice is not None:
             # Some back-ends end with a whole message instead of a delta.
             message = choice.delta or choice.message
             if message is not None:
                 self._read_message(message, events)
-            if choice.finish_reason is not None:
-                events.append(Finished(_reason(choice.finish_reason, bool(self._call_ids))))
+            if choice.finish_reason and (reason := as_text(choice.finish_reason)):
+                events.append(Finished(_reason(reason, bool(self._call_ids))))
         usage = self._usage_of(event)
         if usage is not None:
             events.append(Counted(usage))
 
     def _read_message(self, message: _Message, events: list[AnswerEvent]) -> None:
-        if message.reasoning_details:
-            self._read_details(message.reasoning_details, events)
-        elif thought := message.reasoning_content or message.reasoning:
+        if message.reasoning_details and (details := read_details(message.reasoning_details)):
+            self._read_details(details, events)
+        elif (message.reasoning_content or message.reasoning) and (thought := message.thought):
             events.append(ReasoningDelta(thought))
-        if text := message.content or message.refusal:
-            events.append(TextDelta(text))
-        for call in message.tool_calls or ():
-            self._read_call(call, events)
+        content = message.content or message.refusal
+        if isinstance(content, str):
+            if content:
+                events.append(TextDelta(content))
+        else:
+            for is_thought, text in content_pieces(content):
+                events.append(ReasoningDelta(text) if is_thought else TextDelta(text))
+        if message.tool_calls or message.function_call is not None:
+            for call in message.calls:
+                self._read_call(call, events)
 
-    def _read_details(self, details: list[ReasoningDetail], events: list[AnswerEvent]) -> None:
+    def _read_details(self, details: Sequence[ReasoningDetail], events: list[AnswerEvent]) -> None:
         for detail in details:
             vendor = vendor_of_format(detail.format) or ""
             if text := detail.text or detail.summary:
@@ -185,13 +214,14 @@ class ChatStreamReader(SseStreamReader[_Completion]):
         index = call.index or 0
         number = self._numbers.get(index)
         # Some providers give every call the index 0. A new id is a new call.
-        if number is None or (call.id and function.name and call.id != self._call_ids[number]):
+        call_id = as_text(call.id)
+        if number is None or (call_id and function.name and call_id != self._call_ids[number]):
             number = len(self._call_ids)
             self._numbers[index] = number
-            self._call_ids.append(call.id or new_call_id())
+            self._call_ids.append(call_id or new_call_id())
             events.append(ToolCallBegan(number, self._call_ids[number], function.name or ""))
         if function.arguments:
-            events.append(ToolArguments(number, function.arguments))
+            events.append(ToolArguments(number, arguments_text(function.arguments)))
 
     def _usage_of(self, piece: _Completion) -> TokenUsage | None:
         self._service_tier = piece.service_tier or self._service_tier
@@ -200,18 +230,18 @@ class ChatStreamReader(SseStreamReader[_Completion]):
 
 
 def _parts(message: _Message) -> tuple[AssistantPart, ...]:
-    parts: list[AssistantPart] = list(parts_of_details(message.reasoning_details or ()))
-    if not parts and (thought := message.reasoning_content or message.reasoning):
+    details = read_details(message.reasoning_details)
+    parts: list[AssistantPart] = list(parts_of_details(details))
+    if not parts and (thought := message.thought):
         parts.append(ReasoningPart(thought))
-    if text := message.content or message.refusal:
-        parts.append(TextPart(text))
-    signatures: dict[Any, str | None] = {
-        detail.id: detail.data for detail in message.reasoning_details or () if detail.is_call_signature
-    }
-    for call in message.tool_calls or ():
+    for is_thought, text in content_pieces(message.content or message.refusal):
+        parts.append(ReasoningPart(text) if is_thought else TextPart(text))
+    signatures: dict[Any, str | None] = {detail.id: detail.data for detail in details if detail.is_call_signature}
+    for call in message.calls:
         function = call.function or _Function()
-        call_id = call.id or new_call_id()
-        parts.append(ToolCallPart(call_id, function.name or "", function.arguments or "{}", signatures.get(call_id)))
+        call_id = as_text(call.id) or new_call_id()
+        arguments = arguments_text(function.arguments)
+        parts.append(ToolCallPart(call_id, function.name or "", arguments, signatures.get(call_id)))
     return tuple(parts)
 
 

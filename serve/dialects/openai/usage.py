@@ -6,30 +6,19 @@ from msgspec import Struct
 
 from router.price_table import Cost, TokenUsage
 from serve.dialects.cost_fields import cost_fields
+from serve.dialects.lenient import as_count, field_of
 from serve.dialects.service_terms import reported_searches, tier_name
 
 
-class PromptDetails(Struct):
-    """`prompt_tokens_details`; `prompt_tokens` includes both parts."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class CompletionDetails(Struct):
-    """`completion_tokens_details`."""
-
-    reasoning_tokens: int | None = None
-
-
 class Usage(Struct):
-    """The `usage` block of a provider; None is absent, 0 is zero."""
+    """The `usage` block of a provider; None is absent, 0 is zero. Some servers send numbers of another type."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
-    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    prompt_tokens_details: Any = None
+    """`prompt_tokens` includes its counts."""
+    completion_tokens_details: Any = None
+    prompt_cache_hit_tokens: Any = None
     """DeepSeek's older name for cached tokens."""
     server_tool_use: Any = None
     """Calls that the provider made itself; OpenRouter reports them."""
@@ -47,17 +36,21 @@ def read_usage(
         service_tier: The answer's field of that name.
         is_reasoning_outside: Whether the provider counts reasoning in addition to `completion_tokens`.
     """
-    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
+    if usage is None:
         return None
-    details = usage.prompt_tokens_details or PromptDetails()
-    cached = details.cached_tokens if details.cached_tokens is not None else usage.prompt_cache_hit_tokens
-    reasoning = (usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None) or 0
-    completion = (usage.completion_tokens or 0) + (reasoning if is_reasoning_outside else 0)
+    prompt, completion = as_count(usage.prompt_tokens), as_count(usage.completion_tokens)
+    if prompt is None and completion is None:
+        return None
+    cached = as_count(field_of(usage.prompt_tokens_details, "cached_tokens"))
+    if cached is None:
+        cached = as_count(usage.prompt_cache_hit_tokens)
+    written = as_count(field_of(usage.prompt_tokens_details, "cache_write_tokens"))
+    reasoning = as_count(field_of(usage.completion_tokens_details, "reasoning_tokens")) or 0
     return TokenUsage(
-        prompt_tokens=max(usage.prompt_tokens or 0, 0),
-        completion_tokens=max(completion, 0),
+        prompt_tokens=max(prompt or 0, 0),
+        completion_tokens=max((completion or 0) + (reasoning if is_reasoning_outside else 0), 0),
         cached_tokens=max(cached or 0, 0),
-        cache_write_tokens=max(details.cache_write_tokens or 0, 0),
+        cache_write_tokens=max(written or 0, 0),
         reasoning_tokens=max(reasoning, 0),
         service_tier=tier_name(service_tier),
         web_searches=reported_searches(usage.server_tool_use, usage.num_search_queries),

@@ -58,7 +58,7 @@ class ResponsesCaller:
                 items.append(_reasoning(_id("rs"), part))
         return _ended(_head(answer.upstream_model), items, answer.finish_reason, usage, bill)
 
-    def stream_writer(self) -> "ResponsesStreamWriter":
+    def stream_writer(self, *, has_usage_chunk: bool = True) -> "ResponsesStreamWriter":
         """Return a writer for one stream."""
         return ResponsesStreamWriter()
 

@@ -10,7 +10,15 @@ from msgspec import Struct
 
 from serve.dialects.carried_thoughts import OPENAI, CarriedThought, carried_by
 from serve.dialects.media_url import media_of_url
-from serve.dialects.neutral.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from serve.dialects.neutral.parts import (
+    MediaPart,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    arguments_text,
+)
 from serve.dialects.neutral.reading import plain_parts
 from serve.dialects.neutral.tool_forms import APPLY_PATCH, custom_arguments, namespaced
 from serve.errors import BadRequestError
@@ -22,7 +30,7 @@ RESULTS = frozenset({"function_call_output", "custom_tool_call_output", "apply_p
 class Content(Struct):
     """A piece of a message's content; its type says which fields it has."""
 
-    type: str
+    type: str = ""
     text: str | None = None
     refusal: str | None = None
     image_url: str | None = None
@@ -38,20 +46,22 @@ class Item(Struct):
 
     type: str = "message"
     role: Literal["user", "assistant", "system", "developer"] | None = None
-    content: str | list[Content] | None = None
+    content: str | list[Content] | dict[str, Any] | None = None
     call_id: str | None = None
     name: str | None = None
     namespace: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
     input: str | None = None
     operation: dict[str, Any] | None = None
     status: Any = None
-    output: str | list[Content] | None = None
+    output: str | list[Content] | dict[str, Any] | None = None
     summary: list[Content] | None = None
     encrypted_content: str | None = None
 
 
-def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[TextPart | MediaPart, ...]:
+def parts_of_content(
+    content: str | list[Content] | dict[str, Any] | None, where: str
+) -> tuple[TextPart | MediaPart, ...]:
     """Return a message's content in neutral form.
 
     Raises:
@@ -59,6 +69,8 @@ def parts_of_content(content: str | list[Content] | None, where: str) -> tuple[T
     """
     if content is None or isinstance(content, str):
         return plain_parts(content)
+    if isinstance(content, dict):
+        raise BadRequestError("content that is an object cannot be carried to other providers", param=where)
     return tuple(_part(piece, f"{where}[{place}]") for place, piece in enumerate(content))
 
 
@@ -72,7 +84,7 @@ def part_of_item(item: Item, where: str) -> Part | CarriedThought:
         if item.call_id is None or item.name is None:
             raise BadRequestError(f"a {item.type} needs a call_id and a name", param=where)
         is_custom = item.type == "custom_tool_call"
-        arguments = custom_arguments(item.input or "") if is_custom else item.arguments or "{}"
+        arguments = custom_arguments(item.input or "") if is_custom else arguments_text(item.arguments)
         return ToolCallPart(item.call_id, namespaced(item.namespace, item.name), arguments)
     if item.type == "apply_patch_call":
         if item.call_id is None or item.operation is None:

@@ -8,8 +8,9 @@ from msgspec import Raw, Struct
 
 from router.lane import Capability, Lane
 from router.price_table import TokenUsage
-from serve.dialects.exchange import Bill, Settle, StreamRelay, WholeReply
+from serve.dialects.exchange import Bill, Settle, StreamedWhole, StreamRelay, WholeReply
 from serve.dialects.inquiry import Inquiry
+from serve.dialects.lenient import as_text, objects_in, words_of
 from serve.dialects.provider_json import decoded
 from serve.dialects.quirks import Quirks
 from serve.dialects.responses.usage import Usage, read_usage, usage_with_cost
@@ -18,17 +19,22 @@ from serve.dialects.sse import EventSplitter, event_data
 from serve.dialects.usage_estimate import estimate_usage
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
-
-
-class _Piece(Struct):
-    text: str | None = None
+_ITEMS_OF_DELTAS = frozenset({"message", "reasoning"})
+"""Types of items that begin empty."""
 
 
 class _Item(Struct):
-    type: str
-    content: list[_Piece] | None = None
-    arguments: str | None = None
+    """An item of the output; which type its fields have depends on the item's type."""
+
+    type: str = ""
+    content: Any = None
+    arguments: Any = None
     action: Any = None
+
+    @property
+    def text(self) -> str:
+        """Text of a message."""
+        return "".join(as_text(piece.get("text")) or "" for piece in objects_in(self.content))
 
     @property
     def billed_type(self) -> str:
@@ -38,8 +44,8 @@ class _Item(Struct):
 
 
 class _Response(Struct):
-    object: str | None = None
-    status: str | None = None
+    object: Any = None
+    status: Any = None
     output: list[_Item] | None = None
     usage: Usage | None = None
     service_tier: Any = None
@@ -51,10 +57,12 @@ class _Response(Struct):
 
 
 class _Event(Struct):
-    type: str
-    delta: str | None = None
+    type: str = ""
+    delta: Any = None
     response: _Response | None = None
-    message: str | None = None
+    item: _Item | None = None
+    message: Any = None
+    error: Any = None
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -86,16 +94,25 @@ class NativeResponses:
         response = decoded(_decode_response, raw, "the provider's answer is not a response")
         if response.output is None or response.status == "failed":
             raise ValueError("the provider's answer is not a response: it has no output")
-        text = "".join(
-            piece.text or "" for item in response.output for piece in item.content or () if item.type == "message"
-        )
-        arguments = sum(len(item.arguments or "") for item in response.output)
+        text = "".join(item.text for item in response.output if item.type == "message")
+        arguments = sum(len(str(item.arguments or "")) for item in response.output)
         usage = response.read_usage() or estimate_usage(prompt_tokens, len(text) + arguments)
-        return ResponsesReply(msgspec.json.decode(raw), usage, response.status, text or None)
+        return ResponsesReply(msgspec.json.decode(raw), usage, as_text(response.status), text or None)
 
     def relay(self, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None) -> StreamRelay:
         """Return a relay that passes events on byte for byte, except the last one, which has the usage."""
         return ResponsesStreamRelay(prompt_tokens, settle)
+
+    def relay_whole(
+        self, raw: bytes, prompt_tokens: int, settle: Settle, quirks: Quirks, inquiry: Inquiry | None = None
+    ) -> StreamedWhole:
+        """Return a whole answer as a stream of its first and its last event."""
+        reply = self.read_whole(raw, prompt_tokens, quirks, inquiry)
+        body = reply.body(settle(reply.usage))
+        begun = {**body, "status": "in_progress", "output": [], "usage": None}
+        created = _encode_event("response.created", {"type": "response.created", "response": begun})
+        kind = "response.incomplete" if reply.finish_reason == "incomplete" else "response.completed"
+        return StreamedWhole(reply, created + _encode_event(kind, {"type": kind, "response": body}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +183,19 @@ class ResponsesStreamRelay:
             return raw
         if event.delta is not None:
             self.has_content = True
-            self._characters += len(event.delta)
+            self._characters += len(event.delta if isinstance(event.delta, str) else str(event.delta))
+        elif event.type == "response.output_item.added" and event.item is not None:
+            self.has_content = self.has_content or event.item.type not in _ITEMS_OF_DELTAS
         if event.type == "error":
-            self.error = event.message or "the provider failed"
+            self.error = words_of(event.error or event.message)
         if event.type not in _ENDS or event.response is None:
             return raw
         self._usage = event.response.read_usage()
         if event.type == "response.failed":
-            self.error = "the provider failed"
+            failure = bytes(event.response.error)
+            self.error = failure.decode() if failure not in (b"", b"null") else "the provider failed"
             return raw
-        self.finish_reason = event.response.status or "completed"
+        self.finish_reason = as_text(event.response.status) or "completed"
         body = msgspec.json.decode(data)
         with_cost(body["response"], self.usage, self._settle(self.usage))
         return _encode_event(event.type, body)

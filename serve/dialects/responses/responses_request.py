@@ -92,7 +92,7 @@ class _Seen(SeenConversation):
         if item.type not in self._carried_parts:
             self.required |= Capability.RESPONSES_DIALECT
         self.n_results += item.type in RESULTS
-        self.other_characters += len(item.arguments or item.input or "")
+        self.other_characters += len(str(item.arguments or item.input or ""))
         for content in (item.content, item.output):
             if isinstance(content, str):
                 self.texts.append(content)

@@ -8,25 +8,17 @@ from msgspec import Struct
 from router.price_table import TokenUsage
 from serve.dialects.cost_fields import cost_fields
 from serve.dialects.exchange import Bill
+from serve.dialects.lenient import as_count, field_of
 from serve.dialects.service_terms import tier_name
 
 
-class _InputDetails(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(Struct):
-    reasoning_tokens: int | None = None
-
-
 class Usage(Struct):
-    """The `usage` block; None is absent, 0 is zero."""
+    """The `usage` block; None is absent, 0 is zero. Some servers send numbers of another type."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: _InputDetails | None = None
-    output_tokens_details: _OutputDetails | None = None
+    input_tokens: Any = None
+    output_tokens: Any = None
+    input_tokens_details: Any = None
+    output_tokens_details: Any = None
 
 
 def read_usage(usage: Usage | None, service_tier: object = None, item_types: Sequence[str] = ()) -> TokenUsage | None:
@@ -37,15 +29,17 @@ def read_usage(usage: Usage | None, service_tier: object = None, item_types: Seq
         service_tier: The response's field of that name.
         item_types: Types of the items of its output, one for each item. A search of the web or of files is billed.
     """
-    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+    if usage is None:
         return None
-    prompt, completion = usage.input_tokens_details or _InputDetails(), usage.output_tokens_details or _OutputDetails()
+    prompt, completion = as_count(usage.input_tokens), as_count(usage.output_tokens)
+    if prompt is None and completion is None:
+        return None
     return TokenUsage(
-        prompt_tokens=max(usage.input_tokens or 0, 0),
-        completion_tokens=max(usage.output_tokens or 0, 0),
-        cached_tokens=max(prompt.cached_tokens or 0, 0),
-        cache_write_tokens=max(prompt.cache_write_tokens or 0, 0),
-        reasoning_tokens=max(completion.reasoning_tokens or 0, 0),
+        prompt_tokens=max(prompt or 0, 0),
+        completion_tokens=max(completion or 0, 0),
+        cached_tokens=max(as_count(field_of(usage.input_tokens_details, "cached_tokens")) or 0, 0),
+        cache_write_tokens=max(as_count(field_of(usage.input_tokens_details, "cache_write_tokens")) or 0, 0),
+        reasoning_tokens=max(as_count(field_of(usage.output_tokens_details, "reasoning_tokens")) or 0, 0),
         service_tier=tier_name(service_tier),
         web_searches=item_types.count("web_search_call"),
         file_searches=item_types.count("file_search_call"),

@@ -34,13 +34,14 @@ from serve.dialects.neutral.answer import (
     TextDelta,
     ToolArguments,
     ToolCallBegan,
+    events_of,
 )
 from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
 from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.upstream import ChatUpstream
 from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import caller_dialects, exchange_between, upstream_dialects
-from serve.dialects.sse import EventSplitter, event_data
+from serve.dialects.sse import EventSplitter, encode_event, event_data
 from serve.dialects.translation import UpstreamDialect
 
 RECORDED = FIXTURES / "upstream"
@@ -244,6 +245,118 @@ def test_every_pair_of_dialects_costs_the_same_streamed_or_not(caller: str, upst
         reply = exchange.read_whole(recorded(whole), ESTIMATE, NO_QUIRKS)
         assert reply.usage == relay.usage
         assert reply.body(bill_of(reply.usage))["usage"]["cost"] == bill_of(relay.usage).cost.total_nusd / 1e9
+
+
+def as_openai(answer: NeutralAnswer) -> tuple[bytes, bytes]:
+    return written_by(ChatCaller(), answer)
+
+
+def as_anthropic(answer: NeutralAnswer) -> tuple[bytes, bytes]:
+    return written_by(MessagesCaller(), answer)
+
+
+def written_by(writer: ChatCaller | MessagesCaller, answer: NeutralAnswer) -> tuple[bytes, bytes]:
+    """Return an answer as a provider of the writer's dialect sends it: whole and streamed."""
+    usage = answer.usage or TokenUsage(1, 1)
+    bill = Bill(Cost(0, 0, 0, 0))
+    stream = writer.stream_writer()
+    streamed = b"".join(stream.write(event) for event in events_of(answer)) + stream.finish(usage, bill)
+    return msgspec.json.encode(writer.write_answer(answer, usage, bill)), streamed
+
+
+def as_gemini(answer: NeutralAnswer) -> tuple[bytes, bytes]:
+    parts: list[dict[str, Any]] = []
+    for part in answer.parts:
+        if isinstance(part, TextPart):
+            parts.append({"text": part.text})
+        elif isinstance(part, ToolCallPart):
+            args = msgspec.json.decode(part.arguments)
+            parts.append({"functionCall": {"name": part.name, "id": part.call_id, "args": args}})
+        else:
+            parts.append({"text": part.text, "thought": True})
+    usage = answer.usage or TokenUsage(1, 1)
+    counts = {"promptTokenCount": usage.prompt_tokens, "candidatesTokenCount": usage.completion_tokens}
+    end = {"finishReason": {"length": "MAX_TOKENS", "content_filter": "SAFETY"}.get(answer.finish_reason, "STOP")}
+
+    def body(pieces: list[dict[str, Any]], last: dict[str, Any]) -> bytes:
+        candidate = {"content": {"parts": pieces}, **last}
+        named = {"responseId": "id-1", "modelVersion": "some-model", "usageMetadata": counts}
+        return msgspec.json.encode({"candidates": [candidate], **named})
+
+    streamed = [body([part], {}) for part in parts] + [body([], end)]
+    return body(parts, end), b"".join(encode_event(event) for event in streamed)
+
+
+def completed(out: bytes) -> tuple[str, str]:
+    """Return the text and the finish reason of a streamed completion."""
+    choices = [choice for body in bodies(out) for choice in body["choices"]]
+    (reason,) = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    return "".join(choice["text"] for choice in choices), reason
+
+
+def without_ids(value: Any) -> Any:
+    """Return a response without what is drawn for every answer."""
+    if isinstance(value, dict):
+        drawn = {"id", "created_at"} | ({"sequence_number"} if "type" in value else set())
+        return {name: without_ids(inner) for name, inner in value.items() if name not in drawn}
+    return [without_ids(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize(
+    ("upstream", "sent"), [("openai", as_openai), ("anthropic", as_anthropic), ("gemini", as_gemini)]
+)
+@settings(max_examples=40)
+@given(answer=answers(), places=st.lists(st.integers(0, 10_000), max_size=5))
+def test_every_pair_of_dialects_says_the_same_streamed_or_not(
+    caller: str,
+    upstream: str,
+    sent: Callable[[NeutralAnswer], tuple[bytes, bytes]],
+    answer: NeutralAnswer,
+    places: list[int],
+) -> None:
+    whole, stream = sent(answer)
+    exchange = exchange_between(caller, upstream)
+    reply = exchange.read_whole(whole, ESTIMATE, NO_QUIRKS)
+    body = msgspec.json.decode(msgspec.json.encode(reply.body(bill_of(reply.usage))))
+    relay = exchange.relay(ESTIMATE, bill_of, NO_QUIRKS)
+    out = b"".join(relay.feed(piece) for piece in pieces(stream, places)) + relay.finish()
+    assert relay.usage == reply.usage
+    if caller == "completions":
+        assert completed(out) == (body["choices"][0]["text"], body["choices"][0]["finish_reason"])
+        return
+    if caller not in UPSTREAMS:
+        assert without_ids(bodies(out)[-1]["response"]) == without_ids(body)
+        return
+    read = UPSTREAMS[caller].read_answer(msgspec.json.encode(body), NO_QUIRKS)
+    streamed = collect(UPSTREAMS[caller].stream_reader(NO_QUIRKS).feed(out))
+    assert same(streamed) == same(read)
+    assert (streamed.upstream_model, streamed.stop_sequence) == (read.upstream_model, read.stop_sequence)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize(
+    ("upstream", "sent"), [("openai", as_openai), ("anthropic", as_anthropic), ("gemini", as_gemini)]
+)
+@settings(max_examples=15)
+@given(answer=answers())
+def test_a_whole_answer_to_a_request_for_a_stream_is_sent_as_a_stream(
+    caller: str, upstream: str, sent: Callable[[NeutralAnswer], tuple[bytes, bytes]], answer: NeutralAnswer
+) -> None:
+    whole, _ = sent(answer)
+    exchange = exchange_between(caller, upstream)
+    relay = exchange.relay_whole(whole, ESTIMATE, bill_of, NO_QUIRKS)
+    out = relay.feed(b"") + relay.finish()
+    reply = exchange.read_whole(whole, ESTIMATE, NO_QUIRKS)
+    assert relay.usage == reply.usage
+    if caller == "completions":
+        choice = reply.body(bill_of(reply.usage))["choices"][0]
+        assert completed(out) == (choice["text"], choice["finish_reason"])
+    elif caller in UPSTREAMS:
+        read = UPSTREAMS[caller].read_answer(msgspec.json.encode(reply.body(bill_of(reply.usage))), NO_QUIRKS)
+        assert same(collect(UPSTREAMS[caller].stream_reader(NO_QUIRKS).feed(out))) == same(read)
+    else:
+        assert bodies(out)[-1]["response"]["status"] in ("completed", "incomplete")
 
 
 def bodies(raw: bytes) -> list[dict[str, Any]]:

@@ -159,5 +159,5 @@ def test_a_row_of_the_catalogue_with_an_unknown_dialect_is_refused_by_name(
 def test_a_dialect_of_the_registry_has_a_folder_of_its_name_and_can_be_reached(name: str) -> None:
     dialect = DIALECTS[name]
     assert dialect.name == name
-    assert dialect.upstream is not None or dialect.native is not None
+    assert dialect.upstream is not None or dialect.native is not None or dialect.caller is not None
     assert (ROOT / "serve" / "dialects" / name / "dialect.py").is_file()

@@ -183,6 +183,26 @@ def test_a_stream_without_usage_ends_with_our_estimate() -> None:
     assert usage["cost_details"]["is_estimated"] is True
 
 
+@pytest.mark.parametrize("has_usage", [True, False])
+@given(places=st.lists(st.integers(0, 10_000), max_size=8))
+def test_a_caller_who_asks_for_no_usage_chunk_gets_the_usage_with_the_finish_reason(
+    has_usage: bool, places: list[int]
+) -> None:
+    words = b"".join(chunk(word) for word in ("a", "b", "c", "d", "e"))
+    usage = encode_event(msgspec.json.encode({"id": "c1", "choices": [], "usage": USAGE})) if has_usage else b""
+    passing = relay(has_usage_chunk=False)
+    stream = words + chunk("", "stop") + usage + encode_event(b"[DONE]")
+    out = b"".join(passing.feed(piece) for piece in cut(stream, places)) + passing.finish()
+    assert out.startswith(words)
+    tail = [event_data(event) or b"" for event in EventSplitter().feed(out[len(words) :])]
+    assert tail[-1] == b"[DONE]"
+    (last,) = [msgspec.json.decode(event) for event in tail[:-1]]
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last["usage"]["prompt_tokens"] == (5 if has_usage else 7)
+    assert last["usage"]["cost_details"]["is_estimated"] is not has_usage
+    assert passing.is_complete
+
+
 def test_a_stream_that_stops_short_is_not_complete_and_ends_with_an_error_in_band() -> None:
     passing = relay()
     passing.feed(chunk("half an ans"))

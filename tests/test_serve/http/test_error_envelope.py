@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.errors import AttemptSummary, BadRequestError, BudgetSpentError, RequestError, UpstreamError
-from serve.http.error_envelope import error_envelope, messages_error_envelope
+from serve.http.error_envelope import error_envelope, error_headers, messages_error_envelope
 
 FAILED = UpstreamError(
     "all lanes failed", [AttemptSummary("a/b", 500, "upstream_error"), AttemptSummary("c", None, "x")]
@@ -50,3 +50,11 @@ def test_a_message_is_encoded_as_the_standard_library_encodes_it(param: str) -> 
     encoded = msgspec.json.encode(error_envelope(BadRequestError("wrong", param=param))).decode()
     assert encoded == json.dumps(json.loads(encoded), ensure_ascii=False, separators=(",", ":"))
     assert json.loads(encoded)["error"]["param"] == param
+
+
+@pytest.mark.parametrize(("wait_s", "header"), [(None, None), (5, None), (60, None), (61, b"false"), (3_600, b"false")])
+def test_a_wait_of_over_a_minute_is_left_to_the_caller(wait_s: int | None, header: bytes | None) -> None:
+    error = UpstreamError("all lanes failed", [], retry_after_s=wait_s)
+    headers = dict(error_headers(error))
+    assert headers.get(b"x-should-retry") == header
+    assert headers.get(b"retry-after") == (None if wait_s is None else str(wait_s).encode())

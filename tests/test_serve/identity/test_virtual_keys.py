@@ -82,3 +82,10 @@ def test_whatever_looks_like_a_credential_is_redacted(secret: str) -> None:
         redact(f"Incorrect API key provided: {secret} (see docs)")
         == "Incorrect API key provided: [redacted] (see docs)"
     )
+
+
+def test_the_examples_in_our_own_messages_are_left_alone() -> None:
+    message = BadVirtualKeyError().message
+    assert "Bearer ll_live_…" in message
+    assert redact(message) == message
+    assert redact("Bearer ll_live_abcdefgh1234") == "[redacted]"

@@ -100,10 +100,11 @@ class World:
             signer=self.signer,
         )
         exchange = SimpleNamespace(encode_request=lambda *_: b"{}")
-        inquiry = SimpleNamespace(dialect="openai", is_streaming=False, passed_headers=self.passed_headers)
+        inquiry = SimpleNamespace(dialect="openai", is_streaming=False, passed_headers=self.passed_headers, body={})
         self.call: Any = SimpleNamespace(
             inquiry=inquiry,
             context=SimpleNamespace(prompt_tokens=33),
+            holder=SimpleNamespace(account="default"),
             conversation_id="talk",
             directory=SimpleNamespace(health=self.health, warm_caches=self.caches, reasoning_affinity=self.caches),
             spending=self.settled,
