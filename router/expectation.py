@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from router.answer_room import chance_of_room
 from router.arrays import Float32s, Floats, Mask
 from router.context import RouteContext
 from router.lane_table import LaneTable
@@ -98,6 +99,8 @@ class Expectation:
         reasoning_tokens: Part of `completion_tokens` that is reasoning; None: the bundle has no catalogue models.
         high_factors: Ratios of the high to the expected number of visible and of reasoning tokens, shape (2,); None:
             unknown, or the caller limits the answer.
+        room: Chance that reasoning leaves the answer enough of the caller's limit, 0..1, already multiplied into
+            `quality`; None: the caller sets no limit, or the lengths of reasoning are unknown.
     """
 
     quality: Floats
@@ -110,6 +113,7 @@ class Expectation:
     account_shift: Floats | None = None
     reasoning_tokens: Floats | None = None
     high_factors: Floats | None = None
+    room: Floats | None = None
 
     @property
     def high_tokens(self) -> Floats | None:
@@ -144,7 +148,11 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         )
     elif shift is not None:
         quality, quality_std = shift_quality(quality, quality_std, shift)
+    room = None
     if context.max_output_tokens is not None:
+        if reasoning is not None and table.rows is not None:
+            room = chance_of_room(tokens, reasoning, context.max_output_tokens, table.rows.reasoning_log_std)
+            quality, quality_std = quality * room, quality_std * room
         tokens = np.minimum(tokens, context.max_output_tokens)
         if reasoning is not None:  # it comes before the visible answer, so the limit cuts it last
             reasoning = np.minimum(reasoning, tokens)
@@ -155,11 +163,12 @@ def expect_outcomes(table: LaneTable, prediction: Prediction, context: RouteCont
         latency = latency / (1 - np.minimum(state.error_rate, _LARGEST_ERROR_RATE))
     if state.cached_tokens is None:
         return Expectation(
-            quality, quality_std, tokens, cost, latency, None, shift, account_shift, reasoning, high_factors
+            quality, quality_std, tokens, cost, latency, None, shift, account_shift, reasoning, high_factors, room
         )
     discount = state.cached_tokens * (rates.input_usd_per_token - rates.cached_usd_per_token)
+    cost = cost - discount
     return Expectation(
-        quality, quality_std, tokens, cost - discount, latency, discount, shift, account_shift, reasoning, high_factors
+        quality, quality_std, tokens, cost, latency, discount, shift, account_shift, reasoning, high_factors, room
     )
 
 

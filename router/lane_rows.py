@@ -58,6 +58,7 @@ class LaneRows:
         least, most: Bounds of the products, shape (5 * n_lanes,).
         lengths: Weights of the medians of visible and reasoning tokens in the two expectations, shape (2, 2).
         high_factors: Ratios of the high to the expected number of visible and of reasoning tokens, shape (2,).
+        reasoning_log_std: Standard deviation of the log of the reasoning tokens around their median.
         own_weight: 1 for lanes whose reference beliefs count for the prompt's reference share, else 0, shape
             (n_lanes,); None: no lane has reference beliefs.
         own_floor: Least share that the reference beliefs of a lane have in any work, 0..1, shape (n_lanes,): the graph
@@ -74,6 +75,7 @@ class LaneRows:
     most: Float32s
     lengths: Float32s
     high_factors: Floats
+    reasoning_log_std: float
     own_weight: Float32s | None
     own_floor: Float32s | None
     offset: Float32s | None
@@ -137,6 +139,7 @@ class LaneRows:
             most=most.ravel(),
             lengths=np.array([mean, mean * (0, 1)], np.float32),
             high_factors=np.exp(HIGH_DEVIATIONS * log_std) / mean,
+            reasoning_log_std=float(log_std[1]),
             own_weight=has_own.astype(np.float32) if has_own.any() else None,
             own_floor=floor if floor.any() else None,
             offset=offset if offset.any() else None,

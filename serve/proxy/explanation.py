@@ -43,6 +43,7 @@ class Candidate(Struct):
     sharpen_with: str | None
     completion_tokens: int
     reasoning_tokens: int | None
+    room: float | None
     cost_usd: float
     cache_discount_usd: float
     latency_ms: int
@@ -138,6 +139,7 @@ def _candidate(decision: Decision, row: int, vitals: LaneVitals) -> Candidate:
         sharpen_with=how_to_sharpen(basis, lane.vendor_model),
         completion_tokens=round(float(expected.completion_tokens[row])),
         reasoning_tokens=None if expected.reasoning_tokens is None else round(float(expected.reasoning_tokens[row])),
+        room=None if expected.room is None else _rounded(expected.room[row]),
         cost_usd=_rounded(expected.cost_usd[row]),
         cache_discount_usd=0.0 if discount is None else _rounded(discount[row]),
         latency_ms=round(float(expected.latency_ms[row])),

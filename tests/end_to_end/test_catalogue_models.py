@@ -95,6 +95,36 @@ def test_the_callers_limit_caps_reasoning_too(gateway: GatewayThread) -> None:
     assert (thinker["completion_tokens"], thinker["reasoning_tokens"]) == (500, 500)
 
 
+LIMITS = {
+    "chat/completions": ("max_tokens", "max_completion_tokens"),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
+
+
+@pytest.mark.parametrize(("door", "field"), [(door, field) for door, fields in LIMITS.items() for field in fields])
+def test_a_small_limit_is_answered_by_a_lane_whose_reasoning_fits(
+    gateway: GatewayThread, door: str, field: str
+) -> None:
+    words: dict[str, Any] = {"input": "Write a short poem."} if door == "responses" else {"messages": BODY["messages"]}
+    lanes = {}
+    for limit in (150, 2_000):
+        body = {"model": "smart-route", "route": {"quality": 0.7}, field: limit, **words}
+        answer = httpx.post(f"{gateway.url}/v1/{door}", json=body)
+        assert answer.status_code == 200, answer.text
+        lanes[limit] = answer.headers["x-llmdeal-lane"]
+    assert lanes == {150: "mine/p", 2_000: "mine/t:low"}
+
+
+def test_explain_shows_the_chance_that_reasoning_leaves_room(gateway: GatewayThread) -> None:
+    free, limited = candidates_of(gateway), candidates_of(gateway, max_tokens=400)
+    assert {candidate["room"] for candidate in free.values()} == {None}
+    thinker, low, plain = (limited[f"acme/{name}"] for name in ("thinker", "thinker@low", "plain"))
+    assert thinker["room"] < 0.001 < 0.5 < low["room"] < plain["room"]
+    for name, candidate in limited.items():
+        assert candidate["quality"] == pytest.approx(free[name]["quality"] * candidate["room"], rel=1e-4)
+
+
 def test_models_and_pages_say_what_a_lane_rests_on(gateway: GatewayThread) -> None:
     models = {model["id"]: model for model in httpx.get(f"{gateway.url}/v1/models").json()["data"]}
     [lane] = models["acme/plain"]["lanes"]

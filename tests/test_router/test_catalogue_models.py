@@ -168,6 +168,22 @@ def test_the_callers_limit_cuts_the_visible_answer_first() -> None:
     assert expected.high_tokens is None
 
 
+@pytest.mark.parametrize("limit", [1, 150, 1_500, 2_500, 9_000])
+def test_a_limit_takes_quality_from_a_lane_whose_reasoning_may_not_fit(limit: int) -> None:
+    table = LaneTable.build([lane("acme/one"), lane("acme/two")], TRAINED, CATALOGUE)
+    state = LaneState.unmeasured(table)
+    free = expect_outcomes(table, prediction(), RouteContext("x", 1, 10), state)
+    limited = expect_outcomes(table, prediction(), RouteContext("x", 1, 10, max_output_tokens=limit), state)
+    drawn = np.random.default_rng(1).lognormal(np.log(2_000), SIGMA, 200_000)
+    needed = min(100 * np.exp(SIGMA**2 / 2), limit / 2)
+    assert free.room is None
+    assert limited.room is not None
+    assert limited.room[0] == pytest.approx((drawn <= limit - needed).mean(), abs=0.003)
+    assert limited.room[1] == pytest.approx(1.0, abs=0.001)  # it practically does not reason
+    assert limited.quality == pytest.approx(free.quality * limited.room)
+    assert limited.quality_std == pytest.approx(free.quality_std * limited.room)
+
+
 demands = st.lists(st.floats(0, 3, width=32), min_size=5, max_size=5).map(lambda each: np.array(each, np.float32))
 
 

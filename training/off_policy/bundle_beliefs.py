@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from router.account_correction import ACCOUNT_CORRECTIONS_FILE, read_all
+from router.answer_room import chance_of_room
 from router.bundle import load_bundle
 from router.context import RouteContext
 from router.expectation import believe_of_lanes, shift_quality
@@ -119,6 +120,12 @@ class BundleBeliefs:
         )
         shifts = self._account_shifts(logs, table, trained)
         quality, quality_std = shift_quality(beliefs.quality, beliefs.quality_std, shifts)
+        if table.rows is not None and beliefs.reasoning_tokens is not None and logs.max_output_tokens is not None:
+            limits = np.where(np.isnan(logs.max_output_tokens), np.inf, logs.max_output_tokens)[:, None]
+            room = chance_of_room(
+                beliefs.completion_tokens, beliefs.reasoning_tokens, limits, table.rows.reasoning_log_std
+            )
+            quality, quality_std = quality * room, quality_std * room
         return quality, quality_std, beliefs.completion_tokens
 
     def _account_shifts(self, logs: LoggedRequests, table: LaneTable, trained: Float32s) -> Floats:
