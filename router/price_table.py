@@ -27,7 +27,7 @@ class TokenUsage:
         completion_tokens: All output tokens, reasoning included.
         cached_tokens: The part of `prompt_tokens` read from the provider's prompt cache.
         cache_write_tokens: The part of `prompt_tokens` written to it.
-        reasoning_tokens: The part of `completion_tokens` spent on hidden reasoning.
+        reasoning_tokens: The part of `completion_tokens` spent on hidden reasoning; None: the provider does not say.
         is_estimated: True when the provider sent no usage and the gateway counted the tokens.
         cache_write_1h_tokens: The part of `cache_write_tokens` that is kept for an hour, at Anthropic's higher rate.
         service_tier: Name of the service tier that the provider says it served, such as flex; None: it does not say.
@@ -39,7 +39,7 @@ class TokenUsage:
     completion_tokens: int
     cached_tokens: int = 0
     cache_write_tokens: int = 0
-    reasoning_tokens: int = 0
+    reasoning_tokens: int | None = None
     is_estimated: bool = False
     cache_write_1h_tokens: int = 0
     service_tier: str | None = None
@@ -52,7 +52,7 @@ class TokenUsage:
             self.completion_tokens,
             self.cached_tokens,
             self.cache_write_tokens,
-            self.reasoning_tokens,
+            self.reasoning_tokens or 0,
             self.cache_write_1h_tokens,
             self.web_searches,
             self.file_searches,

@@ -5,8 +5,8 @@ be read without pyarrow. A column is never renamed or given another meaning. Eve
 of `TELEMETRY_SCHEMA_VERSION`.
 
 Version 2 added `quality_of_best` and `max_output_tokens` to attempts, both shifts to candidates, the part `lanes`, and
-`forgotten.json`. Version 3 added `demotion` to candidates. Version 4 added `effort` to lanes. Readers take every
-version.
+`forgotten.json`. Version 3 added `demotion` to candidates. Version 4 added `effort` to lanes. Version 5 added
+`service_tier`, `web_searches` and `stated_effort` to attempts. Readers take every version.
 """
 
 import math
@@ -18,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-TELEMETRY_SCHEMA_VERSION: Final = 4
+TELEMETRY_SCHEMA_VERSION: Final = 5
 EXPORT_FORMAT: Final = "llmdeal-telemetry"
 """Name of the format in the manifest of an export."""
 EXPORT_MANIFEST: Final = "export.json"
@@ -227,6 +227,9 @@ class AttemptRow:
     upstream_request_id: str | None = None
     quality_of_best: float | None = None
     max_output_tokens: int | None = None
+    service_tier: str | None = None
+    web_searches: int | None = None
+    stated_effort: str | None = None
 
     def __eq__(self, other: object) -> bool:
         """Compare all columns."""
@@ -368,7 +371,13 @@ ATTEMPT_COLUMNS: Final = (
     Column("completion_tokens", "int64", True, "All output tokens, reasoning included."),
     Column("cached_tokens", "int64", True, "The part of prompt_tokens read from the provider's prompt cache."),
     Column("cache_write_tokens", "int64", True, "The part of prompt_tokens written to it."),
-    Column("reasoning_tokens", "int64", True, "The part of completion_tokens spent on hidden reasoning."),
+    Column(
+        "reasoning_tokens",
+        "int64",
+        True,
+        "The part of completion_tokens spent on hidden reasoning; null: the provider does not say. Before version 5 it "
+        "was 0 then.",
+    ),
     Column(
         "usage_is_estimated",
         "bool",
@@ -391,6 +400,27 @@ ATTEMPT_COLUMNS: Final = (
         "Share of the best lane's quality that the caller wanted kept, 0..1; null: none. From version 2.",
     ),
     Column("max_output_tokens", "int32", True, "The caller's limit on the answer; null: none. From version 2."),
+    Column(
+        "service_tier",
+        "string",
+        True,
+        "Service tier that the tokens were charged in, such as flex: the one that the provider named, or else the one "
+        "that the request asked for; null: neither names one, or nothing was charged. From version 5.",
+    ),
+    Column(
+        "web_searches",
+        "int64",
+        True,
+        "Searches of the web that the provider reported and that were charged; null: nothing was charged. From "
+        "version 5.",
+    ),
+    Column(
+        "stated_effort",
+        "string",
+        True,
+        "Effort of reasoning that the request stated itself, in one word, or other; null: it said nothing about it. "
+        "From version 5.",
+    ),
 )
 
 FEEDBACK_COLUMNS: Final = (

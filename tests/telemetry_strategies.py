@@ -109,6 +109,8 @@ def attempt_rows() -> st.SearchStrategy[AttemptRow]:
         "features_version": st.integers(0, 2**31 - 1),
         "status": st.integers(100, 599),
         "max_output_tokens": st.integers(0, 2**31 - 1),
+        "web_searches": counts,
+        **dict.fromkeys(("service_tier", "stated_effort"), words),
         "features": hnp.arrays(np.float32, st.integers(0, 5), elements=float32s),
         "candidates": candidate_tables(),
     }

@@ -34,7 +34,7 @@ from serve.storage import (  # noqa: F401 - their tables join METADATA
 )
 from serve.storage.tables import METADATA
 
-HEAD_REVISION: Final = "0014"
+HEAD_REVISION: Final = "0015"
 """The newest migration. With this constant, a start with an up-to-date database needs no import of alembic."""
 
 DEFAULT_BUSY_TIMEOUT_MS: Final = 5_000

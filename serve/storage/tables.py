@@ -74,6 +74,9 @@ ATTEMPT_TABLE: Final = Table(
     # Added later: a migration adds columns at the end, and a new table has the same order.
     Column("quality_of_best", Double),
     Column("max_output_tokens", Integer),
+    Column("service_tier", Text),
+    Column("web_searches", BigInteger),
+    Column("stated_effort", Text),
     PrimaryKeyConstraint("request_id", "attempt", name="attempt_pk"),
     Index("attempt_started_at", "started_at_us"),
     # For the dashboard. The first index holds all that its sums need, so a month is added up without reading a row.

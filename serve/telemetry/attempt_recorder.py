@@ -128,6 +128,9 @@ class AttemptRecorder:
             upstream_request_id=_as_logged(attempt, attempt.answer.request_id),
             quality_of_best=call.routing.preferences.quality_of_best,
             max_output_tokens=_as_int32(call.context.max_output_tokens),
+            service_tier=_as_logged(attempt, usage.service_tier or call.context.service_tier) if usage else None,
+            web_searches=usage.web_searches if usage else None,
+            stated_effort=call.context.effort,
         )
 
 

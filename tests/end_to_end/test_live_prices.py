@@ -181,6 +181,7 @@ def test_a_request_for_flex_is_quoted_and_billed_as_flex(tmp_path: Path, provide
         assert cost_of(ask(gateway.url)) == BEFORE
         assert cost_of(ask(gateway.url, service_tier="flex")) == BEFORE / 2
         assert cost_of(ask(gateway.url, service_tier="priority")) == BEFORE * 2
+        rows = gateway.attempts()
         expected = {
             tier: httpx.post(
                 f"{gateway.url}/v1/route",
@@ -188,6 +189,8 @@ def test_a_request_for_flex_is_quoted_and_billed_as_flex(tmp_path: Path, provide
             ).json()
             for tier, tiers in (("default", {}), ("flex", {"service_tier": "flex"}))
         }
+    assert [row.service_tier for row in rows] == ["default", "flex", "priority"]
+    assert [(row.reasoning_tokens, row.web_searches) for row in rows] == [(None, 0)] * 3
     ratio = _expected_cost(expected["flex"]) / _expected_cost(expected["default"])
     assert ratio == pytest.approx(0.5, rel=1e-4)  # costs are shown with ten digits behind the point
 

@@ -2,11 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from aiohttp import web
 from fakes.gateway_thread import GatewayThread
+from fakes.scripted_provider import ScriptedProvider
 
 from serve.sandbox.lanes import sandbox_lanes
 from serve.telemetry.export.export import export_telemetry
@@ -37,6 +41,41 @@ def test_lanes_that_come_later_are_written_down_with_their_prices(tmp_path: Path
         has, noted = lanes_of("acme")
         assert has == noted
         assert has
+
+
+def test_what_an_answer_was_charged_by_is_logged_with_both_lengths(tmp_path: Path) -> None:
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        usage = {"prompt_tokens": 20, "completion_tokens": 50}
+        if body["messages"][0]["content"] == "think":
+            searches = {"server_tool_use": {"web_search_requests": 2}, "service_tier": "flex"}
+            usage |= {"completion_tokens_details": {"reasoning_tokens": 40}, **searches}
+        choice = {"index": 0, "message": {"role": "assistant", "content": "42"}, "finish_reason": "stop"}
+        head = {"id": "c", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
+        return web.json_response({**head, "usage": usage, "service_tier": usage.pop("service_tier", None)})
+
+    model = {"upstream_model": "m", "vendor_model": "acme/m", "capabilities": ["reasoning"]}
+    prices = {"input_usd_per_mtok": "1", "output_usd_per_mtok": "2"}
+    with ScriptedProvider() as provider:
+        provider.usually = answer
+        servers = [{"id": "mine", "base_url": provider.base_url, "models": [{**model, **prices}]}]
+        with GatewayThread(tmp_path, servers=servers, outcome_checks_per_s=0) as gateway:
+            for text, fields in (("think", {"reasoning_effort": "high"}), ("say", {"service_tier": "priority"})):
+                body = {"model": "acme/m", "messages": [{"role": "user", "content": text}], **fields}
+                httpx.post(f"{gateway.url}/v1/chat/completions", json=body).raise_for_status()
+            rows = gateway.attempts()
+            now = datetime.now(UTC)
+            export_telemetry(
+                gateway.resources.engine, now - timedelta(hours=1), now + timedelta(hours=1), tmp_path / "out"
+            )
+    columns = [(row.reasoning_tokens, row.web_searches, row.service_tier, row.stated_effort) for row in rows]
+    assert columns == [(40, 2, "flex", "high"), (None, 0, "priority", None)]
+    [file] = (tmp_path / "out" / "attempts").glob("**/*.parquet")
+    names = ["reasoning_tokens", "web_searches", "service_tier", "stated_effort"]
+    assert [tuple(row.values()) for row in pq.read_table(file, columns=names).to_pylist()] == columns
+    logs = read_logs(tmp_path / "out")
+    assert logs.answer_tokens.tolist() == [50, 50]
+    assert logs.reasoning_tokens is not None
+    assert np.array_equal(logs.reasoning_tokens, [40, np.nan], equal_nan=True)
 
 
 def test_what_was_asked_and_judged_is_what_learning_reads(tmp_path: Path) -> None:

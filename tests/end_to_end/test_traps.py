@@ -70,7 +70,7 @@ def test_tokens_are_billed_once_wherever_a_dialect_counts_cached_ones_and_though
             f"{gateway.url}{door}", json={"model": lane, "stream": is_streaming, **DOORS[door]}
         ).raise_for_status()
     rows = gateway.attempts()
-    thoughts = 0 if lane == BEDROCK else 20  # Converse counts them in and does not say how many
+    thoughts = None if lane == BEDROCK else 20  # Converse counts them in and does not say how many
     assert [(row.prompt_tokens, row.cached_tokens, row.completion_tokens) for row in rows] == [(525, 400, 89)] * 2
     assert {row.reasoning_tokens for row in rows} == {thoughts}
     assert [row.cost_nusd for row in rows] == [525 * 2_000 + 89 * 8_000] * 2

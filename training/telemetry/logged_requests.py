@@ -55,6 +55,8 @@ class LoggedRequests:
         price_snapshots: Shape (n,), ids of the price tables. None: the log does not say.
         fallback_tier: Shape (n, m), tier of each lane: a lane of a larger tier came after all lanes of a smaller one,
             whatever its utility. None: all lanes were in tier 0, or the log does not say.
+        reasoning_tokens: Shape (n,), part of `answer_tokens` that was reasoning; NaN where unknown. Exports before
+            version 5 have 0 there too. None: the log does not say.
         lane_book: Notes about the lanes themselves. None: there are no notes.
         is_seen: Shape (n,), whether the caller has seen the drawn lane's answer, in whole or in part. None: those that
             are answered.
@@ -96,6 +98,7 @@ class LoggedRequests:
     quality_of_best: Floats | None = None
     price_snapshots: npt.NDArray[np.str_] | None = None
     fallback_tier: Int32s | None = None
+    reasoning_tokens: Floats | None = None
     lane_book: LaneBook | None = None
     is_seen: Mask | None = None
     lane_shift: Float32s | None = None

@@ -47,7 +47,7 @@ _COLUMNS: Final = (
         "prompt_tokens",
     ),
     *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar", "total_ms"),
-    *("max_output_tokens", "quality_of_best", "price_snapshot_id"),
+    *("max_output_tokens", "quality_of_best", "price_snapshot_id", "reasoning_tokens"),
 )
 _LANE: Final = pa.dictionary(pa.int32(), pa.string())
 _CANDIDATE: Final = pa.struct(
@@ -177,6 +177,7 @@ class LogReader:
             quality_of_best=_floats(table["quality_of_best"]),
             price_snapshots=_texts(table["price_snapshot_id"]),
             fallback_tier=candidates.fallback_tier,
+            reasoning_tokens=_floats(table["reasoning_tokens"]),
             lane_book=self.lane_book,
             is_seen=index.is_seen[part],
         )

@@ -44,13 +44,13 @@ def read_usage(usage: Usage | None) -> TokenUsage | None:
         return None
     cached, written = as_count(usage.cache_read_input_tokens) or 0, as_count(usage.cache_creation_input_tokens) or 0
     for_an_hour = as_count(field_of(usage.cache_creation, "ephemeral_1h_input_tokens")) or 0
-    thoughts = as_count(field_of(usage.output_tokens_details, "thinking_tokens")) or 0
+    thoughts = as_count(field_of(usage.output_tokens_details, "thinking_tokens"))
     return TokenUsage(
         prompt_tokens=max((prompt or 0) + cached + written, 0),
         completion_tokens=max(completion or 0, 0),
         cached_tokens=max(cached, 0),
         cache_write_tokens=max(written, 0),
-        reasoning_tokens=max(thoughts, 0),
+        reasoning_tokens=None if thoughts is None else max(thoughts, 0),
         cache_write_1h_tokens=max(min(for_an_hour, written), 0),
         service_tier=tier_name(usage.speed, usage.service_tier),
         web_searches=reported_searches(usage.server_tool_use),

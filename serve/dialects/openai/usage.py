@@ -45,13 +45,13 @@ def read_usage(
     if cached is None:
         cached = as_count(usage.prompt_cache_hit_tokens)
     written = as_count(field_of(usage.prompt_tokens_details, "cache_write_tokens"))
-    reasoning = as_count(field_of(usage.completion_tokens_details, "reasoning_tokens")) or 0
+    reasoning = as_count(field_of(usage.completion_tokens_details, "reasoning_tokens"))
     return TokenUsage(
         prompt_tokens=max(prompt or 0, 0),
-        completion_tokens=max((completion or 0) + (reasoning if is_reasoning_outside else 0), 0),
+        completion_tokens=max((completion or 0) + ((reasoning or 0) if is_reasoning_outside else 0), 0),
         cached_tokens=max(cached or 0, 0),
         cache_write_tokens=max(written or 0, 0),
-        reasoning_tokens=max(reasoning, 0),
+        reasoning_tokens=None if reasoning is None else max(reasoning, 0),
         service_tier=tier_name(service_tier),
         web_searches=reported_searches(usage.server_tool_use, usage.num_search_queries),
     )
@@ -64,8 +64,9 @@ def usage_block(usage: TokenUsage) -> dict[str, Any]:
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+    if usage.reasoning_tokens is not None:
+        block["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     if usage.cache_write_tokens:
         block["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write_tokens
     return block

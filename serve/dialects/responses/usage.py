@@ -34,12 +34,13 @@ def read_usage(usage: Usage | None, service_tier: object = None, item_types: Seq
     prompt, completion = as_count(usage.input_tokens), as_count(usage.output_tokens)
     if prompt is None and completion is None:
         return None
+    reasoning = as_count(field_of(usage.output_tokens_details, "reasoning_tokens"))
     return TokenUsage(
         prompt_tokens=max(prompt or 0, 0),
         completion_tokens=max(completion or 0, 0),
         cached_tokens=max(as_count(field_of(usage.input_tokens_details, "cached_tokens")) or 0, 0),
         cache_write_tokens=max(as_count(field_of(usage.input_tokens_details, "cache_write_tokens")) or 0, 0),
-        reasoning_tokens=max(as_count(field_of(usage.output_tokens_details, "reasoning_tokens")) or 0, 0),
+        reasoning_tokens=None if reasoning is None else max(reasoning, 0),
         service_tier=tier_name(service_tier),
         web_searches=item_types.count("web_search_call"),
         file_searches=item_types.count("file_search_call"),
@@ -58,7 +59,7 @@ def usage_with_cost(upstream: dict[str, Any] | None, usage: TokenUsage, bill: Bi
                 "cache_write_tokens": usage.cache_write_tokens,
             },
             "output_tokens": usage.completion_tokens,
-            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+            "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
             "total_tokens": usage.prompt_tokens + usage.completion_tokens,
         }
     )

@@ -30,7 +30,7 @@ from training.telemetry.logged_requests import LoggedRequests
 from training.telemetry.reader import iterate_logs, open_logs, read_logs
 
 FIXTURES = FIXTURES
-VERSION_1, VERSION_2, VERSION_3 = (FIXTURES / f"telemetry_v{version}" for version in (1, 2, 3))
+VERSION_1, VERSION_2, VERSION_3, VERSION_4 = (FIXTURES / f"telemetry_v{version}" for version in (1, 2, 3, 4))
 DAY = timedelta(days=1)
 
 
@@ -96,6 +96,15 @@ def test_an_export_of_version_3_can_still_be_read() -> None:
     assert logs.fallback_tier.tolist() == [[1, 0], [0, 0]]
     assert logs.lane_book is not None
     assert logs.lane_book.latest["sandbox/small"] == LoggedLane("sandbox/small", "small-1", 0.25, 0.75, 0.5, 2.0)
+
+
+def test_an_export_of_version_4_can_still_be_read() -> None:
+    logs = read_logs(VERSION_4)
+
+    assert logs.lane_book is not None
+    assert logs.lane_book.latest["sandbox/small"].effort == "high"
+    assert logs.reasoning_tokens is not None
+    assert logs.reasoning_tokens.tolist() == [3, 0]
 
 
 def test_the_effort_of_a_lane_comes_back(engine: Engine, tmp_path: Path) -> None:
