@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from serve.catalogue.price_sources import PriceUse
     from serve.lanes.assembler import LaneAssembly
     from serve.prices.comparison import PriceChange
+    from serve.prices.models_in_use import ModelsInUse
     from serve.prices.store import PriceStore
     from serve.prices.table_file import TableFile
     from serve.settings import Settings
@@ -65,6 +66,26 @@ def _opened(config: Path | None) -> Iterator[_Opened]:
         assembler = LaneAssembler(settings, os.environ, generation, SystemClock())
         assembly = assembler.of_operator()
         yield _Opened(settings, assembly, assembler.used_prices, PriceStore.of_settings(settings, os.environ))
+
+
+@contextmanager
+def _models_in_use(settings: "Settings") -> "Iterator[ModelsInUse | None]":
+    """Yield what finds the models in use; None: no gateway has made the database yet."""
+    from serve.errors import StorageError
+    from serve.prices.models_in_use import ModelsInUse
+    from serve.storage.database import open_database
+    from serve.storage.database_choice import database_url
+
+    try:
+        engine = open_database(database_url(settings.database, os.environ), must_exist=True)
+    except StorageError:
+        yield None
+        return
+    patterns = [pattern for key in settings.virtual_keys for pattern in key.lanes]
+    try:
+        yield ModelsInUse(engine, lambda: patterns)
+    finally:
+        engine.dispose()
 
 
 @prices.callback()
@@ -164,7 +185,9 @@ def refresh_prices(
                 "no source of prices is allowed, or none has a provider key: set sources under [prices] in "
                 "llmdeal.toml, or name one with --source published"
             )
-        results = PriceRefresh(opened.store, lambda: sources, 0).round(opened.used, SystemClock().now(), is_forced=True)
+        with _models_in_use(opened.settings) as in_use:
+            refresh = PriceRefresh(opened.store, lambda: sources, 0, in_use)
+            results = refresh.round(opened.used, SystemClock().now(), is_forced=True)
         if results is None:
             raise ConfigurationError("another process asks for prices at this moment: try again in a minute")
         is_wrong = False

@@ -14,6 +14,7 @@ from serve.hot_swap.configured_lanes import ConfiguredLanes
 from serve.hot_swap.identity_follower import IdentityFollower
 from serve.hot_swap.price_follower import PriceFollower, price_alarms
 from serve.metrics import Metrics
+from serve.prices.models_in_use import ModelsInUse
 from serve.prices.refresh import PriceRefresh
 from serve.prices.sources import AllowedSources
 from serve.prices.store import PriceStore
@@ -72,9 +73,11 @@ def configured_followers(
     metrics.registry.register(bundles)
     store = PriceStore.of_settings(settings, environment)
     sources = AllowedSources(settings, environment, lambda: identity.operators_keys)
+    patterns = [pattern for key in settings.virtual_keys for pattern in key.lanes]
+    in_use = ModelsInUse(engine, lambda: patterns)
     prices = PriceFollower(
         store,
-        PriceRefresh(store, sources, settings.prices.every_hours * 3_600),
+        PriceRefresh(store, sources, settings.prices.every_hours * 3_600, in_use),
         lanes.assembler,
         identity,
         price_alarms(engine, metrics, has_alerts=settings.alerts is not None),

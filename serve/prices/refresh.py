@@ -15,6 +15,7 @@ from serve.catalogue.provider_lists import ProviderList
 from serve.catalogue.published_table import MalformedTableError, PublishedTable, packaged_table
 from serve.prices.comparison import PriceChange, compare, problems_of
 from serve.prices.get_json import FetchFailed
+from serve.prices.models_in_use import ModelsInUse
 from serve.prices.sources import PriceSource
 from serve.prices.store import Asked, PriceStore
 from serve.prices.table_file import OPERATORS_FILE, PUBLISHED, TableFile
@@ -74,10 +75,18 @@ class PriceRefresh:
         store: Folder of the tables, shared by all processes of this machine.
         sources: Function that returns the sources that may be asked.
         every_s: Seconds between two questions to a source.
+        models_in_use: Models whose prices new tables are compared with; None: all that have a lane.
     """
 
-    def __init__(self, store: PriceStore, sources: Callable[[], Sequence[PriceSource]], every_s: float) -> None:
+    def __init__(
+        self,
+        store: PriceStore,
+        sources: Callable[[], Sequence[PriceSource]],
+        every_s: float,
+        models_in_use: ModelsInUse | None = None,
+    ) -> None:
         self._store = store
+        self._models_in_use = models_in_use
         self._sources = sources
         self._every_s = every_s
 
@@ -87,7 +96,7 @@ class PriceRefresh:
         """Ask every source that is due, unless another process does so now.
 
         Args:
-            used: Prices in use, which new tables are compared with.
+            used: Prices of all lanes.
             now: Present time.
             is_forced: Whether to ask all sources, due or not.
 
@@ -144,6 +153,8 @@ class PriceRefresh:
             # Stored again: the prices are now known to hold on this day.
             self._store.accept(changed(stored, read_at=file.read_at, published_on=file.published_on))
             return Refreshed(file.name, _UNCHANGED)
+        if self._models_in_use is not None:
+            used = self._models_in_use.among(used, now)
         changes = changes_by(self._store, file, used, now)
         n_used = sum(price is not None for price in used.values())
         problems = (*self._age_problems(file, now), *problems_of(changes, n_used))
