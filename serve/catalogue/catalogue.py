@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from router.lane import Choice, Effort, QualityPrior
 from router.model_name import has_variant, model_name
 from router.price_table import Price
-from serve.catalogue.chat_models import is_chat_model
+from serve.catalogue.chat_models import is_chat_model, needs_responses
 from serve.catalogue.class_prior import WIDER, class_of
 from serve.catalogue.model_facts import NO_FACTS, FactTable, ModelFacts, load_facts
 from serve.catalogue.model_rows import ModelCatalogue, ModelRow, OfferRow, load_models
 from serve.catalogue.packaged_models import PackagedModel, PackagedModels
 from serve.catalogue.provider_rows import ProviderRow
 from serve.dialects.quirks import Quirks
+from serve.dialects.responses.dialect import RESPONSES
 
 if TYPE_CHECKING:
     from serve.catalogue.packaged_prices import PackagedPrices
@@ -52,6 +53,7 @@ class CatalogueModel:
         is_alternate: Whether it is another id of a model that the provider has under its usual id.
         is_listed_twice: Whether it is surely still offered: both packages, the provider's own list or a row have it, or
             a table that is newer than the package added it.
+        needs_responses: Whether the provider answers it by OpenAI's Responses alone.
     """
 
     name: str
@@ -67,6 +69,7 @@ class CatalogueModel:
     is_deprecated: bool
     is_alternate: bool = False
     is_listed_twice: bool = True
+    needs_responses: bool = False
 
     @property
     def is_own_offer(self) -> bool:
@@ -204,6 +207,7 @@ class Catalogue:
 
     def _of_package(self, provider: ProviderRow, *, is_regional: bool) -> dict[str, CatalogueModel]:
         models: dict[str, CatalogueModel] = {}
+        speaks_responses = RESPONSES.name in (provider.dialect, *provider.also_speaks)
         own_list = self._lists[provider.id].prices if provider.id in self._lists else {}
         for packaged in self._packaged_models.of_provider(provider.packaged_prices).values():
             model_id = _id_here(packaged.model_id, is_regional=is_regional)
@@ -211,7 +215,7 @@ class Catalogue:
                 continue
             name = model_name(model_id, provider.id)
             wire, listed = self._on_the_wire(provider, model_id, name)
-            if not is_chat_model(packaged.model_id, listed) or wire in models:
+            if not is_chat_model(packaged.model_id, listed, speaks_responses=speaks_responses) or wire in models:
                 continue
             row = self._row_of.get(name)
             price_id = None if wire == packaged.model_id else packaged.model_id
@@ -220,7 +224,7 @@ class Catalogue:
             models[wire] = replace(model, is_listed_twice=is_sure or packaged.is_new or wire in own_list)
         for wire in own_list:
             listed = self._facts.of_host(provider.facts, (wire,))
-            if wire not in models and is_chat_model(wire, listed):
+            if wire not in models and is_chat_model(wire, listed, speaks_responses=speaks_responses):
                 row = self._row_of.get(model_name(wire, provider.id))
                 models[wire] = self._model(provider, row, _offer(wire), listed, None)
         return models
@@ -274,6 +278,7 @@ class Catalogue:
             takes_thinking_budget=takes_budget,
             deprecated_on=None if listed is None else listed.deprecated_on,
             is_deprecated=packaged is not None and packaged.is_deprecated,
+            needs_responses=needs_responses(listed),
         )
 
     def _refusals(self, name: str, row: ModelRow | None, facts: ModelFacts) -> tuple[frozenset[str], bool]:

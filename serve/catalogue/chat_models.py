@@ -36,13 +36,20 @@ _NO_MODEL: Final = re.compile(r":batch$|^[^/]+:(?:extended|free|thinking)$")
 """Prices of batches, and variants of OpenRouter without the vendor that every id there begins with."""
 
 
-def is_chat_model(model_id: str, facts: ModelFacts | None) -> bool:
+def is_chat_model(model_id: str, facts: ModelFacts | None, *, speaks_responses: bool = False) -> bool:
     """Return whether an id of genai-prices is a chat model.
 
     Args:
         model_id: The id.
         facts: Facts that litellm lists of this model; None: it lists none.
+        speaks_responses: Whether the provider speaks OpenAI's Responses, so that a model of these alone counts too.
     """
-    if facts is not None and (facts.mode not in (None, "chat") or not facts.takes_chat):
+    takes_chat = facts is None or (facts.mode in (None, "chat") and facts.takes_chat)
+    if not (takes_chat or (speaks_responses and needs_responses(facts))):
         return False
     return not (_WORDS.search(model_id) or _UNTUNED.search(model_id) or _NO_MODEL.search(model_id))
+
+
+def needs_responses(facts: ModelFacts | None) -> bool:
+    """Return whether a model is asked by OpenAI's Responses alone; None: nothing is known, so it is not."""
+    return facts is not None and facts.mode == "responses" and not facts.takes_chat

@@ -22,13 +22,12 @@ class Dialect:
         paths: Path of whole answers and path of streams, both below the base URL; `{model}` stands for the model's id.
         upstream: Writer of requests and reader of answers for providers that speak the dialect. None: calls cannot be
             translated into it, so no server can have it as its main dialect.
-        second: The same for providers that have another main dialect, and take some requests better in this one. None:
-            no request is translated into it.
         caller: Writer of answers for callers that speak the dialect. None: answers cannot be translated into it.
         native: Exchange for a caller and a provider that both speak the dialect. None: these calls are translated too.
         key_header: Name of the header with the provider key. `authorization` takes it as a bearer token.
         headers: Headers that are sent with every call.
         passed_headers: Names, in lower case, of the caller's headers that a provider of the same dialect gets.
+        takes_effort_with_tools: Whether a provider that refuses an effort next to tools takes both in this dialect.
         missing_parameters: Sampling parameters of a request that the dialect has no field for.
         capabilities: Capabilities that every lane has because of the format, whatever its model can do.
         carries_thoughts: Whether signed thoughts of earlier answers travel in the dialect. False: only at providers
@@ -40,12 +39,12 @@ class Dialect:
     name: str
     paths: tuple[str, str]
     upstream: UpstreamDialect | None = None
-    second: UpstreamDialect | None = None
     caller: CallerDialect | None = None
     native: Exchange | None = None
     key_header: str = "authorization"
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     passed_headers: tuple[bytes, ...] = ()
+    takes_effort_with_tools: bool = False
     missing_parameters: frozenset[str] = frozenset()
     capabilities: Capability = Capability.NONE
     carries_thoughts: bool = True

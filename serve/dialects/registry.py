@@ -84,11 +84,9 @@ def translation_between(caller: str, upstream: str) -> Exchange:
         LookupError: Calls cannot be carried between these two dialects.
     """
     caller_side, upstream_side = DIALECTS[caller].caller, DIALECTS[upstream].upstream
-    takes_effort_with_tools = upstream_side is None
-    upstream_side = upstream_side or DIALECTS[upstream].second
     if caller_side is None or upstream_side is None:
         raise LookupError(f"no call can be carried from dialect {caller!r} to dialect {upstream!r}")
-    return Translation(caller_side, upstream_side, takes_effort_with_tools)
+    return Translation(caller_side, upstream_side, DIALECTS[upstream].takes_effort_with_tools)
 
 
 def parameters_refused_by(name: str, quirks: Quirks) -> frozenset[str]:

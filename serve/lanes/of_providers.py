@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
-from router.lane import Effort, Lane, QualityPrior
+from router.lane import Capability, Effort, Lane, QualityPrior
 from router.model_name import model_name
 from router.price_table import Price
 from serve.catalogue.catalogue import Catalogue, CatalogueModel, load_catalogue
@@ -20,6 +20,7 @@ from serve.catalogue.provider_rows import ProviderRow, load_provider_rows
 from serve.dialects.embeddings.dialect import EMBEDDINGS
 from serve.dialects.quirks import NO_QUIRKS, Quirks
 from serve.dialects.registry import DIALECTS, capabilities_of_dialects, parameters_refused_by
+from serve.dialects.responses.dialect import RESPONSES
 from serve.errors import ConfigurationError
 from serve.lanes.capabilities import capabilities_named
 from serve.lanes.directory import LaneConnection
@@ -151,7 +152,8 @@ class ProviderConnector:
                 )
                 efforts = efforts_of.get(lane.lane_id) or (() if model is None else model.efforts)
                 terms = self._effort_terms(model_name(lane.vendor_model), account.row, efforts)
-                connection = _connect(account, lane, quirks, terms, self._transport, self._deadlines)
+                dialects = _dialects_of(account.row, model)
+                connection = _connect(account, lane, quirks, terms, dialects, self._transport, self._deadlines)
                 connections.append(replace(connection, sibling=sibling))
         signers = tuple(account.signer for account in accounts if account.signer is not None)
         return ProviderConnections(tuple(connections), tuple(notices), signers)
@@ -234,7 +236,9 @@ class ProviderConnector:
             lane = replace(self._lane(account, model, price), choice="never")
             quirks = model.quirks(account.row.quirks_of(_name_of(lane), self._dialects))
             terms = self._effort_terms(model.name, account.row, model.efforts)
-            return replace(_connect(account, lane, quirks, terms, self._transport, self._deadlines), sibling=connect)
+            dialects = _dialects_of(account.row, model)
+            connection = _connect(account, lane, quirks, terms, dialects, self._transport, self._deadlines)
+            return replace(connection, sibling=connect)
 
         return connect
 
@@ -260,11 +264,25 @@ def _name_of(lane: Lane) -> str:
     return lane.vendor_model.rpartition("/")[2]
 
 
+def _dialects_of(row: ProviderRow, model: CatalogueModel | None) -> tuple[str, ...]:
+    """Return the dialects of a model at a provider; None: the operator lists it, so it speaks all of them."""
+    dialects = (row.dialect, *row.also_speaks)
+    needs_responses = model is not None and model.needs_responses and RESPONSES.name in dialects
+    return (RESPONSES.name,) if needs_responses else dialects
+
+
+def _lost_by(dialects: tuple[str, ...]) -> Capability:
+    """Return what a provider's lanes have, but no request of these dialects can ask for."""
+    is_alone = dialects == (RESPONSES.name,)
+    return Capability.MULTIPLE_CHOICES | Capability.LOGPROBS | Capability.AUDIO if is_alone else Capability.NONE
+
+
 def _connect(
     account: ProviderAccount,
     lane: Lane,
     quirks: Quirks,
     efforts: EffortTerms,
+    dialects: tuple[str, ...],
     transport: UpstreamTransport,
     deadlines: Deadlines,
 ) -> LaneConnection:
@@ -276,11 +294,11 @@ def _connect(
         return LaneConnection(
             lane, endpoints, account.headers, NO_QUIRKS, transport, deadlines, account.terms, account.signer
         )
-    dialects = (row.dialect, *row.also_speaks)
     lane = replace(
         lane,
-        capabilities=lane.capabilities | capabilities_of_dialects(dialects, lane.vendor_model, quirks),
-        refused_parameters=parameters_refused_by(row.dialect, quirks),
+        capabilities=(lane.capabilities & ~_lost_by(dialects))
+        | capabilities_of_dialects(dialects, lane.vendor_model, quirks),
+        refused_parameters=parameters_refused_by(dialects[0], quirks),
     )
     endpoints = {
         name: DIALECTS[name].endpoints(account.base_url, lane.upstream_model, row.paths.get(name)) for name in dialects

@@ -10,9 +10,11 @@ from serve.dialects.responses.upstream import ResponsesUpstream
 RESPONSES = Dialect(
     name=NAME,
     paths=("/responses", "/responses"),
-    second=ResponsesUpstream(),
+    upstream=ResponsesUpstream(),
+    takes_effort_with_tools=True,
     caller=ResponsesCaller(),
     native=NativeResponses(),
+    missing_parameters=frozenset({"seed", "stop", "top_k", "frequency_penalty", "presence_penalty"}),
     capabilities=Capability.RESPONSES_DIALECT | Capability.MEDIA_URLS,
     messages_field="input",
 )

@@ -6,6 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from router.lane import Lane
+from router.price_table import TokenUsage
+from serve.dialects.carried_thoughts import OPENAI
+from serve.dialects.lenient import as_text
 from serve.dialects.neutral.answer import (
     AnswerEvent,
     Began,
@@ -15,11 +18,12 @@ from serve.dialects.neutral.answer import (
     FinishReason,
     NeutralAnswer,
     ReasoningDelta,
+    ReasoningHidden,
     TextDelta,
     ToolArguments,
     ToolCallBegan,
 )
-from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart
+from serve.dialects.neutral.parts import AssistantPart, ReasoningPart, TextPart, ToolCallPart, arguments_text
 from serve.dialects.neutral.request import NeutralRequest
 from serve.dialects.neutral.tool_forms import new_call_id
 from serve.dialects.provider_json import SseStreamReader, decoded
@@ -27,48 +31,60 @@ from serve.dialects.quirks import Quirks
 from serve.dialects.responses.request_writer import write_request
 from serve.dialects.responses.usage import Usage, read_usage
 
-_CUT: dict[str | None, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+_TEXTS = frozenset({"response.output_text.delta", "response.refusal.delta"})
+_THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+_ENDS = frozenset({"response.completed", "response.incomplete"})
 
 
-class _Piece(Struct):
+class _Text(Struct):
     text: str | None = None
     refusal: str | None = None
 
 
 class _Item(Struct):
+    """An item of the output; its type says which fields it has."""
+
     type: str
-    content: list[_Piece] | None = None
-    summary: list[_Piece] | None = None
-    call_id: str | None = None
+    content: list[_Text] | None = None
+    summary: list[_Text] | None = None
+    encrypted_content: str | None = None
+    call_id: Any = None
     name: str | None = None
-    arguments: str | None = None
+    arguments: Any = None
+    action: Any = None
 
-
-class _Details(Struct):
-    reason: str | None = None
+    @property
+    def billed_type(self) -> str:
+        """Type of the item; a web search that only opens a page or looks for a word in it is not billed as one."""
+        kind = self.action.get("type", "search") if isinstance(self.action, dict) else "search"
+        return self.type if self.type != "web_search_call" or kind == "search" else f"{self.type}:{kind}"
 
 
 class _Problem(Struct):
     message: str | None = None
 
 
+class _Incomplete(Struct):
+    reason: str | None = None
+
+
 class _Response(Struct):
-    id: str = ""
-    model: str = ""
+    id: str | None = None
+    model: str | None = None
     status: str | None = None
     output: list[_Item] | None = None
-    incomplete_details: _Details | None = None
     usage: Usage | None = None
     service_tier: Any = None
     error: _Problem | None = None
+    incomplete_details: _Incomplete | None = None
 
 
 class _Event(Struct):
     type: str
-    delta: str | None = None
-    item: _Item | None = None
-    output_index: int | None = None
     response: _Response | None = None
+    item: _Item | None = None
+    output_index: int = 0
+    delta: str | None = None
     message: str | None = None
 
 
@@ -81,7 +97,12 @@ class ResponsesUpstream:
 
     def encode_request(self, request: NeutralRequest, lane: Lane, quirks: Quirks) -> bytes:
         """Return the body to send."""
-        return msgspec.json.encode(write_request(request, lane, quirks))
+        body = write_request(request)
+        if request.reasoning is not None and lane.effort is not None and request.reasoning.effort == lane.effort:
+            body["reasoning"]["effort"] = lane.effort  # a word that the catalogue says the model takes here
+        for name in quirks.dropped_parameters:
+            body.pop(name, None)
+        return msgspec.json.encode({"model": lane.upstream_model, **body})
 
     def read_answer(self, raw: bytes, quirks: Quirks) -> NeutralAnswer:
         """Return a whole answer.
@@ -93,9 +114,13 @@ class ResponsesUpstream:
         if response.output is None or response.status == "failed":
             raise ValueError("the provider's answer is not a response: it has no output")
         parts = tuple(part for item in response.output for part in _parts(item))
-        has_calls = any(isinstance(part, ToolCallPart) for part in parts)
-        usage = read_usage(response.usage, response.service_tier, [item.type for item in response.output])
-        return NeutralAnswer(response.id, response.model, parts, _reason(response, has_calls), usage)
+        return NeutralAnswer(
+            response.id or "",
+            response.model or "",
+            parts,
+            _reason(response, has_calls=any(isinstance(part, ToolCallPart) for part in parts)),
+            _usage(response),
+        )
 
     def stream_reader(self, quirks: Quirks) -> "ResponsesStreamReader":
         """Return a reader for one stream."""
@@ -106,50 +131,74 @@ class ResponsesStreamReader(SseStreamReader[_Event]):
     """See `serve.dialects.translation.StreamReader`."""
 
     def __init__(self) -> None:
-        super().__init__(_decode_event, "an event is none of a Responses stream")
-        self._numbers: dict[int | None, int] = {}  # the provider's index of an item -> our number of the call
+        super().__init__(_decode_event, "an event is none of Responses")
+        self._numbers: dict[int, int] = {}  # place in the output -> our number of the call
+        self._with_arguments: set[int] = set()
 
     def _read(self, event: _Event, events: list[AnswerEvent]) -> None:
-        kind = event.type
-        if kind in ("response.output_text.delta", "response.refusal.delta"):
-            events.append(TextDelta(event.delta or ""))
-        elif kind == "response.function_call_arguments.delta" and event.output_index in self._numbers:
-            events.append(ToolArguments(self._numbers[event.output_index], event.delta or ""))
-        elif kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
-            events.append(ReasoningDelta(event.delta or ""))
-        elif kind == "response.output_item.added" and event.item is not None and event.item.type == "function_call":
-            number = self._numbers[event.output_index] = len(self._numbers)
-            events.append(ToolCallBegan(number, event.item.call_id or new_call_id(), event.item.name or ""))
-        elif kind == "response.created" and event.response is not None:
-            events.append(Began(event.response.id, event.response.model))
-        elif kind in ("response.completed", "response.incomplete") and event.response is not None:
-            self._end(event.response, events)
-        elif kind in ("response.failed", "error"):
-            problem = None if event.response is None else event.response.error
-            words = event.message or (None if problem is None else problem.message)
-            events.append(Failed(words or "the provider failed"))
+        kind, response = event.type, event.response
+        if kind in _TEXTS and event.delta:
+            events.append(TextDelta(event.delta))
+        elif kind == "response.function_call_arguments.delta" and event.delta:
+            number = self._numbers.get(event.output_index)
+            if number is not None:
+                self._with_arguments.add(number)
+                events.append(ToolArguments(number, event.delta))
+        elif kind in _THOUGHTS and event.delta:
+            events.append(ReasoningDelta(event.delta))
+        elif kind == "response.output_item.added" and event.item is not None:
+            self._begin(event.item, event.output_index, events)
+        elif kind == "response.output_item.done" and event.item is not None:
+            self._end(event.item, event.output_index, events)
+        elif kind == "response.created" and response is not None:
+            events.append(Began(response.id or "", response.model or ""))
+        elif kind in _ENDS and response is not None:
+            events.append(Finished(_reason(response, has_calls=bool(self._numbers))))
+            usage = _usage(response)
+            if usage is not None:
+                events.append(Counted(usage))
+            self.is_done = True
+        elif kind == "error":
+            events.append(Failed(event.message or "the provider failed"))
+        elif kind == "response.failed":
+            problem = None if response is None or response.error is None else response.error.message
+            events.append(Failed(problem or "the provider failed"))
 
-    def _end(self, response: _Response, events: list[AnswerEvent]) -> None:
-        items = [item.type for item in response.output or ()]
-        usage = read_usage(response.usage, response.service_tier, items)
-        if usage is not None:
-            events.append(Counted(usage))
-        events.append(Finished(_reason(response, bool(self._numbers))))
-        self.is_done = True
+    def _begin(self, item: _Item, place: int, events: list[AnswerEvent]) -> None:
+        if item.type == "function_call" and place not in self._numbers:
+            number = self._numbers[place] = len(self._numbers)
+            events.append(ToolCallBegan(number, as_text(item.call_id) or new_call_id(), item.name or ""))
+
+    def _end(self, item: _Item, place: int, events: list[AnswerEvent]) -> None:
+        if item.type == "reasoning" and item.encrypted_content:
+            events.append(ReasoningHidden(item.encrypted_content, OPENAI))
+        if item.type == "function_call":
+            self._begin(item, place, events)
+            number = self._numbers[place]
+            if number not in self._with_arguments and item.arguments:
+                events.append(ToolArguments(number, arguments_text(item.arguments)))
 
 
 def _parts(item: _Item) -> list[AssistantPart]:
+    if item.type == "message":
+        return [TextPart(text) for piece in item.content or () if (text := piece.text or piece.refusal)]
     if item.type == "function_call":
-        return [ToolCallPart(item.call_id or new_call_id(), item.name or "", item.arguments or "{}")]
-    if item.type == "reasoning":
-        text = "".join(piece.text or "" for piece in item.summary or ())
-        return [ReasoningPart(text)] if text else []
-    text = "".join(piece.text or piece.refusal or "" for piece in item.content or ())
-    return [TextPart(text)] if item.type == "message" and text else []
+        return [ToolCallPart(as_text(item.call_id) or new_call_id(), item.name or "", arguments_text(item.arguments))]
+    if item.type != "reasoning":
+        return []
+    text = "".join(piece.text or "" for piece in item.summary or ())
+    thoughts: list[AssistantPart] = [ReasoningPart(text)] if text else []
+    if item.encrypted_content:
+        thoughts.append(ReasoningPart("", encrypted=item.encrypted_content, vendor=OPENAI))
+    return thoughts
 
 
-def _reason(response: _Response, has_calls: bool) -> FinishReason:
-    details = response.incomplete_details
+def _reason(response: _Response, *, has_calls: bool) -> FinishReason:
     if response.status == "incomplete":
-        return _CUT.get(None if details is None else details.reason, "length")
+        cut = None if response.incomplete_details is None else response.incomplete_details.reason
+        return "content_filter" if cut == "content_filter" else "length"
     return "tool_calls" if has_calls else "stop"
+
+
+def _usage(response: _Response) -> TokenUsage | None:
+    return read_usage(response.usage, response.service_tier, [item.billed_type for item in response.output or ()])

@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from dialect_strategies import requests
 from hypothesis import given
@@ -23,6 +24,8 @@ from serve.dialects.neutral.request import NeutralRequest, Reasoning, Turn
 from serve.dialects.openai import request_reader as chat_reader
 from serve.dialects.openai import request_writer as chat_writer
 from serve.dialects.quirks import NO_QUIRKS, Quirks
+from serve.dialects.responses import request_reader as responses_reader
+from serve.dialects.responses import request_writer as responses_writer
 from serve.errors import BadRequestError
 from serve.packaged_files import data_dir
 
@@ -54,6 +57,27 @@ def from_messages(*messages: dict[str, Any], **fields: Any) -> NeutralRequest:
 @given(requests())
 def test_a_chat_request_read_back_says_what_it_said(request: NeutralRequest) -> None:
     assert chat_reader.read_request(as_chat(request)) == request
+
+
+@given(requests())
+def test_a_responses_request_read_back_says_what_the_dialect_has_fields_for(request: NeutralRequest) -> None:
+    read = responses_reader.read_request(
+        msgspec.json.decode(msgspec.json.encode(responses_writer.write_request(request)))
+    )
+    assert "".join(part.text for part in read.system).split() == " ".join(p.text for p in request.system).split()
+    calls, results, texts = (
+        [
+            [getattr(part, field) for turn in each.turns for part in turn.parts if isinstance(part, kind)]
+            for each in (read, request)
+        ]
+        for kind, field in ((ToolCallPart, "arguments"), (ToolResultPart, "call_id"), (TextPart, "text"))
+    )
+    assert calls[0] == calls[1]
+    assert results[0] == results[1]
+    assert texts[0] == texts[1]
+    assert [tool.name for tool in read.tools] == [tool.name for tool in request.tools]
+    assert (read.max_output_tokens, read.is_streaming) == (request.max_output_tokens, request.is_streaming)
+    assert (read.sampling.temperature, read.sampling.top_p) == (request.sampling.temperature, request.sampling.top_p)
 
 
 @given(requests())

@@ -41,6 +41,7 @@ from serve.dialects.openai.caller import ChatCaller
 from serve.dialects.openai.upstream import ChatUpstream
 from serve.dialects.quirks import NO_QUIRKS
 from serve.dialects.registry import caller_dialects, exchange_between, upstream_dialects
+from serve.dialects.responses.upstream import ResponsesUpstream
 from serve.dialects.sse import EventSplitter, encode_event, event_data
 from serve.dialects.translation import UpstreamDialect
 
@@ -137,6 +138,7 @@ WHOLE_AND_STREAM = [
     (GeminiUpstream(), "gemini/thinking-and-tools.json", "gemini/thinking-and-tools.sse"),
     (ConverseUpstream(), "bedrock/answer.json", "bedrock/stream.eventstream"),
     (ConverseUpstream(), "bedrock/thinking-and-tools.json", "bedrock/thinking-and-tools.eventstream"),
+    (ResponsesUpstream(), "responses/thinking-and-tools.json", "responses/thinking-and-tools.sse"),
 ]
 
 
@@ -198,12 +200,14 @@ STREAMS = {
     "anthropic": ["llama-cpp/messages-stream.sse", "anthropic/stream.sse", "anthropic/thinking-and-tools.sse"],
     "gemini": ["gemini/stream.sse", "gemini/thinking-and-tools.sse"],
     "bedrock": ["bedrock/stream.eventstream", "bedrock/thinking-and-tools.eventstream"],
+    "responses": ["responses/thinking-and-tools.sse"],
 }
 WHOLES = {
     "openai": ["llama-cpp/chat-answer.json", "openai/parallel-tools.json"],
     "anthropic": ["llama-cpp/messages-answer.json", "anthropic/answer.json", "anthropic/thinking-and-tools.json"],
     "gemini": ["gemini/answer.json", "gemini/thinking-and-tools.json"],
     "bedrock": ["bedrock/answer.json", "bedrock/thinking-and-tools.json"],
+    "responses": ["responses/thinking-and-tools.json"],
 }
 
 
@@ -361,7 +365,8 @@ def test_a_whole_answer_to_a_request_for_a_stream_is_sent_as_a_stream(
 
 def bodies(raw: bytes) -> list[dict[str, Any]]:
     data = [event_data(event) for event in EventSplitter().feed(raw)]
-    return [msgspec.json.decode(each) for each in data if each is not None and each != b"[DONE]"]
+    decoded = [msgspec.json.decode(each) for each in data if each is not None and each != b"[DONE]"]
+    return [body.get("response", body) for body in decoded]  # the last event of Responses has the whole response
 
 
 def test_a_messages_stream_is_passed_on_byte_for_byte_up_to_its_usage() -> None:

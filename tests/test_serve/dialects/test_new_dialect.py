@@ -120,7 +120,7 @@ def test_the_facts_about_a_new_dialects_lanes_come_from_its_row(parrot_is_regist
         (
             "parrot",
             [],
-            r"servers\.0\.dialect: .*'parrot' is not a dialect .*Use one of: anthropic, bedrock, gemini, openai\.",
+            r"servers\.0\.dialect: .*'parrot' is not .*Use one of: anthropic, bedrock, gemini, openai, responses\.",
         ),
         ("embeddings", [], r"servers\.0\.dialect: .*'embeddings' is not"),
         (
