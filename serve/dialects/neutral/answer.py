@@ -127,7 +127,7 @@ def events_of(answer: NeutralAnswer) -> Iterator[AnswerEvent]:
         if isinstance(part, TextPart):
             yield TextDelta(part.text)
         elif isinstance(part, ToolCallPart):
-            yield ToolCallBegan(n_calls, part.call_id, part.name, part.signature)
+            yield ToolCallBegan(n_calls, part.call_id, part.name, part.signature, part.form)
             yield ToolArguments(n_calls, part.arguments)
             n_calls += 1
         elif part.encrypted is not None:
