@@ -1,13 +1,15 @@
 """Features that say what length and form of an answer a request asks for, and how long its own parts are."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log1p
 from typing import Final
 
 from router.request_words import encode_part, request_part, split_words
 from router.stated_length import (
     ITEM_NAMES,
+    MAX_ITEMS,
+    MAX_TOKENS,
     UNIT_TOKENS,
     stated_cjk_items,
     stated_cjk_tokens,
@@ -24,6 +26,10 @@ _STATED: Final = (
     "log_stated_items",
 )
 FORM_NAMES: Final = (*_STATED, *(f"words_of_{name}" for name in GROUP_NAMES))
+STATED_MAXIMA: Final[Mapping[str, float]] = dict(
+    zip(_STATED, (log1p(MAX_TOKENS), 1, 1, log1p(MAX_TOKENS) ** 2 / 10, log1p(MAX_ITEMS)), strict=True)
+)
+"""Largest value of each feature of stated lengths. Few requests state one, so most prompts have 0 there."""
 PART_NAMES: Final = ("log_first_paragraph", "log_last_paragraph", "log_last_sentence")
 
 _YES: Final = frozenset("yes true ja oui sí sì sim tak evet да".encode().split())

@@ -33,9 +33,6 @@ from training.errors import SettingsError, TrainingError
 from training.network.packed_weights import KEPT, PACKED_MARK, Arrays, compact, pack_network, plain_network
 
 _CONSTANTS = ("one", "lowest_input", "highest_input", "zero", "longest_log_tokens")
-_N_ODDS = 3
-"""Numbers of the demand that follow from the factors: difficulty, weak, strong."""
-_N_LENGTHS = N_GATED - _N_ODDS
 
 
 def is_quick(model: ModelProto) -> bool:
@@ -137,31 +134,26 @@ def _demand_arrays(demand: DemandWeights) -> Arrays:
     The demand vector is `shares . kinds` times `numbers`, entry by entry. Its entries are the reference share, how
     unfamiliar the prompt is, the kinds, the gated numbers, the share of asked work, and 1.
     """
-    n_kinds, n_factors = len(demand.shares), len(demand.odds_matrix)
+    n_kinds, n_factors = len(demand.shares), len(demand.number_matrix)
     n_demands = 2 + n_kinds + N_GATED + 2
-    odds, lengths = _number_places(n_kinds)
+    numbers = _number_places(n_kinds)
     usual, spread = demand.familiar.astype(np.float64)
-    layer = np.zeros((len(demand.layer_matrix), n_kinds + n_factors + n_demands))
-    layer[:, : n_kinds + n_factors] = demand.layer_matrix[:, : n_kinds + n_factors]
-    offset = np.ones(layer.shape[1])
-    offset[: n_kinds + n_factors] = demand.layer_offset[: n_kinds + n_factors]
-    numbers, number_offset = layer[:, n_kinds + n_factors :], offset[n_kinds + n_factors :]
-    numbers[:, lengths] = demand.layer_matrix[:, n_kinds + n_factors :]
-    number_offset[lengths] = demand.layer_offset[n_kinds + n_factors :]
-    number_offset[odds] = demand.odds_offset
-    number_offset[1] = -usual / spread
     by_factor = np.zeros((n_factors + 1, n_demands))
-    by_factor[:-1, odds] = demand.odds_matrix
+    by_factor[:-1, numbers] = demand.number_matrix
     by_factor[-1, 1] = 1 / spread
+    offset = np.ones(n_demands)
+    offset[numbers] = demand.number_offset
+    offset[1] = -usual / spread
     shares = np.ones((n_kinds, n_demands))
     shares[:, 0] = demand.shares[:, -1]
     shares[:, 2 : 2 + n_kinds] = np.eye(n_kinds)
     shares[:, 2 + n_kinds : -1] = demand.shares[:, :-1]
     packed = {
-        "work_second_matrix": layer,
-        "work_second_offset": offset,
-        "work_second_widths": np.array([n_kinds, n_factors, n_demands], np.int64),
+        "work_second_matrix": demand.layer_matrix,
+        "work_second_offset": demand.layer_offset,
+        "work_second_widths": np.array([n_kinds, n_factors], np.int64),
         "work_number_matrix": by_factor,
+        "work_number_offset": offset,
         "work_share_matrix": shares,
         "work_least_squares": np.exp(usual),
         "work_most_squares": np.exp(usual + MOST_UNFAMILIAR * spread),
@@ -169,23 +161,22 @@ def _demand_arrays(demand: DemandWeights) -> Arrays:
     return {name: compact(np.asarray(array)).reshape(np.shape(array)) for name, array in packed.items()}
 
 
-def _number_places(n_kinds: int) -> tuple[slice, slice]:
-    """Return the places in the demand vector of the numbers from the factors, and of those from the lengths."""
-    begin = 2 + n_kinds
-    return slice(begin, begin + _N_ODDS), slice(begin + _N_ODDS, begin + N_GATED)
+def _number_places(n_kinds: int) -> slice:
+    """Return the places of the gated numbers in the demand vector."""
+    return slice(2 + n_kinds, 2 + n_kinds + N_GATED)
 
 
 def _demand_nodes() -> list[NodeProto]:
     return [
         _node("Gemm", "work_hidden work_second_matrix work_second_offset", "work_second"),
-        _node("Split", "work_second work_second_widths", "work_kind_logits work_factor_sums work_offset", axis=-1),
+        _node("Split", "work_second work_second_widths", "work_kind_logits work_factor_sums", axis=-1),
         _node("Softmax", "work_kind_logits", "work_kinds", axis=-1),
         _node("Gelu", "work_factor_sums", "work_factors"),
         _node("ReduceSumSquare", "input", "work_squares", keepdims=1),
         _node("Clip", "work_squares work_least_squares work_most_squares", "work_sane_squares"),
         _node("Log", "work_sane_squares", "work_spread"),
         _node("Concat", "work_factors work_spread", "work_view", axis=-1),
-        _node("Gemm", "work_view work_number_matrix work_offset", "work_numbers"),
+        _node("Gemm", "work_view work_number_matrix work_number_offset", "work_numbers"),
         _node("MatMul", "work_kinds work_share_matrix", "work_shares"),
         _node("Mul", "work_shares work_numbers", "work_row"),
         _node("Squeeze", "work_row first_axis", DEMAND_OUTPUT),
@@ -200,22 +191,20 @@ def _demand_of(arrays: Arrays) -> DemandWeights | None:
     """Return the demand network of the quick form; None: it has none."""
     if "work_share_matrix" not in arrays:
         return None
-    n_kinds, n_factors, _ = arrays["work_second_widths"].tolist()
-    odds, lengths = _number_places(n_kinds)
+    n_kinds, _ = arrays["work_second_widths"].tolist()
+    numbers = _number_places(n_kinds)
     begin = sum(arrays[PACKED_MARK].tolist()[:2])
-    layer, offset = arrays["work_second_matrix"], arrays["work_second_offset"]
-    kept = n_kinds + n_factors
-    numbers, shares = arrays["work_number_matrix"], arrays["work_share_matrix"]
-    spread = 1 / numbers[-1, 1].astype(np.float64)
+    by_factor, offset, shares = (arrays[f"work_{name}"] for name in ("number_matrix", "number_offset", "share_matrix"))
+    spread = 1 / by_factor[-1, 1].astype(np.float64)
     weights = (
         arrays["first_matrix"][:, begin:],
         arrays["first_offset"][begin:],
-        np.concatenate([layer[:, :kept], layer[:, kept:][:, lengths]], axis=1),
-        np.concatenate([offset[:kept], offset[kept:][lengths]]),
-        numbers[:-1, odds],
-        offset[kept:][odds],
+        arrays["work_second_matrix"],
+        arrays["work_second_offset"],
+        by_factor[:-1, numbers],
+        offset[numbers],
         np.concatenate([shares[:, 2 + n_kinds : -1], shares[:, :1]], axis=1),
-        np.array([-offset[kept + 1] * spread, spread]),
+        np.array([-offset[1] * spread, spread]),
     )
     return DemandWeights(*(np.ascontiguousarray(array, np.float32) for array in weights))
 

@@ -151,15 +151,14 @@ def fit_catalogue(
     work = data.work
     beliefs = believe_rows(abilities, work)
     inputs = scaler.transform(encoded)
-    network = fit_demand_network(
-        inputs, work, data.examples, beliefs.of_rows(work.rows), settings or DemandSettings(), advance
-    )
+    settings = settings or DemandSettings()
+    network = fit_demand_network(inputs, work, data.examples, beliefs.of_rows(work.rows), settings, advance)
     is_reference = np.isin(np.array(beliefs.columns), work.reference_columns)
     counts = pd.Series(work.sources).value_counts()
     return Catalogue(
         network,
         beliefs,
-        catalogue_models(beliefs, abilities),
+        catalogue_models(beliefs, abilities, is_reference),
         demand_names(beliefs.columns),
         demand_weights(network, is_reference, beliefs.has_lengths, inputs),
         {str(source): int(counts[source]) for source in sorted(counts.index)},

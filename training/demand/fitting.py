@@ -124,20 +124,18 @@ def _targets(work: GradedWork, examples: DemandExamples, beliefs: RowBeliefs, se
     sources = pd.Series([*work.sources, *[_EVERYDAY] * n_examples])
     weight = (sources.map(sources.value_counts()).to_numpy(np.float64)) ** (settings.source_power - 1)
     is_graded = ~np.isnan(work.scores)
-    # What an exam question asks for says little about other work, and its answers' lengths are known by column.
-    is_exam = np.isin(work.columns, work.reference_columns)[:, None]
-    seen = np.where(is_exam, np.nan, work.visible)
-    visible = np.r_[_typical(np.log(np.maximum(seen, 1)), beliefs.visible), np.log(examples.visible[:, 1])]
-    reasoning = np.r_[
-        _typical(np.log(np.where(work.reasoning > 0, work.reasoning, np.nan)), beliefs.reasoning),
-        np.log(examples.reasoning),
-    ]
     column = np.array([place[name] for name in work.columns])
-    counted = np.where(beliefs.counts_all[column, None], work.tokens, work.visible)
-    usual = np.where(
-        beliefs.counts_all[column, None], beliefs.column_tokens.T[column], beliefs.column_visible.T[column]
-    )
-    longer = np.r_[_typical(np.log(np.maximum(counted, 1)), usual), np.full(n_examples, np.nan)]
+    counts_all = beliefs.counts_all[column, None]
+    counted = np.where(counts_all, work.tokens, work.visible)
+    usual = np.where(counts_all, beliefs.column_tokens.T[column], beliefs.column_visible.T[column])
+    longer = _typical(np.log(np.maximum(counted, 1)), usual)
+    thought = _typical(np.log(np.where(work.reasoning > 0, work.reasoning, np.nan)), beliefs.column_reasoning.T[column])
+    # What an exam question asks for says little about other work, so its length has an output of its own.
+    is_exam = np.isin(work.columns, work.reference_columns)
+    nothing = np.full(n_examples, np.nan)
+    visible = np.r_[np.where(is_exam, np.nan, longer + beliefs.visible_levels[column]), np.log(examples.visible[:, 1])]
+    reasoning = np.r_[np.where(is_exam, np.nan, thought + beliefs.reasoning_levels[column]), np.log(examples.reasoning)]
+    longer = np.r_[np.where(is_exam, longer, np.nan), nothing]
     lengths = np.stack([visible, reasoning, longer], axis=1)
     expected = logit(np.stack([examples.weak, examples.strong], axis=1), least=_LEAST_CHANCE)
     return _Targets(

@@ -19,6 +19,7 @@ from training.abilities.graded_answers import of_main_agent, read_graded
 from training.abilities.graded_columns import RowName
 from training.corpus.graded_corpus import Corpus
 from training.demand.reference_names import vendor_model_of
+from training.demand.templates import TEMPLATES_FILE, ExpectedAnswer, compose_prompts
 from training.errors import CorpusError
 
 Floats = npt.NDArray[np.float64]
@@ -116,7 +117,7 @@ class DemandExamples:
 
 
 def read_demands(folder: Path) -> DemandExamples:
-    """Read the files `*.jsonl` of a folder like `data/demands`.
+    """Read the files `*.jsonl` of a folder like `data/demands`, and compose the prompts of its templates.
 
     Raises:
         CorpusError: There is no file, or a line is malformed; the message names the file, the line and the fix.
@@ -124,12 +125,26 @@ def read_demands(folder: Path) -> DemandExamples:
     entries = [entry for path in sorted(folder.glob("*.jsonl")) for entry in _read_lines(path)]
     if not entries:
         raise CorpusError(folder, "has no *.jsonl file with prompts", "name a folder like data/demands")
+    written = [
+        ExpectedAnswer(
+            str(entry["prompt"]),
+            tuple(entry["visible_tokens"]),
+            entry["reasoning"],
+            entry["small_ok"],
+            entry["frontier_ok"],
+        )
+        for entry in entries
+    ]
+    templates = folder / TEMPLATES_FILE
+    composed = compose_prompts(templates) if templates.exists() else []
+    prompts = {example.prompt for example in written}
+    examples = [*written, *(example for example in composed if example.prompt not in prompts)]
     return DemandExamples(
-        tuple(str(entry["prompt"]) for entry in entries),
-        np.array([entry["visible_tokens"] for entry in entries], np.float64),
-        np.array([REASONING_TOKENS[int(entry["reasoning"])] for entry in entries], np.float64),
-        np.array([entry["small_ok"] for entry in entries], np.float64),
-        np.array([entry["frontier_ok"] for entry in entries], np.float64),
+        tuple(example.prompt for example in examples),
+        np.array([example.visible_tokens for example in examples], np.float64),
+        np.array([REASONING_TOKENS[example.reasoning] for example in examples], np.float64),
+        np.array([example.small_ok for example in examples], np.float64),
+        np.array([example.frontier_ok for example in examples], np.float64),
     )
 
 

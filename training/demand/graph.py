@@ -1,7 +1,7 @@
 """Adds the demand network to the graph of a bundle: one more output, `demand`.
 
-The nodes read the standardised input that the quality network reads. What one product can do is one product: the heads
-of kinds, factors and lengths share a matrix, and the shares that gate the numbers are a product of the kinds.
+The nodes read the standardised input that the quality network reads. What one product can do is one product: kinds
+and both second layers share a matrix, and the shares that gate the numbers are a product of the kinds.
 """
 
 from dataclasses import dataclass, fields
@@ -24,13 +24,13 @@ N_GATED = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DemandWeights:
-    """The demand network as the graph holds it; h hidden units of both layers, c columns, k factors.
+    """The demand network as the graph holds it; h units of both first layers, k of both second ones, c columns.
 
     Args:
         hidden_matrix, hidden_offset: Both first layers side by side, shapes (n_inputs, h) and (h,).
-        layer_matrix, layer_offset: Weights from them to kinds, factors and lengths, shapes (h, c + 1 + k + 3) and
-            (c + 1 + k + 3,).
-        odds_matrix, odds_offset: Weights from factors to difficulty, weak and strong, shapes (k, 3) and (3,).
+        layer_matrix, layer_offset: Weights from them to kinds and to both second layers, shapes (h, c + 1 + k) and
+            (c + 1 + k,).
+        number_matrix, number_offset: Weights from the second layers to the six numbers, shapes (k, 6) and (6,).
         shares: Weights from kinds to the gates of the six numbers, `asked` and `reference`, shape (c + 1, 8).
         familiar: Mean and standard deviation of the log of the sum of squares of the input, shape (2,).
     """
@@ -39,8 +39,8 @@ class DemandWeights:
     hidden_offset: Float32s
     layer_matrix: Float32s
     layer_offset: Float32s
-    odds_matrix: Float32s
-    odds_offset: Float32s
+    number_matrix: Float32s
+    number_offset: Float32s
     shares: Float32s
     familiar: Float32s
 
@@ -61,21 +61,22 @@ def demand_weights(
     """
     raw = {name: parameter.detach().numpy().astype(np.float64) for name, parameter in network.named_parameters()}
     n_hidden, n_length = len(raw["hidden.bias"]), len(raw["length_hidden.bias"])
-    n_kinds, n_factors = len(raw["kind.bias"]), len(raw["factor.bias"])
+    n_kinds, n_factors, n_length_factors = (len(raw[f"{name}.bias"]) for name in ("kind", "factor", "length_factor"))
     mean, variance = network.standardise.running_mean, network.standardise.running_var
     assert mean is not None
     assert variance is not None
     scale = 1 / np.sqrt(variance.numpy().astype(np.float64) + network.standardise.eps)
-    layer = np.zeros((n_hidden + n_length, n_kinds + n_factors + 3))
+    layer = np.zeros((n_hidden + n_length, n_kinds + n_factors + n_length_factors))
     layer[:n_hidden, :n_kinds] = raw["kind.weight"].T
     layer[:n_hidden, n_kinds : n_kinds + n_factors] = raw["factor.weight"].T
-    layer[n_hidden:, n_kinds + n_factors :] = raw["length.weight"].T
-    odds = raw["log_odds.weight"].T  # (k, 3)
+    layer[n_hidden:, n_kinds + n_factors :] = raw["length_factor.weight"].T
+    odds = raw["log_odds.weight"].T  # (n_factors, 3)
+    numbers = np.zeros((n_factors + n_length_factors, N_GATED))
+    numbers[:n_factors, :3], numbers[n_factors:, 3:] = odds * scale[:, None], raw["length.weight"].T
     everyday = np.r_[np.zeros(n_kinds - 1), 1]
-    asked = np.r_[~has_lengths, True].astype(np.float64)
-    shares = np.stack(
-        [1 - everyday, everyday, everyday, asked, asked, 1 - asked, asked, np.r_[is_reference, False]], axis=1
-    )
+    asked = np.r_[~(is_reference & has_lengths), True].astype(np.float64)
+    reference = np.r_[is_reference, False]
+    shares = np.stack([1 - everyday, everyday, everyday, asked, asked, 1 - asked, asked, reference], axis=1)
     spread = np.log(np.maximum((inputs.astype(np.float64) ** 2).sum(axis=1), 1e-6))
     # Half of all prompts are within the middle; unfamiliar begins at the 95% quantile.
     usual, far = np.quantile(spread, [0.95, 0.999])
@@ -83,9 +84,9 @@ def demand_weights(
         np.concatenate([raw["hidden.weight"], raw["length_hidden.weight"]]).T,
         np.concatenate([raw["hidden.bias"], raw["length_hidden.bias"]]),
         layer,
-        np.concatenate([raw["kind.bias"], raw["factor.bias"], raw["length.bias"]]),
-        odds * scale[:, None],
-        raw["log_odds.bias"] - (mean.numpy() * scale) @ odds,
+        np.concatenate([raw["kind.bias"], raw["factor.bias"], raw["length_factor.bias"]]),
+        numbers,
+        np.r_[raw["log_odds.bias"] - (mean.numpy() * scale) @ odds, raw["length.bias"]],
         shares,
         np.array([usual, max(far - usual, 0.05)]),
     )
@@ -97,11 +98,11 @@ def with_demand(model: ModelProto, weights: DemandWeights) -> ModelProto:
     graft = without_demand(model)
     graph = graft.graph
     n_kinds = len(weights.shares)
-    n_factors = len(weights.odds_matrix)
+    n_factors = len(weights.number_matrix)
     arrays = {f"{_PREFIX}{entry.name}": getattr(weights, entry.name) for entry in fields(DemandWeights)}
     usual, step = weights.familiar
     arrays |= {
-        "work_widths": np.array([n_kinds, n_factors, 3], np.int64),
+        "work_widths": np.array([n_kinds, n_factors], np.int64),
         "work_share_widths": np.array([N_GATED, 1, 1], np.int64),
         "work_usual": np.array(usual, np.float32),
         "work_step": np.array(1 / step, np.float32),
@@ -160,12 +161,11 @@ def demand_nodes() -> list[NodeProto]:
         _node("Gelu", "work_hidden_shifted", "work_hidden"),
         _node("MatMul", "work_hidden work_layer_matrix", "work_layer_sum"),
         _node("Add", "work_layer_sum work_layer_offset", "work_layer"),
-        _split("work_layer work_widths", "work_kind_logits work_factor_sum work_lengths"),
+        _split("work_layer work_widths", "work_kind_logits work_factor_sum"),
         _node("Softmax", "work_kind_logits", "work_kinds", axis=-1),
         _node("Gelu", "work_factor_sum", "work_factors"),
-        _node("MatMul", "work_factors work_odds_matrix", "work_odds_sum"),
-        _node("Add", "work_odds_sum work_odds_offset", "work_odds"),
-        _node("Concat", "work_odds work_lengths", "work_numbers", axis=1),
+        _node("MatMul", "work_factors work_number_matrix", "work_number_sum"),
+        _node("Add", "work_number_sum work_number_offset", "work_numbers"),
         _node("MatMul", "work_kinds work_shares", "work_gates"),
         _split("work_gates work_share_widths", "work_number_gates work_asked work_reference"),
         _node("Mul", "work_numbers work_number_gates", "work_gated"),

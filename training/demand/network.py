@@ -6,10 +6,10 @@
     difficulty = factors . w0                        within its column, in log odds
     weak       = factors . w1 + c1                   log odds that an average open model of 8B parameters does it
     strong     = factors . w2 + c2                   log odds that the strongest models do it
-    length     = gelu(x W3 + b3)
+    length     = gelu(gelu(x W3 + b3) W4 + b4)
     visible    = length . w3 + c3                    log tokens of the visible answer that is asked for
     reasoning  = length . w4 + c4                    log tokens of reasoning at medium effort
-    longer     = length . w5                         log tokens more than the average answer of its column
+    longer     = length . w5                         log tokens more than the average answer to an exam question
 
 The log odds of a row (a model at an effort) are linear in these: in its abilities by column, weighted with the kinds,
 less the difficulty; and on everyday work on the line between weak and strong, by its general ability.
@@ -17,8 +17,11 @@ less the difficulty; and on everyday work on the line between weak and strong, b
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from router.features import FEATURE_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,10 @@ class DemandSettings:
     """Settings of a fit.
 
     Args:
-        n_hidden, n_factors, n_length_hidden: Widths of the layers.
+        n_hidden, n_factors, n_length_hidden, n_length_factors: Widths of the layers.
         input_dropout, hidden_dropout: Shares of units that a fit leaves out.
-        length_dropout: The same, of the inputs of the layer that lengths are read from.
+        length_embedding_dropout, length_marks_dropout: The same, of the inputs of the layers that lengths are read
+            from: the embedding, and the structural features.
         epochs: Passes over all prompts.
         batch_prompts: Prompts per step.
         learning_rate: Peak of the one-cycle schedule.
@@ -42,12 +46,14 @@ class DemandSettings:
         seed: Seed of the initial weights, dropout and order.
     """
 
-    n_hidden: int = 160
+    n_hidden: int = 128
     n_factors: int = 48
     n_length_hidden: int = 96
+    n_length_factors: int = 48
     input_dropout: float = 0.4
     hidden_dropout: float = 0.3
-    length_dropout: float = 0.3
+    length_embedding_dropout: float = 0.5
+    length_marks_dropout: float = 0.1
     epochs: int = 40
     batch_prompts: int = 192
     learning_rate: float = 2e-3
@@ -69,7 +75,7 @@ class DemandOutput:
         kind_logits: Shape (b, c + 1); the last is everyday work.
         difficulty, weak, strong: Log odds, shape (b, 1).
         visible, reasoning: Log tokens, shape (b, 1).
-        longer: Log tokens more than the average answer of the column, shape (b, 1).
+        longer: Log tokens more than the average answer to an exam question, shape (b, 1).
     """
 
     kind_logits: Tensor
@@ -85,7 +91,7 @@ class DemandNetwork(nn.Module):
     """The network of the module docstring.
 
     Args:
-        n_inputs: Width of the standardised input.
+        n_inputs: Width of the standardised input: the embedding, then the structural features.
         n_columns: Number of columns of graded work.
         settings: Widths and dropout.
     """
@@ -98,19 +104,30 @@ class DemandNetwork(nn.Module):
         self.standardise = nn.BatchNorm1d(settings.n_factors, affine=False, momentum=0.02)
         self.log_odds = nn.Linear(settings.n_factors, 3)
         self.length_hidden = nn.Linear(n_inputs, settings.n_length_hidden)
-        self.length = nn.Linear(settings.n_length_hidden, 3)
-        self.input_dropout, self.hidden_dropout = settings.input_dropout, settings.hidden_dropout
-        self.length_dropout = settings.length_dropout
+        self.length_factor = nn.Linear(settings.n_length_hidden, settings.n_length_factors)
+        self.length = nn.Linear(settings.n_length_factors, 3)
+        self.n_embedding = n_inputs - len(FEATURE_NAMES)
+        self.settings = settings
         for head in (self.kind, self.log_odds, self.length):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
     def forward(self, inputs: Tensor) -> DemandOutput:
         """Return what the prompts of `inputs` (b, n_inputs) demand."""
-        hidden = self._dropped(functional.gelu(self.hidden(self._thinned(inputs, self.input_dropout))))
+        settings = self.settings
+        hidden = self._dropped(functional.gelu(self.hidden(self._thinned(inputs, settings.input_dropout))))
         factors = self._dropped(self.standardise(functional.gelu(self.factor(hidden))))
         difficulty, weak, strong = self.log_odds(factors).split(1, dim=-1)
-        length = self._dropped(functional.gelu(self.length_hidden(self._thinned(inputs, self.length_dropout))))
+        embedding, marks = inputs[:, : self.n_embedding], inputs[:, self.n_embedding :]
+        thinned = torch.cat(
+            [
+                self._thinned(embedding, settings.length_embedding_dropout),
+                self._thinned(marks, settings.length_marks_dropout),
+            ],
+            dim=1,
+        )
+        length_hidden = self._dropped(functional.gelu(self.length_hidden(thinned)))
+        length = self._dropped(functional.gelu(self.length_factor(length_hidden)))
         visible, reasoning, longer = self.length(length).split(1, dim=-1)
         return DemandOutput(self.kind(hidden), difficulty, weak, strong, visible, reasoning, longer)
 
@@ -118,4 +135,4 @@ class DemandNetwork(nn.Module):
         return functional.dropout(inputs, share, self.training)
 
     def _dropped(self, units: Tensor) -> Tensor:
-        return functional.dropout(units, self.hidden_dropout, self.training)
+        return functional.dropout(units, self.settings.hidden_dropout, self.training)

@@ -16,7 +16,6 @@ Floats = npt.NDArray[np.float64]
 VISIBLE, REASONING = "visible answer", "reasoning"
 """Names of the tasks with lengths that `training.abilities` is asked about; the others are `tokens_in(column)`."""
 _ROUNDS = 8
-_MOST_REASONING_SHARE = 0.97
 _LEAST_REASONING = 20.0
 """Added to reasoning tokens before the logarithm: models that do not reason have none."""
 _MOST_WORDY = 0.3
@@ -24,6 +23,8 @@ _MOST_WORDY = 0.3
 provider did not count apart; and on work that asks for a length, models keep to it more than they do elsewhere."""
 _SMALL_MODELS = ("meta/llama-3.1-8b-instruct", "qwen/qwen3-8b", "google/gemma-2-9b-it", "mistralai/ministral-8b")
 _N_STRONGEST = 5
+_OF_COLUMNS = frozenset({"rows", "columns", "visible_levels", "reasoning_levels", "counts_all", "has_lengths"})
+"""Fields of `RowBeliefs` that do not belong to a row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,8 @@ class RowBeliefs:
         column_visible, column_reasoning: Log tokens of the visible answer and of the reasoning to the average prompt of
             each column, shape (r, c); 0 in columns without lengths.
         column_tokens: Log of their sum, shape (r, c).
+        visible_levels, reasoning_levels: Log tokens, visible and of reasoning, of the answers in a column, were all
+            rows as wordy as the average, shape (c,).
         counts_all: Whether the tokens of a column were counted with the reasoning, shape (c,).
         has_lengths: Whether lengths of a column are known, shape (c,).
     """
@@ -59,6 +62,8 @@ class RowBeliefs:
     column_visible: Floats
     column_reasoning: Floats
     column_tokens: Floats
+    visible_levels: Floats
+    reasoning_levels: Floats
     counts_all: npt.NDArray[np.bool_]
     has_lengths: npt.NDArray[np.bool_]
 
@@ -67,9 +72,7 @@ class RowBeliefs:
         place = {row: number for number, row in enumerate(self.rows)}
         chosen = [place[row] for row in rows]
         of_rows = {
-            field.name: getattr(self, field.name)[chosen]
-            for field in fields(self)
-            if field.name not in ("rows", "columns", "counts_all", "has_lengths")
+            field.name: getattr(self, field.name)[chosen] for field in fields(self) if field.name not in _OF_COLUMNS
         }
         return replace(self, rows=tuple(rows), **of_rows)
 
@@ -190,7 +193,7 @@ def believe_rows(abilities: Abilities, work: GradedWork) -> RowBeliefs:
     uncounted = np.exp(visible_centre) * (np.exp(visible) - np.exp(np.minimum(visible, _MOST_WORDY)))
     reasoning = np.log(np.exp(reasoning + reasoning_centre) + uncounted) - reasoning_centre
     visible = visible.clip(-_MOST_WORDY, _MOST_WORDY)
-    parts = [_lengths_in(column, abilities, work, reasoning) for column in abilities.columns]
+    parts = [_lengths_in(column, abilities, work, visible, reasoning) for column in abilities.columns]
     column_visible, column_reasoning = (np.stack(arrays, axis=1) for arrays in zip(*parts, strict=True))
     return RowBeliefs(
         abilities.rows,
@@ -207,12 +210,16 @@ def believe_rows(abilities: Abilities, work: GradedWork) -> RowBeliefs:
         column_visible,
         column_reasoning,
         np.logaddexp(column_visible, column_reasoning),
+        (column_visible - visible[:, None]).mean(axis=0),
+        (column_reasoning - reasoning[:, None]).mean(axis=0),
         np.array([_counts_all(work, work.columns == column) for column in abilities.columns]),
         np.array([tokens_in(column) in abilities.lengths for column in abilities.columns]),
     )
 
 
-def _lengths_in(column: str, abilities: Abilities, work: GradedWork, reasoning: Floats) -> tuple[Floats, Floats]:
+def _lengths_in(
+    column: str, abilities: Abilities, work: GradedWork, visible: Floats, reasoning: Floats
+) -> tuple[Floats, Floats]:
     """Return log tokens, visible and of reasoning, of every row's average answer in a column, each of shape (r,)."""
     if tokens_in(column) not in abilities.lengths:
         return np.zeros(len(abilities.rows)), np.zeros(len(abilities.rows))
@@ -221,12 +228,19 @@ def _lengths_in(column: str, abilities: Abilities, work: GradedWork, reasoning: 
     counted = abilities.length_means[:, place]
     row_of = {row: number for number, row in enumerate(abilities.rows)}
     rows_of_work = np.array([row_of[row] for row in work.rows])
-    thought = _row_means(np.log(np.where(work.reasoning[here] > 0, work.reasoning[here], np.nan).astype(np.float64)))
-    differences = (thought - reasoning[rows_of_work])[~np.isnan(thought)]
+    usual = (_usual(work.visible[here], rows_of_work, visible), _usual(work.reasoning[here], rows_of_work, reasoning))
     if not _counts_all(work, here):
         # Only visible tokens were counted: reasoning is that of prompts with as long an answer, at the row's own rate.
         return counted, float(np.nanmean(counted)) + reasoning
-    expected = reasoning + (float(differences.mean()) if len(differences) else float(counted.mean()) - 1.0)
-    most = counted + np.log(_MOST_REASONING_SHARE)
-    log_reasoning = np.minimum(expected, most)
-    return np.log(np.maximum(np.exp(counted) - np.exp(log_reasoning), 1.0)), log_reasoning
+    level = float(counted.mean())
+    expected_visible = visible + (level - 1.0 if usual[0] is None else usual[0])
+    expected_reasoning = reasoning + (level - 1.0 if usual[1] is None else usual[1])
+    # What was counted is the sum of both, and it is known best; the expectations say how it is divided.
+    excess = counted - np.logaddexp(expected_visible, expected_reasoning)
+    return expected_visible + excess, expected_reasoning + excess
+
+
+def _usual(tokens: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], of_rows: Floats) -> float | None:
+    """Return the mean log tokens of the answers, were all rows as wordy as the average; None: nothing was counted."""
+    differences = _row_means(np.log(np.where(tokens > 0, tokens, np.nan).astype(np.float64))) - of_rows[rows]
+    return None if np.isnan(differences).all() else float(np.nanmean(differences))

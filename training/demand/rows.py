@@ -11,8 +11,8 @@ The demand vector of a prompt has these entries, in the order of `demand_names`:
     strong       everyday * log odds of the strongest models
     visible      asked * log tokens of the visible answer that is asked for
     reasoning    asked * log tokens of reasoning at medium effort
-    longer       (1 - asked) * log tokens more than the average answer of its column
-    asked        share of everyday work and of columns whose answers' lengths are unknown
+    longer       (1 - asked) * log tokens more than the average answer to an exam question
+    asked        share of everything but exam questions whose answers' lengths are known
     one          1
 """
 
@@ -47,8 +47,14 @@ def demand_names(columns: Sequence[str]) -> tuple[str, ...]:
     return ("reference", "unfamiliar", *(f"{_KIND}{column}" for column in columns), *OTHER_DEMANDS)
 
 
-def catalogue_models(beliefs: RowBeliefs, abilities: Abilities) -> CatalogueModels:
-    """Return the rows of all models, and those of models of which only the general ability or nothing is known."""
+def catalogue_models(beliefs: RowBeliefs, abilities: Abilities, is_reference: npt.NDArray[np.bool_]) -> CatalogueModels:
+    """Return the rows of all models, and those of models of which only the general ability or nothing is known.
+
+    Args:
+        beliefs: Beliefs about all rows.
+        abilities: Abilities that they come from.
+        is_reference: Whether a column belongs to the reference models' corpora, shape (c,).
+    """
     columns = beliefs.columns
     names = demand_names(columns)
     place = {name: number for number, name in enumerate(names)}
@@ -63,11 +69,13 @@ def catalogue_models(beliefs: RowBeliefs, abilities: Abilities) -> CatalogueMode
     std[:, place["everyday"]] = _EVERYDAY_STD
     std[:, place["weak"]], std[:, place["strong"]] = -beliefs.general_std, beliefs.general_std
     std[:, place["unfamiliar"]] = _UNFAMILIAR_STD
-    for row, of_columns, of_row, asked in (
-        (visible, beliefs.column_visible, beliefs.visible, "visible"),
-        (reasoning, beliefs.column_reasoning, beliefs.reasoning, "reasoning"),
+    for row, of_columns, of_row, levels, asked in (
+        (visible, beliefs.column_visible, beliefs.visible, beliefs.visible_levels, "visible"),
+        (reasoning, beliefs.column_reasoning, beliefs.reasoning, beliefs.reasoning_levels, "reasoning"),
     ):
-        row[:, kinds] = np.where(beliefs.has_lengths, of_columns, 0)
+        # Where the prompt says how much it asks for, a column has what is peculiar to the row in it.
+        peculiar = of_columns - levels - of_row[:, None]
+        row[:, kinds] = np.where(is_reference, of_columns, peculiar) * beliefs.has_lengths
         row[:, place["longer"]] = row[:, place[asked]] = 1
         row[:, place["asked"]] = of_row
     basis, n_grades, n_scores = _bases(abilities)
