@@ -15,6 +15,8 @@ _LARGEST_SHARE: Final = 0.5
 _LEAST_TOKENS: Final = 1e-3
 """Fewer tokens count as this, so that there is a logarithm."""
 _MOST_DEVIATIONS: Final = 6.0
+_FEWEST_REASONING_TOKENS: Final = 5.0
+"""Fewer expected tokens of reasoning count as none: the belief is about a model that does not reason."""
 
 
 def chance_of_room(
@@ -39,7 +41,7 @@ def chance_of_room(
     """
     needed = np.minimum(completion_tokens - reasoning_tokens, _LARGEST_SHARE * limit)
     log_room = np.log(np.maximum(limit - needed, _LEAST_TOKENS))
-    log_mean = np.log(np.maximum(reasoning_tokens, _LEAST_TOKENS))
+    log_mean = np.log(np.where(reasoning_tokens < _FEWEST_REASONING_TOKENS, _LEAST_TOKENS, reasoning_tokens))
     deviations = (log_room - log_mean) / reasoning_log_std + reasoning_log_std / 2
     x = np.clip(deviations, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
     return np.asarray(1 / (1 + np.exp(-x * (1.5976 + 0.07056 * x * x))), np.float64)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
+import msgspec
+
 from router.lane import Lane
 from serve.sandbox.lanes import sandbox_lanes
 from serve.sandbox.simulated_answer import SimulatedAnswer, simulate_answer
@@ -43,6 +45,31 @@ class SandboxResponse:
         """Do nothing: there is no connection."""
 
 
+class SandboxRefusal:
+    """A refusal of a request that no model could answer, in OpenAI's form."""
+
+    status = 400
+
+    def __init__(self, message: str) -> None:
+        self.is_over = False
+        self.headers: Mapping[str, str] = {}
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
+        self._body = msgspec.json.encode({"error": error})
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """Return the whole body."""
+        self.is_over = True
+        return self._body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the whole body."""
+        self.is_over = True
+        yield self._body
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
 class SandboxTransport:
     """Transport to the sandbox's lanes.
 
@@ -57,8 +84,11 @@ class SandboxTransport:
     async def post(
         self, destination: Destination, own_headers: Mapping[str, str], body: bytes, deadlines: Deadlines
     ) -> UpstreamResponse:
-        """Return the simulated response to a chat request."""
-        answer, request = simulate_answer(body)
+        """Return the simulated response to a chat request, or a refusal if it is malformed."""
+        try:
+            answer, request = simulate_answer(body)
+        except msgspec.ValidationError as problem:
+            return SandboxRefusal(f"The sandbox cannot answer this request: {problem}")
         lane = self._lanes[request.model]
         ttft_s = self._pace * (lane.typical_ttft_ms or 0) / 1_000
         token_s = self._pace / (lane.typical_tokens_per_s or 1_000)

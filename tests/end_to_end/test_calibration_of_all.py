@@ -103,10 +103,10 @@ def test_each_model_is_placed_by_its_own_answers_and_a_refused_one_stops_no_othe
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
     settings = settings_for(provider, tmp_path, model("clever"), model("dull"), model("absent"))
-    result = run(settings, per_model=15)
+    result = run(settings, per_model=12)
     by_name = {each.subject.name: each for each in result.models}
     clever, dull, absent = (by_name[f"mine/{name}"] for name in ("clever", "dull", "absent"))
-    assert clever.subject.n_new == dull.subject.n_new == 15
+    assert clever.subject.n_new == dull.subject.n_new == 12
     assert clever.after.quality > clever.before.quality + 0.1
     assert dull.after.quality < dull.before.quality - 0.1
     assert clever.std_after < clever.std_before
@@ -116,7 +116,7 @@ def test_each_model_is_placed_by_its_own_answers_and_a_refused_one_stops_no_othe
     assert replace(absent.after, chosen_share=absent.before.chosen_share) == absent.before
     assert all("mine/absent" in problem for problem in result.problems)
     answers = kept(tmp_path)
-    assert {name: len(own) for name, own in answers.items()} == {"mine/clever": 15, "mine/dull": 15}
+    assert {name: len(own) for name, own in answers.items()} == {"mine/clever": 12, "mine/dull": 12}
     assert {answer["score"] for answer in answers["mine/clever"]} == {1.0}
     assert {answer["score"] for answer in answers["mine/dull"]} == {0.0}
     assert max(Counter(answer["kind"] for answer in answers["mine/clever"]).values()) == 1  # kinds take turns

@@ -92,7 +92,7 @@ def excluded(decision: httpx.Response) -> dict[str, str | None]:
 def test_a_hard_prompt_gets_more_effort_than_an_easy_one(
     tmp_path: Path, bundle: Path, provider: ScriptedProvider
 ) -> None:
-    with gateway_of(tmp_path, bundle, provider, willingness_to_pay_usd=0.0003) as gateway:
+    with gateway_of(tmp_path, bundle, provider, willingness_to_pay_usd=0.0001) as gateway:
         answers = [ask(gateway, EASY), ask(gateway, HARD)]
         rows = gateway.attempts()
     assert [answer.headers["x-llmdeal-lane"] for answer in answers] == [NONE, HIGH]

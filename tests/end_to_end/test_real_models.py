@@ -85,7 +85,7 @@ def test_a_stream_arrives_in_pieces_and_ends_with_usage_and_cost(model: LocalMod
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert text.strip()
-    assert len(chunks) > 3
+    assert len(chunks) >= 3
     assert chunks[-1].usage is not None
     usage = chunks[-1].usage.model_dump()
     assert usage["completion_tokens"] >= 2

@@ -120,7 +120,7 @@ def test_a_messages_stream_keeps_tool_arguments_ends_with_tool_use_and_has_no_em
 
 def test_a_short_last_message_is_routed_by_the_whole_conversation(tmp_path: Path) -> None:
     hard = "Find the number of ordered pairs (a, b) of complex numbers such that a^3 b^5 = a^7 b^2 = 1."
-    last = {"role": "user", "content": "Hi"}
+    last = {"role": "user", "content": "Say hi."}
     conversation = [{"role": "user", "content": hard}, {"role": "assistant", "content": "a^4 = b^3, so"}, last]
     with GatewayThread(tmp_path, sandbox="on", sandbox_pace=0.0) as gateway:
         alone, within = (

@@ -66,7 +66,7 @@ def fit_demand_network(
     network = DemandNetwork(inputs.shape[1], len(beliefs.columns), settings)
     with torch.no_grad():
         network.log_odds.bias[1:] = targets.expected.mean(dim=0)
-        network.length.bias[:] = (targets.lengths * targets.has_length).sum(0) / targets.has_length.sum(0)
+        network.length.bias[:] = (targets.lengths * targets.has_length).sum(0) / targets.has_length.sum(0).clamp(min=1)
     steps = len(rows) // settings.batch_prompts
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

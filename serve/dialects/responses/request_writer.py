@@ -18,7 +18,7 @@ from serve.dialects.neutral.parts import (
     ToolResultPart,
     text_of_document,
 )
-from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Reasoning, Tool, ToolChoice, Turn
+from serve.dialects.neutral.request import NeutralRequest, OutputFormat, Tool, ToolChoice, Turn
 from serve.dialects.openai.request_writer import effort_of
 
 
@@ -47,7 +47,7 @@ def write_request(request: NeutralRequest) -> Body:
     if request.output_format is not None:
         body["text"] = {"format": _format(request.output_format)}
     if request.reasoning is not None:
-        body["reasoning"] = _reasoning(request.reasoning)
+        body["reasoning"] = {"effort": effort_of(request.reasoning)}
     if request.user_id is not None:
         body["user"] = request.user_id
     if request.is_streaming:
@@ -125,8 +125,3 @@ def _format(wanted: OutputFormat) -> Body:
         return {"type": "json_object"}
     body: dict[str, Any] = {"type": "json_schema", "name": wanted.name, "schema": wanted.schema}
     return body if wanted.is_strict is None else {**body, "strict": wanted.is_strict}
-
-
-def _reasoning(wanted: Reasoning) -> Body:
-    body: Body = {"effort": effort_of(wanted)}
-    return {**body, "summary": "auto"} if wanted.is_shown and not wanted.is_off else body
