@@ -143,13 +143,16 @@ class PolicyJudge:
 
     @cached_property
     def is_judged(self) -> Mask:
-        """Whether each answer was judged, shape (n,). A lane that gave no whole answer was not judged."""
-        return np.isfinite(self.logs.reward) & self.logs.is_answered
+        """Whether the quality of what the caller got is known, shape (n,): judged, or 0 because no lane answered."""
+        return np.isfinite(self.logs.outcome_reward)
 
     @cached_property
     def observation(self) -> Floats:
         """Observation weight, shape (n,): 1 / probability of being judged for a judged answer, 0 for others."""
-        return observation_weight(self.is_judged, observation_propensity(self.logs, self.is_judged))
+        failed, propensity = self.logs.failures, np.ones(len(self.logs))
+        if not failed.all():
+            propensity[~failed] = observation_propensity(self.logs.rows(~failed), self.is_judged[~failed])
+        return observation_weight(self.is_judged, propensity)
 
     @cached_property
     def expected_reward(self) -> Float32s:
@@ -168,14 +171,16 @@ class PolicyJudge:
         first, second = self.policies
         limits = self.settings.limits
         one, other = self.estimates
+        # A failed request counts 0 without anybody's judgement, so it must not make up for judgements that are missing.
+        judged_by = np.where(self.logs.failures, 0.0, self.observation)
         difference = {metric: one[metric] - other[metric] for metric in METRICS}
         parts = (
-            (self.names[0], one, diagnose(self.logs, first, self.observation, self.conversations, limits)),
-            (self.names[1], other, diagnose(self.logs, second, self.observation, self.conversations, limits)),
+            (self.names[0], one, diagnose(self.logs, first, judged_by, self.conversations, limits)),
+            (self.names[1], other, diagnose(self.logs, second, judged_by, self.conversations, limits)),
             (
                 f"{self.names[0]} − {self.names[1]}",
                 difference,
-                diagnose_difference(self.logs, first, second, self.observation, self.conversations, limits),
+                diagnose_difference(self.logs, first, second, judged_by, self.conversations, limits),
             ),
         )
         maker = INTERVALS[self.settings.interval](self.conversations, self.settings.level)
@@ -207,7 +212,7 @@ class PolicyJudge:
 
     def quality_sample(self, policy: Float32s) -> JudgedSample:
         """Return the sample from which estimators estimate the quality of one of the two policies."""
-        reward = np.where(self.is_judged, self.logs.reward, 0.0)
+        reward = np.where(self.is_judged, self.logs.outcome_reward, 0.0)
         expected = self.expected_reward if self._needs_model else None
         return self._sample(policy, self.observation, reward, expected, 1.0)
 
@@ -284,7 +289,8 @@ def compare_policies(
     unanswered = int((~logs.is_answered).sum())
     if unanswered:
         notes.append(
-            f"requests that the drawn lane did not answer: {unanswered:,}; their cost counts, their quality is unknown"
+            f"requests that the drawn lane did not answer: {unanswered:,}; they count with the cost, the wait and the "
+            "quality of what the caller got instead"
         )
     missing = (
         METRICS

@@ -35,11 +35,15 @@ _COLUMNS: Final = (
         "features_version",
         "conversation_id",
         "ttft_ms",
+        "total_ms",
+        "overhead_ms",
     ),
     *("lane_id", CANDIDATE_LANE),
 )
-_ANSWERING: Final = ("ok", *STOPPED_OUTCOMES)
+_ANSWERING: Final = ("client_disconnected", "broken_stream", "ok")
+"""Outcomes of attempts whose answer reached the caller, in whole or in part; a later one says more."""
 _WHOLE: Final = pa.scalar("ok")
+_UNSENT: Final = pa.scalar("over_budget")
 _EMBEDDINGS: Final = pa.scalar("/v1/embeddings")
 _LONG_AGO, _FAR_OFF = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31", "us")
 
@@ -57,6 +61,11 @@ class RequestIndex:
         is_seen: Shape (n,), whether the caller has seen the answer of that attempt, in whole or in part.
         is_answered_elsewhere: Shape (n,), whether the caller's answer came, in whole or in part, from another lane.
         conversation: Shape (n,), number of the conversation; -1: the request has none.
+        answering: Shape (n,), column in `lane_ids` of the lane that gave the caller's answer; -1: no lane did, or it is
+            not among the candidates.
+        is_stopped: Shape (n,), whether the caller went away before the answer was whole.
+        has_failed: Shape (n,), whether no lane gave the caller a whole answer although the caller waited for one.
+        latency_ms: Shape (n,), from the first call upstream to the end of the last answer; NaN if unknown.
         lane_ids: All lanes that were candidates, in alphabetical order.
         features_version: Newest version of the features; 0 if no request has features.
     """
@@ -70,6 +79,10 @@ class RequestIndex:
     is_seen: Mask
     is_answered_elsewhere: Mask
     conversation: Ints
+    answering: Ints
+    is_stopped: Mask
+    has_failed: Mask
+    latency_ms: Floats
     lane_ids: tuple[str, ...]
     features_version: int
 
@@ -89,10 +102,10 @@ def index_requests(
         since, until: Window, aware times; None: no limit.
         forgotten: Erased accounts; their requests are left out.
     """
-    tables, lane_ids = [], set[str]()
+    tables, lane_ids, lane_numbers = [], set[str](), dict[str, int]()
     window = _instant(since, _LONG_AGO), _instant(until, _FAR_OFF)
     for number, path in enumerate(files):
-        table, lanes = _read_file(path, number, window, forgotten)
+        table, lanes = _read_file(path, number, window, forgotten, lane_numbers)
         tables.append(table)
         lane_ids |= lanes
     table = _without_copies(pa.concat_tables(tables)) if tables else _nothing()
@@ -102,7 +115,20 @@ def index_requests(
     did_answer = pc.is_in(outcome, value_set=pa.array(_ANSWERING)).to_numpy()
     cost = np.bincount(codes, table["cost_usd"].to_numpy(), minlength=n_requests)
     elsewhere = np.bincount(codes, did_answer & ~is_drawn, minlength=n_requests) > 0
-    chosen = _last_drawn(codes, table["attempt"].to_numpy(), is_drawn)
+    rank = pc.index_in(outcome, value_set=pa.array(_ANSWERING)).fill_null(-1).to_numpy()
+    attempt = table["attempt"].to_numpy()
+    answering = _last_of(codes, (attempt, rank), did_answer, n_requests)
+    latency_ms = _latency_ms(table, codes, answering, n_requests)
+    has_answer = answering >= 0
+    kind = np.where(has_answer, rank[answering], -1) if len(table) else np.empty(0, np.intp)
+    # An attempt that a budget kept from being sent says nothing about lanes.
+    was_sent = np.bincount(codes, pc.not_equal(outcome, _UNSENT).to_numpy(), minlength=n_requests) > 0
+    sorted_lanes = sorted(lane_ids)
+    columns = {lane_id: column for column, lane_id in enumerate(sorted_lanes)}
+    column_of = np.array([*(columns.get(lane_id, -1) for lane_id in lane_numbers), -1], np.intp)
+    lane = table["lane"].to_numpy()
+    answered_by = column_of[np.where(has_answer, lane[answering], -1)] if len(table) else np.empty(0, np.intp)
+    chosen = _last_drawn(codes, attempt, is_drawn)
     drawn, codes = table.take(chosen), codes[chosen]
     order = pc.sort_indices(drawn, [("started_at", "ascending"), ("request_id", "ascending")])
     drawn, codes = drawn.take(order), codes[order.to_numpy()]
@@ -116,17 +142,26 @@ def index_requests(
         is_seen=drawn["is_seen"].to_numpy(),
         is_answered_elsewhere=elsewhere[codes],
         conversation=_conversations(drawn),
-        lane_ids=tuple(sorted(lane_ids)),
+        answering=answered_by[codes],
+        is_stopped=kind[codes] == _ANSWERING.index("client_disconnected"),
+        has_failed=(was_sent & ((kind == -1) | (kind == _ANSWERING.index("broken_stream"))))[codes],
+        latency_ms=latency_ms[codes],
+        lane_ids=tuple(sorted_lanes),
         features_version=pc.max(drawn["features_version"]).as_py() or 0,
     )
 
 
 def _read_file(
-    path: Path, number: int, window: tuple[np.datetime64, np.datetime64], forgotten: Forgotten
+    path: Path,
+    number: int,
+    window: tuple[np.datetime64, np.datetime64],
+    forgotten: Forgotten,
+    lane_numbers: dict[str, int],
 ) -> tuple[pa.Table, set[str]]:
     """Return the attempts of one file that lie in the window, and their lanes.
 
-    The table has the columns of `_SCHEMA`, among them `file`, `row`, `cost_usd` and `is_drawn`.
+    The table has the columns of `_SCHEMA`, among them `file`, `row`, `cost_usd` and `is_drawn`. Its `lane` is the
+    lane's number in `lane_numbers`, to which new lanes are added.
     """
     parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE, "lane_id"])
     tables, lane_ids, first_row = [], set[str](), 0
@@ -142,6 +177,8 @@ def _read_file(
         is_row = is_wanted & was_drawn
         lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
         lane_ids |= _used(whole_column(table, "lane_id"), is_row)
+        lanes = whole_column(table, "lane_id")
+        numbers = [lane_numbers.setdefault(lane_id, len(lane_numbers)) for lane_id in lanes.dictionary.to_pylist()]
         columns = {
             "request_id": table["request_id"],
             "attempt": table["attempt"],
@@ -152,6 +189,9 @@ def _read_file(
             "is_drawn": was_drawn,
             "conversation": _named(table),
             "is_seen": _is_seen(table),
+            "lane": np.array(numbers, np.intp)[lanes.indices.to_numpy()],
+            "total_ms": np.asarray(table["total_ms"].to_numpy(), np.float64),
+            "overhead_ms": np.asarray(table["overhead_ms"].to_numpy(), np.float64),
             "file": np.full(len(table), number, np.intp),
             "row": np.arange(first_row, first_row + len(table), dtype=np.intp),
         }
@@ -170,6 +210,9 @@ _FIELDS: Final[list["pa.Field[Any]"]] = [
     pa.field("is_drawn", pa.bool_()),
     pa.field("conversation", pa.string()),
     pa.field("is_seen", pa.bool_()),
+    pa.field("lane", pa.int64()),
+    pa.field("total_ms", pa.float64()),
+    pa.field("overhead_ms", pa.float64()),
     pa.field("file", pa.int64()),
     pa.field("row", pa.int64()),
 ]
@@ -228,6 +271,34 @@ def _last_drawn(codes: Ints, attempt: npt.NDArray[np.int32], is_drawn: Mask) -> 
     order = rows[np.lexsort((attempt[rows], codes[rows]))]
     is_last = np.append(codes[order][1:] != codes[order][:-1], True) if len(order) else np.empty(0, np.bool_)
     return np.asarray(order[is_last], np.intp)
+
+
+def _last_of(codes: Ints, keys: Sequence[npt.NDArray[Any]], is_wanted: Mask, n_requests: int) -> Ints:
+    """Return the wanted row of each request with the largest keys (the last key first), shape (n_requests,); or -1."""
+    rows = np.flatnonzero(is_wanted)
+    order = rows[np.lexsort((*(key[rows] for key in keys), codes[rows]))]
+    last = np.full(n_requests, -1, np.intp)
+    last[codes[order]] = order  # of equal requests, the last assignment stands
+    return last
+
+
+def _latency_ms(table: pa.Table, codes: Ints, answering: Ints, n_requests: int) -> Floats:
+    """Return what the caller waited, shape (n_requests,): from the first call upstream to the end of the last one.
+
+    An answer's `overhead_ms` is the time from the request's arrival until the answering lane was called. So it tells
+    how long the lanes before it took, also if they were called at the same time. Where it is unknown, lanes were called
+    one after the other.
+    """
+    total, overhead = table["total_ms"].to_numpy(), table["overhead_ms"].to_numpy()
+    if not len(table):
+        return np.empty(0)
+    waited = np.bincount(codes, np.nan_to_num(total), minlength=n_requests)
+    waited[np.bincount(codes, np.isfinite(total), minlength=n_requests) == 0] = np.nan
+    first = _last_of(codes, (-table["attempt"].to_numpy(),), np.ones(len(codes), np.bool_), n_requests)
+    ended = np.where(answering >= 0, overhead[answering] + total[answering], np.nan)
+    begun = np.nan_to_num(overhead[first])
+    is_only = np.bincount(codes, minlength=n_requests) == 1
+    return np.where(np.isfinite(ended) & ~is_only, np.maximum(ended - begun, 0), waited)
 
 
 def _instant(moment: datetime | None, otherwise: np.datetime64) -> np.datetime64:

@@ -45,8 +45,9 @@ class LoggedRequests:
         willingness_to_pay_usd, quality_bar: Shape (n,), values that the caller sent; NaN if the caller sent none.
         reward: Shape (n,), 0..1; NaN if the answer was not judged.
         reward_std: Shape (n,), standard deviation of the reward; NaN with it.
-        cost_usd, latency_ms, answer_tokens: Shape (n,), measured values; the cost is of all attempts of the request.
-            NaN where unknown.
+        cost_usd, latency_ms, answer_tokens: Shape (n,), measured values. The cost is of all attempts of the request,
+            the latency from the first call upstream to the end of the last, the tokens those of the drawn lane. NaN
+            where unknown.
         is_answered: Shape (n,), whether the drawn lane gave a whole answer.
         belief_shift: Shape (n, m), shift of the log odds that the gateway learned online and added to the bundle's
             belief; `quality` includes it. None: no shift.
@@ -62,6 +63,16 @@ class LoggedRequests:
             are answered.
         lane_shift: Shape (n, m), part of `belief_shift` that was learned of the lanes; the rest is the account's
             correction. None: the log does not say.
+        caller_reward, caller_reward_std: Shape (n,), reward of what the caller got, whichever lane gave it, and its
+            standard deviation: 0 if no lane gave a whole answer, NaN if the answer was not judged. None: the drawn lane
+            answered every request, so it is `reward`.
+        has_failed: Shape (n,), whether the caller waited and got no whole answer. None: no request failed.
+        is_stopped: Shape (n,), whether the caller went away before the answer was whole. None: no caller did.
+        answering: Shape (n,), column of the lane that gave the caller's answer; -1: no lane, or one that is not among
+            the m. None: the drawn lane.
+        virtual_keys, endpoints: Shape (n,), virtual key and path of each request. None: the log does not say.
+        is_streaming, n_turns: Shape (n,), whether the caller asked for a stream, and the number of messages. None: the
+            log does not say.
     """
 
     lane_ids: tuple[str, ...]
@@ -102,9 +113,33 @@ class LoggedRequests:
     lane_book: LaneBook | None = None
     is_seen: Mask | None = None
     lane_shift: Float32s | None = None
+    caller_reward: Floats | None = None
+    caller_reward_std: Floats | None = None
+    has_failed: Mask | None = None
+    is_stopped: Mask | None = None
+    answering: Ints | None = None
+    virtual_keys: npt.NDArray[np.str_] | None = None
+    endpoints: npt.NDArray[np.str_] | None = None
+    is_streaming: Mask | None = None
+    n_turns: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)
+
+    @property
+    def outcome_reward(self) -> Floats:
+        """Reward of what the caller got, shape (n,), 0..1: the outcome of the draw. NaN if it is unknown."""
+        return np.where(self.is_answered, self.reward, np.nan) if self.caller_reward is None else self.caller_reward
+
+    @property
+    def outcome_reward_std(self) -> Floats:
+        """Standard deviation of `outcome_reward`, shape (n,)."""
+        return self.reward_std if self.caller_reward_std is None else self.caller_reward_std
+
+    @property
+    def failures(self) -> Mask:
+        """Whether the caller waited and got no whole answer, shape (n,)."""
+        return np.zeros(len(self), np.bool_) if self.has_failed is None else self.has_failed
 
     def rows(self, chosen: Ints | Mask) -> Self:
         """Return the chosen requests, over the same lanes."""

@@ -46,8 +46,9 @@ _COLUMNS: Final = (
         "features_version",
         "prompt_tokens",
     ),
-    *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar", "total_ms"),
-    *("max_output_tokens", "quality_of_best", "price_snapshot_id", "reasoning_tokens"),
+    *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar"),
+    *("max_output_tokens", "quality_of_best", "price_snapshot_id", "virtual_key_id", "endpoint", "is_streaming"),
+    *("n_turns", "reasoning_tokens"),
 )
 _LANE: Final = pa.dictionary(pa.int32(), pa.string())
 _CANDIDATE: Final = pa.struct(
@@ -61,8 +62,13 @@ _CANDIDATE: Final = pa.struct(
 )
 _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(
-        ("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"), pa.string()
+        (
+            *("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"),
+            *("virtual_key_id", "endpoint"),
+        ),
+        pa.string(),
     ),
+    "is_streaming": pa.bool_(),
     "features": pa.list_(pa.float32()),
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
@@ -84,7 +90,8 @@ class LogReader:
         index: Places of the requests in the files.
         trained_names: Trained names of the lanes of `index`.
         lane_book: Notes about the lanes.
-        reward, reward_std: Shape (n,), reward and its standard deviation; NaN if the answer was not judged.
+        reward, reward_std: Shape (n,), reward of the answer that the caller got and its standard deviation; NaN if the
+            answer was not judged.
         n_features: Length of a feature vector.
         forgotten: Accounts of which texts or features may not be read.
         signals: All signals of the requests, also of metrics without a rule; a part of a reader has none.
@@ -123,6 +130,10 @@ class LogReader:
             is_seen=index.is_seen[part],
             is_answered_elsewhere=index.is_answered_elsewhere[part],
             conversation=index.conversation[part],
+            answering=index.answering[part],
+            is_stopped=index.is_stopped[part],
+            has_failed=index.has_failed[part],
+            latency_ms=index.latency_ms[part],
         )
         return replace(
             self,
@@ -141,6 +152,8 @@ class LogReader:
         candidates = candidate_arrays(whole_column(table, "candidates"), column_of_lane)
         kept = self.forgotten.levels(table["account"], index.started_at[part])
         request_ids, conversation_ids = _texts(index.request_ids[part]), _texts(table["conversation_id"])
+        is_elsewhere, has_failed = index.is_answered_elsewhere[part], index.has_failed[part]
+        reward, reward_std = self.reward[part], self.reward_std[part]
         return LoggedRequests(
             lane_ids=index.lane_ids,
             trained_names=self.trained_names,
@@ -165,10 +178,10 @@ class LogReader:
             propensity=_floats(table["propensity"]),
             willingness_to_pay_usd=_floats(table["willingness_to_pay_usd"]),
             quality_bar=_floats(table["quality_bar"]),
-            reward=self.reward[part],
-            reward_std=self.reward_std[part],
+            reward=np.where(is_elsewhere, np.nan, reward),
+            reward_std=np.where(is_elsewhere, np.nan, reward_std),
             cost_usd=index.cost_usd[part],
-            latency_ms=_floats(table["total_ms"]),
+            latency_ms=index.latency_ms[part],
             answer_tokens=_floats(table["completion_tokens"]),
             is_answered=index.is_answered[part],
             belief_shift=candidates.belief_shift,
@@ -180,6 +193,15 @@ class LogReader:
             reasoning_tokens=_floats(table["reasoning_tokens"]),
             lane_book=self.lane_book,
             is_seen=index.is_seen[part],
+            caller_reward=np.where(has_failed, 0.0, reward),
+            caller_reward_std=np.where(has_failed, 0.0, reward_std),
+            has_failed=has_failed,
+            is_stopped=index.is_stopped[part],
+            answering=index.answering[part],
+            virtual_keys=_texts(table["virtual_key_id"]),
+            endpoints=_texts(table["endpoint"]),
+            is_streaming=np.nan_to_num(_floats(table["is_streaming"].cast(pa.int8()))) > 0,
+            n_turns=_floats(table["n_turns"]),
         )
 
 
@@ -196,7 +218,9 @@ def open_logs(
     - A request becomes a row if its lane was drawn. Its last attempt on that lane counts.
     - The costs of all its attempts are added up.
     - Feedback is joined, however late it came. The last value of each giver for each metric counts.
-    - Feedback on the answer of a fallback says nothing about the drawn lane. The reward is NaN then.
+    - Feedback on the answer of a fallback says nothing about the drawn lane. `reward` is NaN then. It counts in
+      `caller_reward`, because the caller got that answer after that draw.
+    - `latency_ms` is what the caller waited, all attempts together.
     - Embeddings are left out.
     - What accounts erased or took back, by the time of the newest export, is left out of all exports.
 

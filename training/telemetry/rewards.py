@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from router.reward import RewardRule, combine_rewards
 from training.telemetry.index import RequestIndex
 from training.telemetry.logged_requests import Floats
@@ -13,9 +11,9 @@ from training.telemetry.signals import RequestSignals
 def rewards_of(
     index: RequestIndex, signals: RequestSignals, rules: Mapping[str, RewardRule], *, corrects_errors: bool = False
 ) -> tuple[Floats, Floats]:
-    """Return each request's reward and its standard deviation, shape (n,).
+    """Return the reward of the answer that each caller got, and its standard deviation, shape (n,).
 
-    Both are NaN if the drawn lane's answer was not judged.
+    Both are NaN if that answer was not judged. Another lane than the drawn one may have given it.
 
     Args:
         index: The requests.
@@ -23,7 +21,7 @@ def rewards_of(
         rules: Metric -> rule that turns its values into a reward.
         corrects_errors: Whether the share of wrong judgements is taken out; see `router.reward.combine_rewards`.
     """
-    reward, reward_std = combine_rewards(
+    return combine_rewards(
         signals.request,
         signals.metric_names,
         signals.values,
@@ -32,5 +30,3 @@ def rewards_of(
         signals.n_answers,
         corrects_errors=corrects_errors,
     )
-    reward[index.is_answered_elsewhere] = reward_std[index.is_answered_elsewhere] = np.nan
-    return reward, reward_std

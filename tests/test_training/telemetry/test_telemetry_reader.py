@@ -401,3 +401,20 @@ def test_the_belief_shift_is_the_sum_of_both_online_shifts(engine: Engine, tmp_p
     assert shift is not None
     by_lane = {lane: shift[:, column].tolist() for column, lane in enumerate(read_logs(out).lane_ids)}
     assert by_lane == {LANES[0]: [0, 0.75], LANES[1]: [0, 1], LANES[2]: [0, -0.25]}
+
+
+def test_a_failed_first_lane_counts_with_the_wait_and_the_reward_of_its_fallback(
+    engine: Engine, tmp_path: Path
+) -> None:
+    failed = attempt_row(attempt=0, outcome="upstream_error", total_ms=50.0, overhead_ms=None)
+    answer = replace(
+        failed, attempt=1, lane_id=LANES[1], propensity=None, outcome="ok", total_ms=1_000.0, overhead_ms=60.0
+    )
+    thumb = feedback_row(request_id=failed.request_id, metric_name="thumbs", value=1.0)
+
+    logs = read_logs(exported(engine, tmp_path / "out", failed, answer, thumb))
+
+    assert logs.latency_ms.tolist() == [1_060.0]
+    assert np.isnan(logs.reward).all()  # it says nothing about the drawn lane
+    assert np.isfinite(logs.outcome_reward).all()
+    assert not logs.failures.any()
