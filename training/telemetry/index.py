@@ -61,9 +61,6 @@ class RequestIndex:
         is_seen: Shape (n,), whether the caller has seen the answer of that attempt, in whole or in part.
         is_answered_elsewhere: Shape (n,), whether the caller's answer came, in whole or in part, from another lane.
         conversation: Shape (n,), number of the conversation; -1: the request has none.
-        answering: Shape (n,), column in `lane_ids` of the lane that gave the caller's answer; -1: no lane did, or it is
-            not among the candidates.
-        is_stopped: Shape (n,), whether the caller went away before the answer was whole.
         has_failed: Shape (n,), whether no lane gave the caller a whole answer although the caller waited for one.
         latency_ms: Shape (n,), from the first call upstream to the end of the last answer; NaN if unknown.
         lane_ids: All lanes that were candidates, in alphabetical order.
@@ -79,8 +76,6 @@ class RequestIndex:
     is_seen: Mask
     is_answered_elsewhere: Mask
     conversation: Ints
-    answering: Ints
-    is_stopped: Mask
     has_failed: Mask
     latency_ms: Floats
     lane_ids: tuple[str, ...]
@@ -102,10 +97,10 @@ def index_requests(
         since, until: Window, aware times; None: no limit.
         forgotten: Erased accounts; their requests are left out.
     """
-    tables, lane_ids, lane_numbers = [], set[str](), dict[str, int]()
+    tables, lane_ids = [], set[str]()
     window = _instant(since, _LONG_AGO), _instant(until, _FAR_OFF)
     for number, path in enumerate(files):
-        table, lanes = _read_file(path, number, window, forgotten, lane_numbers)
+        table, lanes = _read_file(path, number, window, forgotten)
         tables.append(table)
         lane_ids |= lanes
     table = _without_copies(pa.concat_tables(tables)) if tables else _nothing()
@@ -123,11 +118,6 @@ def index_requests(
     kind = np.where(has_answer, rank[answering], -1) if len(table) else np.empty(0, np.intp)
     # An attempt that a budget kept from being sent says nothing about lanes.
     was_sent = np.bincount(codes, pc.not_equal(outcome, _UNSENT).to_numpy(), minlength=n_requests) > 0
-    sorted_lanes = sorted(lane_ids)
-    columns = {lane_id: column for column, lane_id in enumerate(sorted_lanes)}
-    column_of = np.array([*(columns.get(lane_id, -1) for lane_id in lane_numbers), -1], np.intp)
-    lane = table["lane"].to_numpy()
-    answered_by = column_of[np.where(has_answer, lane[answering], -1)] if len(table) else np.empty(0, np.intp)
     chosen = _last_drawn(codes, attempt, is_drawn)
     drawn, codes = table.take(chosen), codes[chosen]
     order = pc.sort_indices(drawn, [("started_at", "ascending"), ("request_id", "ascending")])
@@ -142,11 +132,9 @@ def index_requests(
         is_seen=drawn["is_seen"].to_numpy(),
         is_answered_elsewhere=elsewhere[codes],
         conversation=_conversations(drawn),
-        answering=answered_by[codes],
-        is_stopped=kind[codes] == _ANSWERING.index("client_disconnected"),
         has_failed=(was_sent & ((kind == -1) | (kind == _ANSWERING.index("broken_stream"))))[codes],
         latency_ms=latency_ms[codes],
-        lane_ids=tuple(sorted_lanes),
+        lane_ids=tuple(sorted(lane_ids)),
         features_version=pc.max(drawn["features_version"]).as_py() or 0,
     )
 
@@ -156,12 +144,10 @@ def _read_file(
     number: int,
     window: tuple[np.datetime64, np.datetime64],
     forgotten: Forgotten,
-    lane_numbers: dict[str, int],
 ) -> tuple[pa.Table, set[str]]:
     """Return the attempts of one file that lie in the window, and their lanes.
 
-    The table has the columns of `_SCHEMA`, among them `file`, `row`, `cost_usd` and `is_drawn`. Its `lane` is the
-    lane's number in `lane_numbers`, to which new lanes are added.
+    The table has the columns of `_SCHEMA`, among them `file`, `row`, `cost_usd` and `is_drawn`.
     """
     parquet = pq.ParquetFile(path, read_dictionary=[CANDIDATE_LANE, "lane_id"])
     tables, lane_ids, first_row = [], set[str](), 0
@@ -177,8 +163,6 @@ def _read_file(
         is_row = is_wanted & was_drawn
         lane_ids |= _used(candidates.flatten().field("lane_id"), np.repeat(is_row, list_lengths(candidates)))
         lane_ids |= _used(whole_column(table, "lane_id"), is_row)
-        lanes = whole_column(table, "lane_id")
-        numbers = [lane_numbers.setdefault(lane_id, len(lane_numbers)) for lane_id in lanes.dictionary.to_pylist()]
         columns = {
             "request_id": table["request_id"],
             "attempt": table["attempt"],
@@ -189,7 +173,6 @@ def _read_file(
             "is_drawn": was_drawn,
             "conversation": _named(table),
             "is_seen": _is_seen(table),
-            "lane": np.array(numbers, np.intp)[lanes.indices.to_numpy()],
             "total_ms": np.asarray(table["total_ms"].to_numpy(), np.float64),
             "overhead_ms": np.asarray(table["overhead_ms"].to_numpy(), np.float64),
             "file": np.full(len(table), number, np.intp),
@@ -210,7 +193,6 @@ _FIELDS: Final[list["pa.Field[Any]"]] = [
     pa.field("is_drawn", pa.bool_()),
     pa.field("conversation", pa.string()),
     pa.field("is_seen", pa.bool_()),
-    pa.field("lane", pa.int64()),
     pa.field("total_ms", pa.float64()),
     pa.field("overhead_ms", pa.float64()),
     pa.field("file", pa.int64()),

@@ -67,12 +67,6 @@ class LoggedRequests:
             standard deviation: 0 if no lane gave a whole answer, NaN if the answer was not judged. None: the drawn lane
             answered every request, so it is `reward`.
         has_failed: Shape (n,), whether the caller waited and got no whole answer. None: no request failed.
-        is_stopped: Shape (n,), whether the caller went away before the answer was whole. None: no caller did.
-        answering: Shape (n,), column of the lane that gave the caller's answer; -1: no lane, or one that is not among
-            the m. None: the drawn lane.
-        virtual_keys, endpoints: Shape (n,), virtual key and path of each request. None: the log does not say.
-        is_streaming, n_turns: Shape (n,), whether the caller asked for a stream, and the number of messages. None: the
-            log does not say.
     """
 
     lane_ids: tuple[str, ...]
@@ -116,12 +110,6 @@ class LoggedRequests:
     caller_reward: Floats | None = None
     caller_reward_std: Floats | None = None
     has_failed: Mask | None = None
-    is_stopped: Mask | None = None
-    answering: Ints | None = None
-    virtual_keys: npt.NDArray[np.str_] | None = None
-    endpoints: npt.NDArray[np.str_] | None = None
-    is_streaming: Mask | None = None
-    n_turns: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.request_ids)

@@ -47,8 +47,7 @@ _COLUMNS: Final = (
         "prompt_tokens",
     ),
     *("completion_tokens", "candidates", "lane_id", "propensity", "willingness_to_pay_usd", "quality_bar"),
-    *("max_output_tokens", "quality_of_best", "price_snapshot_id", "virtual_key_id", "endpoint", "is_streaming"),
-    *("n_turns", "reasoning_tokens"),
+    *("max_output_tokens", "quality_of_best", "price_snapshot_id", "reasoning_tokens"),
 )
 _LANE: Final = pa.dictionary(pa.int32(), pa.string())
 _CANDIDATE: Final = pa.struct(
@@ -62,13 +61,9 @@ _CANDIDATE: Final = pa.struct(
 )
 _TYPES: Final[dict[str, pa.DataType]] = {
     **dict.fromkeys(
-        (
-            *("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"),
-            *("virtual_key_id", "endpoint"),
-        ),
+        (*("account", "conversation_id", "router_version", "policy", "prompt_text", "price_snapshot_id"),),
         pa.string(),
     ),
-    "is_streaming": pa.bool_(),
     "features": pa.list_(pa.float32()),
     "lane_id": _LANE,
     "candidates": pa.list_(_CANDIDATE),
@@ -130,8 +125,6 @@ class LogReader:
             is_seen=index.is_seen[part],
             is_answered_elsewhere=index.is_answered_elsewhere[part],
             conversation=index.conversation[part],
-            answering=index.answering[part],
-            is_stopped=index.is_stopped[part],
             has_failed=index.has_failed[part],
             latency_ms=index.latency_ms[part],
         )
@@ -196,12 +189,6 @@ class LogReader:
             caller_reward=np.where(has_failed, 0.0, reward),
             caller_reward_std=np.where(has_failed, 0.0, reward_std),
             has_failed=has_failed,
-            is_stopped=index.is_stopped[part],
-            answering=index.answering[part],
-            virtual_keys=_texts(table["virtual_key_id"]),
-            endpoints=_texts(table["endpoint"]),
-            is_streaming=np.nan_to_num(_floats(table["is_streaming"].cast(pa.int8()))) > 0,
-            n_turns=_floats(table["n_turns"]),
         )
 
 
