@@ -39,11 +39,12 @@ from training.abilities.abilities import AbilitySettings
 from training.corpus.graded_corpus import read_corpus, read_prices
 from training.corpus.pools import make_pools
 from training.demand.catalogue import read_catalogue_data
+from training.demand.kept_aside import keep_aside
 from training.evaluation.baselines import BASELINES, QUICK_BASELINES, cross_fit_baseline
 from training.evaluation.bootstrap import redraw
 from training.evaluation.breakdowns import by_difficulty, reliability
 from training.evaluation.bundle_evaluation import evaluate_beliefs
-from training.evaluation.collection import judge_sources, keep_aside, predictions_of
+from training.evaluation.collection import judge_sources, predictions_of
 from training.evaluation.report.collection_plots import draw_calibration, draw_lengths
 from training.network.cross_fit import fit_out_of_fold
 from training.network.encoding import encode_prompts

@@ -8,11 +8,15 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from training.corpus.graded_corpus import Corpus
+
+if TYPE_CHECKING:
+    from lightgbm import LGBMRegressor
 
 Float32s = npt.NDArray[np.float32]
 
@@ -103,25 +107,34 @@ def factorization(fitted: Float32s, values: Float32s, asked: Float32s) -> Float3
     return np.asarray(linear(fitted, (values - mean) @ directions.T, asked) @ directions + mean, np.float32)
 
 
+def boosted_trees(n_jobs: int) -> "LGBMRegressor":
+    """Return trees that are not fitted yet, with the settings of every comparison.
+
+    Args:
+        n_jobs: Number of threads of the fit.
+    """
+    from lightgbm import LGBMRegressor
+
+    return LGBMRegressor(
+        n_estimators=120,
+        num_leaves=15,
+        learning_rate=0.06,
+        min_child_samples=30,
+        colsample_bytree=0.3,
+        reg_lambda=5,
+        subsample=0.8,
+        subsample_freq=1,
+        random_state=0,
+        n_jobs=n_jobs,
+        verbose=-1,
+    )
+
+
 def trees(fitted: Float32s, values: Float32s, asked: Float32s) -> Float32s:
     """Return the predictions of boosted trees (LightGBM), one fit per model; it takes minutes on a large corpus."""
-    import lightgbm
 
     def one_model(column: int) -> Float32s:
-        booster = lightgbm.LGBMRegressor(
-            n_estimators=120,
-            num_leaves=15,
-            learning_rate=0.06,
-            min_child_samples=30,
-            colsample_bytree=0.3,
-            reg_lambda=5,
-            subsample=0.8,
-            subsample_freq=1,
-            random_state=0,
-            n_jobs=2,
-            verbose=-1,
-        )
-        return np.asarray(booster.fit(fitted, values[:, column]).predict(asked), np.float32)
+        return np.asarray(boosted_trees(n_jobs=2).fit(fitted, values[:, column]).predict(asked), np.float32)
 
     return np.stack([one_model(column) for column in range(values.shape[1])], axis=1)
 

@@ -6,34 +6,26 @@ each source by itself, and are told which source a prompt is from.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.abilities.abilities import AbilitySettings
 from training.abilities.graded_answers import of_main_agent
 from training.abilities.graded_columns import RowName
 from training.corpus.routing_measures import Pool, calibration_error, measure_router, single_models
-from training.corpus.splits import assign_folds, group_near_duplicates
-from training.demand.asked_work import AskedWork, ask_catalogue
-from training.demand.catalogue import CatalogueData, encode_catalogue_data, fit_catalogue, fit_catalogue_abilities
 from training.demand.graded_work import GradedWork
-from training.demand.kept_aside import GRADED_HERE
-from training.demand.network import DemandSettings
-from training.evaluation.baselines import BaselineBeliefs
+from training.demand.kept_aside import WorkAside, row_means
+from training.evaluation.baselines import BaselineBeliefs, boosted_trees
 from training.evaluation.bootstrap import Interval, redraw
 from training.evaluation.bundle_evaluation import OURS
-from training.network.input_scaler import InputScaler
-from training.network.static_table import StaticTable
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
 
 OWN_MEANS, NEIGHBOURS, TREES = "own means", "kNN-50", "LightGBM"
-_PARTS, _PARTS_ASIDE = 10, 3
 _N_NEIGHBOURS = 50
 _N_REDRAWS = 300
 _N_BINS = 10
@@ -44,30 +36,6 @@ _SCALED_COST = 1e-3
 _FEWEST_CELLS = 15
 _MOST_POINTS = 500
 _EXCERPT = 110
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WorkAside:
-    """Work that was kept aside, and what is believed of it; `n` prompts and `r` rows (models at an effort).
-
-    Args:
-        fitted, asked: Work that was fitted to, and work that was kept aside.
-        fitted_inputs, asked_inputs: Standardised inputs of their prompts.
-        beliefs: Beliefs of the recipe about `asked`.
-    """
-
-    fitted: GradedWork
-    asked: GradedWork
-    fitted_inputs: npt.NDArray[np.float32]
-    asked_inputs: npt.NDArray[np.float32]
-    beliefs: AskedWork
-
-    @property
-    def sources(self) -> list[str]:
-        """The sources of the collection that have graded work aside, sorted; not those of the reference models."""
-        is_reference = np.isin(self.asked.columns, self.asked.reference_columns)
-        is_graded = np.isfinite(self.asked.scores).any(axis=1)
-        return [str(source) for source in np.unique(self.asked.sources[~is_reference & is_graded])]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,45 +145,6 @@ class SourceResult:
     tasks: list[Miss]
     missed_rows: list[Miss]
     missed_prompts: list[Miss]
-
-
-def keep_aside(
-    data: CatalogueData,
-    table: StaticTable,
-    seed: int,
-    abilities: AbilitySettings | None = None,
-    settings: DemandSettings | None = None,
-    advance: Callable[[float], None] = lambda share: None,
-) -> WorkAside:
-    """Fit the recipe to 70% of the prompts and ask it about the others.
-
-    Args:
-        data: Graded work, published figures and prompts with expected demands.
-        table: Embedding table.
-        seed: Seed of the split.
-        abilities, settings: Settings of the fits. None: the defaults.
-        advance: Function to call after each step of the network's fit, with its share.
-    """
-    work = data.work
-    part = assign_folds(group_near_duplicates(work.prompts), _PARTS, seed)
-    fitted, aside = np.flatnonzero(part >= _PARTS_ASIDE), np.flatnonzero(part < _PARTS_ASIDE)
-    # Lengths that were computed from the same answers would tell of the prompts that were kept aside.
-    verbosity = data.verbosity[~data.verbosity["source"].str.endswith(GRADED_HERE)]
-    of_fitted = replace(data, work=work.of_prompts(fitted), verbosity=verbosity)
-    encoded = encode_catalogue_data(data, table)
-    of_fit = encoded.rows(np.r_[fitted, np.arange(len(work.prompts), len(encoded.features))])
-    scaler = InputScaler.fit(of_fit)
-    catalogue = fit_catalogue(
-        of_fitted, of_fit, scaler, fit_catalogue_abilities(of_fitted, abilities), settings, advance
-    )
-    of_asked = encoded.rows(aside)
-    return WorkAside(
-        of_fitted.work,
-        work.of_prompts(aside),
-        scaler.transform(encoded.rows(fitted)),
-        scaler.transform(of_asked),
-        ask_catalogue(catalogue, scaler, of_asked, work.rows),
-    )
 
 
 def predictions_of(aside: WorkAside, *, trees: bool) -> dict[str, Floats]:
@@ -334,7 +263,7 @@ def _lengths(aside: WorkAside, source: str, seed: int) -> Lengths | None:
     is_there = np.isfinite(counted)
     if not is_there.any():
         return None
-    means = np.broadcast_to(_row_means(np.log2(np.maximum(mean_of.astype(np.float64), 1))), counted.shape)[is_there]
+    means = np.broadcast_to(row_means(np.log2(np.maximum(mean_of.astype(np.float64), 1))), counted.shape)[is_there]
     actual, ours = np.maximum(counted[is_there], 1), np.maximum(predicted[is_there], 1)
     difference = np.log2(ours / actual)
     drawn = np.random.default_rng(seed).permutation(len(actual))[:_MOST_POINTS]
@@ -421,15 +350,8 @@ def _miss(name: str, stated: Floats, scores: Floats) -> Miss:
     return Miss(name, int(is_graded.sum()), float(stated[is_graded].mean()), float(scores[is_graded].mean()))
 
 
-def _row_means(values: Floats) -> Floats:
-    """Return the mean of each row over its prompts, shape (r,); the mean of all for rows without any."""
-    counts = np.isfinite(values).sum(axis=0)
-    overall = float(np.nanmean(values)) if counts.any() else np.nan
-    return np.where(counts > 0, np.nansum(values, axis=0) / np.maximum(counts, 1), overall)
-
-
 def _own_means(aside: WorkAside, before: Booleans, now: Booleans) -> Floats:
-    means = _row_means(aside.fitted.scores[before].astype(np.float64))
+    means = row_means(aside.fitted.scores[before].astype(np.float64))
     return np.broadcast_to(means, (int(now.sum()), len(means)))
 
 
@@ -440,30 +362,16 @@ def _neighbours(aside: WorkAside, before: Booleans, now: Booleans) -> Floats:
     nearest = np.argsort(-(asked @ inputs.T), axis=1, kind="stable")[:, :_N_NEIGHBOURS]
     is_graded, filled = np.isfinite(scores), np.nan_to_num(scores)
     counts = is_graded[nearest].sum(axis=1)
-    return np.asarray((filled[nearest].sum(axis=1) + _row_means(scores)) / (counts + 1))
+    return np.asarray((filled[nearest].sum(axis=1) + row_means(scores)) / (counts + 1))
 
 
 def _trees(aside: WorkAside, before: Booleans, now: Booleans) -> Floats:
     """Return the predictions of one fit for all rows, on the inputs, the row and the row's mean."""
-    import lightgbm
-
     scores = aside.fitted.scores[before].astype(np.float64)
     inputs, asked = aside.fitted_inputs[before], aside.asked_inputs[now]
-    means = _row_means(scores)
+    means = row_means(scores)
     prompt, row = np.nonzero(np.isfinite(scores))
-    booster = lightgbm.LGBMRegressor(
-        n_estimators=120,
-        num_leaves=15,
-        learning_rate=0.06,
-        min_child_samples=30,
-        colsample_bytree=0.3,
-        reg_lambda=5,
-        subsample=0.8,
-        subsample_freq=1,
-        random_state=0,
-        n_jobs=1,
-        verbose=-1,
-    )
+    booster = boosted_trees(n_jobs=1)
     booster.fit(np.column_stack([inputs[prompt], means[row], row]), scores[prompt, row])
     graded_rows = np.unique(row)
     values = np.broadcast_to(means, (len(asked), len(means))).copy()

@@ -17,6 +17,7 @@ from training.corpus.pools import make_pools
 from training.corpus.routing_measures import Pool
 from training.corpus.splits import assign_folds, group_near_duplicates
 from training.demand.catalogue import read_catalogue_data
+from training.demand.kept_aside import keep_aside
 from training.errors import TrainingError
 from training.evaluation.ablations import N_ABLATION_FITS, judge_ablations
 from training.evaluation.bar_check import BarCheck, check_bar
@@ -25,7 +26,7 @@ from training.evaluation.bootstrap import PoolConfidence, redraw
 from training.evaluation.breakdowns import DifficultyRegret, Reliability, TaskRow, by_difficulty, by_task, reliability
 from training.evaluation.bundle_evaluation import OURS, PoolEvaluation, evaluate_beliefs
 from training.evaluation.bundle_facts import BundleFacts, facts_of
-from training.evaluation.collection import SourceResult, judge_sources, keep_aside, predictions_of
+from training.evaluation.collection import SourceResult, judge_sources, predictions_of
 from training.evaluation.decision_cost import DecisionCost, time_decisions
 from training.evaluation.left_out import LeftOutSource, judge_left_out
 from training.evaluation.new_models import N_ROUNDS, NewModels, judge_new_models
